@@ -1,0 +1,153 @@
+package gop
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// Dense is a fully connected layer with its activation: y = act(x w + b).
+// x is (N, In), w is (In, Out), b is (Out) or nil, y is (N, Out).
+func Dense(name string, x, w, b *G.Node, act kernel.Activation, need Need) (*G.Node, error) {
+	inputs := []*G.Node{x, w}
+	if b != nil {
+		inputs = append(inputs, b)
+	}
+	for i, in := range inputs {
+		if in == nil {
+			return nil, fmt.Errorf("%s: input %d of dense is missing", name, i)
+		}
+	}
+	xs, ws := x.Shape(), w.Shape()
+	if xs.Dims() != 2 || ws.Dims() != 2 || xs[1] != ws[0] {
+		return nil, fmt.Errorf("%s: dense of %v by %v: want (N, In) by (In, Out)", name, xs, ws)
+	}
+	m, k, n := xs[0], xs[1], ws[1]
+	if b != nil && b.Shape().TotalSize() != n {
+		return nil, fmt.Errorf("%s: bias has shape %v, want (%d)", name, b.Shape(), n)
+	}
+	o, err := byType(x,
+		func() operator { return &dense[float32]{m: m, k: k, n: n, act: act, need: need} },
+		func() operator { return &dense[float64]{m: m, k: k, n: n, act: act, need: need} })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "dense", tensor.Shape{m, n}, inputs...)
+}
+
+type dense[T kernel.Float] struct {
+	op
+	m, k, n    int
+	act        kernel.Activation
+	need       Need
+	y, x, w, b []T
+}
+
+func (o *dense[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *dense[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], o.m*o.k); err != nil {
+		return nil, err
+	}
+	if o.w, err = elements[T](in[1], o.k*o.n); err != nil {
+		return nil, err
+	}
+	if len(in) > 2 {
+		if o.b, err = elements[T](in[2], o.n); err != nil {
+			return nil, err
+		}
+	}
+	out, o.y = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *dense[T]) run() { kernel.Dense(o.y, o.x, o.w, o.b, o.m, o.k, o.n, o.act) }
+
+func (o *dense[T]) DiffWRT(inputs int) []bool {
+	return []bool{o.need.Input, o.need.Params, o.need.Params}[:inputs]
+}
+
+func (o *dense[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err error) {
+	name := out.Name()
+	pre := grad
+	if o.act.Func != kernel.Identity {
+		if pre, err = activateGrad[T](name+".dpre", out, grad, o.act); err != nil {
+			return nil, err
+		}
+	}
+	grads = make(G.Nodes, len(in))
+	if o.need.Input { // dx = dpre wᵀ, (N, Out) by (Out, In)
+		if grads[0], err = matMul[T](name+".dx", pre, in[1], false, true, o.m, o.k, o.n); err != nil {
+			return nil, err
+		}
+	}
+	if o.need.Params { // dw = xᵀ dpre, (In, N) by (N, Out)
+		if grads[1], err = matMul[T](name+".dw", in[0], pre, true, false, o.k, o.n, o.m); err != nil {
+			return nil, err
+		}
+		if len(in) > 2 {
+			c := &colSum[T]{rows: o.m, cols: o.n}
+			if grads[2], err = apply(c, name+".db", "column sum", in[2].Shape().Clone(), pre); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return grads, nil
+}
+
+// matMul is C = op(A) op(B) with C of (m, n) and k terms in each sum, where op transposes or does not.
+func matMul[T kernel.Float](name string, a, b *G.Node, ta, tb bool, m, n, k int) (*G.Node, error) {
+	return apply(&gemm[T]{ta: ta, tb: tb, m: m, n: n, k: k}, name, "matrix product", tensor.Shape{m, n}, a, b)
+}
+
+type gemm[T kernel.Float] struct {
+	op
+	ta, tb  bool
+	m, n, k int
+	c, a, b []T
+}
+
+func (o *gemm[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *gemm[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.a, err = elements[T](in[0], o.m*o.k); err != nil {
+		return nil, err
+	}
+	if o.b, err = elements[T](in[1], o.k*o.n); err != nil {
+		return nil, err
+	}
+	out, o.c = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *gemm[T]) run() {
+	lda, ldb := o.k, o.n
+	if o.ta {
+		lda = o.m
+	}
+	if o.tb {
+		ldb = o.k
+	}
+	kernel.Gemm(o.ta, o.tb, o.m, o.n, o.k, o.a, lda, o.b, ldb, o.c, o.n, false)
+}
+
+type colSum[T kernel.Float] struct {
+	op
+	rows, cols int
+	y, x       []T
+}
+
+func (o *colSum[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *colSum[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], o.rows*o.cols); err != nil {
+		return nil, err
+	}
+	out, o.y = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *colSum[T]) run() { kernel.ColSum(o.y, o.x, o.rows, o.cols) }

@@ -1,0 +1,179 @@
+// Package gop holds Gorgonia operators built on internal/kernel, and the executor that runs them.
+//
+// An operator of this package owns the storage of its output, settled when its graph is built: shapes are fixed, so
+// running it allocates nothing. It is told which gradients will be wanted, and differentiates into operators of the
+// same kind, so a training step built from them costs its arithmetic and little else. Every instance has a hash of its
+// own: Gorgonia never merges two of them.
+//
+// Operators work in float32, the path that trains, and in float64, the path that gradient checks use.
+//
+// Each operator also satisfies gorgonia.Op and gorgonia.SDOp in full, so Gorgonia's own machines run it too. Machine is
+// the faster way: it settles every buffer when it is made and runs the operators straight through.
+package gop
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"sync/atomic"
+
+	"github.com/chewxy/hm"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// Need says which gradients of an operator with parameters will be asked for. Those not needed are never computed.
+type Need struct {
+	Input  bool // the gradient with respect to the operator's input
+	Params bool // the gradients with respect to its parameters
+}
+
+// operator is what every operator of this package is, beyond a Gorgonia Op.
+type operator interface {
+	G.SDOp
+	common() *op
+	// bind takes hold of the inputs' storage and returns the value that run will fill.
+	bind(in []G.Value) (G.Value, error)
+	// run computes the bound output from the bound inputs.
+	run()
+}
+
+// op is the part that all operators share. It is embedded by each of them.
+type op struct {
+	kind  string
+	id    uint32
+	dtype tensor.Dtype
+	shape tensor.Shape
+	typ   hm.Type
+
+	inputs []*G.Node // in order, recorded because a graph forgets that a value is used twice
+	bound  []G.Value
+	out    G.Value
+}
+
+var lastID atomic.Uint32
+
+func (o *op) common() *op                                    { return o }
+func (o *op) Arity() int                                     { return len(o.inputs) }
+func (o *op) Type() hm.Type                                  { return o.typ }
+func (o *op) InferShape(...G.DimSizer) (tensor.Shape, error) { return o.shape.Clone(), nil }
+func (o *op) ReturnsPtr() bool                               { return true }
+func (o *op) CallsExtern() bool                              { return false }
+func (o *op) OverwritesInput() int                           { return -1 }
+func (o *op) Hashcode() uint32                               { return o.id }
+func (o *op) String() string                                 { return fmt.Sprintf("%s#%d", o.kind, o.id) }
+
+func (o *op) WriteHash(h hash.Hash) {
+	h.Write(binary.LittleEndian.AppendUint32([]byte(o.kind), o.id))
+}
+
+// DiffWRT and SymDiff are those of an operator that is itself a derivative; the others override them.
+func (o *op) DiffWRT(inputs int) []bool { return make([]bool, inputs) }
+
+func (o *op) SymDiff(G.Nodes, *G.Node, *G.Node) (G.Nodes, error) {
+	return nil, fmt.Errorf("%s has no derivative", o)
+}
+
+// apply puts o into the graph of its inputs, as a node of the given name and of the shape of its output.
+func apply(o operator, name, kind string, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
+	c := o.common()
+	for i, in := range inputs {
+		if in == nil {
+			return nil, fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
+		}
+	}
+	c.kind, c.id, c.dtype, c.shape, c.inputs = kind, lastID.Add(1), inputs[0].Dtype(), shape, inputs
+	types := make([]hm.Type, 0, len(inputs)+1)
+	for i, in := range inputs {
+		if in.Dtype() != c.dtype {
+			return nil, fmt.Errorf("%s: input %d of %s is %v, want %v", name, i, kind, in.Dtype(), c.dtype)
+		}
+		types = append(types, in.Type())
+	}
+	c.typ = hm.NewFnType(append(types, typeOf(c.dtype, shape))...)
+	n, err := G.ApplyOp(o, inputs...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", name, kind, err)
+	}
+	G.WithName(name)(n)
+	return n, nil
+}
+
+func typeOf(dt tensor.Dtype, shape tensor.Shape) hm.Type {
+	if shape.IsScalar() {
+		return dt
+	}
+	return G.TensorType{Dims: shape.Dims(), Of: dt}
+}
+
+// do runs an operator the way Gorgonia's own machines ask for it.
+func do(o operator, in []G.Value) (G.Value, error) {
+	c := o.common()
+	same := c.out != nil && len(in) == len(c.bound)
+	for i := 0; same && i < len(in); i++ {
+		same = in[i] == c.bound[i]
+	}
+	if !same {
+		out, err := o.bind(in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c, err)
+		}
+		c.out, c.bound = out, append(c.bound[:0], in...)
+	}
+	o.run()
+	return c.out, nil
+}
+
+// newOutput allocates the storage of an operator's output.
+func newOutput[T kernel.Float](shape tensor.Shape) (*tensor.Dense, []T) {
+	data := make([]T, shape.TotalSize())
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data)), data
+}
+
+// elements is the storage of a value: contiguous, row-major, n elements of type T.
+func elements[T kernel.Float](v G.Value, n int) ([]T, error) {
+	d, ok := v.(*tensor.Dense)
+	if !ok {
+		return nil, fmt.Errorf("value is a %T, want a dense tensor", v)
+	}
+	if d.RequiresIterator() || d.DataOrder().IsColMajor() {
+		return nil, fmt.Errorf("value of shape %v is not contiguous and row-major", d.Shape())
+	}
+	s, ok := d.Data().([]T)
+	if !ok || len(s) != n {
+		return nil, fmt.Errorf("value is %v of shape %v, want %d elements of %T", d.Dtype(), d.Shape(), n, *new(T))
+	}
+	return s, nil
+}
+
+// scalar reads the one element of a scalar value.
+func scalar(v G.Value) (float64, error) {
+	switch x := v.Data().(type) {
+	case float32:
+		return float64(x), nil
+	case float64:
+		return x, nil
+	case []float32:
+		if len(x) == 1 {
+			return float64(x[0]), nil
+		}
+	case []float64:
+		if len(x) == 1 {
+			return x[0], nil
+		}
+	}
+	return 0, fmt.Errorf("value of shape %v is not a scalar float", v.Shape())
+}
+
+// byType makes the float32 or the float64 form of an operator, as the node demands.
+func byType(x *G.Node, f32, f64 func() operator) (operator, error) {
+	switch x.Dtype() {
+	case tensor.Float32:
+		return f32(), nil
+	case tensor.Float64:
+		return f64(), nil
+	}
+	return nil, fmt.Errorf("element type is %v, want float32 or float64", x.Dtype())
+}

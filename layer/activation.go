@@ -1,0 +1,115 @@
+package layer
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+var leakyReLUKind = Kind{
+	Name: "LeakyReLU",
+	Doc:  "y = x where x > 0, alpha x elsewhere (Maas et al. 2013).",
+	Ops:  []string{"LeakyRelu"},
+	New:  func() Layer { return LeakyReLU{Alpha: 0.01} },
+	Try:  []Trial{{LeakyReLU{Alpha: 0.01}, Shape{5}}, {LeakyReLU{Alpha: 0.2}, Shape{3, 5, 7}}},
+}
+
+var reluKind = Kind{
+	Name: "ReLU",
+	Doc:  "y = max(x, 0).",
+	Ops:  []string{"Relu"},
+	New:  func() Layer { return ReLU{} },
+	Try:  []Trial{{ReLU{}, Shape{5}}, {ReLU{}, Shape{3, 5, 7}}},
+}
+
+var tanhKind = Kind{
+	Name: "Tanh",
+	Doc:  "y = tanh(x).",
+	Ops:  []string{"Tanh"},
+	New:  func() Layer { return Tanh{} },
+	Try:  []Trial{{Tanh{}, Shape{5}}, {Tanh{}, Shape{3, 5, 7}}},
+}
+
+var sigmoidKind = Kind{
+	Name: "Sigmoid",
+	Doc:  "y = 1/(1 + exp(-x)).",
+	Ops:  []string{"Sigmoid"},
+	New:  func() Layer { return Sigmoid{} },
+	Try:  []Trial{{Sigmoid{}, Shape{5}}, {Sigmoid{}, Shape{3, 5, 7}}},
+}
+
+// elementWise is what all activations share: the shape stays, nothing is learnt.
+type elementWise struct{}
+
+// OutShape is the input's shape.
+func (elementWise) OutShape(in Shape) (Shape, error) { return in, nil }
+
+// Params lists none.
+func (elementWise) Params(Shape) []Param { return nil }
+
+// LeakyReLU is y = x where x > 0, Alpha x elsewhere.
+type LeakyReLU struct {
+	elementWise
+	Alpha float64
+}
+
+func (l LeakyReLU) activation() kernel.Activation {
+	return kernel.Activation{Func: kernel.LeakyReLU, Alpha: l.Alpha}
+}
+
+// Build makes one gop.Activate.
+func (l LeakyReLU) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes LeakyRelu. Alpha is always written, since ONNX's default is 0.01.
+func (l LeakyReLU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("LeakyRelu", "", []onnx.Value{x}, onnx.Float("alpha", float32(l.Alpha)))
+}
+
+// ReLU is y = max(x, 0).
+type ReLU struct{ elementWise }
+
+func (ReLU) activation() kernel.Activation { return kernel.Activation{Func: kernel.ReLU} }
+
+// Build makes one gop.Activate.
+func (l ReLU) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes Relu.
+func (ReLU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Relu", "", []onnx.Value{x})
+}
+
+// Tanh is y = tanh(x).
+type Tanh struct{ elementWise }
+
+func (Tanh) activation() kernel.Activation { return kernel.Activation{Func: kernel.Tanh} }
+
+// Build makes one gop.Activate.
+func (l Tanh) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes Tanh.
+func (Tanh) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Tanh", "", []onnx.Value{x})
+}
+
+// Sigmoid is y = 1/(1 + exp(-x)).
+type Sigmoid struct{ elementWise }
+
+func (Sigmoid) activation() kernel.Activation { return kernel.Activation{Func: kernel.Sigmoid} }
+
+// Build makes one gop.Activate.
+func (l Sigmoid) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes Sigmoid.
+func (Sigmoid) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Sigmoid", "", []onnx.Value{x})
+}

@@ -1,0 +1,86 @@
+package layer
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+var denseKind = Kind{
+	Name: "Dense",
+	Doc:  "Fully connected: y = xW + b, with W (In, Out) and b (Out).",
+	Ops:  []string{"MatMul", "Add"},
+	New:  func() Layer { return Dense{Out: 1} },
+	Try: []Trial{
+		{Dense{Out: 5}, Shape{7}},
+		{Dense{Out: 1}, Shape{3}},
+		{Dense{Out: 17}, Shape{1}},
+		{Dense{Out: 4, NoBias: true}, Shape{6}},
+	},
+}
+
+// Dense is a fully connected layer: y = xW + b.
+// x is (N, In), W is (In, Out), b is (Out), y is (N, Out).
+type Dense struct {
+	Out    int  // units
+	NoBias bool // leave b out
+	Init   Init // of W; nil means GlorotUniform
+}
+
+// OutShape takes samples of one dimension.
+func (d Dense) OutShape(in Shape) (Shape, error) {
+	if len(in) != 1 {
+		return nil, fmt.Errorf("dense takes samples of one dimension, got %v (put Flatten in front)", in)
+	}
+	if d.Out < 1 {
+		return nil, fmt.Errorf("dense has %d units, want at least 1", d.Out)
+	}
+	return Shape{d.Out}, nil
+}
+
+// Params are weight (In, Out) and bias (Out).
+func (d Dense) Params(in Shape) []Param {
+	init := d.Init
+	if init == nil {
+		init = GlorotUniform(in[0], d.Out)
+	}
+	p := []Param{{Name: "weight", Shape: Shape{in[0], d.Out}, Init: init}}
+	if !d.NoBias {
+		p = append(p, Param{Name: "bias", Shape: Shape{d.Out}, Init: Zeros})
+	}
+	return p
+}
+
+// Build makes one gop.Dense.
+func (d Dense) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return d.buildFused(s, x, kernel.Activation{Func: kernel.Identity})
+}
+
+func (d Dense) buildFused(s Scope, x *G.Node, act kernel.Activation) (*G.Node, error) {
+	w, err := s.Param("weight")
+	if err != nil {
+		return nil, err
+	}
+	var b *G.Node
+	if !d.NoBias {
+		if b, err = s.Param("bias"); err != nil {
+			return nil, err
+		}
+	}
+	return gop.Dense(s.Name, x, w, b, act, s.Need)
+}
+
+// Emit writes MatMul and Add, not Gemm: stock onnx-go writes Gemm's result into the bias when the batch is 1. The bias
+// is (1, Out) there, because onnx-go's Add misreads an (Out) bias when the batch happens to equal Out.
+func (d Dense) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	w := e.Param("weight")
+	if d.NoBias {
+		return e.Node("MatMul", "", []onnx.Value{x, w})
+	}
+	y := e.Node("MatMul", "matmul", []onnx.Value{x, w})
+	return e.Node("Add", "", []onnx.Value{y, e.Param("bias", 1, d.Out)})
+}

@@ -1,0 +1,42 @@
+package layer
+
+import (
+	"math"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// Init fills a new parameter. It draws from the stream that belongs to that parameter alone, so that adding a layer
+// leaves the others' initial values as they were.
+type Init func(r *kernel.Stream, w []float32)
+
+// Zeros fills with 0.
+func Zeros(_ *kernel.Stream, w []float32) { clear(w) }
+
+// Ones fills with 1.
+func Ones(_ *kernel.Stream, w []float32) {
+	for i := range w {
+		w[i] = 1
+	}
+}
+
+// GlorotUniform draws from U(-a, a), a = sqrt(6/(fanIn+fanOut)): Glorot and Bengio 2010, Keras's default.
+func GlorotUniform(fanIn, fanOut int) Init {
+	a := math.Sqrt(6 / float64(fanIn+fanOut))
+	return func(r *kernel.Stream, w []float32) {
+		r.Uniform(w)
+		for i, u := range w {
+			w[i] = float32((2*float64(u) - 1) * a)
+		}
+	}
+}
+
+// Normal draws from a normal distribution.
+func Normal(mean, deviation float64) Init {
+	return func(r *kernel.Stream, w []float32) {
+		r.Normal(w)
+		for i, z := range w {
+			w[i] = float32(mean + deviation*float64(z))
+		}
+	}
+}

@@ -1,0 +1,109 @@
+// Package layer is the vocabulary of petrify: what a layer is, how layers make a net, and the plan that a net settles to.
+//
+// An architecture is data. A Net reads like the table in a paper, one row per layer; Net.Plan settles every shape and
+// every full name, and everything else ranges over the plan's steps: the training graph (Plan.Build), the ONNX file
+// (Plan.Emit), the checkpoint check (Plan.Params), the tables in the documentation.
+//
+// One name holds everywhere: the step "generator.fc1" is the Gorgonia node of that name, the ONNX value of that name,
+// and the prefix of the parameters "generator.fc1.weight" and "generator.fc1.bias" in the checkpoint and in errors.
+//
+// A new layer is one file with its shape rule, parameters, Gorgonia build and ONNX emission, and one line in Kinds. The
+// conformance suite holds every Kind to one contract.
+package layer
+
+import (
+	"fmt"
+	"strings"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// Shape is the shape of one sample: the batch dimension, always the first of a value, is left out.
+type Shape []int
+
+// Len is the number of elements of one sample.
+func (s Shape) Len() int {
+	n := 1
+	for _, d := range s {
+		n *= d
+	}
+	return n
+}
+
+// String writes 1x28x28.
+func (s Shape) String() string {
+	if len(s) == 0 {
+		return "scalar"
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(s)), " ", "x"), "[]")
+}
+
+// Param is a tensor that a layer learns or tracks.
+type Param struct {
+	Name  string // short in a Layer ("weight"), full in a Plan ("generator.fc1.weight")
+	Shape Shape  // the whole shape: parameters have no batch dimension
+	Init  Init
+}
+
+// Layer is plain data: its exported fields are its hyper-parameters.
+type Layer interface {
+	// OutShape is the only shape arithmetic: the shape of one output sample for one input sample.
+	OutShape(in Shape) (Shape, error)
+	// Params lists what the layer learns, under short names, for an input that OutShape accepted.
+	Params(in Shape) []Param
+	// Build puts the layer into a Gorgonia graph: x is (N, in...), the result (N, out...) and named s.Name.
+	Build(s Scope, x *G.Node) (*G.Node, error)
+	// Emit writes the layer's ONNX nodes: x is (N, in...), the result (N, out...).
+	Emit(e *onnx.Emitter, x onnx.Value) onnx.Value
+}
+
+// Scope is what a layer sees of the graph while it builds its step.
+type Scope struct {
+	Name     string                              // of the step, and of the node that Build returns
+	In, Out  Shape                               // of one sample
+	Param    func(short string) (*G.Node, error) // a parameter of the step
+	Training bool                                // behave as in training, where that differs
+	Need     gop.Need                            // the gradients that will be asked for
+}
+
+// fuser is a layer that can apply the activation behind it within its own operator.
+type fuser interface {
+	buildFused(s Scope, x *G.Node, act kernel.Activation) (*G.Node, error)
+}
+
+// activation is a layer that is nothing but an element-wise function.
+type activation interface {
+	activation() kernel.Activation
+}
+
+// Kind describes one sort of layer to the rest of the program.
+type Kind struct {
+	Name string
+	Doc  string       // one sentence, with the formula
+	Ops  []string     // the ONNX operators that Emit may use, of opset 13
+	New  func() Layer // with the default hyper-parameters
+	Try  []Trial      // the conformance suite runs each of them
+}
+
+// Trial is a layer and an input shape to try it on.
+type Trial struct {
+	Layer Layer
+	In    Shape
+}
+
+// Kinds lists every sort of layer.
+func Kinds() []Kind {
+	return []Kind{
+		denseKind,
+		flattenKind,
+		reshapeKind,
+		leakyReLUKind,
+		reluKind,
+		tanhKind,
+		sigmoidKind,
+	}
+}
