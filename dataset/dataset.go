@@ -1,0 +1,96 @@
+// Package dataset reads the images that a model learns from.
+//
+// MNIST is carried by the program (package mnist); any other set is a folder
+// of IDX files under MNIST's names, gzipped or not, as Fashion-MNIST and
+// KMNIST are distributed. Open finds a set and decodes nothing; Train and Test
+// decode the split that is asked for, strictly: a file whose header and size
+// disagree is an error that names the file and the numbers.
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+)
+
+// Set is one split of a data set, decoded. Read it, do not change it: Digest
+// stands for what it held when it was made.
+type Set struct {
+	Name       string  // what Open was given, or the name of a synthetic set
+	N, C, H, W int     // images, channels, height, width; all at least 1
+	Pixels     []uint8 // N*C*H*W values from 0 to 255, in the order NCHW
+	Labels     []uint8 // N
+	Digest     string  // sha256 in hex, see Digest
+}
+
+// New makes a set of pixels (n, c, h, w) and labels (n) and computes its
+// digest. It keeps the slices.
+func New(name string, n, c, h, w int, pixels, labels []uint8) (*Set, error) {
+	if err := checkSizes(name, n, c, h, w, len(pixels), len(labels)); err != nil {
+		return nil, err
+	}
+	return &Set{
+		Name: name, N: n, C: c, H: h, W: w,
+		Pixels: pixels, Labels: labels,
+		Digest: Digest(n, c, h, w, pixels, labels),
+	}, nil
+}
+
+// Image returns image i, from 0 to N-1, as (C, H, W). It shares the memory of
+// Pixels.
+func (s *Set) Image(i int) []uint8 {
+	size := s.C * s.H * s.W
+	return s.Pixels[i*size : (i+1)*size : (i+1)*size]
+}
+
+// Digest is the sha256, in hex, of n, c, h and w as 64-bit little-endian
+// integers, then the pixels, then the labels. How the files were packed does
+// not enter.
+func Digest(n, c, h, w int, pixels, labels []uint8) string {
+	sum := sha256.New()
+	var head []byte
+	for _, d := range []int{n, c, h, w} {
+		head = binary.LittleEndian.AppendUint64(head, uint64(d))
+	}
+	sum.Write(head)
+	sum.Write(pixels)
+	sum.Write(labels)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func checkSizes(name string, n, c, h, w, pixels, labels int) error {
+	if n < 1 || c < 1 || h < 1 || w < 1 {
+		return fmt.Errorf("data set %s: size %dx%dx%dx%d, want at least 1 on every axis", name, n, c, h, w)
+	}
+	want, ok := product(n, c, h, w)
+	if !ok || want != pixels {
+		return fmt.Errorf("data set %s: %d pixels, want %dx%dx%dx%d", name, pixels, n, c, h, w)
+	}
+	if labels != n {
+		return fmt.Errorf("data set %s: %d labels for %d images", name, labels, n)
+	}
+	return nil
+}
+
+// product multiplies sizes that are not negative, and says whether the result
+// fits an int.
+func product(sizes ...int) (int, bool) {
+	const maxInt = uint64(^uint(0) >> 1)
+	total, over := uint64(1), false
+	zero := false
+	for _, s := range sizes {
+		zero = zero || s == 0
+		hi, lo := bits.Mul64(total, uint64(s))
+		over = over || hi != 0 || lo > maxInt
+		total = lo
+	}
+	if zero {
+		return 0, true
+	}
+	if over {
+		return 0, false
+	}
+	return int(total), true
+}

@@ -1,0 +1,167 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/dataset/mnist"
+)
+
+// carried are the sets inside the program.
+var carried = []struct {
+	name        string
+	files       fs.FS
+	train, test string // digests: known, so that nobody waits for them
+}{
+	{"mnist", mnist.Files(), mnistTrain, mnistTest},
+}
+
+const (
+	mnistTrain = "013e0a690ea982f9f86a8aefd0c5949d3e9b12e37ad230ffe8af6604d2ef0de6"
+	mnistTest  = "5cfef7b2bb8a59ab696f81a0eaf40cb3778569d762c1ba39fc971485e040ec91"
+)
+
+// Names lists the sets that the program carries.
+func Names() []string {
+	var names []string
+	for _, c := range carried {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// Source is a data set that was found and is not decoded yet. Its methods may
+// be called from several goroutines.
+type Source struct {
+	name        string
+	files       fs.FS
+	train, test string // digests, "" where they must be computed
+}
+
+// Open finds a data set. name is one of Names or the path of a folder that
+// holds IDX files under MNIST's names; a folder that is called like a set of
+// the program is opened as "./mnist".
+func Open(name string) (*Source, error) {
+	for _, c := range carried {
+		if c.name == name {
+			return &Source{name: name, files: c.files, train: c.train, test: c.test}, nil
+		}
+	}
+	info, err := os.Stat(name)
+	switch {
+	case name == "":
+		return nil, fmt.Errorf("no data set named: want %s or a folder of IDX files", strings.Join(Names(), ", "))
+	case errors.Is(err, fs.ErrNotExist):
+		hint := ""
+		if near := suggest(name, Names()); near != "" {
+			hint = fmt.Sprintf("; did you mean %s?", near)
+		}
+		return nil, fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), hint)
+	case err != nil:
+		return nil, fmt.Errorf("data set %q: %w", name, err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("data set %q: a file, want the folder of the IDX files", name)
+	}
+	s := &Source{name: name, files: os.DirFS(name)}
+	_, _, errTrain := find(s.files, name, trainFiles.images)
+	_, _, errTest := find(s.files, name, testFiles.images)
+	if errTrain != nil && errTest != nil {
+		return nil, errTrain
+	}
+	return s, nil
+}
+
+// Name is what Open was given.
+func (s *Source) Name() string { return s.name }
+
+// Train decodes the training split.
+func (s *Source) Train() (*Set, error) { return s.read(trainFiles, s.train) }
+
+// Test decodes the test split.
+func (s *Source) Test() (*Set, error) { return s.read(testFiles, s.test) }
+
+// splitFiles are the names that a split's files go by, the first that exists
+// counts. MNIST's site and its mirrors disagree on a dot.
+type splitFiles struct{ images, labels []string }
+
+var (
+	trainFiles = filesOf("train")
+	testFiles  = filesOf("t10k")
+)
+
+func filesOf(split string) splitFiles {
+	names := func(what, rank string) []string {
+		dash, dot := split+"-"+what+"-"+rank+"-ubyte", split+"-"+what+"."+rank+"-ubyte"
+		return []string{dash, dash + ".gz", dot, dot + ".gz"}
+	}
+	return splitFiles{names("images", "idx3"), names("labels", "idx1")}
+}
+
+func (s *Source) read(names splitFiles, digest string) (*Set, error) {
+	labelFile, labelDims, labels, err := openIDX(s.files, s.name, names.labels, 1)
+	if err != nil {
+		return nil, err
+	}
+	imageFile, dims, pixels, err := openIDX(s.files, s.name, names.images, 3)
+	if err != nil {
+		return nil, err
+	}
+	n, h, w := dims[0], dims[1], dims[2]
+	if labelDims[0] != n {
+		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, imageFile)}
+	}
+	if digest == "" {
+		return New(s.name, n, 1, h, w, pixels, labels)
+	}
+	return &Set{Name: s.name, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}, nil
+}
+
+// find returns the first of names that the folder has. where is the folder as
+// the user calls it.
+func find(folder fs.FS, where string, names []string) (string, fs.FileInfo, error) {
+	for _, name := range names {
+		info, err := fs.Stat(folder, name)
+		if err == nil {
+			return name, info, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fmt.Errorf("data set %q: %w", where, err)
+		}
+	}
+	return "", nil, fmt.Errorf("data set %q: no %s or %s in it%s", where, names[0], names[1], contents(folder))
+}
+
+// contents names the first few files of a folder, for who wonders why nothing
+// was found in it.
+func contents(folder fs.FS) string {
+	const few = 5
+	entries, err := fs.ReadDir(folder, ".")
+	switch {
+	case err != nil:
+		return ""
+	case len(entries) == 0:
+		return " (it is empty)"
+	}
+	var names []string
+	for _, e := range entries[:min(few, len(entries))] {
+		names = append(names, e.Name())
+	}
+	more := ""
+	if len(entries) > few {
+		more = fmt.Sprintf(" and %d more", len(entries)-few)
+	}
+	return " (it has " + strings.Join(names, ", ") + more + ")"
+}
+
+// join is the path of a file in a folder as the user calls it.
+func join(where, name string) string {
+	if slices.Contains(Names(), where) {
+		return where + "/" + name
+	}
+	return filepath.Join(where, name)
+}

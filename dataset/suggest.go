@@ -1,0 +1,40 @@
+package dataset
+
+import "strings"
+
+// suggest finds the known name that a mistyped one is nearest to: at most a
+// third of its letters wrong. "" when there is none.
+func suggest(name string, known []string) string {
+	best, nearest := len(name)/3+1, ""
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(name), k); d < best {
+			best, nearest = d, k
+		}
+	}
+	return nearest
+}
+
+// editDistance counts the letters to insert, delete, replace or swap with
+// their neighbour until a is b (optimal string alignment).
+func editDistance(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			same := 1
+			if a[i] == b[j] {
+				same = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+same)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
