@@ -232,7 +232,7 @@ func TestNewChecksSizes(t *testing.T) {
 		{"empty", 0, 1, 3, 4, 0, 0, "want at least 1"},
 		{"pixels missing", 2, 1, 3, 4, 23, 2, "23 pixels, want 2x1x3x4"},
 		{"labels missing", 2, 1, 3, 4, 24, 1, "1 labels for 2 images"},
-		{"overflow", 1 << 40, 1 << 20, 1 << 20, 1, 0, 2, "0 pixels, want"},
+		{"overflow", 1 << 30, 1 << 30, 1 << 30, 1, 0, 2, "0 pixels, want"},
 	} {
 		_, err := New("x", test.n, test.c, test.h, test.w, make([]uint8, test.pixels), make([]uint8, test.labels))
 		if err == nil || !strings.Contains(err.Error(), test.say) {
@@ -303,7 +303,7 @@ func TestSyntheticCanBeLearnt(t *testing.T) {
 }
 
 func TestSyntheticRefusesSizes(t *testing.T) {
-	for _, s := range [][4]int{{0, 1, 2, 2}, {1, 0, 2, 2}, {1, 1, -1, 2}, {1, 1, 1, 1 << 20}, {1 << 40, 1 << 20, 2, 2}} {
+	for _, s := range [][4]int{{0, 1, 2, 2}, {1, 0, 2, 2}, {1, 1, -1, 2}, {1, 1, 1, 1 << 20}, {1 << 30, 1 << 30, 2, 2}} {
 		if _, err := Synthetic(1, s[0], s[1], s[2], s[3]); err == nil {
 			t.Errorf("%v: drawn", s)
 		}
