@@ -18,7 +18,7 @@ import (
 // Set is one split of a data set, decoded. Read it, do not change it: Digest
 // stands for what it held when it was made.
 type Set struct {
-	Name       string  // what Open was given, or the name of a synthetic set
+	Name       string  // as known here, or the last part of its folder's path
 	N, C, H, W int     // images, channels, height, width; all at least 1
 	Pixels     []uint8 // N*C*H*W values from 0 to 255, in the order NCHW
 	Labels     []uint8 // N

@@ -139,7 +139,7 @@ func TestFolders(t *testing.T) {
 	images, labels := idx(ramp(24), 2, 3, 4), idx([]byte{7, 9}, 2)
 	dir := folder(t, map[string][]byte{"train-images-idx3-ubyte.gz": gzipped(t, images), "train-labels-idx1-ubyte": labels})
 	set := train(t, dir)
-	if set.Name != dir || set.N != 2 || set.C != 1 || set.H != 3 || set.W != 4 || !bytes.Equal(set.Pixels, ramp(24)) || !bytes.Equal(set.Labels, []byte{7, 9}) {
+	if set.Name != filepath.Base(dir) || set.N != 2 || set.C != 1 || set.H != 3 || set.W != 4 || !bytes.Equal(set.Pixels, ramp(24)) || !bytes.Equal(set.Labels, []byte{7, 9}) {
 		t.Errorf("read %+v", set)
 	}
 	if got := set.Image(1); !bytes.Equal(got, ramp(24)[12:]) {

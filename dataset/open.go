@@ -38,7 +38,8 @@ func Names() []string {
 // Source is a data set that was found and is not decoded yet. Its methods may
 // be called from several goroutines.
 type Source struct {
-	name        string
+	name        string // as given to Open
+	short       string // goes into the sets: no path, so that it may be published
 	files       fs.FS
 	train, test string // digests, "" where they must be computed
 }
@@ -49,7 +50,7 @@ type Source struct {
 func Open(name string) (*Source, error) {
 	for _, c := range carried {
 		if c.name == name {
-			return &Source{name: name, files: c.files, train: c.train, test: c.test}, nil
+			return &Source{name: name, short: name, files: c.files, train: c.train, test: c.test}, nil
 		}
 	}
 	info, err := os.Stat(name)
@@ -67,7 +68,11 @@ func Open(name string) (*Source, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("data set %q: a file, want the folder of the IDX files", name)
 	}
-	s := &Source{name: name, files: os.DirFS(name)}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, fmt.Errorf("data set %q: %w", name, err)
+	}
+	s := &Source{name: name, short: filepath.Base(path), files: os.DirFS(name)}
 	_, _, errTrain := find(s.files, name, trainFiles.images)
 	_, _, errTest := find(s.files, name, testFiles.images)
 	if errTrain != nil && errTest != nil {
@@ -76,7 +81,7 @@ func Open(name string) (*Source, error) {
 	return s, nil
 }
 
-// Name is what Open was given.
+// Name is what Open was given: hand it to Open again for the same data.
 func (s *Source) Name() string { return s.name }
 
 // Train decodes the training split.
@@ -116,9 +121,9 @@ func (s *Source) read(names splitFiles, digest string) (*Set, error) {
 		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, imageFile)}
 	}
 	if digest == "" {
-		return New(s.name, n, 1, h, w, pixels, labels)
+		return New(s.short, n, 1, h, w, pixels, labels)
 	}
-	return &Set{Name: s.name, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}, nil
+	return &Set{Name: s.short, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}, nil
 }
 
 // find returns the first of names that the folder has. where is the folder as
