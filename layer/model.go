@@ -35,6 +35,13 @@ type Recipe struct {
 // Pixels is the range that the 0 to 255 of an image are mapped to.
 type Pixels struct{ Low, High float64 }
 
+// ToUnit maps values of the range back to 0 (black) to 1 (white), in place.
+func (p Pixels) ToUnit(x []float32) {
+	for i, v := range x {
+		x[i] = float32((float64(v) - p.Low) / (p.High - p.Low))
+	}
+}
+
 // Objective is how the nets of a model learn. Package train knows what each of them means.
 type Objective interface{ objective() }
 

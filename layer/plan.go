@@ -13,10 +13,10 @@ import (
 
 // Net is a table of layers between one input and one or more outputs.
 type Net struct {
-	Name    string   // "generator"
-	Doc     string   // one sentence: what goes in, what comes out
-	Input   Port     //
-	Rows    []Row    //
+	Name    string // "generator"
+	Doc     string // one sentence: what goes in, what comes out
+	Input   Port
+	Rows    []Row
 	Outputs []string // row names; none means the last row
 }
 
@@ -24,6 +24,7 @@ type Net struct {
 type Port struct {
 	Name  string
 	Shape Shape // of one sample
+	Noise bool  // standard normal noise, not pixels
 }
 
 // Row is one line of the table.

@@ -17,7 +17,7 @@ func GAN() layer.Model {
 			{
 				Name:  "generator",
 				Doc:   "standard normal noise to images in [-1, 1]",
-				Input: layer.Port{Name: "z", Shape: layer.Shape{100}},
+				Input: layer.Port{Name: "z", Shape: layer.Shape{100}, Noise: true},
 				Rows: []layer.Row{
 					{Name: "fc1", Layer: layer.Dense{Out: 128}},
 					{Name: "act1", Layer: layer.LeakyReLU{Alpha: 0.01}},

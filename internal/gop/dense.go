@@ -64,7 +64,7 @@ func (o *dense[T]) bind(in []G.Value) (out G.Value, err error) {
 	return out, nil
 }
 
-func (o *dense[T]) run() { kernel.Dense(o.y, o.x, o.w, o.b, o.m, o.k, o.n, o.act) }
+func (o *dense[T]) run() { kernel.Dense(o.y, o.x, o.w, o.b, o.m, o.n, o.k, o.act) }
 
 func (o *dense[T]) DiffWRT(inputs int) []bool {
 	return []bool{o.need.Input, o.need.Params, o.need.Params}[:inputs]

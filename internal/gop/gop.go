@@ -148,23 +148,46 @@ func elements[T kernel.Float](v G.Value, n int) ([]T, error) {
 	return s, nil
 }
 
-// scalar reads the one element of a scalar value.
-func scalar(v G.Value) (float64, error) {
-	switch x := v.Data().(type) {
-	case float32:
-		return float64(x), nil
-	case float64:
-		return x, nil
-	case []float32:
-		if len(x) == 1 {
-			return float64(x[0]), nil
-		}
-	case []float64:
-		if len(x) == 1 {
-			return x[0], nil
-		}
+// scalar is a scalar value of Gorgonia, read and written without boxing it.
+type scalar struct {
+	f32 *G.F32
+	f64 *G.F64
+}
+
+// newScalar allocates the output of an operator that gives a scalar.
+func newScalar(dt tensor.Dtype) (scalar, G.Value) {
+	if dt == tensor.Float64 {
+		s := scalar{f64: new(G.F64)}
+		return s, s.f64
 	}
-	return 0, fmt.Errorf("value of shape %v is not a scalar float", v.Shape())
+	s := scalar{f32: new(G.F32)}
+	return s, s.f32
+}
+
+// scalarOf takes hold of a scalar value.
+func scalarOf(v G.Value) (scalar, error) {
+	switch x := v.(type) {
+	case *G.F32:
+		return scalar{f32: x}, nil
+	case *G.F64:
+		return scalar{f64: x}, nil
+	}
+	return scalar{}, fmt.Errorf("value is a %T of shape %v, want a scalar float", v, v.Shape())
+}
+
+func (s scalar) get() float64 {
+	if s.f64 != nil {
+		return float64(*s.f64)
+	}
+	return float64(*s.f32)
+}
+
+func (s scalar) set(x float64) {
+	if s.f64 != nil {
+		*s.f64 = G.F64(x)
+		return
+	}
+	*s.f32 = G.F32(x)
 }
 
 // byType makes the float32 or the float64 form of an operator, as the node demands.

@@ -31,8 +31,7 @@ type bce[T kernel.Float] struct {
 	op
 	target float64
 	z      []T
-	f32    *G.F32
-	f64    *G.F64
+	mean   scalar
 }
 
 func (o *bce[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
@@ -41,22 +40,11 @@ func (o *bce[T]) bind(in []G.Value) (out G.Value, err error) {
 	if o.z, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
 		return nil, err
 	}
-	if o.dtype == tensor.Float64 {
-		o.f64 = new(G.F64)
-		return o.f64, nil
-	}
-	o.f32 = new(G.F32)
-	return o.f32, nil
+	o.mean, out = newScalar(o.dtype)
+	return out, nil
 }
 
-func (o *bce[T]) run() {
-	mean := kernel.BCEWithLogits(nil, o.z, T(o.target))
-	if o.f64 != nil {
-		*o.f64 = G.F64(mean)
-		return
-	}
-	*o.f32 = G.F32(mean)
-}
+func (o *bce[T]) run() { o.mean.set(kernel.BCEWithLogits(nil, o.z, T(o.target))) }
 
 func (o *bce[T]) DiffWRT(int) []bool { return []bool{true} }
 
@@ -70,7 +58,7 @@ type bceGrad[T kernel.Float] struct {
 	op
 	target float64
 	dz, z  []T
-	grad   G.Value
+	grad   scalar
 }
 
 func (o *bceGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
@@ -79,17 +67,16 @@ func (o *bceGrad[T]) bind(in []G.Value) (out G.Value, err error) {
 	if o.z, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
 		return nil, err
 	}
-	if _, err = scalar(in[1]); err != nil {
+	if o.grad, err = scalarOf(in[1]); err != nil {
 		return nil, err
 	}
-	o.grad = in[1]
 	out, o.dz = newOutput[T](o.shape)
 	return out, nil
 }
 
 func (o *bceGrad[T]) run() {
 	kernel.BCEWithLogits(o.dz, o.z, T(o.target))
-	if g, _ := scalar(o.grad); g != 1 {
+	if g := o.grad.get(); g != 1 {
 		for i := range o.dz {
 			o.dz[i] *= T(g)
 		}

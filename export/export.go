@@ -1,0 +1,164 @@
+// Package export turns a checkpoint into ONNX files.
+//
+// It reads a checkpoint, never a live graph: what is verified is what ships. The plan emits the nodes, a list of passes
+// finishes the model, and golden vectors recorded from the training graph in inference stand beside it in the layout
+// that ONNX's own test runners replay:
+//
+//	generator/generator.onnx
+//	generator/test_data_set_0/input_0.pb, output_0.pb ...
+//
+// The same checkpoint gives the same bytes: no paths, no times, nothing that depends on the machine enters a model.
+package export
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/sys/atomicwriter"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// The operator set and the file version that the widest range of runtimes loads.
+const (
+	DefaultOpset = 13
+	MinOpset     = 13
+	MaxOpset     = 18
+	IRVersion    = 8
+)
+
+// Provenance is what a model file says of its origin.
+type Provenance struct {
+	Version    string // of petrify
+	Seed       uint64
+	DataName   string
+	DataDigest string // sha256 of the training data
+}
+
+// Options say how to export.
+type Options struct {
+	Opset      int64 // 0 means DefaultOpset
+	Provenance Provenance
+}
+
+// Exported is one net as it was written.
+type Exported struct {
+	Net   string
+	Dir   string // OUT/NET
+	Model string // OUT/NET/NET.onnx
+	Bytes int
+}
+
+// Folder writes every net of m with the weights of s into out, each in a folder of its own.
+func Folder(out string, m layer.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
+	var written []Exported
+	for _, net := range m.Nets {
+		e, err := writeNet(out, m, net, s, o)
+		if err != nil {
+			return written, fmt.Errorf("export of %s: %w", net.Name, err)
+		}
+		written = append(written, e)
+	}
+	return written, nil
+}
+
+func writeNet(out string, m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (Exported, error) {
+	proto, err := Model(m, net, s, o)
+	if err != nil {
+		return Exported{}, err
+	}
+	b, err := onnx.Marshal(proto)
+	if err != nil {
+		return Exported{}, err
+	}
+	vectors, err := Golden(m, net, s)
+	if err != nil {
+		return Exported{}, err
+	}
+	dir := filepath.Join(out, net.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Exported{}, err
+	}
+	e := Exported{Net: net.Name, Dir: dir, Model: filepath.Join(dir, net.Name+".onnx"), Bytes: len(b)}
+	if err := atomicwriter.WriteFile(e.Model, b, 0o644); err != nil {
+		return Exported{}, err
+	}
+	return e, writeVectors(dir, vectors)
+}
+
+// Model makes the ONNX model of one net with the weights of a snapshot.
+func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
+	if o.Opset == 0 {
+		o.Opset = DefaultOpset
+	}
+	if o.Opset < MinOpset || o.Opset > MaxOpset {
+		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
+	}
+	plan, err := net.Plan()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := weightsOf(plan, s)
+	if err != nil {
+		return nil, err
+	}
+	e := onnx.NewEmitter(onnx.EmitterOptions{
+		Graph: net.Name,
+		Opset: o.Opset,
+		IR:    IRVersion,
+		Param: func(full string) (*onnx.Tensor, error) {
+			t, ok := weights[full]
+			if !ok {
+				return nil, fmt.Errorf("%s: no such parameter", full)
+			}
+			return onnx.NewTensor(full, t.Data, t.Dims...)
+		},
+	})
+	plan.Emit(e)
+	model, err := e.Model()
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{model: model, source: m, net: net, snapshot: s, weights: planWeights(plan, weights), options: o}
+	for _, p := range passes {
+		if err := p.run(d); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return model, nil
+}
+
+// weightsOf picks the plan's parameters from a snapshot. The error names every one that is missing or misshapen.
+func weightsOf(p *layer.Plan, s *checkpoint.Snapshot) (map[string]checkpoint.Tensor, error) {
+	have := map[string]checkpoint.Tensor{}
+	for _, t := range s.Tensors {
+		have[t.Name] = t
+	}
+	var problems []error
+	picked := map[string]checkpoint.Tensor{}
+	for q := range p.Params() {
+		t, ok := have[q.Name]
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Errorf("%s: missing from the checkpoint", q.Name))
+		case layer.Shape(t.Dims).String() != q.Shape.String():
+			problems = append(problems, fmt.Errorf("%s: shape %v, want %v", q.Name, layer.Shape(t.Dims), q.Shape))
+		}
+		picked[q.Name] = t
+	}
+	return picked, errors.Join(problems...)
+}
+
+// planWeights lists the weights in the order of the plan.
+func planWeights(p *layer.Plan, weights map[string]checkpoint.Tensor) []checkpoint.Tensor {
+	var list []checkpoint.Tensor
+	for q := range p.Params() {
+		list = append(list, weights[q.Name])
+	}
+	return list
+}

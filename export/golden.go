@@ -1,0 +1,113 @@
+package export
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/sys/atomicwriter"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// Vector is one recorded run: what goes in and what the training graph made of it, in inference.
+type Vector struct {
+	Inputs, Outputs []*onnx.Tensor
+}
+
+// goldenBatches are the batch sizes of the recorded runs. The last run has extreme input.
+var goldenBatches = []int{1, 2, 7}
+
+// Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from streams
+// of their own: the same for every checkpoint.
+func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
+	plan, err := net.Plan()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := weightsOf(plan, s)
+	if err != nil {
+		return nil, err
+	}
+	var vectors []Vector
+	for i, batch := range goldenBatches {
+		inf, err := plan.NewInference(batch, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })
+		if err != nil {
+			return nil, err
+		}
+		x := inf.Input()
+		r := kernel.NewStream(0, fmt.Sprintf("golden/%s/%d", net.Name, i))
+		fill(r, x, net.Input, m.Recipe.Pixels)
+		if i == len(goldenBatches)-1 {
+			exaggerate(x)
+		}
+		outputs, err := inf.Run()
+		if err != nil {
+			return nil, err
+		}
+		v := Vector{Inputs: []*onnx.Tensor{{Name: net.Input.Name, Dims: dims(batch, net.Input.Shape), Data: x}}}
+		for k, step := range plan.Outputs {
+			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].Value, Dims: dims(batch, plan.Steps[step].Out), Data: outputs[k]})
+		}
+		vectors = append(vectors, v)
+	}
+	return vectors, nil
+}
+
+// fill draws what the net is made for: standard normal noise, or pixels.
+func fill(r *kernel.Stream, x []float32, port layer.Port, px layer.Pixels) {
+	if port.Noise {
+		r.Normal(x)
+		return
+	}
+	r.Uniform(x)
+	for i, u := range x {
+		x[i] = float32(px.Low + float64(u)*(px.High-px.Low))
+	}
+}
+
+// exaggerate makes input that no training has seen: large values that drive activations into saturation, exact zeros of
+// either sign, and numbers at the lower end of float32.
+func exaggerate(x []float32) {
+	negativeZero := float32(math.Copysign(0, -1))
+	for i := range x {
+		switch i % 8 {
+		case 0, 1, 2, 3:
+			x[i] *= 30
+		case 4:
+			x[i] = 0
+		case 5:
+			x[i] = negativeZero
+		case 6:
+			x[i] *= 1e-38
+		}
+	}
+}
+
+func dims(batch int, s layer.Shape) []int { return append([]int{batch}, s...) }
+
+// writeVectors writes DIR/test_data_set_N/{input,output}_K.pb.
+func writeVectors(dir string, vectors []Vector) error {
+	for i, v := range vectors {
+		set := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", i))
+		if err := os.MkdirAll(set, 0o755); err != nil {
+			return err
+		}
+		for kind, tensors := range map[string][]*onnx.Tensor{"input": v.Inputs, "output": v.Outputs} {
+			for k, t := range tensors {
+				b, err := onnx.Marshal(t.Proto())
+				if err != nil {
+					return err
+				}
+				if err := atomicwriter.WriteFile(filepath.Join(set, fmt.Sprintf("%s_%d.pb", kind, k)), b, 0o644); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// draft is a model on its way through the passes.
+type draft struct {
+	model    *pb.ModelProto
+	source   layer.Model
+	net      layer.Net
+	snapshot *checkpoint.Snapshot
+	weights  []checkpoint.Tensor // in the order of the plan
+	options  Options
+}
+
+// passes are what happens to a model between its emission and its bytes, in order.
+var passes = []struct {
+	name string
+	run  func(*draft) error
+}{
+	{"describe", describe},
+	{"check", check},
+}
+
+// Keys of the metadata that petrify writes. They hold no times and no paths.
+const (
+	MetaModel   = "petrify.model"
+	MetaNet     = "petrify.net"
+	MetaSeed    = "petrify.seed"
+	MetaStep    = "petrify.step"
+	MetaData    = "petrify.data"
+	MetaDataSum = "petrify.data.sha256"
+	MetaWeights = "petrify.weights.sha256"
+	MetaPixels  = "petrify.pixels" // "LOW,HIGH": the values that stand for black and white
+)
+
+// describe says where the model comes from.
+func describe(d *draft) error {
+	p := d.options.Provenance
+	d.model.ProducerName = "petrify"
+	d.model.ProducerVersion = p.Version
+	d.model.DocString = fmt.Sprintf("%s, %s: %s", d.source.Title, d.net.Name, d.net.Doc)
+	px := d.source.Recipe.Pixels
+	for _, e := range [][2]string{
+		{MetaModel, d.source.Name},
+		{MetaNet, d.net.Name},
+		{MetaSeed, strconv.FormatUint(p.Seed, 10)},
+		{MetaStep, strconv.Itoa(d.snapshot.Step)},
+		{MetaData, p.DataName},
+		{MetaDataSum, p.DataDigest},
+		{MetaWeights, checkpoint.Digest(d.weights)},
+		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
+	} {
+		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: e[0], Value: e[1]})
+	}
+	return nil
+}
+
+// check refuses to write what our own checker would refuse to read.
+func check(d *draft) error {
+	var problems []error
+	for _, f := range onnx.Check(d.model) {
+		if f.Severity == onnx.Error {
+			problems = append(problems, fmt.Errorf("%s: %s: %s", f.Where, f.Code, f.Message))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,5 @@
+package layer_test
+
+import "testing"
+
+func (c conformance) runtimes(t *testing.T) {}

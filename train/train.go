@@ -1,0 +1,194 @@
+// Package train binds the plans of a model to Gorgonia graphs and runs its objective.
+//
+// Training is an iterator of events; printing, saving and stopping belong to the caller:
+//
+//	t, err := train.New(train.Config{Model: models.GAN(), Data: images, Seed: 1})
+//	for ev, err := range t.Steps(ctx) { ... }
+//
+// Randomness is an input: every draw comes from a named stream of the seed, and nothing reads the clock. One seed gives
+// one result, bit for bit, whatever the number of threads, and a run that was stopped and restored goes on as if it had
+// not been. The steady step allocates nothing.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
+)
+
+// Config says what to train, on what, and how. Zero values of Steps, Batch and Adam mean the model's recipe.
+type Config struct {
+	Model layer.Model
+	Data  *dataset.Set
+	Steps int // iterations in all, those before a Restore included
+	Batch int
+	Adam  kernel.AdamConfig
+	Seed  uint64
+}
+
+// Metric is one figure of an iteration.
+type Metric struct {
+	Name  string
+	Value float64
+}
+
+// Event is one finished iteration.
+type Event struct {
+	Step    int      // 1 is the first
+	Metrics []Metric // overwritten by the next iteration
+	layout  func(Event) string
+}
+
+// String writes the event as a line of a training log, such as
+// "1000 [D loss: 0.129656, acc.: 96.09%] [G loss: 3.387729]".
+func (e Event) String() string { return e.layout(e) }
+
+// Trainer holds the parameters of a model, the state of its optimisers and streams, and the graphs of one iteration.
+type Trainer struct {
+	config    Config
+	step      int
+	objective objective
+	nets      []*netState
+	streams   []namedStream
+}
+
+// objective is one iteration of a kind of training.
+type objective interface {
+	iterate() error
+	metrics() []Metric
+	layout(Event) string
+	samples(n int) (*Images, error)
+}
+
+// Images are N pictures, (N,C,H,W) in row-major order, with 0 black and 1 white.
+type Images struct {
+	Pixels     []float32
+	N, C, H, W int
+}
+
+// DivergedError reports a loss that is no finite number.
+type DivergedError struct {
+	Step   int
+	Tensor string // the first tensor found with a value that is not finite
+	Index  int
+	Value  float64
+}
+
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("step %d: %s holds %v at index %d: training diverged (try a smaller learning rate)", e.Step, e.Tensor, e.Value, e.Index)
+}
+
+// New prepares a run: plans, initial parameters, graphs.
+func New(c Config) (*Trainer, error) {
+	if c.Steps == 0 {
+		c.Steps = c.Model.Recipe.Steps
+	}
+	if c.Batch == 0 {
+		c.Batch = c.Model.Recipe.Batch
+	}
+	if c.Adam == (kernel.AdamConfig{}) {
+		c.Adam = c.Model.Recipe.Adam
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	t := &Trainer{config: c}
+	for _, n := range c.Model.Nets {
+		s, err := newNetState(n, c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		t.nets = append(t.nets, s)
+	}
+	var err error
+	switch o := c.Model.Objective.(type) {
+	case layer.Adversarial:
+		t.objective, err = newAdversarial(t, o)
+	default:
+		err = fmt.Errorf("%s: no training is known for the objective %T", c.Model.Name, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (c Config) validate() error {
+	var problems []error
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Steps < 1 {
+		fail("steps is %d, want at least 1", c.Steps)
+	}
+	if c.Batch < 1 {
+		fail("batch is %d, want at least 1", c.Batch)
+	}
+	if !(c.Adam.LR > 0) || math.IsInf(c.Adam.LR, 0) {
+		fail("learning rate is %v, want a positive number", c.Adam.LR)
+	}
+	if c.Data == nil || c.Data.N < 1 {
+		fail("no training images")
+	}
+	return errors.Join(problems...)
+}
+
+// Config is the configuration with the model's recipe filled in.
+func (t *Trainer) Config() Config { return t.config }
+
+// Step is the number of iterations done.
+func (t *Trainer) Step() int { return t.step }
+
+// Steps trains until the configured number of steps is reached, the context ends, or something fails: the error is the
+// last thing it yields. A cancelled context yields its error between two iterations, where Snapshot is whole.
+func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for t.step < t.config.Steps {
+			if err := ctx.Err(); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			if err := t.objective.iterate(); err != nil {
+				if d, ok := errors.AsType[*DivergedError](err); ok {
+					d.Step = t.step + 1
+				}
+				yield(Event{}, err)
+				return
+			}
+			t.step++
+			if !yield(Event{Step: t.step, Metrics: t.objective.metrics(), layout: t.objective.layout}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Samples makes n pictures from noise that is the same at every call, so that successive grids show one development.
+func (t *Trainer) Samples(n int) (*Images, error) { return t.objective.samples(n) }
+
+// net finds the state of a net by name.
+func (t *Trainer) net(name string) (*netState, error) {
+	for _, s := range t.nets {
+		if s.plan.Net.Name == name {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: the objective names a net %q that the model lacks", t.config.Model.Name, name)
+}
+
+// namedStream is a random stream whose position is part of a snapshot.
+type namedStream struct {
+	name   string
+	stream *kernel.Stream
+}
+
+// stream opens a stream of the run's seed.
+func (t *Trainer) stream(name string) *kernel.Stream {
+	s := kernel.NewStream(t.config.Seed, name)
+	t.streams = append(t.streams, namedStream{name, s})
+	return s
+}
