@@ -1,0 +1,161 @@
+// ONNX Runtime for Node.js as a driver process. The protocol is described in runtime.go.
+'use strict';
+
+const out = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr); // a stray print must not end up among the frames
+
+function send(header, bodies = []) {
+  for (const b of [Buffer.from(JSON.stringify(header) + '\n'), ...bodies]) out(b);
+}
+
+function loadRuntime() {
+  const tried = [];
+  for (const from of [undefined, ...process.argv.slice(1)]) { // undefined: working directory, then NODE_PATH
+    try {
+      return require(require.resolve('onnxruntime-node', from === undefined ? undefined : { paths: [from] }));
+    } catch (e) {
+      if (e.code !== 'MODULE_NOT_FOUND' || !/'onnxruntime-node'/.test(e.message)) throw e;
+      tried.push(from === undefined ? process.cwd() : from);
+    }
+  }
+  const path = process.env.NODE_PATH ? `NODE_PATH (${process.env.NODE_PATH})` : 'NODE_PATH (not set)';
+  throw Object.assign(new Error(`node ${process.version} finds no package onnxruntime-node from ${tried.join(', ')} or in ${path}`),
+    { remedy: 'npm install onnxruntime-node, or set NODE_PATH to the node_modules folder that has it' });
+}
+
+let ort;
+try {
+  ort = loadRuntime();
+} catch (e) {
+  send({ hello: 1, missing: e.message, remedy: e.remedy || 'reinstall the npm package onnxruntime-node' });
+  process.exitCode = 0;
+}
+
+const arrays = {
+  float32: Float32Array, float64: Float64Array, float16: Uint16Array, int8: Int8Array, int16: Int16Array, int32: Int32Array,
+  int64: BigInt64Array, uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, bool: Uint8Array,
+};
+
+function toTensor(h, raw) {
+  const of = arrays[h.type];
+  if (!of) throw new Error(`input ${JSON.stringify(h.name)}: onnxruntime-node has no ${h.type} tensors`);
+  let data = new of(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength)); // a copy, aligned
+  if (h.type === 'float16' && typeof Float16Array !== 'undefined') data = new Float16Array(data.buffer);
+  return new ort.Tensor(h.type, data, h.dims);
+}
+
+function fromTensor(name, t) {
+  if (!arrays[t.type]) throw new Error(`output ${JSON.stringify(name)}: ${t.type} tensors do not travel`);
+  const d = t.data;
+  return [{ name, type: t.type, dims: Array.from(t.dims), bytes: d.byteLength }, Buffer.from(d.buffer, d.byteOffset, d.byteLength)];
+}
+
+// ONNX Runtime says in words what it lacks; these are the sentences that mean "right, but not here".
+function unsupported(message) {
+  let m;
+  if ((m = /Could not find an implementation for (?:([\w.]+)\.)?(\w+)\((\d+)\)/.exec(message))) {
+    return { domain: m[1] || '', op: m[2], opset: Number(m[3]), why: message };
+  }
+  if ((m = /(?:([\w.]+):)?(\w+)\((-?\d+)\) is not a registered function\/op/.exec(message))) {
+    return { domain: m[1] === 'ai.onnx' ? '' : m[1] || '', op: m[2], opset: Math.max(0, Number(m[3])), why: message };
+  }
+  if ((m = /No Op registered for (\w+) with domain_version of (\d+)/.exec(message))) {
+    return { op: m[1], opset: Number(m[2]), why: message };
+  }
+  if (/Unsupported model IR version|is under development and support for this is limited|Unsupported data type/.test(message)) {
+    return { why: message };
+  }
+  return null;
+}
+
+let session = null;
+
+async function answer(h, model, inputs) {
+  if (h.do === 'open') {
+    session = await ort.InferenceSession.create(model, {
+      executionProviders: ['cpu'], executionMode: 'sequential', intraOpNumThreads: h.threads || 1, interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    });
+    return [{}, []];
+  }
+  if (h.do !== 'run') throw new Error(`request ${JSON.stringify(h.do)} is unknown`);
+  if (!session) throw new Error('run before open');
+  const feeds = {};
+  (h.tensors || []).forEach((t, i) => { feeds[t.name] = toTensor(t, inputs[i]); });
+  let results, nanos;
+  if (h.repeat > 0) {
+    nanos = [];
+    for (let i = 0; i < h.repeat; i++) {
+      const start = process.hrtime.bigint();
+      results = await session.run(feeds);
+      nanos.push(Number(process.hrtime.bigint() - start));
+    }
+  } else {
+    results = await session.run(feeds);
+  }
+  const tensors = [], bodies = [];
+  for (const name of session.outputNames) {
+    const [th, body] = fromTensor(name, results[name]);
+    tensors.push(th);
+    bodies.push(body);
+  }
+  return [{ tensors, nanos }, bodies];
+}
+
+// take yields exactly n bytes, or a whole line where n is undefined, from the chunks of standard input.
+class Input {
+  constructor(stream) {
+    this.chunks = [];
+    this.length = 0;
+    this.wake = null;
+    stream.on('data', (c) => { this.chunks.push(c); this.length += c.length; if (this.wake) this.wake(); });
+    stream.on('end', () => process.exit(0)); // the parent is gone or has closed us: abandon whatever runs
+    stream.on('error', () => process.exit(0));
+  }
+  more() { return new Promise((resolve) => { this.wake = () => { this.wake = null; resolve(); }; }); }
+  async take(n) {
+    while (this.length < n) await this.more();
+    const whole = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks);
+    this.chunks = whole.length > n ? [whole.subarray(n)] : [];
+    this.length -= n;
+    return whole.subarray(0, n);
+  }
+  async line() {
+    let seen = 0;
+    for (;;) {
+      let at = 0;
+      for (const c of this.chunks) {
+        if (at + c.length > seen) {
+          const i = c.indexOf(10, Math.max(0, seen - at));
+          if (i >= 0) return (await this.take(at + i + 1)).toString('utf8');
+        }
+        at += c.length;
+      }
+      seen = at;
+      await this.more();
+    }
+  }
+}
+
+async function main() {
+  const version = ort.env && ort.env.versions && ort.env.versions.node ? ' ' + ort.env.versions.node : '';
+  send({ hello: 1, runtime: `onnxruntime-node${version}, node ${process.version}` });
+  const input = new Input(process.stdin);
+  for (;;) {
+    const h = JSON.parse(await input.line());
+    const model = h.model ? await input.take(h.model) : null;
+    const inputs = [];
+    for (const t of h.tensors || []) inputs.push(await input.take(t.bytes));
+    let reply;
+    try {
+      reply = await answer(h, model, inputs);
+    } catch (e) {
+      const message = String((e && e.message) || e);
+      const u = unsupported(message);
+      reply = [u ? { unsupported: u } : { error: message }, []];
+    }
+    send(...reply);
+  }
+}
+
+if (ort) main().catch((e) => { console.error(e); process.exit(3); });

@@ -1,0 +1,266 @@
+package child
+
+import (
+	"errors"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// runtimes are the real ones, with what they need here; a missing one skips its subtest.
+var runtimes = map[string]func(t *testing.T) *Runtime{
+	"node": func(t *testing.T) *Runtime {
+		r := Node()
+		r.Program = witnesstest.Node(t, "onnxruntime-node")
+		return r
+	},
+	"python": func(t *testing.T) *Runtime {
+		r := Python()
+		r.Program = witnesstest.Python(t, "onnxruntime", "numpy")
+		return r
+	},
+	"python driver on a stand-in": func(t *testing.T) *Runtime {
+		r := Python()
+		r.Program = witnesstest.Python(t, "onnx", "numpy")
+		dir, err := filepath.Abs("testdata/standin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Env = []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
+		return r
+	},
+}
+
+func eachRuntime(t *testing.T, f func(t *testing.T, r *Runtime)) {
+	for name, find := range runtimes {
+		t.Run(name, func(t *testing.T) { f(t, find(t)) })
+	}
+}
+
+func TestRealRuntimeIsFound(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		if err := r.Probe(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRealRuntimeComputes(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		s, err := r.Open(t.Context(), affine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if !strings.Contains(s.Version(), "onnxruntime") {
+			t.Errorf("version is %q", s.Version())
+		}
+		for _, n := range []int{1, 2, 7} {
+			in := make([]float32, 2*n)
+			for i := range in {
+				in[i] = float32(i)
+			}
+			out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", in, n, 2)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(out) != 2 || out[0].Name != "y" || out[1].Name != "x2" || len(out[0].Dims) != 2 || out[0].Dims[0] != n || out[0].Dims[1] != 3 {
+				t.Fatalf("batch %d: outputs %+v", n, out)
+			}
+			// y = x [[1 2 3] [4 5 6]] + [10 20 30], exact in float32
+			for i, got := range out[0].Data.([]float32) {
+				row, col := i/3, i%3
+				want := in[2*row]*float32(col+1) + in[2*row+1]*float32(col+4) + float32(10*(col+1))
+				if got != want {
+					t.Errorf("batch %d: y[%d,%d] is %v, want %v", n, row, col, got, want)
+				}
+			}
+			for i, got := range out[1].Data.([]float32) {
+				if got != in[i]+in[i] {
+					t.Errorf("batch %d: x2[%d] is %v", n, i, got)
+				}
+			}
+		}
+		_, each, err := s.Time(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}, 5)
+		if err != nil || len(each) != 5 || each[0] <= 0 {
+			t.Errorf("timed runs: %v, %v", each, err)
+		}
+	})
+}
+
+// affine has two outputs, of which the first declared is the second computed.
+func affine(t *testing.T) *onnx.Model {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "affine"})
+	in := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
+	e.Step("double", "x2")
+	double := e.Node("Add", "", []onnx.Value{in, in})
+	e.Step("fc", "y")
+	w := e.Const("weight", tensor(t, "", []float32{1, 2, 3, 4, 5, 6}, 2, 3))
+	b := e.Const("bias", tensor(t, "", []float32{10, 20, 30}, 1, 3))
+	y := e.Node("Add", "", []onnx.Value{e.Node("MatMul", "product", []onnx.Value{in, w}), b})
+	e.Output(y, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(3))
+	e.Output(double, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
+	return finish(t, e)
+}
+
+func finish(t *testing.T, e *onnx.Emitter) *onnx.Model {
+	t.Helper()
+	m, err := e.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &onnx.Model{Proto: m} // without Bytes: Open writes them
+}
+
+func TestRealRuntimeTypes(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		for _, v := range allTypes(t) {
+			if v.Type() == pb.TensorProto_BFLOAT16 {
+				continue // neither API has it
+			}
+			t.Run(v.Name, func(t *testing.T) {
+				dims := make([]onnx.Dim, len(v.Dims))
+				for i, d := range v.Dims {
+					dims[i] = onnx.Fixed(int64(d))
+				}
+				e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "types"})
+				in := e.Input("x", v.Type(), dims...)
+				e.Step("same", "y")
+				e.Output(e.Node("Identity", "", []onnx.Value{in}), v.Type(), dims...)
+				s, err := r.Open(t.Context(), finish(t, e))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				given := *v
+				given.Name = "x"
+				out, err := s.Run(t.Context(), []*onnx.Tensor{&given})
+				if err != nil {
+					t.Fatal(err)
+				}
+				a, b := given.Proto(), out[0].Proto()
+				if string(a.RawData) != string(b.RawData) || a.GetDataType() != b.GetDataType() || len(a.Dims) != len(b.Dims) {
+					t.Errorf("came back as %v", b)
+				}
+			})
+		}
+	})
+}
+
+func TestRealRuntimeSaysWhatItLacks(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		for _, test := range []struct {
+			op     string
+			opset  int64
+			elem   pb.TensorProto_DataType
+			wantOp string
+		}{
+			{"LeakyRelu", 13, pb.TensorProto_DOUBLE, "LeakyRelu"}, // the CPU provider has it in float32 only
+			{"NoSuchOperator", 13, pb.TensorProto_FLOAT, "NoSuchOperator"},
+			{"Identity", 9000, pb.TensorProto_FLOAT, ""}, // an operator set of the far future
+		} {
+			e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: test.opset})
+			e.Step("s", "y")
+			e.Output(e.Node(test.op, "", []onnx.Value{e.Input("x", test.elem, onnx.Fixed(1))}), test.elem, onnx.Fixed(1))
+			s, err := r.Open(t.Context(), finish(t, e))
+			if err == nil {
+				s.Close()
+			}
+			u, ok := errors.AsType[*onnx.UnsupportedError](err)
+			if !ok || u.Op != test.wantOp || u.Why == "" {
+				t.Errorf("%s of opset %d: error is %v, want one that names %q as unsupported", test.op, test.opset, err, test.wantOp)
+			}
+		}
+	})
+}
+
+func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		bad := affine(t)
+		bad.Proto.Graph.Node[2].Input[0] = "nowhere"
+		if s, err := r.Open(t.Context(), bad); err == nil {
+			s.Close()
+			t.Error("a model with a dangling input opens")
+		}
+		s, err := r.Open(t.Context(), affine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2, 3}, 1, 3)}); err == nil {
+			t.Error("a wrong shape runs")
+		}
+		if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []int64{1, 2}, 1, 2)}); err == nil {
+			t.Error("a wrong element type runs")
+		}
+		nan := float32(math.NaN())
+		out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{nan, 2}, 1, 2)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := out[0].Data.([]float32)[0]; v == v {
+			t.Errorf("NaN became %v", v)
+		}
+	})
+}
+
+func TestLargeTensorsTravel(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		s, err := r.Open(t.Context(), affine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		const n = 1 << 20 // 8 MiB in, 20 MiB out: far more than a pipe holds
+		in := make([]float32, 2*n)
+		for i := range in {
+			in[i] = float32(i % 251)
+		}
+		out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", in, n, 2)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := out[1].Data.([]float32)
+		for i := range in {
+			if got[i] != 2*in[i] {
+				t.Fatalf("element %d is %v, want %v", i, got[i], 2*in[i])
+			}
+		}
+	})
+}
+
+func TestMissingModuleNamesTheRemedy(t *testing.T) {
+	for name, test := range map[string]struct {
+		r    *Runtime
+		env  []string
+		want []string
+	}{
+		"node":   {Node(), []string{"NODE_PATH="}, []string{"onnxruntime-node", "npm install onnxruntime-node"}},
+		"python": {Python(), []string{"PYTHONPATH="}, []string{"cannot import", "pip install onnxruntime"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "node" {
+				test.r.Program = witnesstest.Node(t, "fs")
+			} else {
+				test.r.Program = witnesstest.Python(t)
+				test.r.Args = append([]string{"-S"}, test.r.Args...) // without site-packages nothing can be imported
+			}
+			t.Chdir(t.TempDir())
+			test.r.Env = test.env
+			err := test.r.Probe(t.Context())
+			if _, ok := errors.AsType[*MissingError](err); !ok {
+				t.Fatalf("error is %v, want a MissingError", err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+// Package child runs ONNX models on other people's runtimes, each behind a small driver process of its own, so that the
+// runtime's crash, leak, hang or version is not the program's.
+//
+// The drivers for ONNX Runtime in Node and in Python are part of this package and need no file beside the program: the
+// interpreter gets their text as an argument. Nothing is linked and nothing is written to disk; the model travels over the
+// driver's standard input.
+//
+// # Protocol
+//
+// A frame is one line of JSON, the header, followed by the raw bytes that it announces: the model, then tensors, little-endian
+// and row-major, without separators. The driver speaks first, with a greeting that names the runtime and its version, or says
+// what is missing. Then it answers requests one by one, open and run, until its standard input ends; that is also how it
+// learns that its parent is gone. Standard error is free text; its tail becomes part of the error when the process dies.
+//
+// A driver written in Go calls [Serve].
+package child
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+//go:embed ort_node.js
+var nodeDriver string
+
+//go:embed ort_python.py
+var pythonDriver string
+
+// Runtime is a way to start driver processes. Its zero value can do nothing; Node and Python make useful ones, whose exported
+// fields may be changed before first use.
+type Runtime struct {
+	Name string
+
+	// Program is the interpreter or driver to start: a path, or a name to be found in PATH. Empty means the first of the
+	// names that the runtime goes by.
+	Program string
+
+	// Threads that one operator may use. Zero means one: the results are then the same on every machine that the runtime
+	// promises them on.
+	Threads int
+
+	// Timeout bounds every exchange with the driver, besides its context. Zero means two minutes.
+	Timeout time.Duration
+
+	// MaxReply bounds the bytes of tensors in one reply. Zero means 4 GiB.
+	MaxReply int64
+
+	// Args follow Program. Env is added to the environment.
+	Args, Env []string
+
+	names   []string      // tried in PATH while Program is empty
+	remedy  string        // what to do when none is there
+	parting time.Duration // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
+}
+
+// Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node, looked up in the working directory
+// and its parents, in NODE_PATH, and beside this program.
+func Node() *Runtime {
+	args := []string{"-e", nodeDriver, "--"}
+	if exe, err := os.Executable(); err == nil {
+		args = append(args, filepath.Dir(exe))
+	}
+	return &Runtime{
+		Name:   "ort-node",
+		Args:   args,
+		names:  []string{"node", "nodejs"},
+		remedy: "install Node.js 18 or later, https://nodejs.org",
+	}
+}
+
+// Python is ONNX Runtime for Python: python3 or python from PATH and the package onnxruntime.
+func Python() *Runtime {
+	return &Runtime{
+		Name:   "ort-python",
+		Args:   []string{"-c", pythonDriver},
+		names:  []string{"python3", "python"},
+		remedy: "install Python 3.8 or later",
+	}
+}
+
+// MissingError says that a runtime is not installed, and how to get it.
+type MissingError struct{ Runtime, Why, Remedy string }
+
+func (e *MissingError) Error() string {
+	if e.Remedy == "" {
+		return fmt.Sprintf("%s: %s", e.Runtime, e.Why)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Runtime, e.Why, e.Remedy)
+}
+
+// Probe starts a driver, hears its greeting and ends it. It returns nil where the runtime can be used, and a *MissingError that
+// names the remedy where it is not installed.
+func (r *Runtime) Probe(ctx context.Context) error {
+	s, err := r.start(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// Open starts a process for m and gives it the model. A model that the runtime lacks something for gives an
+// *onnx.UnsupportedError. ctx bounds the opening only.
+func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (*Session, error) {
+	model, err := m.Bytes, error(nil)
+	if model == nil {
+		if model, err = onnx.Marshal(m.Proto); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Name, err)
+		}
+	}
+	s, err := r.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.learn(m.Proto)
+	if _, err := s.exchange(ctx, header{Do: "open", Threads: max(r.Threads, 1)}, model, nil); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// program settles which executable starts the driver.
+func (r *Runtime) program() (string, error) {
+	names := r.names
+	if r.Program != "" {
+		names = []string{r.Program}
+	}
+	if len(names) == 0 {
+		return "", fmt.Errorf("%s: no program to start", r.Name)
+	}
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", &MissingError{Runtime: r.Name, Why: names[0] + " is not in PATH", Remedy: r.remedy}
+}

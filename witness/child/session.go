@@ -1,0 +1,346 @@
+package child
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+const (
+	defaultTimeout = 2 * time.Minute
+	defaultParting = 5 * time.Second
+	stderrTail     = 4 << 10
+)
+
+// Session is one driver process with one model. Its methods may be called from several goroutines; runs follow one another.
+type Session struct {
+	name     string
+	version  string
+	timeout  time.Duration
+	parting  time.Duration
+	maxReply int64
+
+	inputs  map[string]bool // of the model; true where a run must give it
+	outputs []string
+
+	cmd    *exec.Cmd
+	stdin  *os.File // our ends of the driver's pipes
+	stdout *os.File
+	stderr *tail
+	done   chan struct{} // closed when the process has been waited for
+
+	mu     sync.Mutex // held through an exchange
+	w      *bufio.Writer
+	r      *bufio.Reader
+	ended  error // why no further exchange is possible
+	closed bool
+}
+
+// DiedError reports a driver process that ended, or had to be ended, before it answered.
+type DiedError struct {
+	Runtime string
+	Doing   string // open, run, or start
+	Status  string // how the process ended, such as "exit status 3" or "signal: killed"
+	Stderr  string // the last that it wrote to standard error
+	Err     error  // what the parent saw: a broken stream, a *FrameError, or the context's error
+}
+
+func (e *DiedError) Error() string {
+	s := fmt.Sprintf("%s: %s: %v (process: %s)", e.Runtime, e.Doing, e.Err, e.Status)
+	if e.Stderr != "" {
+		s += ": stderr ends: " + e.Stderr
+	}
+	return s
+}
+
+func (e *DiedError) Unwrap() error { return e.Err }
+
+// start runs a driver up to its greeting.
+func (r *Runtime) start(ctx context.Context) (*Session, error) {
+	path, err := r.program()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		name:     r.Name,
+		timeout:  cmp.Or(r.Timeout, defaultTimeout),
+		parting:  cmp.Or(r.parting, defaultParting),
+		maxReply: cmp.Or(r.MaxReply, defaultBody),
+		cmd:      exec.Command(path, r.Args...),
+		stderr:   &tail{max: stderrTail},
+	}
+	s.cmd.Env = append(os.Environ(), r.Env...)
+	s.cmd.Stderr = s.stderr
+	s.cmd.WaitDelay = s.parting // a grandchild may keep standard error open
+	ownGroup(s.cmd)
+	if err := s.launch(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	s.w, s.r = bufio.NewWriterSize(s.stdin, 64<<10), bufio.NewReaderSize(s.stdout, 64<<10)
+
+	greeting, err := s.exchange(ctx, header{}, nil, nil)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.version = greeting.h.Runtime
+	if greeting.h.Missing != "" {
+		return nil, errors.Join(&MissingError{Runtime: r.Name, Why: greeting.h.Missing, Remedy: greeting.h.Remedy}, s.Close())
+	}
+	return s, nil
+}
+
+// launch starts the process on pipes of our own, because those of os/exec close under the reader as soon as it ends.
+func (s *Session) launch() error {
+	in, stdin, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	stdout, out, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, stdin.Close())
+	}
+	defer out.Close()
+	s.cmd.Stdin, s.cmd.Stdout = in, out
+	if err := s.cmd.Start(); err != nil {
+		return errors.Join(err, stdin.Close(), stdout.Close())
+	}
+	s.stdin, s.stdout, s.done = stdin, stdout, make(chan struct{})
+	go func() {
+		s.cmd.Wait()     // its error is read from ProcessState
+		killGroup(s.cmd) // what the driver started ends with it
+		close(s.done)
+	}()
+	return nil
+}
+
+// learn notes the names that runs are checked against, so that every runtime words the same mistake alike.
+func (s *Session) learn(m *pb.ModelProto) {
+	s.inputs = map[string]bool{}
+	for _, in := range m.GetGraph().GetInput() {
+		s.inputs[in.GetName()] = true
+	}
+	for _, t := range m.GetGraph().GetInitializer() {
+		if _, ok := s.inputs[t.GetName()]; ok {
+			s.inputs[t.GetName()] = false
+		}
+	}
+	for _, out := range m.GetGraph().GetOutput() {
+		s.outputs = append(s.outputs, out.GetName())
+	}
+}
+
+// Version names the runtime in the words of its driver, with its version.
+func (s *Session) Version() string { return s.version }
+
+// Run computes the model's outputs, in graph order, from its inputs, which are matched by name. An error of the runtime leaves
+// the session usable; a *DiedError, and the end of ctx, end it. The outputs are the caller's.
+func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	outputs, _, err := s.run(ctx, inputs, 0)
+	return outputs, err
+}
+
+// Time runs the model n times and returns the outputs of the last run and how long each took inside the driver, without the way
+// there and back.
+func (s *Session) Time(ctx context.Context, inputs []*onnx.Tensor, n int) ([]*onnx.Tensor, []time.Duration, error) {
+	if n < 1 {
+		return nil, nil, fmt.Errorf("%s: %d timed runs, want at least 1", s.name, n)
+	}
+	outputs, nanos, err := s.run(ctx, inputs, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(nanos) != n {
+		return nil, nil, fmt.Errorf("%s: %d durations came of %d timed runs", s.name, len(nanos), n)
+	}
+	each := make([]time.Duration, n)
+	for i, ns := range nanos {
+		each[i] = time.Duration(ns)
+	}
+	return outputs, each, nil
+}
+
+func (s *Session) run(ctx context.Context, inputs []*onnx.Tensor, repeat int) ([]*onnx.Tensor, []int64, error) {
+	if err := s.checkInputs(inputs); err != nil {
+		return nil, nil, err
+	}
+	reply, err := s.exchange(ctx, header{Do: "run", Repeat: repeat}, nil, inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	if got := names(reply.tensors); !slices.Equal(got, s.outputs) {
+		return nil, nil, fmt.Errorf("%s: outputs %q came, want %q", s.name, got, s.outputs)
+	}
+	return reply.tensors, reply.h.Nanos, nil
+}
+
+func (s *Session) checkInputs(inputs []*onnx.Tensor) error {
+	given := map[string]bool{}
+	var errs []error
+	for i, t := range inputs {
+		if t == nil {
+			return fmt.Errorf("%s: input %d is nil", s.name, i)
+		}
+		if _, ok := s.inputs[t.Name]; !ok {
+			errs = append(errs, fmt.Errorf("%s: %q is not an input of the model", s.name, t.Name))
+		}
+		if given[t.Name] {
+			errs = append(errs, fmt.Errorf("%s: input %q is given twice", s.name, t.Name))
+		}
+		given[t.Name] = true
+	}
+	for name, must := range s.inputs {
+		if must && !given[name] {
+			errs = append(errs, fmt.Errorf("%s: input %q is missing", s.name, name))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return slices.Compare([]byte(a.Error()), []byte(b.Error())) })
+	return errors.Join(errs...)
+}
+
+func names(ts []*onnx.Tensor) []string {
+	ns := make([]string, len(ts))
+	for i, t := range ts {
+		ns[i] = t.Name
+	}
+	return ns
+}
+
+type reply struct {
+	h       *header
+	tensors []*onnx.Tensor
+}
+
+// exchange sends one request and reads its reply; without a request it reads the greeting. It outlasts neither ctx nor the
+// timeout, because their end kills the process and closes our ends of its pipes.
+func (s *Session) exchange(ctx context.Context, req header, model []byte, tensors []*onnx.Tensor) (*reply, error) {
+	doing := req.Do
+	if doing == "" {
+		doing = "start"
+	}
+	f, err := newFrame(req, model, tensors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", s.name, doing, err)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, fmt.Errorf("%s: %s: session is closed", s.name, doing)
+	case s.ended != nil:
+		return nil, fmt.Errorf("%s: %s: session has ended: %w", s.name, doing, s.ended)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %s: %w", s.name, doing, context.Cause(ctx)) // nothing was sent: the session lives
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %v: %w", s.timeout, context.DeadlineExceeded))
+	defer cancel()
+	stop := context.AfterFunc(ctx, s.kill)
+
+	rep, err := s.transfer(req.Do, f)
+	switch {
+	case !stop():
+		return nil, s.end(doing, context.Cause(ctx), 0) // it is being killed, whatever came of the transfer
+	case isFrameError(err):
+		return nil, s.end(doing, err, 0)
+	case err != nil:
+		return nil, s.end(doing, err, s.parting) // it is ending by itself: its own status says more than a kill
+	}
+	switch u := rep.h.Unsupported; {
+	case u != nil:
+		return nil, &onnx.UnsupportedError{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: u.Why}
+	case rep.h.Error != "":
+		return nil, fmt.Errorf("%s: %s: %s", s.name, doing, rep.h.Error)
+	}
+	return rep, nil
+}
+
+func (s *Session) transfer(do string, f *frame) (*reply, error) {
+	if do != "" {
+		if err := f.send(s.w); err != nil {
+			return nil, err
+		}
+	}
+	h, _, tensors, err := readFrame(s.r, s.maxReply)
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("process ended before it answered")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if do == "" && h.Hello != protocolVersion {
+		return nil, badFrame("a greeting of protocol %d, want %d", h.Hello, protocolVersion)
+	}
+	return &reply{h, tensors}, nil
+}
+
+func isFrameError(err error) bool {
+	_, ok := errors.AsType[*FrameError](err)
+	return ok
+}
+
+// kill ends the process and what it started, and unblocks a transfer even if something else holds the pipes' other ends.
+func (s *Session) kill() {
+	select {
+	case <-s.done: // the number may belong to another process by now
+	default:
+		killGroup(s.cmd)
+	}
+	s.stdin.Close()
+	s.stdout.Close()
+}
+
+// end takes the session out of use after err and tells how its process ended, within grace by itself. mu is held.
+func (s *Session) end(doing string, err error, grace time.Duration) error {
+	s.await(grace)
+	s.kill()
+	status := "still there after it was killed"
+	if s.await(2 * s.parting) {
+		status = s.cmd.ProcessState.String()
+	}
+	s.ended = &DiedError{Runtime: s.name, Doing: doing, Status: status, Stderr: s.stderr.String(), Err: err}
+	return s.ended
+}
+
+func (s *Session) await(d time.Duration) (ended bool) {
+	select {
+	case <-s.done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// Close ends the process, by the end of its standard input first. It reports a process that would not end or that ended badly,
+// unless an earlier error has already. Closing twice is harmless.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.ended != nil {
+		return nil
+	}
+	s.stdin.Close()
+	if !s.await(s.parting) {
+		return s.end("close", fmt.Errorf("did not end within %v", s.parting), 0)
+	}
+	s.stdout.Close()
+	if !s.cmd.ProcessState.Success() {
+		return s.end("close", errors.New("process ended badly"), 0)
+	}
+	return nil
+}
