@@ -1,10 +1,12 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -39,18 +41,6 @@ func canonicalDomain(d string) string {
 		return ""
 	}
 	return d
-}
-
-// Limits bound what a reader accepts. A zero field stands for its default.
-type Limits struct {
-	Size int64 // bytes of the file; default 2 GiB, the most protobuf allows
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.Size == 0 {
-		l.Size = 2 << 30
-	}
-	return l
 }
 
 // Read reads the model at path. A *FormatError says that it is not ONNX, an
@@ -96,10 +86,69 @@ func parse(name string, b []byte, m proto.Message, lim Limits) error {
 	if int64(len(b)) > lim.Size {
 		return tooLarge(name, int64(len(b)), lim)
 	}
-	if err := proto.Unmarshal(b, m); err != nil {
+	if len(b) == 0 {
+		return &FormatError{File: name, Offset: -1, What: "not ONNX: an empty file"}
+	}
+	skeleton, bulks, err := scan(b, wire(m.ProtoReflect().Descriptor().FullName()), lim)
+	if err != nil {
+		if what := foreign(b); what != "" {
+			return &FormatError{File: name, Offset: -1, What: "not ONNX: this is " + what}
+		}
+		return inFile(name, err)
+	}
+	if err := proto.Unmarshal(skeleton, m); err != nil {
 		return &FormatError{File: name, Offset: -1, What: "not a message of ONNX", Err: err}
 	}
+	for t := range tensors(m) {
+		restore(t, bulks)
+	}
 	return nil
+}
+
+// inFile completes an error of the scanner with the name of the file.
+func inFile(name string, err error) error {
+	if f, ok := errors.AsType[*FormatError](err); ok {
+		f.File = name
+		return f
+	}
+	if u, ok := errors.AsType[*UnsupportedError](err); ok {
+		u.Why = name + ": " + u.Why
+		return u
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// restore puts the elements that the scanner held back into their tensor. They
+// are not copied: raw_data is part of the file's bytes.
+func restore(t *pb.TensorProto, bulks []bulk) {
+	if t.RawData == nil {
+		return
+	}
+	own := bulks[binary.LittleEndian.Uint64(t.RawData)]
+	t.RawData = own.raw
+	if n := size(own.floats); n > 0 {
+		t.FloatData = make([]float32, 0, n/4)
+		for _, b := range own.floats {
+			for ; len(b) >= 4; b = b[4:] {
+				t.FloatData = append(t.FloatData, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+			}
+		}
+	}
+	if n := size(own.doubles); n > 0 {
+		t.DoubleData = make([]float64, 0, n/8)
+		for _, b := range own.doubles {
+			for ; len(b) >= 8; b = b[8:] {
+				t.DoubleData = append(t.DoubleData, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+			}
+		}
+	}
+}
+
+func size(parts [][]byte) (n int) {
+	for _, b := range parts {
+		n += len(b)
+	}
+	return n
 }
 
 func tooLarge(name string, size int64, lim Limits) error {
