@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/onnx"
@@ -45,9 +47,9 @@ const (
 // describe says where the model comes from.
 func describe(d *draft) error {
 	p := d.options.Provenance
-	d.model.ProducerName = "petrify"
-	d.model.ProducerVersion = p.Version
-	d.model.DocString = fmt.Sprintf("%s, %s: %s", d.source.Title, d.net.Name, d.net.Doc)
+	d.model.ProducerName = proto.String("petrify")
+	d.model.ProducerVersion = proto.String(p.Version)
+	d.model.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.source.Title, d.net.Name, d.net.Doc))
 	px := d.source.Recipe.Pixels
 	for _, e := range [][2]string{
 		{MetaModel, d.source.Name},
@@ -59,7 +61,7 @@ func describe(d *draft) error {
 		{MetaWeights, checkpoint.Digest(d.weights)},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 	} {
-		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: e[0], Value: e[1]})
+		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
 	}
 	return nil
 }

@@ -65,11 +65,11 @@ func newAdversarial(t *Trainer, o layer.Adversarial) (*adversarial, error) {
 // graph builds input -> g (when given) -> d -> loss against target, with the gradients of the net that learns.
 func (a *adversarial) graph(g, d *netState, logit string, target float64, learns *netState) (*update, []float32, *G.Node, error) {
 	graph := G.NewGraph()
-	first := d
+	nets := []*netState{d}
 	if g != nil {
-		first = g
+		nets = []*netState{g, d}
 	}
-	port := first.plan.Net.Input
+	port := nets[0].plan.Net.Input
 	x, input := layer.InputNode[float32](graph, port.Name, append(layer.Shape{a.config.Batch}, port.Shape...))
 	var learner *bound
 	through := gop.Need{} // gradients are wanted only from the net that learns onwards
@@ -100,7 +100,7 @@ func (a *adversarial) graph(g, d *netState, logit string, target float64, learns
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	u, err := newUpdate(loss, learner, a.config.Adam, logits)
+	u, err := newUpdate(loss, learner, nets, a.config.Adam, logits)
 	return u, input, logits, err
 }
 

@@ -88,14 +88,16 @@ func (b *bound) build(x *G.Node, need gop.Need, until string) (*G.Node, error) {
 // update is one step of the optimiser: a graph that gives the loss and the gradients of one net's parameters.
 type update struct {
 	state   *netState
+	nets    []*netState // all whose parameters enter the loss
 	machine *gop.Machine
 	loss    *G.Node
 	grads   [][]float32
 	adam    kernel.AdamConfig
 }
 
-// newUpdate differentiates the loss with respect to a net's parameters. also are further nodes to compute.
-func newUpdate(loss *G.Node, b *bound, adam kernel.AdamConfig, also ...*G.Node) (*update, error) {
+// newUpdate differentiates the loss with respect to the parameters of b, one of the nets that enter it. also are further
+// nodes to compute.
+func newUpdate(loss *G.Node, b *bound, nets []*netState, adam kernel.AdamConfig, also ...*G.Node) (*update, error) {
 	grads, err := gop.Grad(loss, b.nodes...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.state.plan.Net.Name, err)
@@ -104,7 +106,7 @@ func newUpdate(loss *G.Node, b *bound, adam kernel.AdamConfig, also ...*G.Node) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.state.plan.Net.Name, err)
 	}
-	u := &update{state: b.state, machine: m, loss: loss, adam: adam}
+	u := &update{state: b.state, nets: nets, machine: m, loss: loss, adam: adam}
 	for i, g := range grads {
 		d, ok := g.Value().Data().([]float32)
 		if !ok || len(d) != len(b.state.params[i].w) {
@@ -133,8 +135,10 @@ func (u *update) run() (loss float64, err error) {
 
 // diverged names the first tensor that is not finite: a parameter, else a gradient, else the loss itself.
 func (u *update) diverged(loss float64) *DivergedError {
-	if d := u.state.diverged(); d != nil {
-		return d
+	for _, n := range u.nets {
+		if d := n.diverged(); d != nil {
+			return d
+		}
 	}
 	for i, p := range u.state.params {
 		if d := firstBad("the gradient of "+p.Name, u.grads[i]); d != nil {

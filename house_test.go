@@ -1,0 +1,78 @@
+package petrify
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/petrify-ml/petrify/"
+
+// rooms says, for every folder of the project, which of its other folders the code there may import, directly or not,
+// and which of the libraries that must stay in their rooms it may touch directly.
+var rooms = map[string]struct{ may, libraries []string }{
+	"":                 {},
+	"cmd/petrify":      {may: []string{"internal/cli"}},
+	"internal/kernel":  {},
+	"internal/gop":     {may: []string{"internal/kernel"}, libraries: []string{"gorgonia"}},
+	"internal/picture": {},
+	"layer":            {may: []string{"internal/kernel", "internal/gop", "onnx", "onnx/pb"}, libraries: []string{"gorgonia"}},
+	"models":           {may: []string{"layer", "internal/kernel"}},
+	"dataset":          {may: []string{"dataset/mnist"}},
+	"dataset/mnist":    {},
+	"checkpoint":       {},
+	"train":            {may: []string{"layer", "checkpoint", "dataset", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia"}},
+	"export":           {may: []string{"layer", "onnx", "onnx/pb", "checkpoint", "internal/kernel"}},
+	"onnx":             {may: []string{"onnx/pb"}},
+	"onnx/pb":          {},
+	"reference":        {may: []string{"onnx", "onnx/pb"}},
+	"load":             {may: []string{"onnx", "onnx/pb", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia", "onnx-go"}},
+	"witness/child":    {may: []string{"onnx", "onnx/pb"}},
+	"witness/gorgonnx": {may: []string{"onnx", "onnx/pb", "witness/child"}, libraries: []string{"gorgonia", "onnx-go"}},
+	"verify":           {may: []string{"onnx", "onnx/pb", "reference"}},
+}
+
+// anything may be imported by these: the command line, and code that runs in tests and generators only.
+var unbound = []string{"internal/cli", "internal/witnesstest", "internal/kernel/asm"}
+
+var libraries = map[string]string{
+	"gorgonia.org/":                 "gorgonia",
+	"github.com/owulveryck/onnx-go": "onnx-go",
+}
+
+func TestImportsKeepToTheirRooms(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		room := strings.TrimPrefix(strings.TrimPrefix(fields[0], strings.TrimSuffix(module, "/")), "/")
+		seen[room] = true
+		if slices.Contains(unbound, room) {
+			continue
+		}
+		rule, ok := rooms[room]
+		if !ok {
+			t.Errorf("%s is no room of the house: add it to the table, with what it may import", room)
+			continue
+		}
+		for _, imported := range fields[1:] {
+			if inner, ours := strings.CutPrefix(imported, module); ours && !slices.Contains(rule.may, inner) {
+				t.Errorf("%s imports %s, which is not among %v", room, inner, rule.may)
+			}
+			for prefix, name := range libraries {
+				if strings.HasPrefix(imported, prefix) && !slices.Contains(rule.libraries, name) {
+					t.Errorf("%s imports %s: %s stays in its rooms", room, imported, name)
+				}
+			}
+		}
+	}
+	for room := range rooms {
+		if !seen[room] {
+			t.Errorf("the table names %s, and there is no such folder", room)
+		}
+	}
+}
