@@ -1,0 +1,196 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func event(step int, loss float64) Event {
+	return Event{Step: step, Values: []Value{{"d_loss", loss}, {"accuracy", 0.9609}}}
+}
+
+// report appends events and closes the log.
+func report(t *testing.T, f *Folder, resumed int, events ...Event) {
+	t.Helper()
+	l, err := f.Events(resumed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if err := l.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// steps lists the steps in the log.
+func steps(t *testing.T, f *Folder) []int {
+	t.Helper()
+	events, err := f.ReadEvents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []int
+	for _, e := range events {
+		list = append(list, e.Step)
+	}
+	return list
+}
+
+func TestEventIsOneFlatLine(t *testing.T) {
+	e := Event{Step: 1000, Values: []Value{{"d_loss", 0.129656}, {"acc. <\"%\">", 96.09}, {"g_loss", math.NaN()}, {"rate", math.Inf(1)}, {"tiny", 1e-300}}}
+	const want = `{"step":1000,"d_loss":0.129656,"acc. <\"%\">":96.09,"g_loss":null,"rate":null,"tiny":1e-300}`
+	b, err := e.MarshalJSON()
+	if err != nil || string(b) != want {
+		t.Fatalf("line %s, %v; want %s", b, err, want)
+	}
+	var back Event
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Step != 1000 || len(back.Values) != 5 || back.Values[1] != e.Values[1] || !math.IsNaN(back.Get("rate")) || back.Get("tiny") != 1e-300 {
+		t.Errorf("read %v, want %v", back, e)
+	}
+	if !math.IsNaN(back.Get("no such thing")) {
+		t.Error("a value that is not there has a number")
+	}
+	for _, name := range []string{"step", "d_loss"} {
+		if _, err := event(1, 1).with(name).MarshalJSON(); err == nil {
+			t.Errorf("two values called %s are written", name)
+		}
+	}
+}
+
+func (e Event) with(name string) Event {
+	e.Values = append(slices.Clone(e.Values), Value{name, 1})
+	return e
+}
+
+func TestEventsAppend(t *testing.T) {
+	f := created(t, Options{})
+	if got := steps(t, f); got != nil {
+		t.Errorf("a new run has events of steps %v", got)
+	}
+	report(t, f, 0, event(100, 1), event(200, 2))
+	report(t, f, 200, event(300, 3))
+	if got, want := steps(t, f), []int{100, 200, 300}; !slices.Equal(got, want) {
+		t.Errorf("steps %v, want %v", got, want)
+	}
+}
+
+func TestResumingDropsLaterLines(t *testing.T) {
+	f := created(t, Options{})
+	report(t, f, 0, event(100, 1), event(200, 2), event(300, 3))
+	report(t, f, 150, event(160, 4))
+	if got, want := steps(t, f), []int{100, 160}; !slices.Equal(got, want) {
+		t.Errorf("steps %v, want %v", got, want)
+	}
+	report(t, f, 0, event(10, 5))
+	if got, want := steps(t, f), []int{10}; !slices.Equal(got, want) {
+		t.Errorf("started again: steps %v, want %v", got, want)
+	}
+}
+
+func TestResumingKeepsLinesAsTheyWere(t *testing.T) {
+	f := created(t, Options{})
+	const mine = `{ "step": 5, "by hand": 1.50 }` + "\n"
+	if err := os.WriteFile(f.path(eventsFile), []byte(mine), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	report(t, f, 5, Event{Step: 6})
+	if got, want := contents(t, f.Dir())[eventsFile], mine+`{"step":6}`+"\n"; got != want {
+		t.Errorf("log %q, want %q", got, want)
+	}
+}
+
+func TestEveryCutOfTheLogCanBeResumed(t *testing.T) {
+	f := created(t, Options{})
+	report(t, f, 0, event(100, 1), event(200, 2))
+	whole := contents(t, f.Dir())[eventsFile]
+	first := strings.Index(whole, "\n") + 1
+	for n := range len(whole) + 1 {
+		if err := os.WriteFile(f.path(eventsFile), []byte(whole[:n]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var want []int
+		if n >= first {
+			want = append(want, 100)
+		}
+		if n == len(whole) {
+			want = append(want, 200)
+		}
+		if got := steps(t, f); !slices.Equal(got, want) {
+			t.Errorf("cut to %d bytes: read %v, want %v", n, got, want)
+		}
+		report(t, f, 200, event(300, 3))
+		if got, want := steps(t, f), append(want, 300); !slices.Equal(got, want) {
+			t.Errorf("cut to %d bytes and resumed: %v, want %v", n, got, want)
+		}
+	}
+}
+
+func TestDamagedLineIsNamedAndResumedOver(t *testing.T) {
+	for _, test := range []struct{ line, say string }{
+		{`{"step":150,"d_lo{"step":160}`, "line 2"},
+		{`[]`, "want {"},
+		{`{"loss":1}`, "event without a step"},
+		{`{"step":-1}`, "step: -1, want a whole number"},
+		{`{"step":1.5}`, "step: 1.5, want a whole number"},
+		{`{"step":null}`, "step: <nil>"},
+		{`{"step":1,"step":2}`, `key "step" stands twice`},
+		{`{"step":1,"loss":"low"}`, "loss: low, want a number"},
+		{`{"step":1,"loss":{}}`, "loss: {, want a number"},
+		{`{"step":1,"loss":1e999}`, "loss"},
+		{``, "line 2"},
+	} {
+		f := created(t, Options{})
+		text := `{"step":100}` + "\n" + test.line + "\n" + `{"step":200}` + "\n"
+		if err := os.WriteFile(f.path(eventsFile), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := f.ReadEvents()
+		if _, ok := errors.AsType[*FormatError](err); !ok {
+			t.Errorf("%s: error %v, want a *FormatError", test.line, err)
+		} else if !strings.Contains(err.Error(), "events.jsonl: line 2: ") || !strings.Contains(err.Error(), test.say) {
+			t.Errorf("%s: %q does not say %q", test.line, err, test.say)
+		}
+		report(t, f, 200)
+		if got, want := steps(t, f), []int{100, 200}; !slices.Equal(got, want) {
+			t.Errorf("%s: resumed with %v, want %v", test.line, got, want)
+		}
+	}
+}
+
+func FuzzEvent(f *testing.F) {
+	for _, line := range []string{`{"step":1,"a":null,"b":-0.5e3}`, `{"step":0}`, `{}`, `{"step":1,"step":1}`, `{"a":[`} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var e Event
+		if json.Unmarshal(line, &e) != nil {
+			return
+		}
+		b, err := e.MarshalJSON()
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		var again Event
+		if err := json.Unmarshal(b, &again); err != nil {
+			t.Fatalf("%s: %v", b, err)
+		}
+		equal := func(a, b Value) bool {
+			return a.Name == b.Name && (a.Value == b.Value || math.IsNaN(a.Value) && math.IsNaN(b.Value))
+		}
+		if again.Step != e.Step || !slices.EqualFunc(e.Values, again.Values, equal) {
+			t.Fatalf("%v comes back as %v", e, again)
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package checkpoint
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// fullDisk saves a checkpoint that fits into dir and then one that does not.
+func fullDisk(t *testing.T, dir string, want error) {
+	t.Helper()
+	f, err := Create(filepath.Join(dir, "run"), gan(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Save(at(1)); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	large := &Snapshot{Step: 2, Tensors: []Tensor{{"w", []int{1 << 18}, make([]float32, 1<<18)}}}
+	if err := f.Save(large); !errors.Is(err, want) || !strings.Contains(err.Error(), "step-000002.safetensors") {
+		t.Errorf("saving 1 MiB: %v, want %v and the file's name", err, want)
+	}
+	if err := WriteFile(filepath.Join(dir, "alone.safetensors"), large); !errors.Is(err, want) {
+		t.Errorf("writing 1 MiB: %v, want %v", err, want)
+	}
+	after := contents(t, dir)
+	for name := range after {
+		if before[name] != after[name] {
+			t.Errorf("%s is new or changed", name)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("%d files, want the %d from before", len(after), len(before))
+	}
+	mustLoad(t, f, 1)
+	mustLoad(t, reopened(t, f), 1)
+	if err := f.Save(at(3)); err != nil {
+		t.Errorf("saving less afterwards: %v", err)
+	}
+
+	log, err := f.Events(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	long := Event{Values: []Value{{strings.Repeat("long", 1<<10), 1}}}
+	for err == nil && long.Step < 1000 {
+		long.Step++
+		err = log.Append(long)
+	}
+	if !errors.Is(err, want) {
+		t.Errorf("appending 4 MiB of events: %v, want %v", err, want)
+	}
+	if got := len(steps(t, f)); got != long.Step-1 || got == 0 {
+		t.Errorf("%d events in the log, want %d", got, long.Step-1)
+	}
+	if b := contents(t, dir)["run/events.jsonl"]; !strings.HasSuffix(b, "\n") {
+		t.Errorf("the log ends with a part of a line: %d bytes", len(b))
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
+		t.Skip("a small tmpfs cannot be mounted here: ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	fullDisk(t, dir, syscall.ENOSPC)
+}
+
+// A limit on the size of files stands in for a full disk where nobody may
+// mount one. It counts for a whole process, so the test runs in a child.
+func TestFileSizeLimit(t *testing.T) {
+	const child = "PETRIFY_TEST_FILE_SIZE_LIMIT"
+	if dir := os.Getenv(child); dir != "" {
+		signal.Ignore(syscall.SIGXFSZ)
+		limit := syscall.Rlimit{Cur: 64 << 10, Max: 64 << 10}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		fullDisk(t, dir, syscall.EFBIG)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFileSizeLimit$", "-test.v")
+	cmd.Env = append(os.Environ(), child+"="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestFileSizeLimit") {
+		t.Errorf("child: %v\n%s", err, out)
+	}
+}
+
+func TestNamedPipeIsNotWaitedFor(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadFile(fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("error %v", err)
+	}
+}
