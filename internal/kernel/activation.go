@@ -38,17 +38,35 @@ type Activation struct {
 
 // Activate writes act(x) into y, elementwise over len(y). y may be x.
 func Activate[T Float](act Activation, y, x []T) {
+	act.check("activate")
 	need("activate", "x", len(x), len(y))
-	activate(act, y, x[:len(y)])
+	x = x[:len(y)]
+	if y, ok := any(y).([]float32); ok {
+		vectors{op: opActivate, act: act, y: y, a: any(x).([]float32)}.run()
+		return
+	}
+	activate(act, y, x)
 }
 
 // ActivateGrad writes dy act'(.) into dx, elementwise over len(dx), where the
 // derivative is taken at the point whose output is y. At the kink of a
 // rectifier it is that of the negative side. dx may be y or dy.
 func ActivateGrad[T Float](act Activation, dx, y, dy []T) {
+	act.check("activate gradient")
 	need("activate gradient", "y", len(y), len(dx))
 	need("activate gradient", "dy", len(dy), len(dx))
-	activateGrad(act, dx, y[:len(dx)], dy[:len(dx)])
+	y, dy = y[:len(dx)], dy[:len(dx)]
+	if dx, ok := any(dx).([]float32); ok {
+		vectors{op: opGrad, act: act, y: dx, a: any(y).([]float32), b: any(dy).([]float32)}.run()
+		return
+	}
+	activateGrad(act, dx, y, dy)
+}
+
+func (act Activation) check(fn string) {
+	if int(act.Func) >= len(funcNames) {
+		panic(fmt.Errorf("kernel: %s: unknown activation %v", fn, act.Func))
+	}
 }
 
 // activate is Activate in portable Go, each function in float64.
@@ -59,14 +77,14 @@ func activate[T Float](act Activation, y, x []T) {
 		copy(y, x)
 	case ReLU:
 		for i, v := range x {
-			if v <= 0 {
+			if v < 0 {
 				v = 0
 			}
 			y[i] = v
 		}
 	case LeakyReLU:
 		for i, v := range x {
-			if v <= 0 {
+			if v < 0 {
 				v *= alpha
 			}
 			y[i] = v
@@ -90,8 +108,6 @@ func activate[T Float](act Activation, y, x []T) {
 			}
 			y[i] = v
 		}
-	default:
-		panic(fmt.Errorf("kernel: activate: unknown %v", act.Func))
 	}
 }
 
@@ -103,7 +119,11 @@ func activateGrad[T Float](act Activation, dx, y, dy []T) {
 		copy(dx, dy)
 	case ReLU:
 		for i, v := range y {
-			dx[i] = dy[i] * slope(v, 0)
+			if v <= 0 {
+				dx[i] = 0
+			} else {
+				dx[i] = dy[i] * slope(v, 0)
+			}
 		}
 	case LeakyReLU:
 		for i, v := range y {
@@ -111,7 +131,7 @@ func activateGrad[T Float](act Activation, dx, y, dy []T) {
 		}
 	case Tanh:
 		for i, v := range y {
-			dx[i] = dy[i] * (1 - v*v)
+			dx[i] = dy[i] * (1 - T(v*v))
 		}
 	case Sigmoid:
 		for i, v := range y {
@@ -129,8 +149,6 @@ func activateGrad[T Float](act Activation, dx, y, dy []T) {
 				dx[i] = dy[i] * slope(v, 0)
 			}
 		}
-	default:
-		panic(fmt.Errorf("kernel: activate gradient: unknown %v", act.Func))
 	}
 }
 

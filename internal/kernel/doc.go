@@ -23,5 +23,7 @@
 // No function allocates once the pool is running.
 package kernel
 
+//go:generate go run ./asm
+
 // Float is the set of element types.
 type Float interface{ float32 | float64 }

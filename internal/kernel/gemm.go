@@ -9,19 +9,40 @@ package kernel
 // Every element is a sum of k products in some order, so that its error is at
 // most gamma_k sum |a||b|, or gamma_(k+1) (sum |a||b| + |c|) accumulating, with
 // gamma_n = n u / (1 - n u) and u half the spacing of the floats at 1 (Higham,
-// Accuracy and Stability of Numerical Algorithms, section 3.1).
+// Accuracy and Stability of Numerical Algorithms, section 3.1), plus k times
+// the smallest positive number where products fall below the normal range.
 func Gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
 	checkProduct("gemm", tA, tB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
+	if c32, ok := any(c).([]float32); ok {
+		multiply(product{
+			tA: tA, tB: tB, m: m, n: n, k: k,
+			a: any(a).([]float32), lda: lda, b: any(b).([]float32), ldb: ldb, c: c32, ldc: ldc,
+			accumulate: accumulate,
+		})
+		return
+	}
 	gemm(tA, tB, m, n, k, a, lda, b, ldb, c, ldc, accumulate)
 }
 
 // Dense computes a fully connected layer: y = act(x w + bias).
 // x is (m, k), w is (k, n), bias is (n) or nil, y is (m, n), all of them
 // without gaps between rows. y must not overlap the others.
+//
+// The error before the activation is at most that of Gemm with one term more.
 func Dense[T Float](y, x, w, bias []T, m, n, k int, act Activation) {
+	act.check("dense")
 	checkProduct("dense", false, false, m, n, k, len(x), k, len(w), n, len(y), n)
 	if bias != nil {
 		need("dense", "bias", len(bias), n)
+		bias = bias[:n]
+	}
+	if y32, ok := any(y).([]float32); ok {
+		multiply(product{
+			m: m, n: n, k: k,
+			a: any(x).([]float32), lda: k, b: any(w).([]float32), ldb: n, c: y32, ldc: n,
+			bias: any(bias).([]float32), act: act,
+		})
+		return
 	}
 	dense(y, x, w, bias, m, n, k, act)
 }
@@ -40,7 +61,7 @@ func checkProduct(fn string, tA, tB bool, m, n, k, lenA, lda, lenB, ldb, lenC, l
 	needMatrix(fn, "c", lenC, m, n, ldc)
 }
 
-// gemm is Gemm in plain Go.
+// gemm is Gemm in plain Go, for float64.
 func gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, c []T, ldc int, accumulate bool) {
 	for i := range m {
 		row := c[i*ldc:][:n]
@@ -67,13 +88,13 @@ func gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, c [
 	}
 }
 
-// dense is Dense in plain Go.
+// dense is Dense in plain Go, for float64.
 func dense[T Float](y, x, w, bias []T, m, n, k int, act Activation) {
 	gemm(false, false, m, n, k, x, k, w, n, y, n, false)
 	for i := range m {
 		row := y[i*n:][:n]
 		if bias != nil {
-			add(row, row, bias[:n])
+			add(row, row, bias)
 		}
 		activate(act, row, row)
 	}

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func elementwise(g *gen) {
+	unary := func(name, doc string, f func(x reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual, scalars ...string) {
+		g.each(loop{name, doc, []string{"x"}, []string{"y"}, scalars}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			return []reg.VecVirtual{f(v[0], s)}
+		})
+	}
+	unary("reluEach", "computes y = x where x > 0 or NaN, otherwise 0.", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		zero := g.YMM()
+		g.VXORPS(zero, zero, zero)
+		g.VMAXPS(x, zero, x)
+		return x
+	})
+	unary("leakyEach", "computes y = x, or alpha x where the sign of x is set.", func(x reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		t := g.YMM()
+		g.VMULPS(s[0], x, t)
+		g.VBLENDVPS(x, t, x, x)
+		return x
+	}, "alpha")
+	unary("tanhEach", "computes y = tanh(x).", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual { return g.tanhOf(x) })
+	unary("sigmoidEach", "computes y = 1 / (1 + exp(-x)).", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual { return g.sigmoidOf(x) })
+	unary("softplusEach", "computes y = log(1 + exp(x)).", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual { return g.softplusOf(x) })
+	unary("expEach", "computes y = exp(x).", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual { return g.expOf(x) })
+	unary("eluEach", "computes y = x, or alpha (exp(x) - 1) where x <= 0.", func(x reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		low, zero := g.YMM(), g.YMM()
+		g.VMOVUPS(g.float8("expm1Low", -87), low)
+		g.VXORPS(zero, zero, zero)
+		g.VMAXPS(x, low, low)
+		g.VMINPS(low, zero, low)
+		u := g.expm1Of(low)
+		g.VMULPS(s[0], u, u)
+		g.VBLENDVPS(g.positive(x), x, u, u)
+		return u
+	}, "alpha")
+
+	slope := func(name, doc string, f func(y, dy reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual, scalars ...string) {
+		g.each(loop{name, doc, []string{"y", "dy"}, []string{"dx"}, scalars}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			return []reg.VecVirtual{f(v[0], v[1], s)}
+		})
+	}
+	slope("reluSlope", "computes dx = dy where y > 0, 0 where y <= 0, NaN where y is NaN.", func(y, dy reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		m := g.positive(y)
+		g.VANDPS(dy, m, m)
+		g.nanFrom(y, m)
+		return m
+	})
+	slope("leakySlope", "computes dx = dy where y > 0, alpha dy where y <= 0, NaN where y is NaN.", func(y, dy reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		a := g.YMM()
+		g.VMOVUPS(g.float8("one", 1), a)
+		g.VBLENDVPS(g.positive(y), a, s[0], a)
+		g.nanFrom(y, a)
+		g.VMULPS(dy, a, a)
+		return a
+	}, "alpha")
+	slope("tanhSlope", "computes dx = dy (1 - y y), each operation rounded.", func(y, dy reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		one := g.YMM()
+		g.VMOVUPS(g.float8("one", 1), one)
+		g.VMULPS(y, y, y)
+		g.VSUBPS(y, one, y)
+		g.VMULPS(dy, y, y)
+		return y
+	})
+	slope("sigmoidSlope", "computes dx = dy (y (1 - y)), each operation rounded.", func(y, dy reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		one := g.YMM()
+		g.VMOVUPS(g.float8("one", 1), one)
+		g.VSUBPS(y, one, one)
+		g.VMULPS(one, y, y)
+		g.VMULPS(dy, y, y)
+		return y
+	})
+	slope("softplusSlope", "computes dx = dy (1 - exp(-y)) for y >= 0.", func(y, dy reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		low, t := g.YMM(), g.YMM()
+		sign := g.word8("sign", 1<<31)
+		g.VXORPS(sign, y, t)
+		g.VMOVUPS(g.float8("expm1Low", -87), low)
+		g.VMAXPS(t, low, t)
+		u := g.expm1Of(t)
+		g.VXORPS(sign, u, u)
+		g.VMULPS(dy, u, u)
+		return u
+	})
+	slope("eluSlope", "computes dx = dy where y > 0, dy (y + alpha) where y <= 0, NaN where y is NaN.", func(y, dy reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		a, u := g.YMM(), g.YMM()
+		g.VADDPS(s[0], y, u)
+		g.VMOVUPS(g.float8("one", 1), a)
+		g.VBLENDVPS(g.positive(y), a, u, a)
+		g.nanFrom(y, a)
+		g.VMULPS(dy, a, a)
+		return a
+	}, "alpha")
+
+	binary := func(name, doc string, f func(a, b reg.VecVirtual)) {
+		g.each(loop{name, doc, []string{"a", "b"}, []string{"y"}, nil}, func(v, _ []reg.VecVirtual) []reg.VecVirtual {
+			f(v[0], v[1])
+			return v[:1]
+		})
+	}
+	binary("addEach", "computes y = a + b.", func(a, b reg.VecVirtual) { g.VADDPS(b, a, a) })
+	binary("mulEach", "computes y = a b.", func(a, b reg.VecVirtual) { g.VMULPS(b, a, a) })
+	g.each(loop{"axpyEach", "computes y = alpha x + y, product and sum rounded apart.", []string{"x", "y"}, []string{"y"}, []string{"alpha"}},
+		func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			g.VMULPS(s[0], v[0], v[0])
+			g.VADDPS(v[0], v[1], v[1])
+			return v[1:]
+		})
+
+	optimisers(g)
+	g.columnSums()
+	g.pixels()
+}
+
+// optimisers emits the updates of the parameters. Every product and sum is
+// rounded apart, as the portable path does, so that both agree to the last bit.
+func optimisers(g *gen) {
+	// toward moves m by rate times the distance to x.
+	toward := func(m, x, rate reg.VecVirtual) {
+		d := g.YMM()
+		g.VSUBPS(m, x, d)
+		g.VMULPS(rate, d, d)
+		g.VADDPS(d, m, m)
+	}
+	adam := func(decay bool) func(v, s []reg.VecVirtual) []reg.VecVirtual {
+		return func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			w, gr, m, sq := v[0], v[1], v[2], v[3]
+			toward(m, gr, s[0])
+			g.VMULPS(gr, gr, gr)
+			toward(sq, gr, s[1])
+			root, step := g.YMM(), g.YMM()
+			g.VSQRTPS(sq, root)
+			g.VADDPS(s[3], root, root)
+			g.VMULPS(s[2], m, step)
+			g.VDIVPS(root, step, step)
+			if decay {
+				t := g.YMM()
+				g.VMULPS(s[4], w, t)
+				g.VSUBPS(t, w, w)
+			}
+			g.VSUBPS(step, w, w)
+			return []reg.VecVirtual{w, m, sq}
+		}
+	}
+	g.each(loop{"adamEach", "makes a step of Adam; b1 and b2 are 1 - beta, rate holds the bias corrections.",
+		[]string{"w", "gr", "m", "v"}, []string{"w", "m", "v"}, []string{"b1", "b2", "rate", "eps"}}, adam(false))
+	g.each(loop{"adamWEach", "is adamEach with w -= decay w before the step.",
+		[]string{"w", "gr", "m", "v"}, []string{"w", "m", "v"}, []string{"b1", "b2", "rate", "eps", "decay"}}, adam(true))
+	g.each(loop{"momentumEach", "computes m = momentum m - rate gr and w += m.",
+		[]string{"w", "gr", "m"}, []string{"w", "m"}, []string{"rate", "momentum"}}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
+		w, gr, m := v[0], v[1], v[2]
+		g.VMULPS(s[0], gr, gr)
+		g.VMULPS(s[1], m, m)
+		g.VSUBPS(gr, m, m)
+		g.VADDPS(m, w, w)
+		return []reg.VecVirtual{w, m}
+	})
+	g.each(loop{"rmsPropEach", "moves v to gr gr by rho and computes w -= rate gr / (sqrt(v) + eps).",
+		[]string{"w", "gr", "v"}, []string{"w", "v"}, []string{"rate", "rho", "eps"}}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
+		w, gr, sq := v[0], v[1], v[2]
+		square, root := g.YMM(), g.YMM()
+		g.VMULPS(gr, gr, square)
+		toward(sq, square, s[1])
+		g.VSQRTPS(sq, root)
+		g.VADDPS(s[2], root, root)
+		g.VMULPS(s[0], gr, gr)
+		g.VDIVPS(root, gr, gr)
+		g.VSUBPS(gr, w, w)
+		return []reg.VecVirtual{w, sq}
+	})
+}
+
+// loop describes a function over rows of cols elements, ld elements apart, the
+// same for all of its pointers.
+type loop struct {
+	name, doc string
+	in, out   []string // pointers: read, written; one that is both is in both
+	scalars   []string
+}
+
+// each emits a loop. The body is given the vectors of in and the scalars
+// broadcast, and returns the vectors of out. It is emitted twice, for whole
+// vectors and for the rest of a row under a mask, so that an element's result
+// does not depend on its place.
+func (g *gen) each(l loop, body func(v, s []reg.VecVirtual) []reg.VecVirtual) {
+	var names []string
+	for _, n := range append(append([]string{}, l.out...), l.in...) {
+		if !contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	sig := "func(rows, cols, ld int, " + strings.Join(names, ", ") + " *float32"
+	if len(l.scalars) > 0 {
+		sig += ", " + strings.Join(l.scalars, ", ") + " float32"
+	}
+	g.function(l.name, sig+")", wrap(l.name+" "+l.doc)...)
+
+	rows, ld := g.arg("rows"), g.arg("ld")
+	g.SHLQ(operand.U8(2), ld)
+	ptr := map[string]reg.GPVirtual{}
+	for _, n := range names {
+		ptr[n] = g.arg(n)
+	}
+	var s []reg.VecVirtual
+	for _, n := range l.scalars {
+		s = append(s, g.argVector(n))
+	}
+	cols, i := g.GP64(), g.GP64()
+
+	pass := func(mask reg.Register) {
+		var v []reg.VecVirtual
+		for _, n := range l.in {
+			x := g.YMM()
+			if mask != nil {
+				g.VMASKMOVPS(atIndex(ptr[n], i, 1), mask, x)
+			} else {
+				g.VMOVUPS(atIndex(ptr[n], i, 1), x)
+			}
+			v = append(v, x)
+		}
+		for k, x := range body(v, s) {
+			if mask != nil {
+				g.VMASKMOVPS(x, mask, atIndex(ptr[l.out[k]], i, 1))
+			} else {
+				g.VMOVUPS(x, atIndex(ptr[l.out[k]], i, 1))
+			}
+		}
+	}
+	g.Label("row")
+	g.MOVQ(g.argMem("cols"), cols)
+	g.XORQ(i, i)
+	g.SUBQ(imm(8), cols)
+	g.JLT(operand.LabelRef("tail"))
+	g.Label("loop")
+	pass(nil)
+	g.ADDQ(imm(32), i)
+	g.SUBQ(imm(8), cols)
+	g.JGE(operand.LabelRef("loop"))
+	g.Label("tail")
+	g.ADDQ(imm(8), cols)
+	g.JZ(operand.LabelRef("next"))
+	pass(g.mask(cols))
+	g.Label("next")
+	for _, n := range names {
+		g.ADDQ(ld, ptr[n])
+	}
+	g.DECQ(rows)
+	g.JNZ(operand.LabelRef("row"))
+	g.end()
+}
+
+// columnSums emits the sums of the columns of a matrix.
+func (g *gen) columnSums() {
+	g.function("columnSums", "func(rows, cols int, x *float32, ld int, dst *float32)",
+		"columnSums adds rows of cols elements, ld elements apart, to dst, from the first",
+		"to the last.")
+	cols, x, ld, dst := g.arg("cols"), g.arg("x"), g.arg("ld"), g.arg("dst")
+	g.SHLQ(operand.U8(2), ld)
+	p, rows := g.GP64(), g.GP64()
+	sums := func(label string, vectors int, mask reg.Register) {
+		acc := make([]reg.VecVirtual, vectors)
+		for i := range acc {
+			acc[i] = g.YMM()
+			if mask != nil {
+				g.VMASKMOVPS(at(dst, 32*i), mask, acc[i])
+			} else {
+				g.VMOVUPS(at(dst, 32*i), acc[i])
+			}
+		}
+		g.MOVQ(x, p)
+		g.MOVQ(g.argMem("rows"), rows)
+		g.Label(label + "rows")
+		for i, v := range acc {
+			if mask != nil {
+				t := g.YMM()
+				g.VMASKMOVPS(at(p, 32*i), mask, t)
+				g.VADDPS(t, v, v)
+			} else {
+				g.VADDPS(at(p, 32*i), v, v)
+			}
+		}
+		g.ADDQ(ld, p)
+		g.DECQ(rows)
+		g.JNZ(operand.LabelRef(label + "rows"))
+		for i, v := range acc {
+			if mask != nil {
+				g.VMASKMOVPS(v, mask, at(dst, 32*i))
+			} else {
+				g.VMOVUPS(v, at(dst, 32*i))
+			}
+		}
+		g.ADDQ(imm(32*vectors), x)
+		g.ADDQ(imm(32*vectors), dst)
+	}
+	for _, vectors := range []int{8, 1} {
+		label := []string{"one", "eight"}[vectors/8]
+		g.SUBQ(imm(8*vectors), cols)
+		g.JLT(operand.LabelRef(label + "done"))
+		g.Label(label)
+		sums(label, vectors, nil)
+		g.SUBQ(imm(8*vectors), cols)
+		g.JGE(operand.LabelRef(label))
+		g.Label(label + "done")
+		g.ADDQ(imm(8*vectors), cols)
+	}
+	g.JZ(operand.LabelRef("done"))
+	sums("edge", 1, g.mask(cols))
+	g.Label("done")
+	g.end()
+}
+
+// pixels emits the conversion of bytes.
+func (g *gen) pixels() {
+	g.function("pixelsEach", "func(n8 int, dst *float32, src *uint8, scale, offset float32)",
+		"pixelsEach computes dst = scale src + offset for 8 n8 elements, n8 > 0, product",
+		"and sum rounded apart.")
+	n, dst, src := g.arg("n8"), g.arg("dst"), g.arg("src")
+	scale, offset, x := g.argVector("scale"), g.argVector("offset"), g.YMM()
+	g.Label("loop")
+	g.VPMOVZXBD(at(src, 0), x)
+	g.VCVTDQ2PS(x, x)
+	g.VMULPS(scale, x, x)
+	g.VADDPS(offset, x, x)
+	g.VMOVUPS(x, at(dst, 0))
+	g.ADDQ(imm(8), src)
+	g.ADDQ(imm(32), dst)
+	g.DECQ(n)
+	g.JNZ(operand.LabelRef("loop"))
+	g.end()
+}
+
+func pause(g *gen) {
+	g.function("pause", "func(n int)", "pause tells the processor n times, n > 0, that it waits in a loop.")
+	n := g.arg("n")
+	g.Label("loop")
+	g.PAUSE()
+	g.DECQ(n)
+	g.JNZ(operand.LabelRef("loop"))
+	g.RET()
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// wrap breaks a comment into lines.
+func wrap(text string) (lines []string) {
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(w) > 77 {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += w
+	}
+	return append(lines, line)
+}

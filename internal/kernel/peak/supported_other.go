@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package peak
+
+const supported = false
+
+func fma(int) {}

@@ -1,0 +1,253 @@
+//go:build !noasm
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// simd tells whether the assembly may run. Tests switch it off to compare.
+var simd = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+var zeros [panelWidth]float32
+
+// packPanel is packPanelPlain in assembly.
+func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace) {
+	panel := &ws.panel[0]
+	switch {
+	case t.tB:
+		packColumns(depth, min(8, j1-j0), &t.b[j0*t.ldb+k0], 4*t.ldb, panel)
+		if j1-j0 > 8 {
+			packColumns(depth, j1-j0-8, &t.b[(j0+8)*t.ldb+k0], 4*t.ldb, &ws.panel[8])
+		}
+	case j1-j0 == panelWidth:
+		packRows(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel)
+	default:
+		packRowsEdge(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
+	}
+}
+
+// multiplyPanel adds rows [i0, i1) of op(A) times the panel to columns [j0, j1)
+// of C.
+func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
+	s := strip{depth: depth, cols: j1 - j0, b: &ws.panel[0]}
+	if k0+depth == t.k {
+		s.act, s.alpha = t.tileCode(), float32(t.act.Alpha)
+	}
+	six, five, four, rest := tileHeights(i1 - i0)
+	i := i0
+	for _, h := range [...]struct{ rows, tiles int }{{6, six}, {5, five}, {4, four}, {rest, min(rest, 1)}} {
+		if h.tiles > 0 {
+			t.tiles(&s, h.rows, h.tiles, i, k0, j0)
+			i += h.rows * h.tiles
+		}
+	}
+}
+
+// strip is what the tiles of one panel share.
+type strip struct {
+	depth, cols int
+	b           *float32
+	act         int
+	alpha       float32
+}
+
+// tiles computes tiles of so many rows, the first from row i.
+func (t *product) tiles(s *strip, rows, tiles, i, k0, j0 int) {
+	ars, acs := t.strides()
+	a, c := &t.a[i*ars+k0*acs], &t.c[i*t.ldc+j0]
+	ats, ldc := 4*rows*ars, 4*t.ldc
+	ars, acs = 4*ars, 4*acs
+	start, ldi, its := &zeros[0], 0, 0
+	switch {
+	case k0 > 0 || t.accumulate:
+		start, ldi, its = c, ldc, rows*ldc
+	case t.bias != nil:
+		start = &t.bias[j0]
+	}
+	if s.cols == panelWidth {
+		switch rows {
+		case 6:
+			tile6(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		case 5:
+			tile5(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		case 4:
+			tile4(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		case 3:
+			tile3(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		case 2:
+			tile2(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		case 1:
+			tile1(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+		}
+		return
+	}
+	switch rows {
+	case 6:
+		tile6Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	case 5:
+		tile5Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	case 4:
+		tile4Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	case 3:
+		tile3Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	case 2:
+		tile2Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	case 1:
+		tile1Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+	}
+}
+
+// tileHeights splits rows into tiles of 6, 5 and 4 rows, which keep the FMA
+// units busy, and one lower tile where there is no other way.
+func tileHeights(rows int) (six, five, four, rest int) {
+	six, rest = rows/6, rows%6
+	switch {
+	case rest == 5:
+		return six, 1, 0, 0
+	case rest == 4:
+		return six, 0, 1, 0
+	case rest == 3 && six >= 1: // 9 = 5+4
+		return six - 1, 1, 1, 0
+	case rest == 2 && six >= 1: // 8 = 4+4
+		return six - 1, 0, 2, 0
+	case rest == 1 && six >= 2: // 13 = 5+4+4
+		return six - 2, 1, 2, 0
+	case rest == 1 && six == 1: // 7 = 4+3
+		return 0, 0, 1, 3
+	}
+	return six, 0, 0, rest
+}
+
+// multiplyRows computes columns [lo, hi) of the rows of C from B as it lies.
+func (t *product) multiplyRows(lo, hi int, _ *workspace) {
+	ars, acs := t.strides()
+	for i := range t.m {
+		c := t.c[i*t.ldc+lo : i*t.ldc+hi]
+		start := c
+		switch {
+		case t.accumulate:
+		case t.bias != nil:
+			start = t.bias[lo:hi]
+		default:
+			clear(c)
+		}
+		row(t.k, hi-lo, &t.a[i*ars], 4*acs, &t.b[lo], 4*t.ldb, &c[0], &start[0])
+		Activate(t.act, c, c)
+	}
+}
+
+// innerProducts writes those of the rows of mat with x into dst.
+func innerProducts(dst, mat []float32, ld int, x []float32) {
+	if !simd {
+		innerProductsPlain(dst, mat, ld, x)
+		return
+	}
+	_ = mat[(len(dst)-1)*ld+len(x)-1]
+	dots(len(dst), len(x), &mat[0], 4*ld, &x[0], &dst[0])
+}
+
+// activateRows is Activate in place over rows that lie ld apart.
+func activateRows(act Activation, rows, cols, ld int, y []float32) {
+	_ = y[(rows-1)*ld+cols-1]
+	activateFast(act, rows, cols, ld, &y[0], &y[0])
+}
+
+// activateFast does every function but the identity.
+func activateFast(act Activation, rows, cols, ld int, y, x *float32) {
+	alpha := float32(act.Alpha)
+	switch act.Func {
+	case ReLU:
+		reluEach(rows, cols, ld, y, x)
+	case LeakyReLU:
+		leakyEach(rows, cols, ld, y, x, alpha)
+	case Tanh:
+		tanhEach(rows, cols, ld, y, x)
+	case Sigmoid:
+		sigmoidEach(rows, cols, ld, y, x)
+	case Softplus:
+		softplusEach(rows, cols, ld, y, x)
+	case ELU:
+		eluEach(rows, cols, ld, y, x, alpha)
+	}
+}
+
+// activateGradFast is ActivateGrad over rows that lie ld apart.
+func activateGradFast(act Activation, rows, cols, ld int, dx, y, dy []float32) {
+	end := (rows-1)*ld + cols - 1
+	_, _, _ = dx[end], y[end], dy[end]
+	alpha := float32(act.Alpha)
+	switch act.Func {
+	case Identity:
+		for i := 0; i <= end; i += ld {
+			copy(dx[i:i+cols], dy[i:i+cols])
+		}
+	case ReLU:
+		reluSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+	case LeakyReLU:
+		leakySlope(rows, cols, ld, &dx[0], &y[0], &dy[0], alpha)
+	case Tanh:
+		tanhSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+	case Sigmoid:
+		sigmoidSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+	case Softplus:
+		softplusSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+	case ELU:
+		eluSlope(rows, cols, ld, &dx[0], &y[0], &dy[0], alpha)
+	}
+}
+
+// fast does elements [lo, hi), lo < hi, in assembly.
+func (v *vectors) fast(lo, hi int) {
+	n := hi - lo
+	y, a := &v.y[lo], &v.a[lo]
+	var b, c *float32
+	if v.b != nil {
+		b = &v.b[lo]
+	}
+	if v.c != nil {
+		c = &v.c[lo]
+	}
+	s := &v.s
+	switch v.op {
+	case opActivate:
+		if v.act.Func == Identity {
+			copy(v.y[lo:hi], v.a[lo:hi])
+			return
+		}
+		activateFast(v.act, 1, n, n, y, a)
+	case opGrad:
+		activateGradFast(v.act, 1, n, n, v.y[lo:hi], v.a[lo:hi], v.b[lo:hi])
+	case opExp:
+		expEach(1, n, n, y, a)
+	case opAdd:
+		addEach(1, n, n, y, a, b)
+	case opMul:
+		mulEach(1, n, n, y, a, b)
+	case opAxpy:
+		axpyEach(1, n, n, y, a, s[0])
+	case opAdam:
+		adamEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3])
+	case opAdamW:
+		adamWEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3], s[4])
+	case opMomentum:
+		momentumEach(1, n, n, y, b, a, s[0], s[1])
+	case opRMSProp:
+		rmsPropEach(1, n, n, y, b, a, s[0], s[1], s[2])
+	}
+}
+
+// addRowsFast is addRows in assembly.
+func addRowsFast(dst, x []float32, rows, ld int) {
+	_ = x[(rows-1)*ld+len(dst)-1]
+	columnSums(rows, len(dst), &x[0], ld, &dst[0])
+}
+
+// gatherFast converts as many pixels as fill whole vectors and returns their
+// number.
+func gatherFast(dst []float32, src []uint8, scale, offset float32) int {
+	n := len(src) / 8
+	if n > 0 {
+		_ = dst[8*n-1]
+		pixelsEach(n, &dst[0], &src[0], scale, offset)
+	}
+	return 8 * n
+}

@@ -1,0 +1,33 @@
+//go:build !amd64 || noasm
+
+package kernel
+
+import "sync/atomic"
+
+// simd tells that there is no assembly: what follows is never called.
+const simd = false
+
+func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace)             {}
+func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {}
+func (t *product) multiplyRows(lo, hi int, ws *workspace)                     {}
+
+func innerProducts(dst, mat []float32, ld int, x []float32) { innerProductsPlain(dst, mat, ld, x) }
+
+func activateRows(act Activation, rows, cols, ld int, y []float32) {}
+
+func activateGradFast(act Activation, rows, cols, ld int, dx, y, dy []float32) {}
+
+func (v *vectors) fast(lo, hi int) {}
+
+func addRowsFast(dst, x []float32, rows, ld int) {}
+
+func gatherFast(dst []float32, src []uint8, scale, offset float32) int { return 0 }
+
+// pause spends a few nanoseconds n times.
+func pause(n int) {
+	for range n {
+		spin.Load()
+	}
+}
+
+var spin atomic.Int32
