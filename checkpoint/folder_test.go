@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func gan() Run {
@@ -274,6 +276,22 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestRecoverTakesAWholeFileOfTheSameName(t *testing.T) {
+	f := created(t, Options{}, 1, 2)
+	other := at(2)
+	other.Tensors[0].Data[3] = 99
+	if err := WriteFile(f.path(checkpointName(2)), other); err != nil {
+		t.Fatal(err)
+	}
+	s, lost, err := f.Recover()
+	if err != nil || len(lost) != 1 || !strings.Contains(lost[0].Error(), "not the file that run.json names") {
+		t.Fatalf("error %v, lost %v", err, lost)
+	}
+	if !same(s, other) {
+		t.Errorf("recovered %v, want %v", s, other)
+	}
+}
+
 func TestRecoverWithNothingWhole(t *testing.T) {
 	f := created(t, Options{}, 1, 2)
 	damage(t, f, checkpointName(1), flip)
@@ -445,6 +463,67 @@ func TestFailedWriteKeepsTheCheckpointBefore(t *testing.T) {
 				t.Errorf("%s cannot be written: %s has changed", which, name)
 			}
 		}
+	}
+}
+
+// A process that saves as fast as it can is killed at moments of no choosing.
+func TestKilledWhileSaving(t *testing.T) {
+	const child = "PETRIFY_TEST_SAVE_FOREVER"
+	if dir := os.Getenv(child); dir != "" {
+		f, err := Create(dir, gan(), Options{Keep: 2})
+		for step := 1; err == nil; step++ {
+			err = f.Save(at(step))
+		}
+		t.Fatal(err)
+	}
+	saved := 0
+	for round := range 12 {
+		dir := filepath.Join(t.TempDir(), "run")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledWhileSaving$")
+		cmd.Env = append(os.Environ(), child+"="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for wait := 0; wait < 5000; wait++ {
+			if _, err := os.Stat(filepath.Join(dir, checkpointFolder, "step-000001.safetensors")); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(round) * 1700 * time.Microsecond)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatal("the child has ended by itself")
+		}
+		f, err := Open(dir, Options{Keep: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.Load()
+		if errors.Is(err, ErrNoCheckpoint) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !same(s, at(s.Step)) {
+			t.Errorf("loaded %v, want %v", s, at(s.Step))
+		}
+		saved++
+		// What was left half done does not stand in the way of going on.
+		if err := f.Save(at(s.Step + 1)); err != nil {
+			t.Fatal(err)
+		}
+		for name := range contents(t, dir) {
+			if strings.Contains(name, ".tmp-") {
+				t.Errorf("%s is left", name)
+			}
+		}
+	}
+	if saved == 0 {
+		t.Error("no child has come as far as a checkpoint")
 	}
 }
 
