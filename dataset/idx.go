@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -49,10 +50,7 @@ func readIDX(file string, f io.Reader, size int64, rank int) (dims []int, data [
 		return nil, nil, err
 	}
 	fail := func(cause error, format string, args ...any) ([]int, []byte, error) {
-		if _, disk := errors.AsType[*fs.PathError](cause); disk {
-			return nil, nil, fmt.Errorf("read %s: %w", file, cause)
-		}
-		return nil, nil, &FormatError{File: file, Why: fmt.Sprintf(format, args...), Err: cause}
+		return nil, nil, failure(file, fmt.Sprintf(format, args...), cause)
 	}
 
 	head := make([]byte, 4+4*rank)
@@ -120,7 +118,7 @@ func unpack(file string, f io.Reader) (r io.Reader, packed bool, err error) {
 	}
 	z, err := gzip.NewReader(b)
 	if err != nil {
-		return nil, true, &FormatError{File: file, Why: "damaged gzip header", Err: damage(err)}
+		return nil, true, failure(file, "damaged gzip header", damage(err))
 	}
 	return z, true, nil
 }
@@ -133,6 +131,14 @@ func badMagic(head []byte, rank int) string {
 		return ""
 	}
 	return fmt.Sprintf("bad magic 0x%08x, want 0x%08x (unsigned bytes, rank %d)", got, want, rank)
+}
+
+// failure is a *FormatError, unless the disk is to blame.
+func failure(file, why string, cause error) error {
+	if _, disk := errors.AsType[*fs.PathError](cause); disk {
+		return fmt.Errorf("read %s: %w", file, cause)
+	}
+	return &FormatError{File: file, Why: why, Err: cause}
 }
 
 // damage keeps an error of the decoder or the disk, and drops the plain end of
@@ -184,7 +190,7 @@ func openIDX(folder fs.FS, where string, names []string, rank int) (file string,
 	if err != nil {
 		return "", nil, nil, err
 	}
-	file = join(where, name)
+	file = filepath.Join(where, name)
 	if !info.Mode().IsRegular() {
 		return "", nil, nil, fmt.Errorf("%s: not a regular file", file)
 	}

@@ -183,15 +183,17 @@ func TestLyingHeaderTakesNoMemory(t *testing.T) {
 // A disk that fails is not a file that is wrong.
 func TestDiskErrorIsNoFormatError(t *testing.T) {
 	gone := &fs.PathError{Op: "read", Path: "x", Err: errors.New("input/output error")}
-	file := idx(ramp(24), 2, 3, 4)
-	for _, n := range []int{0, 10, 20} {
-		r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(gone))
-		_, _, err := readIDX("some/file", r, int64(len(file)), 3)
-		if !errors.Is(err, gone) {
-			t.Errorf("after %d bytes: %v, want the disk's own error in it", n, err)
-		}
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			t.Errorf("after %d bytes: %v is a *FormatError", n, err)
+	plain := idx(ramp(24), 2, 3, 4)
+	for name, file := range map[string][]byte{"plain": plain, "gzip": gzipped(t, plain)} {
+		for n := range file {
+			r := io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(gone))
+			_, _, err := readIDX("some/file", r, int64(len(file)), 3)
+			if !errors.Is(err, gone) {
+				t.Errorf("%s, after %d bytes: %v, want the disk's own error in it", name, n, err)
+			}
+			if _, ok := errors.AsType[*FormatError](err); ok {
+				t.Errorf("%s, after %d bytes: %v is a *FormatError", name, n, err)
+			}
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/petrify-ml/petrify/dataset/mnist"
@@ -161,12 +160,4 @@ func contents(folder fs.FS) string {
 		more = fmt.Sprintf(" and %d more", len(entries)-few)
 	}
 	return " (it has " + strings.Join(names, ", ") + more + ")"
-}
-
-// join is the path of a file in a folder as the user calls it.
-func join(where, name string) string {
-	if slices.Contains(Names(), where) {
-		return where + "/" + name
-	}
-	return filepath.Join(where, name)
 }
