@@ -1,0 +1,231 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	goonnx "github.com/owulveryck/onnx-go"
+	"gonum.org/v1/gonum/graph"
+	"gonum.org/v1/gonum/graph/iterator"
+	"google.golang.org/protobuf/proto"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// decode hands the graph to onnx-go's decoder and returns the operations that it has read, after comparing them with the
+// message. onnx-go allocates what declared types ask for and misreads some element types, so it is given the nodes, and the
+// weights in the one form that it reads rightly; the names of everything else are enough for it.
+func decode(g *pb.GraphProto, constants map[string]*onnx.Tensor) (ops []operation, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("onnx-go: panic: %v", r)
+		}
+	}()
+	plain := &pb.GraphProto{Name: proto.String("graph"), Node: g.GetNode()}
+	for _, v := range g.GetInput() {
+		if _, ok := constants[v.GetName()]; !ok {
+			plain.Input = append(plain.Input, &pb.ValueInfoProto{Name: v.Name})
+		}
+	}
+	for _, v := range g.GetOutput() {
+		plain.Output = append(plain.Output, &pb.ValueInfoProto{Name: v.Name})
+	}
+	for _, t := range g.GetInitializer() {
+		if c := constants[t.GetName()]; readRightly(c) {
+			plain.Initializer = append(plain.Initializer, c.Proto())
+		}
+	}
+	b, err := onnx.Marshal(&pb.ModelProto{IrVersion: proto.Int64(8), Graph: plain})
+	if err != nil {
+		return nil, err
+	}
+
+	dst := &backend{}
+	if err := goonnx.NewModel(dst).UnmarshalBinary(b); err != nil {
+		return nil, fmt.Errorf("onnx-go: %w", err)
+	}
+	return dst.ops, dst.compare(plain, constants)
+}
+
+// readRightly reports whether onnx-go's decoder is known to read such a tensor.
+func readRightly(t *onnx.Tensor) bool {
+	switch t.Data.(type) {
+	case []float32, []float64, []int32, []int64:
+		return t.Len() > 0 && len(t.Dims) > 0
+	}
+	return false
+}
+
+// operation is a node of the graph as onnx-go has read it.
+type operation struct {
+	name    string
+	attrs   map[string]any // float32, int64, string, and slices of them
+	in, out []string       // an optional input that is left out is ""
+}
+
+// backend is the graph that onnx-go's decoder builds.
+type backend struct {
+	nodes []*node
+	ops   []operation
+}
+
+var _ goonnx.Backend = (*backend)(nil)
+
+// node is a value of the graph.
+type node struct {
+	id     int64
+	name   string
+	tensor tensor.Tensor
+	in     []*node // inputs of the operation that makes it
+}
+
+func (n *node) ID() int64                       { return n.id }
+func (n *node) SetName(s string)                { n.name = s }
+func (n *node) GetName() string                 { return n.name }
+func (n *node) SetTensor(t tensor.Tensor) error { n.tensor = t; return nil }
+func (n *node) GetTensor() tensor.Tensor        { return n.tensor }
+
+type edge struct {
+	from, to *node
+	weight   float64
+}
+
+func (e edge) From() graph.Node         { return e.from }
+func (e edge) To() graph.Node           { return e.to }
+func (e edge) Weight() float64          { return e.weight }
+func (e edge) ReversedEdge() graph.Edge { return edge{e.to, e.from, e.weight} }
+
+func (b *backend) NewNode() graph.Node  { return &node{id: int64(len(b.nodes))} }
+func (b *backend) AddNode(n graph.Node) { b.nodes = append(b.nodes, n.(*node)) }
+
+func (b *backend) Node(id int64) graph.Node {
+	if id < 0 || id >= int64(len(b.nodes)) {
+		return nil
+	}
+	return b.nodes[id]
+}
+
+func (b *backend) Nodes() graph.Nodes { return nodesOf(b.nodes) }
+
+func (b *backend) From(id int64) graph.Nodes { return nodesOf(b.nodes[id].in) }
+
+func (b *backend) To(id int64) graph.Nodes {
+	var users []*node
+	for _, n := range b.nodes {
+		if slices.ContainsFunc(n.in, func(i *node) bool { return i.id == id }) {
+			users = append(users, n)
+		}
+	}
+	return nodesOf(users)
+}
+
+func nodesOf(ns []*node) graph.Nodes {
+	all := make([]graph.Node, len(ns))
+	for i, n := range ns {
+		all[i] = n
+	}
+	return iterator.NewOrderedNodes(all)
+}
+
+func (b *backend) HasEdgeFromTo(u, v int64) bool {
+	return slices.ContainsFunc(b.nodes[u].in, func(n *node) bool { return n.id == v })
+}
+
+func (b *backend) HasEdgeBetween(x, y int64) bool {
+	return b.HasEdgeFromTo(x, y) || b.HasEdgeFromTo(y, x)
+}
+
+func (b *backend) Edge(u, v int64) graph.Edge {
+	if i := slices.IndexFunc(b.nodes[u].in, func(n *node) bool { return n.id == v }); i >= 0 {
+		return edge{b.nodes[u], b.nodes[v], float64(i)}
+	}
+	return nil
+}
+
+func (b *backend) NewWeightedEdge(from, to graph.Node, w float64) graph.WeightedEdge {
+	return edge{from.(*node), to.(*node), w}
+}
+
+// SetWeightedEdge takes the next input of a node: the decoder numbers them from zero, and a value may come twice.
+func (b *backend) SetWeightedEdge(e graph.WeightedEdge) {
+	n := e.From().(*node)
+	if int(e.Weight()) != len(n.in) {
+		panic(fmt.Errorf("input %v of %q comes after %d others", e.Weight(), n.name, len(n.in)))
+	}
+	n.in = append(n.in, e.To().(*node))
+}
+
+// ApplyOperation ends the description of a node.
+func (b *backend) ApplyOperation(o goonnx.Operation, ns ...graph.Node) error {
+	if len(ns) == 0 {
+		return fmt.Errorf("%s has no output", o.Name)
+	}
+	op := operation{name: o.Name, attrs: o.Attributes}
+	for _, in := range ns[0].(*node).in {
+		op.in = append(op.in, in.name)
+	}
+	for _, out := range ns {
+		op.out = append(op.out, out.(*node).name)
+	}
+	b.ops = append(b.ops, op)
+	return nil
+}
+
+// compare holds what onnx-go has read against the message that it was given.
+func (b *backend) compare(g *pb.GraphProto, constants map[string]*onnx.Tensor) error {
+	var errs []error
+	if len(b.ops) != len(g.GetNode()) {
+		return fmt.Errorf("onnx-go read %d nodes of %d", len(b.ops), len(g.GetNode()))
+	}
+	for i, n := range g.GetNode() {
+		op := &b.ops[i]
+		if op.name != n.GetOpType() || !slices.Equal(op.in, n.GetInput()) || !slices.Equal(op.out, n.GetOutput()) || len(op.attrs) != len(n.GetAttribute()) {
+			errs = append(errs, fmt.Errorf("onnx-go read node %d as %s of %q with %d attributes, it is %s of %q with %d",
+				i, op.name, op.in, len(op.attrs), n.GetOpType(), n.GetInput(), len(n.GetAttribute())))
+		}
+	}
+	read := map[string]tensor.Tensor{}
+	for _, n := range b.nodes {
+		if n.tensor != nil {
+			read[n.name] = n.tensor
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		if err := sameTensor(read[t.GetName()], constants[t.GetName()]); err != nil {
+			errs = append(errs, fmt.Errorf("onnx-go read the weights %q differently: %w", t.GetName(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sameTensor(got tensor.Tensor, want *onnx.Tensor) error {
+	if got == nil {
+		return errors.New("not at all")
+	}
+	if !slices.Equal([]int(got.Shape()), want.Dims) {
+		return fmt.Errorf("shape %v, want %v", got.Shape(), want.Dims)
+	}
+	same := false
+	switch w := want.Data.(type) {
+	case []float32:
+		g, ok := got.Data().([]float32)
+		same = ok && slices.EqualFunc(g, w, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
+	case []float64:
+		g, ok := got.Data().([]float64)
+		same = ok && slices.EqualFunc(g, w, func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
+	case []int32:
+		g, ok := got.Data().([]int32)
+		same = ok && slices.Equal(g, w)
+	case []int64:
+		g, ok := got.Data().([]int64)
+		same = ok && slices.Equal(g, w)
+	}
+	if !same {
+		return errors.New("the bits are not the same")
+	}
+	return nil
+}

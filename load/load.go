@@ -1,0 +1,332 @@
+// Package load runs ONNX models in Go: it is how a Go program uses a generator that petrify has exported, and the round trip
+// that petrify verifies its exports by.
+//
+// A file passes petrify's own reader and checks first, then onnx-go's decoder, into a graph of this package. What onnx-go has
+// read is compared with what petrify has read, down to the bits of the weights. For every shape of the inputs that comes, the
+// graph is built of Gorgonia operators and run straight through; a matrix product with its bias and its activation is one
+// operator.
+//
+// The operators are those that [Operators] lists, in float32 and float64; integers serve as shapes and axes, and may be moved
+// about. A model that needs another is refused by Open, with an *onnx.UnsupportedError that names it.
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// Port is an input or an output of a model.
+type Port struct {
+	Name string
+	Type onnx.Type
+}
+
+// String returns the port as in "z float[N,100]".
+func (p Port) String() string { return p.Name + " " + p.Type.String() }
+
+// Session is a model made ready to run. Its methods may be called from several goroutines at once.
+type Session struct {
+	model   *model
+	inputs  []Port
+	outputs []Port
+
+	mu     sync.Mutex
+	closed bool
+	shapes []*shaped // most recently used first
+}
+
+// shaped holds the graphs of one set of input shapes that are not running at the moment.
+type shaped struct {
+	key  string
+	free []*program
+}
+
+const (
+	shapesKept = 4 // per session; graphs of the shape that was used longest ago are dropped
+	graphsKept = 8 // per shape; more only run when more runs are going on at once
+)
+
+// File reads, checks and opens the model at path.
+func File(path string) (*Session, error) {
+	m, err := onnx.Read(path, onnx.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	s, err := Open(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Open checks m and makes it ready to run. It gives an *onnx.FormatError for a model that is wrong, and an
+// *onnx.UnsupportedError for one that is right and needs something that this package lacks. m must not be changed afterwards.
+func Open(m *onnx.Model) (*Session, error) {
+	if err := check(m); err != nil {
+		return nil, err
+	}
+	s := &Session{}
+	var err error
+	if err := supported(m); err != nil {
+		return nil, err
+	}
+	if s.inputs, s.outputs, err = ports(m.Proto.GetGraph()); err != nil {
+		return nil, err
+	}
+	if s.model, err = newModel(m.Proto.GetGraph()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ports are the inputs that a run must give, those without an initializer, and the outputs.
+func ports(g *pb.GraphProto) (inputs, outputs []Port, err error) {
+	initialized := map[string]bool{}
+	for _, t := range g.GetInitializer() {
+		initialized[t.GetName()] = true
+	}
+	port := func(v *pb.ValueInfoProto) Port {
+		t, ok := onnx.TypeOf(v.GetType())
+		if !ok {
+			err = errors.Join(err, &onnx.UnsupportedError{Why: fmt.Sprintf("%s is not a tensor", v.GetName())})
+		}
+		return Port{v.GetName(), t}
+	}
+	for _, v := range g.GetInput() {
+		if !initialized[v.GetName()] {
+			inputs = append(inputs, port(v))
+		}
+	}
+	for _, v := range g.GetOutput() {
+		outputs = append(outputs, port(v))
+	}
+	return inputs, outputs, err
+}
+
+// Inputs are the values that a run must give, with their declared types.
+func (s *Session) Inputs() []Port { return slices.Clone(s.inputs) }
+
+// Outputs are the values that a run returns, in order, with their declared types.
+func (s *Session) Outputs() []Port { return slices.Clone(s.outputs) }
+
+// Run computes the outputs, in graph order, from the inputs, which are matched by name. The inputs are only read, and the
+// outputs are the caller's. A run is not interrupted once its arithmetic has begun.
+func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	ordered, err := s.match(inputs)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.take(ordered)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := p.run(ordered)
+	if err != nil {
+		return nil, err // p may be in any state: it is not used again
+	}
+	s.putBack(p)
+	return outputs, nil
+}
+
+// Apply is Run for a model of one float32 input and one float32 output. Where the input declares one dimension that is not a
+// number, the batch, its size follows from len(x). It returns the elements of the output and its dimensions.
+func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []int, err error) {
+	if len(s.inputs) != 1 || len(s.outputs) != 1 {
+		return nil, nil, fmt.Errorf("the model has %d inputs and %d outputs: Apply wants one of each, use Run", len(s.inputs), len(s.outputs))
+	}
+	in := s.inputs[0]
+	shape, err := fit(in, len(x))
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := onnx.NewTensor(in.Name, x, shape...)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := s.Run(ctx, []*onnx.Tensor{t})
+	if err != nil {
+		return nil, nil, err
+	}
+	y, ok := out[0].Data.([]float32)
+	if !ok {
+		return nil, nil, fmt.Errorf("output %s is not float: use Run", s.outputs[0])
+	}
+	return y, out[0].Dims, nil
+}
+
+// fit settles the open dimension of a port for n elements.
+func fit(p Port, n int) ([]int, error) {
+	shape, open, known := make([]int, len(p.Type.Dims)), -1, 1
+	for i, d := range p.Type.Dims {
+		switch {
+		case d.Known():
+			shape[i] = int(d.Size)
+			known *= int(d.Size)
+		case open < 0:
+			open = i
+		default:
+			return nil, fmt.Errorf("input %s has more than one open dimension: use Run", p)
+		}
+	}
+	switch {
+	case p.Type.Dims == nil:
+		return nil, fmt.Errorf("input %s has no declared shape: use Run", p)
+	case open < 0 && n != known:
+		return nil, fmt.Errorf("input %s takes %d elements, got %d", p, known, n)
+	case open >= 0 && (known == 0 || n == 0 || n%known != 0):
+		return nil, fmt.Errorf("input %s takes a multiple of %d elements, got %d", p, known, n)
+	case open >= 0:
+		shape[open] = n / known
+	}
+	return shape, nil
+}
+
+// match puts the inputs of a run in the model's order and holds them against the declared types.
+func (s *Session) match(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	ordered := make([]*onnx.Tensor, len(s.inputs))
+	var errs []error
+	for i, t := range inputs {
+		if t == nil {
+			return nil, fmt.Errorf("input %d is nil", i)
+		}
+		k := slices.IndexFunc(s.inputs, func(p Port) bool { return p.Name == t.Name })
+		switch {
+		case k < 0:
+			errs = append(errs, fmt.Errorf("%q is not an input of the model", t.Name))
+		case ordered[k] != nil:
+			errs = append(errs, fmt.Errorf("input %q is given twice", t.Name))
+		default:
+			ordered[k] = t
+		}
+	}
+	symbols := map[string]int{}
+	for i, p := range s.inputs {
+		if ordered[i] == nil {
+			errs = append(errs, fmt.Errorf("input %q is missing", p.Name))
+			continue
+		}
+		if err := p.accept(ordered[i], symbols); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return ordered, errors.Join(errs...)
+}
+
+// accept holds a tensor against a port. symbols carries the sizes that named dimensions have taken in this run.
+func (p Port) accept(t *onnx.Tensor, symbols map[string]int) error {
+	if t.Type() != p.Type.Elem {
+		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
+	}
+	n := 1
+	for _, d := range t.Dims {
+		if d < 0 || d > 0 && n > t.Len()/d {
+			return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
+		}
+		n *= d
+	}
+	if t.Type() == pb.TensorProto_STRING {
+		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: this package has no strings", p)}
+	}
+	if n != t.Len() {
+		return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
+	}
+	if p.Type.Dims != nil {
+		if len(t.Dims) != len(p.Type.Dims) {
+			return fmt.Errorf("input %s: got dims %v", p, t.Dims)
+		}
+		for i, d := range p.Type.Dims {
+			want := int(d.Size)
+			if !d.Known() {
+				if d.Symbol == "" {
+					continue
+				}
+				if _, seen := symbols[d.Symbol]; !seen {
+					symbols[d.Symbol] = t.Dims[i]
+				}
+				want = symbols[d.Symbol]
+			}
+			if t.Dims[i] != want {
+				return fmt.Errorf("input %s: got dims %v, want %d on axis %d", p, t.Dims, want, i)
+			}
+		}
+	}
+	if n == 0 && isFloat(t.Type()) {
+		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: dims %v: this package runs no empty tensors", p, t.Dims)}
+	}
+	return nil
+}
+
+// take hands out a graph for the shapes of the inputs, and for the values of those that are not floats, building it if none is
+// free.
+func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
+	var key []byte
+	for _, t := range inputs {
+		key = binary.AppendUvarint(key, uint64(len(t.Dims)))
+		for _, d := range t.Dims {
+			key = binary.AppendUvarint(key, uint64(d))
+		}
+		if !isFloat(t.Type()) { // a constant of the graph, such as a shape
+			key = append(key, t.Proto().GetRawData()...)
+		}
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errors.New("session is closed")
+	}
+	if i := slices.IndexFunc(s.shapes, func(e *shaped) bool { return e.key == string(key) }); i >= 0 {
+		e := s.shapes[i]
+		copy(s.shapes[1:i+1], s.shapes[:i])
+		s.shapes[0] = e
+		if n := len(e.free); n > 0 {
+			p := e.free[n-1]
+			e.free = e.free[:n-1]
+			s.mu.Unlock()
+			return p, nil
+		}
+	}
+	s.mu.Unlock()
+
+	p, err := s.model.build(inputs)
+	if err != nil {
+		return nil, err
+	}
+	p.key = string(key)
+	return p, nil
+}
+
+func (s *Session) putBack(p *program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	i := slices.IndexFunc(s.shapes, func(e *shaped) bool { return e.key == p.key })
+	if i < 0 {
+		s.shapes = slices.Insert(s.shapes, 0, &shaped{key: p.key})
+		s.shapes = s.shapes[:min(len(s.shapes), shapesKept)]
+		i = 0
+	}
+	if e := s.shapes[i]; len(e.free) < graphsKept {
+		e.free = append(e.free, p)
+	}
+}
+
+// Close lets go of the memory. Runs that are under way end normally, later ones fail.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed, s.shapes = true, nil
+	return nil
+}

@@ -1,0 +1,635 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+func random(seed uint64, n int, scale float64) []float32 {
+	r := rand.New(rand.NewPCG(seed, 1))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * scale)
+	}
+	return x
+}
+
+func makeTensor(t testing.TB, name string, data any, dims ...int) *onnx.Tensor {
+	t.Helper()
+	v, err := onnx.NewTensor(name, data, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// generator is the dense GAN's: 100 - 128, LeakyReLU - 784, tanh, as images of one channel. all makes every value an output.
+func generator(t testing.TB, all bool) *onnx.Model {
+	t.Helper()
+	weights := map[string]*onnx.Tensor{
+		"fc1.weight": makeTensor(t, "", random(1, 100*128, 0.1), 100, 128),
+		"fc1.bias":   makeTensor(t, "", random(2, 128, 0.1), 128),
+		"fc2.weight": makeTensor(t, "", random(3, 128*784, 0.1), 128, 784),
+		"fc2.bias":   makeTensor(t, "", random(4, 784, 0.1), 784),
+	}
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "generator", Param: func(full string) (*onnx.Tensor, error) {
+		if w := weights[full]; w != nil {
+			return w, nil
+		}
+		return nil, errors.New("unknown")
+	}})
+	n := onnx.Symbolic("N")
+	x := e.Input("z", pb.TensorProto_FLOAT, n, onnx.Fixed(100))
+	var inner []onnx.Value
+	keep := func(v onnx.Value) onnx.Value {
+		inner = append(inner, v)
+		return v
+	}
+	e.Step("fc1", "fc1")
+	x = keep(e.Node("MatMul", "product", []onnx.Value{x, e.Param("weight")}))
+	x = keep(e.Node("Add", "", []onnx.Value{x, e.Param("bias", 1, 128)}))
+	e.Step("act1", "act1")
+	x = keep(e.Node("LeakyRelu", "", []onnx.Value{x}, onnx.Float("alpha", 0.01)))
+	e.Step("fc2", "fc2")
+	x = keep(e.Node("MatMul", "product", []onnx.Value{x, e.Param("weight")}))
+	x = keep(e.Node("Add", "", []onnx.Value{x, e.Param("bias", 1, 784)}))
+	e.Step("act2", "act2")
+	x = keep(e.Node("Tanh", "", []onnx.Value{x}))
+	e.Step("image", "image")
+	x = e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", makeTensor(t, "", []int64{0, 1, 28, 28}, 4))})
+	e.Output(x, pb.TensorProto_FLOAT, n, onnx.Fixed(1), onnx.Fixed(28), onnx.Fixed(28))
+	if all {
+		for _, v := range inner {
+			e.Output(v, pb.TensorProto_FLOAT, n, onnx.Unknown())
+		}
+	}
+	return finish(t, e)
+}
+
+func finish(t testing.TB, e *onnx.Emitter) *onnx.Model {
+	t.Helper()
+	m, err := e.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := onnx.Parse("test", b, onnx.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func open(t testing.TB, m *onnx.Model) *Session {
+	t.Helper()
+	s, err := Open(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// bounded is a number with a proven limit of what float32 arithmetic may make of it.
+type bounded struct{ v, e float64 }
+
+// layer is y = f(x w + b) in float64, with the limit of Higham, Accuracy and Stability, ch. 3, for sums of k products and a bias in
+// any order; f is a Lipschitz constant 1 function whose own error is at most own.
+func layer(x []bounded, w, b []float32, k, n int, f func(float64) float64, own float64) []bounded {
+	const u = 1.0 / (1 << 24)
+	gamma := float64(k+2) * u / (1 - float64(k+2)*u)
+	rows := len(x) / k
+	y := make([]bounded, rows*n)
+	for r := range rows {
+		for j := range n {
+			sum, size, carried := float64(b[j]), math.Abs(float64(b[j])), 0.0
+			for i := range k {
+				wij, xi := float64(w[i*n+j]), x[r*k+i]
+				sum += wij * xi.v
+				size += math.Abs(wij) * (math.Abs(xi.v) + xi.e)
+				carried += math.Abs(wij) * xi.e
+			}
+			v := f(sum)
+			y[r*n+j] = bounded{v, carried + gamma*size + own*math.Abs(v) + 1e-37}
+		}
+	}
+	return y
+}
+
+func expected(m *onnx.Model, z []float32) []bounded {
+	w := map[string][]float32{}
+	for _, p := range m.Proto.Graph.Initializer {
+		t, _ := onnx.FromProto(p)
+		w[t.Name], _ = t.Data.([]float32)
+	}
+	x := make([]bounded, len(z))
+	for i, v := range z {
+		x[i].v = float64(v)
+	}
+	const u = 1.0 / (1 << 24)
+	x = layer(x, w["fc1.weight"], w["fc1.bias"], 100, 128, func(v float64) float64 {
+		if v < 0 {
+			return v * float64(float32(0.01))
+		}
+		return v
+	}, u)
+	return layer(x, w["fc2.weight"], w["fc2.bias"], 128, 784, math.Tanh, 10*u) // tanh: 5 units in the last place
+}
+
+func TestGeneratorStaysWithinProvenLimits(t *testing.T) {
+	for _, all := range []bool{false, true} { // fused, and every value an output
+		m := generator(t, all)
+		s := open(t, m)
+		for _, n := range []int{1, 2, 7, 1024, 1} {
+			z := random(uint64(n), n*100, 1)
+			out, err := s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "z", z, n, 100)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := out[0].Dims; !slices.Equal(got, []int{n, 1, 28, 28}) || out[0].Name != "image" {
+				t.Fatalf("batch %d: %s %v", n, out[0].Name, got)
+			}
+			got := out[0].Data.([]float32)
+			rows := min(n, 16)
+			for i, want := range expected(m, z[:rows*100]) {
+				if !(math.Abs(float64(got[i])-want.v) <= want.e) {
+					t.Fatalf("batch %d, all %v: element %d is %v, want %v within %g", n, all, i, got[i], want.v, want.e)
+				}
+			}
+		}
+	}
+}
+
+func TestRunsAreBitEqual(t *testing.T) {
+	s, again := open(t, generator(t, false)), open(t, generator(t, false))
+	for _, n := range []int{1, 7, 64} {
+		in := []*onnx.Tensor{makeTensor(t, "z", random(9, n*100, 1), n, 100)}
+		first, err := s.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := slices.Clone(first[0].Data.([]float32))
+		for i := range first[0].Data.([]float32) {
+			first[0].Data.([]float32)[i] = 77 // the output is ours: spoiling it must not matter
+		}
+		for _, other := range []*Session{s, again} {
+			out, err := other.Run(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(out[0].Data.([]float32), kept) {
+				t.Errorf("batch %d: two runs differ", n)
+			}
+		}
+		if want := random(9, n*100, 1); !slices.Equal(in[0].Data.([]float32), want) {
+			t.Errorf("batch %d: the input was changed", n)
+		}
+	}
+}
+
+func TestConcurrentRuns(t *testing.T) {
+	s := open(t, generator(t, false))
+	want := map[int][]float32{}
+	input := func(n int) []*onnx.Tensor {
+		return []*onnx.Tensor{makeTensor(t, "z", random(uint64(n), n*100, 1), n, 100)}
+	}
+	sizes := []int{1, 2, 3, 4, 5, 6} // more than a session keeps
+	for _, n := range sizes {
+		out, err := s.Run(t.Context(), input(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[n] = out[0].Data.([]float32)
+	}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 12 {
+				n := sizes[(g+i)%len(sizes)]
+				out, err := s.Run(t.Context(), input(n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !slices.Equal(out[0].Data.([]float32), want[n]) {
+					t.Errorf("batch %d: another result beside other runs", n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(s.shapes); n > shapesKept {
+		t.Errorf("%d shapes are kept, want at most %d", n, shapesKept)
+	}
+}
+
+func TestFusionNeedsASoleReader(t *testing.T) {
+	// h is read by the activation and by the sum behind it: the activation must not swallow it.
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
+	e.Step("h", "h")
+	h := e.Node("MatMul", "", []onnx.Value{x, e.Const("w", makeTensor(t, "", []float32{1, 0, 0, -1}, 2, 2))})
+	e.Step("r", "r")
+	r := e.Node("Relu", "", []onnx.Value{h})
+	e.Step("y", "y")
+	e.Output(e.Node("Add", "", []onnx.Value{r, h}), pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
+	y, dims, err := open(t, finish(t, e)).Apply(t.Context(), []float32{1, 2, -3, -4})
+	if want := []float32{2, -2, -3, 8}; err != nil || !slices.Equal(y, want) || !slices.Equal(dims, []int{2, 2}) {
+		t.Errorf("got %v %v %v, want %v", y, dims, err, want)
+	}
+}
+
+// oneNode is a model of one operator over an input x, with further inputs constant.
+func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, attrs ...onnx.Attr) *onnx.Model {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	in := []onnx.Value{e.Input("x", pb.TensorProto_FLOAT, dims...)}
+	e.Step("s", "y")
+	for i, c := range consts {
+		in = append(in, e.Const(fmt.Sprint("c", i), c))
+	}
+	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
+	m := finish(t, e)
+	m.Proto.Graph.Output[0].Type.GetTensorType().Shape = nil
+	return m
+}
+
+func TestScalars(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT)
+	e.Step("s", "twice")
+	twice := e.Node("Mul", "", []onnx.Value{x, e.Const("two", makeTensor(t, "", []float32{2}))})
+	e.Output(twice, pb.TensorProto_FLOAT)
+	e.Step("v", "list")
+	e.Output(e.Node("Add", "", []onnx.Value{twice, e.Const("list", makeTensor(t, "", []float32{1, 2, 3}, 3))}), pb.TensorProto_FLOAT, onnx.Fixed(3))
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float32{5})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out[0].Dims) != 0 || !slices.Equal(out[0].Data.([]float32), []float32{10}) {
+		t.Errorf("scalar output %v %v", out[0].Dims, out[0].Data)
+	}
+	if !slices.Equal(out[1].Dims, []int{3}) || !slices.Equal(out[1].Data.([]float32), []float32{11, 12, 13}) {
+		t.Errorf("list output %v %v", out[1].Dims, out[1].Data)
+	}
+}
+
+func TestFloat64(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_DOUBLE, onnx.Symbolic("N"), onnx.Fixed(2))
+	e.Step("s", "y")
+	y := e.Node("Gemm", "", []onnx.Value{x, e.Const("w", makeTensor(t, "", []float64{1, 2}, 1, 2))}, onnx.Int("transB", 1))
+	e.Output(y, pb.TensorProto_DOUBLE, onnx.Symbolic("N"), onnx.Fixed(1))
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float64{1, 1e-12, 3, 4}, 2, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := out[0].Data.([]float64); !slices.Equal(got, []float64{1 + 2e-12, 11}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestOutputsThatNeedNoArithmetic(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"))
+	e.Step("s", "same")
+	e.Output(e.Node("Identity", "", []onnx.Value{x}), pb.TensorProto_FLOAT, onnx.Symbolic("N"))
+	e.Output(x, pb.TensorProto_FLOAT, onnx.Symbolic("N"))
+	e.Step("c", "shape")
+	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("ints", makeTensor(t, "", []int64{4, 5}, 2))}), pb.TensorProto_INT64, onnx.Fixed(2))
+	e.Step("b", "flags")
+	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("bools", makeTensor(t, "", []bool{true, false}, 2))}), pb.TensorProto_BOOL, onnx.Fixed(2))
+	in := []float32{1, 2, 3}
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", in, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []any{in, in, []int64{4, 5}, []bool{true, false}} {
+		if got := fmt.Sprint(out[i].Data); got != fmt.Sprint(want) {
+			t.Errorf("output %s is %v, want %v", out[i].Name, got, want)
+		}
+	}
+	out[0].Data.([]float32)[0] = 9
+	if in[0] != 1 || out[1].Data.([]float32)[0] != 1 {
+		t.Error("outputs share storage with the input or with each other")
+	}
+}
+
+func TestInputsAreHeldAgainstTheirTypes(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	n := onnx.Symbolic("N")
+	a := e.Input("a", pb.TensorProto_FLOAT, n, onnx.Fixed(3))
+	b := e.Input("b", pb.TensorProto_FLOAT, n, onnx.Fixed(3))
+	e.Step("s", "y")
+	e.Output(e.Node("Add", "", []onnx.Value{a, b}), pb.TensorProto_FLOAT, n, onnx.Fixed(3))
+	s := open(t, finish(t, e))
+	good := func(name string, rows int) *onnx.Tensor { return makeTensor(t, name, make([]float32, 3*rows), rows, 3) }
+	for _, test := range []struct {
+		claim string
+		in    []*onnx.Tensor
+		want  string
+	}{
+		{"missing", []*onnx.Tensor{good("a", 1)}, `input "b" is missing`},
+		{"unknown", []*onnx.Tensor{good("a", 1), good("b", 1), good("c", 1)}, `"c" is not an input`},
+		{"twice", []*onnx.Tensor{good("a", 1), good("a", 1), good("b", 1)}, `input "a" is given twice`},
+		{"nil", []*onnx.Tensor{nil}, "input 0 is nil"},
+		{"element type", []*onnx.Tensor{makeTensor(t, "a", make([]float64, 3), 1, 3), good("b", 1)}, "input a float[N,3]: got elements of type double"},
+		{"rank", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 3), 3), good("b", 1)}, "input a float[N,3]: got dims [3]"},
+		{"fixed axis", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 4), 1, 4), good("b", 1)}, "got dims [1 4], want 3 on axis 1"},
+		{"named axis", []*onnx.Tensor{good("a", 2), good("b", 1)}, "input b float[N,3]: got dims [1 3], want 2 on axis 0"},
+		{"dims that contradict the data", []*onnx.Tensor{{Name: "a", Dims: []int{2, 3}, Data: make([]float32, 5)}, good("b", 2)}, "do not fit 5 elements"},
+		{"negative dims", []*onnx.Tensor{{Name: "a", Dims: []int{-1, 3}, Data: make([]float32, 3)}, good("b", 1)}, "do not fit"},
+		{"product beyond an int", []*onnx.Tensor{{Name: "a", Dims: []int{math.MaxInt, 3}, Data: make([]float32, 3)}, good("b", 1)}, "do not fit"},
+		{"no elements", []*onnx.Tensor{good("a", 0), good("b", 0)}, "no empty tensors"},
+	} {
+		if _, err := s.Run(t.Context(), test.in); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error is %v, want %s", test.claim, err, test.want)
+		}
+	}
+	if _, err := s.Run(t.Context(), []*onnx.Tensor{good("b", 2), good("a", 2)}); err != nil {
+		t.Errorf("inputs in another order: %v", err)
+	}
+}
+
+func TestApply(t *testing.T) {
+	s := open(t, generator(t, false))
+	if got := fmt.Sprint(s.Inputs(), s.Outputs()); got != "[z float[N,100]] [image float[N,1,28,28]]" {
+		t.Errorf("ports are %s", got)
+	}
+	y, dims, err := s.Apply(t.Context(), make([]float32, 300))
+	if err != nil || len(y) != 3*784 || !slices.Equal(dims, []int{3, 1, 28, 28}) {
+		t.Errorf("%d elements of dims %v, %v", len(y), dims, err)
+	}
+	for _, n := range []int{0, 99, 101} {
+		if _, _, err := s.Apply(t.Context(), make([]float32, n)); err == nil || !strings.Contains(err.Error(), "a multiple of 100 elements") {
+			t.Errorf("%d elements: %v", n, err)
+		}
+	}
+	if _, _, err := open(t, generator(t, true)).Apply(t.Context(), make([]float32, 100)); err == nil || !strings.Contains(err.Error(), "7 outputs") {
+		t.Errorf("many outputs: %v", err)
+	}
+}
+
+func TestEnds(t *testing.T) {
+	s := open(t, generator(t, false))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	cancel(why)
+	if _, err := s.Run(ctx, []*onnx.Tensor{makeTensor(t, "z", make([]float32, 100), 1, 100)}); !errors.Is(err, why) {
+		t.Errorf("a context that has ended: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := s.Apply(t.Context(), make([]float32, 100)); err == nil {
+		t.Error("a closed session runs")
+	}
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "generator.onnx")
+	if err := os.WriteFile(path, generator(t, false).Bytes, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := File(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := File(filepath.Join(t.TempDir(), "none.onnx")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
+	dims := []onnx.Dim{onnx.Fixed(2), onnx.Fixed(3)}
+	for _, test := range []struct {
+		claim, want string
+		change      func(m *onnx.Model)
+	}{
+		{"an operator", `unsupported operator Erf at opset 13: node "y"`, func(m *onnx.Model) { m.Proto.Graph.Node[0].OpType = proto.String("Erf") }},
+		{"a domain", `unsupported operator com.acme.Relu`, func(m *onnx.Model) { m.Proto.Graph.Node[0].Domain = proto.String("com.acme") }},
+		{"an attribute", `attribute mystery`, func(m *onnx.Model) {
+			m.Proto.Graph.Node[0].Attribute = []*pb.AttributeProto{{Name: proto.String("mystery"), Type: pb.AttributeProto_INT.Enum(), I: proto.Int64(1)}}
+		}},
+		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
+		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
+		{"functions", "functions of the model's own", func(m *onnx.Model) { m.Proto.Functions = []*pb.FunctionProto{{Name: proto.String("f")}} }},
+		{"sparse weights", "sparse", func(m *onnx.Model) { m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{}} }},
+		{"integers", "elements of type int32", func(m *onnx.Model) {
+			m.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
+		}},
+	} {
+		m := oneNode(t, "Relu", dims, nil)
+		test.change(m)
+		_, err := Open(m)
+		if _, ok := errors.AsType[*onnx.UnsupportedError](err); !ok || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error is %v, want an UnsupportedError with %s", test.claim, err, test.want)
+		}
+	}
+}
+
+func TestWrongModelsAreErrors(t *testing.T) {
+	open := []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(3)}
+	list := func(v ...int64) []*onnx.Tensor { return []*onnx.Tensor{makeTensor(t, "", v, len(v))} }
+	floats := func(dims ...int) []*onnx.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		return []*onnx.Tensor{makeTensor(t, "", make([]float32, n), dims...)}
+	}
+	for _, test := range []struct {
+		claim string
+		m     *onnx.Model
+	}{
+		{"matrices that do not fit", oneNode(t, "MatMul", open, floats(4, 5))},
+		{"a product with a scalar", oneNode(t, "MatMul", open, floats())},
+		{"gemm of three axes", oneNode(t, "Gemm", open, floats(1, 3, 3))},
+		{"gemm with a sum of another shape", oneNode(t, "Gemm", open, []*onnx.Tensor{floats(3, 4)[0], floats(5)[0]})},
+		{"shapes that do not broadcast", oneNode(t, "Add", open, floats(4))},
+		{"reshape to another size", oneNode(t, "Reshape", open, list(7, 7))},
+		{"reshape with two open axes", oneNode(t, "Reshape", open, list(-1, -1))},
+		{"reshape with a negative axis", oneNode(t, "Reshape", open, list(-2, 3))},
+		{"reshape to what divides badly", oneNode(t, "Reshape", open, list(-1, 4))},
+		{"reshape beyond an int", oneNode(t, "Reshape", open, list(math.MaxInt64, math.MaxInt64, -1))},
+		{"reshape by floats", oneNode(t, "Reshape", open, floats(2))},
+		{"reshape that copies an axis that is not there", oneNode(t, "Reshape", open, list(2, 3, 0))},
+		{"flatten beyond the rank", oneNode(t, "Flatten", open, nil, onnx.Int("axis", 3))},
+		{"transpose with an axis twice", oneNode(t, "Transpose", open, nil, onnx.Ints("perm", 0, 0))},
+		{"transpose with too few axes", oneNode(t, "Transpose", open, nil, onnx.Ints("perm", 0))},
+		{"transpose with a negative axis", oneNode(t, "Transpose", open, nil, onnx.Ints("perm", 1, -2))},
+		{"concat along no axis", oneNode(t, "Concat", open, floats(2, 3), onnx.Int("axis", 2))},
+		{"concat without an axis", oneNode(t, "Concat", open, floats(2, 3))},
+		{"concat of unequal shapes", oneNode(t, "Concat", open, floats(2, 4), onnx.Int("axis", 0))},
+		{"concat of unequal ranks", oneNode(t, "Concat", open, floats(2), onnx.Int("axis", 0))},
+		{"squeeze of an axis that is longer", oneNode(t, "Squeeze", open, list(1))},
+		{"squeeze beyond the rank", oneNode(t, "Squeeze", open, list(5))},
+		{"unsqueeze of one place twice", oneNode(t, "Unsqueeze", open, list(0, -4))},
+		{"unsqueeze without axes", oneNode(t, "Unsqueeze", open, nil)},
+		{"too many inputs", oneNode(t, "Relu", open, floats(1))},
+		{"an attribute of another type", oneNode(t, "LeakyRelu", open, nil, onnx.Int("alpha", 1))},
+	} {
+		s, err := Open(test.m)
+		if err == nil {
+			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", make([]float32, 6), 2, 3)})
+		}
+		if err == nil {
+			t.Errorf("%s: runs", test.claim)
+		} else if strings.Contains(err.Error(), "panic") {
+			t.Errorf("%s: ended in a panic: %v", test.claim, err)
+		}
+	}
+}
+
+func TestHugeValuesAreRefusedBeforeTheyAreMade(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	n := onnx.Symbolic("N")
+	x := e.Input("x", pb.TensorProto_FLOAT, n)
+	e.Step("s", "column")
+	column := e.Node("Unsqueeze", "", []onnx.Value{x, e.Const("axes", makeTensor(t, "", []int64{1}, 1))})
+	e.Step("y", "y")
+	e.Output(e.Node("Add", "", []onnx.Value{column, x}), pb.TensorProto_FLOAT, n, n)
+	s := open(t, finish(t, e))
+	_, _, err := s.Apply(t.Context(), make([]float32, 1<<20))
+	if _, ok := errors.AsType[*onnx.UnsupportedError](err); !ok || !strings.Contains(err.Error(), "take more than") {
+		t.Errorf("a table of 2^40 elements: %v", err)
+	}
+}
+
+func TestDeclaredDimensionsAllocateNothing(t *testing.T) {
+	m := oneNode(t, "Relu", []onnx.Dim{onnx.Fixed(1 << 40)}, nil)
+	m.Proto.Graph.ValueInfo = []*pb.ValueInfoProto{{Name: proto.String("q"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(1 << 40)}}.Proto()}}
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			Open(m)
+		}
+	}).AllocedBytesPerOp()
+	if allocated > 1<<20 {
+		t.Errorf("a declaration of 4 TiB took %d bytes", allocated)
+	}
+}
+
+func TestTwentyThousandNodes(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Fixed(1))
+	for i := range 20000 {
+		e.Step("s", fmt.Sprint("v", i))
+		x = e.Node("Relu", "", []onnx.Value{x})
+	}
+	e.Output(x, pb.TensorProto_FLOAT, onnx.Fixed(1))
+	m := finish(t, e)
+	start := time.Now()
+	y, _, err := open(t, m).Apply(t.Context(), []float32{3})
+	if err != nil || y[0] != 3 {
+		t.Errorf("got %v, %v", y, err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestValuesOutOfOrder(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Fixed(1))
+	e.Step("a", "a")
+	a := e.Node("Relu", "", []onnx.Value{x})
+	e.Step("b", "b")
+	e.Output(e.Node("Tanh", "", []onnx.Value{a}), pb.TensorProto_FLOAT, onnx.Fixed(1))
+	for _, test := range []struct {
+		claim  string
+		change func(g *pb.GraphProto)
+	}{
+		{"used before it is computed", func(g *pb.GraphProto) { slices.Reverse(g.Node) }},
+		{"a cycle", func(g *pb.GraphProto) { g.Node[0].Input[0] = "b" }},
+		{"computed twice", func(g *pb.GraphProto) { g.Node = append(g.Node, g.Node[0]) }},
+		{"from nowhere", func(g *pb.GraphProto) { g.Node[0].Input[0] = "nowhere" }},
+		{"an output from nowhere", func(g *pb.GraphProto) { g.Output[0].Name = proto.String("nowhere") }},
+		{"a node without inputs", func(g *pb.GraphProto) { g.Node[0].Input = nil }},
+		{"a node without outputs", func(g *pb.GraphProto) { g.Node[0].Output = nil }},
+		{"an input left out", func(g *pb.GraphProto) { g.Node[0].Input[0] = "" }},
+	} {
+		m := finish(t, e)
+		test.change(m.Proto.Graph)
+		s, err := Open(m)
+		if err == nil {
+			_, _, err = s.Apply(t.Context(), []float32{1})
+		}
+		if err == nil {
+			t.Errorf("%s: runs", test.claim)
+		}
+	}
+}
+
+// FuzzOpen wants errors, never a panic, whatever is in a file, and two equal runs of what does run.
+func FuzzOpen(f *testing.F) {
+	f.Add(generator(f, false).Bytes)
+	f.Add(oneNode(f, "Reshape", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(3)}, []*onnx.Tensor{makeTensor(f, "", []int64{-1}, 1)}).Bytes)
+	f.Add(oneNode(f, "Gemm", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 6), 3, 2), makeTensor(f, "", make([]float32, 3), 3)}, onnx.Int("transB", 1)).Bytes)
+	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
+	f.Add(oneNode(f, "Transpose", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1), onnx.Fixed(3)}, nil, onnx.Ints("perm", 2, 0, 1)).Bytes)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := onnx.Parse("fuzz", b, onnx.Limits{Size: 1 << 20, Memory: 16 << 20})
+		if err != nil {
+			return
+		}
+		s, err := Open(m)
+		if err != nil {
+			return
+		}
+		s.model.limit = 1 << 24
+		var inputs []*onnx.Tensor
+		for _, p := range s.Inputs() {
+			n, dims := 1, []int{}
+			for _, d := range p.Type.Dims {
+				if d.Size < 0 {
+					d.Size = 2
+				}
+				if d.Size > 64 {
+					return
+				}
+				dims = append(dims, int(d.Size))
+				if n *= int(d.Size); n > 1<<16 {
+					return
+				}
+			}
+			if p.Type.Elem != pb.TensorProto_FLOAT {
+				return
+			}
+			inputs = append(inputs, makeTensor(t, p.Name, random(5, n, 1), dims...))
+		}
+		first, err := s.Run(t.Context(), inputs)
+		if err != nil {
+			if strings.Contains(err.Error(), "panic") {
+				t.Fatal(err)
+			}
+			return
+		}
+		second, err := s.Run(t.Context(), inputs)
+		if err != nil {
+			t.Fatalf("the second run fails: %v", err)
+		}
+		for i := range first {
+			if !slices.Equal(first[i].Proto().GetRawData(), second[i].Proto().GetRawData()) {
+				t.Fatalf("output %d changes from run to run", i)
+			}
+		}
+	})
+}

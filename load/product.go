@@ -1,0 +1,169 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// matMul takes in the bias and the activation behind it where both operands are matrices.
+func matMul(b *builder, c call) error {
+	in, err := b.nodes(c)
+	if err != nil {
+		return err
+	}
+	as, bs := c.in[0].dims, c.in[1].dims
+	if len(as) == 0 || len(bs) == 0 {
+		return fmt.Errorf("%s: matrix product of dims %v and %v", c.name(), as, bs)
+	}
+	if len(as) == 2 && len(bs) == 2 {
+		name := c.name()
+		bias := b.biasAfter(&name, bs[1])
+		return b.dense(name, in[0], in[1], bias, as[0], bs[1])
+	}
+	n, err := gop.MatMul(c.name(), in[0], in[1])
+	if err != nil {
+		return err
+	}
+	dims := []int(n.Shape())
+	if len(as) == 1 && len(bs) == 1 {
+		dims = nil
+	}
+	return b.set(c.name(), n, nil, dims...)
+}
+
+// gemm is a fully connected layer in most files, and in the others what its attributes say.
+func gemm(b *builder, c call) error {
+	cfg, err := gemmConfig(c.op)
+	if err != nil {
+		return err
+	}
+	as, bs := c.in[0].dims, c.in[1].dims
+	if len(as) != 2 || len(bs) != 2 {
+		return fmt.Errorf("%s: gemm of dims %v and %v, want two matrices", c.name(), as, bs)
+	}
+	m, n := as[0], bs[1]
+	if cfg.TransA {
+		m = as[1]
+	}
+	if cfg.TransB {
+		n = bs[0]
+	}
+	plain := !cfg.TransA && cfg.Alpha == 1
+	if c.has(2) {
+		plain = plain && cfg.Beta == 1 && isRow(c.in[2].dims, n)
+	}
+	if plain && cfg.TransB && c.in[1].fixed != nil {
+		if err := b.flip(c, 1); err != nil {
+			return err
+		}
+		cfg.TransB = false
+	}
+	in, err := b.nodes(c)
+	if err != nil {
+		return err
+	}
+	var bias *G.Node
+	if c.has(2) {
+		bias = in[2]
+	}
+	if plain && !cfg.TransB {
+		return b.dense(c.name(), in[0], in[1], bias, m, n)
+	}
+	y, err := gop.Gemm(c.name(), in[0], in[1], bias, cfg)
+	return b.set(c.name(), y, err, m, n)
+}
+
+func gemmConfig(op *operation) (cfg gop.GemmConfig, err error) {
+	if cfg.Alpha, err = attribute[float32](op, "alpha", 1); err != nil {
+		return cfg, err
+	}
+	if cfg.Beta, err = attribute[float32](op, "beta", 1); err != nil {
+		return cfg, err
+	}
+	ta, err := attribute[int64](op, "transA", 0)
+	if err != nil {
+		return cfg, err
+	}
+	tb, err := attribute[int64](op, "transB", 0)
+	cfg.TransA, cfg.TransB = ta != 0, tb != 0
+	return cfg, err
+}
+
+// isRow reports whether dims are those of one value per column.
+func isRow(dims []int, n int) bool {
+	return slices.Equal(dims, []int{n}) || slices.Equal(dims, []int{1, n})
+}
+
+// biasAfter looks for the sum with a row that alone reads the value name, takes it into the layer and moves name on.
+func (b *builder) biasAfter(name *string, n int) *G.Node {
+	i, op := b.next(*name)
+	if op == nil || op.name != "Add" || len(op.in) != 2 {
+		return nil
+	}
+	k := 1 - slices.Index(op.in, *name)
+	c := call{op: op, index: i, in: []value{b.values[op.in[0]], b.values[op.in[1]]}}
+	if !c.has(k) || !isRow(c.in[k].dims, n) { // not computed yet, or another kind of sum
+		return nil
+	}
+	bias, err := b.node(c, k)
+	if err != nil {
+		return nil // the sum itself will say so
+	}
+	b.done[i] = true
+	*name = op.out[0]
+	return bias
+}
+
+// dense sets the value name to x w + bias, and the activation that alone reads it instead of it.
+func (b *builder) dense(name string, x, w, bias *G.Node, m, n int) error {
+	var act kernel.Activation
+	if i, op := b.next(name); op != nil {
+		if a, _, ok, err := activationOf(op); ok && err == nil {
+			act, name = a, op.out[0]
+			b.done[i] = true
+		}
+	}
+	y, err := gop.Dense(name, x, w, bias, act, gop.Need{})
+	return b.set(name, y, err, m, n)
+}
+
+// flip replaces input k, a constant matrix, by its transpose, which the model keeps.
+func (b *builder) flip(c call, k int) error {
+	name := c.op.in[k]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.flipped[name]
+	if t == nil {
+		rows, cols := c.in[k].dims[0], c.in[k].dims[1]
+		var data any
+		switch d := c.in[k].fixed.Data.(type) {
+		case []float32:
+			data = flipped(d, rows, cols)
+		case []float64:
+			data = flipped(d, rows, cols)
+		default:
+			return c.unsupported("%q has elements of type %v", name, c.in[k].fixed.Type())
+		}
+		t = &onnx.Tensor{Name: name + " transposed", Dims: []int{cols, rows}, Data: data}
+		b.flipped[name] = t
+	}
+	v, err := b.leaf(t)
+	c.in[k] = v
+	return err
+}
+
+func flipped[T any](x []T, rows, cols int) []T {
+	y := make([]T, len(x))
+	for i := range rows {
+		for j := range cols {
+			y[j*rows+i] = x[i*cols+j]
+		}
+	}
+	return y
+}
