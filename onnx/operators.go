@@ -62,9 +62,9 @@ func arity(ps []param) (least, most int) {
 	return least, len(ps)
 }
 
-// at returns the param of argument i; the last one stands for all further ones
+// formal returns the param of argument i; the last one stands for all further ones
 // when it is variadic.
-func at(ps []param, i int) (param, bool) {
+func formal(ps []param, i int) (param, bool) {
 	if i < len(ps) {
 		return ps[i], true
 	}

@@ -286,8 +286,8 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 	if n > math.MaxInt/16 {
 		return nil, wrong("shape %v has %d elements, more than any memory holds", p.Dims, n)
 	}
-	if err := checkStorage(p, s, n); err != nil {
-		return nil, wrong("%v", err)
+	if f := checkStorage(p, s, n); f != nil {
+		return nil, wrong("%s", f.what)
 	}
 	t := &Tensor{Name: p.GetName(), Dims: make([]int, len(p.Dims))}
 	for i, d := range p.Dims {
@@ -418,17 +418,24 @@ var storages = map[pb.TensorProto_DataType]storage{
 	pb.TensorProto_INT2:           {2, int32Field, 1, nil},
 }
 
+// A fault is what is wrong with a part of a model, under the code of a rule.
+type fault struct{ code, what string }
+
+func faultf(code, format string, args ...any) *fault {
+	return &fault{code, fmt.Sprintf(format, args...)}
+}
+
 // checkStorage holds the value fields of p against its type and its n
 // elements: exactly one of the two allowed fields, of the right length; none
 // is needed for no elements.
-func checkStorage(p *pb.TensorProto, s storage, n int64) error {
+func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 	found := numFields
 	for f := range numFields {
 		if _, present := fieldLen(p, f); !present {
 			continue
 		}
 		if found != numFields {
-			return fmt.Errorf("elements in both %s and %s", fieldNames[found], fieldNames[f])
+			return faultf("tensor-fields", "elements in both %s and %s", fieldNames[found], fieldNames[f])
 		}
 		found = f
 	}
@@ -439,23 +446,23 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) error {
 	case found == numFields && n == 0:
 		return nil
 	case found == numFields:
-		return fmt.Errorf("shape %v wants %d elements, got none", p.Dims, n)
+		return faultf("tensor-length", "shape %v wants %d elements, got none", p.Dims, n)
 	case found == rawField && s.bits > 0:
 		want, fits = s.rawBytes(n)
 	case found == s.field:
 		want, fits = s.entries(n)
 	default:
-		return fmt.Errorf("elements of type %s do not go into %s", typ, fieldNames[found])
+		return faultf("tensor-fields", "elements of type %s do not go into %s", typ, fieldNames[found])
 	}
 	if !fits {
-		return fmt.Errorf("shape %v has %d elements, too many for any file", p.Dims, n)
+		return faultf("tensor-dims", "shape %v has %d elements, too many for any file", p.Dims, n)
 	}
 	if got, _ := fieldLen(p, found); int64(got) != want {
 		unit := "entries"
 		if found == rawField {
 			unit = "bytes"
 		}
-		return fmt.Errorf("%s of shape %v wants %d %s of %s, got %d", typ, p.Dims, want, unit, fieldNames[found], got)
+		return faultf("tensor-length", "%s of shape %v wants %d %s of %s, got %d", typ, p.Dims, want, unit, fieldNames[found], got)
 	}
 	return nil
 }
