@@ -1,0 +1,285 @@
+package reference
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A meter holds a run to its budget and to its context.
+type meter struct {
+	ctx          context.Context
+	memory, live int64 // numbers of 8 bytes: the most, and what is alive
+	work, done   int64 // elementary steps: the most, and what was done
+	asked        int64 // done when the context was asked last
+	notes        []string
+}
+
+// take accounts for n numbers that are about to be allocated.
+func (m *meter) take(n int64) error {
+	if n < 0 || n > m.memory-m.live {
+		return fmt.Errorf("%d numbers more than the %d alive are beyond the budget of %d", n, m.live, m.memory)
+	}
+	m.live += n
+	return m.spend(n)
+}
+
+// spend accounts for n elementary steps, and asks the context now and then.
+func (m *meter) spend(n int64) error {
+	if n < 0 || n > m.work-m.done {
+		return fmt.Errorf("%d steps more than the %d done are beyond the budget of %d", n, m.done, m.work)
+	}
+	m.done += n
+	if m.done-m.asked > 1<<16 {
+		m.asked = m.done
+		return m.ctx.Err()
+	}
+	return nil
+}
+
+// note remembers something about this run, once.
+func (m *meter) note(format string, args ...any) {
+	if s := fmt.Sprintf(format, args...); !slices.Contains(m.notes, s) {
+		m.notes = append(m.notes, s)
+	}
+}
+
+// cost is the number of numbers that v holds.
+func cost(v *Value) int64 {
+	if v == nil {
+		return 0
+	}
+	n := int64(v.Len() + len(v.Sound) + len(v.Spread) + len(v.Declared))
+	for _, e := range v.Elems {
+		n += cost(e)
+	}
+	return n
+}
+
+// A call is one evaluation of a node.
+type call struct {
+	*meter
+	step  *step
+	scope *scope
+	opset int64
+	in    []*Value // nil where absent; as many as the operator has ports, or more
+}
+
+// Attributes. Their types were checked when the program was compiled.
+
+func (c *call) has(name string) bool { return c.step.attrs[name] != nil }
+
+func (c *call) int(name string, otherwise int) int {
+	if a := c.step.attrs[name]; a != nil {
+		return int(a.GetI())
+	}
+	return otherwise
+}
+
+func (c *call) float(name string, otherwise float64) float64 {
+	if a := c.step.attrs[name]; a != nil {
+		return float64(a.GetF())
+	}
+	return otherwise
+}
+
+func (c *call) text(name, otherwise string) string {
+	if a := c.step.attrs[name]; a != nil {
+		return string(a.GetS())
+	}
+	return otherwise
+}
+
+func (c *call) intList(name string) []int {
+	return convert(c.step.attrs[name].GetInts(), func(x int64) int { return int(x) })
+}
+
+// tensorAttr returns a tensor attribute, nil when it is absent.
+func (c *call) tensorAttr(name string) (*Value, error) {
+	a := c.step.attrs[name]
+	if a == nil {
+		return nil, nil
+	}
+	t, err := onnx.FromProto(a.GetT())
+	if err != nil {
+		return nil, fmt.Errorf("attribute %s: %w", name, err)
+	}
+	if err := c.take(int64(t.Len())); err != nil {
+		return nil, err
+	}
+	v, err := FromTensor(t)
+	if err != nil {
+		return nil, fmt.Errorf("attribute %s: %w", name, err)
+	}
+	return v, nil
+}
+
+// axis returns attribute name as an axis of a tensor of the rank.
+func (c *call) axis(name string, otherwise, rank int) (int, error) {
+	return axisOf(c.int(name, otherwise), rank)
+}
+
+// axisOf brings an axis that may be negative into [0, rank).
+func axisOf(axis, rank int) (int, error) {
+	a := axis
+	if a < 0 {
+		a += rank
+	}
+	if a < 0 || a >= rank {
+		return 0, fmt.Errorf("axis %d, want one of rank %d", axis, rank)
+	}
+	return a, nil
+}
+
+// axesOf is axisOf for a list without duplicates.
+func axesOf(axes []int, rank int) ([]int, error) {
+	out := make([]int, len(axes))
+	for i, x := range axes {
+		a, err := axisOf(x, rank)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out[:i], a) {
+			return nil, fmt.Errorf("axes %v name axis %d twice", axes, a)
+		}
+		out[i] = a
+	}
+	return out, nil
+}
+
+// has input i, so that in[i] is a value?
+func (c *call) given(i int) bool { return i < len(c.in) && c.in[i] != nil }
+
+// intInput returns input i as a list of ints, false when it is absent.
+func (c *call) intInput(i int) ([]int, bool, error) {
+	if !c.given(i) {
+		return nil, false, nil
+	}
+	list, ok := c.in[i].ints()
+	if !ok {
+		return nil, false, fmt.Errorf("input %d is %s, want integers that fit an int", i, c.in[i])
+	}
+	return list, true, nil
+}
+
+// intScalar returns input i as one int.
+func (c *call) intScalar(i int) (int, error) {
+	list, ok, err := c.intInput(i)
+	if err != nil {
+		return 0, err
+	}
+	if !ok || len(list) != 1 {
+		return 0, fmt.Errorf("input %d has %d elements, want one integer", i, len(list))
+	}
+	return list[0], nil
+}
+
+// New values.
+
+// zeros returns a tensor of zeros, false, or empty strings, with room for
+// figures if it is of floating point, or if figures are asked for.
+func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) (*Value, error) {
+	n, err := product(dims)
+	if err != nil {
+		return nil, err
+	}
+	v := &Value{Type: t, Dims: slices.Clone(dims)}
+	width := int64(1)
+	if figures {
+		width = 4
+	}
+	if int64(n) > (1<<62)/width {
+		return nil, fmt.Errorf("shape %v is beyond any budget", dims)
+	}
+	if err := c.take(int64(n) * width); err != nil {
+		return nil, fmt.Errorf("shape %v: %w", dims, err)
+	}
+	set := typeSet(1) << t
+	switch {
+	case floats&set != 0:
+		v.Data = make([]float64, n)
+	case signed&set != 0:
+		v.Data = make([]int64, n)
+	case unsigned&set != 0:
+		v.Data = make([]uint64, n)
+	case bools&set != 0:
+		v.Data = make([]bool, n)
+	case texts&set != 0:
+		v.Data = make([]string, n)
+	default:
+		return nil, &onnx.UnsupportedError{Why: "elements of type " + typeName(t)}
+	}
+	if figures {
+		v.Sound, v.Spread, v.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
+	}
+	return v, nil
+}
+
+// numbers returns a floating-point tensor of zeros with room for figures.
+func (c *call) numbers(t pb.TensorProto_DataType, dims ...int) (*Value, error) {
+	return c.zeros(t, true, dims...)
+}
+
+// shapeValue returns a one-dimensional tensor of int64.
+func (c *call) int64Value(list ...int) (*Value, error) {
+	if err := c.take(int64(len(list))); err != nil {
+		return nil, err
+	}
+	return &Value{Type: pb.TensorProto_INT64, Dims: []int{len(list)}, Data: convert(list, func(x int) int64 { return int64(x) })}, nil
+}
+
+// pick returns a tensor of shape dims whose element i is element from(i) of v,
+// with its figures: the way of all operators that only move data. Where
+// from(i) is negative the element is zero.
+func (c *call) pick(v *Value, dims []int, from func(i int) int) (*Value, error) {
+	out, err := c.zeros(v.Type, v.Sound != nil, dims...)
+	if err != nil {
+		return nil, err
+	}
+	n := out.Len()
+	index := make([]int, n)
+	for i := range index {
+		index[i] = from(i)
+	}
+	c.copyInto(out, v, index)
+	return out, nil
+}
+
+// copyInto sets out[i] = v[index[i]] wherever index[i] is not negative.
+func (c *call) copyInto(out, v *Value, index []int) {
+	switch d := v.Data.(type) {
+	case []float64:
+		move(out.Data.([]float64), d, index)
+	case []int64:
+		move(out.Data.([]int64), d, index)
+	case []uint64:
+		move(out.Data.([]uint64), d, index)
+	case []bool:
+		move(out.Data.([]bool), d, index)
+	case []string:
+		move(out.Data.([]string), d, index)
+	}
+	if v.Sound != nil && out.Sound != nil {
+		move(out.Sound, v.Sound, index)
+		move(out.Spread, v.Spread, index)
+		move(out.Declared, v.Declared, index)
+	}
+}
+
+func move[T any](dst, src []T, index []int) {
+	for i, j := range index {
+		if j >= 0 {
+			dst[i] = src[j]
+		}
+	}
+}
+
+// reshaped returns v under other dims of the same number of elements.
+func reshaped(v *Value, dims []int) *Value {
+	out := *v
+	out.Dims = slices.Clone(dims)
+	return &out
+}

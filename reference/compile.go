@@ -1,0 +1,435 @@
+package reference
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+const (
+	deepest = 64      // graphs within graphs, functions within functions
+	longest = 1 << 20 // nodes, after every call of a function was written out
+)
+
+// Compile prepares the model. It returns an *onnx.UnsupportedError that names
+// every operator, attribute and element type that it does not know, and an
+// *onnx.FormatError when the graph contradicts itself.
+func Compile(m *onnx.Model, o Options) (*Program, error) {
+	c := &compiler{functions: map[string]*pb.FunctionProto{}, opsets: map[string]int64{}}
+	c.meter = &meter{ctx: context.Background(), memory: o.withDefaults().Memory, work: 1 << 62}
+	for _, imp := range m.Proto.GetOpsetImport() {
+		c.opsets[domainName(imp.GetDomain())] = imp.GetVersion()
+	}
+	for _, f := range m.Proto.GetFunctions() {
+		c.functions[functionKey(f.GetDomain(), f.GetName(), f.GetOverload())] = f
+	}
+	if m.Proto.GetGraph() == nil {
+		return nil, &onnx.FormatError{File: m.Path, Offset: -1, Where: "model", What: "has no graph"}
+	}
+	b, err := c.graph(m.Proto.GetGraph(), nil, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.unknown) > 0 {
+		return nil, c.unsupported()
+	}
+	p := &Program{options: o.withDefaults(), graph: b}
+	p.options.Memory -= c.meter.live
+	for _, vi := range m.Proto.GetGraph().GetInput() {
+		in := Input{Name: vi.GetName(), Optional: b.constants[vi.GetName()] != nil}
+		switch t := vi.GetType(); {
+		case t.GetSequenceType() != nil:
+			in.Kind = Sequence
+		case t.GetOptionalType() != nil:
+			in.Kind = Optional
+		default:
+			in.Type, _ = onnx.TypeOf(t)
+		}
+		p.inputs = append(p.inputs, in)
+	}
+	return p, nil
+}
+
+func domainName(d string) string {
+	if d == "ai.onnx" {
+		return ""
+	}
+	return d
+}
+
+func functionKey(domain, name, overload string) string {
+	return domainName(domain) + "\x00" + name + "\x00" + overload
+}
+
+type compiler struct {
+	*meter
+	opsets    map[string]int64
+	functions map[string]*pb.FunctionProto
+	nodes     int
+	unknown   []*onnx.UnsupportedError
+}
+
+// unsupported puts everything that is unknown into one error.
+func (c *compiler) unsupported() error {
+	first := *c.unknown[0]
+	var others []string
+	for _, u := range c.unknown[1:] {
+		name := u.Op
+		if u.Domain != "" {
+			name = u.Domain + "." + u.Op
+		}
+		if u.Why != "" {
+			name += " (" + u.Why + ")"
+		}
+		if u.Op != first.Op && !slices.Contains(others, name) {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		if first.Why != "" {
+			first.Why += "; "
+		}
+		first.Why += "also " + strings.Join(others, ", ")
+	}
+	return &first
+}
+
+// graph compiles a graph whose nodes may read the names in outer.
+// refs holds the attributes of the function call around it, if any.
+func (c *compiler) graph(g *pb.GraphProto, outer map[string]bool, refs map[string]*pb.AttributeProto, depth int) (*block, error) {
+	if depth > deepest {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("graphs nested deeper than %d", deepest)}
+	}
+	where := func(format string, args ...any) string {
+		return fmt.Sprintf("graph %q: ", g.GetName()) + fmt.Sprintf(format, args...)
+	}
+	b := &block{constants: map[string]*Value{}}
+	known := maps.Clone(outer)
+	if known == nil {
+		known = map[string]bool{}
+	}
+	own := map[string]bool{}
+	define := func(name, what string) error {
+		if own[name] {
+			return &onnx.FormatError{Offset: -1, Where: where("%s %q", what, name), What: "the name is taken"}
+		}
+		own[name], known[name] = true, true
+		return nil
+	}
+	for _, in := range g.GetInput() {
+		if err := define(in.GetName(), "input"); err != nil {
+			return nil, err
+		}
+		b.inputs = append(b.inputs, in.GetName())
+	}
+	if n := len(g.GetSparseInitializer()); n > 0 {
+		return nil, &onnx.UnsupportedError{Why: where("%d sparse initializers", n)}
+	}
+	for _, p := range g.GetInitializer() {
+		name := p.GetName()
+		if !slices.Contains(b.inputs, name) { // an input may have a default
+			if err := define(name, "initializer"); err != nil {
+				return nil, err
+			}
+		}
+		v, err := c.constant(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", where("initializer %q", name), err)
+		}
+		b.constants[name] = v
+	}
+	if err := c.nodesOf(b, g.GetNode(), known, define, refs, depth); err != nil {
+		return nil, err
+	}
+	for _, out := range g.GetOutput() {
+		if !known[out.GetName()] {
+			return nil, &onnx.FormatError{Offset: -1, Where: where("output %q", out.GetName()), What: "no node computes it"}
+		}
+		b.outputs = append(b.outputs, out.GetName())
+	}
+	b.settleLast(own)
+	return b, nil
+}
+
+// constant decodes an initializer, within the budget.
+func (c *compiler) constant(p *pb.TensorProto) (*Value, error) {
+	t, err := onnx.FromProto(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.take(int64(t.Len())); err != nil {
+		return nil, err
+	}
+	return FromTensor(t)
+}
+
+// settleLast finds the last step that reads each value of the block's own.
+// Values that nothing reads die with the step that makes them.
+func (b *block) settleLast(own map[string]bool) {
+	b.last = map[string]int{}
+	for i, st := range b.steps {
+		for _, name := range st.out {
+			if name != "" {
+				b.last[name] = i
+			}
+		}
+		for _, name := range st.reads {
+			if own[name] {
+				b.last[name] = i
+			}
+		}
+	}
+	for _, name := range slices.Concat(b.outputs, b.inputs) {
+		delete(b.last, name) // inputs belong to the caller
+	}
+	for name := range b.constants {
+		delete(b.last, name)
+	}
+}
+
+func (c *compiler) nodesOf(b *block, nodes []*pb.NodeProto, known map[string]bool, define func(name, what string) error, refs map[string]*pb.AttributeProto, depth int) error {
+	for i, n := range nodes {
+		if c.nodes++; c.nodes > longest {
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("more than %d nodes", longest)}
+		}
+		label := label(n, i)
+		for k, name := range n.GetInput() {
+			if name != "" && !known[name] {
+				return &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("input %d: no node before it computes %q", k, name)}
+			}
+		}
+		st, err := c.node(n, label, known, refs, depth)
+		if err != nil {
+			return err
+		}
+		for _, name := range n.GetOutput() {
+			if name == "" {
+				continue
+			}
+			if err := define(name, "output of "+label); err != nil {
+				return err
+			}
+		}
+		if st != nil {
+			b.steps = append(b.steps, st)
+		}
+	}
+	return nil
+}
+
+// label says which node is meant: its name, or its operator and first output.
+func label(n *pb.NodeProto, i int) string {
+	if n.GetName() != "" {
+		return fmt.Sprintf("node %q", n.GetName())
+	}
+	for _, out := range n.GetOutput() {
+		if out != "" {
+			return fmt.Sprintf("%s node of %q", n.GetOpType(), out)
+		}
+	}
+	return fmt.Sprintf("%s node %d", n.GetOpType(), i)
+}
+
+// node compiles one node; nil if it is unsupported, which c remembers.
+func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, refs map[string]*pb.AttributeProto, depth int) (*step, error) {
+	st := &step{label: label, in: n.GetInput(), out: n.GetOutput(), attrs: map[string]*pb.AttributeProto{}, blocks: map[string]*block{}}
+	domain := domainName(n.GetDomain())
+	st.opset = c.opsets[domain]
+	for _, a := range n.GetAttribute() {
+		name := a.GetName()
+		if ref := a.GetRefAttrName(); ref != "" {
+			if a = refs[ref]; a == nil {
+				continue // the call leaves it out, so the operator's default holds
+			}
+		}
+		if st.attrs[name] != nil {
+			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("attribute %q twice", name)}
+		}
+		st.attrs[name] = a
+	}
+	st.reads = slices.DeleteFunc(slices.Clone(st.in), func(name string) bool { return name == "" })
+
+	if f := c.functions[functionKey(domain, n.GetOpType(), n.GetOverload())]; f != nil {
+		body, err := c.function(f, st.attrs, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", label, err)
+		}
+		if len(st.in) > len(body.inputs) || len(st.out) > len(body.outputs) {
+			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("%d inputs and %d outputs, function %s has %d and %d", len(st.in), len(st.out), n.GetOpType(), len(body.inputs), len(body.outputs))}
+		}
+		st.body, st.op = body, &operator{name: n.GetOpType(), domain: domain}
+		return st, nil
+	}
+
+	op := find(domain, n.GetOpType())
+	refuse := func(why string) {
+		c.unknown = append(c.unknown, &onnx.UnsupportedError{Op: n.GetOpType(), Domain: domain, Opset: st.opset, Why: why})
+	}
+	switch {
+	case op == nil:
+		refuse("")
+		return nil, nil
+	case st.opset == 0:
+		return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("the model imports no opset of domain %q", domain)}
+	case domain == "" && st.opset > newestOpset:
+		refuse(fmt.Sprintf("known up to opset %d", newestOpset))
+		return nil, nil
+	case st.opset < op.since:
+		refuse(fmt.Sprintf("known from opset %d on", op.since))
+		return nil, nil
+	}
+	st.op = op
+	if err := st.checkArity(); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.attrs)) {
+		a := st.attrs[name]
+		want, ok := op.attrs[name]
+		if !ok || want.last > 0 && st.opset > want.last {
+			refuse("attribute " + name)
+			return nil, nil
+		}
+		if got := attrType(a); got != want.AttributeProto_AttributeType {
+			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("attribute %s is of type %v, want %v", name, got, want)}
+		}
+		if want != aGraph {
+			continue
+		}
+		b, err := c.graph(a.GetG(), known, refs, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", label, name, err)
+		}
+		st.blocks[name] = b
+		st.reads = append(st.reads, b.free()...)
+	}
+	return st, nil
+}
+
+// attrType returns the type of the attribute; files of IR version 1 and 2 may
+// leave it out, and the field that is there tells it.
+func attrType(a *pb.AttributeProto) pb.AttributeProto_AttributeType {
+	if t := a.GetType(); t != pb.AttributeProto_UNDEFINED {
+		return t
+	}
+	switch {
+	case a.F != nil:
+		return pb.AttributeProto_FLOAT
+	case a.I != nil:
+		return pb.AttributeProto_INT
+	case a.S != nil:
+		return pb.AttributeProto_STRING
+	case a.T != nil:
+		return pb.AttributeProto_TENSOR
+	case a.G != nil:
+		return pb.AttributeProto_GRAPH
+	case len(a.Floats) > 0:
+		return pb.AttributeProto_FLOATS
+	case len(a.Ints) > 0:
+		return pb.AttributeProto_INTS
+	case len(a.Strings) > 0:
+		return pb.AttributeProto_STRINGS
+	case a.Tp != nil:
+		return pb.AttributeProto_TYPE_PROTO
+	}
+	return pb.AttributeProto_UNDEFINED
+}
+
+// free returns the names that the block reads from around it.
+func (b *block) free() []string {
+	bound := map[string]bool{}
+	for _, name := range b.inputs {
+		bound[name] = true
+	}
+	for name := range b.constants {
+		bound[name] = true
+	}
+	var free []string
+	read := func(names []string) {
+		for _, name := range names {
+			if !bound[name] && !slices.Contains(free, name) {
+				free = append(free, name)
+			}
+		}
+	}
+	for _, st := range b.steps {
+		read(st.reads)
+		for _, name := range st.out {
+			bound[name] = true
+		}
+	}
+	read(b.outputs)
+	return free
+}
+
+// checkArity holds the number of inputs and outputs against the operator.
+func (st *step) checkArity() error {
+	op := st.op
+	least := 0
+	for i, p := range op.in {
+		if !p.optional && (!p.rest || i == 0) {
+			least = i + 1
+		}
+	}
+	rest := len(op.in) > 0 && op.in[len(op.in)-1].rest
+	if len(st.in) < least || len(st.in) > len(op.in) && !rest {
+		return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("%s has %d inputs, want %d to %d", op.name, len(st.in), least, len(op.in))}
+	}
+	for i, name := range st.in {
+		if p, _ := op.portOf(i); name == "" && !p.optional {
+			return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("input %d of %s is left out, and is not optional", i, op.name)}
+		}
+	}
+	if most := max(op.out, 1); op.out != many && len(st.out) > most {
+		return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("%s has %d outputs, want at most %d", op.name, len(st.out), most)}
+	}
+	return nil
+}
+
+// function compiles the body of a function for one call of it.
+func (c *compiler) function(f *pb.FunctionProto, call map[string]*pb.AttributeProto, depth int) (*block, error) {
+	if depth > deepest {
+		return nil, &onnx.UnsupportedError{Op: f.GetName(), Domain: f.GetDomain(), Why: "functions that call themselves"}
+	}
+	refs := maps.Clone(call)
+	for _, a := range f.GetAttributeProto() {
+		if refs[a.GetName()] == nil {
+			refs[a.GetName()] = a
+		}
+	}
+	outer := c.opsets
+	c.opsets = map[string]int64{}
+	for _, imp := range f.GetOpsetImport() {
+		c.opsets[domainName(imp.GetDomain())] = imp.GetVersion()
+	}
+	defer func() { c.opsets = outer }()
+
+	b := &block{constants: map[string]*Value{}, inputs: f.GetInput(), outputs: f.GetOutput()}
+	known := map[string]bool{}
+	define := func(name, what string) error {
+		if known[name] {
+			return &onnx.FormatError{Offset: -1, Where: fmt.Sprintf("function %s: %s %q", f.GetName(), what, name), What: "the name is taken"}
+		}
+		known[name] = true
+		return nil
+	}
+	for _, name := range b.inputs {
+		if err := define(name, "input"); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.nodesOf(b, f.GetNode(), known, define, refs, depth); err != nil {
+		return nil, err
+	}
+	for _, name := range b.outputs {
+		if !known[name] {
+			return nil, &onnx.FormatError{Offset: -1, Where: fmt.Sprintf("function %s: output %q", f.GetName(), name), What: "no node computes it"}
+		}
+	}
+	b.settleLast(known)
+	return b, nil
+}

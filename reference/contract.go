@@ -1,0 +1,112 @@
+package reference
+
+import "math"
+
+// A matrix is a rows x cols view of numbers, row-major; the figures are nil
+// where all are zero.
+type matrix struct {
+	rows, cols                 int
+	v, sound, spread, declared []float64
+}
+
+// matrixOf returns a copy-free view of rows*cols elements of v from an offset.
+func matrixOf(v *Value, offset, rows, cols int) matrix {
+	m := matrix{rows: rows, cols: cols, v: v.floats()[offset : offset+rows*cols]}
+	if v.Sound != nil {
+		m.sound = v.Sound[offset : offset+rows*cols]
+		m.spread = v.Spread[offset : offset+rows*cols]
+		m.declared = v.Declared[offset : offset+rows*cols]
+	}
+	return m
+}
+
+// transposed returns a copy with rows and columns swapped.
+func (m matrix) transposed() matrix {
+	swap := func(s []float64) []float64 {
+		if s == nil {
+			return nil
+		}
+		t := make([]float64, len(s))
+		for i := range m.rows {
+			for j := range m.cols {
+				t[j*m.rows+i] = s[i*m.cols+j]
+			}
+		}
+		return t
+	}
+	return matrix{m.cols, m.rows, swap(m.v), swap(m.sound), swap(m.spread), swap(m.declared)}
+}
+
+func (m matrix) at(i int) number {
+	if m.sound == nil {
+		return number{v: m.v[i]}
+	}
+	return number{m.v[i], m.sound[i], m.spread[i], m.declared[i]}
+}
+
+// A rowSum collects one row of a product of matrices: dots for all columns of
+// the right operand at once, because the inner loop over columns is what makes
+// a convolution bearable in a plain interpreter.
+type rowSum struct {
+	terms                      int
+	y, abs, sq, e, ind, one, d []float64
+}
+
+func newRowSum(n int) *rowSum {
+	all := make([]float64, 7*n)
+	part := func(i int) []float64 { return all[i*n : (i+1)*n] }
+	return &rowSum{0, part(0), part(1), part(2), part(3), part(4), part(5), part(6)}
+}
+
+func (r *rowSum) reset() {
+	r.terms = 0
+	for _, s := range [][]float64{r.y, r.abs, r.sq, r.e, r.ind, r.one, r.d} {
+		clear(s)
+	}
+}
+
+// add adds a times row k of b, term by term what dot.add does.
+func (r *rowSum) add(a number, b matrix, k int) {
+	n := b.cols
+	r.terms++
+	y, abs, sq := r.y[:n], r.abs[:n], r.sq[:n]
+	for j, x := range b.v[k*n : (k+1)*n] {
+		p := a.v * x
+		y[j] += p
+		abs[j] += math.Abs(p)
+		sq[j] += p * p
+	}
+	if b.sound != nil {
+		for j := range n {
+			r.addErrors(a, b.at(k*n+j), j)
+		}
+		return
+	}
+	if a.sound == 0 && a.spread == 0 && a.declared == 0 {
+		return
+	}
+	e, ind, one, d := r.e[:n], r.ind[:n], r.one[:n], r.d[:n]
+	for j, x := range b.v[k*n : (k+1)*n] {
+		w := math.Abs(x)
+		e[j] += w * a.sound
+		s := x * a.spread
+		ind[j] += s * s
+		one[j] += s
+		d[j] += w * a.declared
+	}
+}
+
+// addErrors adds to column j what the errors of both operands make of a b.
+func (r *rowSum) addErrors(a, b number, j int) {
+	var s dot
+	s.add(a, b)
+	r.e[j] += s.e
+	r.ind[j] += s.ind
+	r.one[j] += s.one
+	r.d[j] += s.d
+}
+
+// dot returns the dot of column j.
+func (r *rowSum) dot(j int) dot {
+	return dot{r.terms, r.y[j], r.abs[j], r.sq[j], r.e[j], r.ind[j], r.one[j], r.d[j]}
+}

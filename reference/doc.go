@@ -1,0 +1,54 @@
+// Package reference is the judge of the other runtimes: a plain interpreter of
+// ONNX graphs in float64 that knows how far a correct float32 runtime may be
+// from it.
+//
+// It is written to be read beside the operator documents of ONNX, one operator
+// to a file, without a thought for speed, and it shares no arithmetic with any
+// runtime that it judges.
+//
+// # What every element carries
+//
+// The value of an element is computed in float64 from the weights and inputs
+// as they are stored. Beside it stand three figures. They speak of a runtime
+// that rounds every result to the element type of the graph, whose unit
+// roundoff is u (2^-24 for float32):
+//
+//   - Sound is a proof. A runtime that computes each operator by the usual
+//     formula is within it, whatever the order of its sums, with or without
+//     fused multiply-add, whether or not it flushes subnormal results to zero.
+//     A sum of n terms costs gamma(n+1) = (n+1)u / (1-(n+1)u) times the sum
+//     of the magnitudes (Higham, Accuracy and Stability of Numerical Algorithms,
+//     2nd ed., section 3.1); an error e of an operand passes a function with the
+//     function's largest slope between x-e and x+e.
+//   - Spread is an estimate. Rounding errors are taken as independent with mean
+//     zero and variance u²/3, and variances are propagated to first order. Real
+//     errors of correct runtimes stay within a few spreads, where Sound, which
+//     assumes that every error is the largest and all agree in sign, can be
+//     thousands of times more.
+//   - Declared is what no law of rounding gives: the error that an
+//     implementation of a function such as Tanh is allowed, a table with
+//     sources (see Functions), and what became of it on its way through the
+//     graph, added up as if all agreed in sign.
+//
+// Spread and Declared together make the screen, 8*Spread + Declared: see Value.
+//
+// # Where independence is not assumed
+//
+// Spreads would be too small if errors that agree were added as if they did
+// not. So
+//
+//   - Add, Sub, Mul, sums and means add the spreads of their operands, not
+//     their squares: both operands may come from one value;
+//   - a sum of products takes the larger of two cases: errors of its operands
+//     independent, or all of them one and the same;
+//   - equal terms make equal rounding errors: a sum with groups of n1, n2...
+//     equal terms counts n1² + n2² + ... roundings where it would count n.
+//
+// # Discontinuities
+//
+// Where an operand's error can carry it across a jump (Floor, Greater, Where,
+// a cast to an integer), the height of the jump is added: to Sound if the jump
+// is within Sound, to Declared if it is within the screen. Figures of integers
+// and booleans say how far they may be off. An operator that has no rule for
+// such an operand gives infinite figures, and Result.Notes says so by name.
+package reference

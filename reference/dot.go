@@ -1,0 +1,99 @@
+package reference
+
+import (
+	"math"
+	"slices"
+)
+
+// A dot collects a sum of products, sum a_k b_k, in the figures that its
+// rounding depends on.
+type dot struct {
+	terms int
+	y     float64 // sum a b
+	abs   float64 // sum |a b|
+	sq    float64 // sum (a b)²
+	e     float64 // what the operands' sound limits make of the sum
+	ind   float64 // variance from the operands' spreads if they are independent
+	one   float64 // standard deviation from them if they are one and the same
+	d     float64 // what the operands' declared errors make of the sum
+}
+
+// add adds the product a b.
+func (s *dot) add(a, b number) {
+	p := a.v * b.v
+	s.terms++
+	s.y += p
+	s.abs += math.Abs(p)
+	s.sq += p * p
+	x, y := math.Abs(a.v), math.Abs(b.v)
+	s.e += times(x, b.sound) + times(y, a.sound) + times(a.sound, b.sound)
+	if a.spread > 0 || b.spread > 0 {
+		l, r, both := times(b.v, a.spread), times(a.v, b.spread), Screens*times(a.spread, b.spread)
+		s.ind += l*l + r*r + both*both
+		s.one += l + r
+	}
+	s.d += times(x, b.declared) + times(y, a.declared) + times(a.declared, b.declared) +
+		Screens*(times(a.spread, b.declared)+times(b.spread, a.declared))
+}
+
+// term adds a without a product, such as a bias.
+func (s *dot) term(a number) { s.add(a, exact(1)) }
+
+// sum is the sum in the format f, with so many roundings more in every term
+// (the scaling by Gemm's alpha, say).
+func (s *dot) sum(f format, more int) number {
+	a := s.terms - 1 // additions
+	roundings := float64(a)
+	// By Cauchy-Schwarz n sum t² = (sum t)² only if all terms are equal. Then
+	// additions err alike, and their errors add up like a sum, not like a walk.
+	if n := float64(s.terms); n*s.sq <= s.y*s.y*(1+1e-6) {
+		roundings *= roundings
+	}
+	return s.rounded(f, roundings, more)
+}
+
+// rounded is sum for a known number of independent roundings.
+func (s *dot) rounded(f format, roundings float64, more int) number {
+	if s.terms == 0 {
+		return exact(0)
+	}
+	n := number{v: s.y}
+	n.sound = s.e + f.gamma(s.terms+1+more)*(s.abs+s.e) + float64(s.terms)*f.tiny
+	if s.abs+n.sound > f.max {
+		n.sound = math.Inf(1) // a partial sum may overflow
+	}
+	round := f.u * f.u / 3 * (roundings*max(s.sq, s.y*s.y) + float64(1+more)*s.sq)
+	n.spread = math.Sqrt(max(s.ind, s.one*s.one) + round)
+	n.declared = s.d + float64(s.terms)*f.tiny
+	if math.IsInf(s.y, 0) && s.e == 0 && s.d == 0 && s.ind == 0 {
+		return exact(s.y)
+	}
+	return f.settle(n)
+}
+
+// sumOf is the sum of numbers, with so many roundings of every term more. The
+// spreads are added as if all errors were one.
+func (f format) sumOf(terms []number, more int) number {
+	var s dot
+	values := make([]float64, 0, len(terms))
+	for _, t := range terms {
+		s.term(t)
+		if t.v != 0 {
+			values = append(values, t.v)
+		}
+	}
+	slices.Sort(values)
+	pairs, run := 0.0, 0.0
+	for i, v := range values {
+		if i > 0 && v != values[i-1] {
+			pairs, run = pairs+run*run, 0
+		}
+		run++
+	}
+	return s.rounded(f, pairs+run*run, more)
+}
+
+// meanOf is the mean of numbers: their sum over n, or the sum of n-ths.
+func (f format) meanOf(terms []number, n int) number {
+	return scaled(f.sumOf(terms, 2), 1/float64(n))
+}

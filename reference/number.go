@@ -1,0 +1,183 @@
+package reference
+
+import (
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A number is one element: its value in float64 and the three figures of the
+// package comment, all of them absolute and at least zero.
+type number struct{ v, sound, spread, declared float64 }
+
+// Screens is the number of spreads that the screen allows: errors of correct
+// runtimes were at most 2.2 spreads on six networks.
+const Screens = 8
+
+// exact returns v without error.
+func exact(v float64) number { return number{v: v} }
+
+// screen is the radius around n.v in which a correct runtime is expected.
+func (n number) screen() float64 { return Screens*n.spread + n.declared }
+
+// unknown returns v with figures that say nothing.
+func unknown(v float64) number {
+	return number{v, math.Inf(1), math.Inf(1), math.Inf(1)}
+}
+
+// A format is what rounding to a floating-point type costs.
+type format struct {
+	u    float64 // unit roundoff: the relative error of one rounding
+	tiny float64 // the absolute error of one that underflows or is flushed to zero
+	max  float64 // the largest finite value
+}
+
+// formatOf returns the format of a floating-point type. The reference is no
+// more precise than a float64 runtime, so u is doubled there: half for each.
+func formatOf(t pb.TensorProto_DataType) format {
+	switch t {
+	case pb.TensorProto_DOUBLE:
+		return format{0x1p-52, 0x1p-1022, math.MaxFloat64}
+	case pb.TensorProto_FLOAT16:
+		return format{0x1p-11, 0x1p-24, 65504}
+	case pb.TensorProto_BFLOAT16:
+		return format{0x1p-8, 0x1p-126, 0x1.FEp127}
+	}
+	return format{0x1p-24, 0x1p-126, math.MaxFloat32}
+}
+
+// gamma bounds the relative error of n roundings in a row, infinite where no
+// bound holds.
+func (f format) gamma(n int) float64 {
+	nu := float64(n) * f.u
+	if nu >= 1 {
+		return math.Inf(1)
+	}
+	return nu / (1 - nu)
+}
+
+// settle makes figures of what a rule computed: a figure that is no number
+// bounds nothing, and a value beyond the largest of the type is infinite.
+func (f format) settle(n number) number {
+	if math.IsNaN(n.v) {
+		return unknown(n.v)
+	}
+	for _, p := range []*float64{&n.sound, &n.spread, &n.declared} {
+		if math.IsNaN(*p) {
+			*p = math.Inf(1)
+		}
+	}
+	switch a := math.Abs(n.v); {
+	case math.IsInf(n.v, 0):
+	case a-n.sound > f.max*(1+f.u):
+		return exact(math.Copysign(math.Inf(1), n.v))
+	case a+n.sound > f.max:
+		n.sound = math.Inf(1)
+		if a+n.screen() > f.max {
+			n.declared = math.Inf(1)
+		}
+	}
+	return n
+}
+
+// rounded is n after its value was rounded `times` times, each of them
+// relative to the value itself.
+func (f format) rounded(n number, times int) number {
+	if math.IsInf(n.v, 0) {
+		return f.settle(n) // infinity is not rounded
+	}
+	a := math.Abs(n.v)
+	return f.settle(number{
+		v:        n.v,
+		sound:    n.sound + f.gamma(times)*(a+n.sound) + float64(times)*f.tiny,
+		spread:   math.Hypot(n.spread, math.Sqrt(float64(times)/3)*f.u*a),
+		declared: n.declared + float64(times)*f.tiny,
+	})
+}
+
+func (f format) add(a, b number) number {
+	return f.rounded(number{a.v + b.v, a.sound + b.sound, a.spread + b.spread, a.declared + b.declared}, 1)
+}
+
+func (f format) sub(a, b number) number { return f.add(a, neg(b)) }
+
+func neg(a number) number { a.v = -a.v; return a }
+
+func (f format) mul(a, b number) number {
+	x, y := math.Abs(a.v), math.Abs(b.v)
+	return f.rounded(number{
+		v:        a.v * b.v,
+		sound:    times(x, b.sound) + times(y, a.sound) + times(a.sound, b.sound),
+		spread:   times(x, b.spread) + times(y, a.spread) + Screens*times(a.spread, b.spread),
+		declared: times(x, b.declared) + times(y, a.declared) + times(a.declared, b.declared) + Screens*(times(a.spread, b.declared)+times(b.spread, a.declared)),
+	}, 1)
+}
+
+// times is slope*error where an error of zero stays zero whatever the slope.
+func times(slope, e float64) float64 {
+	if e == 0 {
+		return 0
+	}
+	return slope * e
+}
+
+func (f format) div(a, b number) number {
+	q := number{v: a.v / b.v}
+	x, y := math.Abs(q.v), math.Abs(b.v)
+	// a'/b' - a/b = (a'-a - q (b'-b)) / b', and |b'| is at least y - error.
+	q.sound = quotient(a.sound+times(x, b.sound), y-b.sound)
+	q.spread = quotient(a.spread+times(x, b.spread), y-b.screen())
+	q.declared = quotient(a.declared+times(x, b.declared), y-b.screen())
+	if math.IsInf(b.v, 0) && !math.IsInf(a.v, 0) {
+		q = number{v: q.v} // finite over infinite is zero, whatever the error
+	}
+	return f.rounded(q, 1)
+}
+
+// quotient is e/least for an error e and the least magnitude of a divisor.
+func quotient(e, least float64) float64 {
+	switch {
+	case e == 0:
+		return 0
+	case least <= 0:
+		return math.Inf(1)
+	}
+	return e / least
+}
+
+// larger is the maximum. Only operands that can be the maximum count.
+func larger(a, b number) number {
+	if a.v < b.v || math.IsNaN(b.v) {
+		a, b = b, a
+	}
+	if math.IsNaN(a.v) {
+		return unknown(a.v)
+	}
+	gap := a.v - b.v
+	if gap <= a.sound+b.sound {
+		a.sound = max(a.sound, b.sound)
+	}
+	if gap <= a.screen()+b.screen() {
+		a.spread, a.declared = max(a.spread, b.spread), max(a.declared, b.declared)
+	}
+	return a
+}
+
+func smaller(a, b number) number { return neg(larger(neg(a), neg(b))) }
+
+// scaled is n times the factor c, without rounding.
+func scaled(n number, c float64) number {
+	a := math.Abs(c)
+	return number{n.v * c, times(a, n.sound), times(a, n.spread), times(a, n.declared)}
+}
+
+// jump adds the height of a discontinuity at distance d from n's argument x.
+func jump(n, x number, d, height float64) number {
+	if d <= x.sound && x.sound > 0 {
+		n.sound += height
+	}
+	if r := x.screen(); d <= r && r > 0 {
+		n.declared += height
+	}
+	return n
+}

@@ -1,0 +1,75 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opArgMax is the index of the largest element along an axis, the first of them
+// or, with select_last_index, the last. ONNX ArgMax, opset 1, 11, 12, 13.
+var opArgMax = argOperator("ArgMax", func(x *Value, i, j int) bool { return greater(x, i, j) })
+
+// opArgMin is the index of the smallest element along an axis. ONNX ArgMin,
+// opset 1, 11, 12, 13.
+var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool { return greater(x, j, i) })
+
+func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
+	return operator{
+		name: name, attrs: attrs{"axis": aInt, "keepdims": aInt, "select_last_index": aInt}, in: []port{need(numeric)},
+		eval: single(func(c *call) (*Value, error) {
+			x := c.in[0]
+			axis, err := c.axis("axis", 0, len(x.Dims))
+			if err != nil {
+				return nil, err
+			}
+			outer, n, inner := split(x.Dims, axis)
+			if n == 0 {
+				return nil, fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims)
+			}
+			dims := slices.Concat(x.Dims[:axis], []int{1}, x.Dims[axis+1:])
+			if c.int("keepdims", 1) == 0 {
+				dims = slices.Concat(x.Dims[:axis], x.Dims[axis+1:])
+			}
+			out, err := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
+			if err != nil {
+				return nil, err
+			}
+			last := c.int("select_last_index", 0) != 0
+			for o := range outer {
+				for i := range inner {
+					at := func(k int) int { return (o*n+k)*inner + i }
+					best := 0
+					for k := range n {
+						if beats(x, at(k), at(best)) || last && !beats(x, at(best), at(k)) {
+							best = k
+						}
+					}
+					out.Data.([]int64)[o*inner+i] = int64(best)
+					if out.Sound != nil {
+						out.setFigures(o*inner+i, rivals(x, at, best, n))
+					}
+				}
+			}
+			return out, nil
+		}),
+	}
+}
+
+// rivals gives the figures of an index: how far off it is if errors let another
+// element win.
+func rivals(x *Value, at func(k int) int, best, n int) number {
+	var out number
+	for k := range n {
+		if k == best {
+			continue
+		}
+		f := flips(x.at(at(best)), x.at(at(k)))
+		d := math.Abs(float64(k - best))
+		out.sound = max(out.sound, f.sound*d)
+		out.declared = max(out.declared, f.declared*d)
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package reference
+
+// opAveragePool is the mean under a sliding kernel, without the padding unless
+// count_include_pad is set. ONNX AveragePool, opset 1, 7, 10, 11, 19, 22.
+var opAveragePool = operator{
+	name: "AveragePool",
+	attrs: attrs{
+		"auto_pad": aString, "ceil_mode": aInt, "count_include_pad": aInt, "dilations": aInts, "kernel_shape": aInts,
+		"pads": aInts, "strides": aInts,
+	},
+	in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		w, dims, err := c.poolWindow(x)
+		if err != nil {
+			return nil, err
+		}
+		out, err := c.numbers(x.Type, dims...)
+		if err != nil {
+			return nil, err
+		}
+		area, positions := size(w.in), size(w.out)
+		terms := make([]number, 0, w.taps())
+		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+			terms = terms[:0]
+			for _, p := range patch {
+				if p >= 0 {
+					terms = append(terms, x.at(channel*area+p))
+				}
+			}
+			n := len(terms)
+			if c.int("count_include_pad", 0) != 0 {
+				n = w.padded(at % positions)
+			}
+			if n > 0 {
+				out.set(at, x.format().meanOf(terms, n))
+			}
+		})
+	}),
+}
+
+// padded counts the taps of output position p within the input and its padding:
+// what ceil_mode adds beyond the padding is no part of either.
+func (w window) padded(p int) int {
+	at := make([]int, len(w.out))
+	unravel(p, w.out, at)
+	n := 1
+	for i := range at {
+		inside := 0
+		for k := range w.kernel[i] {
+			if at[i]*w.stride[i]+k*w.dilation[i] < w.begin[i]+w.in[i]+w.end[i] {
+				inside++
+			}
+		}
+		n *= inside
+	}
+	return n
+}

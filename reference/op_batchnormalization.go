@@ -1,0 +1,148 @@
+package reference
+
+import (
+	"fmt"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// opBatchNormalization is (x - mean) / sqrt(var + epsilon) scale + B along axis
+// 1. In training mode the statistics are the batch's own, and running ones are
+// returned beside it: mean momentum + batch (1 - momentum). ONNX
+// BatchNormalization, opset 1, 6, 7, 9, 14, 15.
+var opBatchNormalization = operator{
+	name: "BatchNormalization",
+	attrs: attrs{
+		"epsilon": aFloat, "momentum": aFloat, "training_mode": aInt, "is_test": aInt.until(6), "spatial": aInt.until(8),
+		"consumed_inputs": aInts.until(5),
+	},
+	in:  []port{need(floats), need(floats), need(floats), need(floats), need(floats)},
+	out: 5,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		if len(x.Dims) < 1 {
+			return nil, fmt.Errorf("input of shape %v, want a batch", x.Dims)
+		}
+		if c.int("spatial", 1) != 1 {
+			return nil, &onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "spatial = 0"}
+		}
+		channels := 1
+		if len(x.Dims) > 1 {
+			channels = x.Dims[1]
+		}
+		for i := 1; i < 5; i++ {
+			if c.in[i].Len() != channels {
+				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels)
+			}
+		}
+		training := c.int("training_mode", 0) != 0
+		if !training && len(c.step.out) > 1 && c.opset >= 14 {
+			return nil, fmt.Errorf("%d outputs outside of training mode, want 1", len(c.step.out))
+		}
+		if !training && len(c.step.out) > 1 {
+			return nil, &onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "training"}
+		}
+		mean, variance := c.in[3], c.in[4]
+		outputs := []*Value{nil, nil, nil}
+		if training {
+			var err error
+			momentum := exact(c.float("momentum", float64(float32(0.9))))
+			if mean, variance, err = c.batchStatistics(x, channels); err != nil {
+				return nil, err
+			}
+			for i, batch := range []*Value{mean, variance} {
+				if outputs[1+i], err = c.running(c.in[3+i], batch, momentum); err != nil {
+					return nil, err
+				}
+			}
+		}
+		y, err := c.normalize(x, channels, c.in[1], c.in[2], mean, variance)
+		if err != nil {
+			return nil, err
+		}
+		outputs[0] = y
+		return outputs, nil
+	},
+}
+
+// normalize is BatchNormalization by given statistics.
+func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Value) (*Value, error) {
+	out, err := c.numbers(x.Type, x.Dims...)
+	if err != nil {
+		return nil, err
+	}
+	f := x.format()
+	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+	for i := range out.floats() {
+		ch := channelOf(x.Dims, i)
+		k := f.div(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))
+		out.set(i, f.affine(x.at(i), mean.at(ch), k, bias.at(ch)))
+	}
+	return out, nil
+}
+
+// affine is (x - mean) k + bias, in whatever way a runtime computes it: as it
+// is written, or as x k + (bias - mean k) with the second term folded. Each of
+// the three terms then takes part in at most 3 roundings.
+func (f format) affine(x, mean, k, bias number) number {
+	var s dot
+	s.add(x, k)
+	s.add(neg(mean), k)
+	s.term(bias)
+	return s.sum(f, 1)
+}
+
+// channelOf is the coordinate of element i along axis 1.
+func channelOf(dims []int, i int) int {
+	if len(dims) < 2 {
+		return 0
+	}
+	return i / size(dims[2:]) % dims[1]
+}
+
+// batchStatistics returns mean and variance of every channel.
+func (c *call) batchStatistics(x *Value, channels int) (mean, variance *Value, err error) {
+	if mean, err = c.numbers(x.Type, channels); err != nil {
+		return nil, nil, err
+	}
+	if variance, err = c.numbers(x.Type, channels); err != nil {
+		return nil, nil, err
+	}
+	terms := make([][]number, channels)
+	for i := range x.Len() {
+		ch := channelOf(x.Dims, i)
+		terms[ch] = append(terms[ch], x.at(i))
+	}
+	for ch, t := range terms {
+		m, v := x.format().moments(t)
+		mean.set(ch, m)
+		variance.set(ch, v)
+	}
+	return mean, variance, nil
+}
+
+// moments returns mean and variance (over n, not n-1). Runtimes subtract the
+// mean before they square, or take the mean of the squares less the square of
+// the mean: the limit covers the worse of both.
+func (f format) moments(terms []number) (mean, variance number) {
+	n := len(terms)
+	mean = f.meanOf(terms, n)
+	squares := make([]number, n)
+	sum := 0.0
+	for i, t := range terms {
+		squares[i] = f.mul(t, t)
+		sum += (t.v - mean.v) * (t.v - mean.v)
+	}
+	variance = f.sub(f.meanOf(squares, n), f.mul(mean, mean))
+	variance.v = sum / float64(n)
+	return mean, variance
+}
+
+// running mixes the statistics of the batch into the running ones.
+func (c *call) running(old, batch *Value, momentum number) (*Value, error) {
+	f := old.format()
+	rest := f.sub(exact(1), momentum)
+	return c.zipNumbers(old, batch, func(a, b number) number {
+		return f.add(f.mul(a, momentum), f.mul(b, rest))
+	})
+}

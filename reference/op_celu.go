@@ -1,0 +1,12 @@
+package reference
+
+// opCelu is max(0, x) + min(0, alpha (exp(x/alpha) - 1)). ONNX Celu, opset 12.
+var opCelu = operator{
+	name: "Celu", attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		alpha, f := exact(c.float("alpha", 1)), c.in[0].format()
+		return c.mapNumbers(c.in[0], func(x number) number {
+			return f.expLinear(x, alpha, f.div(x, alpha))
+		})
+	}),
+}

@@ -1,0 +1,50 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+)
+
+// opClip limits x to [min, max]: attributes until opset 6, inputs 1 and 2 from
+// opset 11 on. ONNX Clip, opset 1, 6, 11, 12, 13.
+var opClip = operator{
+	name:  "Clip",
+	attrs: attrs{"min": aFloat.until(10), "max": aFloat.until(10), "consumed_inputs": aInts.until(5)},
+	in:    []port{need(numeric), same(0).opt(), same(0).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		for i := 1; i <= 2; i++ {
+			if c.given(i) && c.in[i].Len() != 1 {
+				return nil, fmt.Errorf("input %d is %s, want a scalar", i, c.in[i])
+			}
+		}
+		switch x.Data.(type) {
+		case []int64:
+			lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
+			if c.given(1) {
+				lo = c.in[1].Data.([]int64)[0]
+			}
+			if c.given(2) {
+				hi = c.in[2].Data.([]int64)[0]
+			}
+			return c.mapInts(x, func(v int64) int64 { return min(max(v, lo), hi) }, nil)
+		case []uint64:
+			lo, hi := uint64(0), uint64(math.MaxUint64)
+			if c.given(1) {
+				lo = c.in[1].Data.([]uint64)[0]
+			}
+			if c.given(2) {
+				hi = c.in[2].Data.([]uint64)[0]
+			}
+			return c.mapInts(x, nil, func(v uint64) uint64 { return min(max(v, lo), hi) })
+		}
+		lo, hi := exact(c.float("min", math.Inf(-1))), exact(c.float("max", math.Inf(1)))
+		if c.given(1) {
+			lo = c.in[1].at(0)
+		}
+		if c.given(2) {
+			hi = c.in[2].at(0)
+		}
+		return c.mapNumbers(x, func(n number) number { return smaller(larger(n, lo), hi) })
+	}),
+}

@@ -1,0 +1,37 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opCompress keeps the slices along an axis, or the elements, where the
+// condition holds. ONNX Compress, opset 9, 11.
+var opCompress = operator{
+	name: "Compress", since: 9, attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), need(bools)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if !c.has("axis") {
+			x = reshaped(x, []int{x.Len()})
+		}
+		axis, err := c.axis("axis", 0, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		_, n, inner := split(x.Dims, axis)
+		var kept []int
+		for i, b := range c.in[1].Data.([]bool) {
+			if b && i >= n {
+				return nil, fmt.Errorf("the condition holds for element %d of %d", i, n)
+			}
+			if b {
+				kept = append(kept, i)
+			}
+		}
+		dims := slices.Clone(x.Dims)
+		dims[axis] = len(kept)
+		return c.pick(x, dims, func(i int) int {
+			return (i/inner/len(kept)*n+kept[i/inner%len(kept)])*inner + i%inner
+		})
+	}),
+}

@@ -1,0 +1,60 @@
+package reference
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// opConcat joins its inputs along an axis. ONNX Concat, opset 1, 4, 11, 13.
+var opConcat = operator{
+	name: "Concat", attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), same(0).more().move()},
+	eval: single(func(c *call) (*Value, error) {
+		axis := c.int("axis", 1) // opset 1 has the default 1, later ones have none
+		return c.concat(c.in, axis)
+	}),
+}
+
+// concat joins tensors of equal shapes but for the axis.
+func (c *call) concat(in []*Value, axis int) (*Value, error) {
+	in = slices.DeleteFunc(slices.Clone(in), func(v *Value) bool { return v == nil })
+	if len(in) == 0 {
+		return nil, errors.New("nothing to join")
+	}
+	a, err := axisOf(axis, len(in[0].Dims))
+	if err != nil {
+		return nil, err
+	}
+	dims := slices.Clone(in[0].Dims)
+	figures := in[0].Sound != nil
+	for i, v := range in[1:] {
+		if len(v.Dims) != len(dims) || v.Type != in[0].Type {
+			return nil, fmt.Errorf("input %d is %s, input 0 %s", i+1, v, in[0])
+		}
+		for k, d := range v.Dims {
+			if k != a && d != dims[k] {
+				return nil, fmt.Errorf("input %d of shape %v and input 0 of shape %v differ in axis %d", i+1, v.Dims, in[0].Dims, k)
+			}
+		}
+		dims[a] += v.Dims[a]
+		figures = figures || v.Sound != nil
+	}
+	out, err := c.zeros(in[0].Type, figures, dims...)
+	if err != nil {
+		return nil, err
+	}
+	outer, total, inner := split(dims, a)
+	from := 0
+	for _, v := range in {
+		n := v.Dims[a]
+		index := slices.Repeat([]int{-1}, out.Len())
+		for o := range outer {
+			for i := range n * inner {
+				index[o*total*inner+from*inner+i] = o*n*inner + i
+			}
+		}
+		c.copyInto(out, v, index)
+		from += n
+	}
+	return out, nil
+}

@@ -1,0 +1,58 @@
+package reference
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opConstant returns the tensor in one of its attributes. ONNX Constant, opset
+// 1, 9, 11, 12, 13, 19, 21.
+var opConstant = operator{
+	name: "Constant",
+	attrs: attrs{
+		"value": aTensor, "value_float": aFloat, "value_floats": aFloats, "value_int": aInt, "value_ints": aInts,
+		"value_string": aString, "value_strings": aStrings,
+	},
+	eval: single(func(c *call) (*Value, error) {
+		if len(c.step.attrs) != 1 {
+			return nil, fmt.Errorf("%d attributes, want exactly one value", len(c.step.attrs))
+		}
+		if v, err := c.tensorAttr("value"); v != nil || err != nil {
+			return v, err
+		}
+		for name, a := range c.step.attrs {
+			v := constantOf(name, a)
+			if v == nil {
+				break
+			}
+			return v, c.take(cost(v))
+		}
+		return nil, errors.New("no value")
+	}),
+}
+
+func constantOf(name string, a *pb.AttributeProto) *Value {
+	list := func(t pb.TensorProto_DataType, n int, data any) *Value {
+		return &Value{Type: t, Dims: []int{n}, Data: data}
+	}
+	toFloat := func(x float32) float64 { return float64(x) }
+	toString := func(b []byte) string { return string(b) }
+	switch name {
+	case "value_float":
+		return &Value{Type: pb.TensorProto_FLOAT, Dims: []int{}, Data: []float64{float64(a.GetF())}}
+	case "value_int":
+		return &Value{Type: pb.TensorProto_INT64, Dims: []int{}, Data: []int64{a.GetI()}}
+	case "value_string":
+		return &Value{Type: pb.TensorProto_STRING, Dims: []int{}, Data: []string{string(a.GetS())}}
+	case "value_floats":
+		return list(pb.TensorProto_FLOAT, len(a.GetFloats()), convert(a.GetFloats(), toFloat))
+	case "value_ints":
+		return list(pb.TensorProto_INT64, len(a.GetInts()), slices.Clone(a.GetInts()))
+	case "value_strings":
+		return list(pb.TensorProto_STRING, len(a.GetStrings()), convert(a.GetStrings(), toString))
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package reference
+
+import (
+	"fmt"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opConstantOfShape fills the shape in input 0 with attribute value, by default
+// the float32 zero. ONNX ConstantOfShape, opset 9, 20, 21.
+var opConstantOfShape = operator{
+	name: "ConstantOfShape", since: 9, attrs: attrs{"value": aTensor}, in: []port{need(int64s)},
+	eval: single(func(c *call) (*Value, error) {
+		v, err := c.tensorAttr("value")
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			v = &Value{Type: pb.TensorProto_FLOAT, Data: []float64{0}}
+		}
+		if v.Len() != 1 {
+			return nil, fmt.Errorf("attribute value has %d elements, want 1", v.Len())
+		}
+		dims, _, err := c.intInput(0)
+		if err != nil {
+			return nil, err
+		}
+		return c.pick(v, dims, func(int) int { return 0 })
+	}),
+}

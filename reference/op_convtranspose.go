@@ -1,0 +1,169 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// opConvTranspose is the transposed convolution of X (N, C, D1...) with
+// W (C, M/group, K1...), plus an optional bias B (M): what the gradient of Conv
+// does to Conv's output. ONNX ConvTranspose, opset 1, 11, 22.
+var opConvTranspose = operator{
+	name: "ConvTranspose",
+	attrs: attrs{
+		"auto_pad": aString, "dilations": aInts, "group": aInt, "kernel_shape": aInts, "output_padding": aInts,
+		"output_shape": aInts, "pads": aInts, "strides": aInts,
+	},
+	in: []port{need(floats), same(0), same(0).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x, w := c.in[0], c.in[1]
+		rank := len(x.Dims) - 2
+		if rank < 1 || len(w.Dims) != len(x.Dims) {
+			return nil, fmt.Errorf("input of shape %v and weights of shape %v, want equal ranks from 3 on", x.Dims, w.Dims)
+		}
+		group := c.int("group", 1)
+		if group < 1 || w.Dims[0] != x.Dims[1] || x.Dims[1]%group != 0 {
+			return nil, fmt.Errorf("%d channels in %d groups do not fit weights of shape %v", x.Dims[1], group, w.Dims)
+		}
+		if k := c.intList("kernel_shape"); c.has("kernel_shape") && !slices.Equal(k, w.Dims[2:]) {
+			return nil, fmt.Errorf("kernel_shape is %v, weights are of shape %v", k, w.Dims)
+		}
+		win, err := c.transposedWindow(x.Dims[2:], w.Dims[2:])
+		if err != nil {
+			return nil, err
+		}
+		g := convGeometry{batch: x.Dims[0], in: x.Dims[1], out: w.Dims[1] * group, group: group, window: win}
+		if err := checkBias(c.in[2], g.out); err != nil {
+			return nil, err
+		}
+		out, err := c.numbers(x.Type, slices.Concat([]int{g.batch, g.out}, win.in)...)
+		if err != nil {
+			return nil, err
+		}
+		return out, c.convolveTransposed(g, x, w, out)
+	}),
+}
+
+// transposedWindow is the window of the convolution that is transposed: its
+// input is this operator's output.
+func (c *call) transposedWindow(in, kernel []int) (window, error) {
+	rank := len(in)
+	win := window{out: in, kernel: kernel, in: make([]int, rank), begin: make([]int, rank)}
+	var err error
+	if win.stride, err = c.perAxis("strides", rank, 1); err != nil {
+		return win, err
+	}
+	if win.dilation, err = c.perAxis("dilations", rank, 1); err != nil {
+		return win, err
+	}
+	extra := make([]int, rank)
+	if c.has("output_padding") {
+		if extra = c.intList("output_padding"); len(extra) != rank {
+			return win, fmt.Errorf("output_padding is %v, want %d numbers", extra, rank)
+		}
+	}
+	pads := make([]int, 2*rank)
+	if c.has("pads") {
+		if pads = c.intList("pads"); len(pads) != 2*rank {
+			return win, fmt.Errorf("pads are %v, want %d numbers", pads, 2*rank)
+		}
+	}
+	auto := c.text("auto_pad", "NOTSET")
+	shape := c.intList("output_shape")
+	if len(shape) == rank+2 {
+		shape = shape[2:] // some files count batch and channels
+	}
+	if len(shape) != 0 && len(shape) != rank {
+		return win, fmt.Errorf("output_shape is %v, want %d numbers", shape, rank)
+	}
+	for i := range rank {
+		if v := min(extra[i], pads[i], pads[rank+i]); v < 0 {
+			return win, fmt.Errorf("output_padding or pads have %d along axis %d, want at least 0", v, i)
+		}
+		if v := max(extra[i], pads[i], pads[rank+i]); v > math.MaxInt32 {
+			return win, fmt.Errorf("output_padding or pads have %d along axis %d, want less than 2^31", v, i)
+		}
+		full := win.stride[i]*(in[i]-1) + extra[i] + (kernel[i]-1)*win.dilation[i] + 1
+		switch {
+		case len(shape) > 0, auto == "SAME_UPPER", auto == "SAME_LOWER":
+			want := in[i] * win.stride[i]
+			if len(shape) > 0 {
+				want = shape[i]
+			}
+			total := max(0, full-want)
+			win.begin[i] = total - total/2
+			if auto == "SAME_UPPER" {
+				win.begin[i] = total / 2
+			}
+			win.in[i] = want
+		case auto == "NOTSET":
+			win.begin[i] = pads[i]
+			win.in[i] = full - pads[i] - pads[rank+i]
+		case auto == "VALID":
+			win.in[i] = full
+		default:
+			return win, fmt.Errorf("attribute auto_pad is %q", auto)
+		}
+		if win.in[i] < 0 {
+			return win, fmt.Errorf("axis %d of the output would have %d elements", i, win.in[i])
+		}
+	}
+	return win, nil
+}
+
+// convolveTransposed adds, to every output position, the inputs whose patch
+// covers it.
+func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
+	f := out.format()
+	ci, co := g.in/g.group, g.out/g.group
+	taps := g.window.taps()
+	area, positions := size(g.window.out), size(g.window.in)
+	row := newRowSum(co)
+	sources := make([]int, taps)
+	for group := range g.group {
+		// (ci, co, taps) -> (ci*taps, co)
+		kernel := matrix{rows: ci * taps, cols: co}
+		for _, p := range []struct {
+			to   *[]float64
+			from []float64
+		}{{&kernel.v, w.floats()}, {&kernel.sound, w.Sound}, {&kernel.spread, w.Spread}, {&kernel.declared, w.Declared}} {
+			if p.from == nil {
+				continue
+			}
+			*p.to = make([]float64, ci*taps*co)
+			for ch := range ci {
+				for o := range co {
+					for k := range taps {
+						(*p.to)[(ch*taps+k)*co+o] = p.from[((group*ci+ch)*co+o)*taps+k]
+					}
+				}
+			}
+		}
+		for n := range g.batch {
+			for p := range positions {
+				if err := c.spend(int64(taps) * int64(ci)); err != nil {
+					return err
+				}
+				g.window.sources(p, sources)
+				row.reset()
+				for ch := range ci {
+					base := (n*g.in + group*ci + ch) * area
+					for k, at := range sources {
+						if at >= 0 {
+							row.add(x.at(base+at), kernel, ch*taps+k)
+						}
+					}
+				}
+				for o := range co {
+					s := row.dot(o)
+					if b := c.in[2]; b != nil {
+						s.term(b.at(group*co + o))
+					}
+					out.set((n*g.out+group*co+o)*positions+p, s.sum(f, 0))
+				}
+			}
+		}
+	}
+	return nil
+}

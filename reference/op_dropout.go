@@ -1,0 +1,51 @@
+package reference
+
+import (
+	"fmt"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opDropout hands its input on in inference, with a mask of true (of ones
+// before opset 12) as second output. In training mode it draws random numbers,
+// which no reference can know. ONNX Dropout, opset 1, 6, 7, 10, 12, 13, 22.
+var opDropout = operator{
+	name:  "Dropout",
+	attrs: attrs{"ratio": aFloat.until(11), "seed": aInt, "is_test": aInt.until(6), "consumed_inputs": aInts.until(5)},
+	in:    []port{need(floats), need(floats).opt(), need(bools).opt()},
+	out:   2,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		ratio := 0.5
+		if c.given(1) {
+			if c.in[1].Len() != 1 {
+				return nil, fmt.Errorf("ratio is %s, want a scalar", c.in[1])
+			}
+			ratio = c.in[1].Float(0)
+		}
+		training := c.given(2) && c.in[2].Len() == 1 && c.in[2].Data.([]bool)[0]
+		if c.opset < 7 {
+			training = c.int("is_test", 0) == 0
+			ratio = c.float("ratio", 0.5)
+		}
+		y := *x
+		maskType := pb.TensorProto_BOOL
+		if c.opset < 10 {
+			maskType = x.Type
+		}
+		one := &Value{Type: maskType, Data: []bool{true}}
+		if maskType != pb.TensorProto_BOOL {
+			one.Data = []float64{1}
+		}
+		mask, err := c.pick(one, x.Dims, func(int) int { return 0 })
+		if err != nil {
+			return nil, err
+		}
+		if training && ratio != 0 {
+			c.note("%s: Dropout in training draws random numbers, so nothing after it has limits", c.step.label)
+			makeUnknown(&y)
+			makeUnknown(mask)
+		}
+		return []*Value{&y, mask}, nil
+	},
+}

@@ -1,0 +1,13 @@
+package reference
+
+import (
+	"math"
+)
+
+// opErf is the error function. ONNX Erf, opset 9, 13.
+var opErf = unary("Erf", erfFunction)
+
+var erfFunction = function{f: math.Erf, declared: declared("Erf"), change: bySlope(func(lo, hi float64) float64 {
+	n := nearest(lo, hi)
+	return 2 / math.SqrtPi * math.Exp(-n*n)
+})}

@@ -1,0 +1,18 @@
+package reference
+
+// opExpand broadcasts its input with a shape. ONNX Expand, opset 8, 13.
+var opExpand = operator{
+	name: "Expand", since: 8, in: []port{need(tensors).move(), need(int64s)},
+	eval: single(func(c *call) (*Value, error) {
+		shape, _, err := c.intInput(1)
+		if err != nil {
+			return nil, err
+		}
+		dims, err := broadcast(c.in[0].Dims, shape)
+		if err != nil {
+			return nil, err
+		}
+		s := newStretch(c.in[0].Dims, dims)
+		return c.pick(c.in[0], dims, s.index)
+	}),
+}

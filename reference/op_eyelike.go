@@ -1,0 +1,27 @@
+package reference
+
+import (
+	"fmt"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opEyeLike is a matrix of the shape of its input with ones on diagonal k. ONNX
+// EyeLike, opset 9, 22.
+var opEyeLike = operator{
+	name: "EyeLike", since: 9, attrs: attrs{"dtype": aInt, "k": aInt}, in: []port{need(numeric | bools).move()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if len(x.Dims) != 2 {
+			return nil, fmt.Errorf("input of shape %v, want a matrix", x.Dims)
+		}
+		zeros := &Value{Type: pb.TensorProto_FLOAT, Dims: x.Dims, Data: make([]float64, x.Len())}
+		k := c.int("k", 0)
+		for i := range x.Dims[0] {
+			if j := i + k; j >= 0 && j < x.Dims[1] {
+				zeros.floats()[i*x.Dims[1]+j] = 1
+			}
+		}
+		return c.cast(zeros, pb.TensorProto_DataType(c.int("dtype", int(x.Type))))
+	}),
+}

@@ -1,0 +1,34 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+)
+
+// opGelu is x/2 (1 + erf(x/sqrt 2)), or, with approximate = "tanh", x/2 (1 +
+// tanh(sqrt(2/pi) (x + 0.044715 x³))). ONNX Gelu, opset 20.
+var opGelu = operator{
+	name: "Gelu", since: 20, attrs: attrs{"approximate": aString}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		f := c.in[0].format()
+		half := exact(0.5)
+		switch how := c.text("approximate", "none"); how {
+		case "none":
+			return c.mapNumbers(c.in[0], func(x number) number {
+				inner := erfFunction.at(f, f.mul(x, f.constant(math.Sqrt2/2)))
+				return f.mul(f.mul(half, x), f.add(exact(1), inner))
+			})
+		case "tanh":
+			return c.mapNumbers(c.in[0], func(x number) number {
+				cube := f.mul(f.constant(0.044715), f.mul(x, f.mul(x, x)))
+				inner := tanhFunction.at(f, f.mul(f.constant(math.Sqrt(2/math.Pi)), f.add(x, cube)))
+				return f.mul(f.mul(half, x), f.add(exact(1), inner))
+			})
+		default:
+			return nil, fmt.Errorf("attribute approximate is %q, want none or tanh", how)
+		}
+	}),
+}
+
+// constant is a real number that the runtime holds rounded.
+func (f format) constant(v float64) number { return f.rounded(exact(v), 1) }

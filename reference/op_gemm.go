@@ -1,0 +1,109 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// opGemm is alpha A' B' + beta C, where A' is A or its transpose, likewise B',
+// and C broadcasts to the product. ONNX Gemm, opset 1, 6, 7, 9, 11, 13.
+var opGemm = operator{
+	name:  "Gemm",
+	attrs: attrs{"alpha": aFloat, "beta": aFloat, "transA": aInt, "transB": aInt, "broadcast": aInt.until(6)},
+	in:    []port{need(numeric), same(0), same(0).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		a, b := c.in[0], c.in[1]
+		if len(a.Dims) != 2 || len(b.Dims) != 2 {
+			return nil, fmt.Errorf("operands of shape %v and %v, want matrices", a.Dims, b.Dims)
+		}
+		if floats&setOf(a) == 0 {
+			return c.gemmInts()
+		}
+		left, right := matrixOf(a, 0, a.Dims[0], a.Dims[1]), matrixOf(b, 0, b.Dims[0], b.Dims[1])
+		if c.int("transA", 0) != 0 {
+			left = left.transposed()
+		}
+		if c.int("transB", 0) != 0 {
+			right = right.transposed()
+		}
+		if left.cols != right.rows {
+			return nil, fmt.Errorf("operands are %dx%d and %dx%d once transposed: %d columns against %d rows", left.rows, left.cols, right.rows, right.cols, left.cols, right.rows)
+		}
+		out, err := c.numbers(a.Type, left.rows, right.cols)
+		if err != nil {
+			return nil, err
+		}
+		alpha, beta := c.float("alpha", 1), c.float("beta", 1)
+		more := 0 // roundings by the two scalings
+		if alpha != 1 {
+			left, more = left.scaled(alpha), 1
+		}
+		var bias func(i, j int) number
+		if c.given(2) && beta != 0 {
+			if beta != 1 {
+				more = 1
+			}
+			if bias, err = c.gemmBias(out.Dims, beta); err != nil {
+				return nil, err
+			}
+		}
+		return out, c.multiply(out, 0, left, right, bias, more)
+	}),
+}
+
+// scaled returns a copy times s.
+func (m matrix) scaled(s float64) matrix {
+	scale := func(in []float64, s float64) []float64 {
+		return convert(in, func(x float64) float64 { return x * s })
+	}
+	out := matrix{rows: m.rows, cols: m.cols, v: scale(m.v, s)}
+	if m.sound != nil {
+		a := math.Abs(s)
+		out.sound, out.spread, out.declared = scale(m.sound, a), scale(m.spread, a), scale(m.declared, a)
+	}
+	return out
+}
+
+func (c *call) gemmBias(dims []int, beta float64) (func(i, j int) number, error) {
+	bias := c.in[2]
+	if got, err := broadcast(bias.Dims, dims); err != nil || !slices.Equal(got, dims) {
+		return nil, fmt.Errorf("input 2 of shape %v does not stretch to %v", bias.Dims, dims)
+	}
+	s := newStretch(bias.Dims, dims)
+	return func(i, j int) number { return scaled(bias.at(s.index(i*dims[1]+j)), beta) }, nil
+}
+
+// gemmInts computes Gemm for integers by MatMul's rule; alpha and beta are
+// then whole numbers.
+func (c *call) gemmInts() (*Value, error) {
+	alpha, beta := c.float("alpha", 1), c.float("beta", 1)
+	if alpha != math.Floor(alpha) || beta != math.Floor(beta) {
+		return nil, fmt.Errorf("alpha %v and beta %v, want whole numbers for integers", alpha, beta)
+	}
+	operands := []*Value{c.in[0], c.in[1]}
+	for i, name := range []string{"transA", "transB"} {
+		if c.int(name, 0) == 0 {
+			continue
+		}
+		v := operands[i]
+		t, err := c.pick(v, []int{v.Dims[1], v.Dims[0]}, func(k int) int {
+			return k%v.Dims[0]*v.Dims[1] + k/v.Dims[0]
+		})
+		if err != nil {
+			return nil, err
+		}
+		operands[i] = t
+	}
+	p, err := c.matMul(operands[0], operands[1])
+	if err != nil {
+		return nil, err
+	}
+	p, err = c.mapInts(p, func(x int64) int64 { return x * int64(alpha) }, func(x uint64) uint64 { return x * uint64(int64(alpha)) })
+	if err != nil || !c.given(2) {
+		return p, err
+	}
+	return c.zipInts(p, c.in[2],
+		func(x, y int64) (int64, error) { return x + y*int64(beta), nil },
+		func(x, y uint64) (uint64, error) { return x + y*uint64(int64(beta)), nil })
+}

@@ -1,0 +1,56 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opGlobalAveragePool is the mean over the spatial axes. ONNX GlobalAveragePool,
+// opset 1, 22.
+var opGlobalAveragePool = globalPool("GlobalAveragePool", attrs{}, func(_ *call, f format, terms []number) number {
+	return f.meanOf(terms, len(terms))
+})
+
+// opGlobalMaxPool is the maximum over the spatial axes. ONNX GlobalMaxPool,
+// opset 1, 22.
+var opGlobalMaxPool = globalPool("GlobalMaxPool", attrs{}, func(_ *call, _ format, terms []number) number {
+	return maximum(terms)
+})
+
+// opGlobalLpPool is the p-norm over the spatial axes. ONNX GlobalLpPool, opset 1,
+// 2, 22.
+var opGlobalLpPool = globalPool("GlobalLpPool", attrs{"p": aInt}, func(c *call, f format, terms []number) number {
+	return f.norm(terms, max(1, c.int("p", 2)))
+})
+
+func globalPool(name string, a attrs, rule func(c *call, f format, terms []number) number) operator {
+	return operator{
+		name: name, attrs: a, in: []port{need(floats)},
+		eval: single(func(c *call) (*Value, error) {
+			x := c.in[0]
+			if len(x.Dims) < 2 {
+				return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+			}
+			dims := slices.Clone(x.Dims)
+			for a := 2; a < len(dims); a++ {
+				dims[a] = 1
+			}
+			out, err := c.numbers(x.Type, dims...)
+			if err != nil {
+				return nil, err
+			}
+			n := size(x.Dims[2:])
+			if n == 0 {
+				return nil, fmt.Errorf("input of shape %v has nothing to pool", x.Dims)
+			}
+			terms := make([]number, n)
+			for i := range out.Len() {
+				for k := range terms {
+					terms[k] = x.at(i*n + k)
+				}
+				out.set(i, rule(c, x.format(), terms))
+			}
+			return out, nil
+		}),
+	}
+}

@@ -1,0 +1,16 @@
+package reference
+
+// opHardSigmoid is max(0, min(1, alpha x + beta)). ONNX HardSigmoid, opset 1, 6,
+// 22.
+var opHardSigmoid = operator{
+	name: "HardSigmoid", attrs: attrs{"alpha": aFloat, "beta": aFloat, "consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		alpha, beta := exact(c.float("alpha", float64(float32(0.2)))), exact(c.float("beta", 0.5))
+		f := c.in[0].format()
+		return c.mapNumbers(c.in[0], func(x number) number { return f.hardSigmoid(x, alpha, beta) })
+	}),
+}
+
+func (f format) hardSigmoid(x, alpha, beta number) number {
+	return larger(exact(0), smaller(exact(1), f.add(f.mul(alpha, x), beta)))
+}

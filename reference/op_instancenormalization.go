@@ -1,0 +1,52 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opInstanceNormalization is (x - mean) / sqrt(var + epsilon) scale + B with the
+// statistics of every channel of every instance. ONNX InstanceNormalization,
+// opset 1, 6, 22.
+var opInstanceNormalization = operator{
+	name: "InstanceNormalization", attrs: attrs{"epsilon": aFloat, "consumed_inputs": aInts.until(5)},
+	in: []port{need(floats), same(0), same(0)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if len(x.Dims) < 2 {
+			return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+		}
+		channels := x.Dims[1]
+		for i := 1; i <= 2; i++ {
+			if c.in[i].Len() != channels {
+				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels)
+			}
+		}
+		one := func(_, ch int) (number, number) { return c.in[1].at(ch), c.in[2].at(ch) }
+		return c.normalizeGroups(x, x.Dims[0]*channels, one, func(group, _ int) int { return group % channels })
+	}),
+}
+
+// normalizeGroups normalises runs of elements, each group by its own mean and
+// variance, and applies the scale and bias of the channel of each element.
+func (c *call) normalizeGroups(x *Value, groups int, params func(group, channel int) (scale, bias number), channel func(group, k int) int) (*Value, error) {
+	out, err := c.numbers(x.Type, x.Dims...)
+	if err != nil || x.Len() == 0 {
+		return out, err
+	}
+	f := x.format()
+	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+	n := x.Len() / groups
+	terms := make([]number, n)
+	for g := range groups {
+		for k := range terms {
+			terms[k] = x.at(g*n + k)
+		}
+		mean, variance := f.moments(terms)
+		std := sqrtFunction.at(f, f.add(variance, epsilon))
+		for k, t := range terms {
+			scale, bias := params(g, channel(g, k))
+			out.set(g*n+k, f.affine(t, mean, f.div(scale, std), bias))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,74 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opLayerNormalization is (x - mean) / sqrt(var + epsilon) Scale + B, with mean
+// and variance over the axes from attribute axis on; mean and 1/sqrt(var +
+// epsilon) are further outputs. ONNX LayerNormalization, opset 17.
+var opLayerNormalization = operator{
+	name: "LayerNormalization", since: 17, attrs: attrs{"axis": aInt, "epsilon": aFloat, "stash_type": aInt},
+	in:  []port{need(floats), need(floats), need(floats).opt()},
+	out: 3,
+	eval: func(c *call) ([]*Value, error) {
+		x, scale, bias := c.in[0], c.in[1], c.in[2]
+		axis, err := c.axis("axis", -1, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
+		for i, v := range []*Value{scale, bias} {
+			if v == nil {
+				continue
+			}
+			if got, err := broadcast(v.Dims, x.Dims[axis:]); err != nil || !slices.Equal(got, x.Dims[axis:]) {
+				return nil, fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims[axis:])
+			}
+		}
+		y, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		small := slices.Clone(x.Dims)
+		for a := axis; a < len(small); a++ {
+			small[a] = 1
+		}
+		stash := pb.TensorProto_DataType(c.int("stash_type", int(pb.TensorProto_FLOAT)))
+		means, err := c.numbers(stash, small...)
+		if err != nil {
+			return nil, err
+		}
+		inverse, err := c.numbers(stash, small...)
+		if err != nil {
+			return nil, err
+		}
+		f := x.format()
+		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+		terms := make([]number, n)
+		ss := newStretch(scale.Dims, x.Dims[axis:])
+		for r := range rows {
+			if n == 0 {
+				break
+			}
+			for k := range terms {
+				terms[k] = x.at(r*n + k)
+			}
+			mean, variance := f.moments(terms)
+			std := f.div(exact(1), sqrtFunction.at(f, f.add(variance, epsilon)))
+			means.set(r, mean)
+			inverse.set(r, std)
+			for k, t := range terms {
+				b := exact(0)
+				if bias != nil {
+					b = bias.at(newStretch(bias.Dims, x.Dims[axis:]).index(k))
+				}
+				y.set(r*n+k, f.affine(t, mean, f.mul(std, scale.at(ss.index(k))), b))
+			}
+		}
+		return []*Value{y, means, inverse}, nil
+	},
+}

@@ -1,0 +1,45 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opLpNormalization is x over its p-norm along an axis. ONNX LpNormalization,
+// opset 1, 22.
+var opLpNormalization = operator{
+	name: "LpNormalization", attrs: attrs{"axis": aInt, "p": aInt}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		axis, err := c.axis("axis", -1, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		p := c.int("p", 2)
+		if p != 1 && p != 2 {
+			return nil, fmt.Errorf("p is %d, want 1 or 2", p)
+		}
+		out, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		outer, n, inner := split(x.Dims, axis)
+		f := x.format()
+		terms := make([]number, n)
+		for o := range outer {
+			for i := range inner {
+				for k := range terms {
+					terms[k] = x.at((o*n+k)*inner + i)
+				}
+				norm := f.norm(terms, p)
+				for k, t := range terms {
+					y := exact(0) // the operator document asks for zeros over zero
+					if norm.v != 0 || norm.sound != 0 {
+						y = f.div(t, norm)
+					}
+					out.set((o*n+k)*inner+i, y)
+				}
+			}
+		}
+		return out, nil
+	}),
+}

@@ -1,0 +1,65 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+)
+
+// opLpPool is the p-norm under a sliding kernel. ONNX LpPool, opset 1, 2, 11, 18,
+// 22.
+var opLpPool = operator{
+	name: "LpPool",
+	attrs: attrs{
+		"auto_pad": aString, "ceil_mode": aInt, "dilations": aInts, "kernel_shape": aInts, "p": aInt, "pads": aInts, "strides": aInts,
+	},
+	in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		w, dims, err := c.poolWindow(x)
+		if err != nil {
+			return nil, err
+		}
+		out, err := c.numbers(x.Type, dims...)
+		if err != nil {
+			return nil, err
+		}
+		area := size(w.in)
+		p := c.int("p", 2)
+		if p < 1 {
+			return nil, fmt.Errorf("p is %d, want at least 1", p)
+		}
+		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+			var terms []number
+			for _, k := range patch {
+				if k >= 0 {
+					terms = append(terms, x.at(channel*area+k))
+				}
+			}
+			out.set(at, x.format().norm(terms, p))
+		})
+	}),
+}
+
+// norm is the p-norm of the terms.
+func (f format) norm(terms []number, p int) number {
+	powers := make([]number, len(terms))
+	for i, t := range terms {
+		t.v = math.Abs(t.v)
+		switch p {
+		case 1:
+			powers[i] = t
+		case 2:
+			powers[i] = f.mul(t, t)
+		default:
+			powers[i] = f.pow(t, exact(float64(p)))
+		}
+	}
+	sum := f.sumOf(powers, 0)
+	switch p {
+	case 1:
+		return sum
+	case 2:
+		return sqrtFunction.at(f, sum)
+	}
+	return f.pow(sum, f.constant(1/float64(p)))
+}

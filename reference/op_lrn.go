@@ -1,0 +1,38 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opLRN is x / (bias + alpha/size sum x²)^beta, where the sum is over `size`
+// neighbouring channels. ONNX LRN, opset 1, 13.
+var opLRN = operator{
+	name: "LRN", attrs: attrs{"alpha": aFloat, "beta": aFloat, "bias": aFloat, "size": aInt}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		n := c.int("size", 0)
+		if len(x.Dims) < 2 || n < 1 {
+			return nil, fmt.Errorf("size is %d for an input of shape %v", n, x.Dims)
+		}
+		out, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		f := x.format()
+		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias", 1))
+		area := size(x.Dims[2:])
+		for i := range out.Len() {
+			ch := channelOf(x.Dims, i)
+			first, last := max(0, ch-(n-1)/2), min(x.Dims[1]-1, ch+(n-1)-(n-1)/2)
+			var squares []number
+			for k := first; k <= last; k++ {
+				y := x.at(i + (k-ch)*area)
+				squares = append(squares, f.mul(y, y))
+			}
+			scale := f.div(alpha, exact(float64(n)))
+			base := f.add(bias, f.mul(scale, f.sumOf(squares, 0)))
+			out.set(i, f.div(x.at(i), f.pow(base, beta)))
+		}
+		return out, nil
+	}),
+}

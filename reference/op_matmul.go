@@ -1,0 +1,114 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opMatMul is the matrix product of the last two axes, broadcast over the
+// others; an operand of one axis is a row on the left, a column on the right.
+// ONNX MatMul, opset 1, 9, 13.
+var opMatMul = operator{
+	name: "MatMul", in: []port{need(numeric), same(0)},
+	eval: single(func(c *call) (*Value, error) { return c.matMul(c.in[0], c.in[1]) }),
+}
+
+func (c *call) matMul(a, b *Value) (*Value, error) {
+	if len(a.Dims) == 0 || len(b.Dims) == 0 {
+		return nil, fmt.Errorf("operands of shape %v and %v, want no scalars", a.Dims, b.Dims)
+	}
+	da, db := a.Dims, b.Dims
+	if len(da) == 1 {
+		da = []int{1, da[0]}
+	}
+	if len(db) == 1 {
+		db = []int{db[0], 1}
+	}
+	m, k, n := da[len(da)-2], da[len(da)-1], db[len(db)-1]
+	if k != db[len(db)-2] {
+		return nil, fmt.Errorf("operands of shape %v and %v: %d columns against %d rows", a.Dims, b.Dims, k, db[len(db)-2])
+	}
+	batchA, batchB := da[:len(da)-2], db[:len(db)-2]
+	batch, err := broadcast(batchA, batchB)
+	if err != nil {
+		return nil, err
+	}
+	dims := slices.Clone(batch)
+	if len(a.Dims) > 1 {
+		dims = append(dims, m)
+	}
+	if len(b.Dims) > 1 {
+		dims = append(dims, n)
+	}
+	isFloat := floats&setOf(a) != 0
+	out, err := c.zeros(a.Type, isFloat, dims...)
+	if err != nil {
+		return nil, err
+	}
+	left, right := newStretch(batchA, batch), newStretch(batchB, batch)
+	count, _ := product(batch)
+	for i := range count {
+		oa, ob, oo := left.index(i)*m*k, right.index(i)*k*n, i*m*n
+		if isFloat {
+			err = c.multiply(out, oo, matrixOf(a, oa, m, k), matrixOf(b, ob, k, n), nil, 0)
+		} else {
+			err = c.multiplyInts(out, oo, a, oa, b, ob, m, k, n)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// multiply stores a b from element offset of out on. bias, unless it is nil,
+// gives a term more for row i and column j; more is the number of roundings
+// that every term has besides.
+func (c *call) multiply(out *Value, offset int, a, b matrix, bias func(i, j int) number, more int) error {
+	f := out.format()
+	row := newRowSum(b.cols)
+	for i := range a.rows {
+		if err := c.spend(int64(a.cols) * int64(b.cols)); err != nil {
+			return err
+		}
+		row.reset()
+		for k := range a.cols {
+			row.add(a.at(i*a.cols+k), b, k)
+		}
+		for j := range b.cols {
+			s := row.dot(j)
+			if bias != nil {
+				s.term(bias(i, j))
+			}
+			out.set(offset+i*b.cols+j, s.sum(f, more))
+		}
+	}
+	return nil
+}
+
+// multiplyInts is multiply for integers.
+func (c *call) multiplyInts(out *Value, offset int, a *Value, oa int, b *Value, ob, m, k, n int) error {
+	if err := c.spend(int64(m) * int64(k) * int64(n)); err != nil {
+		return err
+	}
+	for i := range m {
+		for j := range n {
+			switch d := out.Data.(type) {
+			case []int64:
+				d[offset+i*n+j] = wrapSigned(out.Type, intDot(a.Data.([]int64)[oa+i*k:], b.Data.([]int64)[ob+j:], k, n))
+			case []uint64:
+				d[offset+i*n+j] = wrapUnsigned(out.Type, intDot(a.Data.([]uint64)[oa+i*k:], b.Data.([]uint64)[ob+j:], k, n))
+			}
+		}
+	}
+	return nil
+}
+
+// intDot is the sum of k products, with the second operand in steps.
+func intDot[T int64 | uint64](a, b []T, k, step int) T {
+	var s T
+	for i := range k {
+		s += a[i] * b[i*step]
+	}
+	return s
+}

@@ -1,0 +1,135 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opMaxPool is the largest element under a sliding kernel; output 1 holds where
+// it was, counted over the whole tensor, column by column if storage_order is 1.
+// ONNX MaxPool, opset 1, 8, 10, 11, 12, 22.
+var opMaxPool = operator{
+	name: "MaxPool",
+	attrs: attrs{
+		"auto_pad": aString, "ceil_mode": aInt, "dilations": aInts, "kernel_shape": aInts, "pads": aInts,
+		"storage_order": aInt, "strides": aInts,
+	},
+	in:  []port{need(numeric)},
+	out: 2,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		w, dims, err := c.poolWindow(x)
+		if err != nil {
+			return nil, err
+		}
+		isFloat := floats&setOf(x) != 0
+		out, err := c.zeros(x.Type, isFloat, dims...)
+		if err != nil {
+			return nil, err
+		}
+		where, err := c.zeros(pb.TensorProto_INT64, isFloat && !x.exact(), dims...)
+		if err != nil {
+			return nil, err
+		}
+		area := size(w.in)
+		err = c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+			best := -1
+			for _, p := range patch {
+				if p >= 0 && (best < 0 || greater(x, channel*area+p, best)) {
+					best = channel*area + p
+				}
+			}
+			if best < 0 {
+				return // a window over nothing but padding
+			}
+			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, c.int("storage_order", 0) != 0))
+			if !isFloat {
+				c.copyOne(out, at, x, best)
+				return
+			}
+			y := x.at(best)
+			for _, p := range patch {
+				if p >= 0 && channel*area+p != best {
+					y = larger(y, x.at(channel*area+p))
+					if where.Sound != nil && flips(x.at(best), x.at(channel*area+p)) != (number{}) {
+						where.setFigures(at, unknown(0))
+					}
+				}
+			}
+			out.set(at, y)
+		})
+		return []*Value{out, where}, err
+	},
+}
+
+// greater reports whether element i of x is greater than element j.
+func greater(x *Value, i, j int) bool {
+	switch d := x.Data.(type) {
+	case []int64:
+		return d[i] > d[j]
+	case []uint64:
+		return d[i] > d[j]
+	}
+	return x.Float(i) > x.Float(j)
+}
+
+// copyOne sets element i of out to element j of x.
+func (c *call) copyOne(out *Value, i int, x *Value, j int) {
+	switch d := out.Data.(type) {
+	case []float64:
+		d[i] = x.floats()[j]
+	case []int64:
+		d[i] = x.Data.([]int64)[j]
+	case []uint64:
+		d[i] = x.Data.([]uint64)[j]
+	case []bool:
+		d[i] = x.Data.([]bool)[j]
+	case []string:
+		d[i] = x.Data.([]string)[j]
+	}
+	if out.Sound != nil {
+		out.setFigures(i, x.figures(j))
+	}
+}
+
+// columnMajor is index i, with the spatial axes counted in reverse if asked for.
+func columnMajor(i int, dims []int, reverse bool) int {
+	if !reverse {
+		return i
+	}
+	area := size(dims[2:])
+	at := make([]int, len(dims)-2)
+	unravel(i%area, dims[2:], at)
+	inner := 0
+	for a := len(at) - 1; a >= 0; a-- {
+		inner = inner*dims[2+a] + at[a]
+	}
+	return i/area*area + inner
+}
+
+// poolWindow reads the geometry of a pooling, and gives the shape of its result.
+func (c *call) poolWindow(x *Value) (window, []int, error) {
+	if len(x.Dims) < 3 {
+		return window{}, nil, fmt.Errorf("input of shape %v, want batch, channels and at least one more axis", x.Dims)
+	}
+	w, err := c.newWindow(x.Dims[2:], c.intList("kernel_shape"), c.int("ceil_mode", 0) != 0)
+	return w, slices.Concat(x.Dims[:2], w.out), err
+}
+
+// pool calls f with the patch of every output element of every channel.
+func (c *call) pool(w window, channels int, f func(channel, at int, patch []int)) error {
+	patch := make([]int, w.taps())
+	positions := size(w.out)
+	for p := range positions {
+		w.patch(p, patch)
+		if err := c.spend(int64(len(patch)) * int64(channels)); err != nil {
+			return err
+		}
+		for ch := range channels {
+			f(ch, ch*positions+p, patch)
+		}
+	}
+	return nil
+}

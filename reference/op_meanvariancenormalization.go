@@ -1,0 +1,41 @@
+package reference
+
+// opMeanVarianceNormalization is (x - mean) / sqrt(var) over axes. ONNX
+// MeanVarianceNormalization, opset 9, 13. The 1e-9 is the operator document's.
+var opMeanVarianceNormalization = operator{
+	name: "MeanVarianceNormalization", since: 9, attrs: attrs{"axes": aInts}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		axes := c.intList("axes")
+		if !c.has("axes") {
+			axes = []int{0, 2, 3}
+		}
+		axes, err := axesOf(axes, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		f := x.format()
+		// Two reductions, and then every element against its own group's.
+		means, err := c.reduce(x, axes, true, reduction{number: func(f format, t []number) number { m, _ := f.moments(t); return m }})
+		if err != nil {
+			return nil, err
+		}
+		deviations, err := c.reduce(x, axes, true, reduction{number: func(f format, t []number) number {
+			_, v := f.moments(t)
+			return f.add(sqrtFunction.at(f, v), f.constant(1e-9))
+		}})
+		if err != nil {
+			return nil, err
+		}
+		out, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		group := newStretch(means.Dims, x.Dims)
+		for i := range out.Len() {
+			g := group.index(i)
+			out.set(i, f.div(f.sub(x.at(i), means.at(g)), deviations.at(g)))
+		}
+		return out, nil
+	}),
+}

@@ -1,0 +1,12 @@
+package reference
+
+// opMish is x tanh(softplus(x)). ONNX Mish, opset 18, 22.
+var opMish = operator{
+	name: "Mish", since: 18, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		f := c.in[0].format()
+		return c.mapNumbers(c.in[0], func(x number) number {
+			return f.mul(x, tanhFunction.at(f, softplusFunction.at(f, x)))
+		})
+	}),
+}

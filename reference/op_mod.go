@@ -1,0 +1,59 @@
+package reference
+
+import (
+	"errors"
+	"math"
+)
+
+// opMod is the remainder: with the sign of the divisor, or, with fmod = 1, of
+// the dividend. ONNX Mod, opset 10, 13.
+var opMod = operator{
+	name: "Mod", since: 10, attrs: attrs{"fmod": aInt}, in: []port{need(numeric), same(0)},
+	eval: single(func(c *call) (*Value, error) {
+		a, b := c.in[0], c.in[1]
+		fmod := c.int("fmod", 0) != 0
+		if floats&setOf(a) != 0 {
+			if !fmod {
+				return nil, errors.New("floating point wants fmod = 1")
+			}
+			return c.zipNumbers(a, b, remainder)
+		}
+		zero := errors.New("integer division by zero")
+		return c.zipInts(a, b, func(x, y int64) (int64, error) {
+			if y == 0 {
+				return 0, zero
+			}
+			r := x % y
+			if !fmod && r != 0 && (r < 0) != (y < 0) {
+				r += y
+			}
+			return r, nil
+		}, func(x, y uint64) (uint64, error) {
+			if y == 0 {
+				return 0, zero
+			}
+			return x % y, nil
+		})
+	}),
+}
+
+// remainder is exact in floating point; errors pass with slope 1 for the
+// dividend and the quotient for the divisor, and where they can reach the next
+// multiple of the divisor the remainder may be any.
+func remainder(x, y number) number {
+	n := number{v: math.Mod(x.v, y.v)}
+	q := math.Abs(math.Trunc(x.v / y.v))
+	d := math.Abs(y.v)
+	a := math.Abs(n.v)
+	gap := min(a, d-a)
+	n.sound = x.sound + times(q, y.sound)
+	n.spread = x.spread + times(q, y.spread)
+	n.declared = x.declared + times(q, y.declared)
+	if gap <= n.sound+y.sound && x.sound+y.sound > 0 {
+		n.sound = 2 * (d + y.sound)
+	}
+	if r := y.screen(); gap <= n.screen()+r && x.screen()+r > 0 {
+		n.declared = 2 * (d + y.screen())
+	}
+	return n
+}

@@ -1,0 +1,33 @@
+package reference
+
+import (
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opNonZero lists the coordinates of the elements other than zero, one column
+// each. ONNX NonZero, opset 9, 13.
+var opNonZero = operator{
+	name: "NonZero", since: 9, in: []port{need(numeric | bools).jumpy()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		var found []int
+		for i := range x.Len() {
+			if v := x.Float(i); v != 0 {
+				found = append(found, i)
+			}
+		}
+		rank := max(len(x.Dims), 1)
+		out, err := c.zeros(pb.TensorProto_INT64, false, rank, len(found))
+		if err != nil {
+			return nil, err
+		}
+		at := make([]int, len(x.Dims))
+		for k, i := range found {
+			unravel(i, x.Dims, at)
+			for a, v := range at {
+				out.Data.([]int64)[a*len(found)+k] = int64(v)
+			}
+		}
+		return out, nil
+	}),
+}

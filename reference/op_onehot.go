@@ -1,0 +1,39 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// opOneHot puts on-values at the indices along a new axis, and off-values
+// elsewhere; indices out of range are off everywhere. ONNX OneHot, opset 9, 11.
+var opOneHot = operator{
+	name: "OneHot", since: 9, attrs: attrs{"axis": aInt}, in: []port{need(numeric).jumpy(), need(numeric).jumpy(), need(tensors).move()},
+	eval: single(func(c *call) (*Value, error) {
+		indices, values := c.in[0], c.in[2]
+		if c.in[1].Len() != 1 || values.Len() != 2 {
+			return nil, fmt.Errorf("depth is %s and values are %s, want one number and two", c.in[1], values)
+		}
+		depth := int(max(-1, min(c.in[1].Float(0), math.MaxInt32)))
+		if depth < 1 {
+			return nil, fmt.Errorf("depth is %v, want at least 1", c.in[1].Float(0))
+		}
+		axis, err := axisOf(c.int("axis", -1), len(indices.Dims)+1)
+		if err != nil {
+			return nil, err
+		}
+		dims := slices.Concat(indices.Dims[:axis], []int{depth}, indices.Dims[axis:])
+		inner := size(indices.Dims[axis:])
+		return c.pick(values, dims, func(i int) int {
+			hot := indices.Float(i/inner/depth*inner + i%inner)
+			if hot < 0 {
+				hot += float64(depth)
+			}
+			if math.Floor(hot) == float64(i/inner%depth) {
+				return 1
+			}
+			return 0
+		})
+	}),
+}

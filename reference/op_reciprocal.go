@@ -1,0 +1,10 @@
+package reference
+
+// opReciprocal is 1/x. ONNX Reciprocal, opset 1, 6, 13.
+var opReciprocal = operator{
+	name: "Reciprocal", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		f := c.in[0].format()
+		return c.mapNumbers(c.in[0], func(x number) number { return f.div(exact(1), x) })
+	}),
+}

@@ -1,0 +1,55 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// opReshape gives its input another shape: an attribute until opset 4, input 1
+// from opset 5 on. A 0 keeps the axis unless allowzero is set; one -1 takes what
+// is left. ONNX Reshape, opset 1, 5, 13, 14, 19, 21.
+var opReshape = operator{
+	name: "Reshape", attrs: attrs{"allowzero": aInt, "shape": aInts.until(4), "consumed_inputs": aInts.until(4)},
+	in: []port{need(tensors).move(), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		want, ok, err := c.intInput(1)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			want = c.intList("shape")
+		}
+		dims := slices.Clone(want)
+		known, open := 1, -1
+		for i, d := range dims {
+			switch {
+			case d == 0 && c.int("allowzero", 0) == 0:
+				if i >= len(x.Dims) {
+					return nil, fmt.Errorf("shape %v keeps axis %d of %v, which there is not", want, i, x.Dims)
+				}
+				dims[i] = x.Dims[i]
+			case d == -1 && open < 0:
+				open = i
+				continue
+			case d < 0:
+				return nil, fmt.Errorf("shape %v, want at most one -1 and nothing else negative", want)
+			}
+			if dims[i] > 0 && known > math.MaxInt/dims[i] {
+				return nil, fmt.Errorf("shape %v has more elements than any memory holds", want)
+			}
+			known *= dims[i]
+		}
+		if open >= 0 {
+			if known == 0 || x.Len()%known != 0 {
+				return nil, fmt.Errorf("%d elements of %v do not divide into shape %v", x.Len(), x.Dims, want)
+			}
+			dims[open] = x.Len() / known
+		}
+		if n, err := product(dims); err != nil || n != x.Len() {
+			return nil, fmt.Errorf("shape %v wants %d elements, %v has %d", want, n, x.Dims, x.Len())
+		}
+		return reshaped(x, dims), nil
+	}),
+}

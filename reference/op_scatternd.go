@@ -1,0 +1,28 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opScatterND copies its input and replaces the slices that GatherND would
+// take, or reduces the updates into them. ONNX ScatterND, opset 11, 13, 16, 18.
+var opScatterND = operator{
+	name: "ScatterND", since: 11, attrs: attrs{"reduction": aString}, in: []port{need(tensors).move(), need(int64s), same(0).move()},
+	eval: single(func(c *call) (*Value, error) {
+		x, updates := c.in[0], c.in[2]
+		at, slice, err := c.slicesAt(x, 1, 0)
+		if err != nil {
+			return nil, err
+		}
+		if updates.Len() != len(at)*slice {
+			return nil, fmt.Errorf("updates of shape %v, want %d slices of %d elements", updates.Dims, len(at), slice)
+		}
+		elements := make([]int, 0, updates.Len())
+		for _, first := range at {
+			for i := range slice {
+				elements = append(elements, first+i)
+			}
+		}
+		return c.scatter(x, updates, elements)
+	}),
+}

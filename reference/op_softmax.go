@@ -1,0 +1,114 @@
+package reference
+
+// opSoftmax is exp(x) over the sum of exp(x) along an axis. Before opset 13 the
+// axes from attribute axis on count as one. ONNX Softmax, opset 1, 11, 13.
+var opSoftmax = softmaxLike("Softmax", func(f format, x []number) []number {
+	e, sum := f.exponentials(x)
+	for i := range e {
+		e[i] = f.div(e[i], sum)
+	}
+	return e
+})
+
+// opLogSoftmax is the logarithm of Softmax. ONNX LogSoftmax, opset 1, 11, 13.
+var opLogSoftmax = softmaxLike("LogSoftmax", func(f format, x []number) []number {
+	_, sum := f.exponentials(x)
+	l, m := logFunction.at(f, sum), maximum(x)
+	out := make([]number, len(x))
+	for i := range x {
+		out[i] = f.sub(f.sub(x[i], m), l)
+	}
+	return out
+})
+
+// opHardmax is 1 for the first largest element along an axis and 0 elsewhere.
+// ONNX Hardmax, opset 1, 11, 13.
+var opHardmax = softmaxLike("Hardmax", func(f format, x []number) []number {
+	out := make([]number, len(x))
+	best := 0
+	for i := range x {
+		if x[i].v > x[best].v {
+			best = i
+		}
+	}
+	out[best].v = 1
+	for i := range x {
+		if i == best {
+			continue
+		}
+		n := flips(x[best], x[i])
+		out[i].sound, out[i].declared = n.sound, n.declared
+		out[best].sound, out[best].declared = max(out[best].sound, n.sound), max(out[best].declared, n.declared)
+	}
+	return out
+})
+
+func maximum(x []number) number {
+	m := x[0]
+	for _, n := range x[1:] {
+		m = larger(m, n)
+	}
+	return m
+}
+
+// exponentials returns exp(x - max x) and their sum. A runtime that does not
+// subtract the maximum has smaller errors, as long as it does not overflow.
+func (f format) exponentials(x []number) ([]number, number) {
+	m := maximum(x)
+	e := make([]number, len(x))
+	for i := range x {
+		e[i] = expFunction.at(f, f.sub(x[i], m))
+	}
+	return e, f.sumOf(e, 0)
+}
+
+func softmaxLike(name string, rule func(f format, x []number) []number) operator {
+	return operator{
+		name: name, attrs: attrs{"axis": aInt}, in: []port{need(floats)},
+		eval: single(func(c *call) (*Value, error) {
+			x := c.in[0]
+			outer, n, inner, err := c.softmaxAxis(x.Dims)
+			if err != nil {
+				return nil, err
+			}
+			out, err := c.numbers(x.Type, x.Dims...)
+			if err != nil {
+				return nil, err
+			}
+			terms := make([]number, n)
+			for o := range outer {
+				for i := range inner {
+					if n == 0 {
+						continue
+					}
+					for k := range terms {
+						terms[k] = x.at((o*n+k)*inner + i)
+					}
+					for k, y := range rule(x.format(), terms) {
+						out.set((o*n+k)*inner+i, y)
+					}
+				}
+			}
+			return out, nil
+		}),
+	}
+}
+
+func (c *call) softmaxAxis(dims []int) (outer, n, inner int, err error) {
+	if c.opset >= 13 {
+		axis, err := c.axis("axis", -1, len(dims))
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		outer, n, inner = split(dims, axis)
+		return outer, n, inner, nil
+	}
+	axis, err := axisOf(c.int("axis", 1), len(dims)+1)
+	if c.int("axis", 1) < 0 {
+		axis, err = c.axis("axis", 1, len(dims))
+	}
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return size(dims[:axis]), size(dims[axis:]), 1, nil
+}

@@ -1,0 +1,18 @@
+package reference
+
+import (
+	"math"
+)
+
+// opSoftsign is x / (1 + |x|). ONNX Softsign, opset 1, 22.
+var opSoftsign = operator{
+	name: "Softsign", in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		f := c.in[0].format()
+		return c.mapNumbers(c.in[0], func(x number) number {
+			size := x
+			size.v = math.Abs(x.v)
+			return f.div(x, f.add(exact(1), size))
+		})
+	}),
+}

@@ -1,0 +1,43 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opSqueeze drops axes of length 1: those of attribute axes until opset 12, of
+// input 1 from opset 13 on, all of them by default. ONNX Squeeze, opset 1, 11,
+// 13, 21.
+var opSqueeze = operator{
+	name: "Squeeze", attrs: attrs{"axes": aInts.until(12)}, in: []port{need(tensors).move(), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		axes, given, err := c.axesAt(1)
+		if err != nil {
+			return nil, err
+		}
+		if axes, err = axesOf(axes, len(x.Dims)); err != nil {
+			return nil, err
+		}
+		var dims []int
+		for i, d := range x.Dims {
+			switch {
+			case !given && d == 1, slices.Contains(axes, i) && d == 1:
+			case slices.Contains(axes, i):
+				return nil, fmt.Errorf("axis %d of shape %v, want one of length 1", i, x.Dims)
+			default:
+				dims = append(dims, d)
+			}
+		}
+		return reshaped(x, dims), nil
+	}),
+}
+
+// axesAt returns input i, or else attribute axes, and whether there is either.
+func (c *call) axesAt(i int) ([]int, bool, error) {
+	axes, ok, err := c.intInput(i)
+	if err != nil || ok {
+		return axes, ok, err
+	}
+	return c.intList("axes"), c.has("axes"), nil
+}

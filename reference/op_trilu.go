@@ -1,0 +1,33 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opTrilu keeps the triangle above (or, with upper = 0, below) diagonal k of
+// every matrix. ONNX Trilu, opset 14.
+var opTrilu = operator{
+	name: "Trilu", since: 14, attrs: attrs{"upper": aInt}, in: []port{need(numeric | bools).move(), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if len(x.Dims) < 2 {
+			return nil, fmt.Errorf("input of shape %v, want matrices", x.Dims)
+		}
+		k := 0
+		if c.given(1) {
+			var err error
+			if k, err = c.intScalar(1); err != nil {
+				return nil, err
+			}
+		}
+		upper := c.int("upper", 1) != 0
+		rows, cols := x.Dims[len(x.Dims)-2], x.Dims[len(x.Dims)-1]
+		return c.pick(x, x.Dims, func(i int) int {
+			d := i%cols - i/cols%rows
+			if upper && d >= k || !upper && d <= k {
+				return i
+			}
+			return -1
+		})
+	}),
+}

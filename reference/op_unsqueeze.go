@@ -1,0 +1,36 @@
+package reference
+
+import (
+	"errors"
+	"slices"
+)
+
+// opUnsqueeze inserts axes of length 1 at positions of the result: attribute
+// axes until opset 12, input 1 from opset 13 on. ONNX Unsqueeze, opset 1, 11,
+// 13, 21.
+var opUnsqueeze = operator{
+	name: "Unsqueeze", attrs: attrs{"axes": aInts.until(12)}, in: []port{need(tensors).move(), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		axes, given, err := c.axesAt(1)
+		if err != nil {
+			return nil, err
+		}
+		if !given {
+			return nil, errors.New("no axes")
+		}
+		rank := len(x.Dims) + len(axes)
+		if axes, err = axesOf(axes, rank); err != nil {
+			return nil, err
+		}
+		dims, rest := make([]int, rank), x.Dims
+		for i := range dims {
+			if slices.Contains(axes, i) {
+				dims[i] = 1
+				continue
+			}
+			dims[i], rest = rest[0], rest[1:]
+		}
+		return reshaped(x, dims), nil
+	}),
+}

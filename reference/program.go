@@ -1,0 +1,423 @@
+package reference
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// Options bound what a program may use. A zero field stands for its default.
+type Options struct {
+	// Memory is the most numbers of 8 bytes that are alive at once; default
+	// 2^28, that is 2 GiB. An element that carries figures is four of them.
+	Memory int64
+	// Work is the most elementary steps of one run; default 2^40.
+	Work int64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Memory == 0 {
+		o.Memory = 1 << 28
+	}
+	if o.Work == 0 {
+		o.Work = 1 << 40
+	}
+	return o
+}
+
+// newestOpset is the newest operator set whose changes the table knows.
+const newestOpset = 25
+
+// A Program is a model that can be evaluated, any number of times, also at
+// once from several goroutines.
+type Program struct {
+	options Options
+	graph   *block
+	inputs  []Input
+}
+
+// An Input is what a program wants to be given.
+type Input struct {
+	Name     string
+	Type     onnx.Type // of a tensor
+	Kind     Kind
+	Optional bool // an initializer stands in when the input is not given
+}
+
+// Result is what a run returns.
+type Result struct {
+	Outputs []*Value // in the order of the graph's outputs
+	Notes   []string // where figures became infinite because a rule is missing, and why
+}
+
+// Run evaluates the model with the default Options.
+func Run(m *onnx.Model, inputs []*onnx.Tensor) ([]*Value, error) {
+	p, err := Compile(m, Options{})
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.RunTensors(context.Background(), inputs)
+	if err != nil {
+		return nil, err
+	}
+	return r.Outputs, nil
+}
+
+// Inputs returns what Run wants, in the order of the graph's inputs.
+func (p *Program) Inputs() []Input { return slices.Clone(p.inputs) }
+
+// RunTensors is Run for inputs that are tensors.
+func (p *Program) RunTensors(ctx context.Context, inputs []*onnx.Tensor) (*Result, error) {
+	values := make([]*Value, len(inputs))
+	for i, t := range inputs {
+		v, err := FromTensor(t)
+		if err != nil {
+			return nil, fmt.Errorf("input %q: %w", t.Name, err)
+		}
+		values[i] = v
+	}
+	return p.Run(ctx, values)
+}
+
+// Run evaluates the program. Inputs are found by name; all problems with them
+// are reported at once.
+func (p *Program) Run(ctx context.Context, inputs []*Value) (*Result, error) {
+	m := p.meter(ctx)
+	s := &scope{values: map[string]*Value{}}
+	if err := p.bind(s, m, inputs); err != nil {
+		return nil, err
+	}
+	outputs, err := p.graph.run(m, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Outputs: outputs, Notes: m.notes}, nil
+}
+
+func (p *Program) meter(ctx context.Context) *meter {
+	return &meter{ctx: ctx, memory: p.options.Memory, work: p.options.Work}
+}
+
+// bind checks the inputs and puts them into the scope.
+func (p *Program) bind(s *scope, m *meter, inputs []*Value) error {
+	var problems []error
+	symbols := map[string]int{}
+	for _, v := range inputs {
+		i := slices.IndexFunc(p.inputs, func(in Input) bool { return in.Name == v.Name })
+		if i < 0 {
+			problems = append(problems, fmt.Errorf("input %q: the graph has no such input, it has %s", v.Name, p.inputNames()))
+			continue
+		}
+		if s.values[v.Name] != nil {
+			problems = append(problems, fmt.Errorf("input %q: given twice", v.Name))
+			continue
+		}
+		if err := p.inputs[i].accept(v, symbols); err != nil {
+			problems = append(problems, fmt.Errorf("input %q: %w", v.Name, err))
+			continue
+		}
+		if err := m.take(cost(v)); err != nil {
+			return fmt.Errorf("input %q: %w", v.Name, err)
+		}
+		s.values[v.Name] = v
+	}
+	for _, in := range p.inputs {
+		if !in.Optional && !slices.ContainsFunc(inputs, func(v *Value) bool { return v.Name == in.Name }) {
+			problems = append(problems, fmt.Errorf("input %q: missing, want %s", in.Name, in))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (p *Program) inputNames() string {
+	names := convert(p.inputs, func(in Input) string { return fmt.Sprintf("%q", in.Name) })
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// String describes the input, as in "float32[N,100]".
+func (in Input) String() string {
+	switch in.Kind {
+	case Sequence:
+		return "a sequence"
+	case Optional:
+		return "an optional"
+	}
+	if in.Type.Dims == nil {
+		return typeName(in.Type.Elem) + "[...]"
+	}
+	return typeName(in.Type.Elem) + "[" + strings.Join(convert(in.Type.Dims, onnx.Dim.String), ",") + "]"
+}
+
+// accept holds v against the declared type, and equal symbols against equal
+// lengths.
+func (in Input) accept(v *Value, symbols map[string]int) error {
+	if v.Kind != in.Kind {
+		return fmt.Errorf("got %s, want %s", v, in)
+	}
+	if in.Kind != Tensor || in.Type.Elem == pb.TensorProto_UNDEFINED {
+		return nil
+	}
+	if v.Type != in.Type.Elem {
+		return fmt.Errorf("got %s, want %s", v, in)
+	}
+	if in.Type.Dims == nil {
+		return nil
+	}
+	if len(v.Dims) != len(in.Type.Dims) {
+		return fmt.Errorf("got %s of rank %d, want %s of rank %d", v, len(v.Dims), in, len(in.Type.Dims))
+	}
+	for i, d := range in.Type.Dims {
+		if d.Known() && int64(v.Dims[i]) != d.Size {
+			return fmt.Errorf("got %s, want %s: axis %d differs", v, in, i)
+		}
+		if d.Symbol == "" || d.Known() {
+			continue
+		}
+		if n, ok := symbols[d.Symbol]; ok && n != v.Dims[i] {
+			return fmt.Errorf("got %s, want %s: %s is %d elsewhere", v, in, d.Symbol, n)
+		}
+		symbols[d.Symbol] = v.Dims[i]
+	}
+	return nil
+}
+
+// A Node is one node of the main graph, for those who judge node by node.
+type Node struct {
+	Label   string // the node's name, or operator and first output
+	Op      string
+	Inputs  []string // names it reads, those of its subgraphs included
+	Outputs []string
+}
+
+// Nodes returns the nodes of the main graph in the order of evaluation.
+func (p *Program) Nodes() []Node {
+	nodes := make([]Node, len(p.graph.steps))
+	for i, st := range p.graph.steps {
+		nodes[i] = Node{Label: st.label, Op: st.op.name, Inputs: slices.Clone(st.reads), Outputs: slices.Clone(st.out)}
+	}
+	return nodes
+}
+
+// Constant returns an initializer of the main graph, nil if there is none of
+// that name.
+func (p *Program) Constant(name string) *Value { return p.graph.constants[name] }
+
+// RunNode evaluates node i of the main graph alone. values holds what it
+// reads, by name, except initializers; the figures of the result start from
+// theirs.
+func (p *Program) RunNode(ctx context.Context, i int, values map[string]*Value) (*Result, error) {
+	m := p.meter(ctx)
+	s := &scope{values: values, outer: &scope{values: p.graph.constants}}
+	outputs, err := p.graph.steps[i].run(m, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Outputs: outputs, Notes: m.notes}, nil
+}
+
+// A scope holds the values that are visible by name, and what is around it.
+type scope struct {
+	values map[string]*Value
+	outer  *scope
+}
+
+func (s *scope) find(name string) *Value {
+	for ; s != nil; s = s.outer {
+		if v := s.values[name]; v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// A block is a graph, or the body of a function, ready to be evaluated.
+type block struct {
+	inputs    []string
+	constants map[string]*Value
+	steps     []*step
+	outputs   []string
+	last      map[string]int // the last step that reads a value
+}
+
+// A step is a node, ready to be evaluated.
+type step struct {
+	op     *operator
+	label  string
+	opset  int64
+	attrs  map[string]*pb.AttributeProto
+	blocks map[string]*block // graph attributes
+	body   *block            // of a function; op is nil then
+	in     []string
+	out    []string
+	reads  []string // in, and what the blocks read from around them
+}
+
+// run evaluates the block in the scope s, which holds its inputs.
+func (b *block) run(m *meter, s *scope) ([]*Value, error) {
+	inner := &scope{values: s.values, outer: &scope{values: b.constants, outer: s.outer}}
+	start := m.live
+	for i, st := range b.steps {
+		outputs, err := st.run(m, inner)
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range outputs {
+			if st.out[k] != "" && v != nil {
+				inner.values[st.out[k]] = v
+			}
+		}
+		for _, name := range append(slices.Clone(st.reads), st.out...) {
+			if last, ok := b.last[name]; ok && last <= i {
+				m.live -= cost(inner.values[name])
+				delete(inner.values, name)
+			}
+		}
+	}
+	outputs := make([]*Value, len(b.outputs))
+	total := int64(0)
+	for i, name := range b.outputs {
+		v := inner.find(name)
+		if v == nil {
+			return nil, &onnx.FormatError{Offset: -1, Where: fmt.Sprintf("output %q", name), What: "no node computes it"}
+		}
+		named := *v
+		named.Name = name
+		outputs[i] = &named
+		total += cost(v)
+	}
+	m.live = start + total
+	return outputs, nil
+}
+
+// run evaluates the step with what it reads from s.
+func (st *step) run(m *meter, s *scope) ([]*Value, error) {
+	if err := m.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := m.spend(1); err != nil {
+		return nil, fmt.Errorf("%s: %w", st.label, err)
+	}
+	in := make([]*Value, len(st.in))
+	for i, name := range st.in {
+		if name == "" {
+			continue
+		}
+		p, ok := st.op.portOf(i)
+		if in[i] = s.find(name); in[i] == nil && st.body == nil && !(ok && p.optional) {
+			return nil, fmt.Errorf("%s: input %d: no value %q", st.label, i, name)
+		}
+	}
+	before := m.live
+	outputs, err := st.evaluate(m, s, in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", st.label, err)
+	}
+	m.live = before
+	for i, v := range outputs {
+		if v == nil {
+			continue
+		}
+		named := *v
+		named.Name = st.out[i]
+		outputs[i] = &named
+		m.live += cost(v)
+	}
+	return outputs, nil
+}
+
+func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
+	if st.body != nil {
+		inner := &scope{values: map[string]*Value{}}
+		for i, name := range st.body.inputs {
+			if i < len(in) && in[i] != nil {
+				inner.values[name] = in[i]
+			}
+		}
+		outputs, err := st.body.run(m, inner)
+		if err != nil {
+			return nil, err
+		}
+		return outputs[:min(len(outputs), len(st.out))], nil
+	}
+	if err := st.checkTypes(in); err != nil {
+		return nil, err
+	}
+	c := &call{meter: m, step: st, scope: s, opset: st.opset, in: in}
+	for len(c.in) < len(st.op.in) {
+		c.in = append(c.in, nil)
+	}
+	outputs, err := st.op.eval(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(outputs) < len(st.out) {
+		return nil, fmt.Errorf("the node names %d outputs, the operator gives %d", len(st.out), len(outputs))
+	}
+	outputs = outputs[:len(st.out)]
+	st.blind(c, in, outputs)
+	for _, v := range outputs {
+		if v != nil {
+			v.trim()
+		}
+	}
+	return outputs, nil
+}
+
+// blind gives the outputs infinite figures if an input has errors that the
+// operator has no rule for.
+func (st *step) blind(c *call, in, outputs []*Value) {
+	for i, v := range in {
+		p, _ := st.op.portOf(i)
+		if v == nil || p.handles(v) {
+			continue
+		}
+		c.note("%s: %s has no rule for the errors of input %d (%s), so the limits of what follows are infinite", st.label, st.op.name, i, v)
+		for _, out := range outputs {
+			makeUnknown(out)
+		}
+		return
+	}
+}
+
+func makeUnknown(v *Value) {
+	if v == nil {
+		return
+	}
+	for _, e := range v.Elems {
+		makeUnknown(e)
+	}
+	n := v.Len()
+	if v.Kind != Tensor || n == 0 {
+		return
+	}
+	inf := slices.Repeat([]float64{unknown(0).sound}, n)
+	v.Sound, v.Spread, v.Declared = inf, inf, inf
+}
+
+// checkTypes holds the inputs against the operator's ports.
+func (st *step) checkTypes(in []*Value) error {
+	for i, v := range in {
+		p, ok := st.op.portOf(i)
+		if !ok || v == nil {
+			continue // arity was checked when the program was compiled
+		}
+		if p.types&setOf(v) == 0 {
+			return fmt.Errorf("input %d (%s) is %s, which %s does not take", i, st.in[i], v, st.op.name)
+		}
+		if p.like == 0 {
+			continue
+		}
+		if w := in[p.like-1]; w != nil && setOf(w) != setOf(v) {
+			return fmt.Errorf("input %d (%s) is %s, want the type of input %d, which is %s", i, st.in[i], v, p.like-1, w)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package reference
+
+import (
+	"math"
+	"slices"
+)
+
+// A reduction folds the elements along axes into one.
+type reduction struct {
+	name   string
+	types  typeSet
+	number func(f format, x []number) number
+	// The same for integers, which are exact.
+	ints  func(x []int64) int64
+	uints func(x []uint64) uint64
+	empty float64 // of no element at all
+}
+
+// reducer is the operator of a reduction. Its axes are an attribute until the
+// given opset, and input 1 from then on.
+func reducer(r reduction, attribute int64) operator {
+	return operator{
+		name: r.name, attrs: attrs{"axes": aInts.until(attribute), "keepdims": aInt, "noop_with_empty_axes": aInt},
+		in: []port{need(r.types), need(int64s).opt()},
+		eval: single(func(c *call) (*Value, error) {
+			x := c.in[0]
+			axes, _, err := c.axesAt(1)
+			if err != nil {
+				return nil, err
+			}
+			if axes, err = axesOf(axes, len(x.Dims)); err != nil {
+				return nil, err
+			}
+			if len(axes) == 0 {
+				if c.int("noop_with_empty_axes", 0) != 0 {
+					v := *x
+					return &v, nil
+				}
+				for a := range x.Dims {
+					axes = append(axes, a)
+				}
+			}
+			return c.reduce(x, axes, c.int("keepdims", 1) != 0, r)
+		}),
+	}
+}
+
+func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, error) {
+	var dims, outer, inner []int // of the result, of what stays, of what is folded
+	var outerStep, innerStep []int
+	own := strides(x.Dims)
+	for a, d := range x.Dims {
+		if slices.Contains(axes, a) {
+			inner, innerStep = append(inner, d), append(innerStep, own[a])
+			if keep {
+				dims = append(dims, 1)
+			}
+			continue
+		}
+		outer, outerStep = append(outer, d), append(outerStep, own[a])
+		dims = append(dims, d)
+	}
+	isFloat := floats&setOf(x) != 0
+	out, err := c.zeros(x.Type, isFloat, dims...)
+	if err != nil {
+		return nil, err
+	}
+	n := size(inner)
+	if err := c.take(int64(n)); err != nil {
+		return nil, err
+	}
+	offsets, at := make([]int, n), make([]int, len(inner))
+	for k := range offsets {
+		unravel(k, inner, at)
+		offsets[k] = ravel(at, innerStep)
+	}
+	at = make([]int, len(outer))
+	for i := range out.Len() {
+		unravel(i, outer, at)
+		if err := r.fold(out, i, x, ravel(at, outerStep), offsets); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// fold stores the reduction of x at base + offsets as element i of out.
+func (r reduction) fold(out *Value, i int, x *Value, base int, offsets []int) error {
+	if len(offsets) == 0 {
+		switch d := out.Data.(type) {
+		case []float64:
+			d[i] = r.empty
+		case []int64:
+			d[i] = int64(max(min(r.empty, 0x1p31-1), -0x1p31))
+		}
+		return nil
+	}
+	switch d := out.Data.(type) {
+	case []float64:
+		out.set(i, r.number(out.format(), convert(offsets, func(o int) number { return x.at(base + o) })))
+	case []int64:
+		d[i] = wrapSigned(x.Type, r.ints(convert(offsets, func(o int) int64 { return x.Data.([]int64)[base+o] })))
+	case []uint64:
+		d[i] = wrapUnsigned(x.Type, r.uints(convert(offsets, func(o int) uint64 { return x.Data.([]uint64)[base+o] })))
+	case []bool:
+		var any, all uint64 = 0, 1
+		for _, o := range offsets {
+			if x.Data.([]bool)[base+o] {
+				any = 1
+			} else {
+				all = 0
+			}
+		}
+		d[i] = r.uints([]uint64{any, all}) != 0
+	}
+	return nil
+}
+
+func total[T int64 | uint64](x []T) T {
+	var s T
+	for _, v := range x {
+		s += v
+	}
+	return s
+}
+
+func absolute(x []number) []number {
+	return convert(x, func(n number) number { n.v = math.Abs(n.v); return n })
+}

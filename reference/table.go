@@ -1,0 +1,61 @@
+package reference
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// operators lists every operator that the reference knows.
+func operators() []operator {
+	return []operator{
+		opAbs, opAcos, opAcosh, opAdd, opAnd, opArgMax,
+		opArgMin, opAsin, opAsinh, opAtan, opAtanh, opAveragePool,
+		opBatchNormalization, opBitShift, opBitwiseAnd, opBitwiseNot, opBitwiseOr, opBitwiseXor,
+		opCast, opCastLike, opCeil, opCelu, opClip, opCompress,
+		opConcat, opConstant, opConstantOfShape, opConv, opConvTranspose, opCos,
+		opCosh, opCumSum, opDepthToSpace, opDiv, opDropout, opElu,
+		opEqual, opErf, opExp, opExpand, opEyeLike, opFlatten,
+		opFloor, opGather, opGatherElements, opGatherND, opGelu, opGemm,
+		opGlobalAveragePool, opGlobalLpPool, opGlobalMaxPool, opGreater, opGreaterOrEqual, opGroupNormalization,
+		opHardmax, opHardSigmoid, opHardSwish, opIdentity, opInstanceNormalization, opIsInf,
+		opIsNaN, opLayerNormalization, opLeakyRelu, opLess, opLessOrEqual, opLog,
+		opLogSoftmax, opLpNormalization, opLpPool, opLRN, opMatMul, opMax,
+		opMaxPool, opMaxUnpool, opMean, opMeanVarianceNormalization, opMin, opMish,
+		opMod, opMul, opNeg, opNonZero, opNot, opOneHot,
+		opOr, opPad, opPow, opPRelu, opRange, opReciprocal,
+		opReduceL1, opReduceL2, opReduceLogSum, opReduceLogSumExp, opReduceMax, opReduceMean,
+		opReduceMin, opReduceProd, opReduceSum, opReduceSumSquare, opRelu, opReshape,
+		opReverseSequence, opRound, opScatter, opScatterElements, opScatterND, opSelu,
+		opShape, opShrink, opSigmoid, opSign, opSin, opSinh,
+		opSize, opSlice, opSoftmax, opSoftplus, opSoftsign, opSpaceToDepth,
+		opSplit, opSqrt, opSqueeze, opSub, opSum, opSwish,
+		opTan, opTanh, opThresholdedRelu, opTile, opTopK, opTranspose,
+		opTrilu, opUnsqueeze, opWhere, opXor,
+	}
+}
+
+// Operators returns the names of the operators that the reference knows, in
+// order; those outside of ONNX's own domain are prefixed by theirs.
+func Operators() []string {
+	names := convert(operators(), func(o operator) string {
+		if o.domain != "" {
+			return o.domain + "." + o.name
+		}
+		return o.name
+	})
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	return names
+}
+
+// index finds operators by domain and name.
+var index = sync.OnceValue(func() map[[2]string]*operator {
+	m := map[[2]string]*operator{}
+	for _, o := range operators() {
+		m[[2]string{o.domain, o.name}] = &o
+	}
+	return m
+})
+
+// find returns an operator, nil if there is none.
+func find(domain, name string) *operator { return index()[[2]string{domain, name}] }

@@ -1,0 +1,214 @@
+package reference
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// replay runs the model of a folder on its recorded inputs, and holds every
+// recorded output against the reference. It returns the largest error in
+// spreads.
+func replay(dir string) (worst float64, err error) {
+	m, err := onnx.Read(filepath.Join(dir, "model.onnx"), onnx.Limits{})
+	if err != nil {
+		return 0, err
+	}
+	if strings.HasPrefix(filepath.Base(dir), "test_castlike_") {
+		// The files declare input "like" as of the shape of the other one, and
+		// give it another shape.
+		for _, in := range m.Proto.GetGraph().GetInput() {
+			in.GetType().GetTensorType().Shape = nil
+		}
+	}
+	p, err := Compile(m, Options{})
+	if err != nil {
+		return 0, err
+	}
+	sets, _ := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
+	if len(sets) == 0 {
+		return 0, fmt.Errorf("%s: no test data", dir)
+	}
+	for _, set := range sets {
+		w, err := replaySet(p, m, set)
+		if err != nil {
+			return 0, err
+		}
+		worst = max(worst, w)
+	}
+	return worst, nil
+}
+
+func replaySet(p *Program, m *onnx.Model, set string) (worst float64, err error) {
+	var inputs []*Value
+	for i, vi := range m.Proto.GetGraph().GetInput() {
+		v, err := readValue(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), vi)
+		if os.IsNotExist(err) {
+			break // the remaining ones are initializers
+		}
+		if err != nil {
+			return 0, err
+		}
+		inputs = append(inputs, v)
+	}
+	r, err := p.Run(context.Background(), inputs)
+	if err != nil {
+		return 0, err
+	}
+	for i, vi := range m.Proto.GetGraph().GetOutput() {
+		want, err := readValue(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), vi)
+		if err != nil {
+			return 0, err
+		}
+		w, err := compare(r.Outputs[i], want, recordedWithin(set))
+		if err != nil {
+			return 0, fmt.Errorf("output %d (%s): %w", i, vi.GetName(), err)
+		}
+		worst = max(worst, w)
+	}
+	return worst, nil
+}
+
+func readValue(path string, vi *pb.ValueInfoProto) (*Value, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var v *Value
+	switch {
+	case vi.GetType().GetSequenceType() != nil:
+		var p pb.SequenceProto
+		if err := proto.Unmarshal(b, &p); err != nil {
+			return nil, err
+		}
+		v, err = FromSequence(&p)
+	case vi.GetType().GetOptionalType() != nil:
+		var p pb.OptionalProto
+		if err := proto.Unmarshal(b, &p); err != nil {
+			return nil, err
+		}
+		v, err = FromOptional(&p)
+	default:
+		var p pb.TensorProto
+		if err := proto.Unmarshal(b, &p); err != nil {
+			return nil, err
+		}
+		v, err = FromProto(&p)
+		if err == nil && v.Type == pb.TensorProto_UINT16 && vi.GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
+			// numpy has no bfloat16: the test data hold the bits.
+			bits := convert(v.Data.([]uint64), func(x uint64) onnx.BFloat16 { return onnx.BFloat16(x) })
+			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: bits})
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	v.Name = vi.GetName()
+	return v, nil
+}
+
+// recordedWithin is how far recorded outputs are from what the operator document
+// says. The windows were recorded with 3.1415 for pi, in angles up to 4 pi.
+func recordedWithin(set string) float64 {
+	for _, name := range []string{"hannwindow", "hammingwindow", "blackmanwindow"} {
+		if strings.Contains(set, name) {
+			return 4 * (math.Pi - 3.1415)
+		}
+	}
+	return 0
+}
+
+// compare holds a recorded value against the reference's: equal but for the
+// sound limit, and for the slack. It returns the largest error in spreads.
+func compare(ref, got *Value, slack float64) (worst float64, err error) {
+	if ref.Kind != got.Kind || len(ref.Elems) != len(got.Elems) {
+		return 0, fmt.Errorf("recorded %s, the reference has %s", got, ref)
+	}
+	for i := range ref.Elems {
+		w, err := compare(ref.Elems[i], got.Elems[i], slack)
+		if err != nil {
+			return 0, fmt.Errorf("element %d: %w", i, err)
+		}
+		worst = max(worst, w)
+	}
+	if ref.Kind != Tensor {
+		return worst, nil
+	}
+	if ref.Type != got.Type || !slices.Equal(ref.Dims, got.Dims) {
+		return 0, fmt.Errorf("recorded %s, the reference has %s", got, ref)
+	}
+	if s, ok := ref.Data.([]string); ok {
+		if !slices.Equal(s, got.Data.([]string)) {
+			return 0, fmt.Errorf("recorded %q, the reference has %q", got.Data, s)
+		}
+		return 0, nil
+	}
+	for i := range ref.Len() {
+		a, b := ref.Float(i), got.Float(i)
+		if a == b || math.IsNaN(a) && math.IsNaN(b) {
+			continue
+		}
+		n := ref.at(i)
+		if d := math.Abs(a - b); !(d <= n.sound+slack) {
+			return 0, fmt.Errorf("element %d is %v, the reference has %v: error %.3g, sound limit %.3g, spread %.3g, declared %.3g", i, b, a, d, n.sound, n.spread, n.declared)
+		} else if n.spread > 0 {
+			worst = max(worst, (d-n.declared)/n.spread)
+		}
+	}
+	return worst, nil
+}
+
+func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
+	root := witnesstest.ONNXTestData(t)
+	for _, tc := range []struct {
+		folder string
+		passed int // at least
+	}{
+		{"node", 696},
+		{"pytorch-converted", 82},
+		{"pytorch-operator", 35},
+		{"simple", 7},
+	} {
+		t.Run(tc.folder, func(t *testing.T) {
+			dirs, err := filepath.Glob(filepath.Join(root, tc.folder, "*"))
+			if err != nil || len(dirs) == 0 {
+				t.Fatalf("no tests in %s: %v", tc.folder, err)
+			}
+			passed := 0
+			unsupported := map[string][]string{}
+			for _, dir := range dirs {
+				worst, err := replay(dir)
+				name := filepath.Base(dir)
+				if u, ok := asUnsupported(err); ok {
+					unsupported[u.Op] = append(unsupported[u.Op], strings.TrimPrefix(name, "test_"))
+					continue
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				if worst > Screens {
+					t.Logf("%s: %.1f spreads beyond the declared error", name, worst)
+				}
+				passed++
+			}
+			t.Logf("%d of %d passed", passed, len(dirs))
+			for _, op := range sortedKeys(unsupported) {
+				t.Logf("unsupported %s: %s", op, strings.Join(unsupported[op], " "))
+			}
+			if passed < tc.passed {
+				t.Errorf("%d tests pass, want at least %d", passed, tc.passed)
+			}
+		})
+	}
+}

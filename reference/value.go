@@ -1,0 +1,321 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// Kind tells tensors from the other values of ONNX.
+type Kind int
+
+const (
+	Tensor   Kind = iota
+	Sequence      // Elems are its elements
+	Optional      // Elems is its element, or empty
+)
+
+// A Value is a value of the graph with its figures.
+type Value struct {
+	Name  string
+	Kind  Kind
+	Elems []*Value // of a sequence or an optional; the fields below are a tensor's
+
+	Type pb.TensorProto_DataType
+	Dims []int
+	// Data holds the elements in row-major order: []float64 for every
+	// floating-point type, []int64 for signed and []uint64 for unsigned
+	// integers, []bool, []string.
+	Data any
+	// The figures of every element, in its own unit; nil where all are zero,
+	// that is where a runtime must have the very same value.
+	Sound, Spread, Declared []float64
+}
+
+// Screen returns how far from element i a correct runtime is expected:
+// 8 spreads and the declared error, and never beyond the sound limit.
+func (v *Value) Screen(i int) float64 {
+	n := v.figures(i)
+	return min(n.screen(), n.sound)
+}
+
+// Len returns the number of elements of a tensor.
+func (v *Value) Len() int {
+	switch d := v.Data.(type) {
+	case []float64:
+		return len(d)
+	case []int64:
+		return len(d)
+	case []uint64:
+		return len(d)
+	case []bool:
+		return len(d)
+	case []string:
+		return len(d)
+	}
+	return 0
+}
+
+// Float returns element i as a number: integers as their nearest float64,
+// true as 1, strings as NaN.
+func (v *Value) Float(i int) float64 {
+	switch d := v.Data.(type) {
+	case []float64:
+		return d[i]
+	case []int64:
+		return float64(d[i])
+	case []uint64:
+		return float64(d[i])
+	case []bool:
+		if d[i] {
+			return 1
+		}
+		return 0
+	}
+	return math.NaN()
+}
+
+// String describes the value, as in "float32[2,3]".
+func (v *Value) String() string {
+	switch v.Kind {
+	case Sequence:
+		return fmt.Sprintf("sequence of %d", len(v.Elems))
+	case Optional:
+		return fmt.Sprintf("optional of %d", len(v.Elems))
+	}
+	return typeName(v.Type) + strings.ReplaceAll(fmt.Sprint(v.Dims), " ", ",")
+}
+
+// figures returns the figures of element i without its value.
+func (v *Value) figures(i int) number {
+	if v.Sound == nil {
+		return number{}
+	}
+	return number{sound: v.Sound[i], spread: v.Spread[i], declared: v.Declared[i]}
+}
+
+// at returns element i of a numeric or boolean tensor.
+func (v *Value) at(i int) number {
+	n := v.figures(i)
+	n.v = v.Float(i)
+	return n
+}
+
+// set stores n as element i of a floating-point tensor with room for figures.
+func (v *Value) set(i int, n number) {
+	v.Data.([]float64)[i] = n.v
+	v.setFigures(i, n)
+}
+
+func (v *Value) setFigures(i int, n number) {
+	v.Sound[i], v.Spread[i], v.Declared[i] = n.sound, n.spread, n.declared
+}
+
+// exact reports whether no element carries an error.
+func (v *Value) exact() bool {
+	if v == nil {
+		return true
+	}
+	for _, e := range v.Elems {
+		if !e.exact() {
+			return false
+		}
+	}
+	return v.Sound == nil
+}
+
+// trim drops figures that are all zero.
+func (v *Value) trim() {
+	zero := func(f float64) bool { return f != 0 }
+	if !slices.ContainsFunc(v.Sound, zero) && !slices.ContainsFunc(v.Spread, zero) && !slices.ContainsFunc(v.Declared, zero) {
+		v.Sound, v.Spread, v.Declared = nil, nil, nil
+	}
+}
+
+func (v *Value) floats() []float64 { return v.Data.([]float64) }
+
+// format is the format of the elements.
+func (v *Value) format() format { return formatOf(v.Type) }
+
+// ints returns the elements of an integer tensor, false for anything else or
+// where an element is beyond an int.
+func (v *Value) ints() ([]int, bool) {
+	switch d := v.Data.(type) {
+	case []int64:
+		out := make([]int, len(d))
+		for i, x := range d {
+			out[i] = int(x)
+			if int64(out[i]) != x {
+				return nil, false
+			}
+		}
+		return out, true
+	case []uint64:
+		out := make([]int, len(d))
+		for i, x := range d {
+			if x > math.MaxInt {
+				return nil, false
+			}
+			out[i] = int(x)
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// typeName is the name of an element type as Go programs write it.
+func typeName(t pb.TensorProto_DataType) string {
+	switch t {
+	case pb.TensorProto_FLOAT:
+		return "float32"
+	case pb.TensorProto_DOUBLE:
+		return "float64"
+	}
+	return strings.ToLower(t.String())
+}
+
+// FromTensor returns t as an exact value. Complex numbers are unsupported.
+func FromTensor(t *onnx.Tensor) (*Value, error) {
+	v := &Value{Name: t.Name, Type: t.Type(), Dims: slices.Clone(t.Dims)}
+	n, err := product(t.Dims)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	if n != t.Len() {
+		return nil, fmt.Errorf("%s: shape %v wants %d elements, got %d", t.Name, t.Dims, n, t.Len())
+	}
+	switch d := t.Data.(type) {
+	case []float32:
+		v.Data = convert(d, func(x float32) float64 { return float64(x) })
+	case []float64:
+		v.Data = slices.Clone(d)
+	case []onnx.Float16:
+		v.Data = convert(d, func(x onnx.Float16) float64 { return float64(x.Float32()) })
+	case []onnx.BFloat16:
+		v.Data = convert(d, func(x onnx.BFloat16) float64 { return float64(x.Float32()) })
+	case []int8:
+		v.Data = convert(d, func(x int8) int64 { return int64(x) })
+	case []int16:
+		v.Data = convert(d, func(x int16) int64 { return int64(x) })
+	case []int32:
+		v.Data = convert(d, func(x int32) int64 { return int64(x) })
+	case []int64:
+		v.Data = slices.Clone(d)
+	case []uint8:
+		v.Data = convert(d, func(x uint8) uint64 { return uint64(x) })
+	case []uint16:
+		v.Data = convert(d, func(x uint16) uint64 { return uint64(x) })
+	case []uint32:
+		v.Data = convert(d, func(x uint32) uint64 { return uint64(x) })
+	case []uint64:
+		v.Data = slices.Clone(d)
+	case []bool:
+		v.Data = slices.Clone(d)
+	case []string:
+		v.Data = slices.Clone(d)
+	default:
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("tensor %q has elements of type %s", t.Name, typeName(t.Type()))}
+	}
+	return v, nil
+}
+
+// Tensor returns the value rounded to its element type, without the figures.
+func (v *Value) Tensor() (*onnx.Tensor, error) {
+	if v.Kind != Tensor {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("value %q is a %s, want a tensor", v.Name, v)}
+	}
+	var data any
+	switch d := v.Data.(type) {
+	case []float64:
+		switch v.Type {
+		case pb.TensorProto_FLOAT:
+			data = convert(d, func(x float64) float32 { return float32(x) })
+		case pb.TensorProto_FLOAT16:
+			data = convert(d, func(x float64) onnx.Float16 { return onnx.NewFloat16(oddFloat32(x)) })
+		case pb.TensorProto_BFLOAT16:
+			data = convert(d, func(x float64) onnx.BFloat16 { return onnx.NewBFloat16(oddFloat32(x)) })
+		case pb.TensorProto_DOUBLE:
+			data = slices.Clone(d)
+		}
+	case []int64:
+		switch v.Type {
+		case pb.TensorProto_INT8:
+			data = convert(d, func(x int64) int8 { return int8(x) })
+		case pb.TensorProto_INT16:
+			data = convert(d, func(x int64) int16 { return int16(x) })
+		case pb.TensorProto_INT32:
+			data = convert(d, func(x int64) int32 { return int32(x) })
+		case pb.TensorProto_INT64:
+			data = slices.Clone(d)
+		}
+	case []uint64:
+		switch v.Type {
+		case pb.TensorProto_UINT8:
+			data = convert(d, func(x uint64) uint8 { return uint8(x) })
+		case pb.TensorProto_UINT16:
+			data = convert(d, func(x uint64) uint16 { return uint16(x) })
+		case pb.TensorProto_UINT32:
+			data = convert(d, func(x uint64) uint32 { return uint32(x) })
+		case pb.TensorProto_UINT64:
+			data = slices.Clone(d)
+		}
+	case []bool:
+		data = slices.Clone(d)
+	case []string:
+		data = slices.Clone(d)
+	}
+	return onnx.NewTensor(v.Name, data, v.Dims...)
+}
+
+// oddFloat32 rounds x to float32 in such a way that rounding the result to a
+// shorter type is rounding x once: a last bit that was lost leaves an odd one.
+func oddFloat32(x float64) float32 {
+	y := float32(x)
+	if float64(y) == x || math.IsNaN(x) || math.IsInf(float64(y), 0) {
+		return y
+	}
+	bits := math.Float32bits(y)
+	if bits&1 == 1 {
+		return y
+	}
+	if math.Abs(float64(y)) < math.Abs(x) {
+		return math.Float32frombits(bits + 1)
+	}
+	return math.Float32frombits(bits - 1)
+}
+
+func convert[S, T any](s []S, f func(S) T) []T {
+	t := make([]T, len(s))
+	for i, x := range s {
+		t[i] = f(x)
+	}
+	return t
+}
+
+// product multiplies dims. A negative length, or more than an int holds, is
+// an error; so is an empty shape whose other axes are so long that walking
+// along them would take for ever.
+func product(dims []int) (int, error) {
+	const longest = 1 << 24
+	n := 1
+	for _, d := range dims {
+		if d < 0 {
+			return 0, fmt.Errorf("shape %v has a negative length", dims)
+		}
+		if d > 0 && n > math.MaxInt/d {
+			return 0, fmt.Errorf("shape %v has more elements than any memory holds", dims)
+		}
+		n *= max(d, 1)
+	}
+	if slices.Contains(dims, 0) {
+		if n > longest {
+			return 0, fmt.Errorf("shape %v is empty, and longer than %d along its other axes", dims, longest)
+		}
+		return 0, nil
+	}
+	return n, nil
+}

@@ -1,0 +1,142 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A window is what slides over the spatial axes of a convolution or a pooling.
+type window struct {
+	in, out          []int // lengths of the axes
+	kernel           []int
+	stride, dilation []int
+	begin, end       []int // padding before and after
+}
+
+// newWindow reads the geometry from the attributes strides, dilations, pads and
+// auto_pad. ceil rounds the output up instead of down.
+func (c *call) newWindow(in, kernel []int, ceil bool) (window, error) {
+	rank := len(in)
+	w := window{in: in, kernel: kernel, out: make([]int, rank), begin: make([]int, rank), end: make([]int, rank)}
+	if len(kernel) != rank {
+		return w, fmt.Errorf("kernel %v for %d spatial axes", kernel, rank)
+	}
+	taps, err := product(kernel)
+	if err != nil {
+		return w, err
+	}
+	if err := c.take(int64(taps)); err != nil { // callers list the taps
+		return w, err
+	}
+	if w.stride, err = c.perAxis("strides", rank, 1); err != nil {
+		return w, err
+	}
+	if w.dilation, err = c.perAxis("dilations", rank, 1); err != nil {
+		return w, err
+	}
+	auto := c.text("auto_pad", "NOTSET")
+	if c.has("pads") && auto == "NOTSET" {
+		p := c.intList("pads")
+		if len(p) != 2*rank {
+			return w, fmt.Errorf("pads are %v, want %d numbers", p, 2*rank)
+		}
+		w.begin, w.end = p[:rank], p[rank:]
+	}
+	for i := range rank {
+		if kernel[i] < 1 || kernel[i] > math.MaxInt32 {
+			return w, fmt.Errorf("kernel %v, want positive lengths", kernel)
+		}
+		if w.begin[i] < 0 || w.end[i] < 0 || max(w.begin[i], w.end[i]) > math.MaxInt32 {
+			return w, fmt.Errorf("pads %v and %v, want none negative", w.begin, w.end)
+		}
+		reach := (kernel[i]-1)*w.dilation[i] + 1
+		switch auto {
+		case "NOTSET", "VALID", "":
+			room := in[i] + w.begin[i] + w.end[i] - reach
+			if room < 0 {
+				return w, fmt.Errorf("axis %d has %d elements with padding, fewer than the kernel's %d", i, in[i]+w.begin[i]+w.end[i], reach)
+			}
+			w.out[i] = room/w.stride[i] + 1
+			if ceil {
+				w.out[i] = (room+w.stride[i]-1)/w.stride[i] + 1
+				// A window that starts in the padding at the end does not count.
+				if (w.out[i]-1)*w.stride[i] >= in[i]+w.begin[i] {
+					w.out[i]--
+				}
+			}
+		case "SAME_UPPER", "SAME_LOWER":
+			w.out[i] = (in[i] + w.stride[i] - 1) / w.stride[i]
+			total := max(0, (w.out[i]-1)*w.stride[i]+reach-in[i])
+			w.begin[i], w.end[i] = total/2, total-total/2
+			if auto == "SAME_LOWER" {
+				w.begin[i], w.end[i] = w.end[i], w.begin[i]
+			}
+		default:
+			return w, fmt.Errorf("attribute auto_pad is %q", auto)
+		}
+	}
+	return w, nil
+}
+
+// perAxis reads an attribute of one positive number for every spatial axis.
+func (c *call) perAxis(name string, rank, otherwise int) ([]int, error) {
+	if !c.has(name) {
+		return slices.Repeat([]int{otherwise}, rank), nil
+	}
+	list := c.intList(name)
+	if len(list) != rank {
+		return nil, fmt.Errorf("%s are %v, want %d numbers", name, list, rank)
+	}
+	for _, x := range list {
+		if x < 1 || x > math.MaxInt32 {
+			return nil, fmt.Errorf("%s are %v, want positive numbers", name, list)
+		}
+	}
+	return list, nil
+}
+
+// taps is the number of kernel positions.
+func (w window) taps() int { return size(w.kernel) }
+
+// patch writes, for output position p, the input position under every tap, -1
+// in the padding.
+func (w window) patch(p int, into []int) {
+	rank := len(w.in)
+	at, tap := make([]int, rank), make([]int, rank)
+	unravel(p, w.out, at)
+	for k := range into {
+		unravel(k, w.kernel, tap)
+		index := 0
+		for i := range rank {
+			x := at[i]*w.stride[i] - w.begin[i] + tap[i]*w.dilation[i]
+			if x < 0 || x >= w.in[i] {
+				index = -1
+				break
+			}
+			index = index*w.in[i] + x
+		}
+		into[k] = index
+	}
+}
+
+// sources writes, for input position p, the output position whose patch has p
+// under each tap, -1 where there is none.
+func (w window) sources(p int, into []int) {
+	rank := len(w.in)
+	at, tap := make([]int, rank), make([]int, rank)
+	unravel(p, w.in, at)
+	for k := range into {
+		unravel(k, w.kernel, tap)
+		index := 0
+		for i := range rank {
+			x := at[i] + w.begin[i] - tap[i]*w.dilation[i]
+			if x < 0 || x%w.stride[i] != 0 || x/w.stride[i] >= w.out[i] {
+				index = -1
+				break
+			}
+			index = index*w.out[i] + x/w.stride[i]
+		}
+		into[k] = index
+	}
+}
