@@ -1,0 +1,105 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/witness/child"
+)
+
+// BenchmarkAgainstONNXRuntime runs the dense generator here and in ONNX Runtime for Node by turns, and reports the medians and
+// their ratio. ONNX Runtime is timed inside its process, without the way there; the cost of Node's own call is in its figure.
+func BenchmarkAgainstONNXRuntime(b *testing.B) {
+	node := child.Node()
+	node.Program = witnesstest.Node(b, "onnxruntime-node")
+	m := generator(b, false)
+	for _, threads := range []int{1, 2} {
+		for _, n := range []int{1, 64, 1024} {
+			b.Run(fmt.Sprintf("threads=%d/batch=%d", threads, n), func(b *testing.B) {
+				old := kernel.SetThreads(threads)
+				defer kernel.SetThreads(old)
+				node.Threads = threads
+				ort, err := node.Open(b.Context(), m)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer ort.Close()
+				s := open(b, m)
+				in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
+
+				const rounds = 9
+				each := max(3, 2000/n)
+				var here, there []time.Duration
+				for b.Loop() {
+					for range rounds {
+						for range each {
+							start := time.Now()
+							if _, err := s.Run(b.Context(), in); err != nil {
+								b.Fatal(err)
+							}
+							here = append(here, time.Since(start))
+						}
+						_, took, err := ort.Time(b.Context(), in, each)
+						if err != nil {
+							b.Fatal(err)
+						}
+						there = append(there, took...)
+					}
+				}
+				h, t := median(here), median(there)
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(h.Nanoseconds())/1e3, "µs/run")
+				b.ReportMetric(float64(t.Nanoseconds())/1e3, "µs/run-ort")
+				b.ReportMetric(float64(h)/float64(t), "ratio")
+			})
+		}
+	}
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// BenchmarkRun is one run of the dense generator, with its allocations.
+func BenchmarkRun(b *testing.B) {
+	for _, n := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
+			s := open(b, generator(b, false))
+			in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Run(b.Context(), in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLoad is everything from the bytes of a file of 0.45 MB to the first image.
+func BenchmarkLoad(b *testing.B) {
+	file := generator(b, false).Bytes
+	z := random(1, 100, 1)
+	b.SetBytes(int64(len(file)))
+	b.ReportAllocs()
+	for b.Loop() {
+		m, err := onnx.Parse("generator.onnx", file, onnx.Limits{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := Open(m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := s.Apply(b.Context(), z); err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
+	}
+}
