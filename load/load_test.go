@@ -18,6 +18,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/reference"
 )
 
 func random(seed uint64, n int, scale float64) []float32 {
@@ -108,53 +109,27 @@ func open(t testing.TB, m *onnx.Model) *Session {
 	return s
 }
 
-// bounded is a number with a proven limit of what float32 arithmetic may make of it.
-type bounded struct{ v, e float64 }
-
-// layer is y = f(x w + b) in float64, with the limit of Higham, Accuracy and Stability, ch. 3, for sums of k products and a bias in
-// any order; f is a Lipschitz constant 1 function whose own error is at most own.
-func layer(x []bounded, w, b []float32, k, n int, f func(float64) float64, own float64) []bounded {
-	const u = 1.0 / (1 << 24)
-	gamma := float64(k+2) * u / (1 - float64(k+2)*u)
-	rows := len(x) / k
-	y := make([]bounded, rows*n)
-	for r := range rows {
-		for j := range n {
-			sum, size, carried := float64(b[j]), math.Abs(float64(b[j])), 0.0
-			for i := range k {
-				wij, xi := float64(w[i*n+j]), x[r*k+i]
-				sum += wij * xi.v
-				size += math.Abs(wij) * (math.Abs(xi.v) + xi.e)
-				carried += math.Abs(wij) * xi.e
+// agree holds outputs against the reference, with its screen as the limit.
+func agree(t *testing.T, m *onnx.Model, inputs, got []*onnx.Tensor) {
+	t.Helper()
+	want, err := reference.Run(m, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, w := range want {
+		g := floats(got[k])
+		if !slices.Equal(got[k].Dims, w.Dims) || got[k].Name != w.Name || len(g) != w.Len() {
+			t.Fatalf("output %s %v, want %s %v", got[k].Name, got[k].Dims, w.Name, w.Dims)
+		}
+		for i, v := range w.Data.([]float64) {
+			if !(math.Abs(g[i]-v) <= w.Screen(i)) {
+				t.Fatalf("output %s: element %d is %v, want %v within %g", w.Name, i, g[i], v, w.Screen(i))
 			}
-			v := f(sum)
-			y[r*n+j] = bounded{v, carried + gamma*size + own*math.Abs(v) + 1e-37}
 		}
 	}
-	return y
 }
 
-func expected(m *onnx.Model, z []float32) []bounded {
-	w := map[string][]float32{}
-	for _, p := range m.Proto.Graph.Initializer {
-		t, _ := onnx.FromProto(p)
-		w[t.Name], _ = t.Data.([]float32)
-	}
-	x := make([]bounded, len(z))
-	for i, v := range z {
-		x[i].v = float64(v)
-	}
-	const u = 1.0 / (1 << 24)
-	x = layer(x, w["fc1.weight"], w["fc1.bias"], 100, 128, func(v float64) float64 {
-		if v < 0 {
-			return v * float64(float32(0.01))
-		}
-		return v
-	}, u)
-	return layer(x, w["fc2.weight"], w["fc2.bias"], 128, 784, math.Tanh, 10*u) // tanh: 5 units in the last place
-}
-
-func TestGeneratorStaysWithinProvenLimits(t *testing.T) {
+func TestGeneratorAgreesWithTheReference(t *testing.T) {
 	for _, all := range []bool{false, true} { // fused, and every value an output
 		m := generator(t, all)
 		s := open(t, m)
@@ -164,17 +139,84 @@ func TestGeneratorStaysWithinProvenLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := out[0].Dims; !slices.Equal(got, []int{n, 1, 28, 28}) || out[0].Name != "image" {
-				t.Fatalf("batch %d: %s %v", n, out[0].Name, got)
-			}
-			got := out[0].Data.([]float32)
-			rows := min(n, 16)
-			for i, want := range expected(m, z[:rows*100]) {
-				if !(math.Abs(float64(got[i])-want.v) <= want.e) {
-					t.Fatalf("batch %d, all %v: element %d is %v, want %v within %g", n, all, i, got[i], want.v, want.e)
-				}
-			}
+			rows := min(n, 7) // of the large batch the first and the last
+			agree(t, m, []*onnx.Tensor{makeTensor(t, "z", z[:rows*100], rows, 100)}, part(t, out, 0, rows))
+			agree(t, m, []*onnx.Tensor{makeTensor(t, "z", z[(n-rows)*100:], rows, 100)}, part(t, out, n-rows, n))
 		}
+	}
+}
+
+// part are rows lo to hi of tensors whose first axis is the batch.
+func part(t *testing.T, ts []*onnx.Tensor, lo, hi int) []*onnx.Tensor {
+	var parts []*onnx.Tensor
+	for _, v := range ts {
+		row := v.Len() / v.Dims[0]
+		dims := append([]int{hi - lo}, v.Dims[1:]...)
+		parts = append(parts, makeTensor(t, v.Name, v.Data.([]float32)[lo*row:hi*row], dims...))
+	}
+	return parts
+}
+
+// TestOperatorsAgreeWithTheReference runs every operator that computes, over unequal axes, by itself and as its attributes vary.
+func TestOperatorsAgreeWithTheReference(t *testing.T) {
+	w := func(dims ...int) *onnx.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		return makeTensor(t, "", random(uint64(n), n, 1), dims...)
+	}
+	type attrs = []onnx.Attr
+	for _, test := range []struct {
+		op     string
+		dims   []int
+		consts []*onnx.Tensor
+		attrs  attrs
+	}{
+		{"Add", []int{2, 3, 5}, []*onnx.Tensor{w(3, 1)}, nil},
+		{"Sub", []int{3, 1}, []*onnx.Tensor{w(2, 1, 5)}, nil},
+		{"Mul", []int{2, 3}, []*onnx.Tensor{w()}, nil},
+		{"Div", []int{2, 3}, []*onnx.Tensor{w(2, 3)}, nil},
+		{"Exp", []int{3, 5}, nil, nil},
+		{"Relu", []int{3, 5}, nil, nil},
+		{"Tanh", []int{3, 5}, nil, nil},
+		{"Sigmoid", []int{3, 5}, nil, nil},
+		{"Softplus", []int{3, 5}, nil, nil},
+		{"LeakyRelu", []int{3, 5}, nil, nil},
+		{"LeakyRelu", []int{3, 5}, nil, attrs{onnx.Float("alpha", 0)}},
+		{"LeakyRelu", []int{3, 5}, nil, attrs{onnx.Float("alpha", 1.5)}},
+		{"LeakyRelu", []int{3, 5}, nil, attrs{onnx.Float("alpha", -0.5)}},
+		{"Elu", []int{3, 5}, nil, nil},
+		{"Elu", []int{3, 5}, nil, attrs{onnx.Float("alpha", -2)}},
+		{"MatMul", []int{3, 5}, []*onnx.Tensor{w(5, 4)}, nil},
+		{"MatMul", []int{2, 3, 5}, []*onnx.Tensor{w(5, 4)}, nil},
+		{"MatMul", []int{3, 5}, []*onnx.Tensor{w(2, 5, 4)}, nil},
+		{"MatMul", []int{5}, []*onnx.Tensor{w(5)}, nil},
+		{"MatMul", []int{5}, []*onnx.Tensor{w(2, 5, 4)}, nil},
+		{"MatMul", []int{2, 3, 5}, []*onnx.Tensor{w(5)}, nil},
+		{"Gemm", []int{3, 5}, []*onnx.Tensor{w(5, 4)}, nil},
+		{"Gemm", []int{3, 5}, []*onnx.Tensor{w(4, 5), w(4)}, attrs{onnx.Int("transB", 1)}},
+		{"Gemm", []int{5, 3}, []*onnx.Tensor{w(4, 5), w(3, 1)}, attrs{onnx.Int("transA", 1), onnx.Int("transB", 1), onnx.Float("alpha", 0.5), onnx.Float("beta", 3)}},
+		{"Gemm", []int{3, 5}, []*onnx.Tensor{w(5, 4), w()}, attrs{onnx.Float("beta", 0.25)}},
+		{"Gemm", []int{1, 5}, []*onnx.Tensor{w(5, 4), w(4)}, nil},
+		{"Transpose", []int{2, 3, 5, 7}, nil, attrs{onnx.Ints("perm", 2, 0, 3, 1)}},
+		{"Transpose", []int{2, 3, 5}, nil, nil},
+		{"Concat", []int{2, 3, 5}, []*onnx.Tensor{w(2, 1, 5), w(2, 4, 5)}, attrs{onnx.Int("axis", -2)}},
+	} {
+		t.Run(fmt.Sprint(test.op, test.dims), func(t *testing.T) {
+			in := w(test.dims...)
+			in.Name = "x"
+			dims := make([]onnx.Dim, len(test.dims))
+			for i, d := range test.dims {
+				dims[i] = onnx.Fixed(int64(d))
+			}
+			m := oneNode(t, test.op, dims, test.consts, test.attrs...)
+			got, err := open(t, m).Run(t.Context(), []*onnx.Tensor{in})
+			if err != nil {
+				t.Fatal(err)
+			}
+			agree(t, m, []*onnx.Tensor{in}, got)
+		})
 	}
 }
 
@@ -265,10 +307,12 @@ func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, at
 	for i, c := range consts {
 		in = append(in, e.Const(fmt.Sprint("c", i), c))
 	}
-	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
-	m := finish(t, e)
-	m.Proto.Graph.Output[0].Type.GetTensorType().Shape = nil
-	return m
+	out := make([]onnx.Dim, len(dims))
+	for i := range out {
+		out[i] = onnx.Unknown()
+	}
+	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT, out...)
+	return finish(t, e)
 }
 
 func TestScalars(t *testing.T) {
@@ -425,14 +469,25 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		change      func(m *onnx.Model)
 	}{
 		{"an operator", `unsupported operator Erf at opset 13: node "y"`, func(m *onnx.Model) { m.Proto.Graph.Node[0].OpType = proto.String("Erf") }},
-		{"a domain", `unsupported operator com.acme.Relu`, func(m *onnx.Model) { m.Proto.Graph.Node[0].Domain = proto.String("com.acme") }},
-		{"an attribute", `attribute mystery`, func(m *onnx.Model) {
-			m.Proto.Graph.Node[0].Attribute = []*pb.AttributeProto{{Name: proto.String("mystery"), Type: pb.AttributeProto_INT.Enum(), I: proto.Int64(1)}}
+		{"a domain", `unsupported operator com.acme.Relu`, func(m *onnx.Model) {
+			m.Proto.Graph.Node[0].Domain = proto.String("com.acme")
+			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.acme"), Version: proto.Int64(1)})
+		}},
+		{"an attribute", `attribute value_string`, func(m *onnx.Model) {
+			m.Proto.Graph.Node[0].OpType, m.Proto.Graph.Node[0].Input = proto.String("Constant"), nil
+			m.Proto.Graph.Node[0].Attribute = []*pb.AttributeProto{{Name: proto.String("value_string"), Type: pb.AttributeProto_STRING.Enum(), S: []byte("a")}}
 		}},
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
-		{"functions", "functions of the model's own", func(m *onnx.Model) { m.Proto.Functions = []*pb.FunctionProto{{Name: proto.String("f")}} }},
-		{"sparse weights", "sparse", func(m *onnx.Model) { m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{}} }},
+		{"functions", "functions of the model's own", func(m *onnx.Model) {
+			m.Proto.Functions = []*pb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("own")}}
+			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("own"), Version: proto.Int64(1)})
+		}},
+		{"sparse weights", "sparse", func(m *onnx.Model) {
+			values := makeTensor(t, "w", []float32{1}, 1).Proto()
+			indices := makeTensor(t, "", []int64{0}, 1).Proto()
+			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{3}}}
+		}},
 		{"integers", "elements of type int32", func(m *onnx.Model) {
 			m.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
 		}},
@@ -574,6 +629,9 @@ func TestValuesOutOfOrder(t *testing.T) {
 		}
 		if err == nil {
 			t.Errorf("%s: runs", test.claim)
+		}
+		if _, ok := errors.AsType[*onnx.FormatError](err); !ok {
+			t.Errorf("%s: error is %v, want a FormatError", test.claim, err)
 		}
 	}
 }

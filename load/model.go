@@ -29,12 +29,18 @@ type model struct {
 	flipped map[string]*onnx.Tensor // constant matrices transposed, for products that want them so
 }
 
-// check refuses what is wrong by petrify's own judgement.
+// check refuses what is wrong by petrify's own judgement, and says all of it.
 func check(m *onnx.Model) error {
 	if m == nil || m.Proto.GetGraph() == nil {
 		return &onnx.FormatError{Offset: -1, What: "a model without a graph"}
 	}
-	return nil
+	var errs []error
+	for _, f := range onnx.Check(m.Proto) {
+		if f.Severity == onnx.Error {
+			errs = append(errs, &onnx.FormatError{Offset: -1, Where: f.Where, What: f.Code + ": " + f.Message})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // newModel reads a graph that has been found to be supported.
