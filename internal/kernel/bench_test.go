@@ -31,9 +31,9 @@ var modelShapes = []struct {
 	{"512NT", false, true, 512, 512, 512},
 }
 
-// BenchmarkGemm reports the best rate over rounds that alternate with slices of
-// the peak loop, and its share of the best slice times the threads. A round is
-// an iteration: use -benchtime 200x.
+// BenchmarkGemm reports the best rate over rounds that alternate with bursts of
+// the peak loop on as many threads, and its share of the best burst. A round is
+// an iteration: use -benchtime 300x.
 func BenchmarkGemm(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		for _, s := range modelShapes {
@@ -71,21 +71,25 @@ func BenchmarkDense(b *testing.B) {
 }
 
 func share(b *testing.B, threads int, flop float64, f func()) {
-	calls := int(2e7/flop) + 1
+	calls := int(1e7/flop) + 1
 	var rate, top float64
+	burn := func(lo, hi int) { peak.Burn((hi - lo) * 20_000) }
 	for b.Loop() {
 		start := time.Now()
 		for range calls {
 			f()
 		}
 		rate = max(rate, flop*float64(calls)/time.Since(start).Seconds())
-		top = max(top, peak.Slice())
+		start = time.Now()
+		Parallel(threads, 1, burn)
+		top = max(top, float64(threads)*peak.Burn(1)*20_000/time.Since(start).Seconds())
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(flop/rate*1e6, "us")
 	b.ReportMetric(rate/1e9, "GFLOP/s")
 	if top > 0 {
-		b.ReportMetric(rate/top/float64(threads), "of-peak")
+		b.ReportMetric(top/1e9, "peak")
+		b.ReportMetric(rate/top, "of-peak")
 	}
 }
 
@@ -150,4 +154,15 @@ func BenchmarkNormal(b *testing.B) {
 func BenchmarkUniform(b *testing.B) {
 	dst, s := make([]float32, 25600), NewStream(1, "z")
 	each(b, len(dst), func() { s.Uniform(dst) })
+}
+
+// BenchmarkPool is the cost of sharing work that takes no time.
+func BenchmarkPool(b *testing.B) {
+	for _, units := range []int{2, 8} {
+		b.Run(fmt.Sprintf("units=%d", units), func(b *testing.B) {
+			defer SetThreads(SetThreads(2))
+			f := func(lo, hi int) {}
+			each(b, 1, func() { Parallel(units, 1, f) })
+		})
+	}
 }

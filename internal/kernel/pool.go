@@ -80,25 +80,26 @@ type task interface {
 
 // pool shares the units of one task at a time among the caller and workers.
 //
-// A ticket says what is left to be claimed. Whoever takes units off it by a
-// compare-and-swap knows that the task is still the one of that ticket, since
-// a task ends only when all of its units are done; so the other fields may be
-// read after a claim, and not before.
+// Each of them has a slot with a range of neighbouring units, so that in a
+// sequence of like tasks a core meets the memory that it touched before, and
+// takes from the others' ranges when its own is empty. A unit is claimed by a
+// compare-and-swap on the slot. Whoever claimed one knows that the task is not
+// over, since that takes all units; so everything else may be read after a
+// claim, and not before.
 type pool struct {
 	threads atomic.Int32
 	busy    atomic.Bool // held by the caller whose task it is
 
-	ticket   atomic.Uint64 // generation of the task << 32 | units not claimed
-	_        [56]byte
-	undone   atomic.Int32 // units claimed or not that are not done
-	_        [60]byte
+	_      [64]byte
+	undone atomic.Int32 // units that are not known to be done
+	_      [64]byte
+	slots  [maxThreads]slot // the caller's, the workers'
+
+	parts    atomic.Int32 // slots of the task
 	sleepers atomic.Int32 // workers that wait for a token, less the tokens sent
 	tokens   chan struct{}
 	alive    [maxThreads]atomic.Bool
-
-	task  task
-	units int
-	fault atomic.Pointer[any] // first panic of the task
+	fault    atomic.Pointer[any] // first panic of the task
 
 	// The tasks live here because only the holder of busy needs one: a task
 	// passed by interface would be allocated otherwise.
@@ -107,6 +108,7 @@ type pool struct {
 	vectors vectors
 	columns columns
 	gather  gather
+	draws   draws
 }
 
 var workers = pool{tokens: make(chan struct{}, maxThreads)}
@@ -118,20 +120,23 @@ func (p *pool) lock() bool { return Threads() > 1 && p.busy.CompareAndSwap(false
 // run does all units of t on the caller and the workers, and unlocks the pool.
 func (p *pool) run(t task, units int) {
 	defer p.unlock()
-	helpers := min(Threads(), units) - 1
-	for id := range helpers {
+	parts := min(Threads(), units)
+	for id := 1; id < parts; id++ {
 		if !p.alive[id].Load() {
 			p.alive[id].Store(true)
 			go p.worker(id)
 		}
 	}
-	p.task, p.units = t, units
 	p.undone.Store(int32(units))
-	p.ticket.Store((p.ticket.Load()>>32+1)<<32 | uint64(units))
-	p.wake(helpers)
+	p.parts.Store(int32(parts))
+	for id := range parts {
+		p.slots[id].task = t
+		p.slots[id].set(units*id/parts, units*(id+1)/parts)
+	}
+	p.wake(parts - 1)
 
 	ws := takeWorkspace()
-	p.work(ws)
+	p.work(0, ws)
 	for n := 1; p.undone.Load() != 0; n++ {
 		pause(pauses)
 		if n%yieldEvery == 0 {
@@ -146,40 +151,76 @@ func (p *pool) run(t task, units int) {
 
 // unlock drops what the task refers to and frees the pool.
 func (p *pool) unlock() {
-	p.task = nil
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
 	p.columns, p.gather = columns{}, gather{}
+	p.draws.dst = nil
 	p.busy.Store(false)
 }
 
-// work claims and does units until none is left to claim, and tells whether it
-// got any. Claims shrink with what is left, so that the threads end together.
-func (p *pool) work(ws *workspace) (some bool) {
+// slot is a range of units that nobody has claimed, on a cache line with the
+// task that they belong to.
+type slot struct {
+	units atomic.Uint64 // lo << 32 | hi
+	task  task
+	_     [40]byte
+}
+
+func (s *slot) set(lo, hi int) { s.units.Store(uint64(lo)<<32 | uint64(hi)) }
+
+func (s *slot) empty() bool {
+	u := s.units.Load()
+	return uint32(u>>32) == uint32(u)
+}
+
+// claim takes half of what is left, one unit at least: the first ones for the
+// slot's owner, the last ones for others. Nothing is left when lo is hi.
+func (s *slot) claim(owner bool) (lo, hi int) {
 	for {
-		ticket := p.ticket.Load()
-		left := int(uint32(ticket))
-		if left == 0 {
-			return some
+		was := s.units.Load()
+		lo, hi = int(was>>32), int(uint32(was))
+		if lo >= hi {
+			return 0, 0
 		}
-		n := max(1, left/(2*Threads()))
-		if !p.ticket.CompareAndSwap(ticket, ticket-uint64(n)) {
-			continue
+		some := (hi - lo + 1) / 2
+		if owner {
+			if s.units.CompareAndSwap(was, was+uint64(some)<<32) {
+				return lo, lo + some
+			}
+		} else if s.units.CompareAndSwap(was, was-uint64(some)) {
+			return hi - some, hi
 		}
-		some = true
-		lo := p.units - left
-		p.attempt(lo, lo+n, ws)
-		p.undone.Add(-int32(n))
 	}
 }
 
+// work claims and does units until none is left to claim, and tells whether it
+// got any.
+func (p *pool) work(id int, ws *workspace) (some bool) {
+	done, parts := 0, int(p.parts.Load())
+	for i := range parts {
+		s := &p.slots[(id+i)%parts]
+		for {
+			lo, hi := s.claim(i == 0 && id < parts)
+			if lo == hi {
+				break
+			}
+			p.attempt(s.task, lo, hi, ws)
+			done += hi - lo
+		}
+	}
+	if done > 0 {
+		p.undone.Add(int32(-done))
+	}
+	return done > 0
+}
+
 // attempt does units and keeps a panic for the caller.
-func (p *pool) attempt(lo, hi int, ws *workspace) {
+func (p *pool) attempt(t task, lo, hi int, ws *workspace) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.fault.CompareAndSwap(nil, &v)
 		}
 	}()
-	p.task.do(lo, hi, ws)
+	t.do(lo, hi, ws)
 }
 
 // worker helps until there are fewer threads than its number asks for.
@@ -188,29 +229,29 @@ func (p *pool) worker(id int) {
 	ws := takeWorkspace()
 	defer giveWorkspace(ws)
 	for {
-		p.spin(ws)
-		if id >= Threads()-1 {
+		p.work(id, ws)
+		p.spin(id, ws)
+		if id >= Threads() {
 			return
 		}
 		p.sleepers.Add(1)
-		if uint32(p.ticket.Load()) != 0 && p.unsleep() {
+		if !p.slots[id].empty() && p.unsleep() {
 			continue
 		}
 		<-p.tokens
-		if id >= Threads()-1 {
+		if id >= Threads() {
 			p.wake(1) // the token was meant for another
 			return
 		}
 	}
 }
 
-// spin works, and returns when there has been nothing to do for spinTime.
-func (p *pool) spin(ws *workspace) {
+// spin works until there has been nothing in the worker's slot for spinTime.
+func (p *pool) spin(id int, ws *workspace) {
 	idle := time.Now()
 	for n := 1; ; n++ {
-		if p.work(ws) {
-			idle, n = time.Now(), 0
-			continue
+		if !p.slots[id].empty() && p.work(id, ws) {
+			idle = time.Now()
 		}
 		pause(pauses)
 		if n%yieldEvery != 0 {

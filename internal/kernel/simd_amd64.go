@@ -251,3 +251,12 @@ func gatherFast(dst []float32, src []uint8, scale, offset float32) int {
 	}
 	return 8 * n
 }
+
+// fast is plain in assembly.
+func (d *draws) fast(dst []float32, block uint64) {
+	if d.normal {
+		normals(len(dst)/groupWords, &dst[0], block, &d.keys[0], d.high[0], d.high[1])
+	} else {
+		uniforms(len(dst)/groupWords, &dst[0], block, &d.keys[0], d.high[0], d.high[1])
+	}
+}

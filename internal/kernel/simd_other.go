@@ -23,6 +23,8 @@ func addRowsFast(dst, x []float32, rows, ld int) {}
 
 func gatherFast(dst []float32, src []uint8, scale, offset float32) int { return 0 }
 
+func (d *draws) fast(dst []float32, block uint64) {}
+
 // pause spends a few nanoseconds n times.
 func pause(n int) {
 	for range n {

@@ -11,11 +11,13 @@ import (
 // words, each a function of the stream's key and its own index, and an offset
 // into it. Streams of different seeds or names are independent. The generator
 // is Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, Parallel random numbers:
-// as easy as 1, 2, 3, SC 2011). A Stream is not safe for concurrent use.
+// as easy as 1, 2, 3, SC 2011). Every method gives the same bits on every
+// machine, and the same numbers whether they are drawn at once or in parts. A
+// Stream is not safe for concurrent use.
 type Stream struct {
-	key    [2]uint32
-	high   [2]uint32 // upper half of the counter: tells streams apart beyond the key
-	offset uint64    // index of the next word
+	keys   [20]uint32 // of the ten rounds
+	high   [2]uint32  // upper half of the counter: tells streams apart beyond the key
+	offset uint64     // index of the next word
 }
 
 // NewStream returns the stream of a seed and a name, at offset 0.
@@ -25,7 +27,7 @@ func NewStream(seed uint64, name string) *Stream {
 	h.Write([]byte(name))
 	sum := h.Sum(nil)
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(sum[4*i:]) }
-	return &Stream{key: [2]uint32{word(0), word(1)}, high: [2]uint32{word(2), word(3)}}
+	return &Stream{keys: roundKeys(word(0), word(1)), high: [2]uint32{word(2), word(3)}}
 }
 
 // Offset returns the index of the next word.
@@ -41,7 +43,8 @@ func (s *Stream) Uint64() uint64 {
 }
 
 // Intn returns a number that is uniform in [0, n), without bias (Lemire, Fast
-// random integer generation in an interval, 2019); 0 when n < 1.
+// random integer generation in an interval, 2019); 0 when n < 1. It takes two
+// words, seldom more.
 func (s *Stream) Intn(n int) int {
 	if n < 1 {
 		return 0
@@ -55,47 +58,161 @@ func (s *Stream) Intn(n int) int {
 
 // Uniform fills dst with numbers uniform in [0, 1), multiples of 2^-24, one
 // word each.
-func (s *Stream) Uniform(dst []float32) {
-	for i := range dst {
-		dst[i] = float32(s.next()>>8) * 0x1p-24
-	}
-}
+func (s *Stream) Uniform(dst []float32) { s.draw(dst, false) }
 
-// Normal fills dst with standard normal numbers, one word each.
-func (s *Stream) Normal(dst []float32) {
-	for i := range dst {
-		at := (s.offset + uint64(i)) &^ 1
-		u := (float64(s.word(at)) + 0.5) * 0x1p-32
-		sin, cos := math.Sincos(2 * math.Pi * 0x1p-32 * float64(s.word(at+1)))
-		if (s.offset+uint64(i))&1 == 1 {
-			cos = sin
+// Normal fills dst with standard normal numbers, one word each, by the method
+// of Box and Muller: words 2i and 2i+1 make numbers 2i and 2i+1. The largest
+// magnitude is 6.7.
+func (s *Stream) Normal(dst []float32) { s.draw(dst, true) }
+
+func (s *Stream) draw(dst []float32, normal bool) {
+	for len(dst) > 0 {
+		block, skip := s.offset/4, int(s.offset%4)
+		n := len(dst) / groupWords * groupWords
+		if skip == 0 && n > 0 {
+			draws{dst[:n], s.keys, s.high, block, normal}.run()
+		} else {
+			var group [groupWords]float32
+			d := draws{group[:], s.keys, s.high, block, normal}
+			d.do(0, 1, nil)
+			n = copy(dst, group[skip:])
 		}
-		dst[i] = float32(math.Sqrt(-2*math.Log(u)) * cos)
+		dst = dst[n:]
+		s.offset += uint64(n)
 	}
-	s.offset += uint64(len(dst))
 }
 
 func (s *Stream) next() uint32 {
-	w := s.word(s.offset)
+	block := philox(&s.keys, s.high, s.offset/4)
+	w := block[s.offset%4]
 	s.offset++
 	return w
 }
 
-// word returns the word of that index.
-func (s *Stream) word(i uint64) uint32 {
-	block := i / 4
-	x := philox(s.key, [4]uint32{uint32(block), uint32(block >> 32), s.high[0], s.high[1]})
-	return x[i%4]
+// draws is the task of filling dst, whose length is a multiple of groupWords,
+// from the words of the blocks from block.
+type draws struct {
+	dst    []float32
+	keys   [20]uint32
+	high   [2]uint32
+	block  uint64
+	normal bool
 }
 
-// philox returns the block of counter x under key k.
-func philox(k [2]uint32, x [4]uint32) [4]uint32 {
-	for range 10 {
-		h0, l0 := bits.Mul32(0xD2511F53, x[0])
-		h1, l1 := bits.Mul32(0xCD9E8D57, x[2])
-		x = [4]uint32{h1 ^ x[1] ^ k[0], l1, h0 ^ x[3] ^ k[1], l0}
-		k[0] += 0x9E3779B9
-		k[1] += 0xBB67AE85
+const (
+	groupWords = 32 // eight blocks
+	drawWords  = 4096
+)
+
+func (d draws) run() {
+	units := (len(d.dst) + drawWords - 1) / drawWords
+	if units > 1 && workers.lock() {
+		workers.draws = d
+		workers.run(&workers.draws, units)
+		return
 	}
-	return x
+	d.do(0, units, nil)
+}
+
+func (d *draws) do(lo, hi int, _ *workspace) {
+	for ; lo < hi; lo++ {
+		at := lo * drawWords
+		dst, block := d.dst[at:min(at+drawWords, len(d.dst))], d.block+uint64(at/4)
+		if simd {
+			d.fast(dst, block)
+		} else {
+			d.plain(dst, block)
+		}
+	}
+}
+
+// plain draws in portable Go.
+func (d *draws) plain(dst []float32, block uint64) {
+	for ; len(dst) > 0; dst, block = dst[4:], block+1 {
+		w := philox(&d.keys, d.high, block)
+		if d.normal {
+			dst[0], dst[1] = normalPair(w[0], w[1])
+			dst[2], dst[3] = normalPair(w[2], w[3])
+			continue
+		}
+		for i, v := range w {
+			dst[i] = float32(v>>8) * 0x1p-24
+		}
+	}
+}
+
+// roundKeys is Philox's key schedule.
+func roundKeys(k0, k1 uint32) (keys [20]uint32) {
+	for i := 0; i < len(keys); i += 2 {
+		keys[i], keys[i+1] = k0, k1
+		k0 += 0x9E3779B9
+		k1 += 0xBB67AE85
+	}
+	return keys
+}
+
+// philox returns a block of four words.
+func philox(keys *[20]uint32, high [2]uint32, block uint64) [4]uint32 {
+	x0, x1, x2, x3 := uint32(block), uint32(block>>32), high[0], high[1]
+	for i := 0; i < len(keys); i += 2 {
+		p0, p1 := 0xD2511F53*uint64(x0), 0xCD9E8D57*uint64(x2)
+		x0, x1, x2, x3 = uint32(p1>>32)^x1^keys[i], uint32(p1), uint32(p0>>32)^x3^keys[i+1], uint32(p0)
+	}
+	return [4]uint32{x0, x1, x2, x3}
+}
+
+// The polynomials of normalPair, lowest coefficient first, minimax in the
+// relative error of the function that they serve.
+var (
+	// (log(1 + f) - f + f^2/2) / f^3 over [sqrt(1/2)-1, sqrt(2)-1]
+	polyLog = [8]uint32{0x3eaaaaaa, 0xbe800113, 0x3e4cd00d, 0xbe2a3944, 0x3e116cb7, 0xbe06c152, 0x3e02ae74, 0xbd9c6153}
+	// (sin(a) - a) / a^3 in a^2 over |a| <= pi/4
+	polySin = [3]uint32{0xbe2aaaa3, 0x3c0883bc, 0xb94caa04}
+	// (cos(a) - 1 + a^2/2) / a^4 in a^2 over |a| <= pi/4
+	polyCos = [3]uint32{0x3d2aaaa5, 0xbab60615, 0x37ccf48a}
+)
+
+// normalPair is sqrt(-2 log(u)) times the cosine and the sine of an angle,
+// with u in (0, 1] from the first word and the angle from the second. It works
+// in float32 and rounds every operation, as the assembly does: the conversions
+// keep compilers from fusing products with sums.
+func normalPair(w0, w1 uint32) (float32, float32) {
+	u := (float32(int32(w0>>1)) + 0.5) * 0x1p-31
+	b := int32(math.Float32bits(u))
+	e := (b - 0x3f3504f3) >> 23 // u = 2^e (1 + f), 1 + f within [sqrt(1/2), sqrt(2))
+	f := math.Float32frombits(uint32(b-e<<23)) - 1
+	z := float32(f * f)
+	log := float32(float32(f*z) * horner(polyLog[:], f))
+	log += float32(float32(e) * lnLow)
+	log -= float32(0.5 * z)
+	log += f
+	log += float32(float32(e) * lnHigh)
+	r := float32(math.Sqrt(float64(-2 * log)))
+
+	s := w1 + 1<<29 // quarter turns in the upper two bits, rounded to the nearest
+	a := float32(int32(s&(1<<30-1))-1<<29) * quarter
+	z = float32(a * a)
+	sin := a + float32(float32(a*z)*horner(polySin[:], z))
+	cos := 1 + (float32(float32(z*z)*horner(polyCos[:], z)) - float32(0.5*z))
+	if s>>30&1 == 1 {
+		sin, cos = cos, sin
+	}
+	cos = math.Float32frombits(math.Float32bits(cos) ^ (s+1<<30)&(1<<31))
+	sin = math.Float32frombits(math.Float32bits(sin) ^ s&(1<<31))
+	return r * cos, r * sin
+}
+
+const (
+	lnHigh  = 0x1.62e4p-1 // 16 bits of log(2): exponents times it are exact
+	lnLow   = math.Ln2 - lnHigh
+	quarter = math.Pi / 2 * 0x1p-30
+)
+
+// horner evaluates a polynomial, rounding each operation.
+func horner(c []uint32, x float32) float32 {
+	p := math.Float32frombits(c[len(c)-1])
+	for i := len(c) - 2; i >= 0; i-- {
+		p = float32(p*x) + math.Float32frombits(c[i])
+	}
+	return p
 }

@@ -19,6 +19,13 @@ var (
 	polyLog1p = []uint32{0x3f800000, 0xbeffffe9, 0x3eaaa6ea, 0xbe7f924f, 0x3e49a886, 0xbe1d2cbd, 0x3dda8599, 0xbd6bc5a3, 0x3ca5124f, 0xbb58b27f}
 )
 
+// log(2) in two parts. The first has 16 bits, so that its products with an
+// exponent are exact.
+const (
+	lnHigh = 0x1.62e4p-1
+	lnLow  = math.Ln2 - lnHigh
+)
+
 // float8 is a float32 constant as a vector operand.
 func (g *gen) float8(name string, v float64) operand.Mem {
 	return g.word8(name, math.Float32bits(float32(v)))
@@ -55,8 +62,8 @@ func (g *gen) reduce(x reg.Register) reduced {
 	g.VSUBPS(magic, e.shifted, e.n)
 	r := g.YMM()
 	g.VMOVAPS(x, r)
-	g.VFNMADD231PS(g.float8("ln2high", 0x1.62e4p-1), e.n, r) // 15 bits: n times it is exact
-	g.VFNMADD231PS(g.float8("ln2low", math.Ln2-0x1.62e4p-1), e.n, r)
+	g.VFNMADD231PS(g.float8("ln2high", lnHigh), e.n, r)
+	g.VFNMADD231PS(g.float8("ln2low", lnLow), e.n, r)
 	e.m = g.horner("exp", polyExp, r)
 	g.VMULPS(r, e.m, e.m)
 	g.fma(e.m, r, r) // r + r^2 q

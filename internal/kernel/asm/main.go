@@ -51,6 +51,7 @@ var sources = []struct {
 }{
 	{"gemm", gemm},
 	{"elementwise", elementwise},
+	{"random", random},
 	{"pause", pause},
 	{"peak/fma", fmaLoop},
 }
