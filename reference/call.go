@@ -16,6 +16,7 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
+	seen         func(*Value) // is shown every value of the block that starts next
 }
 
 // take accounts for n numbers that are about to be allocated.

@@ -87,7 +87,13 @@ func (p *Program) RunTensors(ctx context.Context, inputs []*onnx.Tensor) (*Resul
 // Run evaluates the program. Inputs are found by name; all problems with them
 // are reported at once.
 func (p *Program) Run(ctx context.Context, inputs []*Value) (*Result, error) {
+	return p.Watch(ctx, inputs, nil)
+}
+
+// Watch is Run that shows every value that a node of the main graph computes.
+func (p *Program) Watch(ctx context.Context, inputs []*Value, seen func(*Value)) (*Result, error) {
 	m := p.meter(ctx)
+	m.seen = seen
 	s := &scope{values: map[string]*Value{}}
 	if err := p.bind(s, m, inputs); err != nil {
 		return nil, err
@@ -264,6 +270,8 @@ type step struct {
 func (b *block) run(m *meter, s *scope) ([]*Value, error) {
 	inner := &scope{values: s.values, outer: &scope{values: b.constants, outer: s.outer}}
 	start := m.live
+	seen := m.seen
+	m.seen = nil // blocks within this one are not watched
 	for i, st := range b.steps {
 		outputs, err := st.run(m, inner)
 		if err != nil {
@@ -272,6 +280,9 @@ func (b *block) run(m *meter, s *scope) ([]*Value, error) {
 		for k, v := range outputs {
 			if st.out[k] != "" && v != nil {
 				inner.values[st.out[k]] = v
+				if seen != nil {
+					seen(v)
+				}
 			}
 		}
 		for _, name := range append(slices.Clone(st.reads), st.out...) {

@@ -321,3 +321,22 @@ func TestTheTableIsInOrderAndWithoutDuplicates(t *testing.T) {
 		}
 	}
 }
+
+func TestWatchShowsTheValuesOfTheMainGraph(t *testing.T) {
+	m := graph(t, 13, "in x float 1\na = Neg(x)\nb = Exp(a)\nunused = Neg(b)\ny = Neg(b)\nout y")
+	p, err := Compile(m, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := FromTensor(tensor(t, "x", []float32{1}, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	if _, err := p.Watch(t.Context(), []*Value{x}, func(v *Value) { names = append(names, v.Name) }); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a", "b", "unused", "y"}; !slices.Equal(names, want) {
+		t.Errorf("saw %q, want %q", names, want)
+	}
+}

@@ -1,0 +1,217 @@
+package verify
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/reference"
+)
+
+// A dataSet is inputs for a model, and what is known of its outputs.
+type dataSet struct {
+	name     string
+	inputs   []*onnx.Tensor
+	recorded []*onnx.Tensor // as in the files; nil where there are none
+	want     []*reference.Value
+	notes    []string
+	files    []string // where it was read from
+}
+
+// readSet reads recorded inputs and outputs: input_K.pb is the K-th input of
+// the graph, output_K.pb its K-th output.
+func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
+	d := dataSet{name: filepath.Base(dir)}
+	var err error
+	if d.inputs, err = d.read(dir, "input", g.GetInput(), lim); err != nil {
+		return d, err
+	}
+	d.recorded, err = d.read(dir, "output", g.GetOutput(), lim)
+	return d, err
+}
+
+func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Limits) ([]*onnx.Tensor, error) {
+	var tensors []*onnx.Tensor
+	for k := 0; ; k++ {
+		path := filepath.Join(dir, fmt.Sprintf("%s_%d.pb", what, k))
+		if ok, err := exists(path); !ok {
+			return tensors, err
+		}
+		if k >= len(ports) {
+			return nil, fmt.Errorf("%s: the graph has %d %ss", path, len(ports), what)
+		}
+		if ports[k].GetType().GetValue() != nil && ports[k].GetType().GetTensorType() == nil {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%s %q is no tensor", what, ports[k].GetName())}
+		}
+		t, err := onnx.ReadTensorFile(path, lim)
+		if err != nil {
+			return nil, err
+		}
+		t.Name = ports[k].GetName()
+		tensors = append(tensors, t)
+		d.files = append(d.files, path)
+	}
+}
+
+// seededSets draws inputs for a model that has no recorded ones. Axes without a
+// length get 1, and in a second set 3.
+func seededSets(p *reference.Program, seed uint64) ([]dataSet, error) {
+	open := slices.ContainsFunc(p.Inputs(), func(in reference.Input) bool {
+		return !in.Optional && slices.ContainsFunc(in.Type.Dims, func(d onnx.Dim) bool { return !d.Known() })
+	})
+	lengths := []int{1}
+	if open {
+		lengths = []int{1, 3}
+	}
+	var sets []dataSet
+	for _, n := range lengths {
+		d := dataSet{name: fmt.Sprintf("seed %d", seed)}
+		if open {
+			d.name += fmt.Sprintf(", batch %d", n)
+		}
+		for _, in := range p.Inputs() {
+			if in.Optional {
+				continue
+			}
+			t, err := draw(in, n, seed)
+			if err != nil {
+				return nil, fmt.Errorf("input %q: %w", in.Name, err)
+			}
+			d.inputs = append(d.inputs, t)
+		}
+		sets = append(sets, d)
+	}
+	return sets, nil
+}
+
+// mostDrawn is the most elements of an input that is drawn.
+const mostDrawn = 1 << 26
+
+// draw makes a tensor for an input: standard normal numbers, zeros and ones for
+// integers and booleans, which are safe as indices.
+func draw(in reference.Input, n int, seed uint64) (*onnx.Tensor, error) {
+	if in.Kind != reference.Tensor {
+		return nil, &onnx.UnsupportedError{Why: "it is no tensor, so nothing can be drawn for it"}
+	}
+	if in.Type.Dims == nil {
+		return nil, &onnx.UnsupportedError{Why: "its shape is not declared, so nothing can be drawn for it"}
+	}
+	dims := make([]int, len(in.Type.Dims))
+	count := 1
+	for i, d := range in.Type.Dims {
+		dims[i] = n
+		if d.Known() {
+			dims[i] = int(d.Size)
+		}
+		if dims[i] < 0 || dims[i] > 0 && count > mostDrawn/dims[i] {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%s has more than %d elements", in, mostDrawn)}
+		}
+		count *= dims[i]
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d", in.Name, n)
+	r := rand.New(rand.NewPCG(seed, h.Sum64()))
+	var data any
+	switch in.Type.Elem {
+	case pb.TensorProto_FLOAT:
+		data = drawn(count, func() float32 { return float32(r.NormFloat64()) })
+	case pb.TensorProto_DOUBLE:
+		data = drawn(count, r.NormFloat64)
+	case pb.TensorProto_FLOAT16:
+		data = drawn(count, func() onnx.Float16 { return onnx.NewFloat16(float32(r.NormFloat64())) })
+	case pb.TensorProto_BFLOAT16:
+		data = drawn(count, func() onnx.BFloat16 { return onnx.NewBFloat16(float32(r.NormFloat64())) })
+	case pb.TensorProto_BOOL:
+		data = drawn(count, func() bool { return r.IntN(2) == 1 })
+	case pb.TensorProto_INT8:
+		data = drawn(count, func() int8 { return int8(r.IntN(2)) })
+	case pb.TensorProto_INT16:
+		data = drawn(count, func() int16 { return int16(r.IntN(2)) })
+	case pb.TensorProto_INT32:
+		data = drawn(count, func() int32 { return int32(r.IntN(2)) })
+	case pb.TensorProto_INT64:
+		data = drawn(count, func() int64 { return int64(r.IntN(2)) })
+	case pb.TensorProto_UINT8:
+		data = drawn(count, func() uint8 { return uint8(r.IntN(2)) })
+	case pb.TensorProto_UINT16:
+		data = drawn(count, func() uint16 { return uint16(r.IntN(2)) })
+	case pb.TensorProto_UINT32:
+		data = drawn(count, func() uint32 { return uint32(r.IntN(2)) })
+	case pb.TensorProto_UINT64:
+		data = drawn(count, func() uint64 { return uint64(r.IntN(2)) })
+	default:
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("nothing can be drawn for %s", in)}
+	}
+	return onnx.NewTensor(in.Name, data, dims...)
+}
+
+func drawn[T any](n int, f func() T) []T {
+	s := make([]T, n)
+	for i := range s {
+		s[i] = f()
+	}
+	return s
+}
+
+// doubled returns the inputs with every entry of an open first axis twice: a
+// batch of another size whose values are as valid as they were. It is nil if
+// no input has such an axis.
+func doubled(p *reference.Program, inputs []*onnx.Tensor) []*onnx.Tensor {
+	out := clone(inputs)
+	any := false
+	for i, t := range out {
+		k := slices.IndexFunc(p.Inputs(), func(in reference.Input) bool { return in.Name == t.Name })
+		if k < 0 {
+			continue
+		}
+		dims := p.Inputs()[k].Type.Dims
+		if len(dims) == 0 || dims[0].Known() || len(t.Dims) == 0 {
+			continue
+		}
+		any = true
+		out[i].Dims[0] *= 2
+		out[i].Data = twice(t.Data)
+	}
+	if !any {
+		return nil
+	}
+	return out
+}
+
+func twice(data any) any {
+	switch d := data.(type) {
+	case []float32:
+		return slices.Concat(d, d)
+	case []float64:
+		return slices.Concat(d, d)
+	case []int8:
+		return slices.Concat(d, d)
+	case []int16:
+		return slices.Concat(d, d)
+	case []int32:
+		return slices.Concat(d, d)
+	case []int64:
+		return slices.Concat(d, d)
+	case []uint8:
+		return slices.Concat(d, d)
+	case []uint16:
+		return slices.Concat(d, d)
+	case []uint32:
+		return slices.Concat(d, d)
+	case []uint64:
+		return slices.Concat(d, d)
+	case []bool:
+		return slices.Concat(d, d)
+	case []string:
+		return slices.Concat(d, d)
+	case []onnx.Float16:
+		return slices.Concat(d, d)
+	case []onnx.BFloat16:
+		return slices.Concat(d, d)
+	}
+	return data
+}

@@ -1,0 +1,248 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/reference"
+)
+
+// A Verdict is what became of a comparison.
+type Verdict string
+
+const (
+	Equal     Verdict = "equal"     // rounding explains every difference
+	Different Verdict = "different" // it does not
+	Failed    Verdict = "failed"    // the runtime returned an error, panicked or hung
+	Skipped   Verdict = "skipped"   // the runtime is not here, or lacks an operator
+	Unchecked Verdict = "unchecked" // the reference has no limit to hold the output against
+)
+
+// A Stage is how a verdict was reached.
+type Stage string
+
+const (
+	Screen    Stage = "screen"    // 8 spreads and the declared error of functions
+	Proof     Stage = "proof"     // node by node, against sound limits
+	Tolerance Stage = "tolerance" // the fixed rtol and atol that were asked for
+)
+
+// A Number is a float64 that JSON can hold: what is not finite is the text
+// "NaN", "Infinity" or "-Infinity".
+type Number float64
+
+// MarshalJSON writes the shortest text that reads back as n.
+func (n Number) MarshalJSON() ([]byte, error) {
+	switch f := float64(n); {
+	case math.IsNaN(f):
+		return []byte(`"NaN"`), nil
+	case math.IsInf(f, 1):
+		return []byte(`"Infinity"`), nil
+	case math.IsInf(f, -1):
+		return []byte(`"-Infinity"`), nil
+	default:
+		return json.Marshal(f)
+	}
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	s := string(b)
+	if len(s) > 1 && s[0] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return fmt.Errorf("number %s: %w", b, err)
+	}
+	*n = Number(f)
+	return nil
+}
+
+// A Deviation is one element of an output beside the reference's.
+type Deviation struct {
+	Index    []int  `json:"index"`
+	Got      Number `json:"got"`
+	Want     Number `json:"want"`
+	Error    Number `json:"error"`    // |got - want|
+	Spread   Number `json:"spread"`   // one spread of the reference
+	Declared Number `json:"declared"` // error that functions are allowed
+	Limit    Number `json:"limit"`    // of the screen, the proof or the tolerance
+	Sound    Number `json:"sound"`    // the proven limit
+}
+
+// A Tolerances says how wide fixed limits would have to be, each on its own.
+type Tolerances struct {
+	Atol Number `json:"atol"` // |got - want| <= atol
+	Rtol Number `json:"rtol"` // |got - want| <= rtol |want|
+}
+
+// A Measure is an output beside the reference's, element by element.
+type Measure struct {
+	Worst    *Deviation `json:"worst,omitempty"`  // the largest error; nil for text and empty outputs
+	Spreads  Number     `json:"error_in_spreads"` // the largest error, less what is declared, in spreads
+	Smallest Tolerances `json:"smallest_tolerances"`
+	Outside  int        `json:"outside"` // elements beyond their limits
+	First    *Deviation `json:"first_outside,omitempty"`
+	Elements int        `json:"elements"`
+	// Unbounded counts elements that the reference has no limit for.
+	Unbounded int `json:"unbounded"`
+}
+
+// A FixedLimit is a tolerance that replaces the derived limits:
+// |got - want| <= Atol + Rtol |want|.
+type FixedLimit struct {
+	Rtol Number `json:"rtol"`
+	Atol Number `json:"atol"`
+}
+
+// mismatch says why got cannot even be compared with want: another name, type
+// or shape.
+func mismatch(want *reference.Value, got *onnx.Tensor) error {
+	switch {
+	case got == nil:
+		return fmt.Errorf("no output %q, want %s", want.Name, want)
+	case got.Name != "" && want.Name != "" && got.Name != want.Name:
+		return fmt.Errorf("output %q where %q is due", got.Name, want.Name)
+	case got.Type() != want.Type:
+		return fmt.Errorf("element type is %s, want %s", typeText(got), want)
+	case !slices.Equal(got.Dims, want.Dims):
+		return fmt.Errorf("shape is %v, want %v", got.Dims, want.Dims)
+	case got.Len() != want.Len():
+		return fmt.Errorf("%d elements for shape %v", got.Len(), got.Dims)
+	}
+	return nil
+}
+
+func typeText(t *onnx.Tensor) string {
+	return (&reference.Value{Type: t.Type(), Dims: t.Dims}).String()
+}
+
+// measure compares element by element. limit gives what element i may be off;
+// got and want agree in type and shape.
+func measure(want *reference.Value, got *onnx.Tensor, limit func(i int) float64) (Measure, error) {
+	value, err := reference.FromTensor(got)
+	if err != nil {
+		return Measure{}, err
+	}
+	m := Measure{Elements: want.Len()}
+	if text, ok := want.Data.([]string); ok {
+		m.compareText(text, value.Data.([]string), want.Dims)
+		return m, nil
+	}
+	worst := -1.0
+	for i := range want.Len() {
+		a, b := value.Float(i), want.Float(i)
+		d := distance(value, want, i)
+		l := limit(i)
+		if math.IsInf(l, 1) || math.IsNaN(b) && figure(want.Sound, i) > 0 {
+			m.Unbounded++
+		}
+		if math.IsNaN(b) && figure(want.Sound, i) > 0 {
+			d = math.NaN() // arithmetic made it: it shows nothing, and never passes
+		}
+		if d != 0 {
+			m.Smallest.Atol = max(m.Smallest.Atol, infinite(d))
+			m.Smallest.Rtol = max(m.Smallest.Rtol, infinite(d/math.Abs(b)))
+		}
+		if over := d - figure(want.Declared, i); over > 0 || math.IsNaN(over) {
+			m.Spreads = max(m.Spreads, infinite(over/figure(want.Spread, i)))
+		}
+		outside := !(d <= l)
+		if !outside && float64(infinite(d)) <= worst {
+			continue
+		}
+		dev := &Deviation{
+			Index: coordinates(i, want.Dims), Got: Number(a), Want: Number(b), Error: Number(d),
+			Spread: Number(figure(want.Spread, i)), Declared: Number(figure(want.Declared, i)),
+			Limit: Number(l), Sound: Number(figure(want.Sound, i)),
+		}
+		if outside {
+			if m.Outside++; m.First == nil {
+				m.First = dev
+			}
+		}
+		if float64(infinite(d)) > worst {
+			worst, m.Worst = float64(infinite(d)), dev
+		}
+	}
+	return m, nil
+}
+
+// distance is |got - want|, zero where both have the same bits of meaning.
+func distance(got, want *reference.Value, i int) float64 {
+	switch g := got.Data.(type) {
+	case []int64: // differences of integers beyond 2^53 must not vanish
+		if w := want.Data.([]int64); g[i] != w[i] {
+			return max(1, math.Abs(float64(g[i])-float64(w[i])))
+		}
+		return 0
+	case []uint64:
+		if w := want.Data.([]uint64); g[i] != w[i] {
+			return max(1, math.Abs(float64(g[i])-float64(w[i])))
+		}
+		return 0
+	}
+	a, b := got.Float(i), want.Float(i)
+	if a == b || math.IsNaN(a) && math.IsNaN(b) {
+		return 0
+	}
+	return math.Abs(a - b)
+}
+
+// infinite is d, with NaN as infinity so that it is larger than anything.
+func infinite(d float64) Number {
+	if math.IsNaN(d) {
+		return Number(math.Inf(1))
+	}
+	return Number(d)
+}
+
+func figure(s []float64, i int) float64 {
+	if s == nil {
+		return 0
+	}
+	return s[i]
+}
+
+// compareText counts texts that differ: there is no distance between them.
+func (m *Measure) compareText(want, got []string, dims []int) {
+	for i := range want {
+		if want[i] == got[i] {
+			continue
+		}
+		if m.Outside++; m.First == nil {
+			m.First = &Deviation{Index: coordinates(i, dims), Got: Number(math.NaN()), Want: Number(math.NaN()), Error: Number(math.NaN())}
+		}
+	}
+}
+
+// coordinates returns the index of element i along every axis.
+func coordinates(i int, dims []int) []int {
+	at := make([]int, len(dims))
+	for a := len(dims) - 1; a >= 0; a-- {
+		at[a] = i % dims[a]
+		i /= dims[a]
+	}
+	return at
+}
+
+// String says what is off, as in "[0,3] is 1.25, want 1.5 ± 3e-07".
+func (d *Deviation) String() string {
+	return fmt.Sprintf("%s is %v, want %v ± %.3g", indexText(d.Index), float64(d.Got), float64(d.Want), float64(d.Limit))
+}
+
+func indexText(index []int) string {
+	b := []byte{'['}
+	for i, x := range index {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(x), 10)
+	}
+	return string(append(b, ']'))
+}

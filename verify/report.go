@@ -1,0 +1,330 @@
+package verify
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+)
+
+// A Report is what a verification found.
+type Report struct {
+	Models  []*ModelReport `json:"models"`
+	Summary Summary        `json:"summary"`
+}
+
+// A Summary counts models.
+type Summary struct {
+	Models      int `json:"models"`
+	Passed      int `json:"passed"`      // something was compared, and all of it is equal
+	Failed      int `json:"failed"`      // there is a finding
+	Unsupported int `json:"unsupported"` // the reference cannot judge it
+	Uncompared  int `json:"uncompared"`  // every runtime was skipped
+	Unreadable  int `json:"unreadable"`  // a file is missing or cannot be read
+	Compared    int `json:"compared"`    // outputs held against the reference
+	Skipped     int `json:"skipped"`     // runtimes, over all models
+}
+
+// A ModelReport is what was found about one model.
+type ModelReport struct {
+	Path     string          `json:"path"`
+	SHA256   string          `json:"sha256,omitempty"`
+	Opset    int64           `json:"opset,omitempty"`
+	Sets     []SetReport     `json:"sets,omitempty"`
+	Weights  *Weights        `json:"weights,omitempty"`
+	Runtimes []RuntimeReport `json:"runtimes,omitempty"`
+	Rows     []Row           `json:"rows,omitempty"`
+	Notes    []string        `json:"notes,omitempty"`
+	// Problem says why the model could not be judged, and one of the flags what
+	// kind of problem that is.
+	Problem     string `json:"problem,omitempty"`
+	Unsupported bool   `json:"unsupported,omitempty"` // valid as far as is known, but beyond the reference
+	Invalid     bool   `json:"invalid,omitempty"`     // not ONNX
+	Unreadable  bool   `json:"unreadable,omitempty"`  // no file, or no data that fit it
+}
+
+// A SetReport describes the inputs of a data set.
+type SetReport struct {
+	Name     string      `json:"name"`
+	Recorded bool        `json:"recorded"` // read from files, not drawn
+	Inputs   []InputPort `json:"inputs"`
+	Files    []string    `json:"-"`
+}
+
+// An InputPort is an input as it was given.
+type InputPort struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// A RuntimeReport says what became of a runtime on a model.
+type RuntimeReport struct {
+	Name    string  `json:"name"`
+	Version string  `json:"version,omitempty"`
+	Status  Verdict `json:"status"`
+	Reason  string  `json:"reason,omitempty"` // why it was skipped
+}
+
+// A Row is one output of one runtime on one data set.
+type Row struct {
+	Runtime string  `json:"runtime"`
+	Set     string  `json:"set"`
+	Output  string  `json:"output,omitempty"`
+	Type    string  `json:"type,omitempty"`
+	Shape   []int   `json:"shape"`
+	Verdict Verdict `json:"verdict"`
+	Stage   Stage   `json:"stage,omitempty"`
+	Reason  string  `json:"reason,omitempty"`
+	*Measure
+	Fault *Fault `json:"fault,omitempty"`
+}
+
+func describe(d dataSet) SetReport {
+	s := SetReport{Name: d.name, Recorded: len(d.files) > 0, Files: d.files, Inputs: []InputPort{}}
+	for _, t := range d.inputs {
+		s.Inputs = append(s.Inputs, InputPort{t.Name, typeText(t)})
+	}
+	return s
+}
+
+// gravity orders verdicts: what must not be hidden by the others comes last.
+var gravity = map[Verdict]int{Skipped: 0, Equal: 1, Unchecked: 2, Failed: 3, Different: 4}
+
+func worse(a, b Verdict) Verdict {
+	if gravity[b] > gravity[a] {
+		return b
+	}
+	return a
+}
+
+// Verdict returns what was found about the model as a whole: Skipped if
+// nothing was compared.
+func (m *ModelReport) Verdict() Verdict {
+	switch {
+	case m.Invalid, m.Weights != nil && !m.Weights.Equal:
+		return Different
+	case m.Problem != "":
+		return Unchecked
+	}
+	v := Skipped
+	for _, r := range m.Rows {
+		v = worse(v, r.Verdict)
+	}
+	return v
+}
+
+// compared counts the outputs that were held against the reference.
+func (m *ModelReport) compared() int {
+	n := 0
+	for _, r := range m.Rows {
+		if r.Verdict == Equal || r.Verdict == Different {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *Report) summarize() {
+	s := Summary{Models: len(r.Models)}
+	for _, m := range r.Models {
+		s.Compared += m.compared()
+		for _, rt := range m.Runtimes {
+			if rt.Status == Skipped {
+				s.Skipped++
+			}
+		}
+		switch v := m.Verdict(); {
+		case v == Different || v == Failed:
+			s.Failed++
+		case m.Unsupported:
+			s.Unsupported++
+		case m.Unreadable:
+			s.Unreadable++
+		case v == Equal:
+			s.Passed++
+		default:
+			s.Uncompared++
+		}
+	}
+	r.Summary = s
+}
+
+// Verdict returns the gravest verdict of all models; Skipped if nothing at all
+// was compared.
+func (r *Report) Verdict() Verdict {
+	switch s := r.Summary; {
+	case s.Failed > 0:
+		return Different
+	case s.Unreadable > 0:
+		return Unchecked
+	case s.Compared == 0:
+		return Skipped
+	case s.Passed == 0:
+		return Unchecked
+	}
+	return Equal
+}
+
+// ExitCode returns the exit status of a program that reports this: 0 equal, 1 a
+// finding, 2 something could not be checked: a file that cannot be read, nothing
+// compared, or, if strict, anything skipped or unsupported.
+func (r *Report) ExitCode(strict bool) int {
+	s := r.Summary
+	switch {
+	case s.Failed > 0:
+		return 1
+	case s.Unreadable > 0, s.Compared == 0, s.Passed == 0:
+		return 2
+	case strict && s.Unsupported+s.Uncompared+s.Skipped > 0:
+		return 2
+	}
+	return 0
+}
+
+// WriteTable writes the report for people: one table for each model.
+func (r *Report) WriteTable(w io.Writer) error {
+	p := &printer{w: w}
+	for i, m := range r.Models {
+		if i > 0 {
+			p.printf("\n")
+		}
+		m.writeTable(p)
+	}
+	s := r.Summary
+	if len(r.Models) > 1 {
+		p.printf("\n%d passed / %d failed / %d unsupported", s.Passed, s.Failed, s.Unsupported)
+		if s.Uncompared > 0 {
+			p.printf(" / %d not compared", s.Uncompared)
+		}
+		if s.Unreadable > 0 {
+			p.printf(" / %d unreadable", s.Unreadable)
+		}
+		p.printf("\n")
+	}
+	if s.Compared == 0 && s.Failed == 0 {
+		p.printf("nothing was compared\n")
+	}
+	return p.err
+}
+
+// A printer remembers the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
+func (m *ModelReport) writeTable(p *printer) {
+	p.printf("%s\n", clean(m.Path))
+	if m.Problem != "" {
+		kind := "unreadable"
+		switch {
+		case m.Unsupported:
+			kind = "unsupported"
+		case m.Invalid:
+			kind = "invalid"
+		}
+		p.printf("  %s: %s\n", kind, clean(m.Problem))
+	}
+	if w := m.Weights; w != nil {
+		if w.Equal {
+			p.printf("  weights: %d tensors, %d elements, equal bit for bit\n", w.Tensors, w.Elements)
+		}
+		for _, problem := range w.Problems {
+			p.printf("  weights: %s\n", clean(problem))
+		}
+	}
+	for _, n := range m.Notes {
+		p.printf("  note: %s\n", clean(n))
+	}
+	if p.err == nil && len(m.Rows)+len(m.Runtimes) > 0 {
+		p.err = m.writeRows(p.w)
+	}
+	for _, r := range m.Rows {
+		if r.Reason != "" {
+			p.printf("  %s, %s, %s: %s\n", r.Runtime, r.Set, clean(r.Output), clean(r.Reason))
+		}
+	}
+}
+
+func (m *ModelReport) writeRows(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  runtime\tdata\toutput\tshape\tlargest error\tat\tgot\twant\tspread\tspreads\tsound limit\tatol\trtol\tverdict\tstage")
+	for _, r := range m.Rows {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t", clean(r.Runtime), clean(r.Set), dash(clean(r.Output)), shapeText(r.Shape))
+		if r.Measure == nil || r.Worst == nil {
+			fmt.Fprint(t, "-\t-\t-\t-\t-\t-\t-\t-\t-\t")
+		} else {
+			d := r.Worst
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t", short(d.Error), indexText(d.Index), long(d.Got), long(d.Want),
+				short(d.Spread), short(r.Spreads), short(d.Sound), short(r.Smallest.Atol), short(r.Smallest.Rtol))
+		}
+		fmt.Fprintf(t, "%s\t%s\n", verdictText(r.Verdict), dash(string(r.Stage)))
+	}
+	for _, rt := range m.Runtimes {
+		if rt.Status == Skipped {
+			fmt.Fprintf(t, "  %s\tSKIP: %s\n", clean(rt.Name), clean(rt.Reason))
+		}
+	}
+	return t.Flush()
+}
+
+func verdictText(v Verdict) string {
+	switch v {
+	case Different, Failed:
+		return strings.ToUpper(string(v))
+	case Skipped:
+		return "SKIP"
+	}
+	return string(v)
+}
+
+func shapeText(dims []int) string {
+	if dims == nil {
+		return "-"
+	}
+	if len(dims) == 0 {
+		return "scalar"
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(dims), " ", "x"), "[]")
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func short(n Number) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.2g", float64(n))
+}
+
+func long(n Number) string {
+	if f := float64(n); math.Abs(f) < 1e15 && f == math.Trunc(f) {
+		return fmt.Sprintf("%.0f", f)
+	}
+	return fmt.Sprintf("%.9g", float64(n))
+}
+
+// clean makes text from a file safe for a terminal and for one line of a table.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,144 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// A Session is a model that a runtime has loaded.
+type Session interface {
+	// Run evaluates the model. Inputs are found by name; outputs are named, in
+	// the order of the graph's outputs. An *onnx.UnsupportedError means SKIP.
+	Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error)
+	Close() error
+}
+
+// A Runtime is something that computes models.
+type Runtime struct {
+	Name string
+	// Probe returns nil, or why the runtime is not here, which means SKIP.
+	Probe func(ctx context.Context) error
+	// Open loads a model. An *onnx.UnsupportedError means SKIP.
+	Open func(ctx context.Context, m *onnx.Model) (Session, error)
+	// Version, unless nil, says which version it is, for reports. It is asked
+	// after Probe returned nil.
+	Version func(ctx context.Context) string
+}
+
+// errHung says that a runtime did not return in its time.
+var errHung = errors.New("did not return in time")
+
+// grace is how long a call that was asked to end may take to do so.
+const grace = 2 * time.Second
+
+// guarded calls f, which belongs to a runtime: a panic becomes an error, and so
+// does a call that outlives limit. One that also ignores its context is left
+// behind in its goroutine; nothing can end it.
+func guarded[T any](ctx context.Context, limit time.Duration, f func(ctx context.Context) (T, error)) (T, error) {
+	inner, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("panic: %v", p)
+			}
+			done <- r
+		}()
+		r.value, r.err = f(inner)
+	}()
+	hung := func(r result) (T, error) {
+		if ctx.Err() != nil {
+			return r.value, ctx.Err()
+		}
+		return r.value, fmt.Errorf("%w: %v", errHung, limit)
+	}
+	select {
+	case r := <-done:
+		if r.err != nil && inner.Err() != nil {
+			return hung(r)
+		}
+		return r.value, r.err
+	case <-inner.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		if r.err == nil {
+			return r.value, nil
+		}
+		return hung(r)
+	case <-timer.C:
+		return hung(result{})
+	}
+}
+
+// clone returns tensors that share no memory with ts.
+func clone(ts []*onnx.Tensor) []*onnx.Tensor {
+	out := make([]*onnx.Tensor, len(ts))
+	for i, t := range ts {
+		if t != nil {
+			out[i] = &onnx.Tensor{Name: t.Name, Dims: slices.Clone(t.Dims), Data: cloneData(t.Data)}
+		}
+	}
+	return out
+}
+
+func cloneData(data any) any {
+	switch d := data.(type) {
+	case []float32:
+		return slices.Clone(d)
+	case []float64:
+		return slices.Clone(d)
+	case []int8:
+		return slices.Clone(d)
+	case []int16:
+		return slices.Clone(d)
+	case []int32:
+		return slices.Clone(d)
+	case []int64:
+		return slices.Clone(d)
+	case []uint8:
+		return slices.Clone(d)
+	case []uint16:
+		return slices.Clone(d)
+	case []uint32:
+		return slices.Clone(d)
+	case []uint64:
+		return slices.Clone(d)
+	case []bool:
+		return slices.Clone(d)
+	case []string:
+		return slices.Clone(d)
+	case []onnx.Float16:
+		return slices.Clone(d)
+	case []onnx.BFloat16:
+		return slices.Clone(d)
+	}
+	return data
+}
+
+// sameBits reports whether two lists of tensors are equal to the last bit.
+func sameBits(a, b []*onnx.Tensor) bool {
+	return slices.EqualFunc(a, b, func(x, y *onnx.Tensor) bool {
+		if x == nil || y == nil {
+			return x == y
+		}
+		if x.Type() != y.Type() || !slices.Equal(x.Dims, y.Dims) {
+			return false
+		}
+		p, q := x.Proto(), y.Proto()
+		return slices.Equal(p.GetRawData(), q.GetRawData()) && slices.EqualFunc(p.GetStringData(), q.GetStringData(), slices.Equal)
+	})
+}
