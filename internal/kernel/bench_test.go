@@ -166,3 +166,23 @@ func BenchmarkPool(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkBCEWithLogits(b *testing.B) {
+	z, grad := numbers(1, 128), make([]float32, 128)
+	each(b, len(z), func() { BCEWithLogits(grad, z, 1) })
+}
+
+// BenchmarkInference is the dense generator for one image.
+func BenchmarkInference(b *testing.B) {
+	z, w1, h, w2, y := numbers(1, 100), numbers(2, 100*128), make([]float32, 128), numbers(3, 128*784), make([]float32, 784)
+	bias := numbers(4, 784)
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			defer SetThreads(SetThreads(threads))
+			each(b, 1, func() {
+				Dense(h, z, w1, bias, 1, 128, 100, Activation{Func: LeakyReLU, Alpha: 0.01})
+				Dense(y, h, w2, bias, 1, 784, 128, Activation{Func: Tanh})
+			})
+		})
+	}
+}

@@ -217,7 +217,8 @@ func (p *pool) work(id int, ws *workspace) (some bool) {
 func (p *pool) attempt(t task, lo, hi int, ws *workspace) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.fault.CompareAndSwap(nil, &v)
+			fault := v // a variable of its own, which is allocated here only
+			p.fault.CompareAndSwap(nil, &fault)
 		}
 	}()
 	t.do(lo, hi, ws)
