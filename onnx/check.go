@@ -15,13 +15,21 @@ const mostFindings = 1000
 
 // Check says what is wrong with a model, and what is worth knowing about it:
 // first what concerns the model as a whole, then its graph from the first node
-// to the last, with the graphs nested in it. It never changes m, and takes time
-// in proportion to the size of m. It does not look at files of external data.
+// to the last, with the graphs nested in it, and at last, where no error was
+// found by then, what Infer finds. It never changes m, and takes time and
+// memory in proportion to the size of m. It does not look at files of external
+// data.
 func Check(m *pb.ModelProto) []Finding {
 	c := &checker{ir: m.GetIrVersion(), operators: operators()}
 	c.model(m)
+	if !c.full && !slices.ContainsFunc(c.findings, isError) {
+		_, found := Infer(m)
+		c.findings = append(c.findings, found...)
+	}
 	return c.findings
 }
+
+func isError(f Finding) bool { return f.Severity == Error }
 
 // A checker goes through one model.
 type checker struct {
@@ -82,7 +90,7 @@ func (c *checker) report(at *place, code, format string, args ...any) {
 		c.full = true
 		code, format, args = "too-many-findings", "there are more than %d findings", []any{mostFindings}
 	}
-	c.findings = append(c.findings, Finding{severities[code], code, at.String(), fmt.Sprintf(format, args...)})
+	c.findings = append(c.findings, Finding{severities[code], code, at.String(), cut(fmt.Sprintf(format, args...))})
 }
 
 func (c *checker) model(m *pb.ModelProto) {

@@ -214,7 +214,7 @@ func (c *checker) external(t *pb.TensorProto, s storage, n int64, at *place) {
 		c.report(at, f.code, "%s", f.what)
 	}
 	if want, ok := s.rawBytes(n); e.length >= 0 && s.bits > 0 && ok && e.length != want {
-		c.report(at, "tensor-length", "shape %v wants %d bytes, external data says %d", t.Dims, want, e.length)
+		c.report(at, "tensor-length", "shape %s wants %d bytes, external data says %d", few(t.Dims), want, e.length)
 	}
 }
 
@@ -312,7 +312,6 @@ func (c *checker) sparse(t *pb.SparseTensorProto, at *place) {
 	if t.Indices != nil {
 		c.tensor(t.Indices, at)
 	}
-	isError := func(f Finding) bool { return f.Severity == Error }
 	if c.full || slices.ContainsFunc(c.findings[before:], isError) {
 		return
 	}
@@ -325,7 +324,7 @@ func (c *checker) sparse(t *pb.SparseTensorProto, at *place) {
 		c.report(at, "tensor-dims", "%v", err)
 		return
 	case len(t.Values.Dims) != 1:
-		wrong("values have shape %v, want one axis", t.Values.Dims)
+		wrong("values have shape %s, want one axis", few(t.Values.Dims))
 		return
 	}
 	for i, d := range t.Dims {
@@ -357,7 +356,7 @@ func checkIndices(t *pb.SparseTensorProto, nnz, size int64) string {
 	case len(dims) == 1 && dims[0] == nnz:
 	case len(dims) == 2 && dims[0] == nnz && dims[1] == rank:
 	default:
-		return fmt.Sprintf("indices have shape %v, want [%d] or [%d %d]", dims, nnz, nnz, rank)
+		return fmt.Sprintf("indices have shape %s, want [%d] or [%d %d]", few(dims), nnz, nnz, rank)
 	}
 	index := func(i int64) int64 {
 		if t.Indices.RawData != nil {

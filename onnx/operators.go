@@ -35,6 +35,8 @@ type param struct {
 	variadic bool // the last one: any number
 	atLeast  int  // of a variadic one
 	mixed    bool // a variadic one's types may differ
+	variable bool // typ is a type variable
+	set      typeSet
 }
 
 type attrSpec struct {
@@ -157,7 +159,28 @@ func parseOperators(text string) (*operatorTable, error) {
 			t.newest[domain] = max(t.newest[domain], since)
 		}
 	}
-	return t, nil
+	return t, t.resolve(sets)
+}
+
+// resolve finds the types of all params.
+func (t *operatorTable) resolve(sets map[string]uint64) error {
+	for _, versions := range t.versions {
+		for _, op := range versions {
+			for _, ps := range [][]param{op.in, op.out} {
+				for i := range ps {
+					p := &ps[i]
+					if p.set, p.variable = op.types[p.typ]; p.variable {
+						continue
+					}
+					var err error
+					if p.set, err = parseTypes([]string{p.typ}, sets); err != nil {
+						return fmt.Errorf("%s %d: %s has type %q, which is neither a variable nor a type", op.name, op.since, p.name, p.typ)
+					}
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // parseLine reads one of the lines below an operator's name.

@@ -116,5 +116,13 @@ var rules = []Rule{
 	// Types and shapes.
 	{"type-invalid", Error, "The keys of a map type are integers or strings."},
 	{"dim-negative", Warning, "No dimension of a type is negative; runtimes take such a one for unknown, or fail."},
+	{"type-mismatch", Error, "The inputs of a node have types that its operator takes together."},
+	{"shape-mismatch", Error, "The inputs of a node have shapes that its operator takes together."},
+	{"attribute-range", Error, "An attribute, or an input that takes its place, has a value that makes sense: an axis that exists, a permutation, a positive stride."},
+	{"declared-type-mismatch", Error, "A value has the type that is declared for it."},
+	{"declared-shape-mismatch", Error, "A value has the shape that is declared for it."},
+	{"value-too-large", Error, "No value has more than 2^31 elements, axes without a number counted as one."},
+	{"work-too-large", Error, "One run takes no more than 2^50 multiplications and additions, axes without a number counted as one."},
+	{"inference-budget", Warning, "Types can be inferred within a million steps; what is beyond them is not checked."},
 	{"too-many-findings", Warning, "Findings stop after 1000."},
 }

@@ -284,7 +284,7 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 		return nil, wrong("%v", err)
 	}
 	if n > math.MaxInt/16 {
-		return nil, wrong("shape %v has %d elements, more than any memory holds", p.Dims, n)
+		return nil, wrong("shape %s has %d elements, more than any memory holds", few(p.Dims), n)
 	}
 	if f := checkStorage(p, s, n); f != nil {
 		return nil, wrong("%s", f.what)
@@ -319,7 +319,7 @@ func elementCount(dims []int64) (int64, error) {
 		return 0, nil
 	}
 	if overflow {
-		return 0, fmt.Errorf("shape %v has more than 2^63 elements", dims)
+		return 0, fmt.Errorf("shape %s has more than 2^63 elements", few(dims))
 	}
 	return int64(n), nil
 }
@@ -446,7 +446,7 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 	case found == numFields && n == 0:
 		return nil
 	case found == numFields:
-		return faultf("tensor-length", "shape %v wants %d elements, got none", p.Dims, n)
+		return faultf("tensor-length", "shape %s wants %d elements, got none", few(p.Dims), n)
 	case found == rawField && s.bits > 0:
 		want, fits = s.rawBytes(n)
 	case found == s.field:
@@ -455,14 +455,14 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 		return faultf("tensor-fields", "elements of type %s do not go into %s", typ, fieldNames[found])
 	}
 	if !fits {
-		return faultf("tensor-dims", "shape %v has %d elements, too many for any file", p.Dims, n)
+		return faultf("tensor-dims", "shape %s has %d elements, too many for any file", few(p.Dims), n)
 	}
 	if got, _ := fieldLen(p, found); int64(got) != want {
 		unit := "entries"
 		if found == rawField {
 			unit = "bytes"
 		}
-		return faultf("tensor-length", "%s of shape %v wants %d %s of %s, got %d", typ, p.Dims, want, unit, fieldNames[found], got)
+		return faultf("tensor-length", "%s of shape %s wants %d %s of %s, got %d", typ, few(p.Dims), want, unit, fieldNames[found], got)
 	}
 	return nil
 }

@@ -27,13 +27,14 @@ func Unknown() Dim { return Dim{Size: -1} }
 // Known reports whether the length of the axis is a number.
 func (d Dim) Known() bool { return d.Size >= 0 }
 
-// String returns the number, the symbol, or "?".
+// String returns the number, the symbol, or "?". A symbol that is not a plain
+// name is quoted.
 func (d Dim) String() string {
 	switch {
 	case d.Known():
 		return fmt.Sprint(d.Size)
 	case d.Symbol != "":
-		return d.Symbol
+		return printable(d.Symbol)
 	}
 	return "?"
 }
