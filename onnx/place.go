@@ -42,7 +42,7 @@ func printable(s string) string {
 	plain := s != "" && len(s) <= 64
 	for i := range len(s) {
 		c := s[i]
-		plain = plain && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '.')
+		plain = plain && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("_./:-+", c) >= 0)
 	}
 	if plain {
 		return s
