@@ -86,20 +86,27 @@ type task interface {
 // compare-and-swap on the slot. Whoever claimed one knows that the task is not
 // over, since that takes all units; so everything else may be read after a
 // claim, and not before.
+//
+// Small products take some ten microseconds and a cache line takes up to half a
+// microsecond from core to core, where those are far apart. So the fields lie
+// on lines by who writes them and when, and a task costs few exchanges: its
+// slot and its description on the way to a worker, one counter on the way back.
 type pool struct {
-	threads atomic.Int32
-	busy    atomic.Bool // held by the caller whose task it is
-
-	_      [64]byte
-	undone atomic.Int32 // units that are not known to be done
-	_      [64]byte
-	slots  [maxThreads]slot // the caller's, the workers'
-
+	threads  atomic.Int32
 	parts    atomic.Int32 // slots of the task
 	sleepers atomic.Int32 // workers that wait for a token, less the tokens sent
-	tokens   chan struct{}
-	alive    [maxThreads]atomic.Bool
-	fault    atomic.Pointer[any] // first panic of the task
+	_        [64]byte
+	busy     atomic.Bool // held by the caller whose task it is
+	before   uint32      // done, when the last task was over
+	ws       *workspace  // of that caller
+	_        [64]byte
+	done     atomic.Uint32 // units that workers have done, of all tasks
+	_        [64]byte
+	slots    [maxThreads]slot // the caller's, the workers'
+
+	tokens chan struct{}
+	alive  [maxThreads]atomic.Bool
+	fault  atomic.Pointer[any] // first panic of the task
 
 	// The tasks live here because only the holder of busy needs one: a task
 	// passed by interface would be allocated otherwise.
@@ -127,34 +134,42 @@ func (p *pool) run(t task, units int) {
 			go p.worker(id)
 		}
 	}
-	p.undone.Store(int32(units))
-	p.parts.Store(int32(parts))
+	if p.ws == nil {
+		p.ws = takeWorkspace()
+	}
+	if p.parts.Load() != int32(parts) {
+		p.parts.Store(int32(parts))
+	}
 	for id := range parts {
 		p.slots[id].task = t
 		p.slots[id].set(units*id/parts, units*(id+1)/parts)
 	}
 	p.wake(parts - 1)
 
-	ws := takeWorkspace()
-	p.work(0, ws)
-	for n := 1; p.undone.Load() != 0; n++ {
+	p.before += uint32(units - p.work(0, p.ws))
+	for n := 1; p.done.Load() != p.before; n++ {
 		pause(pauses)
 		if n%yieldEvery == 0 {
 			runtime.Gosched()
 		}
 	}
-	giveWorkspace(ws)
-	if fault := p.fault.Swap(nil); fault != nil {
-		panic(*fault)
+	if p.fault.Load() != nil {
+		panic(*p.fault.Swap(nil))
 	}
 }
 
-// unlock drops what the task refers to and frees the pool.
-func (p *pool) unlock() {
+func (p *pool) unlock() { p.busy.Store(false) }
+
+// forget drops what the last task refers to, so that the garbage collector may
+// have it. It waits for an idle moment, since it takes the memory of the task
+// away from the workers' caches.
+func (p *pool) forget() {
+	if !p.busy.CompareAndSwap(false, true) {
+		return
+	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
-	p.columns, p.gather = columns{}, gather{}
-	p.draws.dst = nil
-	p.busy.Store(false)
+	p.columns, p.gather, p.draws = columns{}, gather{}, draws{}
+	p.unlock()
 }
 
 // slot is a range of units that nobody has claimed, on a cache line with the
@@ -192,10 +207,10 @@ func (s *slot) claim(owner bool) (lo, hi int) {
 	}
 }
 
-// work claims and does units until none is left to claim, and tells whether it
-// got any.
-func (p *pool) work(id int, ws *workspace) (some bool) {
-	done, parts := 0, int(p.parts.Load())
+// work claims and does units until none is left to claim, and returns how many
+// it did.
+func (p *pool) work(id int, ws *workspace) (done int) {
+	parts := int(p.parts.Load())
 	for i := range parts {
 		s := &p.slots[(id+i)%parts]
 		for {
@@ -207,10 +222,7 @@ func (p *pool) work(id int, ws *workspace) (some bool) {
 			done += hi - lo
 		}
 	}
-	if done > 0 {
-		p.undone.Add(int32(-done))
-	}
-	return done > 0
+	return done
 }
 
 // attempt does units and keeps a panic for the caller.
@@ -230,8 +242,9 @@ func (p *pool) worker(id int) {
 	ws := takeWorkspace()
 	defer giveWorkspace(ws)
 	for {
-		p.work(id, ws)
+		p.help(id, ws)
 		p.spin(id, ws)
+		p.forget()
 		if id >= Threads() {
 			return
 		}
@@ -247,11 +260,20 @@ func (p *pool) worker(id int) {
 	}
 }
 
-// spin works until there has been nothing in the worker's slot for spinTime.
+// help is a worker's share of a task. It tells whether there was any.
+func (p *pool) help(id int, ws *workspace) bool {
+	n := p.work(id, ws)
+	if n > 0 {
+		p.done.Add(uint32(n))
+	}
+	return n > 0
+}
+
+// spin helps until there has been nothing in the worker's slot for spinTime.
 func (p *pool) spin(id int, ws *workspace) {
 	idle := time.Now()
 	for n := 1; ; n++ {
-		if !p.slots[id].empty() && p.work(id, ws) {
+		if !p.slots[id].empty() && p.help(id, ws) {
 			idle = time.Now()
 		}
 		pause(pauses)

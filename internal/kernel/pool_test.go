@@ -327,3 +327,23 @@ func TestShortSlicesStopTheCallBeforeItWrites(t *testing.T) {
 	}
 	mustMatch(t, "y", y, before)
 }
+
+func TestIdlePoolLetsGoOfItsTask(t *testing.T) {
+	defer SetThreads(SetThreads(2))
+	freed := make(chan struct{})
+	func() {
+		y := make([]float32, 1<<16)
+		runtime.AddCleanup(&y[0], func(struct{}) { close(freed) }, struct{}{})
+		Add(y, y, y)
+	}()
+	for range 100 {
+		time.Sleep(2 * spinTime)
+		runtime.GC()
+		select {
+		case <-freed:
+			return
+		default:
+		}
+	}
+	t.Error("the memory of a task was not freed when the pool had nothing to do")
+}
