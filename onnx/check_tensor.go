@@ -290,14 +290,30 @@ func checkLocation(location string) error {
 		return say("an absolute path")
 	}
 	for part := range strings.SplitSeq(location, "/") {
-		if part == ".." {
+		switch {
+		case part == "..":
 			return say("which leaves the folder")
+		case isDevice(part):
+			return say("which names a device of Windows")
+		case part != "." && strings.TrimRight(part, ". ") != part:
+			return say("with a part that Windows takes for another one")
 		}
 	}
-	if clean := path.Clean(location); clean == "." || strings.HasSuffix(location, "/") {
+	if clean := path.Clean(location); clean == "." || strings.HasSuffix(location, "/") || strings.HasSuffix(location, "/.") {
 		return say("a folder")
 	}
 	return nil
+}
+
+// isDevice reports whether Windows takes a file name for a device, whatever
+// its extension.
+func isDevice(name string) bool {
+	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	switch base = strings.TrimRight(base, " "); base {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	return len(base) == 4 && (strings.HasPrefix(base, "COM") || strings.HasPrefix(base, "LPT")) && base[3] >= '0' && base[3] <= '9'
 }
 
 // sparse checks a sparse tensor.

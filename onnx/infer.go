@@ -11,12 +11,13 @@ import (
 
 // Bounds of inference, and of what it lets a model ask of a runtime.
 const (
-	mostSteps    = 1 << 22        // nodes, arguments, axes and elements looked at, those of functions once per call
+	mostSteps    = 1 << 22        // nodes, arguments and axes looked at, those of functions once per call
 	mostCalls    = 100            // functions and graphs inside each other
 	mostElements = int64(1) << 31 // of one value
 	mostAxes     = 64             // of a value; no runtime has more
 	mostWork     = int64(1) << 50 // multiplications and additions of one run
 	mostKnown    = 1024           // elements of a value that are followed by value
+	mostFollowed = 1 << 20        // elements of all values that are
 )
 
 // Infer derives the types of the values of a model's main graph: of its inputs
@@ -60,11 +61,12 @@ func Infer(m *pb.ModelProto) (map[string]Type, []Finding) {
 // An inferrer goes through one model.
 type inferrer struct {
 	*checker
-	rules map[operatorKey]inferRule
-	steps int
-	work  int64 // done so far, saturating
-	times int64 // how often the graph at hand runs, 0 for once
-	spent bool  // a budget is used up, and has been reported
+	rules    map[operatorKey]inferRule
+	steps    int
+	followed int   // elements of values
+	work     int64 // done so far, saturating
+	times    int64 // how often the graph at hand runs, 0 for once
+	spent    bool  // a budget is used up, and has been reported
 }
 
 // kind says what sort of value something is.
@@ -342,9 +344,8 @@ func (f *inferrer) graph(g *pb.GraphProto, above *place, up *values, given []val
 	}
 	for _, t := range g.Initializer {
 		v := constant(t)
-		if !f.step(1+len(v.dims)+len(v.ints), at) {
-			v.ints = nil
-		}
+		v.ints = f.follow(v.ints)
+		f.step(1+len(v.dims), at)
 		if declared, ok := s.known[t.GetName()]; ok {
 			f.merge(v, declared, at.in("initializer", t.GetName()), "the input of this name")
 			if f.ir >= 4 { // a default, which the caller may replace
@@ -395,7 +396,8 @@ func (f *inferrer) nodes(list []*pb.NodeProto, at *place, s *values, declared ma
 				v = outputs[i]
 			}
 			v = f.bound(v, name, in)
-			f.step(len(v.dims)+len(v.ints), at)
+			v.ints = f.follow(v.ints)
+			f.step(len(v.dims), at)
 			if d := declared[name]; d != nil {
 				v = f.merge(v, valueOf(d.Type), in, "output "+quote(name))
 			}
@@ -412,6 +414,15 @@ func (f *inferrer) step(n int, at *place) bool {
 		return false
 	}
 	return true
+}
+
+// follow returns the elements of a value as long as there is room for more.
+func (f *inferrer) follow(ints []number) []number {
+	if f.followed+len(ints) > mostFollowed {
+		return nil
+	}
+	f.followed += len(ints)
+	return ints
 }
 
 // exhaust reports, once, that a budget is used up.
@@ -433,6 +444,14 @@ func (f *inferrer) bound(v value, name string, at *place) value {
 		f.report(at, "value-too-large", "output %s is %v, more than %d elements", quote(name), v, mostElements)
 	}
 	return v
+}
+
+// atLeast says that a value has n elements or more, where its shape does not
+// say so.
+func (n *inferNode) atLeast(count int64) {
+	if count > mostElements {
+		n.wrong("value-too-large", "the output has %d elements or more, more than %d", count, mostElements)
+	}
 }
 
 // leastElements multiplies the known lengths, saturating.

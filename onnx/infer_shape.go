@@ -469,6 +469,7 @@ func inferPad(n *inferNode) {
 		case before+after == 0:
 		case !d[a].Known():
 			dims[a] = Unknown()
+			n.atLeast(before + after)
 		case d[a].Size+before+after < 0:
 			n.wrong("shape-mismatch", "pads of %d and %d leave nothing of axis %d of %v", before, after, a, n.arg(0))
 			return
@@ -497,7 +498,9 @@ func inferTile(n *inferNode) {
 		return
 	}
 	dims := slices.Clone(d)
+	least := int64(1)
 	for i, r := range repeats {
+		least = mulSat(least, mulSat(max(r, 0), leastElements(d[i:i+1])))
 		switch {
 		case r < 0:
 			n.wrong("attribute-range", "repeats are %s, want none negative", few(repeats))
@@ -508,6 +511,7 @@ func inferTile(n *inferNode) {
 			dims[i] = Unknown()
 		}
 	}
+	n.atLeast(least)
 	n.shape(0, dims)
 }
 
@@ -567,6 +571,7 @@ func inferResize(n *inferNode) {
 		case s == 1:
 		case !d[a].Known():
 			dims[a] = Unknown()
+			n.atLeast(int64(min(s, 1<<62)))
 		default:
 			size := math.Floor(float64(d[a].Size) * s)
 			if size > 1<<62 {

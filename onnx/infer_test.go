@@ -406,7 +406,7 @@ var inferCases = []ruleCase{
 		}
 		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("f59"), nil
 	}, "inference-budget", "", "4194304 steps"},
-	{"a function that calls itself", func(m *pb.ModelProto) {
+	{"a function that calls itself, inferred", func(m *pb.ModelProto) {
 		withFunction(m)
 		f := m.Functions[0]
 		f.OpsetImport = append(f.OpsetImport, m.OpsetImport[1])

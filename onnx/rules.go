@@ -123,6 +123,6 @@ var rules = []Rule{
 	{"declared-shape-mismatch", Error, "A value has the shape that is declared for it."},
 	{"value-too-large", Error, "No value has more than 2^31 elements, axes without a number counted as one."},
 	{"work-too-large", Error, "One run takes no more than 2^50 multiplications and additions, axes without a number counted as one."},
-	{"inference-budget", Warning, "Types can be inferred within a million steps; what is beyond them is not checked."},
+	{"inference-budget", Error, "Types can be inferred within 2^22 steps, and graphs and calls of functions are 100 deep at most; beyond that a runtime that puts functions in their callers' place may not end."},
 	{"too-many-findings", Warning, "Findings stop after 1000."},
 }

@@ -367,10 +367,9 @@ func (s *scanner) packed(w *wireMessage, f *wireField, i, end int) (to, entries 
 // skip checks the value of a field that the schema does not know. Newer
 // versions of ONNX may have added it.
 func (s *scanner) skip(w *wireMessage, number, typ uint64, i, end, depth int) (to int, err error) {
-	what := fmt.Sprintf("field %d of %s", number, w.name)
 	switch typ {
 	case 0:
-		_, to, err = s.varint(i, end, what)
+		_, to, err = s.varint(i, end, w.name)
 		return to, err
 	case 1, 5:
 		n := 8
@@ -378,11 +377,11 @@ func (s *scanner) skip(w *wireMessage, number, typ uint64, i, end, depth int) (t
 			n = 4
 		}
 		if end-i < n {
-			return 0, s.wrong(i, "%s wants %d bytes, %d are left", what, n, end-i)
+			return 0, s.wrong(i, "field %d of %s wants %d bytes, %d are left", number, w.name, n, end-i)
 		}
 		return i + n, nil
 	case 2:
-		_, to, err = s.length(i, end, what)
+		_, to, err = s.length(i, end, w.name)
 		return to, err
 	}
 	return s.group(w, number, i, end, depth+1)

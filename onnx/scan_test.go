@@ -35,43 +35,45 @@ func nested(n int) []byte {
 	return lenField(7, g...)
 }
 
+var wireFaults = []struct {
+	name   string
+	bytes  []byte
+	offset int64
+	want   string
+}{
+	{"a tag cut short", []byte{0x08, 0x08, 0x80}, 2, "middle of a number"},
+	{"a number cut short", []byte{0x08, 0x80}, 1, "middle of a number"},
+	{"a number without an end", append([]byte{0x08}, bytes.Repeat([]byte{0x80}, 12)...), 1, "beyond 64 bits"},
+	{"a number of 65 bits", append([]byte{0x08}, append(bytes.Repeat([]byte{0xff}, 9), 0x02)...), 1, "beyond 64 bits"},
+	{"an overlong number", []byte{0x08, 0x88, 0x00}, 1, "overlong"},
+	{"an overlong tag", []byte{0x88, 0x00, 0x08}, 0, "overlong"},
+	{"an overlong length", []byte{0x12, 0x81, 0x00, 'a'}, 1, "overlong"},
+	{"a length past the end of the file", []byte{0x12, 0x05, 'a'}, 1, "length of 5 bytes, 1 are left"},
+	{"a length of 2^63", append([]byte{0x12}, protowire.AppendVarint(nil, 1<<63)...), 1, "are left"},
+	{"a length past the end of its message", cat(lenField(7, 0x12, 0x09, 'a')), 3, "length of 9 bytes, 1 are left"},
+	{"a field of number 0", []byte{0x02, 0x00}, 0, "field of number 0"},
+	{"a field number beyond 2^29", protowire.AppendVarint(nil, 1<<32), 0, "field of number 536870912"},
+	{"wire type 6", []byte{0x0e}, 0, "wire type 6"},
+	{"wire type 7", []byte{0x0f}, 0, "wire type 7"},
+	{"an end of a group alone", []byte{0x0c}, 0, "did not begin"},
+	{"a group that does not end", protowire.AppendTag(nil, 30, protowire.StartGroupType), 2, "does not end"},
+	{"a group that another field ends", cat(protowire.AppendTag(nil, 30, protowire.StartGroupType), protowire.AppendTag(nil, 31, protowire.EndGroupType)), 2, "field 31 ends the group of field 30"},
+	{"a number where a string belongs", varintField(2, 1), 1, "producer_name has wire type 0, want 2"},
+	{"a string where a number belongs", lenField(1, 'a'), 1, "ir_version has wire type 2, want 0"},
+	{"4 bytes where 8 belong", []byte{0x0d, 0, 0, 0, 0}, 1, "ir_version has wire type 5, want 0"},
+	{"a fixed number cut short", lenField(7, lenField(1, lenField(5, 0x15, 0, 0)...)...), 7, "wants 4 bytes, 2 are left"},
+	{"an unknown fixed number cut short", []byte{0xf1, 0x01, 0, 0}, 2, "wants 8 bytes, 2 are left"},
+	{"packed floats of 6 bytes", lenField(7, lenField(5, lenField(4, 1, 2, 3, 4, 5, 6)...)...), 5, "which 4 does not divide"},
+	{"packed numbers cut short", lenField(7, lenField(5, lenField(7, 1, 0x80)...)...), 7, "middle of a number"},
+	{"a name that is not UTF-8", lenField(2, 0xff, 0xfe), 2, "not UTF-8"},
+	{"a second graph", cat(lenField(7), lenField(7)), 2, "second time"},
+	{"both members of a oneof", lenField(7, lenField(11, lenField(2, cat(lenField(1), lenField(4))...)...)...), 8, "excludes it"},
+	{"a data type of 33 bits", lenField(7, lenField(5, varintField(2, 1<<32|1)...)...), 5, "32 bits do not hold"},
+	{"trailing bytes", cat(varintField(1, 8), []byte{0}), 2, "field of number 0"},
+}
+
 func TestWireFaultsAreErrorsWithTheirOffset(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		bytes  []byte
-		offset int64
-		want   string
-	}{
-		{"a tag cut short", []byte{0x08, 0x08, 0x80}, 2, "middle of a number"},
-		{"a number cut short", []byte{0x08, 0x80}, 1, "middle of a number"},
-		{"a number without an end", append([]byte{0x08}, bytes.Repeat([]byte{0x80}, 12)...), 1, "beyond 64 bits"},
-		{"a number of 65 bits", append([]byte{0x08}, append(bytes.Repeat([]byte{0xff}, 9), 0x02)...), 1, "beyond 64 bits"},
-		{"an overlong number", []byte{0x08, 0x88, 0x00}, 1, "overlong"},
-		{"an overlong tag", []byte{0x88, 0x00, 0x08}, 0, "overlong"},
-		{"an overlong length", []byte{0x12, 0x81, 0x00, 'a'}, 1, "overlong"},
-		{"a length past the end of the file", []byte{0x12, 0x05, 'a'}, 1, "length of 5 bytes, 1 are left"},
-		{"a length of 2^63", append([]byte{0x12}, protowire.AppendVarint(nil, 1<<63)...), 1, "are left"},
-		{"a length past the end of its message", cat(lenField(7, 0x12, 0x09, 'a')), 3, "length of 9 bytes, 1 are left"},
-		{"a field of number 0", []byte{0x02, 0x00}, 0, "field of number 0"},
-		{"a field number beyond 2^29", protowire.AppendVarint(nil, 1<<32), 0, "field of number 536870912"},
-		{"wire type 6", []byte{0x0e}, 0, "wire type 6"},
-		{"wire type 7", []byte{0x0f}, 0, "wire type 7"},
-		{"an end of a group alone", []byte{0x0c}, 0, "did not begin"},
-		{"a group that does not end", protowire.AppendTag(nil, 30, protowire.StartGroupType), 2, "does not end"},
-		{"a group that another field ends", cat(protowire.AppendTag(nil, 30, protowire.StartGroupType), protowire.AppendTag(nil, 31, protowire.EndGroupType)), 2, "field 31 ends the group of field 30"},
-		{"a number where a string belongs", varintField(2, 1), 1, "producer_name has wire type 0, want 2"},
-		{"a string where a number belongs", lenField(1, 'a'), 1, "ir_version has wire type 2, want 0"},
-		{"4 bytes where 8 belong", []byte{0x0d, 0, 0, 0, 0}, 1, "ir_version has wire type 5, want 0"},
-		{"a fixed number cut short", lenField(7, lenField(1, lenField(5, 0x15, 0, 0)...)...), 7, "wants 4 bytes, 2 are left"},
-		{"an unknown fixed number cut short", []byte{0xf1, 0x01, 0, 0}, 2, "wants 8 bytes, 2 are left"},
-		{"packed floats of 6 bytes", lenField(7, lenField(5, lenField(4, 1, 2, 3, 4, 5, 6)...)...), 5, "which 4 does not divide"},
-		{"packed numbers cut short", lenField(7, lenField(5, lenField(7, 1, 0x80)...)...), 7, "middle of a number"},
-		{"a name that is not UTF-8", lenField(2, 0xff, 0xfe), 2, "not UTF-8"},
-		{"a second graph", cat(lenField(7), lenField(7)), 2, "second time"},
-		{"both members of a oneof", lenField(7, lenField(11, lenField(2, cat(lenField(1), lenField(4))...)...)...), 8, "excludes it"},
-		{"a data type of 33 bits", lenField(7, lenField(5, varintField(2, 1<<32|1)...)...), 5, "32 bits do not hold"},
-		{"trailing bytes", cat(varintField(1, 8), []byte{0}), 2, "field of number 0"},
-	} {
+	for _, c := range wireFaults {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("m.onnx", c.bytes, Limits{})
 			f, ok := errors.AsType[*FormatError](err)
