@@ -39,8 +39,15 @@ type program struct {
 	key     string
 	machine *gop.Machine // nil where no output needs arithmetic
 	inputs  []*onnx.Tensor
-	outputs []value
-	names   []string // of the outputs
+	outputs []output
+}
+
+// output is a value that runs return.
+type output struct {
+	name string
+	value
+	// redirect has the next run write the elements to other storage, where that can be: it saves copying them.
+	redirect func([]float32)
 }
 
 func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
@@ -80,20 +87,26 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 	}
 
 	var wanted []*G.Node
+	owners := map[*G.Node]int{}
 	for _, out := range m.graph.GetOutput() {
 		v, ok := b.values[out.GetName()]
 		if !ok {
 			return nil, fmt.Errorf("output %q is not computed", out.GetName())
 		}
-		p.names = append(p.names, out.GetName())
-		p.outputs = append(p.outputs, v)
+		p.outputs = append(p.outputs, output{name: out.GetName(), value: v})
 		if v.node != nil && v.node.Op() != nil {
 			wanted = append(wanted, v.node)
+			owners[gop.Owner(v.node)]++
 		}
 	}
 	if len(wanted) > 0 {
 		if p.machine, err = gop.NewMachine(wanted...); err != nil {
 			return nil, err
+		}
+	}
+	for i := range p.outputs {
+		if n := p.outputs[i].node; n != nil && owners[gop.Owner(n)] == 1 {
+			p.outputs[i].redirect = gop.Redirect[float32](n)
 		}
 	}
 	return p, nil
@@ -264,20 +277,31 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			copy(p.inputs[i].Data.([]float64), d)
 		}
 	}
+	results := make([]*onnx.Tensor, len(p.outputs))
+	for i, o := range p.outputs {
+		if o.redirect == nil {
+			continue
+		}
+		fresh := make([]float32, o.node.Shape().TotalSize())
+		o.redirect(fresh)
+		results[i] = &onnx.Tensor{Name: o.name, Dims: slices.Clone(o.dims), Data: fresh}
+	}
 	if p.machine != nil {
 		if err := p.machine.RunAll(); err != nil {
 			return nil, err
 		}
 	}
-	outputs := make([]*onnx.Tensor, len(p.outputs))
-	for i, v := range p.outputs {
-		t, err := v.copy(p.names[i])
+	for i, o := range p.outputs {
+		if results[i] != nil {
+			continue
+		}
+		t, err := o.copy(o.name)
 		if err != nil {
 			return nil, err
 		}
-		outputs[i] = t
+		results[i] = t
 	}
-	return outputs, nil
+	return results, nil
 }
 
 // copy is the present content of a value as a tensor of its own.

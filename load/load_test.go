@@ -307,12 +307,14 @@ func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, at
 	for i, c := range consts {
 		in = append(in, e.Const(fmt.Sprint("c", i), c))
 	}
-	out := make([]onnx.Dim, len(dims))
-	for i := range out {
-		out[i] = onnx.Unknown()
+	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
+	m := finish(t, e)
+	y := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{}}
+	if types, _ := onnx.Infer(m.Proto); types["y"].Dims != nil {
+		y.Dims = types["y"].Dims
 	}
-	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT, out...)
-	return finish(t, e)
+	m.Proto.Graph.Output[0].Type = y.Proto()
+	return m
 }
 
 func TestScalars(t *testing.T) {
@@ -476,6 +478,7 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		{"an attribute", `attribute value_string`, func(m *onnx.Model) {
 			m.Proto.Graph.Node[0].OpType, m.Proto.Graph.Node[0].Input = proto.String("Constant"), nil
 			m.Proto.Graph.Node[0].Attribute = []*pb.AttributeProto{{Name: proto.String("value_string"), Type: pb.AttributeProto_STRING.Enum(), S: []byte("a")}}
+			m.Proto.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_STRING, Dims: []onnx.Dim{}}.Proto()
 		}},
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
@@ -489,7 +492,9 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{3}}}
 		}},
 		{"integers", "elements of type int32", func(m *onnx.Model) {
+			m.Proto.OpsetImport[0].Version = proto.Int64(14)
 			m.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
+			m.Proto.Graph.Output[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
 		}},
 	} {
 		m := oneNode(t, "Relu", dims, nil)

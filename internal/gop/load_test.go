@@ -275,6 +275,50 @@ func TestGemmWithEveryAttribute(t *testing.T) {
 	}
 }
 
+func TestRedirectedResultsLeaveTheOldStorageAlone(t *testing.T) {
+	g := G.NewGraph()
+	x, data := input[float32](g, "x", 2, 3)
+	h, err := Activate("h", x, leaky)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := Reshape("y", h, 3, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMachine(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	before := valuesOf(y)
+	redirect := Redirect[float32](y)
+	if redirect == nil {
+		t.Fatal("a view of an activation that nobody else reads cannot be redirected")
+	}
+	fresh := make([]float32, 6)
+	redirect(fresh)
+	data[0] = 5
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	if fresh[0] != 5 || float64(fresh[1]) != before[1] {
+		t.Errorf("fresh storage is %v", fresh)
+	}
+	if !slices.Equal(valuesOf(y), before) {
+		t.Error("the old storage changed")
+	}
+
+	if Redirect[float32](h) != nil {
+		t.Error("what a view reads can be redirected under it")
+	}
+	if Redirect[float32](x) != nil || Redirect[float64](y) != nil {
+		t.Error("an input, or elements of another type, can be redirected")
+	}
+}
+
 func TestElementwiseRoundsOnce(t *testing.T) {
 	g := G.NewGraph()
 	x, data := input[float32](g, "x", 3000)
