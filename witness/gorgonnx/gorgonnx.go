@@ -1,0 +1,134 @@
+// Package gorgonnx runs models on stock onnx-go with its Gorgonia backend, in a child process: the program starts itself
+// again, so that a panic, a hang or the memory of the library is not its own. Programs call [Main] first in main.
+//
+// The library computes some things wrongly without a word, so this package knows them, and refuses what it cannot vouch for
+// before a run: with an *onnx.UnsupportedError that names the node and the fault. An error or a panic of the library is
+// reported in the same way, because a model that petrify has checked is not to blame for it.
+package gorgonnx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/witness/child"
+)
+
+// Name is what reports call this runtime.
+const Name = "gorgonnx"
+
+var errNotArmed = errors.New("gorgonnx: this program does not call gorgonnx.Main first in main, so it cannot start itself as a child")
+
+// Probe returns nil where the program can start itself as a child.
+func Probe(ctx context.Context) error {
+	r, err := self()
+	if err != nil {
+		return err
+	}
+	return r.Probe(ctx)
+}
+
+func self() (*child.Runtime, error) {
+	if !armed.Load() {
+		return nil, errNotArmed
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Name, err)
+	}
+	return &child.Runtime{Name: Name, Program: exe, Env: []string{childEnv + "=" + childName}}, nil
+}
+
+// Session is a model in a child process. When the child dies it is started anew by the next run.
+type Session struct {
+	runtime *child.Runtime
+	model   *onnx.Model
+
+	mu     sync.Mutex
+	child  *child.Session // nil between a death and the next run
+	closed bool
+	passed map[string]bool // shapes of the inputs that the profile has passed
+}
+
+// Open starts a child for m. It gives an *onnx.UnsupportedError where the library lacks or is known to miscompute something
+// that m uses, whatever the shapes of the inputs.
+func Open(ctx context.Context, m *onnx.Model) (*Session, error) {
+	if err := profile(m, nil); err != nil {
+		return nil, err
+	}
+	r, err := self()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{runtime: r, model: m, passed: map[string]bool{}}
+	if s.child, err = r.Open(ctx, m); err != nil {
+		return nil, blame(ctx, err)
+	}
+	return s, nil
+}
+
+// Run computes the outputs, in graph order, from the inputs, which are matched by name. It gives an *onnx.UnsupportedError
+// where the library is known to be wrong at the shapes of these inputs, and where it fails.
+func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("gorgonnx: session is closed")
+	}
+	if err := s.check(inputs); err != nil {
+		return nil, err
+	}
+	if s.child == nil {
+		c, err := s.runtime.Open(ctx, s.model)
+		if err != nil {
+			return nil, blame(ctx, err)
+		}
+		s.child = c
+	}
+	outputs, err := s.child.Run(ctx, inputs)
+	if _, died := errors.AsType[*child.DiedError](err); died {
+		s.child.Close() // it has been told
+		s.child = nil
+	}
+	return outputs, blame(ctx, err)
+}
+
+func (s *Session) check(inputs []*onnx.Tensor) error {
+	key := ""
+	for i, t := range inputs {
+		if t == nil {
+			return fmt.Errorf("gorgonnx: input %d is nil", i)
+		}
+		key += fmt.Sprintf("%q%v%v", t.Name, t.Type(), t.Dims)
+	}
+	if s.passed[key] {
+		return nil
+	}
+	if err := profile(s.model, inputs); err != nil {
+		return err
+	}
+	s.passed[key] = true
+	return nil
+}
+
+// Close ends the child.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.child == nil {
+		return nil
+	}
+	return s.child.Close()
+}
+
+// blame turns the death of a child into the fault of the library, unless the caller's own context ended it.
+func blame(ctx context.Context, err error) error {
+	if d, died := errors.AsType[*child.DiedError](err); died && ctx.Err() == nil {
+		return &onnx.UnsupportedError{Why: "stock onnx-go ended its process: " + d.Error()}
+	}
+	return err
+}
