@@ -114,6 +114,7 @@ func (c *checker) model(m *pb.ModelProto) {
 		c.imports[""] = max(c.imports[""], 1)
 	}
 	c.metadata(m.MetadataProps, at)
+	c.countExternal(m, at)
 	c.functionList(m.Functions, at)
 	if m.Graph == nil {
 		c.report(at, "required-field-missing", "there is no graph")
@@ -131,6 +132,21 @@ func (c *checker) model(m *pb.ModelProto) {
 		if t.Algorithm != nil {
 			c.graph(t.Algorithm, training, main, false)
 		}
+	}
+}
+
+// countExternal reports that there is external data, which Check does not see.
+func (c *checker) countExternal(m *pb.ModelProto, at *place) {
+	n, first := 0, ""
+	for t := range tensors(m) {
+		if isExternal(t) {
+			if n++; n == 1 {
+				first = t.GetName()
+			}
+		}
+	}
+	if n > 0 {
+		c.report(at, "external-data", "the elements of %d tensors are in other files, which were not looked at; the first is %s", n, quote(first))
 	}
 }
 
