@@ -4,98 +4,73 @@
 
 package kernel
 
-// tile6 computes tiles of 6 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
+// tile6 computes tiles of 6 by 16 elements of C, one below the other: c =
+// act(init + a b) with k products to each sum, added in order by fused
 // multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// bytes: ars and acs from row to row and from column to column of a, ldc and
+// ldi from row to row, ats and its from tile to tile. act is 0 for the
+// identity, 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
 //
 //go:noescape
 func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile6Edge is tile6 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile6Edge is tile6 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
-// tile5 computes tiles of 5 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// tile5 is tile6 with tiles of 5 rows.
 //
 //go:noescape
 func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile5Edge is tile5 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile5Edge is tile5 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
-// tile4 computes tiles of 4 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// tile4 is tile6 with tiles of 4 rows.
 //
 //go:noescape
 func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile4Edge is tile4 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile4Edge is tile4 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
-// tile3 computes tiles of 3 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// tile3 is tile6 with tiles of 3 rows.
 //
 //go:noescape
 func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile3Edge is tile3 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile3Edge is tile3 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
-// tile2 computes tiles of 2 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// tile2 is tile6 with tiles of 2 rows.
 //
 //go:noescape
 func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile2Edge is tile2 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile2Edge is tile2 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
-// tile1 computes tiles of 1 by 16 elements of C, one below the other:
-// c = act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and ldi
-// from row to row, ats and its from tile to tile. act is 0 for the identity,
-// 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// tile1 is tile6 with tiles of 1 rows.
 //
 //go:noescape
 func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
-// tile1Edge is tile1 for a last panel: it touches the first cols columns only,
-// 0 < cols < 16.
+// tile1Edge is tile1 for a last panel: it touches the first cols columns of C
+// only, 0 < cols < 16.
 //
 //go:noescape
 func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)

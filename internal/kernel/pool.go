@@ -36,7 +36,7 @@ func Threads() int {
 // of f is raised again on the caller's goroutine once the other calls are done.
 //
 // f escapes: a closure that must not be allocated at every call has to be kept
-// by the caller.
+// by the caller. It must not end its goroutine, as testing.T's FailNow does.
 func Parallel(n, grain int, f func(lo, hi int)) {
 	if n <= 0 {
 		return
@@ -92,21 +92,19 @@ type task interface {
 // on lines by who writes them and when, and a task costs few exchanges: its
 // slot and its description on the way to a worker, one counter on the way back.
 type pool struct {
-	threads  atomic.Int32
-	parts    atomic.Int32 // slots of the task
-	sleepers atomic.Int32 // workers that wait for a token, less the tokens sent
-	_        [64]byte
-	busy     atomic.Bool // held by the caller whose task it is
-	before   uint32      // done, when the last task was over
-	ws       *workspace  // of that caller
-	_        [64]byte
-	done     atomic.Uint32 // units that workers have done, of all tasks
-	_        [64]byte
-	slots    [maxThreads]slot // the caller's, the workers'
-
-	tokens chan struct{}
-	alive  [maxThreads]atomic.Bool
-	fault  atomic.Pointer[any] // first panic of the task
+	threads atomic.Int32
+	parts   atomic.Int32        // slots of the task
+	fault   atomic.Pointer[any] // first panic of the task
+	idle    atomic.Bool         // a worker goes to sleep
+	_       [64]byte
+	busy    atomic.Bool // held by the caller whose task it is
+	started int         // workers that there are
+	before  uint32      // done, when the last task was over
+	ws      *workspace  // of that caller
+	_       [64]byte
+	done    atomic.Uint32 // units that workers have done, of all tasks
+	_       [64]byte
+	slots   [maxThreads]slot // the caller's, the workers'
 
 	// The tasks live here because only the holder of busy needs one: a task
 	// passed by interface would be allocated otherwise.
@@ -118,7 +116,7 @@ type pool struct {
 	draws   draws
 }
 
-var workers = pool{tokens: make(chan struct{}, maxThreads)}
+var workers pool
 
 // lock takes the pool if it is free and has more than one thread. Who does not
 // get it does the work alone, which gives the same result.
@@ -128,11 +126,10 @@ func (p *pool) lock() bool { return Threads() > 1 && p.busy.CompareAndSwap(false
 func (p *pool) run(t task, units int) {
 	defer p.unlock()
 	parts := min(Threads(), units)
-	for id := 1; id < parts; id++ {
-		if !p.alive[id].Load() {
-			p.alive[id].Store(true)
-			go p.worker(id)
-		}
+	for p.started < parts-1 {
+		p.started++
+		p.slots[p.started].wake = make(chan struct{}, 1)
+		go p.worker(p.started)
 	}
 	if p.ws == nil {
 		p.ws = takeWorkspace()
@@ -141,10 +138,13 @@ func (p *pool) run(t task, units int) {
 		p.parts.Store(int32(parts))
 	}
 	for id := range parts {
-		p.slots[id].task = t
-		p.slots[id].set(units*id/parts, units*(id+1)/parts)
+		s := &p.slots[id]
+		s.task = t
+		s.set(units*id/parts, units*(id+1)/parts)
+		if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+			s.wake <- struct{}{}
+		}
 	}
-	p.wake(parts - 1)
 
 	p.before += uint32(units - p.work(0, p.ws))
 	for n := 1; p.done.Load() != p.before; n++ {
@@ -158,26 +158,32 @@ func (p *pool) run(t task, units int) {
 	}
 }
 
-func (p *pool) unlock() { p.busy.Store(false) }
+func (p *pool) unlock() {
+	p.busy.Store(false)
+	p.forget()
+}
 
 // forget drops what the last task refers to, so that the garbage collector may
-// have it. It waits for an idle moment, since it takes the memory of the task
-// away from the workers' caches.
+// have it, if a worker found nothing to do since: while tasks follow each
+// other it would only take their memory away from the workers' caches.
 func (p *pool) forget() {
-	if !p.busy.CompareAndSwap(false, true) {
+	if !p.idle.Load() || !p.busy.CompareAndSwap(false, true) {
 		return
 	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
 	p.columns, p.gather, p.draws = columns{}, gather{}, draws{}
-	p.unlock()
+	p.idle.Store(false)
+	p.busy.Store(false)
 }
 
-// slot is a range of units that nobody has claimed, on a cache line with the
+// slot is a range of units that nobody has claimed, on cache lines with the
 // task that they belong to.
 type slot struct {
-	units atomic.Uint64 // lo << 32 | hi
-	task  task
-	_     [40]byte
+	units  atomic.Uint64 // lo << 32 | hi
+	task   task
+	asleep atomic.Bool // whoever makes it false sends to wake, or is the sleeper
+	wake   chan struct{}
+	_      [88]byte // two lines, since nothing aligns a slot to one
 }
 
 func (s *slot) set(lo, hi int) { s.units.Store(uint64(lo)<<32 | uint64(hi)) }
@@ -236,26 +242,17 @@ func (p *pool) attempt(t task, lo, hi int, ws *workspace) {
 	t.do(lo, hi, ws)
 }
 
-// worker helps until there are fewer threads than its number asks for.
+// worker helps whenever there is something in its slot. Those that are more
+// than a later SetThreads allows stay asleep.
 func (p *pool) worker(id int) {
-	defer p.alive[id].Store(false)
-	ws := takeWorkspace()
-	defer giveWorkspace(ws)
+	ws, s := takeWorkspace(), &p.slots[id]
 	for {
-		p.help(id, ws)
 		p.spin(id, ws)
-		p.forget()
-		if id >= Threads() {
-			return
-		}
-		p.sleepers.Add(1)
-		if !p.slots[id].empty() && p.unsleep() {
-			continue
-		}
-		<-p.tokens
-		if id >= Threads() {
-			p.wake(1) // the token was meant for another
-			return
+		p.idle.Store(true)
+		p.forget() // or whoever is busy does it
+		s.asleep.Store(true)
+		if s.empty() || !s.asleep.CompareAndSwap(true, false) {
+			<-s.wake
 		}
 	}
 }
@@ -284,27 +281,6 @@ func (p *pool) spin(id int, ws *workspace) {
 			return
 		}
 		runtime.Gosched()
-	}
-}
-
-// wake sends tokens to at most n sleeping workers.
-func (p *pool) wake(n int) {
-	for ; n > 0 && p.unsleep(); n-- {
-		p.tokens <- struct{}{}
-	}
-}
-
-// unsleep takes one off the count of sleepers if there is any. Who succeeds
-// owes a token, or is the sleeper itself.
-func (p *pool) unsleep() bool {
-	for {
-		n := p.sleepers.Load()
-		if n <= 0 {
-			return false
-		}
-		if p.sleepers.CompareAndSwap(n, n-1) {
-			return true
-		}
 	}
 }
 

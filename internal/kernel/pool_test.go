@@ -189,7 +189,7 @@ func TestSetThreadsReturnsTheNumberBefore(t *testing.T) {
 	if old := SetThreads(0); old != 3 || Threads() != min(runtime.GOMAXPROCS(0), maxThreads) {
 		t.Errorf("before %d, now %d threads", old, Threads())
 	}
-	if SetThreads(1 << 40); Threads() != maxThreads {
+	if SetThreads(1 << 30); Threads() != maxThreads {
 		t.Errorf("%d threads, want no more than %d", Threads(), maxThreads)
 	}
 }

@@ -16,8 +16,8 @@ const (
 	blockRows  = 384 // of C that one panel serves at most
 
 	// smallProduct is the number of multiplications from which threads pay: some
-	// 4 microseconds of work.
-	smallProduct = 1 << 18
+	// 2 microseconds of work.
+	smallProduct = 1 << 17
 
 	rowWidth = 96 // columns of a unit of byRows
 	dotRows  = 64 // rows of a unit of byDots
@@ -61,15 +61,15 @@ func multiply(t product) {
 		return
 	case t.n == 1 && !t.tA || t.m == 1 && t.tB:
 		t.by = byDots
-		units, pays = (max(t.m, t.n)+dotRows-1)/dotRows, smallProduct/4
+		units, pays = (max(t.m, t.n)+dotRows-1)/dotRows, smallProduct/2
 	case simd && t.m <= 2 && !t.tB:
 		t.by = byRows
-		units, pays = (t.n+rowWidth-1)/rowWidth, smallProduct/4
+		units, pays = (t.n+rowWidth-1)/rowWidth, smallProduct/2
 	case simd && t.n == 1 && t.ldc == 1: // the same with A and B in exchanged places
 		t.by = byRows
 		t.tA, t.a, t.lda, t.b, t.ldb = !t.tB, t.b, t.ldb, t.a, t.lda
 		t.m, t.n = 1, t.m
-		units, pays = (t.n+rowWidth-1)/rowWidth, smallProduct/4
+		units, pays = (t.n+rowWidth-1)/rowWidth, smallProduct/2
 	default:
 		t.panels = (t.n + panelWidth - 1) / panelWidth
 		blocks := (t.m + blockRows - 1) / blockRows

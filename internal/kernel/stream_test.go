@@ -313,9 +313,9 @@ func TestIntnIsUniform(t *testing.T) {
 			t.Errorf("Intn(%d) = %d, want 0", n, v)
 		}
 	}
-	// Where n is no power of two near 2^63, a third of the words is rejected by
-	// a right method and the lower half of the range favoured by a wrong one.
-	const big = 3 << 61
+	// Where n is three quarters of 2^63, a quarter of the words is rejected by
+	// a right method, and a plain remainder favours the lower half.
+	const big = math.MaxInt / 4 * 3
 	below := 0
 	for range 100_000 {
 		if s.Intn(big) < big/2 {

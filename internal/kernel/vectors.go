@@ -29,9 +29,9 @@ const (
 const (
 	// spanElements is the length of a unit. It bounds how long the assembly
 	// runs without a point where the scheduler may stop it.
-	spanElements = 4096
+	spanElements = 2048
 	// smallSpan is the number of elements from which threads pay.
-	smallSpan = 2 * spanElements
+	smallSpan = 4 * spanElements
 )
 
 func (v vectors) run() {

@@ -28,21 +28,23 @@ func gemm(g *gen) {
 // tile emits a micro-kernel: tiles of rows by 16 elements of C, one below the
 // other, against one packed panel of B.
 func (g *gen) tile(rows int, edge bool) {
-	name, sig := fmt.Sprintf("tile%d", rows), "func(tiles, k int, a *float32, ars, acs, ats int, b, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32)"
-	doc := []string{
-		fmt.Sprintf("%s computes tiles of %d by 16 elements of C, one below the other:", name, rows),
-		"c = act(init + a b) with k products to each sum, added in order by fused",
-		"multiply-add. b is a panel of 16 columns, without gaps. The strides are in",
-		"bytes: ars and acs from row to row and from column to column of a, ldc and ldi",
-		"from row to row, ats and its from tile to tile. act is 0 for the identity,",
-		"1 for a leaky rectifier of slope alpha, 2 for a rectifier.",
+	name := fmt.Sprintf("tile%d", rows)
+	sig := "tiles, k int, a *float32, ars, acs, ats int, b, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32"
+	doc := fmt.Sprintf("%s is tile%d with tiles of %d rows.", name, tileRows, rows)
+	if rows == tileRows {
+		doc = name + " computes tiles of 6 by 16 elements of C, one below the other: " +
+			"c = act(init + a b) with k products to each sum, added in order by fused " +
+			"multiply-add. b is a panel of 16 columns, without gaps. The strides are in " +
+			"bytes: ars and acs from row to row and from column to column of a, ldc and ldi " +
+			"from row to row, ats and its from tile to tile. act is 0 for the identity, " +
+			"1 for a leaky rectifier of slope alpha, 2 for a rectifier."
 	}
 	if edge {
 		name += "Edge"
-		sig = sig[:len(sig)-1] + ", cols int)"
-		doc = []string{fmt.Sprintf("%s is tile%d for a last panel: it touches the first cols columns only,", name, rows), "0 < cols < 16."}
+		sig += ", cols int"
+		doc = fmt.Sprintf("%s is tile%d for a last panel: it touches the first cols columns of C only, 0 < cols < 16.", name, rows)
 	}
-	g.function(name, "func"+sig[4:], doc...)
+	g.function(name, "func("+sig+")", wrap(doc)...)
 
 	tiles, aBase, ars, acs := g.arg("tiles"), g.arg("a"), g.arg("ars"), g.arg("acs")
 	c, ldc, start := g.arg("c"), g.arg("ldc"), g.arg("init")
