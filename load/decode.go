@@ -8,7 +8,6 @@ import (
 
 	goonnx "github.com/owulveryck/onnx-go"
 	"gonum.org/v1/gonum/graph"
-	"gonum.org/v1/gonum/graph/iterator"
 	"google.golang.org/protobuf/proto"
 	"gorgonia.org/tensor"
 
@@ -67,8 +66,10 @@ type operation struct {
 	in, out []string       // an optional input that is left out is ""
 }
 
-// backend is the graph that onnx-go's decoder builds.
+// backend is the graph that onnx-go's decoder builds. It has the methods that the decoder calls; a call of another one of the
+// embedded interface, which is nil, would be a panic that decode turns into an error.
 type backend struct {
+	graph.DirectedWeightedBuilder
 	nodes []*node
 	ops   []operation
 }
@@ -101,50 +102,6 @@ func (e edge) ReversedEdge() graph.Edge { return edge{e.to, e.from, e.weight} }
 
 func (b *backend) NewNode() graph.Node  { return &node{id: int64(len(b.nodes))} }
 func (b *backend) AddNode(n graph.Node) { b.nodes = append(b.nodes, n.(*node)) }
-
-func (b *backend) Node(id int64) graph.Node {
-	if id < 0 || id >= int64(len(b.nodes)) {
-		return nil
-	}
-	return b.nodes[id]
-}
-
-func (b *backend) Nodes() graph.Nodes { return nodesOf(b.nodes) }
-
-func (b *backend) From(id int64) graph.Nodes { return nodesOf(b.nodes[id].in) }
-
-func (b *backend) To(id int64) graph.Nodes {
-	var users []*node
-	for _, n := range b.nodes {
-		if slices.ContainsFunc(n.in, func(i *node) bool { return i.id == id }) {
-			users = append(users, n)
-		}
-	}
-	return nodesOf(users)
-}
-
-func nodesOf(ns []*node) graph.Nodes {
-	all := make([]graph.Node, len(ns))
-	for i, n := range ns {
-		all[i] = n
-	}
-	return iterator.NewOrderedNodes(all)
-}
-
-func (b *backend) HasEdgeFromTo(u, v int64) bool {
-	return slices.ContainsFunc(b.nodes[u].in, func(n *node) bool { return n.id == v })
-}
-
-func (b *backend) HasEdgeBetween(x, y int64) bool {
-	return b.HasEdgeFromTo(x, y) || b.HasEdgeFromTo(y, x)
-}
-
-func (b *backend) Edge(u, v int64) graph.Edge {
-	if i := slices.IndexFunc(b.nodes[u].in, func(n *node) bool { return n.id == v }); i >= 0 {
-		return edge{b.nodes[u], b.nodes[v], float64(i)}
-	}
-	return nil
-}
 
 func (b *backend) NewWeightedEdge(from, to graph.Node, w float64) graph.WeightedEdge {
 	return edge{from.(*node), to.(*node), w}

@@ -337,6 +337,49 @@ func TestScalars(t *testing.T) {
 	}
 }
 
+func TestConstantsOfEveryForm(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(6))
+	constant := func(name string, a onnx.Attr) onnx.Value {
+		e.Step(name, name)
+		return e.Node("Constant", "", nil, a)
+	}
+	node := func(name, op string, in []onnx.Value, attrs ...onnx.Attr) onnx.Value {
+		e.Step(name, name)
+		return e.Node(op, "", in, attrs...)
+	}
+	y := node("a", "Mul", []onnx.Value{x, constant("f", onnx.Float("value_float", 2))})
+	y = node("b", "Add", []onnx.Value{y, constant("fs", onnx.Floats("value_floats", 1, 2, 3, 4, 5, 6))})
+	// The shape (-1, 2, 3), put together from a number and a list.
+	one := constant("i", onnx.Int("value_int", -1))
+	head := node("head", "Unsqueeze", []onnx.Value{one, constant("zero", onnx.Ints("value_ints", 0))})
+	shape := node("shape", "Concat", []onnx.Value{head, constant("is", onnx.Ints("value_ints", 2, 3))}, onnx.Int("axis", 0))
+	y = node("y", "Reshape", []onnx.Value{y, shape})
+	y = node("z", "Sub", []onnx.Value{y, constant("t", onnx.TensorAttr("value", makeTensor(t, "", []float32{1, 0, 0}, 3)))})
+	e.Output(y, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2), onnx.Fixed(3))
+	m := finish(t, e)
+	in := []*onnx.Tensor{makeTensor(t, "x", random(1, 12, 1), 2, 6)}
+	got, err := open(t, m).Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree(t, m, in, got)
+}
+
+func TestAxesThatAreAttributes(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: 11})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(1), onnx.Fixed(3))
+	e.Step("s", "s")
+	x = e.Node("Squeeze", "", []onnx.Value{x}, onnx.Ints("axes", -2))
+	e.Step("u", "u")
+	x = e.Node("Unsqueeze", "", []onnx.Value{x}, onnx.Ints("axes", 0, 3))
+	e.Output(x, pb.TensorProto_FLOAT, onnx.Fixed(1), onnx.Symbolic("N"), onnx.Fixed(3), onnx.Fixed(1))
+	y, dims, err := open(t, finish(t, e)).Apply(t.Context(), []float32{1, 2, 3, 4, 5, 6})
+	if err != nil || !slices.Equal(dims, []int{1, 2, 3, 1}) || !slices.Equal(y, []float32{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("got %v of dims %v, %v", y, dims, err)
+	}
+}
+
 func TestFloat64(t *testing.T) {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 	x := e.Input("x", pb.TensorProto_DOUBLE, onnx.Symbolic("N"), onnx.Fixed(2))
