@@ -6,74 +6,74 @@ package kernel
 
 // tile6 computes tiles of 6 by 16 elements of C, one below the other: c =
 // act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is a panel of 16 columns, without gaps. The strides are in
-// bytes: ars and acs from row to row and from column to column of a, ldc and
-// ldi from row to row, ats and its from tile to tile. act is 0 for the
-// identity, 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
+// multiply-add. b is 16 columns wide. The strides are in bytes: ars and acs
+// from row to row and from column to column of a, brs, ldc and ldi from row to
+// row, ats and its from tile to tile. act is 0 for the identity, 1 for a leaky
+// rectifier of slope alpha, 2 for a rectifier.
 //
 //go:noescape
-func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile6Edge is tile6 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // tile5 is tile6 with tiles of 5 rows.
 //
 //go:noescape
-func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile5Edge is tile5 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // tile4 is tile6 with tiles of 4 rows.
 //
 //go:noescape
-func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile4Edge is tile4 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // tile3 is tile6 with tiles of 3 rows.
 //
 //go:noescape
-func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile3Edge is tile3 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // tile2 is tile6 with tiles of 2 rows.
 //
 //go:noescape
-func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile2Edge is tile2 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // tile1 is tile6 with tiles of 1 rows.
 //
 //go:noescape
-func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
 
 // tile1Edge is tile1 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
 
 // row computes one row of C, c = init + a b, from B as it lies: k rows of cols
 // elements, ldb bytes apart. The elements of a are acs bytes apart. The sums are
@@ -112,3 +112,9 @@ func packColumns(k int, rows int, b *float32, ldb int, dst *float32)
 //
 //go:noescape
 func packTile(k int, a *float32, lda int, dst *float32, rows int)
+
+// packSixes copies k rows of 6 tiles elements, lda bytes apart, to tiles blocks,
+// ats bytes apart, of 6 elements from each row.
+//
+//go:noescape
+func packSixes(k int, tiles int, a *float32, lda int, dst *float32, ats int)

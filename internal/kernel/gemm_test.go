@@ -135,6 +135,30 @@ func TestSumsAreOneChainWhereverTheyStand(t *testing.T) {
 	}
 }
 
+// Where A is packed, since its stride is awkward, the sums are what they are at
+// any other stride.
+func TestStrideDoesNotMatter(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		defer SetThreads(SetThreads(1))
+		for _, s := range [][3]int{{7, 17, 9}, {13, 33, 410}, {200, 40, 20}, {450, 20, 30}, {29, 100, 401}} {
+			m, n, k := s[0], s[1], s[2]
+			tight := newMatrix(1, true, m, k, 0, 0)
+			b, want := numbers(2, k*n), make([]float32, m*n)
+			Gemm(true, false, m, n, k, tight.x, tight.ld, b, n, want, n, false)
+			wide := newMatrix(3, true, m, k, awkwardStride-m, 1)
+			for p := range k {
+				copy(wide.x[p*wide.ld:], tight.x[p*m:(p+1)*m])
+			}
+			for _, threads := range []int{1, 3} {
+				SetThreads(threads)
+				got := make([]float32, m*n)
+				Gemm(true, false, m, n, k, wide.x, wide.ld, b, n, got, n, false)
+				mustMatch(t, fmt.Sprint(s, " with ", threads, " threads"), got, want)
+			}
+		}
+	})
+}
+
 func TestGemmWithoutTermsClearsOrKeepsC(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		c := []float32{1, 2, 3, 4, 5, 6}

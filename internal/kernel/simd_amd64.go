@@ -25,96 +25,139 @@ func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace) {
 	}
 }
 
-// multiplyPanel adds rows [i0, i1) of op(A) times the panel to columns [j0, j1)
-// of C.
-func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
-	s := strip{depth: depth, cols: j1 - j0, b: &ws.panel[0]}
-	if k0+depth == t.k {
-		s.act, s.alpha = t.tileCode(), float32(t.act.Alpha)
+// packTiles copies columns [i0, i1) of A, which are rows of op(A), and its rows
+// [k0, k0+depth) to the workspace, tile by tile.
+func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace) {
+	size := tileRows * depth
+	if need := (i1-i0+3)/4*size + 2; len(ws.tiles) < need {
+		ws.tiles = aligned(need)
 	}
-	six, five, four, rest := tileHeights(i1 - i0)
-	i := i0
-	for _, h := range [...]struct{ rows, tiles int }{{6, six}, {5, five}, {4, four}, {rest, min(rest, 1)}} {
-		if h.tiles > 0 {
-			t.tiles(&s, h.rows, h.tiles, i, k0, j0)
-			i += h.rows * h.tiles
+	at := 0
+	for _, h := range tileHeights(i1 - i0) {
+		if h.rows == tileRows && h.tiles > 0 {
+			packSixes(depth, h.tiles, &t.a[k0*t.lda+i0], 4*t.lda, &ws.tiles[0], 4*size)
+			at, i0 = h.tiles*size, i0+h.tiles*tileRows
+			continue
+		}
+		for range h.tiles {
+			packTile(depth, &t.a[k0*t.lda+i0], 4*t.lda, &ws.tiles[at], h.rows)
+			at += size
+			i0 += h.rows
 		}
 	}
 }
 
-// strip is what the tiles of one panel share.
-type strip struct {
-	depth, cols int
-	b           *float32
-	act         int
-	alpha       float32
+// multiplyPanel adds rows [i0, i1) of op(A) times columns [j0, j1) of op(B) to
+// C. Those are in the panel, unless there are so few rows that packing them did
+// not pay.
+func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
+	ars, acs := t.strides()
+	s := strip{depth: depth, cols: j1 - j0, b: &ws.panel[0], brs: 4 * panelWidth, ldc: 4 * t.ldc, ars: 4 * ars, acs: 4 * acs}
+	if t.direct(i1-i0, j1-j0) {
+		s.b, s.brs = &t.b[k0*t.ldb+j0], 4*t.ldb
+	}
+	if t.tiled {
+		s.ars, s.acs = 4, 4*tileRows
+	}
+	if k0+depth == t.k {
+		s.act, s.alpha = t.tileCode(), float32(t.act.Alpha)
+	}
+	i, at := i0, 0
+	for _, h := range tileHeights(i1 - i0) {
+		if h.tiles == 0 {
+			continue
+		}
+		s.c = &t.c[i*t.ldc+j0]
+		s.a, s.ats = &t.a[i*ars+k0*acs], h.rows*s.ars
+		if t.tiled {
+			s.a, s.ats = &ws.tiles[at], 4*tileRows*depth
+		}
+		s.start, s.ldi, s.its = &zeros[0], 0, 0
+		switch {
+		case k0 > 0 || t.accumulate:
+			s.start, s.ldi, s.its = s.c, s.ldc, h.rows*s.ldc
+		case t.bias != nil:
+			s.start = &t.bias[j0]
+		}
+		s.multiply(h.rows, h.tiles)
+		at += h.tiles * tileRows * depth
+		i += h.tiles * h.rows
+	}
 }
 
-// tiles computes tiles of so many rows, the first from row i.
-func (t *product) tiles(s *strip, rows, tiles, i, k0, j0 int) {
-	ars, acs := t.strides()
-	a, c := &t.a[i*ars+k0*acs], &t.c[i*t.ldc+j0]
-	ats, ldc := 4*rows*ars, 4*t.ldc
-	ars, acs = 4*ars, 4*acs
-	start, ldi, its := &zeros[0], 0, 0
-	switch {
-	case k0 > 0 || t.accumulate:
-		start, ldi, its = c, ldc, rows*ldc
-	case t.bias != nil:
-		start = &t.bias[j0]
-	}
+// strip holds the arguments of tiles one below the other.
+type strip struct {
+	depth, cols   int
+	a             *float32
+	ars, acs, ats int
+	b             *float32
+	brs           int
+	c             *float32
+	ldc           int
+	start         *float32
+	ldi, its      int
+	act           int
+	alpha         float32
+}
+
+// multiply computes n tiles of so many rows.
+func (s *strip) multiply(rows, n int) {
 	if s.cols == panelWidth {
 		switch rows {
 		case 6:
-			tile6(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile6(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		case 5:
-			tile5(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile5(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		case 4:
-			tile4(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile4(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		case 3:
-			tile3(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile3(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		case 2:
-			tile2(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile2(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		case 1:
-			tile1(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha)
+			tile1(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
 		}
 		return
 	}
 	switch rows {
 	case 6:
-		tile6Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile6Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	case 5:
-		tile5Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile5Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	case 4:
-		tile4Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile4Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	case 3:
-		tile3Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile3Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	case 2:
-		tile2Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile2Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	case 1:
-		tile1Edge(tiles, s.depth, a, ars, acs, ats, s.b, c, ldc, start, ldi, its, s.act, s.alpha, s.cols)
+		tile1Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
 	}
 }
 
+// stack is a number of tiles of some height, one below the other.
+type stack struct{ rows, tiles int }
+
 // tileHeights splits rows into tiles of 6, 5 and 4 rows, which keep the FMA
 // units busy, and one lower tile where there is no other way.
-func tileHeights(rows int) (six, five, four, rest int) {
-	six, rest = rows/6, rows%6
+func tileHeights(rows int) [4]stack {
+	six, rest := rows/6, rows%6
+	var five, four int
 	switch {
 	case rest == 5:
-		return six, 1, 0, 0
+		five, rest = 1, 0
 	case rest == 4:
-		return six, 0, 1, 0
+		four, rest = 1, 0
 	case rest == 3 && six >= 1: // 9 = 5+4
-		return six - 1, 1, 1, 0
+		six, five, four, rest = six-1, 1, 1, 0
 	case rest == 2 && six >= 1: // 8 = 4+4
-		return six - 1, 0, 2, 0
+		six, four, rest = six-1, 2, 0
 	case rest == 1 && six >= 2: // 13 = 5+4+4
-		return six - 2, 1, 2, 0
+		six, five, four, rest = six-2, 1, 2, 0
 	case rest == 1 && six == 1: // 7 = 4+3
-		return 0, 0, 1, 3
+		six, four, rest = 0, 1, 3
 	}
-	return six, 0, 0, rest
+	return [4]stack{{6, six}, {5, five}, {4, four}, {rest, min(rest, 1)}}
 }
 
 // multiplyRows computes columns [lo, hi) of the rows of C from B as it lies.

@@ -8,6 +8,7 @@ import "sync/atomic"
 const simd = false
 
 func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace)             {}
+func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace)             {}
 func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {}
 func (t *product) multiplyRows(lo, hi int, ws *workspace)                     {}
 

@@ -23,20 +23,21 @@ func gemm(g *gen) {
 	g.packRows(true)
 	g.packColumns()
 	g.packTile()
+	g.packTiles()
 }
 
 // tile emits a micro-kernel: tiles of rows by 16 elements of C, one below the
 // other, against one packed panel of B.
 func (g *gen) tile(rows int, edge bool) {
 	name := fmt.Sprintf("tile%d", rows)
-	sig := "tiles, k int, a *float32, ars, acs, ats int, b, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32"
+	sig := "tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32"
 	doc := fmt.Sprintf("%s is tile%d with tiles of %d rows.", name, tileRows, rows)
 	if rows == tileRows {
 		doc = name + " computes tiles of 6 by 16 elements of C, one below the other: " +
 			"c = act(init + a b) with k products to each sum, added in order by fused " +
-			"multiply-add. b is a panel of 16 columns, without gaps. The strides are in " +
-			"bytes: ars and acs from row to row and from column to column of a, ldc and ldi " +
-			"from row to row, ats and its from tile to tile. act is 0 for the identity, " +
+			"multiply-add. b is 16 columns wide. The strides are in bytes: ars and acs from " +
+			"row to row and from column to column of a, brs, ldc and ldi from row to row, " +
+			"ats and its from tile to tile. act is 0 for the identity, " +
 			"1 for a leaky rectifier of slope alpha, 2 for a rectifier."
 	}
 	if edge {
@@ -46,9 +47,8 @@ func (g *gen) tile(rows int, edge bool) {
 	}
 	g.function(name, "func("+sig+")", wrap(doc)...)
 
-	tiles, aBase, ars, acs := g.arg("tiles"), g.arg("a"), g.arg("ars"), g.arg("acs")
+	aBase, ars, acs, brs := g.arg("a"), g.arg("ars"), g.arg("acs"), g.arg("brs")
 	c, ldc, start := g.arg("c"), g.arg("ldc"), g.arg("init")
-	a, a3, b, k, ldi := g.GP64(), g.GP64(), g.GP64(), g.GP64(), g.GP64()
 
 	var acc [][2]reg.VecVirtual
 	for range rows {
@@ -56,15 +56,9 @@ func (g *gen) tile(rows int, edge bool) {
 	}
 
 	g.Label("tile")
-	g.MOVQ(aBase, a)
-	if rows > 3 {
-		g.LEAQ(atIndex(ars, ars, 2), a3)
-		g.ADDQ(a, a3)
-	}
-	g.MOVQ(g.argMem("b"), b)
-	g.MOVQ(g.argMem("ldi"), ldi)
-	p := g.GP64()
+	p, ldi := g.GP64(), g.GP64()
 	g.MOVQ(start, p)
+	g.MOVQ(g.argMem("ldi"), ldi)
 	var lo, hi reg.VecVirtual
 	if edge {
 		lo, hi = g.masks16()
@@ -82,11 +76,19 @@ func (g *gen) tile(rows int, edge bool) {
 		}
 	}
 
+	a, a3, b, brs3, k := g.GP64(), g.GP64(), g.GP64(), g.GP64(), g.GP64()
+	g.MOVQ(aBase, a)
+	if rows > 3 {
+		g.LEAQ(atIndex(ars, ars, 2), a3)
+		g.ADDQ(a, a3)
+	}
+	g.MOVQ(g.argMem("b"), b)
+	g.LEAQ(atIndex(brs, brs, 2), brs3)
 	g.MOVQ(g.argMem("k"), k)
-	step := func(disp int) {
+	step := func(row operand.Mem) {
 		b0, b1 := g.YMM(), g.YMM()
-		g.VMOVUPS(at(b, disp), b0)
-		g.VMOVUPS(at(b, disp+32), b1)
+		g.VMOVUPS(row, b0)
+		g.VMOVUPS(row.Offset(32), b1)
 		for r, v := range acc {
 			x := g.YMM()
 			from := a
@@ -110,18 +112,19 @@ func (g *gen) tile(rows int, edge bool) {
 	g.SUBQ(imm(4), k)
 	g.JLT(operand.LabelRef("rest"))
 	g.Label("loop")
-	for i := range 4 {
-		step(64 * i)
-	}
-	g.ADDQ(imm(256), b)
+	step(at(b, 0))
+	step(atIndex(b, brs, 1))
+	step(atIndex(b, brs, 2))
+	step(atIndex(b, brs3, 1))
+	g.LEAQ(atIndex(b, brs, 4), b)
 	g.SUBQ(imm(4), k)
 	g.JGE(operand.LabelRef("loop"))
 	g.Label("rest")
 	g.ADDQ(imm(4), k)
 	g.JZ(operand.LabelRef("sum"))
 	g.Label("single")
-	step(0)
-	g.ADDQ(imm(64), b)
+	step(at(b, 0))
+	g.ADDQ(brs, b)
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("single"))
 	g.Label("sum")
@@ -159,7 +162,7 @@ func (g *gen) tile(rows int, edge bool) {
 
 	g.ADDQ(g.argMem("ats"), aBase)
 	g.ADDQ(g.argMem("its"), start)
-	g.DECQ(tiles)
+	g.DECQ(g.argMem("tiles")) // the arguments are the function's own
 	g.JNZ(operand.LabelRef("tile"))
 	g.end()
 }
@@ -484,7 +487,7 @@ func (g *gen) transpose8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
 	return out
 }
 
-// packTile emits the packing of a tile's rows of a transposed A.
+// packTile emits the packing of one tile's rows of a transposed A.
 func (g *gen) packTile() {
 	g.function("packTile", "func(k int, a *float32, lda int, dst *float32, rows int)",
 		"packTile copies k rows of rows elements, lda bytes apart, to 6 elements each.",
@@ -499,6 +502,35 @@ func (g *gen) packTile() {
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("loop"))
 	g.end()
+}
+
+// packTiles emits the packing of many tiles side by side. It takes whole rows
+// of A, since this is for strides at which a row evicts the one before.
+func (g *gen) packTiles() {
+	g.function("packSixes", "func(k, tiles int, a *float32, lda int, dst *float32, ats int)",
+		"packSixes copies k rows of 6 tiles elements, lda bytes apart, to tiles blocks,",
+		"ats bytes apart, of 6 elements from each row.")
+	k, aRow, lda, dstRow, ats := g.arg("k"), g.arg("a"), g.arg("lda"), g.arg("dst"), g.arg("ats")
+	a, dst, tiles, x, y := g.GP64(), g.GP64(), g.GP64(), g.XMM(), g.XMM()
+	g.Label("row")
+	g.MOVQ(aRow, a)
+	g.MOVQ(dstRow, dst)
+	g.MOVQ(g.argMem("tiles"), tiles)
+	g.Label("tile")
+	g.VMOVUPS(at(a, 0), x)
+	g.VMOVSD(at(a, 16), y)
+	g.VMOVUPS(x, at(dst, 0))
+	g.VMOVSD(y, at(dst, 16))
+	g.ADDQ(imm(4*tileRows), a)
+	g.ADDQ(ats, dst)
+	g.DECQ(tiles)
+	g.JNZ(operand.LabelRef("tile"))
+	g.ADDQ(lda, aRow)
+	g.ADDQ(imm(4*tileRows), dstRow)
+	g.DECQ(k)
+	g.JNZ(operand.LabelRef("row"))
+	g.VZEROUPPER()
+	g.RET()
 }
 
 // fmaLoop emits the loop that measures the machine: 12 chains of fused
