@@ -37,8 +37,9 @@ func truth(f Func, alpha, x float64) float64 {
 }
 
 // The largest errors in units in the last place that the documentation states.
-// They hold over all float32, as a scan of every value has shown; the test
-// takes one in 499.
+// A scan of every float32 of magnitudes from 2^-16 to 110, and of one in 47
+// beyond, found at most 0.991 for exp, 2.419 for tanh, 2.402 for the sigmoid,
+// 2.236 for softplus and 0.891 for the rest. The test takes one in 499.
 func TestFunctionsAreAsAccurateAsStated(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		for _, c := range []struct {

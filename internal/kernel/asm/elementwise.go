@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
@@ -189,8 +190,8 @@ type loop struct {
 // does not depend on its place.
 func (g *gen) each(l loop, body func(v, s []reg.VecVirtual) []reg.VecVirtual) {
 	var names []string
-	for _, n := range append(append([]string{}, l.out...), l.in...) {
-		if !contains(names, n) {
+	for _, n := range slices.Concat(l.out, l.in) {
+		if !slices.Contains(names, n) {
 			names = append(names, n)
 		}
 	}
@@ -342,15 +343,6 @@ func pause(g *gen) {
 	g.DECQ(n)
 	g.JNZ(operand.LabelRef("loop"))
 	g.RET()
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // wrap breaks a comment into lines.

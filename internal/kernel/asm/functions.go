@@ -79,18 +79,14 @@ func (g *gen) power(shifted reg.Register, bias int) reg.VecVirtual {
 	return p
 }
 
-// clamp limits x to [lo, hi] and lets NaN through.
+// clamp limits x to [lo, hi]. The minimum and the maximum return what is
+// written first where one operand is NaN: hence the order.
 func (g *gen) clamp(x reg.Register, lo, hi operand.Mem) reg.VecVirtual {
-	y, t := g.YMM(), g.YMM()
-	if lo.Symbol.Name != "" {
-		g.VMOVUPS(lo, t)
-		g.VMAXPS(x, t, y)
-		x = y
-	}
-	if hi.Symbol.Name != "" {
-		g.VMOVUPS(hi, t)
-		g.VMINPS(x, t, y)
-	}
+	y, limit := g.YMM(), g.YMM()
+	g.VMOVUPS(lo, limit)
+	g.VMAXPS(x, limit, y)
+	g.VMOVUPS(hi, limit)
+	g.VMINPS(y, limit, y)
 	return y
 }
 
