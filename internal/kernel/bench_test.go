@@ -71,7 +71,7 @@ func BenchmarkDense(b *testing.B) {
 }
 
 func share(b *testing.B, threads int, flop float64, f func()) {
-	calls := int(1e7/flop) + 1
+	calls := int(3e7/flop) + 1
 	var rate, top float64
 	burn := func(lo, hi int) { peak.Burn((hi - lo) * 20_000) }
 	for b.Loop() {

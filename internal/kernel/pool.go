@@ -68,6 +68,8 @@ const (
 	spinTime = 400 * time.Microsecond
 	// pauses is the number of pause instructions between two looks.
 	pauses = 4
+	// lingerLooks makes about 2 microseconds, half a panel of a small product.
+	lingerLooks = 24
 	// yieldEvery is the number of looks after which a waiting goroutine lets
 	// others run, the garbage collector's among them: about 5 microseconds.
 	yieldEvery = 64
@@ -214,14 +216,30 @@ func (s *slot) claim(owner bool) (lo, hi int) {
 	}
 }
 
+// linger leaves the owner of a last unit a moment to claim it. Taking it from
+// one who is about to would move the memory of the unit to another core, and
+// back for the next task, which makes the owner late again.
+func (s *slot) linger() {
+	for range lingerLooks {
+		if u := s.units.Load(); uint32(u>>32)+1 != uint32(u) {
+			return
+		}
+		pause(pauses)
+	}
+}
+
 // work claims and does units until none is left to claim, and returns how many
 // it did.
 func (p *pool) work(id int, ws *workspace) (done int) {
 	parts := int(p.parts.Load())
 	for i := range parts {
 		s := &p.slots[(id+i)%parts]
+		owner := i == 0 && id < parts
 		for {
-			lo, hi := s.claim(i == 0 && id < parts)
+			if !owner {
+				s.linger()
+			}
+			lo, hi := s.claim(owner)
 			if lo == hi {
 				break
 			}
