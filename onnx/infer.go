@@ -698,6 +698,18 @@ func (n *inferNode) int(name string, otherwise int64) int64 {
 	return otherwise
 }
 
+// flag is an attribute that is 0 or 1. Runtimes do not agree on other values.
+func (n *inferNode) flag(name string, otherwise bool) bool {
+	a := n.attr(name)
+	if a == nil {
+		return otherwise
+	}
+	if v := a.GetI(); v != 0 && v != 1 {
+		n.wrong("attribute-range", "attribute %q is %d, want 0 or 1", name, v)
+	}
+	return a.GetI() != 0
+}
+
 func (n *inferNode) ints(name string) ([]int64, bool) {
 	a := n.attr(name)
 	return a.GetInts(), a != nil

@@ -82,6 +82,10 @@ func inferOneHot(n *inferNode) {
 	if indices == nil {
 		return
 	}
+	if d := n.dims(1); len(d) > 1 || len(d) == 1 && d[0].Known() && d[0].Size != 1 {
+		n.wrong("shape-mismatch", "the depth is %v, want one element", n.arg(1))
+		return
+	}
 	depth := Unknown()
 	if v, ok := n.knownInts(1); ok && len(v) == 1 {
 		if v[0] < 0 {
@@ -181,7 +185,7 @@ func inferNonMaxSuppression(n *inferNode) {
 func inferReduce(n *inferNode) {
 	d := n.dims(0)
 	axes, given, ok := n.axesOf("axes", 1)
-	keep := n.int("keepdims", 1) != 0
+	keep := n.flag("keepdims", true)
 	if d == nil {
 		return
 	}
@@ -191,7 +195,7 @@ func inferReduce(n *inferNode) {
 		}
 		return
 	}
-	if len(axes) == 0 && n.int("noop_with_empty_axes", 0) != 0 {
+	if len(axes) == 0 && n.flag("noop_with_empty_axes", false) {
 		n.shape(0, d)
 		return
 	}
@@ -231,7 +235,7 @@ func inferArg(n *inferNode) {
 		return
 	}
 	if axis, ok := n.axis(n.int("axis", 0), len(d)); ok {
-		n.shape(0, reduced(d, []int{axis}, n.int("keepdims", 1) != 0))
+		n.shape(0, reduced(d, []int{axis}, n.flag("keepdims", true)))
 	}
 }
 

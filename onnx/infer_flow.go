@@ -42,10 +42,39 @@ func inferSequenceKeep(n *inferNode) {
 		return
 	}
 	if n.op.name == "SequenceInsert" {
+		if x := n.arg(1); !v.inner.typeless() && !x.typeless() && !sameType(*v.inner, x) {
+			n.wrong("type-mismatch", "%v goes into %v", x, v)
+			return
+		}
 		inner := common(*v.inner, n.arg(1))
 		v.inner = &inner
 	}
 	n.setValue(0, v)
+}
+
+// inferSequenceMap gives the body one element of each sequence, and the tensors
+// as they are.
+func inferSequenceMap(n *inferNode) {
+	inputs := make([]value, len(n.in))
+	for i, v := range n.in {
+		if v.kind == sequenceKind {
+			v = *v.inner
+		}
+		v.ints, v.data = nil, nil
+		inputs[i] = v
+	}
+	out, ok := n.body("body", inputs, 1)
+	if !ok {
+		return
+	}
+	if len(out) != len(n.out) {
+		n.wrong("shape-mismatch", "%d outputs, the body gives %d", len(n.out), len(out))
+		return
+	}
+	for i, v := range out {
+		v.ints, v.data = nil, nil
+		n.out[i] = value{kind: sequenceKind, inner: &v}
+	}
 }
 
 func inferSequenceLength(n *inferNode) { n.set(0, pb.TensorProto_INT64, []Dim{}) }
@@ -58,7 +87,7 @@ func inferSplitToSequence(n *inferNode) {
 		if !ok {
 			return
 		}
-		if n.given(1) || n.int("keepdims", 1) != 0 {
+		if n.given(1) || n.flag("keepdims", true) {
 			inner.dims = slices.Clone(d)
 			inner.dims[axis] = Unknown()
 			if !n.given(1) {
@@ -177,6 +206,12 @@ func inferScan(n *inferNode) {
 	if scanned < 1 {
 		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs", 0), len(n.in))
 		return
+	}
+	for i := range n.in {
+		if !n.given(i) {
+			n.wrong("input-missing", "input %d is left out", i)
+			return
+		}
 	}
 	axes, _ := n.ints("scan_input_axes")
 	outAxes, _ := n.ints("scan_output_axes")

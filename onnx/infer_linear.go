@@ -43,10 +43,10 @@ func inferGemm(n *inferNode) {
 	if a == nil || b == nil || !n.rank(0, 2, 2) || !n.rank(1, 2, 2) {
 		return
 	}
-	if n.int("transA", 0) != 0 {
+	if n.flag("transA", false) {
 		a = []Dim{a[1], a[0]}
 	}
-	if n.int("transB", 0) != 0 {
+	if n.flag("transB", false) {
 		b = []Dim{b[1], b[0]}
 	}
 	k := n.equal(a[1], b[0], "the inner axes of %v and %v differ", n.arg(0), n.arg(1))
@@ -418,7 +418,7 @@ func inferPool(n *inferNode) {
 	dims := []Dim{x[0], x[1]}
 	taps := int64(1)
 	for i, d := range x[2:] {
-		dims = append(dims, w.out(n, i, d, n.int("ceil_mode", 0) != 0))
+		dims = append(dims, w.out(n, i, d, n.flag("ceil_mode", false)))
 		taps = mulSat(taps, w.kernel[i])
 	}
 	if n.failed {
@@ -466,6 +466,10 @@ func inferGridSample(n *inferNode) {
 }
 
 func inferBatchNorm(n *inferNode) {
+	if all := len(n.op.out); len(n.out) != 1 && len(n.out) != all {
+		n.wrong("output-count", "%d outputs, want 1 or %d", len(n.out), all)
+		return
+	}
 	x := n.dims(0)
 	n.shape(0, x)
 	if x == nil {
@@ -477,7 +481,7 @@ func inferBatchNorm(n *inferNode) {
 	} else if len(x) == 1 {
 		channels = Fixed(1)
 	}
-	spatial := n.int("spatial", 1) != 0
+	spatial := n.flag("spatial", true)
 	for i := 1; i < 5; i++ {
 		d := n.dims(i)
 		if d == nil || !spatial {
@@ -588,7 +592,7 @@ func inferRecurrent(n *inferNode) {
 	seq, batch := x[0], x[1]
 	state := []Dim{directions, batch, hidden}
 	all := []Dim{seq, directions, batch, hidden}
-	if n.int("layout", 0) != 0 {
+	if n.flag("layout", false) {
 		seq, batch = batch, seq
 		state = []Dim{batch, directions, hidden}
 		all = []Dim{batch, seq, directions, hidden}

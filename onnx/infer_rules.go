@@ -153,6 +153,7 @@ func ruleGroups() []ruleGroup {
 		ai(inferSequenceLength, "SequenceLength"),
 		ai(inferSplitToSequence, "SplitToSequence"),
 		ai(inferConcatFromSequence, "ConcatFromSequence"),
+		ai(inferSequenceMap, "SequenceMap"),
 		ai(inferOptional, "Optional"),
 		ai(inferOptionalGet, "OptionalGetElement"),
 		ai(inferOptionalHas, "OptionalHasElement"),
@@ -400,6 +401,9 @@ func inferExpand(n *inferNode) {
 // its rank where only that is. It is false when not even that is.
 func (n *inferNode) shapeInput(i int) ([]Dim, bool) {
 	v := n.arg(i)
+	if v.dims != nil && !n.rank(i, 1, 1) {
+		return nil, false
+	}
 	if v.ints == nil {
 		if len(v.dims) == 1 && v.dims[0].Known() && v.dims[0].Size <= mostKnown {
 			return unknownDims(int(v.dims[0].Size)), true

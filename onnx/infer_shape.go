@@ -50,7 +50,7 @@ func inferReshape(n *inferNode) {
 		n.wrong("shape-mismatch", "the new shape is a scalar, want one axis")
 		return
 	}
-	n.reshape(target, n.int("allowzero", 0) != 0)
+	n.reshape(target, n.flag("allowzero", false))
 }
 
 // reshape brings input 0 into another shape: 0 keeps the length of its axis

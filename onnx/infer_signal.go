@@ -47,12 +47,12 @@ func inferDFT(n *inferNode) {
 		return
 	}
 	dims := slices.Clone(d)
-	onesided := n.int("onesided", 0) != 0
+	onesided := n.flag("onesided", false)
 	if n.given(1) || onesided {
 		dims[a] = Unknown()
 	}
 	dims[len(d)-1] = Fixed(2)
-	if onesided && n.int("inverse", 0) != 0 {
+	if onesided && n.flag("inverse", false) {
 		dims[len(d)-1] = Fixed(1)
 	}
 	n.shape(0, dims)
@@ -130,7 +130,7 @@ func inferConcatFromSequence(n *inferNode) {
 		return
 	}
 	rank := len(d)
-	if n.int("new_axis", 0) != 0 {
+	if n.flag("new_axis", false) {
 		rank++
 	}
 	axis, ok := n.axis(n.int("axis", 0), rank)
@@ -151,7 +151,8 @@ func inferConcatFromSequence(n *inferNode) {
 func inferOptimizer(n *inferNode) {
 	states := map[string]int{"Adagrad": 1, "Momentum": 1, "Adam": 2}[n.op.name]
 	each := len(n.out) / (1 + states)
-	if each == 0 || len(n.in) != 2+each*(2+states) {
+	if each == 0 || len(n.out) != each*(1+states) || len(n.in) != 2+each*(2+states) {
+		n.wrong("input-count", "%d inputs and %d outputs, want 2 and %d per parameter, and %d per parameter", len(n.in), len(n.out), 2+states, 1+states)
 		return
 	}
 	for i := range n.out {
