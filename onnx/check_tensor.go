@@ -133,7 +133,7 @@ func (c *checker) numbers(t *pb.TensorProto, at *place) {
 	if nan > 0 {
 		c.report(at, "weight-nan", "%d of %d elements are NaN", nan, n)
 	}
-	if inf > 0 {
+	if inf > 0 && n > 1 { // a single one is a constant, such as the fill of a mask
 		c.report(at, "weight-infinite", "%d of %d elements are infinite", inf, n)
 	}
 	if sub*100 > n {
