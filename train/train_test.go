@@ -120,6 +120,7 @@ func TestRestoredRunGoesOnAsIfNeverStopped(t *testing.T) {
 
 	first := newTrainer(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for ev, err := range first.Steps(ctx) {
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {

@@ -1,0 +1,110 @@
+// Package cli is the command line of petrify: one file per command, each an options struct, a constructor of the cobra
+// command and a function that does the work.
+//
+// Data goes to stdout, talk to stderr. Commands return errors; Main alone writes them and turns them into exit codes.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/witness/gorgonnx"
+)
+
+// Exit codes, of every command.
+const (
+	exitDone        = 0   // done, or equal
+	exitFinding     = 1   // outputs differ, a file is invalid
+	exitProblem     = 2   // could not be checked, or wrong usage
+	exitInterrupted = 130 // stopped by Ctrl-C, state saved
+)
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out      io.Writer // data
+	Err      io.Writer // talk: progress, notes, errors
+	Terminal bool      // Err is a terminal that a person watches
+}
+
+// An exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error // nil where everything has been said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit ends the program with a code and no further word.
+func exit(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// Main runs the command line of the process and returns its exit code.
+func Main() int {
+	gorgonnx.Main() // does not return where this process is a child for stock onnx-go
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	s := &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr)}
+	return Run(ctx, s, os.Args[1:])
+}
+
+// Run runs one command line and returns its exit code.
+func Run(ctx context.Context, s *Streams, args []string) int {
+	root := newRootCmd(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch e, ok := errors.AsType[*exitError](err); {
+	case err == nil:
+		return exitDone
+	case ok:
+		if e.err != nil {
+			fmt.Fprintf(s.Err, "petrify: %v\n", e.err)
+		}
+		return e.code
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.Err, "petrify: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintf(s.Err, "petrify: %v\n", err)
+	return exitProblem
+}
+
+func newRootCmd(s *Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "petrify",
+		Short: "Train generative image models in Go, export them to ONNX, prove that the files compute what was trained",
+		Long: `petrify trains generative image models in Gorgonia, exports them to ONNX, and verifies that each file computes what
+was trained, in every runtime that is at hand.
+
+Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage, 130 interrupted.`,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.AddCommand(
+		newModelsCmd(s, runModels),
+	)
+	return root
+}
