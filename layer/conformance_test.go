@@ -204,4 +204,3 @@ func emit(t *testing.T, p *layer.Plan, b *graph[float32]) *pb.ModelProto {
 	}
 	return m
 }
-
