@@ -313,21 +313,6 @@ func TestSyntheticRefusesSizes(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"mnist", "mnist", 0},
-		{"mnits", "mnist", 1}, {"mist", "mnist", 1}, {"mnistt", "mnist", 1}, {"kmnist", "mnist", 1},
-		{"cifar", "mnist", 5}, {"kitten", "sitting", 3},
-	} {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("%q to %q: %d, want %d", test.a, test.b, got, test.want)
-		}
-	}
-}
-
 func BenchmarkDecodeMNIST(b *testing.B) {
 	src, err := Open("mnist")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/dataset/mnist"
+	"github.com/petrify-ml/petrify/internal/suggest"
 )
 
 // carried are the sets inside the program.
@@ -57,11 +58,7 @@ func Open(name string) (*Source, error) {
 	case name == "":
 		return nil, fmt.Errorf("no data set named: want %s or a folder of IDX files", strings.Join(Names(), ", "))
 	case errors.Is(err, fs.ErrNotExist):
-		hint := ""
-		if near := suggest(name, Names()); near != "" {
-			hint = fmt.Sprintf("; did you mean %s?", near)
-		}
-		return nil, fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), hint)
+		return nil, fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 	case err != nil:
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	case !info.IsDir():

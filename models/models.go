@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/layer"
 )
 
@@ -24,5 +25,5 @@ func Find(name string) (layer.Model, error) {
 		}
 		names = append(names, m.Name)
 	}
-	return layer.Model{}, fmt.Errorf("no model is called %q: there is %s", name, strings.Join(names, ", "))
+	return layer.Model{}, fmt.Errorf("no model is called %q: there is %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
 }

@@ -1,17 +1,28 @@
-package dataset
+// Package suggest guesses what a mistyped name was meant to be.
+package suggest
 
 import "strings"
 
-// suggest finds the known name that a mistyped one is nearest to: at most a
+// Nearest finds the known name that a mistyped one is nearest to: at most a
 // third of its letters wrong. "" when there is none.
-func suggest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	best, nearest := len(name)/3+1, ""
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), k); d < best {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < best {
 			best, nearest = d, k
 		}
 	}
 	return nearest
+}
+
+// DidYouMean is the end of an error message: "; did you mean gan?", or nothing
+// where no known name is near.
+func DidYouMean(name string, known []string) string {
+	near := Nearest(name, known)
+	if near == "" {
+		return ""
+	}
+	return "; did you mean " + near + "?"
 }
 
 // editDistance counts the letters to insert, delete, replace or swap with
