@@ -150,7 +150,8 @@ func (c *compiler) graph(g *pb.GraphProto, outer map[string]bool, refs map[strin
 		if !known[out.GetName()] {
 			return nil, &onnx.FormatError{Offset: -1, Where: where("output %q", out.GetName()), What: "no node computes it"}
 		}
-		b.outputs = append(b.outputs, out.GetName())
+		declared, _ := onnx.TypeOf(out.GetType())
+		b.outputs, b.outTypes = append(b.outputs, out.GetName()), append(b.outTypes, declared)
 	}
 	b.settleLast(own)
 	return b, nil

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 )
 
 // opLpNormalization is x over its p-norm along an axis. ONNX LpNormalization,
@@ -33,7 +34,7 @@ var opLpNormalization = operator{
 				norm := f.norm(terms, p)
 				for k, t := range terms {
 					y := exact(0) // the operator document asks for zeros over zero
-					if norm.v != 0 || norm.sound != 0 {
+					if slices.ContainsFunc(terms, func(t number) bool { return t != exact(0) }) {
 						y = f.div(t, norm)
 					}
 					out.set((o*n+k)*inner+i, y)

@@ -11,7 +11,9 @@ var opSoftmax = softmaxLike("Softmax", func(f format, x []number) []number {
 })
 
 // opLogSoftmax is the logarithm of Softmax. ONNX LogSoftmax, opset 1, 11, 13.
-var opLogSoftmax = softmaxLike("LogSoftmax", func(f format, x []number) []number {
+var opLogSoftmax = softmaxLike("LogSoftmax", format.logSoftmax)
+
+func (f format) logSoftmax(x []number) []number {
 	_, sum := f.exponentials(x)
 	l, m := logFunction.at(f, sum), maximum(x)
 	out := make([]number, len(x))
@@ -19,7 +21,7 @@ var opLogSoftmax = softmaxLike("LogSoftmax", func(f format, x []number) []number
 		out[i] = f.sub(f.sub(x[i], m), l)
 	}
 	return out
-})
+}
 
 // opHardmax is 1 for the first largest element along an axis and 0 elsewhere.
 // ONNX Hardmax, opset 1, 11, 13.

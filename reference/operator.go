@@ -38,6 +38,7 @@ var (
 	aFloats  = attr{pb.AttributeProto_FLOATS, 0}
 	aInts    = attr{pb.AttributeProto_INTS, 0}
 	aStrings = attr{pb.AttributeProto_STRINGS, 0}
+	aType    = attr{pb.AttributeProto_TYPE_PROTO, 0}
 )
 
 // A typeSet is a set of element types, and of sequences and optionals.

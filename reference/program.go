@@ -250,6 +250,7 @@ type block struct {
 	constants map[string]*Value
 	steps     []*step
 	outputs   []string
+	outTypes  []onnx.Type    // as declared, of tensors
 	last      map[string]int // the last step that reads a value
 }
 

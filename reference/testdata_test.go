@@ -125,6 +125,9 @@ func recordedWithin(set string) float64 {
 			return 4 * (math.Pi - 3.1415)
 		}
 	}
+	if strings.Contains(set, "gridsample_bicubic") || strings.Contains(set, "ceil_last_window_starts_on_pad") {
+		return 5e-5 // written down with four digits
+	}
 	return 0
 }
 
@@ -174,10 +177,10 @@ func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
 		folder string
 		passed int // at least
 	}{
-		{"node", 696},
+		{"node", 853},
 		{"pytorch-converted", 82},
 		{"pytorch-operator", 35},
-		{"simple", 7},
+		{"simple", 15},
 	} {
 		t.Run(tc.folder, func(t *testing.T) {
 			dirs, err := filepath.Glob(filepath.Join(root, tc.folder, "*"))
@@ -197,8 +200,8 @@ func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 					continue
 				}
-				if worst > Screens {
-					t.Logf("%s: %.1f spreads beyond the declared error", name, worst)
+				if worst > Screens && recordedWithin(dir) == 0 {
+					t.Errorf("%s: %.1f spreads beyond the declared error", name, worst)
 				}
 				passed++
 			}

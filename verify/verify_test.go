@@ -437,8 +437,9 @@ func TestFilesThatCannotBeJudged(t *testing.T) {
 		return path
 	}
 	unknown := proto.CloneOf(m.Proto)
-	unknown.Graph.Node[2].OpType = proto.String("Det")
+	unknown.Graph.Node[2].OpType, unknown.Graph.Node[2].Domain = proto.String("Glaze"), proto.String("com.example")
 	unknown.Graph.Node[2].Attribute = nil
+	unknown.OpsetImport = append(unknown.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.example"), Version: proto.Int64(1)})
 	unknownBytes, err := onnx.Marshal(unknown)
 	if err != nil {
 		t.Fatal(err)
@@ -457,7 +458,7 @@ func TestFilesThatCannotBeJudged(t *testing.T) {
 		{"no file", filepath.Join(t.TempDir(), "none.onnx"), "no such file", 2},
 		{"data of another shape", wrongSet, "want float32[N,5]", 2},
 		{"data for an input too many", tooMany, "the graph has 1 inputs", 2},
-		{"an operator that the reference lacks", write("unknown.onnx", unknownBytes), "unsupported operator", 2},
+		{"an operator that the reference lacks", write("unknown.onnx", unknownBytes), "unsupported operator com.example.Glaze", 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := report(t, Options{Paths: []string{tc.path}, Runtimes: []Runtime{(&fake{}).runtime("fake")}})

@@ -1,0 +1,109 @@
+package reference
+
+import (
+	"math"
+)
+
+// A tap is one neighbour along an axis of a place between elements.
+type tap struct {
+	index  int // -1 lies outside, where the value is zero
+	other  int // what rounding may take in its stead, where neighbours are chosen and not weighed
+	weight number
+}
+
+// A kernel weighs neighbours by their distance from a place.
+type kernel struct {
+	weight func(distance float64) float64
+	reach  int     // the weight is zero from here on
+	slope  float64 // the largest
+	error  float64 // of a weight, in u, for a given distance: what computing the polynomial costs
+}
+
+// linearKernel is the triangle.
+var linearKernel = kernel{weight: func(d float64) float64 { return max(0, 1-math.Abs(d)) }, reach: 1, slope: 1, error: 4}
+
+// cubicKernel is the cubic convolution of Keys 1981 with parameter a. Its
+// polynomials have coefficients up to 8|a|, so that roundings cost up to 64 u
+// where |a| is at most 1.
+func cubicKernel(a float64) kernel {
+	return kernel{weight: func(d float64) float64 {
+		switch d = math.Abs(d); {
+		case d <= 1:
+			return ((a+2)*d-(a+3))*d*d + 1
+		case d < 2:
+			return a * (((d-5)*d+8)*d - 4)
+		}
+		return 0
+	}, reach: 2, slope: 2 + math.Abs(a), error: 64 * max(1, math.Abs(a))}
+}
+
+// around returns the indices of the neighbours of place x that have a weight,
+// or may have one by the errors of x, and their weights. Below 1, stretch widens
+// the kernel.
+func (k kernel) around(f format, x number, stretch float64) (indices []int, weights []number) {
+	e := max(x.sound, x.screen())
+	if math.IsNaN(x.v) || e > 1 {
+		return []int{0}, []number{unknown(0)} // the place may be any
+	}
+	reach := float64(k.reach) / stretch
+	slope := k.slope * stretch
+	for i := int(math.Ceil(x.v - e - reach)); float64(i) <= x.v+e+reach; i++ {
+		w := exact(k.weight((float64(i) - x.v) * stretch))
+		if w.v == 0 && e == 0 {
+			continue
+		}
+		w.sound = slope*x.sound + k.error*f.u
+		w.spread = math.Hypot(slope*x.spread, k.error*f.u/8)
+		w.declared = slope * x.declared
+		indices, weights = append(indices, i), append(weights, w)
+	}
+	return indices, weights
+}
+
+// interpolate is the sum over all combinations of taps, one of each axis, of
+// the element there times the weights. dims are the lengths of the axes, base is
+// the first element of x that counts.
+func interpolate(x *Value, base int, dims []int, axes [][]tap) number {
+	own := strides(dims)
+	counts := convert(axes, func(t []tap) int { return len(t) })
+	pick := make([]int, len(axes))
+	f := x.format()
+	value := func(index int) number {
+		if index < 0 {
+			return exact(0)
+		}
+		return x.at(base + index)
+	}
+	var s dot
+	var single, weight number
+	for t := range size(counts) {
+		unravel(t, counts, pick)
+		from, other := 0, 0
+		weight = exact(1)
+		for a := range axes {
+			p := axes[a][pick[a]]
+			from, other = advance(from, p.index, own[a]), advance(other, p.other, own[a])
+			if p.weight != exact(1) {
+				weight = f.mul(weight, p.weight)
+			}
+		}
+		if single = value(from); from != other {
+			height := math.Abs(value(other).v-single.v) + value(other).sound
+			single.sound += height
+			single.declared += height
+		}
+		s.add(value(from), weight)
+	}
+	if size(counts) == 1 && weight == exact(1) {
+		return single // moved, not weighed
+	}
+	return s.sum(f, len(axes))
+}
+
+// advance adds a coordinate to an index; negative means outside for both.
+func advance(index, k, stride int) int {
+	if index < 0 || k < 0 {
+		return -1
+	}
+	return index + k*stride
+}

@@ -1,0 +1,26 @@
+package reference
+
+import (
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opBernoulli draws ones with the probabilities that its input holds, zeros
+// else. ONNX Bernoulli, opset 15, 22.
+var opBernoulli = operator{
+	name: "Bernoulli", since: 15, attrs: attrs{"dtype": aInt, "seed": aFloat}, in: []port{need(floats)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		out, err := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(x.Type))), false, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		r := c.source()
+		for i, p := range x.floats() {
+			if r.Float64() < p {
+				out.number(i, 1)
+			}
+		}
+		c.guess(out)
+		return out, nil
+	}),
+}

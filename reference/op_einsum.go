@@ -1,0 +1,185 @@
+package reference
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// opEinsum sums products of elements over the labels that the result does not
+// have. ONNX Einsum, opset 12.
+var opEinsum = operator{
+	name: "Einsum", since: 12, attrs: attrs{"equation": aString}, in: []port{need(numeric), same(0).more()},
+	eval: single(func(c *call) (*Value, error) {
+		c.in = c.in[:len(c.step.in)]
+		e, err := parseEinsum(c.text("equation", ""), c.in)
+		if err != nil {
+			return nil, err
+		}
+		return c.einsum(e)
+	}),
+}
+
+// An einsum is an equation with the length of every label. Axes of an ellipsis
+// have labels of their own: negative, counted from the right.
+type einsum struct {
+	operands [][]rune
+	out      []rune
+	summed   []rune
+	length   map[rune]int
+}
+
+func parseEinsum(equation string, in []*Value) (*einsum, error) {
+	equation = strings.ReplaceAll(equation, " ", "")
+	left, right, explicit := strings.Cut(equation, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(in) {
+		return nil, fmt.Errorf("equation %q has %d operands, the node %d", equation, len(terms), len(in))
+	}
+	e := &einsum{length: map[rune]int{}}
+	count := map[rune]int{}
+	wide := 0
+	for i, term := range terms {
+		labels, ellipsis, err := labelsOf(term, len(in[i].Dims), equation)
+		if err != nil {
+			return nil, err
+		}
+		wide = max(wide, ellipsis)
+		for a, l := range labels {
+			d := in[i].Dims[a]
+			if old, ok := e.length[l]; ok && old != d && old != 1 && d != 1 {
+				return nil, fmt.Errorf("equation %q: label %q has lengths %d and %d", equation, l, old, d)
+			}
+			e.length[l] = max(e.length[l], d)
+			if d == 0 {
+				e.length[l] = 0
+			}
+			count[l]++
+		}
+		e.operands = append(e.operands, labels)
+	}
+	if explicit {
+		labels, _, err := labelsOf(right, strings.Count(right, "")-1-3*strings.Count(right, "...")+wide*strings.Count(right, "..."), equation)
+		if err != nil {
+			return nil, err
+		}
+		e.out = labels
+	} else {
+		for l := -rune(wide); l < 0; l++ {
+			e.out = append(e.out, l)
+		}
+		for _, l := range slices.Sorted(maps.Keys(count)) {
+			if l > 0 && count[l] == 1 {
+				e.out = append(e.out, l)
+			}
+		}
+	}
+	for i, l := range e.out {
+		if _, ok := e.length[l]; !ok || slices.Contains(e.out[:i], l) {
+			return nil, fmt.Errorf("equation %q: label %q of the result is unknown or there twice", equation, l)
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(e.length)) {
+		if !slices.Contains(e.out, l) {
+			e.summed = append(e.summed, l)
+		}
+	}
+	return e, nil
+}
+
+// labelsOf returns the labels of a term with so many axes, and how many of them
+// its ellipsis stands for.
+func labelsOf(term string, rank int, equation string) (labels []rune, ellipsis int, err error) {
+	before, after, dots := strings.Cut(term, "...")
+	for _, r := range before + after {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
+			return nil, 0, fmt.Errorf("equation %q: %q is no label", equation, r)
+		}
+	}
+	ellipsis = rank - len(before) - len(after)
+	if ellipsis < 0 || !dots && ellipsis > 0 {
+		return nil, 0, fmt.Errorf("equation %q: term %q for %d axes", equation, term, rank)
+	}
+	labels = []rune(before)
+	for k := range ellipsis {
+		labels = append(labels, rune(k-ellipsis))
+	}
+	return append(labels, []rune(after)...), ellipsis, nil
+}
+
+func (c *call) einsum(e *einsum) (*Value, error) {
+	lengths := func(labels []rune) []int { return convert(labels, func(l rune) int { return e.length[l] }) }
+	dims, inner := lengths(e.out), lengths(e.summed)
+	isFloat := floats&setOf(c.in[0]) != 0
+	out, err := c.zeros(c.in[0].Type, isFloat, dims...)
+	if err != nil {
+		return nil, err
+	}
+	terms, err := product(inner)
+	if err != nil {
+		return nil, err
+	}
+	// How far a step along each label of the result, and of the sum, goes in
+	// each operand.
+	outer, summed := make([][]int, len(c.in)), make([][]int, len(c.in))
+	for i, v := range c.in {
+		outer[i], summed[i] = e.steps(i, v, e.out), e.steps(i, v, e.summed)
+	}
+	at, k := make([]int, len(dims)), make([]int, len(inner))
+	f := out.format()
+	for i := range out.Len() {
+		if err := c.spend(int64(terms) * int64(len(c.in))); err != nil {
+			return nil, err
+		}
+		unravel(i, dims, at)
+		var s dot
+		var si int64
+		var ui uint64
+		for t := range terms {
+			unravel(t, inner, k)
+			p, pi, pu := exact(1), int64(1), uint64(1)
+			for o, v := range c.in {
+				j := ravel(at, outer[o]) + ravel(k, summed[o])
+				switch d := v.Data.(type) {
+				case []int64:
+					pi *= d[j]
+				case []uint64:
+					pu *= d[j]
+				default:
+					if o == 0 {
+						p = v.at(j)
+					} else {
+						p = f.mul(p, v.at(j))
+					}
+				}
+			}
+			si, ui = si+pi, ui+pu
+			if isFloat {
+				s.term(p)
+			}
+		}
+		switch d := out.Data.(type) {
+		case []int64:
+			d[i] = wrapSigned(out.Type, si)
+		case []uint64:
+			d[i] = wrapUnsigned(out.Type, ui)
+		default:
+			out.set(i, s.sum(f, 0))
+		}
+	}
+	return out, nil
+}
+
+// steps returns how far a step along each label goes in operand i; along a
+// label that it has twice, both axes step.
+func (e *einsum) steps(i int, v *Value, labels []rune) []int {
+	own := strides(v.Dims)
+	steps := make([]int, len(labels))
+	for a, l := range e.operands[i] {
+		if k := slices.Index(labels, l); k >= 0 && v.Dims[a] != 1 {
+			steps[k] += own[a]
+		}
+	}
+	return steps
+}

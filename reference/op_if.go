@@ -1,0 +1,49 @@
+package reference
+
+import (
+	"fmt"
+)
+
+// opIf evaluates one of two graphs. ONNX If, opset 1, 11, 13, 16, 19, 21.
+var opIf = operator{
+	name: "If", attrs: attrs{"then_branch": aGraph, "else_branch": aGraph}, in: []port{need(bools).move()}, out: many,
+	eval: func(c *call) ([]*Value, error) {
+		cond := c.in[0]
+		if cond.Len() != 1 {
+			return nil, fmt.Errorf("the condition is %s, want one bool", cond)
+		}
+		name := "else_branch"
+		if cond.Data.([]bool)[0] {
+			name = "then_branch"
+		}
+		outputs, err := c.runBlock(name, nil)
+		if err != nil {
+			return nil, err
+		}
+		if !cond.exact() {
+			c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
+			for _, v := range outputs {
+				makeUnknown(v)
+			}
+		}
+		return outputs, nil
+	},
+}
+
+// runBlock evaluates a graph attribute, with values for its inputs in order.
+func (c *call) runBlock(name string, inputs []*Value) ([]*Value, error) {
+	b := c.step.blocks[name]
+	if b == nil {
+		return nil, fmt.Errorf("no attribute %s", name)
+	}
+	if len(inputs) != len(b.inputs) {
+		return nil, fmt.Errorf("%s has %d inputs, want %d", name, len(b.inputs), len(inputs))
+	}
+	s := &scope{values: map[string]*Value{}, outer: c.scope}
+	for i, v := range inputs {
+		if v != nil {
+			s.values[b.inputs[i]] = v
+		}
+	}
+	return b.run(c.meter, s)
+}

@@ -1,0 +1,107 @@
+package reference
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opLoop evaluates its body until the trip count is reached or the condition
+// fails. Values go round, or are stacked along a new first axis. ONNX Loop, opset
+// 1, 11, 13, 16, 19, 21.
+var opLoop = operator{
+	name: "Loop", attrs: attrs{"body": aGraph},
+	in:  []port{need(int64s).opt(), need(bools).opt(), need(anything).more().opt().move()},
+	out: many,
+	eval: func(c *call) ([]*Value, error) {
+		trips, goOn := math.MaxInt, true
+		if c.given(0) {
+			n, err := c.intScalar(0)
+			if err != nil {
+				return nil, err
+			}
+			trips = n
+		}
+		if c.given(1) {
+			if c.in[1].Len() != 1 {
+				return nil, fmt.Errorf("the condition is %s, want one bool", c.in[1])
+			}
+			goOn = c.in[1].Data.([]bool)[0]
+		}
+		body := c.step.blocks["body"]
+		if body == nil {
+			return nil, errors.New("no attribute body")
+		}
+		carried := c.loopCarried()
+		stacked := len(body.outputs) - 1 - len(carried)
+		if stacked < 0 || len(body.inputs) != 2+len(carried) {
+			return nil, fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), len(carried))
+		}
+		stacks := make([][]*Value, stacked)
+		for i := 0; i < trips && goOn; i++ {
+			iteration := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(i)}}
+			condition := &Value{Type: pb.TensorProto_BOOL, Data: []bool{goOn}}
+			outputs, err := c.runBlock("body", slices.Concat([]*Value{iteration, condition}, carried))
+			if err != nil {
+				return nil, fmt.Errorf("iteration %d: %w", i, err)
+			}
+			cond, ok := outputs[0].Data.([]bool)
+			if !ok || len(cond) != 1 {
+				return nil, fmt.Errorf("iteration %d: the condition is %s, want one bool", i, outputs[0])
+			}
+			if !outputs[0].exact() {
+				c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
+				for _, v := range outputs[1:] {
+					makeUnknown(v)
+				}
+			}
+			goOn = cond[0]
+			carried = outputs[1 : 1+len(carried)]
+			for k, v := range outputs[1+len(carried):] {
+				stacks[k] = append(stacks[k], v)
+			}
+		}
+		for k, s := range stacks {
+			v, err := c.stack(s, body.outTypes[1+len(carried)+k], 0)
+			if err != nil {
+				return nil, err
+			}
+			carried = append(slices.Clip(carried), v)
+		}
+		return carried, nil
+	},
+}
+
+// loopCarried returns the inputs that go round.
+func (c *call) loopCarried() []*Value { return c.in[2:max(2, len(c.step.in))] }
+
+// stack joins values along a new axis. Of no value the result is empty, of the
+// declared type.
+func (c *call) stack(list []*Value, declared onnx.Type, axis int) (*Value, error) {
+	if len(list) == 0 {
+		if declared.Elem == pb.TensorProto_UNDEFINED {
+			declared.Elem = pb.TensorProto_FLOAT
+		}
+		dims := make([]int, 1, 1+len(declared.Dims))
+		for _, d := range declared.Dims {
+			dims = append(dims, int(max(0, min(d.Size, math.MaxInt32))))
+		}
+		return c.zeros(declared.Elem, false, dims...)
+	}
+	wide := make([]*Value, len(list))
+	for i, v := range list {
+		if v.Kind != Tensor {
+			return nil, fmt.Errorf("%s cannot be stacked", v)
+		}
+		a, err := axisOf(axis, len(v.Dims)+1)
+		if err != nil {
+			return nil, err
+		}
+		wide[i] = reshaped(v, slices.Insert(slices.Clone(v.Dims), a, 1))
+	}
+	return c.concat(wide, axis)
+}

@@ -1,0 +1,101 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opNegativeLogLikelihoodLoss is -weight[t] x[t] at the class t of every target,
+// summed, averaged over the weights, or as it is. x is (N, C, D1...), the targets
+// are (N, D1...), the weights (C). ONNX NegativeLogLikelihoodLoss, opset 12, 13,
+// 22.
+var opNegativeLogLikelihoodLoss = operator{
+	name: "NegativeLogLikelihoodLoss", since: 12, attrs: attrs{"ignore_index": aInt, "reduction": aString},
+	in:   []port{need(floats), need(integers), same(0).opt()},
+	eval: single(func(c *call) (*Value, error) { return c.likelihoodLoss(c.in[0]) }),
+}
+
+// opSoftmaxCrossEntropyLoss is NegativeLogLikelihoodLoss of LogSoftmax, which is
+// output 1. ONNX SoftmaxCrossEntropyLoss, opset 12, 13.
+var opSoftmaxCrossEntropyLoss = operator{
+	name: "SoftmaxCrossEntropyLoss", since: 12, attrs: attrs{"ignore_index": aInt, "reduction": aString},
+	in:  []port{need(floats), need(integers), same(0).opt()},
+	out: 2,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		if len(x.Dims) < 2 {
+			return nil, fmt.Errorf("scores of shape %v, want batch and classes", x.Dims)
+		}
+		logs, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		outer, n, inner := split(x.Dims, 1)
+		if n == 0 {
+			return nil, fmt.Errorf("scores of shape %v, want classes", x.Dims)
+		}
+		terms := make([]number, n)
+		for o := range outer {
+			for i := range inner {
+				for k := range terms {
+					terms[k] = x.at((o*n+k)*inner + i)
+				}
+				for k, y := range x.format().logSoftmax(terms) {
+					logs.set((o*n+k)*inner+i, y)
+				}
+			}
+		}
+		loss, err := c.likelihoodLoss(logs)
+		return []*Value{loss, logs}, err
+	},
+}
+
+func (c *call) likelihoodLoss(x *Value) (*Value, error) {
+	target, weight := c.in[1], c.in[2]
+	if len(x.Dims) < 2 || !slices.Equal(target.Dims, slices.Delete(slices.Clone(x.Dims), 1, 2)) {
+		return nil, fmt.Errorf("targets of shape %v for scores of shape %v", target.Dims, x.Dims)
+	}
+	classes, ok := target.ints()
+	if !ok {
+		return nil, fmt.Errorf("targets are %s, want integers that fit an int", target)
+	}
+	_, n, inner := split(x.Dims, 1)
+	if weight != nil && weight.Len() != n {
+		return nil, fmt.Errorf("%d weights for %d classes", weight.Len(), n)
+	}
+	f := x.format()
+	losses, weights := make([]number, len(classes)), make([]number, len(classes))
+	for i, t := range classes {
+		if c.has("ignore_index") && t == c.int("ignore_index", 0) {
+			continue
+		}
+		if t < 0 || t >= n {
+			return nil, fmt.Errorf("target %d is %d of %d classes", i, t, n)
+		}
+		losses[i], weights[i] = neg(x.at((i/inner*n+t)*inner+i%inner)), exact(1)
+		if weight != nil {
+			weights[i] = weight.at(t)
+			losses[i] = f.mul(losses[i], weights[i])
+		}
+	}
+	how := c.text("reduction", "mean")
+	if how == "none" {
+		out, err := c.numbers(x.Type, target.Dims...)
+		for i := range losses {
+			if err == nil {
+				out.set(i, losses[i])
+			}
+		}
+		return out, err
+	}
+	out := &Value{Type: x.Type, Dims: []int{}, Data: make([]float64, 1), Sound: make([]float64, 1), Spread: make([]float64, 1), Declared: make([]float64, 1)}
+	switch how {
+	case "sum":
+		out.set(0, f.sumOf(losses, 0))
+	case "mean":
+		out.set(0, f.div(f.sumOf(losses, 0), f.sumOf(weights, 0)))
+	default:
+		return nil, fmt.Errorf("attribute reduction is %q", how)
+	}
+	return out, nil
+}

@@ -1,0 +1,19 @@
+package reference
+
+import "errors"
+
+// opOptionalGetElement is the element of an optional; what is no optional is
+// handed on. ONNX OptionalGetElement, opset 15, 18.
+var opOptionalGetElement = operator{
+	name: "OptionalGetElement", since: 15, in: []port{need(anything).move()},
+	eval: single(func(c *call) (*Value, error) {
+		v := c.in[0]
+		switch {
+		case v.Kind != Optional:
+			return v, nil
+		case len(v.Elems) == 0:
+			return nil, errors.New("the optional is empty")
+		}
+		return v.Elems[0], nil
+	}),
+}

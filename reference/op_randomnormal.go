@@ -1,0 +1,84 @@
+package reference
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opRandomNormal draws normal numbers. ONNX RandomNormal, opset 1, 22.
+var opRandomNormal = random("RandomNormal", attrs{"mean": aFloat, "scale": aFloat, "shape": aInts}, nil, normal)
+
+// opRandomNormalLike draws normal numbers of its input's shape. ONNX
+// RandomNormalLike, opset 1, 22.
+var opRandomNormalLike = random("RandomNormalLike", attrs{"mean": aFloat, "scale": aFloat}, []port{need(tensors).move()}, normal)
+
+// opRandomUniform draws uniform numbers. ONNX RandomUniform, opset 1, 22.
+var opRandomUniform = random("RandomUniform", attrs{"high": aFloat, "low": aFloat, "shape": aInts}, nil, uniform)
+
+// opRandomUniformLike draws uniform numbers of its input's shape. ONNX
+// RandomUniformLike, opset 1, 22.
+var opRandomUniformLike = random("RandomUniformLike", attrs{"high": aFloat, "low": aFloat}, []port{need(tensors).move()}, uniform)
+
+func normal(c *call, r *rand.Rand) float64 {
+	return c.float("mean", 0) + c.float("scale", 1)*r.NormFloat64()
+}
+
+func uniform(c *call, r *rand.Rand) float64 {
+	low, high := c.float("low", 0), c.float("high", 1)
+	return low + (high-low)*r.Float64()
+}
+
+// random is an operator whose numbers no reference can know, even where
+// attribute seed is set: it draws some, and says that they have no limit.
+func random(name string, a attrs, in []port, draw func(c *call, r *rand.Rand) float64) operator {
+	a["dtype"], a["seed"] = aInt, aFloat
+	return operator{
+		name: name, attrs: a, in: in,
+		eval: single(func(c *call) (*Value, error) {
+			dims, t := c.intList("shape"), pb.TensorProto_FLOAT
+			if len(in) > 0 {
+				dims = c.in[0].Dims
+				if floats&setOf(c.in[0]) != 0 {
+					t = c.in[0].Type
+				}
+			}
+			out, err := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(t))), false, dims...)
+			if err != nil {
+				return nil, err
+			}
+			r := c.source()
+			for i := range out.Len() {
+				out.number(i, draw(c, r))
+			}
+			c.guess(out)
+			return out, nil
+		}),
+	}
+}
+
+// source is a stream of random numbers, by attribute seed.
+func (c *call) source() *rand.Rand {
+	return rand.New(rand.NewPCG(math.Float64bits(c.float("seed", 0)), 0))
+}
+
+// guess says that v was drawn.
+func (c *call) guess(v *Value) {
+	c.note("%s: %s draws random numbers, so nothing after it has limits", c.step.label, c.step.op.name)
+	makeUnknown(v)
+}
+
+// number stores a number as element i of a numeric or boolean tensor.
+func (v *Value) number(i int, n float64) {
+	switch d := v.Data.(type) {
+	case []float64:
+		d[i] = roundTo(n, v.Type)
+	case []int64:
+		d[i] = wrapSigned(v.Type, int64(n))
+	case []uint64:
+		d[i] = wrapUnsigned(v.Type, uint64(int64(n)))
+	case []bool:
+		d[i] = n != 0
+	}
+}

@@ -1,0 +1,325 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// opResize samples its input on a grid of another size, by neighbours along
+// every axis. Input 1 is the region for tf_crop_and_resize, input 2 holds scales,
+// input 3 sizes; opset 10 has the scales as input 1. ONNX Resize, opset 10, 11,
+// 13, 18, 19.
+var opResize = operator{
+	name: "Resize", since: 10,
+	attrs: attrs{
+		"antialias": aInt, "axes": aInts, "coordinate_transformation_mode": aString, "cubic_coeff_a": aFloat, "exclude_outside": aInt,
+		"extrapolation_value": aFloat, "keep_aspect_ratio_policy": aString, "mode": aString, "nearest_mode": aString,
+	},
+	in: []port{need(numeric | bools).move(), need(floats).opt(), need(floats).opt(), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		r := resizer{
+			mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"),
+			nearest: c.text("nearest_mode", "round_prefer_floor"), exclude: c.int("exclude_outside", 0) != 0,
+			antialias: c.int("antialias", 0) != 0, cubic: c.float("cubic_coeff_a", -0.75), outside: c.float("extrapolation_value", 0),
+		}
+		roi, scales, sizes := c.in[1], c.in[2], c.in[3]
+		if c.opset < 11 {
+			roi, scales, sizes = nil, c.in[1], nil
+			r.place, r.nearest = "asymmetric", "floor"
+		}
+		axes := c.intList("axes")
+		if !c.has("axes") {
+			for a := range x.Dims {
+				axes = append(axes, a)
+			}
+		}
+		axes, err := axesOf(axes, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		if err := r.measure(c, x, axes, scales, sizes); err != nil {
+			return nil, err
+		}
+		if r.place == "tf_crop_and_resize" {
+			if err := r.crop(x, axes, roi); err != nil {
+				return nil, err
+			}
+		}
+		return c.resize(x, &r)
+	}),
+}
+
+// A resizer is the geometry of a Resize, axis by axis.
+type resizer struct {
+	mode, place, nearest string
+	exclude, antialias   bool
+	cubic, outside       float64
+	out                  []int
+	scale                []float64
+	begin, end           []float64 // of the region, from 0 to 1; nil without one
+}
+
+// measure settles scales and lengths of the result.
+func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) error {
+	r.out = slices.Clone(x.Dims)
+	r.scale = slices.Repeat([]float64{1}, len(x.Dims))
+	if x.Len() == 0 {
+		return fmt.Errorf("nothing to sample in shape %v", x.Dims)
+	}
+	switch bySize := sizes != nil && sizes.Len() > 0; {
+	case bySize:
+		lengths, ok := sizes.ints()
+		if !ok || len(lengths) != len(axes) {
+			return fmt.Errorf("sizes are %v, want one for each of %d axes", sizes.Data, len(axes))
+		}
+		for i, a := range axes {
+			if lengths[i] < 1 || lengths[i] > math.MaxInt32 {
+				return fmt.Errorf("sizes are %v, want numbers from 1 to 2^31", lengths)
+			}
+			r.out[a] = lengths[i]
+			r.scale[a] = float64(lengths[i]) / float64(x.Dims[a])
+		}
+		return r.keepAspect(c.text("keep_aspect_ratio_policy", "stretch"), x.Dims, axes)
+	case scales == nil || scales.Len() != len(axes):
+		return fmt.Errorf("neither sizes nor scales for each of %d axes", len(axes))
+	}
+	for i, a := range axes {
+		s := scales.Float(i)
+		// Runtimes multiply in float32.
+		n := math.Floor(float64(float32(x.Dims[a]) * float32(s)))
+		if r.crops() {
+			continue // settled with the region
+		}
+		if !(s > 0) || n < 1 || n > math.MaxInt32 {
+			return fmt.Errorf("scale %v of axis %d, want a positive number that leaves from 1 to 2^31 elements of %d", s, a, x.Dims[a])
+		}
+		r.out[a], r.scale[a] = int(n), s
+	}
+	if r.crops() {
+		for i, a := range axes {
+			r.scale[a], r.out[a] = scales.Float(i), 0
+		}
+	}
+	return nil
+}
+
+func (r *resizer) crops() bool { return r.place == "tf_crop_and_resize" }
+
+// keepAspect makes all scales the smallest or the largest of them.
+func (r *resizer) keepAspect(policy string, dims, axes []int) error {
+	if policy == "stretch" {
+		return nil
+	}
+	scales := convert(axes, func(a int) float64 { return r.scale[a] })
+	var s float64
+	switch policy {
+	case "not_larger":
+		s = slices.Min(scales)
+	case "not_smaller":
+		s = slices.Max(scales)
+	default:
+		return fmt.Errorf("attribute keep_aspect_ratio_policy is %q", policy)
+	}
+	for _, a := range axes {
+		r.scale[a], r.out[a] = s, max(1, int(math.Round(s*float64(dims[a]))))
+	}
+	return nil
+}
+
+// crop takes the region into account: starts and ends of all axes in one list.
+func (r *resizer) crop(x *Value, axes []int, roi *Value) error {
+	if roi == nil || roi.Len() != 2*len(axes) {
+		return fmt.Errorf("tf_crop_and_resize wants a region of %d numbers", 2*len(axes))
+	}
+	r.begin, r.end = make([]float64, len(x.Dims)), slices.Repeat([]float64{1}, len(x.Dims))
+	for i, a := range axes {
+		r.begin[a], r.end[a] = roi.Float(i), roi.Float(len(axes)+i)
+		if r.out[a] > 0 {
+			continue
+		}
+		n := math.Floor(float64(x.Dims[a]) * (r.end[a] - r.begin[a]) * r.scale[a])
+		if !(n >= 1 && n <= math.MaxInt32) {
+			return fmt.Errorf("region from %v to %v of axis %d, scaled by %v, has %v elements", r.begin[a], r.end[a], a, r.scale[a], n)
+		}
+		r.out[a] = int(n)
+	}
+	return nil
+}
+
+func (c *call) resize(x *Value, r *resizer) (*Value, error) {
+	isFloat := floats&setOf(x) != 0
+	if !isFloat && r.mode != "nearest" {
+		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: fmt.Sprintf("mode %s of %s", r.mode, typeName(x.Type))}
+	}
+	out, err := c.zeros(x.Type, isFloat || x.Sound != nil, r.out...)
+	if err != nil {
+		return nil, err
+	}
+	// Every axis has its own taps, whatever the other coordinates are.
+	taps := make([][][]tap, len(r.out))
+	for a := range taps {
+		taps[a] = make([][]tap, r.out[a])
+		for i := range taps[a] {
+			if taps[a][i], err = r.taps(x, a, i); err != nil {
+				return nil, err
+			}
+			if err := c.spend(int64(1 + len(taps[a][i]))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	at := make([]int, len(r.out))
+	axes := make([][]tap, len(r.out))
+	for i := range out.Len() {
+		unravel(i, r.out, at)
+		combinations, extrapolated := int64(1), false
+		for a := range axes {
+			axes[a] = taps[a][at[a]]
+			combinations *= int64(len(axes[a]))
+			extrapolated = extrapolated || len(axes[a]) == 0
+		}
+		if err := c.spend(combinations); err != nil {
+			return nil, err
+		}
+		switch {
+		case extrapolated && isFloat:
+			out.set(i, exact(r.outside))
+		case extrapolated:
+			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
+		case isFloat:
+			out.set(i, interpolate(x, 0, x.Dims, axes))
+		default:
+			from := 0
+			own := strides(x.Dims)
+			for a, t := range axes {
+				from = advance(from, t[0].index, own[a])
+			}
+			c.copyOne(out, i, x, from)
+		}
+	}
+	return out, nil
+}
+
+// taps returns the neighbours of element i of the result along axis a, with
+// weights; none where the place is outside of the input and has the
+// extrapolation value.
+func (r *resizer) taps(x *Value, a, i int) ([]tap, error) {
+	if r.scale[a] == 1 && r.out[a] == x.Dims[a] && (!r.crops() || r.begin[a] == 0 && r.end[a] == 1) {
+		return []tap{{i, i, exact(1)}}, nil
+	}
+	n := x.Dims[a]
+	place, err := r.source(a, i, n, x.format())
+	if err != nil {
+		return nil, err
+	}
+	if r.crops() && (place.v < 0 || place.v > float64(n-1)) {
+		return nil, nil
+	}
+	inside := func(k int) int { return min(max(k, 0), n-1) }
+	if r.mode == "nearest" {
+		round, ok := roundings[r.nearest]
+		if !ok {
+			return nil, fmt.Errorf("attribute nearest_mode is %q", r.nearest)
+		}
+		t := tap{index: inside(int(round(place.v))), weight: exact(1)}
+		t.other = t.index
+		for _, v := range []float64{place.v - place.sound, place.v + place.sound} {
+			if k := inside(int(round(v))); k != t.index {
+				t.other = k
+			}
+		}
+		return []tap{t}, nil
+	}
+	var k kernel
+	switch r.mode {
+	case "linear":
+		k = linearKernel
+	case "cubic":
+		k = cubicKernel(r.cubic)
+	default:
+		return nil, fmt.Errorf("attribute mode is %q", r.mode)
+	}
+	stretch := 1.0
+	if r.antialias {
+		stretch = min(1, r.scale[a])
+	}
+	if float64(n) < float64(k.reach)/stretch/(1<<20) {
+		return nil, fmt.Errorf("scale %v of axis %d", r.scale[a], a)
+	}
+	indices, weights := k.around(x.format(), place, stretch)
+	if r.exclude {
+		for j, index := range indices {
+			if index != inside(index) {
+				weights[j] = exact(0)
+			}
+		}
+	}
+	if r.exclude || stretch < 1 {
+		sum := x.format().sumOf(weights, 0)
+		for j := range weights {
+			weights[j] = x.format().div(weights[j], sum)
+		}
+	}
+	taps := make([]tap, len(indices))
+	for j, index := range indices {
+		taps[j] = tap{inside(index), inside(index), weights[j]}
+	}
+	return taps, nil
+}
+
+// roundings choose one of the two neighbours.
+var roundings = map[string]func(float64) float64{
+	"round_prefer_floor": func(x float64) float64 { return math.Ceil(x - 0.5) },
+	"round_prefer_ceil":  func(x float64) float64 { return math.Floor(x + 0.5) },
+	"floor":              math.Floor,
+	"ceil":               math.Ceil,
+}
+
+// source is where element i of the result lies in an axis of n elements. What
+// runtimes compute it by in float32 costs some roundings, none where the scale is
+// a power of two.
+func (r *resizer) source(a, i, n int, f format) (number, error) {
+	s, x, length := r.scale[a], float64(i), float64(n)
+	resized := s * length // need not be whole
+	if r.crops() {
+		resized = float64(r.out[a])
+	}
+	var p number
+	switch r.place {
+	case "half_pixel":
+		p.v = (x+0.5)/s - 0.5
+	case "pytorch_half_pixel":
+		if r.out[a] > 1 {
+			p.v = (x+0.5)/s - 0.5
+		}
+	case "tf_half_pixel_for_nn":
+		p.v = (x + 0.5) / s
+	case "half_pixel_symmetric":
+		p.v = length/2*(1-float64(r.out[a])/resized) + (x+0.5)/s - 0.5
+	case "asymmetric":
+		p.v = x / s
+	case "align_corners":
+		if resized != 1 {
+			p.v = x * (length - 1) / (resized - 1)
+		}
+	case "tf_crop_and_resize":
+		p.v = r.begin[a] * (length - 1)
+		if r.out[a] > 1 {
+			p.v += x * (r.end[a] - r.begin[a]) * (length - 1) / (resized - 1)
+		} else {
+			p.v += (r.end[a] - r.begin[a]) * (length - 1) / 2
+		}
+	default:
+		return p, fmt.Errorf("attribute coordinate_transformation_mode is %q", r.place)
+	}
+	if fraction, _ := math.Frexp(s); fraction == 0.5 && (r.place == "half_pixel" || r.place == "pytorch_half_pixel" || r.place == "asymmetric") {
+		return p, nil
+	}
+	e := f.u * (math.Abs(p.v) + length)
+	p.sound, p.spread = 8*e, e
+	return p, nil
+}

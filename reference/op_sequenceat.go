@@ -1,0 +1,20 @@
+package reference
+
+import "fmt"
+
+// opSequenceAt is the element at a position; negative ones count from the end.
+// ONNX SequenceAt, opset 11.
+var opSequenceAt = operator{
+	name: "SequenceAt", since: 11, in: []port{need(seqs).move(), need(integers)},
+	eval: single(func(c *call) (*Value, error) {
+		list := c.in[0].Elems
+		if len(list) == 0 {
+			return nil, fmt.Errorf("the sequence is empty")
+		}
+		at, err := c.position(1, len(list), len(list)-1, 0)
+		if err != nil {
+			return nil, err
+		}
+		return list[at], nil
+	}),
+}

@@ -1,0 +1,8 @@
+package reference
+
+// opSequenceEmpty is a sequence without elements; attribute dtype says of what.
+// ONNX SequenceEmpty, opset 11.
+var opSequenceEmpty = operator{
+	name: "SequenceEmpty", since: 11, attrs: attrs{"dtype": aInt},
+	eval: single(func(*call) (*Value, error) { return &Value{Kind: Sequence}, nil }),
+}

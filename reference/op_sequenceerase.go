@@ -1,0 +1,24 @@
+package reference
+
+import (
+	"errors"
+	"slices"
+)
+
+// opSequenceErase drops the element at a position, by default the last one.
+// ONNX SequenceErase, opset 11.
+var opSequenceErase = operator{
+	name: "SequenceErase", since: 11, in: []port{need(seqs).move(), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		list := c.in[0].Elems
+		if len(list) == 0 {
+			return nil, errors.New("the sequence is empty")
+		}
+		at, err := c.position(1, len(list), len(list)-1, len(list)-1)
+		if err != nil {
+			return nil, err
+		}
+		out := &Value{Kind: Sequence, Elems: slices.Delete(slices.Clone(list), at, at+1)}
+		return out, c.take(cost(out))
+	}),
+}

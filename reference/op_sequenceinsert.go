@@ -1,0 +1,18 @@
+package reference
+
+import "slices"
+
+// opSequenceInsert inserts a tensor before a position, by default at the end.
+// ONNX SequenceInsert, opset 11.
+var opSequenceInsert = operator{
+	name: "SequenceInsert", since: 11, in: []port{need(seqs).move(), need(tensors).move(), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		list := c.in[0].Elems
+		at, err := c.position(2, len(list), len(list), len(list))
+		if err != nil {
+			return nil, err
+		}
+		out := &Value{Kind: Sequence, Elems: slices.Insert(slices.Clone(list), at, c.in[1])}
+		return out, c.take(cost(out))
+	}),
+}

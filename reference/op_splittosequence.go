@@ -1,0 +1,48 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+)
+
+// opSplitToSequence cuts its input along an axis into a sequence: into pieces of
+// the lengths in input 1, of one length if that is a scalar, or of length 1, which
+// lose the axis if keepdims is 0. ONNX SplitToSequence, opset 11, 24.
+var opSplitToSequence = operator{
+	name: "SplitToSequence", since: 11, attrs: attrs{"axis": aInt, "keepdims": aInt}, in: []port{need(tensors).move(), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		axis, err := c.axis("axis", 0, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		n := x.Dims[axis]
+		lengths, ok, err := c.intInput(1)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			lengths = slices.Repeat([]int{1}, n)
+		}
+		if ok && len(c.in[1].Dims) == 0 {
+			each := lengths[0]
+			if each < 1 {
+				return nil, fmt.Errorf("pieces of length %d", each)
+			}
+			lengths = nil
+			for from := 0; from < n; from += each {
+				lengths = append(lengths, min(each, n-from))
+			}
+		}
+		parts, err := c.cut(x, axis, lengths)
+		if err != nil {
+			return nil, err
+		}
+		if !ok && c.int("keepdims", 1) == 0 {
+			for i, p := range parts {
+				parts[i] = reshaped(p, slices.Delete(slices.Clone(p.Dims), axis, axis+1))
+			}
+		}
+		return &Value{Kind: Sequence, Elems: parts}, nil
+	}),
+}

@@ -1,0 +1,44 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opUpsample is Resize with asymmetric places, each of which takes the element
+// before it or is interpolated linearly. Scales are attributes until opset 8,
+// input 1 in opset 9; later opsets have Resize in its place. ONNX Upsample, opset
+// 1, 7, 9.
+var opUpsample = operator{
+	name: "Upsample", attrs: attrs{"mode": aString, "scales": aFloats.until(8), "height_scale": aFloat.until(6), "width_scale": aFloat.until(6)},
+	in: []port{need(numeric | bools).move(), need(floats).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if c.opset >= 10 {
+			return nil, fmt.Errorf("opset %d has no Upsample, the last one is 9", c.opset)
+		}
+		scales := c.in[1]
+		switch {
+		case scales != nil:
+		case c.has("scales"):
+			list := convert(c.step.attrs["scales"].GetFloats(), func(s float32) float64 { return float64(s) })
+			scales = &Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(list)}, Data: list}
+		default:
+			scales = &Value{Type: pb.TensorProto_FLOAT, Dims: []int{4}, Data: []float64{1, 1, c.float("height_scale", math.NaN()), c.float("width_scale", math.NaN())}}
+		}
+		r := resizer{mode: c.text("mode", "nearest"), place: "asymmetric", nearest: "floor"}
+		if r.mode == "bilinear" {
+			r.mode = "linear"
+		}
+		axes := make([]int, len(x.Dims))
+		for a := range axes {
+			axes[a] = a
+		}
+		if err := r.measure(c, x, axes, scales, nil); err != nil {
+			return nil, err
+		}
+		return c.resize(x, &r)
+	}),
+}
