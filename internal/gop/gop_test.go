@@ -57,6 +57,10 @@ func twoLayers[T kernel.Float](t *testing.T, fused bool) (cost *G.Node, wrt G.No
 
 func valuesOf(n *G.Node) []float64 {
 	switch d := n.Value().Data().(type) {
+	case float64:
+		return []float64{d}
+	case float32:
+		return []float64{float64(d)}
 	case []float64:
 		return slices.Clone(d)
 	case []float32:

@@ -116,6 +116,7 @@ type pool struct {
 	vectors vectors
 	columns columns
 	gather  gather
+	terms   terms
 	draws   draws
 }
 
@@ -174,7 +175,7 @@ func (p *pool) forget() {
 		return
 	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
-	p.columns, p.gather, p.draws = columns{}, gather{}, draws{}
+	p.columns, p.gather, p.terms, p.draws = columns{}, gather{}, terms{}, draws{}
 	p.idle.Store(false)
 	p.busy.Store(false)
 }
@@ -309,6 +310,7 @@ type workspace struct {
 	tiles []float32        // packed rows of A, of which few products have need
 	sums  [dotRows]float32 // inner products
 	part  [dotRows]float32 // of a part of k
+	parts []float64        // sums of the parts of a loss
 }
 
 // workspaces holds those that nobody uses. A sync.Pool would be emptied by the

@@ -59,6 +59,9 @@ func everyKernel() map[string][]float32 {
 		"uniform":  func(w, g, m, v []float32) { NewStream(1, "u").Uniform(w[1:]) },
 		"normal":   func(w, g, m, v []float32) { NewStream(1, "n").Normal(w[1:]) },
 		"bce":      func(w, g, m, v []float32) { w[0] = float32(BCEWithLogits(m, g, 0.9)) },
+		"l1":       func(w, g, m, v []float32) { w[0] = float32(AbsoluteError(m, g)); AbsoluteErrorGrad(v, m, g, 0.1) },
+		"entropy":  func(w, g, m, v []float32) { w[0] = float32(CrossEntropy(m, g)); CrossEntropyGrad(v, m, g, 0.1) },
+		"kl":       func(w, g, m, v []float32) { w[0] = float32(Divergence(m, g)); DivergenceGrad(v, m, 0.1) },
 		"gather":   func(w, g, m, v []float32) { GatherRows(w, make([]uint8, 999), make([]int, rows), cols, 0.1, -1) },
 	} {
 		w, g, m, v := state()
