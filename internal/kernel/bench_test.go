@@ -73,7 +73,7 @@ func BenchmarkDense(b *testing.B) {
 func share(b *testing.B, threads int, flop float64, f func()) {
 	calls := int(3e7/flop) + 1
 	var rate, top float64
-	burn := func(lo, hi int) { peak.Burn((hi - lo) * 20_000) }
+	burn := func(lo, hi int) { peak.Burn(peak.Lanes(), (hi-lo)*20_000) }
 	for b.Loop() {
 		start := time.Now()
 		for range calls {
@@ -82,7 +82,7 @@ func share(b *testing.B, threads int, flop float64, f func()) {
 		rate = max(rate, flop*float64(calls)/time.Since(start).Seconds())
 		start = time.Now()
 		Parallel(threads, 1, burn)
-		top = max(top, float64(threads)*peak.Burn(1)*20_000/time.Since(start).Seconds())
+		top = max(top, float64(threads)*peak.Burn(peak.Lanes(), 1)*20_000/time.Since(start).Seconds())
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(flop/rate*1e6, "us")

@@ -100,12 +100,12 @@ func packRows(k int, b *float32, ldb int, dst *float32)
 //go:noescape
 func packRowsEdge(k int, b *float32, ldb int, dst *float32, cols int)
 
-// packColumns transposes rows of k elements, ldb bytes apart, into the first 8 of
-// 16 columns: dst[p*16+j] = b[j][p]. 0 < rows <= 8; the columns that B lacks are
+// packColumns16 transposes rows of k elements, ldb bytes apart, into the first 8
+// of 16 columns: dst[16p+j] = b[j][p]. 0 < rows <= 8; the columns that B lacks are
 // filled with its last one.
 //
 //go:noescape
-func packColumns(k int, rows int, b *float32, ldb int, dst *float32)
+func packColumns16(k int, rows int, b *float32, ldb int, dst *float32)
 
 // packTile copies k rows of rows elements, lda bytes apart, to 6 elements each.
 // 0 < rows <= 6. It writes two elements beyond the last.

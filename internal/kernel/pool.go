@@ -306,7 +306,7 @@ func (p *pool) spin(id int, ws *workspace) {
 
 // workspace is the memory that one goroutine works in.
 type workspace struct {
-	panel []float32        // packed columns of B, panelDepth by panelWidth
+	panel []float32        // packed columns of B, panelDepth by panelWidth at most
 	tiles []float32        // packed rows of A, of which few products have need
 	sums  [dotRows]float32 // inner products
 	part  [dotRows]float32 // of a part of k
@@ -334,7 +334,7 @@ func takeWorkspace() *workspace {
 	defer workspaces.Unlock()
 	n := len(workspaces.free)
 	if n == 0 {
-		return &workspace{panel: aligned(panelDepth * panelWidth)}
+		return &workspace{panel: aligned(panelDepth * widePanel)}
 	}
 	ws := workspaces.free[n-1]
 	workspaces.free = workspaces.free[:n-1]

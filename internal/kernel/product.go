@@ -2,17 +2,21 @@ package kernel
 
 // The float32 product follows Goto and van de Geijn (Anatomy of
 // high-performance matrix multiplication, 2008) with one change: A is read
-// where it lies, through its strides, as a rule. B is packed, 16 columns at a time, into a
-// panel that stays in the first-level cache while tiles of 6 rows pass by.
+// where it lies, through its strides, as a rule. B is packed, 16 columns at a
+// time, into a panel that stays in the caches next to the core while tiles of 6
+// rows pass by; 32 columns and up to 14 rows with AVX-512.
 //
 // An element is the chain of its k products, added one after the other to the
 // bias, to the old C or to zero, and it is the same chain in every tile, panel
 // and block. That is why neither the blocking nor the threads show in a result.
 // Inner products along memory are apart: their sums run in several lanes.
 const (
-	tileRows   = 6
-	panelWidth = 16
-	panelDepth = 400 // of a panel of 25 KB, beside which a tile of A fits into 32 KB
+	// Panels are rows of panelWidth elements without gaps, the missing columns of
+	// the last one too; tiles have tileRows rows at most.
+	narrowRows, narrowPanel = 6, 16 // of the tiles and panels of AVX2 and of portable Go
+	wideRows, widePanel     = 14, 32
+
+	panelDepth = 400 // of a panel of 25 KB, or of 50 KB with AVX-512
 	blockRows  = 384 // of C that one panel serves at most
 	directRows = 24  // of C up to which B is not packed
 
@@ -96,7 +100,7 @@ func multiply(t product) {
 func (t *product) divide() (units int) {
 	t.panels = (t.n + panelWidth - 1) / panelWidth
 	perBlock, most := t.panels, blockRows
-	if t.tiled = simd && t.tA && t.lda%awkwardStride == 0 && t.m > tileRows && t.panels > 1; t.tiled {
+	if t.tiled = simd && !wide && t.tA && t.lda%awkwardStride == 0 && t.m > tileRows && t.panels > 1; t.tiled {
 		perBlock, most = 1, blockRows/2
 	}
 	blocks := (t.m + most - 1) / most

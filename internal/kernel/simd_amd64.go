@@ -4,20 +4,45 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-// simd tells whether the assembly may run. Tests switch it off to compare.
-var simd = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+// simd tells whether the assembly may run, wide whether that with registers of
+// 16 elements may. Tests switch them off to compare; use sets both.
+var (
+	simd, wide bool
+	panelWidth int
+	tileRows   int
+)
 
-var zeros [panelWidth]float32
+func init() {
+	x := &cpu.X86
+	avx2 := x.HasAVX2 && x.HasFMA
+	use(avx2, avx2 && !narrow && x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasBMI2)
+}
+
+// use chooses the path, while no kernel runs.
+func use(withSimd, withWide bool) {
+	simd, wide = withSimd, withWide
+	panelWidth, tileRows = narrowPanel, narrowRows
+	if wide {
+		panelWidth, tileRows = widePanel, wideRows
+	}
+}
+
+var zeros [widePanel]float32
 
 // packPanel is packPanelPlain in assembly.
 func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace) {
 	panel := &ws.panel[0]
 	switch {
 	case t.tB:
-		packColumns(depth, min(8, j1-j0), &t.b[j0*t.ldb+k0], 4*t.ldb, panel)
-		if j1-j0 > 8 {
-			packColumns(depth, j1-j0-8, &t.b[(j0+8)*t.ldb+k0], 4*t.ldb, &ws.panel[8])
+		pack := packColumns16
+		if wide {
+			pack = packColumns32
 		}
+		for j := j0; j < j1; j += 8 {
+			pack(depth, min(8, j1-j), &t.b[j*t.ldb+k0], 4*t.ldb, &ws.panel[j-j0])
+		}
+	case wide:
+		packWide(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
 	case j1-j0 == panelWidth:
 		packRows(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel)
 	default:
@@ -34,9 +59,9 @@ func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace) {
 	}
 	at := 0
 	for _, h := range tileHeights(i1 - i0) {
-		if h.rows == tileRows && h.tiles > 0 {
+		if h.rows == narrowRows && h.tiles > 0 {
 			packSixes(depth, h.tiles, &t.a[k0*t.lda+i0], 4*t.lda, &ws.tiles[0], 4*size)
-			at, i0 = h.tiles*size, i0+h.tiles*tileRows
+			at, i0 = h.tiles*size, i0+h.tiles*narrowRows
 			continue
 		}
 		for range h.tiles {
@@ -102,6 +127,11 @@ type strip struct {
 
 // multiply computes n tiles of so many rows.
 func (s *strip) multiply(rows, n int) {
+	if wide {
+		tile := wideTiles[rows-1][min(1, (s.cols-1)/16)]
+		tile(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		return
+	}
 	if s.cols == panelWidth {
 		switch rows {
 		case 6:
@@ -138,9 +168,21 @@ func (s *strip) multiply(rows, n int) {
 // stack is a number of tiles of some height, one below the other.
 type stack struct{ rows, tiles int }
 
+// wideTiles are the tiles by rows, then by vectors, from one.
+var wideTiles = [wideRows][2]func(tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32, cols int){
+	{wide1x1, wide1x2}, {wide2x1, wide2x2}, {wide3x1, wide3x2}, {wide4x1, wide4x2}, {wide5x1, wide5x2}, {wide6x1, wide6x2}, {wide7x1, wide7x2},
+	{wide8x1, wide8x2}, {wide9x1, wide9x2}, {wide10x1, wide10x2}, {wide11x1, wide11x2}, {wide12x1, wide12x2}, {wide13x1, wide13x2}, {wide14x1, wide14x2},
+}
+
 // tileHeights splits rows into tiles of 6, 5 and 4 rows, which keep the FMA
-// units busy, and one lower tile where there is no other way.
+// units busy, and one lower tile where there is no other way. Wide tiles come in
+// every height: as few of them as there can be, as even as they can be.
 func tileHeights(rows int) [4]stack {
+	if wide {
+		tiles := (rows + wideRows - 1) / wideRows
+		height, more := rows/tiles, rows%tiles
+		return [4]stack{{height + 1, more}, {height, tiles - more}}
+	}
 	six, rest := rows/6, rows%6
 	var five, four int
 	switch {

@@ -5,7 +5,11 @@ package kernel
 import "sync/atomic"
 
 // simd tells that there is no assembly: what follows is never called.
-const simd = false
+const (
+	simd, wide = false, false
+	panelWidth = narrowPanel
+	tileRows   = narrowRows
+)
 
 func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace)             {}
 func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace)             {}

@@ -21,7 +21,7 @@ func gemm(g *gen) {
 	g.dots()
 	g.packRows(false)
 	g.packRows(true)
-	g.packColumns()
+	g.packColumns(16)
 	g.packTile()
 	g.packTiles()
 }
@@ -404,11 +404,12 @@ func (g *gen) packRows(edge bool) {
 	g.end()
 }
 
-// packColumns emits the packing of half a panel of B from a transposed matrix.
-func (g *gen) packColumns() {
-	g.function("packColumns", "func(k, rows int, b *float32, ldb int, dst *float32)",
-		"packColumns transposes rows of k elements, ldb bytes apart, into the first 8 of",
-		"16 columns: dst[p*16+j] = b[j][p]. 0 < rows <= 8; the columns that B lacks are",
+// packColumns emits the packing of 8 columns of a panel from a transposed
+// matrix.
+func (g *gen) packColumns(width int) {
+	g.function(fmt.Sprintf("packColumns%d", width), "func(k, rows int, b *float32, ldb int, dst *float32)",
+		"packColumns"+fmt.Sprint(width)+" transposes rows of k elements, ldb bytes apart, into the first 8",
+		"of "+fmt.Sprint(width)+" columns: dst["+fmt.Sprint(width)+"p+j] = b[j][p]. 0 < rows <= 8; the columns that B lacks are",
 		"filled with its last one.")
 	k, b, ldb, dst, last := g.arg("k"), g.arg("b"), g.arg("ldb"), g.arg("dst"), g.arg("rows")
 	g.DECQ(last)
@@ -426,33 +427,40 @@ func (g *gen) packColumns() {
 		}
 		rows = append(rows, p)
 	}
+	pitch := 4 * width
 	at8 := g.GP64()
 	g.XORQ(at8, at8)
 	g.SUBQ(imm(8), k)
 	g.JLT(operand.LabelRef("tail"))
 	g.Label("loop")
-	var v [8]reg.VecVirtual
-	for i, p := range rows {
-		v[i] = g.YMM()
-		g.VMOVUPS(atIndex(p, at8, 1), v[i])
-	}
-	for i, x := range g.transpose8(v) {
-		g.VMOVUPS(x, at(dst, 64*i))
+	for half := range 2 {
+		// Rows 4 apart share a register from the start: loads place halves for
+		// nothing, and shuffles within them suffice.
+		var v [4]reg.VecVirtual
+		for i := range v {
+			v[i] = g.YMM()
+			g.VMOVUPS(atIndex(rows[i], at8, 1).Offset(16*half), v[i].AsX())
+			g.VINSERTF128(operand.U8(1), atIndex(rows[i+4], at8, 1).Offset(16*half), v[i], v[i])
+		}
+		for i, x := range g.transpose4(v) {
+			g.VMOVUPS(x, at(dst, pitch*(4*half+i)))
+		}
 	}
 	g.ADDQ(imm(32), at8)
-	g.ADDQ(imm(512), dst)
+	g.ADDQ(imm(8*pitch), dst)
 	g.SUBQ(imm(8), k)
 	g.JGE(operand.LabelRef("loop"))
 	g.Label("tail")
 	g.ADDQ(imm(8), k)
 	g.JZ(operand.LabelRef("done"))
 	m := g.mask(k)
+	var v [8]reg.VecVirtual
 	for i, p := range rows {
 		v[i] = g.YMM()
 		g.VMASKMOVPS(atIndex(p, at8, 1), m, v[i])
 	}
 	for i, x := range g.transpose8(v) {
-		g.VMOVUPS(x, at(dst, 64*i))
+		g.VMOVUPS(x, at(dst, pitch*i))
 		if i < 7 {
 			g.DECQ(k)
 			g.JZ(operand.LabelRef("done"))
@@ -460,6 +468,23 @@ func (g *gen) packColumns() {
 	}
 	g.Label("done")
 	g.end()
+}
+
+// transpose4 transposes 4 by 4 elements in each half of the registers.
+func (g *gen) transpose4(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
+	var t [4]reg.VecVirtual
+	for i := range t {
+		t[i], out[i] = g.YMM(), g.YMM()
+	}
+	for i := range 2 {
+		g.VUNPCKLPS(v[2*i+1], v[2*i], t[i])
+		g.VUNPCKHPS(v[2*i+1], v[2*i], t[2+i])
+	}
+	for i := range 2 {
+		g.VUNPCKLPD(t[2*i+1], t[2*i], out[2*i])
+		g.VUNPCKHPD(t[2*i+1], t[2*i], out[2*i+1])
+	}
+	return out
 }
 
 // transpose8 transposes 8 by 8 elements.
@@ -533,25 +558,28 @@ func (g *gen) packTiles() {
 	g.RET()
 }
 
-// fmaLoop emits the loop that measures the machine: 12 chains of fused
-// multiply-add, as in the full tile, and nothing else.
-func fmaLoop(g *gen) {
-	g.function("fma", "func(n int)",
-		"fma does 96 n fused multiply-adds in registers, n > 0: eight lanes of 12 chains",
-		"that do not depend on each other.")
-	n := g.arg("n")
-	x := g.YMM()
-	g.VXORPS(x, x, x)
-	acc := make([]reg.VecVirtual, 12)
-	for i := range acc {
-		acc[i] = g.YMM()
-		g.VXORPS(acc[i], acc[i], acc[i])
+// fmaLoops emits the loops that measure the machine: 12 chains of fused
+// multiply-add and nothing else.
+func fmaLoops(g *gen) {
+	loop := func(name string, lanes int, register func() reg.VecVirtual) {
+		g.function(name, "func(n int)", wrap(fmt.Sprintf(
+			"%s does %d n fused multiply-adds in registers, n > 0: %d lanes of 12 chains that do not depend on each other.",
+			name, 12*lanes, lanes))...)
+		n, x := g.arg("n"), register()
+		g.VXORPS(x.AsY(), x.AsY(), x.AsY()) // clears the wider register too
+		acc := make([]reg.VecVirtual, 12)
+		for i := range acc {
+			acc[i] = register()
+			g.VXORPS(acc[i].AsY(), acc[i].AsY(), acc[i].AsY())
+		}
+		g.Label("loop")
+		for _, v := range acc {
+			g.VFMADD231PS(x, x, v)
+		}
+		g.DECQ(n)
+		g.JNZ(operand.LabelRef("loop"))
+		g.end()
 	}
-	g.Label("loop")
-	for _, v := range acc {
-		g.VFMADD231PS(x, x, v)
-	}
-	g.DECQ(n)
-	g.JNZ(operand.LabelRef("loop"))
-	g.end()
+	loop("fma8", 8, g.YMM)
+	loop("fma16", 16, g.ZMM)
 }

@@ -1,7 +1,7 @@
-// Command asm prints the AVX2 and FMA assembly of package kernel.
+// Command asm prints the assembly of package kernel: AVX2 with FMA, and AVX-512.
 //
-// Each file of this package holds one subject: gemm.go the micro-kernels and
-// the packing of the matrix product, elementwise.go loops over vectors,
+// Each file of this package holds one subject: gemm.go and gemm512.go the
+// micro-kernels and the packing of the matrix product, elementwise.go loops over vectors,
 // functions.go the approximations that they apply, random.go the generator.
 package main
 
@@ -50,10 +50,11 @@ var sources = []struct {
 	emit func(*gen)
 }{
 	{"gemm", gemm},
+	{"gemm512", gemm512},
 	{"elementwise", elementwise},
 	{"random", random},
 	{"pause", pause},
-	{"peak/fma", fmaLoop},
+	{"peak/fma", fmaLoops},
 }
 
 // generate returns the text of every file under its path, relative to the

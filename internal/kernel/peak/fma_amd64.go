@@ -4,8 +4,14 @@
 
 package peak
 
-// fma does 96 n fused multiply-adds in registers, n > 0: eight lanes of 12 chains
+// fma8 does 96 n fused multiply-adds in registers, n > 0: 8 lanes of 12 chains
 // that do not depend on each other.
 //
 //go:noescape
-func fma(n int)
+func fma8(n int)
+
+// fma16 does 192 n fused multiply-adds in registers, n > 0: 16 lanes of 12
+// chains that do not depend on each other.
+//
+//go:noescape
+func fma16(n int)

@@ -1,7 +1,0 @@
-//go:build !amd64 || noasm
-
-package peak
-
-const supported = false
-
-func fma(int) {}
