@@ -8,142 +8,142 @@ package kernel
 // touches the first cols columns.
 //
 //go:noescape
-func wide14x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide14x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide14x1 is wide14x2 with tiles of 14 by 16 elements.
 //
 //go:noescape
-func wide14x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide14x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide13x2 is wide14x2 with tiles of 13 by 32 elements.
 //
 //go:noescape
-func wide13x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide13x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide13x1 is wide14x2 with tiles of 13 by 16 elements.
 //
 //go:noescape
-func wide13x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide13x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide12x2 is wide14x2 with tiles of 12 by 32 elements.
 //
 //go:noescape
-func wide12x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide12x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide12x1 is wide14x2 with tiles of 12 by 16 elements.
 //
 //go:noescape
-func wide12x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide12x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide11x2 is wide14x2 with tiles of 11 by 32 elements.
 //
 //go:noescape
-func wide11x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide11x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide11x1 is wide14x2 with tiles of 11 by 16 elements.
 //
 //go:noescape
-func wide11x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide11x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide10x2 is wide14x2 with tiles of 10 by 32 elements.
 //
 //go:noescape
-func wide10x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide10x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide10x1 is wide14x2 with tiles of 10 by 16 elements.
 //
 //go:noescape
-func wide10x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide10x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide9x2 is wide14x2 with tiles of 9 by 32 elements.
 //
 //go:noescape
-func wide9x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide9x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide9x1 is wide14x2 with tiles of 9 by 16 elements.
 //
 //go:noescape
-func wide9x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide9x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide8x2 is wide14x2 with tiles of 8 by 32 elements.
 //
 //go:noescape
-func wide8x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide8x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide8x1 is wide14x2 with tiles of 8 by 16 elements.
 //
 //go:noescape
-func wide8x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide8x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide7x2 is wide14x2 with tiles of 7 by 32 elements.
 //
 //go:noescape
-func wide7x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide7x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide7x1 is wide14x2 with tiles of 7 by 16 elements.
 //
 //go:noescape
-func wide7x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide7x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide6x2 is wide14x2 with tiles of 6 by 32 elements.
 //
 //go:noescape
-func wide6x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide6x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide6x1 is wide14x2 with tiles of 6 by 16 elements.
 //
 //go:noescape
-func wide6x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide6x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide5x2 is wide14x2 with tiles of 5 by 32 elements.
 //
 //go:noescape
-func wide5x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide5x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide5x1 is wide14x2 with tiles of 5 by 16 elements.
 //
 //go:noescape
-func wide5x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide5x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide4x2 is wide14x2 with tiles of 4 by 32 elements.
 //
 //go:noescape
-func wide4x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide4x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide4x1 is wide14x2 with tiles of 4 by 16 elements.
 //
 //go:noescape
-func wide4x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide4x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide3x2 is wide14x2 with tiles of 3 by 32 elements.
 //
 //go:noescape
-func wide3x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide3x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide3x1 is wide14x2 with tiles of 3 by 16 elements.
 //
 //go:noescape
-func wide3x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide3x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide2x2 is wide14x2 with tiles of 2 by 32 elements.
 //
 //go:noescape
-func wide2x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide2x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide2x1 is wide14x2 with tiles of 2 by 16 elements.
 //
 //go:noescape
-func wide2x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide2x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide1x2 is wide14x2 with tiles of 1 by 32 elements.
 //
 //go:noescape
-func wide1x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide1x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // wide1x1 is wide14x2 with tiles of 1 by 16 elements.
 //
 //go:noescape
-func wide1x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func wide1x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // packWide copies k rows of cols elements, ldb bytes apart, to rows of 32, the
 // others zero. 0 < cols <= 32.

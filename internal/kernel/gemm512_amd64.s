@@ -4,10 +4,10 @@
 
 #include "textflag.h"
 
-// func wide14x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide14x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide14x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide14x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -226,10 +226,41 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z28
+	VADDPS       Z28, Z0, Z0
+	VADDPS       Z28, Z2, Z2
+	VADDPS       Z28, Z4, Z4
+	VADDPS       Z28, Z6, Z6
+	VADDPS       Z28, Z8, Z8
+	VADDPS       Z28, Z10, Z10
+	VADDPS       Z28, Z12, Z12
+	VADDPS       Z28, Z14, Z14
+	VADDPS       Z28, Z16, Z16
+	VADDPS       Z28, Z18, Z18
+	VADDPS       Z28, Z20, Z20
+	VADDPS       Z28, Z22, Z22
+	VADDPS       Z28, Z24, Z24
+	VADDPS       Z28, Z26, Z26
+	VMOVUPS.Z    64(R10), K2, Z28
+	VADDPS       Z28, Z1, Z1
+	VADDPS       Z28, Z3, Z3
+	VADDPS       Z28, Z5, Z5
+	VADDPS       Z28, Z7, Z7
+	VADDPS       Z28, Z9, Z9
+	VADDPS       Z28, Z11, Z11
+	VADDPS       Z28, Z13, Z13
+	VADDPS       Z28, Z15, Z15
+	VADDPS       Z28, Z17, Z17
+	VADDPS       Z28, Z19, Z19
+	VADDPS       Z28, Z21, Z21
+	VADDPS       Z28, Z23, Z23
+	VADDPS       Z28, Z25, Z25
+	VADDPS       Z28, Z27, Z27
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z28
+	VBROADCASTSS alpha+120(FP), Z28
 	VPMOVD2M     Z0, K3
 	VMULPS       Z28, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -370,10 +401,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide14x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide14x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide14x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide14x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -531,10 +562,26 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z14
+	VADDPS       Z14, Z0, Z0
+	VADDPS       Z14, Z1, Z1
+	VADDPS       Z14, Z2, Z2
+	VADDPS       Z14, Z3, Z3
+	VADDPS       Z14, Z4, Z4
+	VADDPS       Z14, Z5, Z5
+	VADDPS       Z14, Z6, Z6
+	VADDPS       Z14, Z7, Z7
+	VADDPS       Z14, Z8, Z8
+	VADDPS       Z14, Z9, Z9
+	VADDPS       Z14, Z10, Z10
+	VADDPS       Z14, Z11, Z11
+	VADDPS       Z14, Z12, Z12
+	VADDPS       Z14, Z13, Z13
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z14
+	VBROADCASTSS alpha+120(FP), Z14
 	VPMOVD2M     Z0, K2
 	VMULPS       Z14, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -619,10 +666,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide13x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide13x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide13x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide13x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -829,10 +876,39 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z26
+	VADDPS       Z26, Z0, Z0
+	VADDPS       Z26, Z2, Z2
+	VADDPS       Z26, Z4, Z4
+	VADDPS       Z26, Z6, Z6
+	VADDPS       Z26, Z8, Z8
+	VADDPS       Z26, Z10, Z10
+	VADDPS       Z26, Z12, Z12
+	VADDPS       Z26, Z14, Z14
+	VADDPS       Z26, Z16, Z16
+	VADDPS       Z26, Z18, Z18
+	VADDPS       Z26, Z20, Z20
+	VADDPS       Z26, Z22, Z22
+	VADDPS       Z26, Z24, Z24
+	VMOVUPS.Z    64(R10), K2, Z26
+	VADDPS       Z26, Z1, Z1
+	VADDPS       Z26, Z3, Z3
+	VADDPS       Z26, Z5, Z5
+	VADDPS       Z26, Z7, Z7
+	VADDPS       Z26, Z9, Z9
+	VADDPS       Z26, Z11, Z11
+	VADDPS       Z26, Z13, Z13
+	VADDPS       Z26, Z15, Z15
+	VADDPS       Z26, Z17, Z17
+	VADDPS       Z26, Z19, Z19
+	VADDPS       Z26, Z21, Z21
+	VADDPS       Z26, Z23, Z23
+	VADDPS       Z26, Z25, Z25
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z26
+	VBROADCASTSS alpha+120(FP), Z26
 	VPMOVD2M     Z0, K3
 	VMULPS       Z26, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -964,10 +1040,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide13x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide13x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide13x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide13x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -1117,10 +1193,25 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z13
+	VADDPS       Z13, Z0, Z0
+	VADDPS       Z13, Z1, Z1
+	VADDPS       Z13, Z2, Z2
+	VADDPS       Z13, Z3, Z3
+	VADDPS       Z13, Z4, Z4
+	VADDPS       Z13, Z5, Z5
+	VADDPS       Z13, Z6, Z6
+	VADDPS       Z13, Z7, Z7
+	VADDPS       Z13, Z8, Z8
+	VADDPS       Z13, Z9, Z9
+	VADDPS       Z13, Z10, Z10
+	VADDPS       Z13, Z11, Z11
+	VADDPS       Z13, Z12, Z12
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z13
+	VBROADCASTSS alpha+120(FP), Z13
 	VPMOVD2M     Z0, K2
 	VMULPS       Z13, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -1200,10 +1291,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide12x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide12x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide12x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide12x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -1398,10 +1489,37 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z24
+	VADDPS       Z24, Z0, Z0
+	VADDPS       Z24, Z2, Z2
+	VADDPS       Z24, Z4, Z4
+	VADDPS       Z24, Z6, Z6
+	VADDPS       Z24, Z8, Z8
+	VADDPS       Z24, Z10, Z10
+	VADDPS       Z24, Z12, Z12
+	VADDPS       Z24, Z14, Z14
+	VADDPS       Z24, Z16, Z16
+	VADDPS       Z24, Z18, Z18
+	VADDPS       Z24, Z20, Z20
+	VADDPS       Z24, Z22, Z22
+	VMOVUPS.Z    64(R10), K2, Z24
+	VADDPS       Z24, Z1, Z1
+	VADDPS       Z24, Z3, Z3
+	VADDPS       Z24, Z5, Z5
+	VADDPS       Z24, Z7, Z7
+	VADDPS       Z24, Z9, Z9
+	VADDPS       Z24, Z11, Z11
+	VADDPS       Z24, Z13, Z13
+	VADDPS       Z24, Z15, Z15
+	VADDPS       Z24, Z17, Z17
+	VADDPS       Z24, Z19, Z19
+	VADDPS       Z24, Z21, Z21
+	VADDPS       Z24, Z23, Z23
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z24
+	VBROADCASTSS alpha+120(FP), Z24
 	VPMOVD2M     Z0, K3
 	VMULPS       Z24, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -1524,10 +1642,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide12x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide12x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide12x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide12x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -1669,10 +1787,24 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z12
+	VADDPS       Z12, Z0, Z0
+	VADDPS       Z12, Z1, Z1
+	VADDPS       Z12, Z2, Z2
+	VADDPS       Z12, Z3, Z3
+	VADDPS       Z12, Z4, Z4
+	VADDPS       Z12, Z5, Z5
+	VADDPS       Z12, Z6, Z6
+	VADDPS       Z12, Z7, Z7
+	VADDPS       Z12, Z8, Z8
+	VADDPS       Z12, Z9, Z9
+	VADDPS       Z12, Z10, Z10
+	VADDPS       Z12, Z11, Z11
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z12
+	VBROADCASTSS alpha+120(FP), Z12
 	VPMOVD2M     Z0, K2
 	VMULPS       Z12, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -1747,10 +1879,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide11x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide11x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide11x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide11x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -1933,10 +2065,35 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z22
+	VADDPS       Z22, Z0, Z0
+	VADDPS       Z22, Z2, Z2
+	VADDPS       Z22, Z4, Z4
+	VADDPS       Z22, Z6, Z6
+	VADDPS       Z22, Z8, Z8
+	VADDPS       Z22, Z10, Z10
+	VADDPS       Z22, Z12, Z12
+	VADDPS       Z22, Z14, Z14
+	VADDPS       Z22, Z16, Z16
+	VADDPS       Z22, Z18, Z18
+	VADDPS       Z22, Z20, Z20
+	VMOVUPS.Z    64(R10), K2, Z22
+	VADDPS       Z22, Z1, Z1
+	VADDPS       Z22, Z3, Z3
+	VADDPS       Z22, Z5, Z5
+	VADDPS       Z22, Z7, Z7
+	VADDPS       Z22, Z9, Z9
+	VADDPS       Z22, Z11, Z11
+	VADDPS       Z22, Z13, Z13
+	VADDPS       Z22, Z15, Z15
+	VADDPS       Z22, Z17, Z17
+	VADDPS       Z22, Z19, Z19
+	VADDPS       Z22, Z21, Z21
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z22
+	VBROADCASTSS alpha+120(FP), Z22
 	VPMOVD2M     Z0, K3
 	VMULPS       Z22, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -2050,10 +2207,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide11x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide11x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide11x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide11x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -2187,10 +2344,23 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z11
+	VADDPS       Z11, Z0, Z0
+	VADDPS       Z11, Z1, Z1
+	VADDPS       Z11, Z2, Z2
+	VADDPS       Z11, Z3, Z3
+	VADDPS       Z11, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+	VADDPS       Z11, Z8, Z8
+	VADDPS       Z11, Z9, Z9
+	VADDPS       Z11, Z10, Z10
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z11
+	VBROADCASTSS alpha+120(FP), Z11
 	VPMOVD2M     Z0, K2
 	VMULPS       Z11, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -2260,10 +2430,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide10x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide10x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide10x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide10x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -2434,10 +2604,33 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z20
+	VADDPS       Z20, Z0, Z0
+	VADDPS       Z20, Z2, Z2
+	VADDPS       Z20, Z4, Z4
+	VADDPS       Z20, Z6, Z6
+	VADDPS       Z20, Z8, Z8
+	VADDPS       Z20, Z10, Z10
+	VADDPS       Z20, Z12, Z12
+	VADDPS       Z20, Z14, Z14
+	VADDPS       Z20, Z16, Z16
+	VADDPS       Z20, Z18, Z18
+	VMOVUPS.Z    64(R10), K2, Z20
+	VADDPS       Z20, Z1, Z1
+	VADDPS       Z20, Z3, Z3
+	VADDPS       Z20, Z5, Z5
+	VADDPS       Z20, Z7, Z7
+	VADDPS       Z20, Z9, Z9
+	VADDPS       Z20, Z11, Z11
+	VADDPS       Z20, Z13, Z13
+	VADDPS       Z20, Z15, Z15
+	VADDPS       Z20, Z17, Z17
+	VADDPS       Z20, Z19, Z19
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z20
+	VBROADCASTSS alpha+120(FP), Z20
 	VPMOVD2M     Z0, K3
 	VMULPS       Z20, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -2542,10 +2735,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide10x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide10x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide10x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide10x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -2671,10 +2864,22 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z10
+	VADDPS       Z10, Z0, Z0
+	VADDPS       Z10, Z1, Z1
+	VADDPS       Z10, Z2, Z2
+	VADDPS       Z10, Z3, Z3
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z10, Z5, Z5
+	VADDPS       Z10, Z6, Z6
+	VADDPS       Z10, Z7, Z7
+	VADDPS       Z10, Z8, Z8
+	VADDPS       Z10, Z9, Z9
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z10
+	VBROADCASTSS alpha+120(FP), Z10
 	VPMOVD2M     Z0, K2
 	VMULPS       Z10, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -2739,10 +2944,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide9x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide9x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide9x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide9x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -2901,10 +3106,31 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z18
+	VADDPS       Z18, Z0, Z0
+	VADDPS       Z18, Z2, Z2
+	VADDPS       Z18, Z4, Z4
+	VADDPS       Z18, Z6, Z6
+	VADDPS       Z18, Z8, Z8
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z18, Z12, Z12
+	VADDPS       Z18, Z14, Z14
+	VADDPS       Z18, Z16, Z16
+	VMOVUPS.Z    64(R10), K2, Z18
+	VADDPS       Z18, Z1, Z1
+	VADDPS       Z18, Z3, Z3
+	VADDPS       Z18, Z5, Z5
+	VADDPS       Z18, Z7, Z7
+	VADDPS       Z18, Z9, Z9
+	VADDPS       Z18, Z11, Z11
+	VADDPS       Z18, Z13, Z13
+	VADDPS       Z18, Z15, Z15
+	VADDPS       Z18, Z17, Z17
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z18
+	VBROADCASTSS alpha+120(FP), Z18
 	VPMOVD2M     Z0, K3
 	VMULPS       Z18, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -3000,10 +3226,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide9x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide9x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide9x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide9x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -3121,10 +3347,21 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z9
+	VADDPS       Z9, Z0, Z0
+	VADDPS       Z9, Z1, Z1
+	VADDPS       Z9, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+	VADDPS       Z9, Z5, Z5
+	VADDPS       Z9, Z6, Z6
+	VADDPS       Z9, Z7, Z7
+	VADDPS       Z9, Z8, Z8
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z9
+	VBROADCASTSS alpha+120(FP), Z9
 	VPMOVD2M     Z0, K2
 	VMULPS       Z9, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -3184,10 +3421,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide8x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide8x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide8x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide8x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -3334,10 +3571,29 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z16
+	VADDPS       Z16, Z0, Z0
+	VADDPS       Z16, Z2, Z2
+	VADDPS       Z16, Z4, Z4
+	VADDPS       Z16, Z6, Z6
+	VADDPS       Z16, Z8, Z8
+	VADDPS       Z16, Z10, Z10
+	VADDPS       Z16, Z12, Z12
+	VADDPS       Z16, Z14, Z14
+	VMOVUPS.Z    64(R10), K2, Z16
+	VADDPS       Z16, Z1, Z1
+	VADDPS       Z16, Z3, Z3
+	VADDPS       Z16, Z5, Z5
+	VADDPS       Z16, Z7, Z7
+	VADDPS       Z16, Z9, Z9
+	VADDPS       Z16, Z11, Z11
+	VADDPS       Z16, Z13, Z13
+	VADDPS       Z16, Z15, Z15
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z16
+	VBROADCASTSS alpha+120(FP), Z16
 	VPMOVD2M     Z0, K3
 	VMULPS       Z16, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -3424,10 +3680,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide8x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide8x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide8x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide8x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -3537,10 +3793,20 @@ rest:
 	ADDQ         CX, R11
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z8
+	VADDPS       Z8, Z0, Z0
+	VADDPS       Z8, Z1, Z1
+	VADDPS       Z8, Z2, Z2
+	VADDPS       Z8, Z3, Z3
+	VADDPS       Z8, Z4, Z4
+	VADDPS       Z8, Z5, Z5
+	VADDPS       Z8, Z6, Z6
+	VADDPS       Z8, Z7, Z7
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z8
+	VBROADCASTSS alpha+120(FP), Z8
 	VPMOVD2M     Z0, K2
 	VMULPS       Z8, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -3595,10 +3861,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide7x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide7x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide7x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide7x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -3728,10 +3994,27 @@ rest:
 	ADDQ         CX, R10
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z14
+	VADDPS       Z14, Z0, Z0
+	VADDPS       Z14, Z2, Z2
+	VADDPS       Z14, Z4, Z4
+	VADDPS       Z14, Z6, Z6
+	VADDPS       Z14, Z8, Z8
+	VADDPS       Z14, Z10, Z10
+	VADDPS       Z14, Z12, Z12
+	VMOVUPS.Z    64(R10), K2, Z14
+	VADDPS       Z14, Z1, Z1
+	VADDPS       Z14, Z3, Z3
+	VADDPS       Z14, Z5, Z5
+	VADDPS       Z14, Z7, Z7
+	VADDPS       Z14, Z9, Z9
+	VADDPS       Z14, Z11, Z11
+	VADDPS       Z14, Z13, Z13
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z14
+	VBROADCASTSS alpha+120(FP), Z14
 	VPMOVD2M     Z0, K3
 	VMULPS       Z14, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -3809,10 +4092,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide7x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide7x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide7x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide7x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -3909,10 +4192,19 @@ rest:
 	ADDQ         CX, R10
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z7
+	VADDPS       Z7, Z0, Z0
+	VADDPS       Z7, Z1, Z1
+	VADDPS       Z7, Z2, Z2
+	VADDPS       Z7, Z3, Z3
+	VADDPS       Z7, Z4, Z4
+	VADDPS       Z7, Z5, Z5
+	VADDPS       Z7, Z6, Z6
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z7
+	VBROADCASTSS alpha+120(FP), Z7
 	VPMOVD2M     Z0, K2
 	VMULPS       Z7, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -3962,10 +4254,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide6x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide6x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide6x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide6x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -4083,10 +4375,25 @@ rest:
 	ADDQ         CX, R10
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z12
+	VADDPS       Z12, Z0, Z0
+	VADDPS       Z12, Z2, Z2
+	VADDPS       Z12, Z4, Z4
+	VADDPS       Z12, Z6, Z6
+	VADDPS       Z12, Z8, Z8
+	VADDPS       Z12, Z10, Z10
+	VMOVUPS.Z    64(R10), K2, Z12
+	VADDPS       Z12, Z1, Z1
+	VADDPS       Z12, Z3, Z3
+	VADDPS       Z12, Z5, Z5
+	VADDPS       Z12, Z7, Z7
+	VADDPS       Z12, Z9, Z9
+	VADDPS       Z12, Z11, Z11
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z12
+	VBROADCASTSS alpha+120(FP), Z12
 	VPMOVD2M     Z0, K3
 	VMULPS       Z12, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -4155,10 +4462,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide6x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide6x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide6x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide6x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -4247,10 +4554,18 @@ rest:
 	ADDQ         CX, R10
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R10
+	VMOVUPS.Z    (R10), K1, Z6
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z6, Z1, Z1
+	VADDPS       Z6, Z2, Z2
+	VADDPS       Z6, Z3, Z3
+	VADDPS       Z6, Z4, Z4
+	VADDPS       Z6, Z5, Z5
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z6
+	VBROADCASTSS alpha+120(FP), Z6
 	VPMOVD2M     Z0, K2
 	VMULPS       Z6, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -4295,10 +4610,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide5x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide5x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide5x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide5x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -4403,10 +4718,23 @@ rest:
 	ADDQ         CX, R9
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS.Z    (R9), K1, Z10
+	VADDPS       Z10, Z0, Z0
+	VADDPS       Z10, Z2, Z2
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z10, Z6, Z6
+	VADDPS       Z10, Z8, Z8
+	VMOVUPS.Z    64(R9), K2, Z10
+	VADDPS       Z10, Z1, Z1
+	VADDPS       Z10, Z3, Z3
+	VADDPS       Z10, Z5, Z5
+	VADDPS       Z10, Z7, Z7
+	VADDPS       Z10, Z9, Z9
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z10
+	VBROADCASTSS alpha+120(FP), Z10
 	VPMOVD2M     Z0, K3
 	VMULPS       Z10, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -4466,10 +4794,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide5x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide5x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide5x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide5x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -4549,10 +4877,17 @@ rest:
 	ADDQ         CX, R9
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS.Z    (R9), K1, Z5
+	VADDPS       Z5, Z0, Z0
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z5, Z2, Z2
+	VADDPS       Z5, Z3, Z3
+	VADDPS       Z5, Z4, Z4
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z5
+	VBROADCASTSS alpha+120(FP), Z5
 	VPMOVD2M     Z0, K2
 	VMULPS       Z5, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -4592,10 +4927,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide4x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide4x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide4x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide4x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -4688,10 +5023,21 @@ rest:
 	ADDQ         CX, R9
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS.Z    (R9), K1, Z8
+	VADDPS       Z8, Z0, Z0
+	VADDPS       Z8, Z2, Z2
+	VADDPS       Z8, Z4, Z4
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS.Z    64(R9), K2, Z8
+	VADDPS       Z8, Z1, Z1
+	VADDPS       Z8, Z3, Z3
+	VADDPS       Z8, Z5, Z5
+	VADDPS       Z8, Z7, Z7
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z8
+	VBROADCASTSS alpha+120(FP), Z8
 	VPMOVD2M     Z0, K3
 	VMULPS       Z8, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -4742,10 +5088,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide4x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide4x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide4x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide4x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -4817,10 +5163,16 @@ rest:
 	ADDQ         CX, R9
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS.Z    (R9), K1, Z4
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z4, Z1, Z1
+	VADDPS       Z4, Z2, Z2
+	VADDPS       Z4, Z3, Z3
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z4
+	VBROADCASTSS alpha+120(FP), Z4
 	VPMOVD2M     Z0, K2
 	VMULPS       Z4, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -4855,10 +5207,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide3x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide3x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide3x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide3x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -4938,10 +5290,19 @@ rest:
 	ADDQ         CX, R8
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	VMOVUPS.Z    (R8), K1, Z6
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z6, Z2, Z2
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS.Z    64(R8), K2, Z6
+	VADDPS       Z6, Z1, Z1
+	VADDPS       Z6, Z3, Z3
+	VADDPS       Z6, Z5, Z5
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z6
+	VBROADCASTSS alpha+120(FP), Z6
 	VPMOVD2M     Z0, K3
 	VMULPS       Z6, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -4983,10 +5344,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide3x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide3x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide3x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide3x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -5049,10 +5410,15 @@ rest:
 	ADDQ         CX, R8
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	VMOVUPS.Z    (R8), K1, Z3
+	VADDPS       Z3, Z0, Z0
+	VADDPS       Z3, Z1, Z1
+	VADDPS       Z3, Z2, Z2
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z3
+	VBROADCASTSS alpha+120(FP), Z3
 	VPMOVD2M     Z0, K2
 	VMULPS       Z3, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -5082,10 +5448,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide2x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide2x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide2x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide2x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -5153,10 +5519,17 @@ rest:
 	ADDQ         CX, R8
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	VMOVUPS.Z    (R8), K1, Z4
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS.Z    64(R8), K2, Z4
+	VADDPS       Z4, Z1, Z1
+	VADDPS       Z4, Z3, Z3
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z4
+	VBROADCASTSS alpha+120(FP), Z4
 	VPMOVD2M     Z0, K3
 	VMULPS       Z4, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -5189,10 +5562,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide2x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide2x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide2x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide2x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -5247,10 +5620,14 @@ rest:
 	ADDQ         CX, R8
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	VMOVUPS.Z    (R8), K1, Z2
+	VADDPS       Z2, Z0, Z0
+	VADDPS       Z2, Z1, Z1
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z2
+	VBROADCASTSS alpha+120(FP), Z2
 	VPMOVD2M     Z0, K2
 	VMULPS       Z2, Z0, K2, Z0
 	VPMOVD2M     Z1, K2
@@ -5275,10 +5652,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide1x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide1x2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide1x2(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide1x2(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000020, CX
 	CMPQ    DX, CX
@@ -5334,10 +5711,15 @@ rest:
 	ADDQ         AX, DI
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), DI
+	VMOVUPS.Z    (DI), K1, Z2
+	VADDPS       Z2, Z0, Z0
+	VMOVUPS.Z    64(DI), K2, Z2
+	VADDPS       Z2, Z1, Z1
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z2
+	VBROADCASTSS alpha+120(FP), Z2
 	VPMOVD2M     Z0, K3
 	VMULPS       Z2, Z0, K3, Z0
 	VPMOVD2M     Z1, K3
@@ -5361,10 +5743,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func wide1x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func wide1x1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·wide1x1(SB), NOSPLIT, $0-128
-	MOVQ    cols+120(FP), DX
+TEXT ·wide1x1(SB), NOSPLIT, $0-136
+	MOVQ    cols+128(FP), DX
 	MOVQ    $-1, AX
 	MOVQ    $0x00000010, CX
 	CMPQ    DX, CX
@@ -5411,10 +5793,13 @@ rest:
 	ADDQ         AX, DI
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), DI
+	VMOVUPS.Z    (DI), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Z1
+	VBROADCASTSS alpha+120(FP), Z1
 	VPMOVD2M     Z0, K2
 	VMULPS       Z1, Z0, K2, Z0
 	JMP          store

@@ -5,79 +5,79 @@
 package kernel
 
 // tile6 computes tiles of 6 by 16 elements of C, one below the other: c =
-// act(init + a b) with k products to each sum, added in order by fused
-// multiply-add. b is 16 columns wide. The strides are in bytes: ars and acs
-// from row to row and from column to column of a, brs, ldc and ldi from row to
-// row, ats and its from tile to tile. act is 0 for the identity, 1 for a leaky
-// rectifier of slope alpha, 2 for a rectifier.
+// act(init + a b + bias) with k products to each sum, added to init in order by
+// fused multiply-add, and then the row bias. b is 16 columns wide. The strides
+// are in bytes: ars and acs from row to row and from column to column of a,
+// brs, ldc and ldi from row to row, ats and its from tile to tile. act is 0 for
+// the identity, 1 for a leaky rectifier of slope alpha, 2 for a rectifier.
 //
 //go:noescape
-func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile6Edge is tile6 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // tile5 is tile6 with tiles of 5 rows.
 //
 //go:noescape
-func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile5Edge is tile5 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // tile4 is tile6 with tiles of 4 rows.
 //
 //go:noescape
-func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile4Edge is tile4 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // tile3 is tile6 with tiles of 3 rows.
 //
 //go:noescape
-func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile3Edge is tile3 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // tile2 is tile6 with tiles of 2 rows.
 //
 //go:noescape
-func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile2Edge is tile2 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // tile1 is tile6 with tiles of 1 rows.
 //
 //go:noescape
-func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 
 // tile1Edge is tile1 for a last panel: it touches the first cols columns of C
 // only, 0 < cols < 16.
 //
 //go:noescape
-func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 
 // row computes one row of C, c = init + a b, from B as it lies: k rows of cols
 // elements, ldb bytes apart. The elements of a are acs bytes apart. The sums are
-// those of the tiles, bit for bit.
+// those of the tiles before the bias, bit for bit.
 //
 //go:noescape
 func row(k int, cols int, a *float32, acs int, b *float32, ldb int, c *float32, init *float32)

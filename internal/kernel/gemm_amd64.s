@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile6(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile6(SB), NOSPLIT, $0-116
+TEXT ·tile6(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -169,10 +169,25 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y13, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y13, Y3, Y3
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y13, Y5, Y5
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y13, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y11, Y11
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y12
+	VBROADCASTSS alpha+120(FP), Y12
 	VMULPS       Y12, Y0, Y13
 	VBLENDVPS    Y0, Y13, Y0, Y0
 	VMULPS       Y12, Y1, Y13
@@ -240,9 +255,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile6Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile6Edge(SB), NOSPLIT, $0-128
+TEXT ·tile6Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -254,7 +269,7 @@ TEXT ·tile6Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       R8, R9
 	MOVQ       ldi+88(FP), R10
-	MOVQ       cols+120(FP), R11
+	MOVQ       cols+128(FP), R11
 	MOVQ       $0x00000008, R12
 	CMPQ       R11, R12
 	CMOVQLT    R11, R12
@@ -418,10 +433,38 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	MOVQ         cols+128(FP), R10
+	MOVQ         $0x00000008, R11
+	CMPQ         R10, R11
+	CMOVQLT      R10, R11
+	LEAQ         lanes<>+32(SB), R12
+	NEGQ         R11
+	VMOVUPS      (R12)(R11*4), Y12
+	XORQ         R11, R11
+	SUBQ         $0x00000008, R10
+	CMOVQLT      R11, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y13
+	VMASKMOVPS   (R9), Y12, Y12
+	VMASKMOVPS   32(R9), Y13, Y13
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y13, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VADDPS       Y13, Y3, Y3
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y13, Y5, Y5
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y13, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y13, Y11, Y11
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y12
+	VBROADCASTSS alpha+120(FP), Y12
 	VMULPS       Y12, Y0, Y13
 	VBLENDVPS    Y0, Y13, Y0, Y0
 	VMULPS       Y12, Y1, Y13
@@ -465,168 +508,168 @@ relu:
 
 store:
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R9)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R9
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R9)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R9
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R9
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R9)
 
 row0no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row1no8
 	VMOVUPS Y2, (R9)
 	VMOVAPS Y3, Y2
 	ADDQ    $0x00000020, R9
 
 row1no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row1no4
 	VMOVUPS      X2, (R9)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, R9
 
 row1no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row1no2
 	VMOVLPS   X2, (R9)
 	VPERMILPS $0xee, X2, X2
 	ADDQ      $0x00000008, R9
 
 row1no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row1no1
 	VMOVSS X2, (R9)
 
 row1no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row2no8
 	VMOVUPS Y4, (R9)
 	VMOVAPS Y5, Y4
 	ADDQ    $0x00000020, R9
 
 row2no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row2no4
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, R9
 
 row2no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row2no2
 	VMOVLPS   X4, (R9)
 	VPERMILPS $0xee, X4, X4
 	ADDQ      $0x00000008, R9
 
 row2no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row2no1
 	VMOVSS X4, (R9)
 
 row2no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row3no8
 	VMOVUPS Y6, (R9)
 	VMOVAPS Y7, Y6
 	ADDQ    $0x00000020, R9
 
 row3no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row3no4
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, R9
 
 row3no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row3no2
 	VMOVLPS   X6, (R9)
 	VPERMILPS $0xee, X6, X6
 	ADDQ      $0x00000008, R9
 
 row3no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row3no1
 	VMOVSS X6, (R9)
 
 row3no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row4no8
 	VMOVUPS Y8, (R9)
 	VMOVAPS Y9, Y8
 	ADDQ    $0x00000020, R9
 
 row4no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row4no4
 	VMOVUPS      X8, (R9)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, R9
 
 row4no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row4no2
 	VMOVLPS   X8, (R9)
 	VPERMILPS $0xee, X8, X8
 	ADDQ      $0x00000008, R9
 
 row4no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row4no1
 	VMOVSS X8, (R9)
 
 row4no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row5no8
 	VMOVUPS Y10, (R9)
 	VMOVAPS Y11, Y10
 	ADDQ    $0x00000020, R9
 
 row5no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row5no4
 	VMOVUPS      X10, (R9)
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x00000010, R9
 
 row5no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row5no2
 	VMOVLPS   X10, (R9)
 	VPERMILPS $0xee, X10, X10
 	ADDQ      $0x00000008, R9
 
 row5no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row5no1
 	VMOVSS X10, (R9)
 
@@ -657,9 +700,9 @@ DATA lanes<>+56(SB)/4, $0x00000000
 DATA lanes<>+60(SB)/4, $0x00000000
 GLOBL lanes<>(SB), RODATA|NOPTR, $64
 
-// func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile5(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile5(SB), NOSPLIT, $0-116
+TEXT ·tile5(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -804,10 +847,23 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y11, Y1, Y1
+	VADDPS       Y10, Y2, Y2
+	VADDPS       Y11, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y11, Y9, Y9
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y10
+	VBROADCASTSS alpha+120(FP), Y10
 	VMULPS       Y10, Y0, Y11
 	VBLENDVPS    Y0, Y11, Y0, Y0
 	VMULPS       Y10, Y1, Y11
@@ -866,9 +922,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile5Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile5Edge(SB), NOSPLIT, $0-128
+TEXT ·tile5Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -880,7 +936,7 @@ TEXT ·tile5Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       R8, R9
 	MOVQ       ldi+88(FP), R10
-	MOVQ       cols+120(FP), R11
+	MOVQ       cols+128(FP), R11
 	MOVQ       $0x00000008, R12
 	CMPQ       R11, R12
 	CMOVQLT    R11, R12
@@ -1026,10 +1082,36 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	MOVQ         cols+128(FP), R10
+	MOVQ         $0x00000008, R11
+	CMPQ         R10, R11
+	CMOVQLT      R10, R11
+	LEAQ         lanes<>+32(SB), R12
+	NEGQ         R11
+	VMOVUPS      (R12)(R11*4), Y10
+	XORQ         R11, R11
+	SUBQ         $0x00000008, R10
+	CMOVQLT      R11, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y11
+	VMASKMOVPS   (R9), Y10, Y10
+	VMASKMOVPS   32(R9), Y11, Y11
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y11, Y1, Y1
+	VADDPS       Y10, Y2, Y2
+	VADDPS       Y11, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+	VADDPS       Y10, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y11, Y9, Y9
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y10
+	VBROADCASTSS alpha+120(FP), Y10
 	VMULPS       Y10, Y0, Y11
 	VBLENDVPS    Y0, Y11, Y0, Y0
 	VMULPS       Y10, Y1, Y11
@@ -1067,140 +1149,140 @@ relu:
 
 store:
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R9)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R9
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R9)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R9
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R9
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R9)
 
 row0no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row1no8
 	VMOVUPS Y2, (R9)
 	VMOVAPS Y3, Y2
 	ADDQ    $0x00000020, R9
 
 row1no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row1no4
 	VMOVUPS      X2, (R9)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, R9
 
 row1no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row1no2
 	VMOVLPS   X2, (R9)
 	VPERMILPS $0xee, X2, X2
 	ADDQ      $0x00000008, R9
 
 row1no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row1no1
 	VMOVSS X2, (R9)
 
 row1no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row2no8
 	VMOVUPS Y4, (R9)
 	VMOVAPS Y5, Y4
 	ADDQ    $0x00000020, R9
 
 row2no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row2no4
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, R9
 
 row2no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row2no2
 	VMOVLPS   X4, (R9)
 	VPERMILPS $0xee, X4, X4
 	ADDQ      $0x00000008, R9
 
 row2no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row2no1
 	VMOVSS X4, (R9)
 
 row2no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row3no8
 	VMOVUPS Y6, (R9)
 	VMOVAPS Y7, Y6
 	ADDQ    $0x00000020, R9
 
 row3no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row3no4
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, R9
 
 row3no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row3no2
 	VMOVLPS   X6, (R9)
 	VPERMILPS $0xee, X6, X6
 	ADDQ      $0x00000008, R9
 
 row3no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row3no1
 	VMOVSS X6, (R9)
 
 row3no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row4no8
 	VMOVUPS Y8, (R9)
 	VMOVAPS Y9, Y8
 	ADDQ    $0x00000020, R9
 
 row4no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row4no4
 	VMOVUPS      X8, (R9)
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x00000010, R9
 
 row4no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row4no2
 	VMOVLPS   X8, (R9)
 	VPERMILPS $0xee, X8, X8
 	ADDQ      $0x00000008, R9
 
 row4no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row4no1
 	VMOVSS X8, (R9)
 
@@ -1213,9 +1295,9 @@ row4no1:
 	VZEROUPPER
 	RET
 
-// func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile4(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile4(SB), NOSPLIT, $0-116
+TEXT ·tile4(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -1342,10 +1424,21 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y9, Y7, Y7
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y8
+	VBROADCASTSS alpha+120(FP), Y8
 	VMULPS       Y8, Y0, Y9
 	VBLENDVPS    Y0, Y9, Y0, Y0
 	VMULPS       Y8, Y1, Y9
@@ -1395,9 +1488,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile4Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile4Edge(SB), NOSPLIT, $0-128
+TEXT ·tile4Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -1409,7 +1502,7 @@ TEXT ·tile4Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       R8, R9
 	MOVQ       ldi+88(FP), R10
-	MOVQ       cols+120(FP), R11
+	MOVQ       cols+128(FP), R11
 	MOVQ       $0x00000008, R12
 	CMPQ       R11, R12
 	CMOVQLT    R11, R12
@@ -1537,10 +1630,34 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	MOVQ         cols+128(FP), R10
+	MOVQ         $0x00000008, R11
+	CMPQ         R10, R11
+	CMOVQLT      R10, R11
+	LEAQ         lanes<>+32(SB), R12
+	NEGQ         R11
+	VMOVUPS      (R12)(R11*4), Y8
+	XORQ         R11, R11
+	SUBQ         $0x00000008, R10
+	CMOVQLT      R11, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y9
+	VMASKMOVPS   (R9), Y8, Y8
+	VMASKMOVPS   32(R9), Y9, Y9
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y9, Y7, Y7
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y8
+	VBROADCASTSS alpha+120(FP), Y8
 	VMULPS       Y8, Y0, Y9
 	VBLENDVPS    Y0, Y9, Y0, Y0
 	VMULPS       Y8, Y1, Y9
@@ -1572,112 +1689,112 @@ relu:
 
 store:
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R9)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R9
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R9)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R9
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R9
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R9)
 
 row0no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row1no8
 	VMOVUPS Y2, (R9)
 	VMOVAPS Y3, Y2
 	ADDQ    $0x00000020, R9
 
 row1no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row1no4
 	VMOVUPS      X2, (R9)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, R9
 
 row1no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row1no2
 	VMOVLPS   X2, (R9)
 	VPERMILPS $0xee, X2, X2
 	ADDQ      $0x00000008, R9
 
 row1no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row1no1
 	VMOVSS X2, (R9)
 
 row1no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row2no8
 	VMOVUPS Y4, (R9)
 	VMOVAPS Y5, Y4
 	ADDQ    $0x00000020, R9
 
 row2no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row2no4
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, R9
 
 row2no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row2no2
 	VMOVLPS   X4, (R9)
 	VPERMILPS $0xee, X4, X4
 	ADDQ      $0x00000008, R9
 
 row2no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row2no1
 	VMOVSS X4, (R9)
 
 row2no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row3no8
 	VMOVUPS Y6, (R9)
 	VMOVAPS Y7, Y6
 	ADDQ    $0x00000020, R9
 
 row3no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row3no4
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x00000010, R9
 
 row3no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row3no2
 	VMOVLPS   X6, (R9)
 	VPERMILPS $0xee, X6, X6
 	ADDQ      $0x00000008, R9
 
 row3no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row3no1
 	VMOVSS X6, (R9)
 
@@ -1690,9 +1807,9 @@ row3no1:
 	VZEROUPPER
 	RET
 
-// func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile3(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile3(SB), NOSPLIT, $0-116
+TEXT ·tile3(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -1794,10 +1911,19 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS      (R9), Y6
+	VMOVUPS      32(R9), Y7
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y7, Y5, Y5
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y6
+	VBROADCASTSS alpha+120(FP), Y6
 	VMULPS       Y6, Y0, Y7
 	VBLENDVPS    Y0, Y7, Y0, Y0
 	VMULPS       Y6, Y1, Y7
@@ -1838,9 +1964,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile3Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile3Edge(SB), NOSPLIT, $0-128
+TEXT ·tile3Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -1852,7 +1978,7 @@ TEXT ·tile3Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       R8, R9
 	MOVQ       ldi+88(FP), R10
-	MOVQ       cols+120(FP), R11
+	MOVQ       cols+128(FP), R11
 	MOVQ       $0x00000008, R12
 	CMPQ       R11, R12
 	CMOVQLT    R11, R12
@@ -1955,10 +2081,32 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	MOVQ         cols+128(FP), R10
+	MOVQ         $0x00000008, R11
+	CMPQ         R10, R11
+	CMOVQLT      R10, R11
+	LEAQ         lanes<>+32(SB), R12
+	NEGQ         R11
+	VMOVUPS      (R12)(R11*4), Y6
+	XORQ         R11, R11
+	SUBQ         $0x00000008, R10
+	CMOVQLT      R11, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y7
+	VMASKMOVPS   (R9), Y6, Y6
+	VMASKMOVPS   32(R9), Y7, Y7
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y7, Y5, Y5
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y6
+	VBROADCASTSS alpha+120(FP), Y6
 	VMULPS       Y6, Y0, Y7
 	VBLENDVPS    Y0, Y7, Y0, Y0
 	VMULPS       Y6, Y1, Y7
@@ -1984,84 +2132,84 @@ relu:
 
 store:
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R9)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R9
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R9)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R9
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R9
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R9)
 
 row0no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row1no8
 	VMOVUPS Y2, (R9)
 	VMOVAPS Y3, Y2
 	ADDQ    $0x00000020, R9
 
 row1no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row1no4
 	VMOVUPS      X2, (R9)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, R9
 
 row1no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row1no2
 	VMOVLPS   X2, (R9)
 	VPERMILPS $0xee, X2, X2
 	ADDQ      $0x00000008, R9
 
 row1no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row1no1
 	VMOVSS X2, (R9)
 
 row1no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row2no8
 	VMOVUPS Y4, (R9)
 	VMOVAPS Y5, Y4
 	ADDQ    $0x00000020, R9
 
 row2no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row2no4
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x00000010, R9
 
 row2no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row2no2
 	VMOVLPS   X4, (R9)
 	VPERMILPS $0xee, X4, X4
 	ADDQ      $0x00000008, R9
 
 row2no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row2no1
 	VMOVSS X4, (R9)
 
@@ -2074,9 +2222,9 @@ row2no1:
 	VZEROUPPER
 	RET
 
-// func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile2(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile2(SB), NOSPLIT, $0-116
+TEXT ·tile2(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -2160,10 +2308,17 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	VMOVUPS      (R9), Y4
+	VMOVUPS      32(R9), Y5
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y4
+	VBROADCASTSS alpha+120(FP), Y4
 	VMULPS       Y4, Y0, Y5
 	VBLENDVPS    Y0, Y5, Y0, Y0
 	VMULPS       Y4, Y1, Y5
@@ -2195,9 +2350,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile2Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile2Edge(SB), NOSPLIT, $0-128
+TEXT ·tile2Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), DX
@@ -2209,7 +2364,7 @@ TEXT ·tile2Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       R8, R9
 	MOVQ       ldi+88(FP), R10
-	MOVQ       cols+120(FP), R11
+	MOVQ       cols+128(FP), R11
 	MOVQ       $0x00000008, R12
 	CMPQ       R11, R12
 	CMOVQLT    R11, R12
@@ -2294,10 +2449,30 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R9
+	MOVQ         cols+128(FP), R10
+	MOVQ         $0x00000008, R11
+	CMPQ         R10, R11
+	CMOVQLT      R10, R11
+	LEAQ         lanes<>+32(SB), R12
+	NEGQ         R11
+	VMOVUPS      (R12)(R11*4), Y4
+	XORQ         R11, R11
+	SUBQ         $0x00000008, R10
+	CMOVQLT      R11, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y5
+	VMASKMOVPS   (R9), Y4, Y4
+	VMASKMOVPS   32(R9), Y5, Y5
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y4
+	VBROADCASTSS alpha+120(FP), Y4
 	VMULPS       Y4, Y0, Y5
 	VBLENDVPS    Y0, Y5, Y0, Y0
 	VMULPS       Y4, Y1, Y5
@@ -2317,56 +2492,56 @@ relu:
 
 store:
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R9)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R9
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R9)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R9
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R9)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R9
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R9)
 
 row0no1:
 	ADDQ    DI, SI
 	MOVQ    SI, R9
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row1no8
 	VMOVUPS Y2, (R9)
 	VMOVAPS Y3, Y2
 	ADDQ    $0x00000020, R9
 
 row1no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row1no4
 	VMOVUPS      X2, (R9)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x00000010, R9
 
 row1no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row1no2
 	VMOVLPS   X2, (R9)
 	VPERMILPS $0xee, X2, X2
 	ADDQ      $0x00000008, R9
 
 row1no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row1no1
 	VMOVSS X2, (R9)
 
@@ -2379,9 +2554,9 @@ row1no1:
 	VZEROUPPER
 	RET
 
-// func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32)
+// func tile1(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32)
 // Requires: AVX, FMA3
-TEXT ·tile1(SB), NOSPLIT, $0-116
+TEXT ·tile1(SB), NOSPLIT, $0-124
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), CX
@@ -2447,10 +2622,15 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y2
+	VBROADCASTSS alpha+120(FP), Y2
 	VMULPS       Y2, Y0, Y3
 	VBLENDVPS    Y0, Y3, Y0, Y0
 	VMULPS       Y2, Y1, Y2
@@ -2473,9 +2653,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, act int, alpha float32, cols int)
+// func tile1Edge(tiles int, k int, a *float32, ars int, acs int, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi int, its int, bias *float32, act int, alpha float32, cols int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·tile1Edge(SB), NOSPLIT, $0-128
+TEXT ·tile1Edge(SB), NOSPLIT, $0-136
 	MOVQ a+16(FP), AX
 	MOVQ ars+24(FP), CX
 	MOVQ acs+32(FP), CX
@@ -2487,7 +2667,7 @@ TEXT ·tile1Edge(SB), NOSPLIT, $0-128
 tile:
 	MOVQ       DI, R8
 	MOVQ       ldi+88(FP), R9
-	MOVQ       cols+120(FP), R9
+	MOVQ       cols+128(FP), R9
 	MOVQ       $0x00000008, R10
 	CMPQ       R9, R10
 	CMOVQLT    R9, R10
@@ -2554,10 +2734,28 @@ single:
 	JNZ          single
 
 sum:
-	CMPQ         act+104(FP), $0x00000001
+	MOVQ         bias+104(FP), R8
+	MOVQ         cols+128(FP), R9
+	MOVQ         $0x00000008, R10
+	CMPQ         R9, R10
+	CMOVQLT      R9, R10
+	LEAQ         lanes<>+32(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y2
+	XORQ         R10, R10
+	SUBQ         $0x00000008, R9
+	CMOVQLT      R10, R9
+	LEAQ         lanes<>+32(SB), R10
+	NEGQ         R9
+	VMOVUPS      (R10)(R9*4), Y3
+	VMASKMOVPS   (R8), Y2, Y2
+	VMASKMOVPS   32(R8), Y3, Y3
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	CMPQ         act+112(FP), $0x00000001
 	JLT          store
 	JGT          relu
-	VBROADCASTSS alpha+112(FP), Y2
+	VBROADCASTSS alpha+120(FP), Y2
 	VMULPS       Y2, Y0, Y3
 	VBLENDVPS    Y0, Y3, Y0, Y0
 	VMULPS       Y2, Y1, Y2
@@ -2571,28 +2769,28 @@ relu:
 
 store:
 	MOVQ    BX, R8
-	TESTQ   $0x00000008, cols+120(FP)
+	TESTQ   $0x00000008, cols+128(FP)
 	JZ      row0no8
 	VMOVUPS Y0, (R8)
 	VMOVAPS Y1, Y0
 	ADDQ    $0x00000020, R8
 
 row0no8:
-	TESTQ        $0x00000004, cols+120(FP)
+	TESTQ        $0x00000004, cols+128(FP)
 	JZ           row0no4
 	VMOVUPS      X0, (R8)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x00000010, R8
 
 row0no4:
-	TESTQ     $0x00000002, cols+120(FP)
+	TESTQ     $0x00000002, cols+128(FP)
 	JZ        row0no2
 	VMOVLPS   X0, (R8)
 	VPERMILPS $0xee, X0, X0
 	ADDQ      $0x00000008, R8
 
 row0no2:
-	TESTQ  $0x00000001, cols+120(FP)
+	TESTQ  $0x00000001, cols+128(FP)
 	JZ     row0no1
 	VMOVSS X0, (R8)
 

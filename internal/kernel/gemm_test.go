@@ -237,9 +237,10 @@ func TestFloat64IsTheSumInOrder(t *testing.T) {
 	}
 }
 
-// A fused layer is the product that starts at the bias, then the activation, to
-// the last bit: fusing is no excuse for other numbers.
-func TestDenseIsBiasPlusProductThenActivation(t *testing.T) {
+// A fused layer is the product, then the bias, then the activation, to the last
+// bit: fusing is no excuse for other numbers. A sum that began with a large bias
+// would round all its products at that size.
+func TestDenseIsProductThenBiasThenActivation(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		for _, s := range shapes {
 			m, n, k := s[0], s[1], s[2]
@@ -248,10 +249,12 @@ func TestDenseIsBiasPlusProductThenActivation(t *testing.T) {
 				for _, bias := range [][]float32{nil, bias} {
 					act := Activation{Func: f, Alpha: 0.3}
 					want := make([]float32, m*n)
-					for i := range m {
-						copy(want[i*n:(i+1)*n], bias)
+					Gemm(false, false, m, n, k, x, k, w, n, want, n, false)
+					if bias != nil {
+						for i := range want {
+							want[i] += bias[i%n]
+						}
 					}
-					Gemm(false, false, m, n, k, x, k, w, n, want, n, bias != nil)
 					Activate(act, want, want)
 					got := numbers(4, m*n+1)
 					last := got[m*n]

@@ -7,8 +7,9 @@ package kernel
 // rows pass by; 32 columns and up to 14 rows with AVX-512.
 //
 // An element is the chain of its k products, added one after the other to the
-// bias, to the old C or to zero, and it is the same chain in every tile, panel
-// and block. That is why neither the blocking nor the threads show in a result.
+// old C or to zero, and it is the same chain in every tile, panel and block. That
+// is why neither the blocking nor the threads show in a result. The bias comes
+// last: a chain that began with it would round every sum at its size.
 // Inner products along memory are apart: their sums run in several lanes.
 const (
 	// Panels are rows of panelWidth elements without gaps, the missing columns of
@@ -233,8 +234,10 @@ func (t *product) multiplyPanelPlain(i0, i1, k0, depth, j0, j1 int, ws *workspac
 		a0, a1 := t.a[i*ars+k0*acs:], t.a[(i+two)*ars+k0*acs:]
 		for j := j0; j < j1; j += 4 {
 			var s [2][4]float32
-			t.start(&s[0], i, j, j1, k0)
-			t.start(&s[1], i+two, j, j1, k0)
+			if k0 > 0 || t.accumulate {
+				copy(s[0][:], t.c[i*t.ldc+j:i*t.ldc+j1])
+				copy(s[1][:], t.c[(i+two)*t.ldc+j:(i+two)*t.ldc+j1])
+			}
 			s00, s01, s02, s03 := s[0][0], s[0][1], s[0][2], s[0][3]
 			s10, s11, s12, s13 := s[1][0], s[1][1], s[1][2], s[1][3]
 			b := ws.panel[j-j0:]
@@ -251,20 +254,15 @@ func (t *product) multiplyPanelPlain(i0, i1, k0, depth, j0, j1 int, ws *workspac
 				s13 += float32(y * v[3])
 			}
 			s = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
+			if t.bias != nil && k0+depth == t.k {
+				for l, b := range t.bias[j:min(j+4, j1)] {
+					s[0][l] += b
+					s[1][l] += b
+				}
+			}
 			copy(t.c[i*t.ldc+j:i*t.ldc+j1], s[0][:])
 			copy(t.c[(i+two)*t.ldc+j:(i+two)*t.ldc+j1], s[1][:])
 		}
-	}
-}
-
-// start puts what the sums of row i from column j begin with into s: the old C,
-// the bias or zero.
-func (t *product) start(s *[4]float32, i, j, j1, k0 int) {
-	switch {
-	case k0 > 0 || t.accumulate:
-		copy(s[:], t.c[i*t.ldc+j:i*t.ldc+j1])
-	case t.bias != nil:
-		copy(s[:], t.bias[j:j1])
 	}
 }
 

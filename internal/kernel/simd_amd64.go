@@ -84,8 +84,12 @@ func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
 	if t.tiled {
 		s.ars, s.acs = 4, 4*tileRows
 	}
+	s.bias = &zeros[0]
 	if k0+depth == t.k {
 		s.act, s.alpha = t.tileCode(), float32(t.act.Alpha)
+		if t.bias != nil {
+			s.bias = &t.bias[j0]
+		}
 	}
 	i, at := i0, 0
 	for _, h := range tileHeights(i1 - i0) {
@@ -98,11 +102,8 @@ func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
 			s.a, s.ats = &ws.tiles[at], 4*tileRows*depth
 		}
 		s.start, s.ldi, s.its = &zeros[0], 0, 0
-		switch {
-		case k0 > 0 || t.accumulate:
+		if k0 > 0 || t.accumulate {
 			s.start, s.ldi, s.its = s.c, s.ldc, h.rows*s.ldc
-		case t.bias != nil:
-			s.start = &t.bias[j0]
 		}
 		s.multiply(h.rows, h.tiles)
 		at += h.tiles * tileRows * depth
@@ -121,6 +122,7 @@ type strip struct {
 	ldc           int
 	start         *float32
 	ldi, its      int
+	bias          *float32
 	act           int
 	alpha         float32
 }
@@ -129,39 +131,39 @@ type strip struct {
 func (s *strip) multiply(rows, n int) {
 	if wide {
 		tile := wideTiles[rows-1][min(1, (s.cols-1)/16)]
-		tile(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 		return
 	}
 	if s.cols == panelWidth {
 		switch rows {
 		case 6:
-			tile6(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile6(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		case 5:
-			tile5(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile5(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		case 4:
-			tile4(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile4(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		case 3:
-			tile3(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile3(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		case 2:
-			tile2(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile2(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		case 1:
-			tile1(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha)
+			tile1(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha)
 		}
 		return
 	}
 	switch rows {
 	case 6:
-		tile6Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile6Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	case 5:
-		tile5Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile5Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	case 4:
-		tile4Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile4Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	case 3:
-		tile3Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile3Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	case 2:
-		tile2Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile2Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	case 1:
-		tile1Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.act, s.alpha, s.cols)
+		tile1Edge(n, s.depth, s.a, s.ars, s.acs, s.ats, s.b, s.brs, s.c, s.ldc, s.start, s.ldi, s.its, s.bias, s.act, s.alpha, s.cols)
 	}
 }
 
@@ -169,7 +171,7 @@ func (s *strip) multiply(rows, n int) {
 type stack struct{ rows, tiles int }
 
 // wideTiles are the tiles by rows, then by vectors, from one.
-var wideTiles = [wideRows][2]func(tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32, cols int){
+var wideTiles = [wideRows][2]func(tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its int, bias *float32, act int, alpha float32, cols int){
 	{wide1x1, wide1x2}, {wide2x1, wide2x2}, {wide3x1, wide3x2}, {wide4x1, wide4x2}, {wide5x1, wide5x2}, {wide6x1, wide6x2}, {wide7x1, wide7x2},
 	{wide8x1, wide8x2}, {wide9x1, wide9x2}, {wide10x1, wide10x2}, {wide11x1, wide11x2}, {wide12x1, wide12x2}, {wide13x1, wide13x2}, {wide14x1, wide14x2},
 }
@@ -207,15 +209,13 @@ func (t *product) multiplyRows(lo, hi int, _ *workspace) {
 	ars, acs := t.strides()
 	for i := range t.m {
 		c := t.c[i*t.ldc+lo : i*t.ldc+hi]
-		start := c
-		switch {
-		case t.accumulate:
-		case t.bias != nil:
-			start = t.bias[lo:hi]
-		default:
+		if !t.accumulate {
 			clear(c)
 		}
-		row(t.k, hi-lo, &t.a[i*ars], 4*acs, &t.b[lo], 4*t.ldb, &c[0], &start[0])
+		row(t.k, hi-lo, &t.a[i*ars], 4*acs, &t.b[lo], 4*t.ldb, &c[0], &c[0])
+		if t.bias != nil {
+			add(c, c, t.bias[lo:hi])
+		}
 		Activate(t.act, c, c)
 	}
 }

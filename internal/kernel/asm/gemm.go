@@ -30,12 +30,12 @@ func gemm(g *gen) {
 // other, against one packed panel of B.
 func (g *gen) tile(rows int, edge bool) {
 	name := fmt.Sprintf("tile%d", rows)
-	sig := "tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32"
+	sig := "tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its int, bias *float32, act int, alpha float32"
 	doc := fmt.Sprintf("%s is tile%d with tiles of %d rows.", name, tileRows, rows)
 	if rows == tileRows {
 		doc = name + " computes tiles of 6 by 16 elements of C, one below the other: " +
-			"c = act(init + a b) with k products to each sum, added in order by fused " +
-			"multiply-add. b is 16 columns wide. The strides are in bytes: ars and acs from " +
+			"c = act(init + a b + bias) with k products to each sum, added to init in order by " +
+			"fused multiply-add, and then the row bias. b is 16 columns wide. The strides are in bytes: ars and acs from " +
 			"row to row and from column to column of a, brs, ldc and ldi from row to row, " +
 			"ats and its from tile to tile. act is 0 for the identity, " +
 			"1 for a leaky rectifier of slope alpha, 2 for a rectifier."
@@ -129,6 +129,21 @@ func (g *gen) tile(rows int, edge bool) {
 	g.JNZ(operand.LabelRef("single"))
 	g.Label("sum")
 
+	bias, bl, bh := g.GP64(), g.YMM(), g.YMM()
+	g.MOVQ(g.argMem("bias"), bias)
+	if edge {
+		lo, hi = g.masks16()
+		g.VMASKMOVPS(at(bias, 0), lo, bl)
+		g.VMASKMOVPS(at(bias, 32), hi, bh)
+	} else {
+		g.VMOVUPS(at(bias, 0), bl)
+		g.VMOVUPS(at(bias, 32), bh)
+	}
+	for _, v := range acc {
+		g.VADDPS(bl, v[0], v[0])
+		g.VADDPS(bh, v[1], v[1])
+	}
+
 	g.CMPQ(g.argMem("act"), imm(1))
 	g.JLT(operand.LabelRef("store"))
 	g.JGT(operand.LabelRef("relu"))
@@ -216,7 +231,7 @@ func (g *gen) row() {
 	g.function("row", "func(k, cols int, a *float32, acs int, b *float32, ldb int, c, init *float32)",
 		"row computes one row of C, c = init + a b, from B as it lies: k rows of cols",
 		"elements, ldb bytes apart. The elements of a are acs bytes apart. The sums are",
-		"those of the tiles, bit for bit.")
+		"those of the tiles before the bias, bit for bit.")
 	cols, acs, bBase, ldb := g.arg("cols"), g.arg("acs"), g.arg("b"), g.arg("ldb")
 	c, start := g.arg("c"), g.arg("init")
 	a, b, k := g.GP64(), g.GP64(), g.GP64()

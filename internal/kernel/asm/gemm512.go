@@ -28,7 +28,7 @@ func (g *gen) wideTile(rows, vectors int) {
 	if rows == wideRows && vectors == 2 {
 		doc = name + " is tile6 with AVX-512: tiles of 14 by 32 elements, of which it touches the first cols columns."
 	}
-	g.function(name, "func(tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its, act int, alpha float32, cols int)", wrap(doc)...)
+	g.function(name, "func(tiles, k int, a *float32, ars, acs, ats int, b *float32, brs int, c *float32, ldc int, init *float32, ldi, its int, bias *float32, act int, alpha float32, cols int)", wrap(doc)...)
 
 	masks := g.columnMasks(vectors)
 	ars, acs, brs := g.arg("ars"), g.arg("acs"), g.arg("brs")
@@ -117,6 +117,16 @@ func (g *gen) wideTile(rows, vectors int) {
 	g.JZ(operand.LabelRef("sum"))
 	step(at(b, 0))
 	g.Label("sum")
+
+	bias := g.GP64()
+	g.MOVQ(g.argMem("bias"), bias)
+	for i := range vectors {
+		x := g.ZMM()
+		g.VMOVUPS_Z(at(bias, 64*i), masks[i], x)
+		for _, v := range acc {
+			g.VADDPS(x, v[i], v[i])
+		}
+	}
 
 	g.CMPQ(g.argMem("act"), imm(1))
 	g.JLT(operand.LabelRef("store"))
