@@ -34,6 +34,11 @@ type Streams struct {
 	Terminal bool      // Err is a terminal that a person watches
 }
 
+// quietened are the same streams with nothing but errors to come.
+func (s *Streams) quietened() *Streams {
+	return &Streams{In: s.In, Out: io.Discard, Err: io.Discard}
+}
+
 // An exitError ends the program with a code of its own.
 type exitError struct {
 	code int
@@ -99,11 +104,18 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
+		Args:                       rootArguments,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newTrainCmd(s, runTrain),
+		newExportCmd(s, runExport),
+		newVerifyCmd(s, runVerify),
+		newSampleCmd(s, runSample),
 		newModelsCmd(s, runModels),
 	)
 	return root

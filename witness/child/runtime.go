@@ -99,11 +99,17 @@ func (e *MissingError) Error() string {
 // Probe starts a driver, hears its greeting and ends it. It returns nil where the runtime can be used, and a *MissingError that
 // names the remedy where it is not installed.
 func (r *Runtime) Probe(ctx context.Context) error {
+	_, err := r.Version(ctx)
+	return err
+}
+
+// Version is Probe that also names the runtime in the words of its driver, with its version.
+func (r *Runtime) Version(ctx context.Context) (string, error) {
 	s, err := r.start(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.Close()
+	return s.version, s.Close()
 }
 
 // Open starts a process for m and gives it the model. A model that the runtime lacks something for gives an

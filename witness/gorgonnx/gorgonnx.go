@@ -24,11 +24,17 @@ var errNotArmed = errors.New("gorgonnx: this program does not call gorgonnx.Main
 
 // Probe returns nil where the program can start itself as a child.
 func Probe(ctx context.Context) error {
+	_, err := Version(ctx)
+	return err
+}
+
+// Version names the versions of onnx-go and Gorgonia. It fails where Probe does.
+func Version(ctx context.Context) (string, error) {
 	r, err := self()
 	if err != nil {
-		return err
+		return "", err
 	}
-	return r.Probe(ctx)
+	return r.Version(ctx)
 }
 
 func self() (*child.Runtime, error) {

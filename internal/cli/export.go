@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/models"
+)
+
+type exportOptions struct {
+	streams *Streams
+	run     string
+	opset   int64
+	out     string
+}
+
+func newExportCmd(s *Streams, run func(context.Context, exportOptions) error) *cobra.Command {
+	o := exportOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "export RUN",
+		Short: "Export the latest checkpoint of a run to ONNX",
+		Long: `export turns the latest checkpoint of a run into ONNX models, each in a folder of its own together with recorded inputs
+and outputs (test_data_set_N) by which any runtime can be checked. The same checkpoint gives the same bytes.
+
+The paths of the models go to stdout, one a line.`,
+		Example: `  petrify export runs/gan
+  petrify export runs/gan --opset 17 --out dist`,
+		Args: arguments(1, 1, "one run folder, such as runs/gan"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.run = args[0]
+			return run(cmd.Context(), o)
+		},
+		ValidArgsFunction: completeFolders,
+	}
+	f := cmd.Flags()
+	f.Int64Var(&o.opset, "opset", export.DefaultOpset, fmt.Sprintf("version of the operators, %d to %d", export.MinOpset, export.MaxOpset))
+	f.StringVarP(&o.out, "out", "o", "", "folder to write to (default: RUN/onnx)")
+	mustComplete(cmd, "out", completeFolders)
+	mustComplete(cmd, "opset", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var versions []string
+		for v := export.MinOpset; v <= export.MaxOpset; v++ {
+			versions = append(versions, fmt.Sprint(v))
+		}
+		return versions, cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+func runExport(_ context.Context, o exportOptions) error {
+	folder, err := checkpoint.Open(o.run, checkpoint.Options{})
+	if err != nil {
+		return err
+	}
+	written, err := exportRun(folder, o)
+	if err != nil {
+		return err
+	}
+	for _, e := range written {
+		if _, err := fmt.Fprintln(o.streams.Out, e.Model); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportRun writes the models of a run's latest checkpoint.
+func exportRun(folder *checkpoint.Folder, o exportOptions) ([]export.Exported, error) {
+	run := folder.Run()
+	m, err := models.Find(run.Model)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", folder.Dir(), err)
+	}
+	snapshot, err := folder.Load()
+	if err != nil {
+		return nil, err
+	}
+	out := o.out
+	if out == "" {
+		out = filepath.Join(folder.Dir(), onnxFolder)
+	}
+	// A certificate speaks of the files that stood beside it until now.
+	if err := os.Remove(filepath.Join(out, certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return export.Folder(out, m, snapshot, export.Options{
+		Opset: o.opset,
+		Provenance: export.Provenance{
+			Version: version(), Seed: run.Seed, DataName: run.Data.Name, DataDigest: run.Data.Digest,
+		},
+	})
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// redraw is how often a bar is drawn anew: often enough for the eye, too seldom to cost anything.
+const redraw = 150 * time.Millisecond
+
+// A bar shows on a terminal how far a piece of work has come. A nil bar shows nothing.
+type bar struct {
+	out   io.Writer
+	bar   *progressbar.ProgressBar
+	drawn time.Time
+}
+
+// newBar starts a bar, nil where nobody watches.
+func newBar(s *Streams, most int) *bar {
+	if !s.Terminal || most < 1 {
+		return nil
+	}
+	return &bar{out: s.Err, bar: progressbar.NewOptions(most,
+		progressbar.OptionSetWriter(s.Err),
+		progressbar.OptionSetWidth(barWidth),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionShowDescriptionAtLineEnd(),
+	)}
+}
+
+// barWidth is the length of the bar alone.
+const barWidth = 20
+
+// due tells whether the bar should be drawn again.
+func (b *bar) due(now time.Time) bool { return b != nil && now.Sub(b.drawn) >= redraw }
+
+// show draws the bar at n, with as many of the texts behind it as the terminal has room for.
+func (b *bar) show(now time.Time, n int, texts ...string) {
+	if b == nil {
+		return
+	}
+	b.drawn = now
+	const before = barWidth + len("\r 100% []  ")
+	b.bar.Describe(fit(texts, columns(b.out)-before-1))
+	b.bar.Set(n)
+}
+
+// fit joins texts until the room is used up.
+func fit(texts []string, room int) string {
+	var line string
+	for _, t := range texts {
+		if t == "" {
+			continue
+		}
+		next := t
+		if line != "" {
+			next = line + "  " + t
+		}
+		if len(next) > room {
+			break
+		}
+		line = next
+	}
+	return line
+}
+
+// clear removes the bar, so that something else can be written.
+func (b *bar) clear() {
+	if b == nil {
+		return
+	}
+	b.bar.Clear()
+	b.drawn = time.Time{}
+}
+
+// columns is the width of the terminal behind w, 80 where it cannot be told.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// clock writes a duration as people read it: 45s, 3m05s, 2h07m.
+func clock(d time.Duration) string {
+	d = d.Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}

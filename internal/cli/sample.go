@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/picture"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/verify"
+)
+
+type sampleOptions struct {
+	streams *Streams
+	model   string
+	n       int
+	seed    uint64
+	out     string
+	runtime string
+	columns int
+	scale   int
+}
+
+func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *cobra.Command {
+	o := sampleOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "sample MODEL",
+		Short: "Make pictures with an ONNX generator",
+		Long: `sample feeds a generator with standard normal noise and writes what it makes as one PNG. MODEL is an ONNX file with one
+input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder. The same seed gives the same pictures.`,
+		Example: `  petrify sample runs/gan -o grid.png
+  petrify sample runs/gan/onnx/generator/generator.onnx -n 64 --seed 7 -o grid.png
+  petrify sample generator.onnx --runtime ort-node -o - > grid.png`,
+		Args: arguments(1, 1, "one ONNX file or run folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.model = args[0]
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.IntVarP(&o.n, "count", "n", 16, "pictures to make")
+	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
+	f.StringVarP(&o.out, "out", "o", "samples.png", "PNG file to write; - is standard output")
+	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames()[1:], ", "))
+	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be)")
+	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
+	mustComplete(cmd, "runtime", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return runtimeNames()[1:], cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+// mostSamples bounds a picture to what an image viewer opens.
+const mostSamples = 4096
+
+func runSample(ctx context.Context, o sampleOptions) error {
+	var problems []error
+	if o.n < 1 || o.n > mostSamples {
+		problems = append(problems, fmt.Errorf("-n is %d, want 1 to %d", o.n, mostSamples))
+	}
+	if o.columns < 0 || o.columns > mostSamples {
+		problems = append(problems, fmt.Errorf("--columns is %d, want 1 to %d, or 0", o.columns, mostSamples))
+	}
+	if o.scale < 0 || o.scale > 64 {
+		problems = append(problems, fmt.Errorf("--scale is %d, want 1 to 64, or 0", o.scale))
+	}
+	if problems != nil {
+		return errors.Join(problems...)
+	}
+	if o.runtime == judge {
+		return fmt.Errorf("the %s judges models and draws no pictures: want one of %s", judge, strings.Join(runtimeNames()[1:], ", "))
+	}
+	found, err := findRuntimes([]string{o.runtime})
+	if err != nil {
+		return err
+	}
+	path, err := generatorOf(o.model)
+	if err != nil {
+		return err
+	}
+	m, err := onnx.Read(path, onnx.Limits{})
+	if err != nil {
+		return err
+	}
+	images, err := o.generate(ctx, found[0], m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	scale := o.scale
+	if scale == 0 {
+		scale = visible(images.W)
+	}
+	var b bytes.Buffer
+	if err := picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale}); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if o.out == "-" {
+		_, err := o.streams.Out.Write(b.Bytes())
+		return err
+	}
+	if err := writeFile(o.out, b.Bytes()); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, o.out)
+	return nil
+}
+
+// generatorOf finds the generator of a run folder; a file is taken as it is.
+func generatorOf(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return path, err
+	}
+	var near []string
+	for _, net := range []string{"generator", "decoder"} {
+		file := filepath.Join(path, onnxFolder, net, net+".onnx")
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		near = append(near, filepath.Join(onnxFolder, net, net+".onnx"))
+	}
+	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", path, strings.Join(near, ", "))
+}
+
+// generate runs the model on noise.
+func (o sampleOptions) generate(ctx context.Context, rt verify.Runtime, m *onnx.Model) (picture.Images, error) {
+	var none picture.Images
+	port, err := noisePort(m.Proto.GetGraph())
+	if err != nil {
+		return none, err
+	}
+	for _, f := range onnx.Check(m.Proto) {
+		if f.Severity == onnx.Error {
+			return none, fmt.Errorf("not valid ONNX: %v", f)
+		}
+	}
+	low, high, err := pixelRange(m.Proto)
+	if err != nil {
+		return none, err
+	}
+	z := make([]float32, o.n*port.size)
+	kernel.NewStream(o.seed, "sample").Normal(z)
+	input, err := onnx.NewTensor(port.name, z, append([]int{o.n}, port.dims...)...)
+	if err != nil {
+		return none, err
+	}
+	session, err := rt.Open(ctx, m)
+	if err != nil {
+		return none, err
+	}
+	defer session.Close()
+	outputs, err := session.Run(ctx, []*onnx.Tensor{input})
+	if err != nil {
+		return none, err
+	}
+	return imagesOf(outputs, o.n, low, high)
+}
+
+// A port is an input for noise.
+type port struct {
+	name string
+	dims []int // without the batch
+	size int
+}
+
+// noisePort finds the one input that is no initializer. Its first axis must take any number of samples.
+func noisePort(g *pb.GraphProto) (port, error) {
+	var p port
+	weights := map[string]bool{}
+	for _, t := range g.GetInitializer() {
+		weights[t.GetName()] = true
+	}
+	inputs := slices.DeleteFunc(slices.Clone(g.GetInput()), func(v *pb.ValueInfoProto) bool { return weights[v.GetName()] })
+	if len(inputs) != 1 {
+		return p, fmt.Errorf("has %d inputs, want a generator's one", len(inputs))
+	}
+	t, ok := onnx.TypeOf(inputs[0].GetType())
+	p = port{name: inputs[0].GetName(), size: 1}
+	if !ok || t.Elem != pb.TensorProto_FLOAT || len(t.Dims) < 2 || t.Dims[0].Known() {
+		return p, fmt.Errorf("input %q is %v, want float with a free first axis, as in float[N,100]", p.name, t)
+	}
+	for _, d := range t.Dims[1:] {
+		if !d.Known() || d.Size < 1 || d.Size > 1<<20/int64(p.size) {
+			return p, fmt.Errorf("input %q is %v, want known lengths, of not more than %d in all, behind the first axis", p.name, t, 1<<20)
+		}
+		p.dims = append(p.dims, int(d.Size))
+		p.size *= int(d.Size)
+	}
+	return p, nil
+}
+
+// pixelRange reads which values stand for black and white: from the file's metadata, or -1 and 1.
+func pixelRange(m *pb.ModelProto) (low, high float64, err error) {
+	for _, e := range m.GetMetadataProps() {
+		if e.GetKey() != export.MetaPixels {
+			continue
+		}
+		a, b, _ := strings.Cut(e.GetValue(), ",")
+		low, err1 := strconv.ParseFloat(a, 64)
+		high, err2 := strconv.ParseFloat(b, 64)
+		if err1 != nil || err2 != nil || !(low < high) || math.IsInf(high-low, 0) {
+			return 0, 0, fmt.Errorf("metadata %s is %q, want LOW,HIGH", export.MetaPixels, e.GetValue())
+		}
+		return low, high, nil
+	}
+	return -1, 1, nil
+}
+
+// imagesOf finds the pictures among the outputs.
+func imagesOf(outputs []*onnx.Tensor, n int, low, high float64) (picture.Images, error) {
+	var seen []string
+	for _, t := range outputs {
+		data, ok := t.Data.([]float32)
+		if d := t.Dims; ok && len(d) == 4 && d[0] == n && (d[1] == 1 || d[1] == 3) {
+			pixels := make([]float32, len(data))
+			for i, v := range data {
+				pixels[i] = float32((float64(v) - low) / (high - low))
+			}
+			return picture.Images{Pixels: pixels, N: d[0], C: d[1], H: d[2], W: d[3]}, nil
+		}
+		seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
+	}
+	return picture.Images{}, fmt.Errorf("gave %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), n)
+}

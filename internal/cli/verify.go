@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/verify"
+)
+
+// certificateFile stands beside the models that it speaks of.
+const certificateFile = "certificate.json"
+
+type verifyOptions struct {
+	streams *Streams
+	paths   []string
+
+	runtimes []string
+	against  string
+	prove    bool
+	limit    string
+	seed     uint64
+	strict   bool
+	json     bool
+	junit    string
+	timeout  time.Duration
+	parallel int
+}
+
+func newVerifyCmd(s *Streams, run func(context.Context, verifyOptions) error) *cobra.Command {
+	o := verifyOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "verify PATH...",
+		Short: "Hold runtimes against the reference on ONNX models",
+		Long: `verify asks of every runtime at hand whether it computes what a model says. A reference in float64 gives each element of
+each output together with the error that rounding can explain, so there is no tolerance to choose.
+
+A PATH is a model file, or a folder with a model and test_data_set_N/input_K.pb, output_K.pb in it or below it. The
+recorded outputs are judged like those of a runtime. Without recorded inputs they are drawn from --seed.
+
+The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
+show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
+that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason.
+
+Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict, something was skipped.`,
+		Example: `  petrify verify model.onnx
+  petrify verify runs/gan/onnx --against runs/gan
+  petrify verify model.onnx --runtime load,ort-node --prove
+  petrify verify /usr/share/libonnx-testdata/data/node --runtime reference --parallel 4
+  petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
+  petrify verify model.onnx --strict --junit report.xml`,
+		Args: arguments(1, -1, "model files or folders"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.paths = args
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to hold against the reference: "+strings.Join(runtimeNames()[1:], ", ")+
+		"; "+judge+" alone judges recorded outputs (default: all)")
+	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit")
+	f.BoolVar(&o.prove, "prove", false, "hold every node against its own limit, even where the outputs pass the screen")
+	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
+	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
+	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
+	f.BoolVar(&o.json, "json", false, "write the report as JSON")
+	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime")
+	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
+	mustComplete(cmd, "runtime", completeRuntimes)
+	mustComplete(cmd, "against", completeFolders)
+	return cmd
+}
+
+func runVerify(ctx context.Context, o verifyOptions) error {
+	if o.parallel < 1 {
+		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
+	}
+	v := verify.Options{
+		Paths: o.paths, Runtimes: allRuntimes(), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
+	}
+	var err error
+	if len(o.runtimes) > 0 {
+		if v.Runtimes, err = findRuntimes(o.runtimes); err != nil {
+			return err
+		}
+	}
+	if o.limit != "" {
+		if v.Fixed, err = parseLimit(o.limit); err != nil {
+			return err
+		}
+	}
+	if o.against != "" {
+		folder, err := checkpoint.Open(o.against, checkpoint.Options{})
+		if err != nil {
+			return err
+		}
+		if v.Against, err = runWeights(folder); err != nil {
+			return err
+		}
+	}
+	report, err := watched(ctx, o.streams, v)
+	if err != nil {
+		return err
+	}
+	if o.junit != "" {
+		var b bytes.Buffer
+		if err := writeJUnit(&b, report); err != nil {
+			return err
+		}
+		if err := writeFile(o.junit, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		err = writeJSON(o.streams.Out, report)
+	} else {
+		err = report.WriteTable(o.streams.Out)
+	}
+	if err != nil {
+		return err
+	}
+	return exit(report.ExitCode(o.strict))
+}
+
+// parseLimit reads rtol=X,atol=Y, of which either may be left out.
+func parseLimit(text string) (*verify.FixedLimit, error) {
+	var f verify.FixedLimit
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		x, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(x >= 0) || math.IsInf(x, 0) {
+			return nil, fmt.Errorf("--limit %s: %q is %q, want a number from 0 on, as in rtol=1e-3,atol=1e-5", text, name, value)
+		}
+		switch name {
+		case "rtol":
+			f.Rtol = verify.Number(x)
+		case "atol":
+			f.Atol = verify.Number(x)
+		default:
+			return nil, fmt.Errorf("--limit %s: no tolerance is called %q, want rtol or atol", text, name)
+		}
+	}
+	return &f, nil
+}
+
+// watched verifies, with a bar where somebody watches.
+func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report, error) {
+	var b *bar
+	o.Progress = func(e verify.Event) {
+		if b == nil {
+			b = newBar(s, e.Models)
+		}
+		if now := time.Now(); b.due(now) {
+			b.show(now, e.Model-1, fmt.Sprintf("%d of %d", e.Model, e.Models), e.Runtime, filepath.Base(filepath.Dir(e.Path)), e.Set)
+		}
+	}
+	report, err := verify.Run(ctx, o)
+	b.clear()
+	return report, err
+}
+
+// runWeights are the weights of a run's latest checkpoint.
+func runWeights(folder *checkpoint.Folder) (map[string]verify.Weight, error) {
+	s, err := folder.Load()
+	if err != nil {
+		return nil, err
+	}
+	weights := map[string]verify.Weight{}
+	for _, t := range s.Weights() {
+		weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
+	}
+	return weights, nil
+}
+
+// writeCertificate puts the certificate of a report beside its models.
+func writeCertificate(r *verify.Report, dir string) error {
+	c, err := r.Certificate(dir, "petrify "+version())
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return errors.Join(errors.New("certificate"), err)
+	}
+	return writeFile(filepath.Join(dir, certificateFile), append(b, '\n'))
+}
