@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // memoryLimit bounds the values of one graph, in bytes: a few nodes can ask for any amount.
@@ -17,11 +18,14 @@ const memoryLimit = 4 << 30
 // value is what a name of the model stands for while a graph is built.
 type value struct {
 	dims []int // none is a scalar
+	elem pb.TensorProto_DataType
 
-	// node holds float32 or float64 elements. It has the shape dims, or (1) for a scalar.
+	// node holds float32 or float64 elements, those of other types as whole numbers. It has the shape dims, or (1) for a scalar.
 	node *G.Node
 	// fixed is the value of a constant, which needs no node until arithmetic is done with it.
 	fixed *onnx.Tensor
+	// constant: not only for this graph, but for all of the model.
+	constant bool
 }
 
 // builder makes the graph for one set of input shapes.
@@ -29,7 +33,9 @@ type builder struct {
 	*model
 	g      *G.ExprGraph
 	values map[string]value
-	done   map[int]bool // operations that were fused into an earlier one
+	leaves map[string]value // nodes that constants have become
+	done   map[int]bool     // operations that were fused into an earlier one
+	alone  bool             // the operation at hand has nothing but constants, and is computed at once
 	bytes  int64
 	names  map[string]bool
 }
@@ -56,7 +62,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 			err = fmt.Errorf("building the graph: panic: %v", r)
 		}
 	}()
-	b := &builder{model: m, g: G.NewGraph(), values: map[string]value{}, done: map[int]bool{}, names: map[string]bool{}}
+	b := &builder{model: m, g: G.NewGraph(), values: map[string]value{}, leaves: map[string]value{}, done: map[int]bool{}, names: map[string]bool{}}
 	p = &program{}
 	for _, t := range inputs {
 		own, err := onnx.FromProto(t.Proto())
@@ -65,7 +71,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 		}
 		p.inputs = append(p.inputs, own)
 		if !isFloat(t.Type()) {
-			b.values[t.Name] = value{dims: own.Dims, fixed: own}
+			b.values[t.Name] = value{dims: own.Dims, elem: own.Type(), fixed: own}
 			continue
 		}
 		v, err := b.leaf(own)
@@ -75,7 +81,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 		b.values[t.Name] = v
 	}
 	for name, t := range m.constants {
-		b.values[name] = value{dims: t.Dims, fixed: t}
+		b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
 	}
 	for i := range m.ops {
 		if b.done[i] {
@@ -105,7 +111,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 		}
 	}
 	for i := range p.outputs {
-		if n := p.outputs[i].node; n != nil && owners[gop.Owner(n)] == 1 {
+		if n := p.outputs[i].node; n != nil && isFloat(p.outputs[i].elem) && owners[gop.Owner(n)] == 1 {
 			p.outputs[i].redirect = gop.Redirect[float32](n)
 		}
 	}
@@ -135,7 +141,78 @@ func (b *builder) apply(i int) error {
 			return fmt.Errorf("%s: input %d of %s is left out", op.out[0], k, op.name)
 		}
 	}
-	return o.build(b, call{op: op, index: i, in: in})
+	c := call{op: op, index: i, in: in}
+	b.alone, c.constant = true, true
+	for k := range in {
+		if c.has(k) {
+			b.alone = b.alone && in[k].fixed != nil
+			c.constant = c.constant && in[k].constant
+		}
+	}
+	if !b.alone {
+		return o.build(b, c)
+	}
+	if c.constant && b.recall(op) {
+		return nil
+	}
+	if err := o.build(b, c); err != nil {
+		return err
+	}
+	return b.settle(c)
+}
+
+// recall takes the outputs of an operation from an earlier graph of the model.
+func (b *builder) recall(op *operation) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, out := range op.out {
+		if b.folded[out] == nil && out != "" {
+			return false
+		}
+	}
+	for _, out := range op.out {
+		if t := b.folded[out]; t != nil {
+			b.values[out] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
+		}
+	}
+	return true
+}
+
+// settle computes what an operation on constants has built, so that it is a constant too.
+func (b *builder) settle(c call) error {
+	for _, out := range c.op.out {
+		v, ok := b.values[out]
+		if !ok {
+			continue
+		}
+		if v.fixed == nil {
+			t, err := evaluate(out, v.node, v.dims, v.elem)
+			if err != nil {
+				return err
+			}
+			v = value{dims: v.dims, elem: v.elem, fixed: t}
+		}
+		v.constant = c.constant
+		b.values[out] = v
+		if c.constant {
+			b.mu.Lock()
+			b.folded[out] = v.fixed
+			b.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// evaluate computes a node at once.
+func evaluate(name string, n *G.Node, dims []int, elem pb.TensorProto_DataType) (*onnx.Tensor, error) {
+	m, err := gop.NewMachine(n)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.RunAll(); err != nil {
+		return nil, err
+	}
+	return value{dims: dims, elem: elem, node: n}.copy(name)
 }
 
 // call is an operation with the values of its inputs.
@@ -143,6 +220,8 @@ type call struct {
 	op    *operation
 	index int
 	in    []value
+	// constant: all inputs are, for all of the model.
+	constant bool
 }
 
 // has reports whether optional input k is given.
@@ -171,7 +250,7 @@ func (b *builder) leaf(t *onnx.Tensor) (value, error) {
 	}
 	d := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(t.Data))
 	n := G.NewTensor(b.g, dt, len(shape), G.WithShape(shape...), G.WithName(b.unique(t.Name)), G.WithValue(d))
-	return value{dims: t.Dims, node: n}, nil
+	return value{dims: t.Dims, elem: t.Type(), node: n}, nil
 }
 
 // unique keeps Gorgonia from taking two inputs of one name for the same.
@@ -190,26 +269,52 @@ func nodeShape(dims []int) []int {
 	return dims
 }
 
-// node is the value of input k as a node of the graph, which an initializer becomes at its first use.
+// node is the value of input k as a node of the graph.
 func (b *builder) node(c call, k int) (*G.Node, error) {
-	v := c.in[k]
+	return b.nodeOf(c.op.in[k], c.in[k], dtypeOf(c.in[k].elem))
+}
+
+// nodeOf is a value as a node of a type. A constant becomes a leaf at its first use, under the name that the model has for it or
+// the one given.
+func (b *builder) nodeOf(name string, v value, dt tensor.Dtype) (*G.Node, error) {
 	if v.node != nil {
-		return v.node, nil
+		if v.node.Dtype() == dt {
+			return v.node, nil
+		}
+		return gop.Convert(name+" converted", v.node, dt, nil)
 	}
-	name := c.op.in[k]
-	if known := b.values[name]; known.node != nil {
+	if v.fixed.Name != "" {
+		name = v.fixed.Name
+	}
+	key := fmt.Sprint(name, dt)
+	if known := b.leaves[key]; known.fixed == v.fixed && known.node != nil {
 		return known.node, nil
 	}
 	named := *v.fixed
+	if named.Type() != elemOfType(dt) {
+		t, err := cast(v.fixed, elemOfType(dt))
+		if err != nil {
+			return nil, err
+		}
+		named = *t
+	}
 	named.Name = name
 	leaf, err := b.leaf(&named)
 	if err != nil {
 		return nil, err
 	}
-	v.node = leaf.node
-	b.values[name] = v
-	return v.node, nil
+	b.leaves[key] = value{node: leaf.node, fixed: v.fixed}
+	return leaf.node, nil
 }
+
+func elemOfType(dt tensor.Dtype) pb.TensorProto_DataType {
+	if dt == tensor.Float64 {
+		return pb.TensorProto_DOUBLE
+	}
+	return pb.TensorProto_FLOAT
+}
+
+func elemOf(n *G.Node) pb.TensorProto_DataType { return elemOfType(n.Dtype()) }
 
 // nodes are all inputs as nodes.
 func (b *builder) nodes(c call) ([]*G.Node, error) {
@@ -231,13 +336,31 @@ func (b *builder) set(name string, n *G.Node, err error, dims ...int) error {
 	if err != nil {
 		return err
 	}
+	return b.setAs(name, elemOf(n), n, nil, dims...)
+}
+
+// setFixed gives the output of an operation a constant.
+func (b *builder) setFixed(name string, t *onnx.Tensor, err error) error {
+	if err != nil {
+		return err
+	}
+	t.Name = name
+	b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t}
+	return nil
+}
+
+// setAs is set for elements of a type that the node does not tell.
+func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, err error, dims ...int) error {
+	if err != nil {
+		return err
+	}
 	if shape := n.Shape(); !slices.Equal([]int(shape), nodeShape(dims)) {
 		return fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)
 	}
 	if err := b.account(name, dims, int64(n.Dtype().Size())); err != nil {
 		return err
 	}
-	b.values[name] = value{dims: dims, node: n}
+	b.values[name] = value{dims: dims, elem: elem, node: n}
 	return nil
 }
 
@@ -261,7 +384,7 @@ func (b *builder) tooLarge(name string, dims []int) error {
 
 // next is the only operation that reads a value, where it is one and the value is no output: the one to fuse with.
 func (b *builder) next(name string) (int, *operation) {
-	if b.uses[name] != 1 || len(b.users[name]) != 1 {
+	if b.alone || b.uses[name] != 1 || len(b.users[name]) != 1 {
 		return 0, nil
 	}
 	i := b.users[name][0]
@@ -317,11 +440,22 @@ func (v value) copy(name string) (*onnx.Tensor, error) {
 	if held == nil {
 		return nil, fmt.Errorf("%s: not computed", name)
 	}
-	switch d := held.Data().(type) {
-	case []float32:
-		return onnx.NewTensor(name, slices.Clone(d), v.dims...)
-	case []float64:
-		return onnx.NewTensor(name, slices.Clone(d), v.dims...)
+	if isFloat(v.elem) {
+		switch d := held.Data().(type) {
+		case []float32:
+			return onnx.NewTensor(name, slices.Clone(d), v.dims...)
+		case []float64:
+			return onnx.NewTensor(name, slices.Clone(d), v.dims...)
+		}
+		return nil, fmt.Errorf("%s: computed as %T", name, held.Data())
 	}
-	return nil, fmt.Errorf("%s: computed as %T", name, held.Data())
+	r, ok := reals(&onnx.Tensor{Data: held.Data()})
+	if !ok {
+		return nil, fmt.Errorf("%s: computed as %T", name, held.Data())
+	}
+	t, err := fromReals(v.elem, r, v.dims)
+	if err == nil {
+		t.Name = name
+	}
+	return t, err
 }

@@ -81,7 +81,7 @@ func Open(m *onnx.Model) (*Session, error) {
 	if s.inputs, s.outputs, err = ports(m.Proto.GetGraph()); err != nil {
 		return nil, err
 	}
-	if s.model, err = newModel(m.Proto.GetGraph()); err != nil {
+	if s.model, err = newModel(m.Proto.GetGraph(), m.Opset()); err != nil {
 		return nil, err
 	}
 	return s, nil

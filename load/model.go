@@ -19,14 +19,16 @@ const newest = 26
 // model is what does not depend on the shapes of the inputs.
 type model struct {
 	graph     *pb.GraphProto
+	opset     int64
 	ops       []operation
 	constants map[string]*onnx.Tensor
+	fillers   map[string]*onnx.Tensor // of ConstantOfShape, by output
 	uses      map[string]int   // how often a value is read by nodes, or is an output of the graph
 	users     map[string][]int // the operations that read it
 	limit     int64            // bytes that the values of a graph may take
 
-	mu      sync.Mutex
-	flipped map[string]*onnx.Tensor // constant matrices transposed, for products that want them so
+	mu     sync.Mutex
+	folded map[string]*onnx.Tensor // what depends on constants only, computed when it was first met
 }
 
 // check refuses what is wrong by petrify's own judgement, and says all of it.
@@ -44,8 +46,11 @@ func check(m *onnx.Model) error {
 }
 
 // newModel reads a graph that has been found to be supported.
-func newModel(g *pb.GraphProto) (*model, error) {
-	plain := &model{constants: map[string]*onnx.Tensor{}, uses: map[string]int{}, users: map[string][]int{}, flipped: map[string]*onnx.Tensor{}, limit: memoryLimit}
+func newModel(g *pb.GraphProto, opset int64) (*model, error) {
+	plain := &model{
+		opset: opset, constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
+		uses: map[string]int{}, users: map[string][]int{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
+	}
 	for _, p := range g.GetInitializer() {
 		t, err := onnx.FromProto(p)
 		if err != nil {
@@ -54,7 +59,7 @@ func newModel(g *pb.GraphProto) (*model, error) {
 		plain.constants[t.Name] = t
 	}
 	var err error
-	if plain.graph, err = foldConstants(g, plain.constants); err != nil {
+	if plain.graph, err = foldConstants(g, plain.constants, plain.fillers); err != nil {
 		return nil, err
 	}
 	if len(plain.graph.GetNode()) > 0 { // onnx-go takes a graph without nodes for an error
@@ -101,7 +106,7 @@ func supported(m *onnx.Model) error {
 			continue
 		case m.Opset() < o.since:
 			lack(n, "load has it from opset %d on", o.since)
-		case len(n.GetOutput()) != 1:
+		case len(n.GetOutput()) > max(1, o.outs):
 			lack(n, "%d outputs", len(n.GetOutput()))
 		}
 		for _, a := range n.GetAttribute() {
@@ -110,17 +115,23 @@ func supported(m *onnx.Model) error {
 			}
 		}
 		elem := pb.TensorProto_FLOAT
-		if len(n.GetInput()) > 0 {
-			elem = elems[n.GetInput()[0]]
+		if len(n.GetInput()) > o.of && n.GetOpType() != "ConstantOfShape" {
+			elem = elems[n.GetInput()[o.of]]
 		}
 		if t := slices.IndexFunc(n.GetAttribute(), func(a *pb.AttributeProto) bool { return a.GetT() != nil }); t >= 0 {
 			elem = pb.TensorProto_DataType(n.GetAttribute()[t].GetT().GetDataType())
 		}
-		if !o.moves && !isFloat(elem) {
+		if !o.takes.has(elem) {
 			lack(n, "elements of type %s", strings.ToLower(elem.String()))
 		}
+		if o.gives != pb.TensorProto_UNDEFINED {
+			elem = o.gives
+		}
+		if to := slices.IndexFunc(n.GetAttribute(), func(a *pb.AttributeProto) bool { return a.GetName() == "to" }); to >= 0 {
+			elem = pb.TensorProto_DataType(n.GetAttribute()[to].GetI())
+		}
 		for _, out := range n.GetOutput() {
-			elems[out] = elem // of all operators here
+			elems[out] = elem
 		}
 	}
 	return errors.Join(errs...)
@@ -150,10 +161,19 @@ func nameOf(n *pb.NodeProto) string {
 	return n.GetName()
 }
 
-// foldConstants turns nodes that only carry a constant into initializers, because onnx-go's decoder invents an input for them.
-func foldConstants(g *pb.GraphProto, constants map[string]*onnx.Tensor) (*pb.GraphProto, error) {
+// foldConstants turns nodes that only carry a constant into initializers, because onnx-go's decoder invents an input for them,
+// and takes tensors out of attributes, which it misreads.
+func foldConstants(g *pb.GraphProto, constants, fillers map[string]*onnx.Tensor) (*pb.GraphProto, error) {
 	folded := &pb.GraphProto{Input: g.GetInput(), Output: g.GetOutput(), Initializer: slices.Clone(g.GetInitializer())}
 	for _, n := range g.GetNode() {
+		if n.GetOpType() == "ConstantOfShape" && len(n.GetAttribute()) > 0 {
+			t, err := onnx.FromProto(n.GetAttribute()[0].GetT())
+			if err != nil {
+				return nil, err
+			}
+			fillers[n.GetOutput()[0]] = t
+			n = &pb.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.GetInput(), Output: n.GetOutput()}
+		}
 		if n.GetOpType() != "Constant" {
 			folded.Node = append(folded.Node, n)
 			continue

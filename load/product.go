@@ -8,7 +8,6 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/onnx"
 )
 
 // matMul takes in the bias and the activation behind it where both operands are matrices.
@@ -122,48 +121,44 @@ func (b *builder) biasAfter(name *string, n int) *G.Node {
 
 // dense sets the value name to x w + bias, and the activation that alone reads it instead of it.
 func (b *builder) dense(name string, x, w, bias *G.Node, m, n int) error {
-	var act kernel.Activation
-	if i, op := b.next(name); op != nil {
-		if a, _, ok, err := activationOf(op); ok && err == nil {
-			act, name = a, op.out[0]
-			b.done[i] = true
-		}
-	}
+	act := b.activationAfter(&name)
 	y, err := gop.Dense(name, x, w, bias, act, gop.Need{})
 	return b.set(name, y, err, m, n)
 }
 
-// flip replaces input k, a constant matrix, by its transpose, which the model keeps.
-func (b *builder) flip(c call, k int) error {
-	name := c.op.in[k]
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t := b.flipped[name]
-	if t == nil {
-		rows, cols := c.in[k].dims[0], c.in[k].dims[1]
-		var data any
-		switch d := c.in[k].fixed.Data.(type) {
-		case []float32:
-			data = flipped(d, rows, cols)
-		case []float64:
-			data = flipped(d, rows, cols)
-		default:
-			return c.unsupported("%q has elements of type %v", name, c.in[k].fixed.Type())
-		}
-		t = &onnx.Tensor{Name: name + " transposed", Dims: []int{cols, rows}, Data: data}
-		b.flipped[name] = t
+// activationAfter looks for the activation that alone reads the value name, takes it into the operator and moves name on.
+func (b *builder) activationAfter(name *string) (act kernel.Activation) {
+	i, op := b.next(*name)
+	if op == nil {
+		return act
 	}
-	v, err := b.leaf(t)
-	c.in[k] = v
-	return err
+	a, ok, err := activationOf(op)
+	if !ok || err != nil { // the activation itself will say so
+		return act
+	}
+	b.done[i] = true
+	*name = op.out[0]
+	return a
 }
 
-func flipped[T any](x []T, rows, cols int) []T {
-	y := make([]T, len(x))
-	for i := range rows {
-		for j := range cols {
-			y[j*rows+i] = x[i*cols+j]
+// flip replaces input k, a constant matrix, by its transpose.
+func (b *builder) flip(c call, k int) error {
+	name := c.op.in[k] + " transposed"
+	if op := (&operation{out: []string{name}}); !c.in[k].constant || !b.recall(op) {
+		m, err := gop.Transposed(c.in[k].dims, []int{1, 0})
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name(), err)
+		}
+		t, err := moveTensor(c.in[k].fixed, m, nil, m.Shape)
+		if err := b.setFixed(name, t, err); err != nil {
+			return err
+		}
+		if c.in[k].constant {
+			b.mu.Lock()
+			b.folded[name] = t
+			b.mu.Unlock()
 		}
 	}
-	return y
+	c.in[k] = b.values[name]
+	return nil
 }

@@ -78,18 +78,23 @@ func (o *op) SymDiff(G.Nodes, *G.Node, *G.Node) (G.Nodes, error) {
 
 // apply puts o into the graph of its inputs, as a node of the given name and of the shape of its output.
 func apply(o operator, name, kind string, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
-	c := o.common()
 	for i, in := range inputs {
 		if in == nil {
 			return nil, fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
 		}
-	}
-	c.kind, c.id, c.dtype, c.shape, c.inputs = kind, lastID.Add(1), inputs[0].Dtype(), shape, inputs
-	types := make([]hm.Type, 0, len(inputs)+1)
-	for i, in := range inputs {
-		if in.Dtype() != c.dtype {
-			return nil, fmt.Errorf("%s: input %d of %s is %v, want %v", name, i, kind, in.Dtype(), c.dtype)
+		if in.Dtype() != inputs[0].Dtype() {
+			return nil, fmt.Errorf("%s: input %d of %s is %v, want %v", name, i, kind, in.Dtype(), inputs[0].Dtype())
 		}
+	}
+	return applyAs(o, name, kind, inputs[0].Dtype(), shape, inputs...)
+}
+
+// applyAs is apply for an operator whose output has an element type of its own.
+func applyAs(o operator, name, kind string, dt tensor.Dtype, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
+	c := o.common()
+	c.kind, c.id, c.dtype, c.shape, c.inputs = kind, lastID.Add(1), dt, shape, inputs
+	types := make([]hm.Type, 0, len(inputs)+1)
+	for _, in := range inputs {
 		types = append(types, in.Type())
 	}
 	c.typ = hm.NewFnType(append(types, typeOf(c.dtype, shape))...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
@@ -47,6 +48,128 @@ func (o *elementwise[T]) bind(in []G.Value) (out G.Value, err error) {
 
 func (o *elementwise[T]) run() { kernel.Parallel(len(o.y), 1024, o.part) }
 
+// Exp is e^x, element by element. It serves inference and has no derivative.
+func Exp(name string, x *G.Node) (*G.Node, error) {
+	if x == nil {
+		return nil, fmt.Errorf("%s: input of exponential is missing", name)
+	}
+	o, err := byType(x,
+		func() operator { return &exponential[float32]{} },
+		func() operator { return &exponential[float64]{} })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "exponential", x.Shape().Clone(), x)
+}
+
+type exponential[T kernel.Float] struct {
+	op
+	y, x []T
+}
+
+func (o *exponential[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *exponential[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
+		return nil, err
+	}
+	out, o.y = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *exponential[T]) run() { kernel.Exp(o.y, o.x) }
+
+// Convert gives the elements of x another type, after f where that is not nil. It serves inference and has no derivative.
+func Convert(name string, x *G.Node, to tensor.Dtype, f func(float64) float64) (*G.Node, error) {
+	if x == nil {
+		return nil, fmt.Errorf("%s: input of conversion is missing", name)
+	}
+	if f == nil {
+		f = func(x float64) float64 { return x }
+	}
+	var o operator
+	switch from := x.Dtype(); {
+	case from == to:
+		return Elementwise(name, "conversion", x, f)
+	case from == tensor.Float32 && to == tensor.Float64:
+		o = &conversion[float64, float32]{f: f}
+	case from == tensor.Float64 && to == tensor.Float32:
+		o = &conversion[float32, float64]{f: f}
+	default:
+		return nil, fmt.Errorf("%s: conversion from %v to %v", name, from, to)
+	}
+	return applyAs(o, name, "conversion", to, x.Shape().Clone(), x)
+}
+
+type conversion[To, From kernel.Float] struct {
+	op
+	f    func(float64) float64
+	y    []To
+	x    []From
+	part func(lo, hi int)
+}
+
+func (o *conversion[To, From]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *conversion[To, From]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[From](in[0], o.shape.TotalSize()); err != nil {
+		return nil, err
+	}
+	out, o.y = newOutput[To](o.shape)
+	o.part = func(lo, hi int) {
+		for i, v := range o.x[lo:hi] {
+			o.y[lo+i] = To(o.f(float64(v)))
+		}
+	}
+	return out, nil
+}
+
+func (o *conversion[To, From]) run() { kernel.Parallel(len(o.y), 1024, o.part) }
+
+// Select is x where c is not zero, and y elsewhere; all three have one shape. It serves inference and has no derivative.
+func Select(name string, c, x, y *G.Node) (*G.Node, error) {
+	if c == nil || x == nil || y == nil {
+		return nil, fmt.Errorf("%s: an input of select is missing", name)
+	}
+	if !c.Shape().Eq(x.Shape()) || !c.Shape().Eq(y.Shape()) {
+		return nil, fmt.Errorf("%s: select between %v and %v by %v", name, x.Shape(), y.Shape(), c.Shape())
+	}
+	o, err := byType(x,
+		func() operator { return &selection[float32]{} },
+		func() operator { return &selection[float64]{} })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "select", x.Shape().Clone(), c, x, y)
+}
+
+type selection[T kernel.Float] struct {
+	op
+	z, c, x, y []T
+	part       func(lo, hi int)
+}
+
+func (o *selection[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *selection[T]) bind(in []G.Value) (out G.Value, err error) {
+	for i, to := range []*[]T{&o.c, &o.x, &o.y} {
+		if *to, err = elements[T](in[i], o.shape.TotalSize()); err != nil {
+			return nil, err
+		}
+	}
+	out, o.z = newOutput[T](o.shape)
+	o.part = func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			if o.z[i] = o.y[i]; o.c[i] != 0 {
+				o.z[i] = o.x[i]
+			}
+		}
+	}
+	return out, nil
+}
+
+func (o *selection[T]) run() { kernel.Parallel(len(o.z), 4096, o.part) }
+
 // Arithmetic is an operation of two operands.
 type Arithmetic uint8
 
@@ -89,8 +212,17 @@ func BroadcastShape(a, b []int) ([]int, error) {
 // Broadcast is a sum, difference, product or quotient, element by element, of two operands that are broadcast to one shape.
 // It serves inference and has no derivative.
 func Broadcast(name string, f Arithmetic, a, b *G.Node) (*G.Node, error) {
+	return broadcastTogether(name, f.String(), f, nil, a, b)
+}
+
+// Combine is Broadcast with a function of two real variables, evaluated in float64 and rounded once. kind names it.
+func Combine(name, kind string, a, b *G.Node, f func(a, b float64) float64) (*G.Node, error) {
+	return broadcastTogether(name, kind, 0, f, a, b)
+}
+
+func broadcastTogether(name, kind string, f Arithmetic, own func(a, b float64) float64, a, b *G.Node) (*G.Node, error) {
 	if a == nil || b == nil {
-		return nil, fmt.Errorf("%s: an operand of the %v is missing", name, f)
+		return nil, fmt.Errorf("%s: an operand of the %s is missing", name, kind)
 	}
 	shape, err := BroadcastShape(a.Shape(), b.Shape())
 	if err != nil {
@@ -98,12 +230,12 @@ func Broadcast(name string, f Arithmetic, a, b *G.Node) (*G.Node, error) {
 	}
 	axes := walk(shape, a.Shape(), b.Shape())
 	o, err := byType(a,
-		func() operator { return &broadcast[float32]{f: f, axes: axes} },
-		func() operator { return &broadcast[float64]{f: f, axes: axes} })
+		func() operator { return &broadcast[float32]{f: f, own: own, axes: axes} },
+		func() operator { return &broadcast[float64]{f: f, own: own, axes: axes} })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return apply(o, name, f.String(), shape, a, b)
+	return apply(o, name, kind, shape, a, b)
 }
 
 // axis is one axis of a walk over an output and two operands: its length, and how far a step along it moves in each operand.
@@ -144,6 +276,7 @@ func walk(shape, a, b []int) []axis {
 type broadcast[T kernel.Float] struct {
 	op
 	f       Arithmetic
+	own     func(a, b float64) float64 // instead of f
 	axes    []axis
 	y, a, b []T
 	part    func(lo, hi int)
@@ -178,7 +311,7 @@ func (o *broadcast[T]) run() {
 // stretch is the whole work where one axis is left, between two positions on it.
 func (o *broadcast[T]) stretch(lo, hi int) {
 	x := o.axes[0]
-	arithmetic(o.f, o.y[lo:hi], o.a[lo*x.a:], o.b[lo*x.b:], x.a, x.b)
+	o.along(o.y[lo:hi], o.a[lo*x.a:], o.b[lo*x.b:], x.a, x.b)
 }
 
 // rows is the work on some runs along the innermost axis, counted over all others.
@@ -193,11 +326,21 @@ func (o *broadcast[T]) rows(lo, hi int) {
 			ia += i * outer[k].a
 			ib += i * outer[k].b
 		}
-		arithmetic(o.f, o.y[r*inner.n:(r+1)*inner.n], o.a[ia:], o.b[ib:], inner.a, inner.b)
+		o.along(o.y[r*inner.n:(r+1)*inner.n], o.a[ia:], o.b[ib:], inner.a, inner.b)
 	}
 }
 
-// arithmetic computes along one axis, where each operand steps by 1, or by 0 when it is repeated.
+// along computes along one axis, where each operand steps by 1, or by 0 when it is repeated.
+func (o *broadcast[T]) along(y, a, b []T, stepA, stepB int) {
+	if o.own == nil {
+		arithmetic(o.f, y, a, b, stepA, stepB)
+		return
+	}
+	for i := range y {
+		y[i] = T(o.own(float64(a[i*stepA]), float64(b[i*stepB])))
+	}
+}
+
 func arithmetic[T kernel.Float](f Arithmetic, y, a, b []T, stepA, stepB int) {
 	switch {
 	case stepA == 0:

@@ -1,0 +1,664 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// activationOf is the kernel's form of an activation, where it has one: not for a slope that its maximum would not choose.
+func activationOf(op *operation) (act kernel.Activation, ok bool, err error) {
+	switch op.name {
+	case "Relu":
+		return kernel.Activation{Func: kernel.ReLU}, true, nil
+	case "Tanh":
+		return kernel.Activation{Func: kernel.Tanh}, true, nil
+	case "Sigmoid":
+		return kernel.Activation{Func: kernel.Sigmoid}, true, nil
+	case "Softplus":
+		return kernel.Activation{Func: kernel.Softplus}, true, nil
+	case "LeakyRelu":
+		alpha, err := attribute[float32](op, "alpha", 0.01)
+		return kernel.Activation{Func: kernel.LeakyReLU, Alpha: float64(alpha)}, alpha >= 0 && alpha <= 1, err
+	case "Elu":
+		alpha, err := attribute[float32](op, "alpha", 1)
+		return kernel.Activation{Func: kernel.ELU, Alpha: float64(alpha)}, alpha >= 0, err
+	}
+	return act, false, nil
+}
+
+// A maker makes a function of one variable; number reads one of the attributes, or its default.
+type maker func(number func(name string, otherwise float64) float64) func(x float64) float64
+
+func plain(f func(float64) float64) maker {
+	return func(func(string, float64) float64) func(float64) float64 { return f }
+}
+
+// functions are those of one variable, after the definitions of ONNX.
+var functions = map[string]maker{
+	"Abs":   plain(math.Abs),
+	"Acos":  plain(math.Acos),
+	"Acosh": plain(math.Acosh),
+	"Asin":  plain(math.Asin),
+	"Asinh": plain(math.Asinh),
+	"Atan":  plain(math.Atan),
+	"Atanh": plain(math.Atanh),
+	"Ceil":  plain(math.Ceil),
+	"Celu": func(number func(string, float64) float64) func(float64) float64 {
+		alpha := number("alpha", 1)
+		return func(x float64) float64 { return max(0, x) + min(0, alpha*math.Expm1(x/alpha)) }
+	},
+	"Cos":  plain(math.Cos),
+	"Cosh": plain(math.Cosh),
+	"Elu": func(number func(string, float64) float64) func(float64) float64 {
+		alpha := number("alpha", 1)
+		return func(x float64) float64 {
+			if x < 0 {
+				return alpha * math.Expm1(x)
+			}
+			return x
+		}
+	},
+	"Erf":   plain(math.Erf),
+	"Floor": plain(math.Floor),
+	"HardSigmoid": func(number func(string, float64) float64) func(float64) float64 {
+		alpha, beta := number("alpha", 0.2), number("beta", 0.5)
+		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
+	},
+	"HardSwish": plain(func(x float64) float64 { return x * max(0, min(1, x/6+0.5)) }),
+	"IsNaN":     plain(func(x float64) float64 { return flag(x != x) }),
+	"LeakyRelu": func(number func(string, float64) float64) func(float64) float64 {
+		alpha := number("alpha", 0.01)
+		return func(x float64) float64 { return slope(x, alpha) }
+	},
+	"Log":        plain(math.Log),
+	"Mish":       plain(func(x float64) float64 { return x * math.Tanh(max(x, 0)+math.Log1p(math.Exp(-math.Abs(x)))) }),
+	"Neg":        plain(func(x float64) float64 { return -x }),
+	"Not":        plain(func(x float64) float64 { return flag(x == 0) }),
+	"Reciprocal": plain(func(x float64) float64 { return 1 / x }),
+	"Round":      plain(math.RoundToEven),
+	"Selu": func(number func(string, float64) float64) func(float64) float64 {
+		alpha, gamma := number("alpha", 1.67326319217681884765625), number("gamma", 1.05070102214813232421875)
+		return func(x float64) float64 {
+			if x <= 0 {
+				return gamma * alpha * math.Expm1(x)
+			}
+			return gamma * x
+		}
+	},
+	"Shrink": func(number func(string, float64) float64) func(float64) float64 {
+		lambda, bias := number("lambd", 0.5), number("bias", 0)
+		return func(x float64) float64 {
+			switch {
+			case x < -lambda:
+				return x + bias
+			case x > lambda:
+				return x - bias
+			}
+			return 0
+		}
+	},
+	"Sign": plain(func(x float64) float64 {
+		switch {
+		case x > 0:
+			return 1
+		case x < 0:
+			return -1
+		}
+		return x
+	}),
+	"Sin":      plain(math.Sin),
+	"Sinh":     plain(math.Sinh),
+	"Softsign": plain(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
+	"Sqrt":     plain(math.Sqrt),
+	"Swish": func(number func(string, float64) float64) func(float64) float64 {
+		alpha := number("alpha", 1)
+		return func(x float64) float64 { return x / (1 + math.Exp(-alpha*x)) }
+	},
+	"Tan": plain(math.Tan),
+	"ThresholdedRelu": func(number func(string, float64) float64) func(float64) float64 {
+		alpha := number("alpha", 1)
+		return func(x float64) float64 {
+			if x > alpha {
+				return x
+			}
+			return 0
+		}
+	},
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// integerFunctions are those that integers have too, which are known when the graph is built.
+var integerFunctions = map[string]func(int64) int64{
+	"Abs": func(x int64) int64 { return max(x, -x) },
+	"Neg": func(x int64) int64 { return -x },
+	"Not": func(x int64) int64 { return 1 - x },
+	"Relu": func(x int64) int64 {
+		return max(x, 0)
+	},
+	"Sign": func(x int64) int64 { return min(1, max(-1, x)) },
+}
+
+// unary is a function of one variable, element by element.
+func unary(b *builder, c call) error {
+	x := c.in[0]
+	if x.fixed != nil && isInt(x.elem) {
+		f, ok := integerFunctions[c.op.name]
+		w, known := wide(x.fixed)
+		if !ok || !known {
+			return c.unsupported("elements of type %v", x.elem)
+		}
+		y := make([]int64, len(w))
+		for i, v := range w {
+			y[i] = f(v)
+		}
+		t, err := narrow(x.elem, y, x.dims)
+		return b.setFixed(c.name(), t, err)
+	}
+	elem := x.elem
+	if c.op.name == "IsNaN" {
+		elem = pb.TensorProto_BOOL
+	}
+	if err := c.real(0); err != nil && elem != pb.TensorProto_BOOL {
+		return err
+	}
+	n, err := b.node(c, 0)
+	if err != nil {
+		return err
+	}
+	act, ok, err := activationOf(c.op)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		n, err = gop.Activate(c.name(), n, act)
+	case c.op.name == "Exp":
+		n, err = gop.Exp(c.name(), n)
+	default:
+		var f func(float64) float64
+		if f, err = realOf(c.op); err == nil {
+			n, err = gop.Elementwise(c.name(), c.op.name, n, f)
+		}
+	}
+	return b.setAs(c.name(), elem, n, err, x.dims...)
+}
+
+// realOf is the function that an operation of one variable computes.
+func realOf(op *operation) (func(float64) float64, error) {
+	switch op.name {
+	case "Gelu":
+		how, err := attribute(op, "approximate", "none")
+		switch {
+		case err != nil:
+			return nil, err
+		case how == "tanh":
+			return func(x float64) float64 { return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) }, nil
+		case how != "none":
+			return nil, &onnx.FormatError{Offset: -1, Where: op.out[0], What: fmt.Sprintf("attribute approximate is %q", how)}
+		}
+		return func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }, nil
+	case "IsInf":
+		below, err := attribute[int64](op, "detect_negative", 1)
+		if err != nil {
+			return nil, err
+		}
+		above, err := attribute[int64](op, "detect_positive", 1)
+		return func(x float64) float64 {
+			return flag(above != 0 && math.IsInf(x, 1) || below != 0 && math.IsInf(x, -1))
+		}, err
+	}
+	make, ok := functions[op.name]
+	if !ok {
+		return nil, &onnx.UnsupportedError{Op: op.name, Why: op.out[0]}
+	}
+	var errs []error
+	f := make(func(name string, otherwise float64) float64 {
+		v, err := attribute(op, name, float32(otherwise))
+		errs = append(errs, err)
+		return float64(v)
+	})
+	return f, errors.Join(errs...)
+}
+
+// A pair is a function of two variables, for numbers, and for integers that are known when the graph is built.
+type pair struct {
+	plain   bool // one of gop's own
+	own     gop.Arithmetic
+	reals   func(a, b float64) float64
+	ints    func(a, b int64) int64
+	logical bool // gives flags
+}
+
+var pairs = map[string]pair{
+	"Add":            {plain: true, own: gop.Plus, ints: func(a, b int64) int64 { return a + b }},
+	"Sub":            {plain: true, own: gop.Minus, ints: func(a, b int64) int64 { return a - b }},
+	"Mul":            {plain: true, own: gop.Times, ints: func(a, b int64) int64 { return a * b }},
+	"Div":            {plain: true, own: gop.Over, ints: quotient},
+	"Sum":            {plain: true, own: gop.Plus, ints: func(a, b int64) int64 { return a + b }},
+	"Mean":           {plain: true, own: gop.Plus},
+	"Max":            {reals: func(a, b float64) float64 { return max(a, b) }, ints: func(a, b int64) int64 { return max(a, b) }},
+	"Min":            {reals: func(a, b float64) float64 { return min(a, b) }, ints: func(a, b int64) int64 { return min(a, b) }},
+	"Pow":            {reals: math.Pow, ints: power},
+	"PRelu":          {reals: slope, ints: func(a, b int64) int64 { return int64(slope(float64(a), float64(b))) }},
+	"And":            {reals: func(a, b float64) float64 { return flag(a != 0 && b != 0) }, ints: func(a, b int64) int64 { return a & b }, logical: true},
+	"Or":             {reals: func(a, b float64) float64 { return flag(a != 0 || b != 0) }, ints: func(a, b int64) int64 { return a | b }, logical: true},
+	"Xor":            {reals: func(a, b float64) float64 { return flag((a != 0) != (b != 0)) }, ints: func(a, b int64) int64 { return a ^ b }, logical: true},
+	"Equal":          comparison(func(order int) bool { return order == 0 }),
+	"Greater":        comparison(func(order int) bool { return order > 0 }),
+	"GreaterOrEqual": comparison(func(order int) bool { return order >= 0 }),
+	"Less":           comparison(func(order int) bool { return order < 0 }),
+	"LessOrEqual":    comparison(func(order int) bool { return order <= 0 }),
+}
+
+// comparison answers by the order of two values, -1, 0 or 1; NaN is in no order.
+func comparison(holds func(order int) bool) pair {
+	answer := func(less, greater bool) bool {
+		switch {
+		case less:
+			return holds(-1)
+		case greater:
+			return holds(1)
+		}
+		return holds(0)
+	}
+	return pair{
+		logical: true,
+		reals: func(a, b float64) float64 {
+			return flag(a == a && b == b && answer(a < b, a > b))
+		},
+		ints: func(a, b int64) int64 { return int64(flag(answer(a < b, a > b))) },
+	}
+}
+
+// quotient is that of integers, cut off; nothing divides by zero.
+func quotient(a, b int64) int64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// power is that of integers, modulo 2^64; to a negative power it is cut off.
+func power(a, b int64) int64 {
+	if b < 0 {
+		return int64(math.Pow(float64(a), float64(b)))
+	}
+	p := int64(1)
+	for ; b > 0; b >>= 1 {
+		if b&1 != 0 {
+			p *= a
+		}
+		a *= a
+	}
+	return p
+}
+
+func slope(x, s float64) float64 {
+	if x < 0 {
+		return s * x
+	}
+	return x
+}
+
+// combine is a function of two variables or more, broadcast together from left to right.
+func combine(b *builder, c call) error {
+	f := pairs[c.op.name]
+	y := c.in[0]
+	for k := 1; k < len(c.in); k++ {
+		x, err := b.legacy(c, k)
+		if err != nil {
+			return err
+		}
+		name := c.name()
+		if k < len(c.in)-1 {
+			name = fmt.Sprintf("%s.%d", name, k)
+		}
+		if y, err = b.together(c, name, f, y, x); err != nil {
+			return err
+		}
+	}
+	if n := len(c.in); c.op.name == "Mean" && n > 1 {
+		node, err := b.nodeOf(c.name(), y, dtypeOf(y.elem))
+		if err != nil {
+			return err
+		}
+		node, err = gop.Elementwise(c.name(), "mean", node, func(x float64) float64 { return x / float64(n) })
+		return b.setAs(c.name(), y.elem, node, err, y.dims...)
+	}
+	b.values[c.name()] = y
+	return nil
+}
+
+// together applies f to two values.
+func (b *builder) together(c call, name string, f pair, x, y value) (value, error) {
+	dims, err := gop.BroadcastShape(x.dims, y.dims)
+	if err != nil {
+		return value{}, fmt.Errorf("%s: %w", name, err)
+	}
+	elem := x.elem
+	if f.logical {
+		elem = pb.TensorProto_BOOL
+	}
+	if x.fixed != nil && y.fixed != nil && !isFloat(x.elem) {
+		t, err := b.known(c, f, x.fixed, y.fixed, elem, dims)
+		if err != nil {
+			return value{}, err
+		}
+		return value{dims: dims, elem: elem, fixed: t}, nil
+	}
+	if !isFloat(x.elem) && !f.logical {
+		return value{}, c.unsupported("arithmetic on elements of type %v that depend on the inputs", x.elem)
+	}
+	dt := dtypeOf(x.elem)
+	if x.node != nil {
+		dt = x.node.Dtype()
+	} else if y.node != nil && !isFloat(x.elem) {
+		dt = y.node.Dtype()
+	}
+	xn, err := b.nodeOf(name, x, dt)
+	if err != nil {
+		return value{}, err
+	}
+	yn, err := b.nodeOf(name, y, dt)
+	if err != nil {
+		return value{}, err
+	}
+	var n *G.Node
+	if f.plain {
+		n, err = gop.Broadcast(name, f.own, xn, yn)
+	} else {
+		n, err = gop.Combine(name, c.op.name, xn, yn, f.reals)
+	}
+	if err := b.setAs(name, elem, n, err, dims...); err != nil {
+		return value{}, err
+	}
+	return b.values[name], nil
+}
+
+// known computes on integers that are known.
+func (b *builder) known(c call, f pair, x, y *onnx.Tensor, elem pb.TensorProto_DataType, dims []int) (*onnx.Tensor, error) {
+	if err := b.account(c.name(), dims, 8); err != nil {
+		return nil, err
+	}
+	x, err := expanded(x, dims)
+	if err != nil {
+		return nil, err
+	}
+	if y, err = expanded(y, dims); err != nil {
+		return nil, err
+	}
+	xs, okX := wide(x)
+	ys, okY := wide(y)
+	switch {
+	case okX && !okY && f.reals != nil: // an integer to the power of a float
+		rx, _ := reals(x)
+		ry, ok := reals(y)
+		if !ok {
+			return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
+		}
+		z := make([]float64, len(rx))
+		for i := range z {
+			z[i] = f.reals(rx[i], ry[i])
+		}
+		return fromReals(elem, z, dims)
+	case !okX || !okY || f.ints == nil:
+		return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
+	case x.Type() == pb.TensorProto_UINT64 && (slices.Min(append(xs, 0)) < 0 || slices.Min(append(ys, 0)) < 0):
+		return nil, c.unsupported("elements of type %v from 2^63 on", x.Type())
+	}
+	z := make([]int64, len(xs))
+	for i := range z {
+		if c.op.name == "Div" && ys[i] == 0 {
+			return nil, fmt.Errorf("%s: element %d is %d / 0", c.name(), i, xs[i])
+		}
+		z[i] = f.ints(xs[i], ys[i])
+	}
+	return narrow(elem, z, dims)
+}
+
+// legacy is input k, for which opset 6 and earlier may say at which axis of input 0 it starts, and which PRelu aligns at the
+// channels there.
+func (b *builder) legacy(c call, k int) (value, error) {
+	x := c.in[k]
+	together, err := attribute[int64](c.op, "broadcast", 0)
+	if err != nil || b.opset >= 7 {
+		return x, err
+	}
+	rank := len(c.in[0].dims)
+	axis := rank - len(x.dims)
+	switch {
+	case c.op.name == "PRelu" && len(x.dims) == 1:
+		axis = min(1, rank-1)
+	case together != 0:
+		given, err := attribute(c.op, "axis", int64(axis))
+		if err != nil {
+			return x, err
+		}
+		if axis, err = axisOf(c.name(), given, rank+1); err != nil {
+			return x, err
+		}
+	}
+	behind := rank - axis - len(x.dims)
+	if behind < 0 {
+		return x, fmt.Errorf("%s: %v from axis %d of %v on", c.name(), x.dims, axis, c.in[0].dims)
+	}
+	if behind == 0 {
+		return x, nil
+	}
+	return b.view(c.op.in[k]+" aligned", x, append(slices.Clone(x.dims), slices.Repeat([]int{1}, behind)...))
+}
+
+// modulo is the remainder, with the sign of the divisor for integers, of the dividend under fmod.
+func modulo(b *builder, c call) error {
+	fmod, err := attribute[int64](c.op, "fmod", 0)
+	if err != nil {
+		return err
+	}
+	if isFloat(c.in[0].elem) && fmod == 0 {
+		return fmt.Errorf("%s: mod of floats without fmod", c.name())
+	}
+	f := pair{reals: math.Mod, ints: func(a, b int64) int64 {
+		if b == 0 {
+			return 0
+		}
+		r := a % b
+		if fmod == 0 && r != 0 && (r < 0) != (b < 0) {
+			r += b
+		}
+		return r
+	}}
+	y, err := b.together(c, c.name(), f, c.in[0], c.in[1])
+	if err == nil {
+		b.values[c.name()] = y
+	}
+	return err
+}
+
+// clip bounds every element; the bounds are attributes before opset 11 and inputs since.
+func clip(b *builder, c call) error {
+	y := c.in[0]
+	if b.opset < 11 {
+		lo, err := attribute[float32](c.op, "min", -math.MaxFloat32)
+		if err != nil {
+			return err
+		}
+		hi, err := attribute[float32](c.op, "max", math.MaxFloat32)
+		if err != nil {
+			return err
+		}
+		n, err := b.node(c, 0)
+		if err != nil {
+			return err
+		}
+		n, err = gop.Elementwise(c.name(), "clip", n, func(x float64) float64 { return min(max(x, float64(lo)), float64(hi)) })
+		return b.setAs(c.name(), y.elem, n, err, y.dims...)
+	}
+	var err error
+	for k, bound := range []string{"Max", "Min"} {
+		if !c.has(k + 1) {
+			continue
+		}
+		name := c.name()
+		if k == 0 && c.has(2) {
+			name += ".lower"
+		}
+		if y, err = b.together(c, name, pairs[bound], y, c.in[k+1]); err != nil {
+			return err
+		}
+	}
+	b.values[c.name()] = y
+	return nil
+}
+
+// castTo changes the element type. Integers and flags that depend on the inputs are kept as floats with whole values.
+func castTo(b *builder, c call) error {
+	to, err := castType(c.op)
+	if err != nil {
+		return err
+	}
+	x := c.in[0]
+	if x.fixed != nil {
+		t, err := cast(x.fixed, to)
+		return b.setFixed(c.name(), t, err)
+	}
+	if x.elem == to {
+		return identity(b, c)
+	}
+	var f func(float64) float64
+	dt := x.node.Dtype()
+	switch {
+	case isFloat(to):
+		dt = dtypeOf(to)
+	case isInt(to):
+		f = func(v float64) float64 { return float64(narrowed(to, whole(to, v))) }
+	default:
+		return c.unsupported("to %v", to)
+	}
+	n, err := gop.Convert(c.name(), x.node, dt, f)
+	return b.setAs(c.name(), to, n, err, x.dims...)
+}
+
+func castType(op *operation) (pb.TensorProto_DataType, error) {
+	to, err := attribute[int64](op, "to", 0)
+	return pb.TensorProto_DataType(to), err
+}
+
+// narrowed wraps v to the range of a type.
+func narrowed(elem pb.TensorProto_DataType, v int64) int64 {
+	switch elem {
+	case pb.TensorProto_INT8:
+		return int64(int8(v))
+	case pb.TensorProto_INT16:
+		return int64(int16(v))
+	case pb.TensorProto_INT32:
+		return int64(int32(v))
+	case pb.TensorProto_UINT8:
+		return int64(uint8(v))
+	case pb.TensorProto_UINT16:
+		return int64(uint16(v))
+	case pb.TensorProto_UINT32:
+		return int64(uint32(v))
+	}
+	return v
+}
+
+// where chooses between two values, all three broadcast together.
+func where(b *builder, c call) error {
+	dims := []int{}
+	for _, v := range c.in {
+		var err error
+		if dims, err = gop.BroadcastShape(dims, v.dims); err != nil {
+			return fmt.Errorf("%s: %w", c.name(), err)
+		}
+	}
+	elem := c.in[1].elem
+	if c.in[0].fixed != nil && c.in[1].fixed != nil && c.in[2].fixed != nil {
+		return b.chooseKnown(c, dims)
+	}
+	if !isFloat(elem) && elem != pb.TensorProto_BOOL {
+		return c.unsupported("elements of type %v that depend on the inputs", elem)
+	}
+	dt := dtypeOf(elem)
+	var in [3]*G.Node
+	for k := range in {
+		n, err := b.nodeOf(fmt.Sprintf("%s.%d", c.name(), k), c.in[k], dt)
+		if err != nil {
+			return err
+		}
+		if in[k], err = b.expandedNode(fmt.Sprintf("%s.%d", c.name(), k), n, c.in[k].dims, dims); err != nil {
+			return err
+		}
+	}
+	n, err := gop.Select(c.name(), in[0], in[1], in[2])
+	return b.setAs(c.name(), elem, n, err, dims...)
+}
+
+// expandedNode repeats n to dims.
+func (b *builder) expandedNode(name string, n *G.Node, from, dims []int) (*G.Node, error) {
+	if slices.Equal(from, dims) {
+		return n, nil
+	}
+	if err := b.account(name, dims, int64(n.Dtype().Size())); err != nil {
+		return nil, err
+	}
+	m, err := expansion(from, dims)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return gop.Take(name, n, m, 0)
+}
+
+// chooseKnown is where on what is known, of any type: the elements of both sides lie one behind the other, and the flags say which to take.
+func (b *builder) chooseKnown(c call, dims []int) error {
+	if err := b.account(c.name(), dims, 24); err != nil {
+		return err
+	}
+	var in [3]*onnx.Tensor
+	for k := range in {
+		t, err := expanded(c.in[k].fixed, dims)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name(), err)
+		}
+		in[k] = t
+	}
+	n := in[0].Len()
+	both, err := joined(in[1:], []int{2, n}, 1)
+	if err != nil {
+		return err
+	}
+	flags, ok := in[0].Data.([]bool)
+	if !ok {
+		return fmt.Errorf("%s: where by %v", c.name(), in[0].Type())
+	}
+	from := gop.Every(n, 1)
+	for i, f := range flags {
+		if !f {
+			from[i] += n
+		}
+	}
+	t, err := moveTensor(both, gop.Moves{Shape: []int{n}, Offsets: [][]int{from}}, nil, dims)
+	return b.setFixed(c.name(), t, err)
+}
+
+// dtypeOf is the type of node that holds elements of a type: floats as they are, all others as float32 with whole values.
+func dtypeOf(elem pb.TensorProto_DataType) tensor.Dtype {
+	if elem == pb.TensorProto_DOUBLE {
+		return tensor.Float64
+	}
+	return tensor.Float32
+}

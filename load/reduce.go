@@ -1,0 +1,306 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+var reductions = map[string]gop.Reduction{
+	"ReduceL1":        gop.ReduceL1,
+	"ReduceL2":        gop.ReduceL2,
+	"ReduceLogSum":    gop.ReduceLogSum,
+	"ReduceLogSumExp": gop.ReduceLogSumExp,
+	"ReduceMax":       gop.ReduceMax,
+	"ReduceMean":      gop.ReduceMean,
+	"ReduceMin":       gop.ReduceMin,
+	"ReduceProd":      gop.ReduceProd,
+	"ReduceSum":       gop.ReduceSum,
+	"ReduceSumSquare": gop.ReduceSumSquare,
+}
+
+// integerReductions are those of integers that are known when the graph is built.
+var integerReductions = map[string]func(a, b int64) int64{
+	"ReduceMax":  func(a, b int64) int64 { return max(a, b) },
+	"ReduceMin":  func(a, b int64) int64 { return min(a, b) },
+	"ReduceProd": func(a, b int64) int64 { return a * b },
+	"ReduceSum":  func(a, b int64) int64 { return a + b },
+}
+
+func reduction(b *builder, c call) error {
+	x := c.in[0]
+	axes, _, err := axesOf(c, func(int) int { return len(x.dims) })
+	if err != nil {
+		return err
+	}
+	keep, err := attribute[int64](c.op, "keepdims", 1)
+	if err != nil {
+		return err
+	}
+	if len(axes) == 0 {
+		nothing, err := attribute[int64](c.op, "noop_with_empty_axes", 0)
+		if err != nil {
+			return err
+		}
+		if nothing != 0 {
+			return identity(b, c)
+		}
+		for i := range x.dims {
+			axes = append(axes, i)
+		}
+	}
+	dims := []int{}
+	for i, d := range x.dims {
+		switch {
+		case !slices.Contains(axes, i):
+			dims = append(dims, d)
+		case keep != 0:
+			dims = append(dims, 1)
+		}
+	}
+	if x.fixed != nil && !isFloat(x.elem) {
+		return b.reduceKnown(c, axes, dims)
+	}
+	if err := c.real(0); err != nil {
+		return err
+	}
+	n, err := b.node(c, 0)
+	if err != nil {
+		return err
+	}
+	if len(x.dims) == 0 {
+		axes = []int{0} // of the node, which has one
+	}
+	if err := b.account(c.name(), x.dims, 8); err != nil {
+		return err
+	}
+	n, err = gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep != 0 && len(x.dims) > 0)
+	return b.set(c.name(), n, err, dims...)
+}
+
+// reduceKnown reduces integers: the axes that go are moved to the end.
+func (b *builder) reduceKnown(c call, axes, dims []int) error {
+	x := c.in[0]
+	f, ok := integerReductions[c.op.name]
+	if !ok {
+		return c.unsupported("elements of type %v", x.elem)
+	}
+	var perm []int
+	terms := 1
+	for i := range x.dims {
+		if !slices.Contains(axes, i) {
+			perm = append(perm, i)
+		}
+	}
+	for _, a := range axes {
+		perm = append(perm, a)
+		terms *= x.dims[a]
+	}
+	m, err := gop.Transposed(x.dims, perm)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name(), err)
+	}
+	t, err := moveTensor(x.fixed, m, nil, m.Shape)
+	if err != nil {
+		return err
+	}
+	w, ok := wide(t)
+	if !ok || terms == 0 {
+		return c.unsupported("%v elements of type %v", x.dims, x.elem)
+	}
+	y := make([]int64, len(w)/terms)
+	for i := range y {
+		y[i] = w[i*terms]
+		for _, v := range w[i*terms+1 : (i+1)*terms] {
+			y[i] = f(y[i], v)
+		}
+	}
+	t, err = narrow(x.elem, y, dims)
+	return b.setFixed(c.name(), t, err)
+}
+
+// argument is the place of the largest or smallest element along an axis.
+func argument(b *builder, c call) error {
+	x := c.in[0]
+	a, err := attribute[int64](c.op, "axis", 0)
+	if err != nil {
+		return err
+	}
+	axis, err := axisOf(c.name(), a, len(x.dims))
+	if err != nil {
+		return err
+	}
+	keep, err := attribute[int64](c.op, "keepdims", 1)
+	if err != nil {
+		return err
+	}
+	last, err := attribute[int64](c.op, "select_last_index", 0)
+	if err != nil {
+		return err
+	}
+	f := gop.FirstMax
+	switch {
+	case c.op.name == "ArgMax" && last != 0:
+		f = gop.LastMax
+	case c.op.name == "ArgMin" && last != 0:
+		f = gop.LastMin
+	case c.op.name == "ArgMin":
+		f = gop.FirstMin
+	}
+	if x.dims[axis] > 1<<24 {
+		return c.unsupported("an axis of %d elements, places are kept in float32", x.dims[axis])
+	}
+	n, err := b.node(c, 0)
+	if err != nil {
+		return err
+	}
+	if err := b.account(c.name(), x.dims, 8); err != nil {
+		return err
+	}
+	dims := slices.Clone(x.dims)
+	if dims[axis] = 1; keep == 0 {
+		dims = slices.Delete(dims, axis, axis+1)
+	}
+	n, err = gop.Reduce(c.name(), f, n, []int{axis}, keep != 0)
+	return b.setAs(c.name(), pb.TensorProto_INT64, n, err, dims...)
+}
+
+// softmax goes along one axis; before opset 13 along all from one axis on.
+func softmax(b *builder, c call) error {
+	dims := c.in[0].dims
+	otherwise := int64(-1)
+	if b.opset < 13 {
+		otherwise = 1
+	}
+	a, err := attribute(c.op, "axis", otherwise)
+	if err != nil {
+		return err
+	}
+	x, err := b.node(c, 0)
+	if err != nil {
+		return err
+	}
+	rank := len(dims)
+	if rank == 0 {
+		x, err = gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")
+		return b.set(c.name(), x, err)
+	}
+	if b.opset < 13 && a == int64(rank) {
+		x, err = gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")
+		return b.set(c.name(), x, err, dims...)
+	}
+	axis, err := axisOf(c.name(), a, rank)
+	if err != nil {
+		return err
+	}
+	n, inner := dims[axis], 1
+	for _, d := range dims[axis+1:] {
+		if b.opset < 13 {
+			n *= d
+		} else {
+			inner *= d
+		}
+	}
+	x, err = gop.Softmax(c.name(), x, n, inner, c.op.name == "LogSoftmax")
+	return b.set(c.name(), x, err, dims...)
+}
+
+// globalPool takes all of each channel together.
+func globalPool(f gop.Reduction) func(*builder, call) error {
+	return func(b *builder, c call) error {
+		dims := slices.Clone(c.in[0].dims)
+		if len(dims) < 3 {
+			return fmt.Errorf("%s: pooling of %v, want (N, C, ...)", c.name(), dims)
+		}
+		var axes []int
+		for i := 2; i < len(dims); i++ {
+			axes = append(axes, i)
+		}
+		x, err := b.node(c, 0)
+		if err != nil {
+			return err
+		}
+		if err := b.account(c.name(), dims, 8); err != nil {
+			return err
+		}
+		for i := range axes {
+			dims[i+2] = 1
+		}
+		x, err = gop.Reduce(c.name(), f, x, axes, true)
+		return b.set(c.name(), x, err, dims...)
+	}
+}
+
+// pool takes windows together.
+func pool(b *builder, c call) error {
+	dims := c.in[0].dims
+	if len(dims) < 3 {
+		return fmt.Errorf("%s: pooling of %v, want (N, C, ...)", c.name(), dims)
+	}
+	w, err := windowOf(c, dims[2:], nil)
+	if err != nil {
+		return err
+	}
+	f := gop.ReduceMax
+	padding := int64(0)
+	if c.op.name == "AveragePool" {
+		f = gop.ReduceSum
+		if padding, err = attribute[int64](c.op, "count_include_pad", 0); err != nil {
+			return err
+		}
+	}
+	outs, taken := slices.Clone(dims[:2]), int64(1)
+	windows, counts := make([][][]int, len(w.kernel)), []float64{1}
+	for k := range w.kernel {
+		n, err := w.pooled(c, k)
+		if err != nil {
+			return err
+		}
+		outs = append(outs, n)
+		taken *= int64(n) * int64(w.kernel[k])
+		if taken > b.limit/8 || taken > math.MaxInt32 {
+			return b.tooLarge(c.name(), outs)
+		}
+		var sizes []float64
+		for i := range n {
+			var inside []int
+			counted := 0
+			for t := range w.kernel[k] {
+				at := i*w.stride[k] - w.before[k] + t*w.dilation[k]
+				if at >= 0 && at < w.in[k] {
+					inside = append(inside, at)
+				}
+				if padding != 0 && at < w.in[k]+w.after[k] {
+					counted++
+				}
+			}
+			if padding == 0 {
+				counted = len(inside)
+			}
+			windows[k] = append(windows[k], inside)
+			sizes = append(sizes, float64(counted))
+		}
+		var both []float64
+		for _, a := range counts {
+			for _, s := range sizes {
+				both = append(both, a*s)
+			}
+		}
+		counts = both
+	}
+	if err := b.account(c.name(), []int{int(taken)}, 8); err != nil {
+		return err
+	}
+	x, err := b.node(c, 0)
+	if err != nil {
+		return err
+	}
+	if f == gop.ReduceMax {
+		counts = nil
+	}
+	x, err = gop.Pool(c.name(), f, x, windows, counts)
+	return b.set(c.name(), x, err, outs...)
+}

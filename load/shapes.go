@@ -1,0 +1,311 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+func identity(b *builder, c call) error {
+	b.values[c.name()] = c.in[0]
+	return nil
+}
+
+// dropout lets everything pass, and says so in its second output.
+func dropout(b *builder, c call) error {
+	if c.has(2) {
+		if training, ok := onlyElement[bool](c.in[2]); !ok || training {
+			return c.unsupported("training mode")
+		}
+	}
+	if len(c.op.out) > 1 && c.op.out[1] != "" {
+		mask := value{dims: []int{}, elem: pb.TensorProto_BOOL}
+		data := any([]bool{true})
+		if b.opset < 10 { // the mask had the type of the data
+			mask.elem, data = c.in[0].elem, []float32{1}
+			if mask.elem == pb.TensorProto_DOUBLE {
+				data = []float64{1}
+			}
+		}
+		var err error
+		if mask.fixed, err = onnx.NewTensor("", data); err != nil {
+			return err
+		}
+		if err := b.account(c.op.out[1], c.in[0].dims, 8); err != nil {
+			return err
+		}
+		t, err := expanded(mask.fixed, c.in[0].dims)
+		if err := b.setFixed(c.op.out[1], t, err); err != nil {
+			return err
+		}
+	}
+	return identity(b, c)
+}
+
+// onlyElement is the element of a constant that has one.
+func onlyElement[T any](v value) (x T, ok bool) {
+	if v.fixed == nil {
+		return x, false
+	}
+	d, ok := v.fixed.Data.([]T)
+	if !ok || len(d) != 1 {
+		return x, false
+	}
+	return d[0], true
+}
+
+// shapeOf gives dims, or those between two axes, as numbers.
+func shapeOf(b *builder, c call) error {
+	dims := c.in[0].dims
+	n := int64(len(dims))
+	start, err := attribute[int64](c.op, "start", 0)
+	if err != nil {
+		return err
+	}
+	end, err := attribute(c.op, "end", n)
+	if err != nil {
+		return err
+	}
+	inside := func(a int64) int64 {
+		if a < 0 {
+			a += n
+		}
+		return min(max(a, 0), n)
+	}
+	list := []int64{}
+	for i := inside(start); i < inside(end); i++ {
+		list = append(list, int64(dims[i]))
+	}
+	t, err := onnx.NewTensor("", list, len(list))
+	return b.setFixed(c.name(), t, err)
+}
+
+func sizeOf(b *builder, c call) error {
+	n := int64(1)
+	for _, d := range c.in[0].dims {
+		n *= int64(d)
+	}
+	t, err := onnx.NewTensor("", []int64{n})
+	return b.setFixed(c.name(), t, err)
+}
+
+func constantOfShape(b *builder, c call) error {
+	list, err := c.ints(0)
+	if err != nil {
+		return err
+	}
+	dims, err := lengths(c.name(), list)
+	if err != nil {
+		return err
+	}
+	one := b.fillers[c.name()]
+	if one == nil {
+		if one, err = onnx.NewTensor("", []float32{0}, 1); err != nil {
+			return err
+		}
+	}
+	if one.Len() != 1 {
+		return fmt.Errorf("%s: value has %d elements, want 1", c.name(), one.Len())
+	}
+	if err := b.account(c.name(), dims, 16); err != nil {
+		return err
+	}
+	t, err := expanded(&onnx.Tensor{Dims: []int{}, Data: one.Data}, dims)
+	return b.setFixed(c.name(), t, err)
+}
+
+// span is the numbers from a start to a limit by a step.
+func span(b *builder, c call) error {
+	var r [3]float64
+	for k := range r {
+		if c.in[k].fixed == nil {
+			return c.unsupported("%q depends on the inputs, load wants a constant", c.op.in[k])
+		}
+		v, ok := reals(c.in[k].fixed)
+		if !ok || len(v) != 1 {
+			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
+		}
+		r[k] = v[0]
+	}
+	n := math.Max(math.Ceil((r[1]-r[0])/r[2]), 0)
+	if !(n <= math.MaxInt32) {
+		return fmt.Errorf("%s: a range from %v to %v by %v", c.name(), r[0], r[1], r[2])
+	}
+	if err := b.account(c.name(), []int{int(n)}, 8); err != nil {
+		return err
+	}
+	all := make([]float64, int(n))
+	for i := range all {
+		all[i] = r[0] + float64(i)*r[2]
+	}
+	t, err := fromReals(c.in[0].elem, all, []int{int(n)})
+	return b.setFixed(c.name(), t, err)
+}
+
+// view is x under other dimensions.
+func (b *builder) view(name string, x value, dims []int) (value, error) {
+	if x.fixed != nil {
+		return value{dims: dims, elem: x.elem, fixed: &onnx.Tensor{Name: name, Dims: dims, Data: x.fixed.Data}}, nil
+	}
+	n, err := gop.Reshape(name, x.node, nodeShape(dims)...)
+	return value{dims: dims, elem: x.elem, node: n}, err
+}
+
+// moved gives the output of an operation the elements of its input under other dimensions.
+func (b *builder) moved(c call, dims []int) error {
+	v, err := b.view(c.name(), c.in[0], dims)
+	if err == nil {
+		b.values[c.name()] = v // a view, which takes no memory
+	}
+	return err
+}
+
+func flatten(b *builder, c call) error {
+	axis, err := attribute[int64](c.op, "axis", 1)
+	if err != nil {
+		return err
+	}
+	rank := len(c.in[0].dims)
+	at := rank
+	if axis != int64(rank) {
+		if at, err = axisOf(c.name(), axis, rank); err != nil {
+			return err
+		}
+	}
+	dims := []int{1, 1}
+	for i, d := range c.in[0].dims {
+		if i < at {
+			dims[0] *= d
+		} else {
+			dims[1] *= d
+		}
+	}
+	return b.moved(c, dims)
+}
+
+func reshape(b *builder, c call) error {
+	want, err := c.ints(1)
+	if err != nil {
+		return err
+	}
+	allowZero, err := attribute[int64](c.op, "allowzero", 0)
+	if err != nil {
+		return err
+	}
+	from := c.in[0].dims
+	total := 1
+	for _, d := range from {
+		total *= d
+	}
+	dims, open, known := make([]int, len(want)), -1, 1
+	for i, d := range want {
+		switch {
+		case d == -1 && open < 0:
+			open = i
+			continue
+		case d == 0 && allowZero == 0 && i < len(from):
+			d = int64(from[i])
+		case d <= 0 && total != 0 || d < 0 || d > int64(total):
+			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
+		}
+		dims[i] = int(d)
+		if known *= int(d); known > total {
+			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
+		}
+	}
+	if open >= 0 {
+		if known == 0 {
+			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
+		}
+		dims[open] = total / known
+		known *= dims[open]
+	}
+	if known != total {
+		return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
+	}
+	return b.moved(c, dims)
+}
+
+// axesOf are the axes of a squeeze, unsqueeze or reduction, an attribute in older opsets and input 1 since, by rank of the fuller
+// shape.
+func axesOf(c call, rank func(axes int) int) (axes []int, given bool, err error) {
+	list, err := attribute[[]int64](c.op, "axes", nil)
+	if err != nil {
+		return nil, false, err
+	}
+	if c.has(1) {
+		if list, err = c.ints(1); err != nil {
+			return nil, false, err
+		}
+	}
+	if list == nil {
+		return nil, false, nil
+	}
+	for _, a := range list {
+		at, err := axisOf(c.name(), a, rank(len(list)))
+		if err != nil {
+			return nil, false, err
+		}
+		if slices.Contains(axes, at) {
+			return nil, false, fmt.Errorf("%s: axis %d comes twice in %v", c.name(), at, list)
+		}
+		axes = append(axes, at)
+	}
+	return axes, true, nil
+}
+
+func squeeze(b *builder, c call) error {
+	from := c.in[0].dims
+	axes, given, err := axesOf(c, func(int) int { return len(from) })
+	if err != nil {
+		return err
+	}
+	dims := []int{}
+	for i, d := range from {
+		gone := d == 1
+		if given {
+			gone = slices.Contains(axes, i)
+		}
+		switch {
+		case !gone:
+			dims = append(dims, d)
+		case d != 1:
+			return fmt.Errorf("%s: squeeze of axis %d of %v, which is not 1 long", c.name(), i, from)
+		}
+	}
+	return b.moved(c, dims)
+}
+
+func unsqueeze(b *builder, c call) error {
+	from := c.in[0].dims
+	axes, given, err := axesOf(c, func(axes int) int { return len(from) + axes })
+	if err != nil {
+		return err
+	}
+	if !given {
+		return fmt.Errorf("%s: unsqueeze without axes", c.name())
+	}
+	dims := make([]int, 0, len(from)+len(axes))
+	for i := range len(from) + len(axes) {
+		if slices.Contains(axes, i) {
+			dims = append(dims, 1)
+			continue
+		}
+		dims = append(dims, from[i-before(axes, i)])
+	}
+	return b.moved(c, dims)
+}
+
+func before(axes []int, i int) int {
+	n := 0
+	for _, a := range axes {
+		if a < i {
+			n++
+		}
+	}
+	return n
+}
