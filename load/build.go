@@ -70,7 +70,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 			return nil, err
 		}
 		p.inputs = append(p.inputs, own)
-		if !isFloat(t.Type()) {
+		if m.fixed[t.Name] {
 			b.values[t.Name] = value{dims: own.Dims, elem: own.Type(), fixed: own}
 			continue
 		}
@@ -367,7 +367,7 @@ func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, er
 // account adds a value to the memory that the graph will take.
 func (b *builder) account(name string, dims []int, size int64) error {
 	for _, d := range dims {
-		if int64(d) > b.limit/size {
+		if size > 0 && int64(d) > b.limit/size {
 			return b.tooLarge(name, dims)
 		}
 		size *= int64(d)

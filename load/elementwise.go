@@ -171,11 +171,13 @@ func unary(b *builder, c call) error {
 		return b.setFixed(c.name(), t, err)
 	}
 	elem := x.elem
-	if c.op.name == "IsNaN" {
-		elem = pb.TensorProto_BOOL
+	if gives := operators[c.op.name].gives; gives != pb.TensorProto_UNDEFINED {
+		elem = gives
 	}
-	if err := c.real(0); err != nil && elem != pb.TensorProto_BOOL {
-		return err
+	if c.op.name != "Not" {
+		if err := c.real(0); err != nil {
+			return err
+		}
 	}
 	n, err := b.node(c, 0)
 	if err != nil {
@@ -544,6 +546,9 @@ func castTo(b *builder, c call) error {
 	switch {
 	case isFloat(to):
 		dt = dtypeOf(to)
+	case to == pb.TensorProto_FLOAT16, to == pb.TensorProto_BFLOAT16:
+		dt = tensor.Float32
+		f = func(v float64) float64 { return rounded(to, float32(v)) }
 	case isInt(to):
 		f = func(v float64) float64 { return float64(narrowed(to, whole(to, v))) }
 	default:
@@ -556,6 +561,14 @@ func castTo(b *builder, c call) error {
 func castType(op *operation) (pb.TensorProto_DataType, error) {
 	to, err := attribute[int64](op, "to", 0)
 	return pb.TensorProto_DataType(to), err
+}
+
+// rounded is v with the precision of a type of 16 bits.
+func rounded(elem pb.TensorProto_DataType, v float32) float64 {
+	if elem == pb.TensorProto_FLOAT16 {
+		return float64(onnx.NewFloat16(v).Float32())
+	}
+	return float64(onnx.NewBFloat16(v).Float32())
 }
 
 // narrowed wraps v to the range of a type.

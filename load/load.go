@@ -216,15 +216,16 @@ func (s *Session) match(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			errs = append(errs, fmt.Errorf("input %q is missing", p.Name))
 			continue
 		}
-		if err := p.accept(ordered[i], symbols); err != nil {
+		if err := p.accept(ordered[i], symbols, s.model.fixed[p.Name]); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return ordered, errors.Join(errs...)
 }
 
-// accept holds a tensor against a port. symbols carries the sizes that named dimensions have taken in this run.
-func (p Port) accept(t *onnx.Tensor, symbols map[string]int) error {
+// accept holds a tensor against a port. symbols carries the sizes that named dimensions have taken in this run. fixed says that it
+// is a constant of the graph, which may be empty.
+func (p Port) accept(t *onnx.Tensor, symbols map[string]int, fixed bool) error {
 	if t.Type() != p.Type.Elem {
 		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
 	}
@@ -261,14 +262,13 @@ func (p Port) accept(t *onnx.Tensor, symbols map[string]int) error {
 			}
 		}
 	}
-	if n == 0 && isFloat(t.Type()) {
+	if n == 0 && isFloat(t.Type()) && !fixed {
 		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: dims %v: this package runs no empty tensors", p, t.Dims)}
 	}
 	return nil
 }
 
-// take hands out a graph for the shapes of the inputs, and for the values of those that are not floats, building it if none is
-// free.
+// take hands out a graph for the shapes of the inputs, and for the values of those that are part of it, building it if none is free.
 func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
 	var key []byte
 	for _, t := range inputs {
@@ -276,7 +276,7 @@ func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
 		for _, d := range t.Dims {
 			key = binary.AppendUvarint(key, uint64(d))
 		}
-		if !isFloat(t.Type()) { // a constant of the graph, such as a shape
+		if s.model.fixed[t.Name] { // a constant of the graph, such as a shape
 			key = append(key, t.Proto().GetRawData()...)
 		}
 	}

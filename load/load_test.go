@@ -166,6 +166,15 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		}
 		return makeTensor(t, "", random(uint64(n), n, 1), dims...)
 	}
+	positive := func(n int) *onnx.Tensor {
+		v := random(uint64(n), n, 1)
+		for i := range v {
+			v[i] = v[i]*v[i] + 0.5
+		}
+		return makeTensor(t, "", v, n)
+	}
+	axes := func(v ...int64) *onnx.Tensor { return makeTensor(t, "", v, len(v)) }
+	var none *onnx.Tensor
 	type attrs = []onnx.Attr
 	for _, test := range []struct {
 		op     string
@@ -202,6 +211,39 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		{"Transpose", []int{2, 3, 5, 7}, nil, attrs{onnx.Ints("perm", 2, 0, 3, 1)}},
 		{"Transpose", []int{2, 3, 5}, nil, nil},
 		{"Concat", []int{2, 3, 5}, []*onnx.Tensor{w(2, 1, 5), w(2, 4, 5)}, attrs{onnx.Int("axis", -2)}},
+		{"Gelu", []int{3, 5}, nil, nil},
+		{"Gelu", []int{3, 5}, nil, attrs{onnx.String("approximate", "tanh")}},
+		{"Mish", []int{3, 5}, nil, nil},
+		{"Swish", []int{3, 5}, nil, attrs{onnx.Float("alpha", 1.25)}},
+		{"HardSwish", []int{3, 5}, nil, nil},
+		{"Selu", []int{3, 5}, nil, nil},
+		{"Celu", []int{3, 5}, nil, attrs{onnx.Float("alpha", 0.5)}},
+		{"PRelu", []int{2, 3, 5}, []*onnx.Tensor{w(3, 1)}, nil},
+		{"GroupNormalization", []int{2, 6, 5, 7}, []*onnx.Tensor{w(6), w(6)}, attrs{onnx.Int("num_groups", 3)}},
+		{"InstanceNormalization", []int{2, 3, 5, 7}, []*onnx.Tensor{w(3), w(3)}, attrs{onnx.Float("epsilon", 1e-3)}},
+		{"LayerNormalization", []int{2, 3, 5}, []*onnx.Tensor{w(3, 5), w(3, 5)}, attrs{onnx.Int("axis", 1)}},
+		{"BatchNormalization", []int{2, 3, 5, 7}, []*onnx.Tensor{w(3), w(3), w(3), positive(3)}, attrs{onnx.Float("epsilon", 1e-3)}},
+		{"BatchNormalization", []int{4, 3}, []*onnx.Tensor{w(3), w(3), w(3), positive(3)}, nil},
+		{"Softmax", []int{2, 3, 5}, nil, attrs{onnx.Int("axis", 1)}},
+		{"LogSoftmax", []int{2, 3, 5}, nil, nil},
+		{"ReduceMean", []int{2, 3, 5, 7}, []*onnx.Tensor{axes(1, -1)}, attrs{onnx.Int("keepdims", 0)}},
+		{"ReduceL2", []int{2, 3, 5}, []*onnx.Tensor{axes(1)}, nil},
+		{"GlobalAveragePool", []int{2, 3, 5, 7}, nil, nil},
+		{"AveragePool", []int{2, 3, 8, 7}, nil, attrs{onnx.Ints("kernel_shape", 2, 3), onnx.Ints("strides", 2, 1), onnx.Ints("pads", 0, 1, 1, 0), onnx.Int("count_include_pad", 1)}},
+		{"AveragePool", []int{2, 3, 8}, nil, attrs{onnx.Ints("kernel_shape", 3), onnx.Ints("strides", 2), onnx.String("auto_pad", "SAME_LOWER")}},
+		{"MaxPool", []int{2, 3, 8, 7}, nil, attrs{onnx.Ints("kernel_shape", 3, 2), onnx.Ints("strides", 2, 2), onnx.Ints("dilations", 2, 1), onnx.Int("ceil_mode", 1)}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2, 2}, 4)}, attrs{onnx.String("mode", "linear")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, none, makeTensor(t, "", []int64{1, 2, 7, 4}, 4)}, attrs{onnx.String("mode", "linear"), onnx.String("coordinate_transformation_mode", "align_corners")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2, 3}, 4)}, attrs{onnx.String("coordinate_transformation_mode", "asymmetric"), onnx.String("nearest_mode", "floor")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2.5, 1.5}, 4)}, attrs{onnx.String("mode", "cubic")}},
+		{"DepthToSpace", []int{2, 8, 3, 5}, nil, attrs{onnx.Int("blocksize", 2), onnx.String("mode", "CRD")}},
+		{"SpaceToDepth", []int{2, 3, 4, 6}, nil, attrs{onnx.Int("blocksize", 2)}},
+		{"Pad", []int{2, 3, 5}, []*onnx.Tensor{axes(0, 1, -2, 1, 0, 3)}, nil},
+		{"Pad", []int{3, 5}, []*onnx.Tensor{axes(2, 1, 1, 4)}, attrs{onnx.String("mode", "reflect")}},
+		{"Tile", []int{2, 3}, []*onnx.Tensor{axes(2, 3)}, nil},
+		{"Slice", []int{4, 7}, []*onnx.Tensor{axes(3, 1), axes(-5, 6), axes(0, 1), axes(-2, 2)}, nil},
+		{"Gather", []int{4, 3}, []*onnx.Tensor{makeTensor(t, "", []int64{3, -4, 1, 1}, 2, 2)}, nil},
+		{"Expand", []int{3, 1}, []*onnx.Tensor{axes(2, 1, 4)}, nil},
 	} {
 		t.Run(fmt.Sprint(test.op, test.dims), func(t *testing.T) {
 			in := w(test.dims...)
@@ -299,12 +341,25 @@ func TestFusionNeedsASoleReader(t *testing.T) {
 	}
 }
 
+// opsetOf are the first opsets of operators that 13 does not have as they are tested.
+var opsetOf = map[string]int64{
+	"Gelu": 20, "GroupNormalization": 21, "HardSwish": 14, "LayerNormalization": 17, "Mish": 18, "ReduceL2": 18, "ReduceMean": 18, "Swish": 24,
+}
+
 // oneNode is a model of one operator over an input x, with further inputs constant.
 func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, attrs ...onnx.Attr) *onnx.Model {
-	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	o := onnx.EmitterOptions{Graph: "g", Opset: opsetOf[op]}
+	if o.Opset > 13 {
+		o.IR = 10
+	}
+	e := onnx.NewEmitter(o)
 	in := []onnx.Value{e.Input("x", pb.TensorProto_FLOAT, dims...)}
 	e.Step("s", "y")
 	for i, c := range consts {
+		if c == nil {
+			in = append(in, onnx.Value{}) // left out
+			continue
+		}
 		in = append(in, e.Const(fmt.Sprint("c", i), c))
 	}
 	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
@@ -513,8 +568,12 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		claim, want string
 		change      func(m *onnx.Model)
 	}{
-		{"an operator", `unsupported operator Erf at opset 13: node "y"`, func(m *onnx.Model) { m.Proto.Graph.Node[0].OpType = proto.String("Erf") }},
-		{"a domain", `unsupported operator com.acme.Relu`, func(m *onnx.Model) {
+		{"an operator", `unsupported operator Det at opset 13: node "y"`, func(m *onnx.Model) {
+			m.Proto.Graph.Node[0].OpType = proto.String("Det")
+			m.Proto.Graph.Input[0].Type = onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(2), onnx.Fixed(2)}}.Proto()
+			m.Proto.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{}}.Proto()
+		}},
+		{"a domain", `unsupported operator com.acme.Sigmoid`, func(m *onnx.Model) {
 			m.Proto.Graph.Node[0].Domain = proto.String("com.acme")
 			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.acme"), Version: proto.Int64(1)})
 		}},
@@ -535,12 +594,15 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{3}}}
 		}},
 		{"integers", "elements of type int32", func(m *onnx.Model) {
-			m.Proto.OpsetImport[0].Version = proto.Int64(14)
+			m.Proto.Graph.Node[0].OpType = proto.String("MatMul")
+			m.Proto.Graph.Node[0].Input = []string{"x", "x"}
+			m.Proto.Graph.Input[0].Type = onnx.Type{Elem: pb.TensorProto_INT32, Dims: []onnx.Dim{onnx.Fixed(2), onnx.Fixed(2)}}.Proto()
+			m.Proto.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_INT32, Dims: []onnx.Dim{onnx.Fixed(2), onnx.Fixed(2)}}.Proto()
 			m.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
 			m.Proto.Graph.Output[0].Type.GetTensorType().ElemType = proto.Int32(int32(pb.TensorProto_INT32))
 		}},
 	} {
-		m := oneNode(t, "Relu", dims, nil)
+		m := oneNode(t, "Sigmoid", dims, nil)
 		test.change(m)
 		_, err := Open(m)
 		if _, ok := errors.AsType[*onnx.UnsupportedError](err); !ok || !strings.Contains(err.Error(), test.want) {

@@ -23,9 +23,10 @@ type model struct {
 	ops       []operation
 	constants map[string]*onnx.Tensor
 	fillers   map[string]*onnx.Tensor // of ConstantOfShape, by output
-	uses      map[string]int   // how often a value is read by nodes, or is an output of the graph
-	users     map[string][]int // the operations that read it
-	limit     int64            // bytes that the values of a graph may take
+	uses      map[string]int          // how often a value is read by nodes, or is an output of the graph
+	users     map[string][]int        // the operations that read it
+	fixed     map[string]bool         // inputs whose values belong to the graph
+	limit     int64                   // bytes that the values of a graph may take
 
 	mu     sync.Mutex
 	folded map[string]*onnx.Tensor // what depends on constants only, computed when it was first met
@@ -49,7 +50,7 @@ func check(m *onnx.Model) error {
 func newModel(g *pb.GraphProto, opset int64) (*model, error) {
 	plain := &model{
 		opset: opset, constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
-		uses: map[string]int{}, users: map[string][]int{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
+		uses: map[string]int{}, users: map[string][]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
 	}
 	for _, p := range g.GetInitializer() {
 		t, err := onnx.FromProto(p)
@@ -76,7 +77,27 @@ func newModel(g *pb.GraphProto, opset int64) (*model, error) {
 	for _, out := range plain.graph.GetOutput() {
 		plain.uses[out.GetName()]++
 	}
+	for _, v := range plain.graph.GetInput() {
+		if elem := pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType()); !isFloat(elem) || plain.onlySets(v.GetName()) {
+			plain.fixed[v.GetName()] = true
+		}
+	}
 	return plain, nil
+}
+
+// onlySets reports whether a value is read as a setting, and as nothing else.
+func (m *model) onlySets(name string) bool {
+	if m.uses[name] != len(m.users[name]) {
+		return false // it is an output
+	}
+	for _, i := range m.users[name] {
+		for k, in := range m.ops[i].in {
+			if in == name && !slices.Contains(settings[m.ops[i].name], k) {
+				return false
+			}
+		}
+	}
+	return len(m.users[name]) > 0
 }
 
 // supported names all that is lacking, node by node.

@@ -299,9 +299,7 @@ func pad(b *builder, c call) error {
 			return err
 		}
 		if c.has(2) {
-			if filler = c.in[2].fixed; filler == nil {
-				return c.unsupported("%q is computed, load wants a constant", c.op.in[2])
-			}
+			filler = c.in[2].fixed
 		}
 	}
 	axes := make([]int64, rank)
@@ -344,7 +342,47 @@ func pad(b *builder, c call) error {
 		}
 		m.Offsets[axis] = table
 	}
+	if filler == nil && c.has(2) {
+		return b.padComputed(c, m)
+	}
 	return b.take(c.name(), c.in[0], m, filler, m.Shape)
+}
+
+// padComputed pads with a value that is not known yet: it is chosen where a constant of ones that is padded with zeros is zero.
+func (b *builder) padComputed(c call, m gop.Moves) error {
+	dt := dtypeOf(c.in[0].elem)
+	one, err := fromReals(elemOfType(dt), []float64{1}, nil)
+	if err != nil {
+		return err
+	}
+	if one, err = expanded(one, c.in[0].dims); err != nil {
+		return err
+	}
+	inside, err := moveTensor(one, m, nil, m.Shape)
+	if err != nil {
+		return err
+	}
+	inside.Name = c.name() + ".inside"
+	leaf, err := b.leaf(inside)
+	if err != nil {
+		return err
+	}
+	x, err := b.nodeOf(c.name()+".x", c.in[0], dt)
+	if err != nil {
+		return err
+	}
+	if x, err = gop.Take(c.name()+".padded", x, m, 0); err != nil {
+		return err
+	}
+	v, err := b.nodeOf(c.name()+".value", c.in[2], dt)
+	if err != nil {
+		return err
+	}
+	if v, err = b.expandedNode(c.name()+".values", v, c.in[2].dims, m.Shape); err != nil {
+		return err
+	}
+	y, err := gop.Select(c.name(), leaf.node, x, v)
+	return b.setAs(c.name(), c.in[0].elem, y, err, m.Shape...)
 }
 
 // padded is the place among n that place i, which may lie outside, takes its element from, or -1.

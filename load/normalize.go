@@ -165,11 +165,6 @@ func layerNormalization(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	for _, out := range c.op.out[1:] {
-		if out != "" {
-			return c.unsupported("an output of means or deviations")
-		}
-	}
 	in, err := b.nodes(c)
 	if err != nil {
 		return err
@@ -184,7 +179,44 @@ func layerNormalization(b *builder, c call) error {
 	if err == nil && c.has(2) {
 		y, err = gop.Broadcast(c.name(), gop.Plus, y, in[2])
 	}
-	return b.set(c.name(), y, err, dims...)
+	if err := b.set(c.name(), y, err, dims...); err != nil {
+		return err
+	}
+	return b.moments(c, in[0], axis, float64(eps))
+}
+
+// moments are the mean and the inverse deviation that a layer normalization gives where they are asked for.
+func (b *builder) moments(c call, x *G.Node, axis int, eps float64) error {
+	if !slices.ContainsFunc(c.op.out[1:], func(out string) bool { return out != "" }) {
+		return nil
+	}
+	dims := slices.Clone(c.in[0].dims)
+	var axes []int
+	for i := axis; i < len(dims); i++ {
+		dims[i] = 1
+		axes = append(axes, i)
+	}
+	mean, err := gop.Reduce(c.name()+".mean", gop.ReduceMean, x, axes, true)
+	if err != nil {
+		return err
+	}
+	if out := c.op.out[1]; out != "" {
+		if err := b.set(out, mean, nil, dims...); err != nil {
+			return err
+		}
+	}
+	if len(c.op.out) < 3 || c.op.out[2] == "" {
+		return nil
+	}
+	y, err := gop.Broadcast(c.name()+".centred", gop.Minus, x, mean)
+	if err == nil {
+		y, err = gop.Reduce(c.name()+".variance", gop.ReduceSumSquare, y, axes, true)
+	}
+	if err == nil {
+		n := float64(product(c.in[0].dims[axis:]))
+		y, err = gop.Elementwise(c.op.out[2], "inverse deviation", y, func(v float64) float64 { return 1 / math.Sqrt(v/n+eps) })
+	}
+	return b.set(c.op.out[2], y, err, dims...)
 }
 
 // meanVarianceNormalization standardizes over given axes, which are moved to the end and back.
@@ -242,5 +274,3 @@ func product(dims []int) int {
 	}
 	return n
 }
-
-

@@ -43,6 +43,8 @@ func TestONNXBackEndTests(t *testing.T) {
 			if !excused(name, m, err) {
 				t.Errorf("%s is refused, and lacks nothing: %v", name, u)
 			}
+		case slices.Contains(unlike, name):
+			refused++
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
 		case ok:
@@ -54,7 +56,7 @@ func TestONNXBackEndTests(t *testing.T) {
 	}
 	t.Logf("%d of %d models agree, %d are refused", passed, len(models), refused)
 	for _, op := range Operators() {
-		if agreed[op] == 0 {
+		if agreed[op] == 0 && !slices.Contains(later, op) {
 			t.Errorf("no test of ONNX has shown that %s is right", op)
 		}
 	}
@@ -62,15 +64,29 @@ func TestONNXBackEndTests(t *testing.T) {
 
 // elsewhere are the models whose operators are all here and that are refused for another reason.
 var elsewhere = map[string][]string{
-	"elements of type uint8": {"test_add_uint8", "test_div_uint8", "test_mul_uint8", "test_sub_uint8"},
-	"is not a tensor":        {"test_identity_opt", "test_identity_sequence"},
-	"no empty tensors":       {"test_reshape_allowzero_reordered"},
-	"from opset 7 on": {
-		"test_Linear", "test_PoissonNLLLLoss_no_reduce", "test_operator_add_broadcast", "test_operator_add_size1_broadcast",
-		"test_operator_add_size1_right_broadcast", "test_operator_add_size1_singleton_broadcast", "test_operator_addconstant",
-		"test_operator_addmm", "test_operator_mm", "test_operator_non_float_params",
+	"is not a tensor":    {"test_identity_opt", "test_identity_sequence"},
+	"no empty tensors":   {"test_reshape_allowzero_reordered", "test_split_zero_size_splits"},
+	"an empty tensor":    {"test_slice_start_out_of_bounds"},
+	"training_mode is 1": {"test_batchnorm_epsilon_training_mode", "test_batchnorm_example_training_mode"},
+	"training mode": {
+		"test_training_dropout", "test_training_dropout_default", "test_training_dropout_default_mask", "test_training_dropout_mask",
+		"test_training_dropout_zero_ratio", "test_training_dropout_zero_ratio_mask",
 	},
+	"STRING":                    {"test_cast_FLOAT_to_STRING"},
+	"no strings":                {"test_cast_STRING_to_FLOAT", "test_castlike_FLOAT_to_STRING_expanded", "test_castlike_STRING_to_FLOAT_expanded"},
+	"elements of type float16":  {"test_max_float16", "test_min_float16", "test_mod_mixed_sign_float16"},
+	"elements of type uint8":    {"test_maxpool_2d_uint8"},
+	"2 outputs":                 {"test_maxpool_with_argmax_2d_precomputed_pads", "test_maxpool_with_argmax_2d_precomputed_strides"},
+	"that depend on the inputs": {"test_pow_types_float", "test_pow_types_int32_float32", "test_pow_types_int64_float32"},
 }
+
+// unlike are the models whose data are not of the types that they declare: 16 bits that are no number are given as integers.
+var unlike = []string{
+	"test_cast_BFLOAT16_to_FLOAT", "test_cast_FLOAT_to_BFLOAT16", "test_castlike_BFLOAT16_to_FLOAT_expanded", "test_castlike_FLOAT_to_BFLOAT16_expanded",
+}
+
+// later are the operators that are newer than the tests. TestOperatorsAgreeWithTheReference has them.
+var later = []string{"Gelu", "GroupNormalization", "Mish", "Swish"}
 
 // excused says whether a refusal has a cause: an operator that is not on the list, or one of those above.
 func excused(name string, m *onnx.Model, err error) bool {
@@ -144,20 +160,9 @@ func close(got, want *onnx.Tensor) error {
 }
 
 func floats(t *onnx.Tensor) []float64 {
-	wide := []float64{}
-	switch d := t.Data.(type) {
-	case []float32:
-		for _, v := range d {
-			wide = append(wide, float64(v))
-		}
-	case []float64:
-		return d
-	case []int64:
-		for _, v := range d {
-			wide = append(wide, float64(v))
-		}
-	default:
+	r, ok := reals(t)
+	if !ok {
 		return nil
 	}
-	return wide
+	return append([]float64{}, r...)
 }

@@ -97,6 +97,10 @@ func init() {
 		"Softsign": nil, "Sqrt": nil, "Swish": {"alpha"}, "Tan": nil, "Tanh": nil, "ThresholdedRelu": {"alpha"},
 	} {
 		o := operator{since: 6, min: 1, max: 1, attrs: attrs, build: unary}
+		switch name {
+		case "Not", "Softplus", "Softsign":
+			o.since = 1
+		}
 		if integerFunctions[name] != nil {
 			o.takes = numbers
 		}
@@ -122,6 +126,10 @@ func init() {
 		operators[name] = operator{since: 1, min: 1, max: 1, gives: pb.TensorProto_INT64, attrs: []string{"axis", "keepdims", "select_last_index"}, build: argument}
 	}
 }
+
+// settings are the inputs, by their place, that say how an operator works rather than what it works on. A float input of the model
+// that is nothing else has a graph of its own for each of its values, as integers have.
+var settings = map[string][]int{"Range": {0, 1, 2}, "Resize": {1, 2}, "Upsample": {1}}
 
 // Operators are the operators of ONNX that this package has, in alphabetical order.
 func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
