@@ -13,7 +13,7 @@ var leakyReLUKind = Kind{
 	Doc:  "y = x where x > 0, alpha x elsewhere (Maas et al. 2013).",
 	Ops:  []string{"LeakyRelu"},
 	New:  func() Layer { return LeakyReLU{Alpha: 0.01} },
-	Try:  []Trial{{LeakyReLU{Alpha: 0.01}, Shape{5}}, {LeakyReLU{Alpha: 0.2}, Shape{3, 5, 7}}},
+	Try:  []Trial{{Layer: LeakyReLU{Alpha: 0.01}, In: Shape{5}}, {Layer: LeakyReLU{Alpha: 0.2}, In: Shape{3, 5, 7}}},
 }
 
 var reluKind = Kind{
@@ -21,7 +21,7 @@ var reluKind = Kind{
 	Doc:  "y = max(x, 0).",
 	Ops:  []string{"Relu"},
 	New:  func() Layer { return ReLU{} },
-	Try:  []Trial{{ReLU{}, Shape{5}}, {ReLU{}, Shape{3, 5, 7}}},
+	Try:  []Trial{{Layer: ReLU{}, In: Shape{5}}, {Layer: ReLU{}, In: Shape{3, 5, 7}}},
 }
 
 var tanhKind = Kind{
@@ -29,7 +29,7 @@ var tanhKind = Kind{
 	Doc:  "y = tanh(x).",
 	Ops:  []string{"Tanh"},
 	New:  func() Layer { return Tanh{} },
-	Try:  []Trial{{Tanh{}, Shape{5}}, {Tanh{}, Shape{3, 5, 7}}},
+	Try:  []Trial{{Layer: Tanh{}, In: Shape{5}}, {Layer: Tanh{}, In: Shape{3, 5, 7}}},
 }
 
 var sigmoidKind = Kind{
@@ -37,7 +37,7 @@ var sigmoidKind = Kind{
 	Doc:  "y = 1/(1 + exp(-x)).",
 	Ops:  []string{"Sigmoid"},
 	New:  func() Layer { return Sigmoid{} },
-	Try:  []Trial{{Sigmoid{}, Shape{5}}, {Sigmoid{}, Shape{3, 5, 7}}},
+	Try:  []Trial{{Layer: Sigmoid{}, In: Shape{5}}, {Layer: Sigmoid{}, In: Shape{3, 5, 7}}},
 }
 
 // elementWise is what all activations share: the shape stays, nothing is learnt.

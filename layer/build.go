@@ -19,7 +19,7 @@ type BuildOptions struct {
 
 // Build adds the plan to the graph of its input and returns the output nodes, each (N, out...).
 //
-// A dense layer takes the activation behind it into its own operator where nothing else uses the value between.
+// A layer with weights takes the activation behind it into its own operator where nothing else uses the value between.
 func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	outputs := p.Outputs
 	steps := p.Steps
@@ -32,8 +32,10 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	}
 	uses := make([]int, len(steps)) // a value used once, by the next step, may disappear into that step
 	for _, s := range steps {
-		if s.From >= 0 {
-			uses[s.From]++
+		for _, from := range s.Inputs() {
+			if from >= 0 {
+				uses[from]++
+			}
 		}
 	}
 	for _, i := range outputs {
@@ -43,9 +45,14 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	wanted := make([]bool, len(steps)) // is the gradient of this step's value wanted?
 	for i := 0; i < len(steps); i++ {
 		s := steps[i]
-		x, need := o.Input, gop.Need{Input: o.Need.Input, Params: o.Need.Params && len(s.Params) > 0}
-		if s.From >= 0 {
-			x, need.Input = nodes[s.From], wanted[s.From]
+		var in []*G.Node
+		need := gop.Need{Params: o.Need.Params && len(s.Params) > 0}
+		for _, from := range s.Inputs() {
+			if from < 0 {
+				in, need.Input = append(in, o.Input), need.Input || o.Need.Input
+			} else {
+				in, need.Input = append(in, nodes[from]), need.Input || wanted[from]
+			}
 		}
 		wanted[i] = need.Input || need.Params
 		scope := Scope{Name: s.Name, In: s.In, Out: s.Out, Training: o.Training, Need: need, Param: paramsOf(s, o)}
@@ -55,7 +62,7 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 			a, ok2 := steps[next].Layer.(activation)
 			if ok1 && ok2 {
 				scope.Name = steps[next].Name
-				if nodes[next], err = f.buildFused(scope, x, a.activation()); err != nil {
+				if nodes[next], err = f.buildFused(scope, in[0], a.activation()); err != nil {
 					return nil, fmt.Errorf("%s: %w", s.Name, err)
 				}
 				wanted[next] = wanted[i]
@@ -63,7 +70,12 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 				continue
 			}
 		}
-		if nodes[i], err = s.Layer.Build(scope, x); err != nil {
+		if j, ok := s.Layer.(Joint); ok && len(in) > 1 {
+			nodes[i], err = j.BuildJoin(scope, in...)
+		} else {
+			nodes[i], err = s.Layer.Build(scope, in[0])
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
@@ -75,8 +87,8 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 }
 
 func (p *Plan) stepOf(row string) int {
-	for i, r := range p.Net.Rows {
-		if r.Name == row {
+	for i, s := range p.Steps {
+		if s.Name == p.Net.Name+"."+row {
 			return i
 		}
 	}

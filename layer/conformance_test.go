@@ -42,11 +42,7 @@ type conformance struct {
 
 func planOf(t *testing.T, try layer.Trial) *layer.Plan {
 	t.Helper()
-	p, err := layer.Net{
-		Name:  "net",
-		Input: layer.Port{Name: "x", Shape: try.In},
-		Rows:  []layer.Row{{Name: "y", Layer: try.Layer}},
-	}.Plan()
+	p, err := try.Net().Plan()
 	if err != nil {
 		t.Fatal(err)
 	}

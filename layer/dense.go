@@ -16,10 +16,10 @@ var denseKind = Kind{
 	Ops:  []string{"MatMul", "Add"},
 	New:  func() Layer { return Dense{Out: 1} },
 	Try: []Trial{
-		{Dense{Out: 5}, Shape{7}},
-		{Dense{Out: 1}, Shape{3}},
-		{Dense{Out: 17}, Shape{1}},
-		{Dense{Out: 4, NoBias: true}, Shape{6}},
+		{Layer: Dense{Out: 5}, In: Shape{7}},
+		{Layer: Dense{Out: 1}, In: Shape{3}},
+		{Layer: Dense{Out: 17}, In: Shape{1}},
+		{Layer: Dense{Out: 4, NoBias: true}, In: Shape{6}},
 	},
 }
 

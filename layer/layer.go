@@ -47,6 +47,9 @@ type Param struct {
 	Name  string // short in a Layer ("weight"), full in a Plan ("generator.fc1.weight")
 	Shape Shape  // the whole shape: parameters have no batch dimension
 	Init  Init
+	// Tracked parameters, such as running statistics, are kept up by their layer in training and belong to what it has
+	// learnt, but no optimiser moves them.
+	Tracked bool
 }
 
 // Layer is plain data: its exported fields are its hyper-parameters.
@@ -59,6 +62,17 @@ type Layer interface {
 	Build(s Scope, x *G.Node) (*G.Node, error)
 	// Emit writes the layer's ONNX nodes: x is (N, in...), the result (N, out...).
 	Emit(e *onnx.Emitter, x onnx.Value) onnx.Value
+}
+
+// Joint is a layer of several inputs, such as Add. As a Layer, on one input, it refuses.
+type Joint interface {
+	Layer
+	// JoinShape is OutShape for two inputs or more.
+	JoinShape(in ...Shape) (Shape, error)
+	// BuildJoin is Build for them.
+	BuildJoin(s Scope, x ...*G.Node) (*G.Node, error)
+	// EmitJoin is Emit for them.
+	EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value
 }
 
 // Scope is what a layer sees of the graph while it builds its step.
@@ -93,6 +107,20 @@ type Kind struct {
 type Trial struct {
 	Layer Layer
 	In    Shape
+	With  []Row // what a layer of several inputs joins with the input; each continues the input
+}
+
+// Net is the trial as a net from x to y.
+func (t Trial) Net() Net {
+	n := Net{Name: "net", Input: Port{Name: "x", Shape: t.In}}
+	y := Row{Name: "y", Layer: t.Layer, From: "x"}
+	for _, r := range t.With {
+		r.From = "x"
+		n.Rows = append(n.Rows, r)
+		y.With = append(y.With, r.Name)
+	}
+	n.Rows = append(n.Rows, y)
+	return n
 }
 
 // Kinds lists every sort of layer.

@@ -1,6 +1,10 @@
 package layer
 
-import "github.com/petrify-ml/petrify/internal/kernel"
+import (
+	"slices"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
 
 // Model is one architecture: its nets, how they learn, and with which settings by default.
 type Model struct {
@@ -8,14 +12,18 @@ type Model struct {
 	Title     string // "Dense GAN"
 	Doc       string // a few sentences for who chooses a model
 	Source    string // paper or recipe
-	Nets      []Net
+	Nets      []Net  // what learns
+	Wholes    []Net  // chains of Nets, exported beside them
 	Objective Objective
 	Recipe    Recipe
 }
 
-// Net finds a net by name.
+// Exports are all nets that become files.
+func (m Model) Exports() []Net { return slices.Concat(m.Nets, m.Wholes) }
+
+// Net finds a net by name, one that learns or a whole.
 func (m Model) Net(name string) (Net, bool) {
-	for _, n := range m.Nets {
+	for _, n := range m.Exports() {
 		if n.Name == name {
 			return n, true
 		}
@@ -45,14 +53,40 @@ func (p Pixels) ToUnit(x []float32) {
 // Objective is how the nets of a model learn. Package train knows what each of them means.
 type Objective interface{ objective() }
 
-// Adversarial trains a generator against a discriminator (Goodfellow et al. 2014, the non-saturating form). In one
-// iteration the discriminator takes one step on a real batch with label 1 and one on a generated batch with label 0;
-// then the generator takes one, with fresh noise, towards label 1 of the frozen discriminator. Losses are binary
-// cross-entropies of the logits.
+// Adversarial trains a generator against a discriminator (Goodfellow et al. 2014, the non-saturating form). Losses are
+// binary cross-entropies of the logits.
+//
+// In one iteration the discriminator takes one step on a real batch with label 1 and one on a generated batch with label
+// 0; then the generator takes one, with fresh noise, towards label 1 of the frozen discriminator.
+//
+// With Joint the discriminator takes a single step, along the sum of the gradients of both batches, each of which is
+// normalised by itself where the net has batch statistics; the generator's step then takes the same images once more, to
+// the discriminator as it has become (Radford et al. 2016, in the form of PyTorch's tutorial).
 type Adversarial struct {
 	Generator     string // net: standard normal noise to images
 	Discriminator string // net: images to probabilities
 	Logit         string // row of the discriminator that holds the logits, in front of its sigmoid
+	Joint         bool
 }
 
-func (Adversarial) objective() {}
+// Reconstruction trains an encoder and a decoder to give back the image that went in: the loss is the mean absolute error
+// of the pixels.
+type Reconstruction struct {
+	Encoder string // net: images to points of the latent space
+	Decoder string // net: points of the latent space to images
+}
+
+// Variational trains a variational autoencoder (Kingma and Welling 2014): the encoder gives the mean and the logarithm of
+// the variance of a normal distribution, the decoder reconstructs the image from a draw, mean + exp(logvar/2) noise. The
+// loss of an image is the binary cross-entropy of its pixels plus Beta times the divergence of the distribution from the
+// standard normal one, each a sum; that of a batch is the mean. With Beta 1 it is the negative evidence lower bound.
+type Variational struct {
+	Encoder string // net: images to mean and log-variance, its two outputs in this order
+	Decoder string // net: standard normal noise, the prior, to images
+	Logit   string // row of the decoder that holds the logits of the pixels, in front of its sigmoid
+	Beta    float64
+}
+
+func (Adversarial) objective()    {}
+func (Reconstruction) objective() {}
+func (Variational) objective()    {}

@@ -11,13 +11,15 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Net is a table of layers between one input and one or more outputs.
+// Net is a table of layers between one input and one or more outputs, or a chain of other nets.
 type Net struct {
 	Name    string // "generator"
 	Doc     string // one sentence: what goes in, what comes out
 	Input   Port
 	Rows    []Row
 	Outputs []string // row names; none means the last row
+
+	Parts []Net // of a chain: each continues the one before, under its own names. Input, Rows and Outputs stay empty
 }
 
 // Port is a named input of a net.
@@ -28,10 +30,17 @@ type Port struct {
 }
 
 // Row is one line of the table.
+//
+// A row of a layer that joins branches names the others in With. A block with a way around it reads
+//
+//	{Name: "conv1", Layer: Conv2D{...}},
+//	{Name: "act1", Layer: ReLU{}},
+//	{Name: "sum", Layer: Add{}, With: []string{"conv1"}}, // act1 + conv1
 type Row struct {
 	Name  string // short: "fc1"
 	Layer Layer
-	From  string // the row that this one continues; "" is the row before, or the net's input
+	From  string   // the row that this one continues, or the net's input by its name; "" is the row before, or the input
+	With  []string // what a layer of several inputs takes beside From, named as in From
 }
 
 // Plan is a Net with everything settled: shapes, full names, what continues what.
@@ -46,88 +55,157 @@ type Step struct {
 	Name    string // full: "generator.fc1"
 	Value   string // what the step computes is called so: the full name, or the row's name where it is an output of the net
 	Layer   Layer
-	From    int // index of the step that this one continues; -1 is the net's input
+	From    int   // index of the step that this one continues; -1 is the net's input
+	With    []int // what a layer of several inputs takes beside it
 	In, Out Shape
 	Params  []Param // full names
 }
+
+// Inputs are From and With.
+func (s Step) Inputs() []int { return append([]int{s.From}, s.With...) }
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // Plan settles the net. The error names every problem found.
 func (n Net) Plan() (*Plan, error) {
-	p := &Plan{Net: n}
-	var problems []error
-	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if n.Parts != nil {
+		return n.chain()
+	}
+	d := &drafting{plan: &Plan{Net: n}, rows: map[string]int{}}
+	d.head()
+	for i := range n.Rows {
+		d.row(i)
+	}
+	d.outputs()
+	if d.problems != nil {
+		return nil, errors.Join(d.problems...)
+	}
+	return d.plan, nil
+}
 
+// drafting is a plan while it is made.
+type drafting struct {
+	plan     *Plan
+	rows     map[string]int // index of a row by its name
+	problems []error
+}
+
+func (d *drafting) fail(format string, args ...any) {
+	d.problems = append(d.problems, fmt.Errorf(format, args...))
+}
+
+// head checks what does not depend on the layers.
+func (d *drafting) head() {
+	n := d.plan.Net
 	if !validName.MatchString(n.Name) {
-		fail("net %q: a name is a lower-case letter, then letters, digits and underscores", n.Name)
+		d.fail("net %q: a name is a lower-case letter, then letters, digits and underscores", n.Name)
 	}
 	if len(n.Rows) == 0 {
-		fail("%s: no layers", n.Name)
+		d.fail("%s: no layers", n.Name)
 	}
-	for _, d := range n.Input.Shape {
-		if d < 1 {
-			fail("%s: input %q has shape %v: dimensions must be at least 1", n.Name, n.Input.Name, n.Input.Shape)
+	for _, size := range n.Input.Shape {
+		if size < 1 {
+			d.fail("%s: input %q has shape %v: dimensions must be at least 1", n.Name, n.Input.Name, n.Input.Shape)
 		}
 	}
-	outputs := n.Outputs
-	if len(outputs) == 0 && len(n.Rows) > 0 {
-		outputs = []string{n.Rows[len(n.Rows)-1].Name}
+}
+
+// row settles one row.
+func (d *drafting) row(i int) {
+	n := d.plan.Net
+	row := n.Rows[i]
+	s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: i - 1}
+	s.Value = s.Name
+	if slices.Contains(n.outputNames(), row.Name) {
+		s.Value = row.Name
 	}
-	index := map[string]int{}
-	for i, row := range n.Rows {
-		s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: i - 1}
-		s.Value = s.Name
-		if slices.Contains(outputs, row.Name) {
-			s.Value = row.Name
-		}
-		switch _, taken := index[row.Name]; {
-		case !validName.MatchString(row.Name):
-			fail("%s: row %d is named %q: a name is a lower-case letter, then letters, digits and underscores", n.Name, i+1, row.Name)
-		case taken || s.Value == n.Input.Name:
-			fail("%s: the name is used twice", s.Name)
-		}
-		if row.From != "" {
-			from, known := index[row.From]
-			if !known {
-				fail("%s: continues %q, which is no earlier row", s.Name, row.From)
-				from = -1
-			}
-			s.From = from
-		}
-		s.In = n.Input.Shape
-		if s.From >= 0 {
-			s.In = p.Steps[s.From].Out
-		}
-		switch {
-		case row.Layer == nil:
-			fail("%s: no layer", s.Name)
-		case s.In != nil: // else the step it continues has failed already
-			out, err := row.Layer.OutShape(s.In)
-			if err != nil {
-				fail("%s: %w", s.Name, err)
-				break
-			}
-			s.Out = out
-			for _, q := range row.Layer.Params(s.In) {
-				q.Name = s.Name + "." + q.Name
-				s.Params = append(s.Params, q)
-			}
-		}
-		index[row.Name] = i
-		p.Steps = append(p.Steps, s)
+	switch _, taken := d.rows[row.Name]; {
+	case !validName.MatchString(row.Name):
+		d.fail("%s: row %d is named %q: a name is a lower-case letter, then letters, digits and underscores", n.Name, i+1, row.Name)
+	case taken || row.Name == n.Input.Name:
+		d.fail("%s: the name is used twice", s.Name)
 	}
-	for _, name := range outputs {
-		i, known := index[name]
+	if row.From != "" {
+		s.From = d.source(s, row.From)
+	}
+	for _, name := range row.With {
+		s.With = append(s.With, d.source(s, name))
+	}
+	d.shapes(&s)
+	d.rows[row.Name] = i
+	d.plan.Steps = append(d.plan.Steps, s)
+}
+
+// source finds what a row names as its input.
+func (d *drafting) source(s Step, name string) int {
+	if name == d.plan.Net.Input.Name {
+		return -1
+	}
+	i, known := d.rows[name]
+	if !known {
+		d.fail("%s: continues %q, which is no earlier row", s.Name, name)
+		return -1
+	}
+	return i
+}
+
+// shapes settles what goes into a step, what comes out, and its parameters.
+func (d *drafting) shapes(s *Step) {
+	if s.Layer == nil {
+		d.fail("%s: no layer", s.Name)
+		return
+	}
+	var in []Shape
+	for _, i := range s.Inputs() {
+		shape := d.plan.Net.Input.Shape
+		if i >= 0 {
+			shape = d.plan.Steps[i].Out
+		}
+		if shape == nil {
+			return // the step that this one continues has failed already
+		}
+		in = append(in, shape)
+	}
+	out, err := outShape(s.Layer, in)
+	if err != nil {
+		d.fail("%s: %w", s.Name, err)
+		return
+	}
+	s.In, s.Out = in[0], out
+	for _, q := range s.Layer.Params(s.In) {
+		q.Name = s.Name + "." + q.Name
+		s.Params = append(s.Params, q)
+	}
+}
+
+// outShape asks a layer for the shape that it makes of its inputs.
+func outShape(l Layer, in []Shape) (Shape, error) {
+	if len(in) == 1 {
+		return l.OutShape(in[0])
+	}
+	j, ok := l.(Joint)
+	if !ok {
+		return nil, fmt.Errorf("takes one input, got %d", len(in))
+	}
+	return j.JoinShape(in...)
+}
+
+func (d *drafting) outputs() {
+	for _, name := range d.plan.Net.outputNames() {
+		i, known := d.rows[name]
 		if !known {
-			fail("%s: output %q is no row", n.Name, name)
+			d.fail("%s: output %q is no row", d.plan.Net.Name, name)
 		}
-		p.Outputs = append(p.Outputs, i)
+		d.plan.Outputs = append(d.plan.Outputs, i)
 	}
-	if problems != nil {
-		return nil, errors.Join(problems...)
+}
+
+// outputNames are the rows that give the net's outputs.
+func (n Net) outputNames() []string {
+	if len(n.Outputs) == 0 && len(n.Rows) > 0 {
+		return []string{n.Rows[len(n.Rows)-1].Name}
 	}
-	return p, nil
+	return n.Outputs
 }
 
 // Params ranges over every parameter, in the order of the steps.
@@ -147,7 +225,9 @@ func (p *Plan) Params() iter.Seq[Param] {
 func (p *Plan) ParamCount() int {
 	n := 0
 	for q := range p.Params() {
-		n += q.Shape.Len()
+		if !q.Tracked {
+			n += q.Shape.Len()
+		}
 	}
 	return n
 }
@@ -164,12 +244,20 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 	x := e.Input(p.Net.Input.Name, pb.TensorProto_FLOAT, dims(p.Net.Input.Shape)...)
 	values := make([]onnx.Value, len(p.Steps))
 	for i, s := range p.Steps {
-		from := x
-		if s.From >= 0 {
-			from = values[s.From]
+		var in []onnx.Value
+		for _, from := range s.Inputs() {
+			if from < 0 {
+				in = append(in, x)
+			} else {
+				in = append(in, values[from])
+			}
 		}
 		e.Step(s.Name, s.Value)
-		values[i] = s.Layer.Emit(e, from)
+		if j, ok := s.Layer.(Joint); ok && len(in) > 1 {
+			values[i] = j.EmitJoin(e, in...)
+		} else {
+			values[i] = s.Layer.Emit(e, in[0])
+		}
 	}
 	for _, i := range p.Outputs {
 		e.Output(values[i], pb.TensorProto_FLOAT, dims(p.Steps[i].Out)...)

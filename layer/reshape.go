@@ -14,7 +14,7 @@ var flattenKind = Kind{
 	Doc:  "All dimensions of a sample become one, in row-major order.",
 	Ops:  []string{"Flatten"},
 	New:  func() Layer { return Flatten{} },
-	Try:  []Trial{{Flatten{}, Shape{3, 5, 7}}, {Flatten{}, Shape{4}}},
+	Try:  []Trial{{Layer: Flatten{}, In: Shape{3, 5, 7}}, {Layer: Flatten{}, In: Shape{4}}},
 }
 
 var reshapeKind = Kind{
@@ -22,7 +22,7 @@ var reshapeKind = Kind{
 	Doc:  "A sample takes another shape of as many elements, in row-major order.",
 	Ops:  []string{"Reshape"},
 	New:  func() Layer { return Reshape{} },
-	Try:  []Trial{{Reshape{To: Shape{3, 5, 7}}, Shape{105}}, {Reshape{To: Shape{10, 3}}, Shape{2, 3, 5}}},
+	Try:  []Trial{{Layer: Reshape{To: Shape{3, 5, 7}}, In: Shape{105}}, {Layer: Reshape{To: Shape{10, 3}}, In: Shape{2, 3, 5}}},
 }
 
 // Flatten makes one dimension of a sample's dimensions.

@@ -112,7 +112,7 @@ func writeTrial(t *testing.T, dir string, k layer.Kind, try layer.Trial, opset i
 		}
 		folder := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", set))
 		write(t, filepath.Join(folder, "input_0.pb"), tensor(t, "x", inf.Input(), batch, try.In))
-		write(t, filepath.Join(folder, "output_0.pb"), tensor(t, "y", out[0], batch, plan.Steps[0].Out))
+		write(t, filepath.Join(folder, "output_0.pb"), tensor(t, "y", out[0], batch, plan.Steps[len(plan.Steps)-1].Out))
 	}
 }
 
