@@ -11,15 +11,11 @@ type batches struct {
 	set    *dataset.Set
 	rows   []int
 	stream *kernel.Stream
-	scaled [256]float32
+	scale  scale
 }
 
 func newBatches(set *dataset.Set, to layer.Pixels, size int, stream *kernel.Stream) *batches {
-	b := &batches{set: set, rows: make([]int, size), stream: stream}
-	for i := range b.scaled {
-		b.scaled[i] = float32(to.Low + float64(i)*(to.High-to.Low)/255)
-	}
-	return b
+	return &batches{set: set, rows: make([]int, size), stream: stream, scale: newScale(to)}
 }
 
 // next fills x, (N,C,H,W), with the next batch.
@@ -29,9 +25,30 @@ func (b *batches) next(x []float32) {
 	}
 	size := b.set.C * b.set.H * b.set.W
 	for i, row := range b.rows {
-		dst := x[i*size : (i+1)*size]
-		for j, p := range b.set.Pixels[row*size : (row+1)*size] {
-			dst[j] = b.scaled[p]
-		}
+		b.scale.image(x[i*size:(i+1)*size], b.set.Image(row))
+	}
+}
+
+// scale maps the 256 levels of a pixel to the range of a model.
+type scale [256]float32
+
+func newScale(to layer.Pixels) (s scale) {
+	for i := range s {
+		s[i] = float32(to.Low + float64(i)*(to.High-to.Low)/255)
+	}
+	return s
+}
+
+func (s *scale) image(dst []float32, src []uint8) {
+	for i, p := range src {
+		dst[i] = s[p]
+	}
+}
+
+// images fills x, (N,C,H,W), with the images of a set from index first on.
+func (s *scale) images(x []float32, set *dataset.Set, first int) {
+	size := set.C * set.H * set.W
+	for i := range len(x) / size {
+		s.image(x[i*size:(i+1)*size], set.Image(first+i))
 	}
 }

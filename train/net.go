@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -20,7 +21,7 @@ type netState struct {
 
 type param struct {
 	layer.Param
-	w, m, v []float32
+	w, m, v []float32 // m and v are nil where the parameter is tracked
 }
 
 func newNetState(n layer.Net, seed uint64) (*netState, error) {
@@ -31,7 +32,10 @@ func newNetState(n layer.Net, seed uint64) (*netState, error) {
 	s := &netState{plan: plan}
 	for q := range plan.Params() {
 		size := q.Shape.Len()
-		p := param{Param: q, w: make([]float32, size), m: make([]float32, size), v: make([]float32, size)}
+		p := param{Param: q, w: make([]float32, size)}
+		if !q.Tracked {
+			p.m, p.v = make([]float32, size), make([]float32, size)
+		}
 		q.Init(kernel.NewStream(seed, q.Name), p.w)
 		s.params = append(s.params, p)
 	}
@@ -67,6 +71,12 @@ func (s *netState) bind(g *G.ExprGraph) (*bound, error) {
 	return b, nil
 }
 
+// inputOf makes the input of a net for a batch.
+func inputOf(g *G.ExprGraph, s *netState, batch int) (*G.Node, []float32) {
+	port := s.plan.Net.Input
+	return layer.InputNode[float32](g, port.Name, append(layer.Shape{batch}, port.Shape...))
+}
+
 func (b *bound) node(q layer.Param) (*G.Node, error) {
 	for i, p := range b.state.params {
 		if p.Name == q.Name {
@@ -76,62 +86,115 @@ func (b *bound) node(q layer.Param) (*G.Node, error) {
 	return nil, fmt.Errorf("%s: no such parameter in %s", q.Name, b.state.plan.Net.Name)
 }
 
-// build adds the net to the graph of x.
-func (b *bound) build(x *G.Node, need gop.Need, until string) (*G.Node, error) {
-	out, err := b.state.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Need: need, Until: until})
+// build adds the net to the graph of x, as it behaves in training or in inference.
+func (b *bound) build(x *G.Node, training bool, need gop.Need, until string) (G.Nodes, error) {
+	return b.state.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: training, Need: need, Until: until})
+}
+
+// update is one step of the optimiser: a graph that gives the loss and the gradients of the parameters of some nets.
+type update struct {
+	learners []learner
+	nets     []*netState // all whose parameters enter the loss
+	machine  *gop.Machine
+	loss     *G.Node
+	adam     kernel.AdamConfig
+}
+
+// learner is a net whose parameters an update moves.
+type learner struct {
+	state  *netState
+	params []param // those that are learnt, not tracked
+	grads  [][]float32
+}
+
+// updateConfig says what an update is made of.
+type updateConfig struct {
+	loss     *G.Node
+	learners []*bound     // nets to differentiate by
+	nets     []*netState  // all that enter the loss
+	given    *gop.Machine // what it computes is taken from its latest run; nil: everything is computed
+	also     G.Nodes      // further nodes to compute
+	adam     kernel.AdamConfig
+}
+
+// newUpdate differentiates the loss with respect to the learners' parameters.
+func newUpdate(c updateConfig) (*update, error) {
+	u := &update{nets: c.nets, loss: c.loss, adam: c.adam}
+	var by G.Nodes
+	for _, b := range c.learners {
+		l := learner{state: b.state}
+		for i, p := range b.state.params {
+			if !p.Tracked {
+				l.params, by = append(l.params, p), append(by, b.nodes[i])
+			}
+		}
+		u.learners = append(u.learners, l)
+	}
+	grads, err := gop.Grad(c.loss, by...)
 	if err != nil {
 		return nil, err
 	}
-	return out[0], nil
-}
-
-// update is one step of the optimiser: a graph that gives the loss and the gradients of one net's parameters.
-type update struct {
-	state   *netState
-	nets    []*netState // all whose parameters enter the loss
-	machine *gop.Machine
-	loss    *G.Node
-	grads   [][]float32
-	adam    kernel.AdamConfig
-}
-
-// newUpdate differentiates the loss with respect to the parameters of b, one of the nets that enter it. also are further
-// nodes to compute.
-func newUpdate(loss *G.Node, b *bound, nets []*netState, adam kernel.AdamConfig, also ...*G.Node) (*update, error) {
-	grads, err := gop.Grad(loss, b.nodes...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.state.plan.Net.Name, err)
+	given := c.given
+	if given == nil {
+		given = new(gop.Machine)
 	}
-	m, err := gop.NewMachine(append(append(G.Nodes{loss}, also...), grads...)...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.state.plan.Net.Name, err)
+	if u.machine, err = given.Continue(slices.Concat(G.Nodes{c.loss}, c.also, grads)...); err != nil {
+		return nil, err
 	}
-	u := &update{state: b.state, nets: nets, machine: m, loss: loss, adam: adam}
-	for i, g := range grads {
-		d, ok := g.Value().Data().([]float32)
-		if !ok || len(d) != len(b.state.params[i].w) {
-			return nil, fmt.Errorf("%s: gradient has shape %v, want %v", b.state.params[i].Name, g.Shape(), b.state.params[i].Shape)
+	for k := range u.learners {
+		l := &u.learners[k]
+		for _, p := range l.params {
+			d, ok := grads[0].Value().Data().([]float32)
+			if !ok || len(d) != len(p.w) {
+				return nil, fmt.Errorf("%s: gradient has shape %v, want %v", p.Name, grads[0].Shape(), p.Shape)
+			}
+			l.grads, grads = append(l.grads, d), grads[1:]
 		}
-		u.grads = append(u.grads, d)
 	}
 	return u, nil
 }
 
 // run computes the loss and the gradients and moves the parameters. A loss that is not finite moves nothing.
 func (u *update) run() (loss float64, err error) {
+	if loss, err = u.compute(); err != nil {
+		return loss, err
+	}
+	u.move()
+	return loss, nil
+}
+
+// compute gives the loss, which is finite, and leaves the gradients in place.
+func (u *update) compute() (loss float64, err error) {
 	if err := u.machine.RunAll(); err != nil {
 		return 0, err
 	}
-	loss = float64(*u.loss.Value().(*G.F32))
+	loss = scalar(u.loss)
 	if !finite(loss) {
 		return loss, u.diverged(loss)
 	}
-	u.state.adamT++
-	for i, p := range u.state.params {
-		kernel.Adam(u.adam, u.state.adamT, p.w, u.grads[i], p.m, p.v)
-	}
 	return loss, nil
 }
+
+// move takes one step of Adam along the gradients.
+func (u *update) move() {
+	for _, l := range u.learners {
+		l.state.adamT++
+		for i, p := range l.params {
+			kernel.Adam(u.adam, l.state.adamT, p.w, l.grads[i], p.m, p.v)
+		}
+	}
+}
+
+// add adds the gradients of another update of the same nets to those of u.
+func (u *update) add(other *update) {
+	for k, l := range u.learners {
+		for i, g := range l.grads {
+			kernel.Add(g, g, other.learners[k].grads[i])
+		}
+	}
+}
+
+func scalar(n *G.Node) float64 { return float64(*n.Value().(*G.F32)) }
 
 // diverged names the first tensor that is not finite: a parameter, else a gradient, else the loss itself.
 func (u *update) diverged(loss float64) *DivergedError {
@@ -140,9 +203,11 @@ func (u *update) diverged(loss float64) *DivergedError {
 			return d
 		}
 	}
-	for i, p := range u.state.params {
-		if d := firstBad("the gradient of "+p.Name, u.grads[i]); d != nil {
-			return d
+	for _, l := range u.learners {
+		for i, p := range l.params {
+			if d := firstBad("the gradient of "+p.Name, l.grads[i]); d != nil {
+				return d
+			}
 		}
 	}
 	return &DivergedError{Tensor: u.loss.Name(), Value: loss}

@@ -112,7 +112,7 @@ func (t *Trainer) state(yield func(string, stateTensor) bool) {
 	for _, k := range kinds {
 		for _, n := range t.nets {
 			for _, p := range n.params {
-				if !yield(k.prefix+p.Name, stateTensor{p.Shape, k.of(p)}) {
+				if values := k.of(p); values != nil && !yield(k.prefix+p.Name, stateTensor{p.Shape, values}) {
 					return
 				}
 			}

@@ -2,7 +2,7 @@
 //
 // Training is an iterator of events; printing, saving and stopping belong to the caller:
 //
-//	t, err := train.New(train.Config{Model: models.GAN(), Data: images, Seed: 1})
+//	t, err := train.New(train.Config{Model: model, Data: images, Seed: 1})
 //	for ev, err := range t.Steps(ctx) { ... }
 //
 // Randomness is an input: every draw comes from a named stream of the seed, and nothing reads the clock. One seed gives
@@ -26,7 +26,8 @@ import (
 type Config struct {
 	Model layer.Model
 	Data  *dataset.Set
-	Steps int // iterations in all, those before a Restore included
+	Test  *dataset.Set // held-out images of the same size, for Evaluate and for pictures; may be nil
+	Steps int          // iterations in all, those before a Restore included
 	Batch int
 	Adam  kernel.AdamConfig
 	Seed  uint64
@@ -63,13 +64,8 @@ type objective interface {
 	iterate() error
 	metrics() []Metric
 	layout(Event) string
-	samples(n int) (*Images, error)
-}
-
-// Images are N pictures, (N,C,H,W) in row-major order, with 0 black and 1 white.
-type Images struct {
-	Pixels     []float32
-	N, C, H, W int
+	pictures(n int) ([]Picture, error)
+	evaluate(*dataSplit) ([]Metric, error)
 }
 
 // DivergedError reports a loss that is no finite number.
@@ -109,7 +105,15 @@ func New(c Config) (*Trainer, error) {
 	var err error
 	switch o := c.Model.Objective.(type) {
 	case layer.Adversarial:
-		t.objective, err = newAdversarial(t, o)
+		if o.Joint {
+			t.objective, err = newJoint(t, o)
+		} else {
+			t.objective, err = newAdversarial(t, o)
+		}
+	case layer.Reconstruction:
+		t.objective, err = newReconstruction(t, o)
+	case layer.Variational:
+		t.objective, err = newVariational(t, o)
 	default:
 		err = fmt.Errorf("%s: no training is known for the objective %T", c.Model.Name, o)
 	}
@@ -133,6 +137,8 @@ func (c Config) validate() error {
 	}
 	if c.Data == nil || c.Data.N < 1 {
 		fail("no training images")
+	} else if c.Test != nil && (c.Test.N < 1 || imageShape(c.Test).String() != imageShape(c.Data).String()) {
+		fail("%d test images of %v, want at least one of %v as in training", c.Test.N, imageShape(c.Test), imageShape(c.Data))
 	}
 	return errors.Join(problems...)
 }
@@ -167,9 +173,6 @@ func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Samples makes n pictures from noise that is the same at every call, so that successive grids show one development.
-func (t *Trainer) Samples(n int) (*Images, error) { return t.objective.samples(n) }
-
 // net finds the state of a net by name.
 func (t *Trainer) net(name string) (*netState, error) {
 	for _, s := range t.nets {
@@ -179,6 +182,16 @@ func (t *Trainer) net(name string) (*netState, error) {
 	}
 	return nil, fmt.Errorf("%s: the objective names a net %q that the model lacks", t.config.Model.Name, name)
 }
+
+// fits says whether the images are what a net takes.
+func (t *Trainer) fits(s *netState) error {
+	if want, set := s.plan.Net.Input.Shape, imageShape(t.config.Data); set.String() != want.String() {
+		return fmt.Errorf("%s takes images of %v, %s has %v", s.plan.Net.Name, want, t.config.Data.Name, set)
+	}
+	return nil
+}
+
+func imageShape(s *dataset.Set) layer.Shape { return layer.Shape{s.C, s.H, s.W} }
 
 // namedStream is a random stream whose position is part of a snapshot.
 type namedStream struct {

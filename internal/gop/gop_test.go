@@ -1,6 +1,7 @@
 package gop
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -174,8 +175,8 @@ func TestTwoInstancesNeverMerge(t *testing.T) {
 func TestMachineRunsStockOperators(t *testing.T) {
 	g := G.NewGraph()
 	x, data := input[float32](g, "x", 2, 3)
-	double := G.Must(G.Add(x, x)) // one value used twice
-	y, err := Activate("y", double, leaky)
+	square := G.Must(G.HadamardProd(x, x)) // one value used twice
+	y, err := Activate("y", square, kernel.Activation{Func: kernel.ReLU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,13 +190,88 @@ func TestMachineRunsStockOperators(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, got := range y.Value().Data().([]float32) {
-			want := 2 * data[i]
-			if want < 0 {
-				want *= 0.1
-			}
-			if math.Abs(float64(got-want)) > 1e-6 {
+			if want := data[i] * data[i]; math.Abs(float64(got-want)) > 1e-6 {
 				t.Errorf("y[%d] is %v, want %v", i, got, want)
 			}
+		}
+	}
+}
+
+// A value with two uses has the sum of two gradients: Gorgonia adds them with an operator of its own, a Machine with ours,
+// which allocates nothing.
+func TestBranchesAddTheirGradientsWithoutAllocation(t *testing.T) {
+	g := G.NewGraph()
+	x, data := input[float32](g, "x", 2, 3)
+	h, err := Activate("h", x, leaky)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, errA := Activate("a", h, kernel.Activation{Func: kernel.Tanh})
+	b, errB := Activate("b", h, kernel.Activation{Func: kernel.Sigmoid})
+	y, errY := Add("y", a, b)
+	cost, errC := BCEWithLogits("cost", y, 0.3)
+	if err := errors.Join(errA, errB, errY, errC); err != nil {
+		t.Fatal(err)
+	}
+	grads, err := Grad(cost, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMachine(append(G.Nodes{cost}, grads...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		if err := m.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations per run, want 0", n)
+	}
+	f := func(v float64) float64 {
+		if v < 0 {
+			v *= leaky.Alpha
+		}
+		z := math.Tanh(v) + 1/(1+math.Exp(-v))
+		return (math.Log1p(math.Exp(z)) - 0.3*z) / float64(len(data))
+	}
+	for i, got := range valuesOf(grads[0]) {
+		v := float64(data[i])
+		if want := (f(v+1e-6) - f(v-1e-6)) / 2e-6; math.Abs(got-want) > 1e-6 {
+			t.Errorf("gradient[%d] is %v, want %v", i, got, want)
+		}
+	}
+}
+
+func TestContinueTakesTheFirstRunAsGiven(t *testing.T) {
+	g := G.NewGraph()
+	x, data := input[float32](g, "x", 2, 3)
+	h, err := Activate("h", x, leaky)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := Activate("y", h, leaky)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := NewMachine(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := first.Continue(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(second.steps) != 1 {
+		t.Fatalf("the second machine has %d steps, want 1", len(second.steps))
+	}
+	for range 2 {
+		data[0] += 2
+		if err := errors.Join(first.RunAll(), second.RunAll()); err != nil {
+			t.Fatal(err)
+		}
+		if got := y.Value().Data().([]float32)[0]; got != data[0] {
+			t.Errorf("y is %v, want %v", got, data[0])
 		}
 	}
 }

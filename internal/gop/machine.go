@@ -3,6 +3,8 @@ package gop
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -14,7 +16,8 @@ import (
 // their storage. The outputs' values are set once and for all, too: each RunAll fills them anew. Machines of several
 // graphs may share input values, but a Machine must not run at the same time as another that writes what it reads.
 type Machine struct {
-	steps []step
+	steps  []step
+	values map[*G.Node]G.Value // of every node planned so far
 }
 
 type step struct {
@@ -29,24 +32,29 @@ type step struct {
 var _ G.VM = (*Machine)(nil)
 
 // NewMachine plans the computation of the given nodes, which are of one graph.
-func NewMachine(outputs ...*G.Node) (m *Machine, err error) {
+func NewMachine(outputs ...*G.Node) (*Machine, error) {
+	return new(Machine).Continue(outputs...)
+}
+
+// Continue makes a machine for further nodes of the same graph. It takes what m computes as given, as of m's latest run.
+func (m *Machine) Continue(outputs ...*G.Node) (next *Machine, err error) {
 	defer recovered(&err, "planning the graph")
-	m = &Machine{}
-	values := map[*G.Node]G.Value{}
+	next = &Machine{values: map[*G.Node]G.Value{}}
+	maps.Copy(next.values, m.values)
 	for _, n := range outputs {
 		if n == nil {
 			return nil, errors.New("an output node is missing")
 		}
-		if _, err := m.plan(n, values); err != nil {
+		if _, err := next.plan(n); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	return next, nil
 }
 
 // plan appends the steps that n needs, then n's own, and returns the value that will hold n.
-func (m *Machine) plan(n *G.Node, values map[*G.Node]G.Value) (G.Value, error) {
-	if v, ok := values[n]; ok {
+func (m *Machine) plan(n *G.Node) (G.Value, error) {
+	if v, ok := m.values[n]; ok {
 		return v, nil
 	}
 	if n.Op() == nil || n.Op().Arity() == 0 {
@@ -54,7 +62,7 @@ func (m *Machine) plan(n *G.Node, values map[*G.Node]G.Value) (G.Value, error) {
 		if v == nil {
 			return nil, fmt.Errorf("%s has no value", n.Name())
 		}
-		values[n] = v
+		m.values[n] = v
 		return v, nil
 	}
 	children, err := inputsOf(n)
@@ -63,13 +71,17 @@ func (m *Machine) plan(n *G.Node, values map[*G.Node]G.Value) (G.Value, error) {
 	}
 	in := make([]G.Value, len(children))
 	for i, c := range children {
-		if in[i], err = m.plan(c, values); err != nil {
+		if in[i], err = m.plan(c); err != nil {
 			return nil, err
 		}
 	}
 	s := step{name: n.Name(), in: in}
 	var out G.Value
-	if o, ok := n.Op().(operator); ok {
+	o, ok := n.Op().(operator)
+	if !ok {
+		o, ok = ownSum(n, children)
+	}
+	if ok {
 		s.own = o
 		if out, err = o.bind(in); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name(), err)
@@ -82,9 +94,27 @@ func (m *Machine) plan(n *G.Node, values map[*G.Node]G.Value) (G.Value, error) {
 	if err := G.UnsafeLet(n, out); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name(), err)
 	}
-	values[n] = out
+	m.values[n] = out
 	m.steps = append(m.steps, s)
 	return out, nil
+}
+
+// ownSum is our form of the stock sum that Gorgonia puts in when it differentiates a value with several uses, where it is
+// element by element.
+func ownSum(n *G.Node, in []*G.Node) (operator, bool) {
+	if !strings.HasPrefix(n.Op().String(), "+ ") || len(in) != 2 || n.Shape().IsScalar() ||
+		!in[0].Shape().Eq(n.Shape()) || !in[1].Shape().Eq(n.Shape()) {
+		return nil, false
+	}
+	o, err := byType(n,
+		func() operator { return &add[float32]{} },
+		func() operator { return &add[float64]{} })
+	if err != nil {
+		return nil, false
+	}
+	c := o.common()
+	c.kind, c.id, c.dtype, c.shape, c.inputs = "sum", lastID.Add(1), n.Dtype(), n.Shape().Clone(), in
+	return o, true
 }
 
 // inputsOf are the inputs of n in order.

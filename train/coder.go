@@ -1,0 +1,185 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/dataset"
+)
+
+// coder is an encoder and a decoder: what both kinds of autoencoder share.
+type coder struct {
+	config           Config
+	encoder, decoder *netState
+	batches          *batches
+	scale            scale
+}
+
+func newCoder(t *Trainer, encoder, decoder string) (*coder, error) {
+	e, err := t.net(encoder)
+	if err != nil {
+		return nil, err
+	}
+	d, err := t.net(decoder)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.fits(e); err != nil {
+		return nil, err
+	}
+	c := &coder{config: t.config, encoder: e, decoder: d, scale: newScale(t.config.Model.Recipe.Pixels)}
+	c.batches = newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, t.stream("batch"))
+	return c, nil
+}
+
+func (c *coder) nets() []*netState { return []*netState{c.encoder, c.decoder} }
+
+// bind puts the parameters of both into a graph.
+func (c *coder) bind(g *G.ExprGraph) ([]*bound, error) {
+	var list []*bound
+	for _, s := range c.nets() {
+		b, err := s.bind(g)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, b)
+	}
+	return list, nil
+}
+
+// shown is the set whose images pictures show: held-out ones where there are any.
+func (c *coder) shown() *dataset.Set {
+	if c.config.Test != nil {
+		return c.config.Test
+	}
+	return c.config.Data
+}
+
+// encode gives the first output of the encoder, (N, latent), for the first n images: the latent point, or its mean.
+func (c *coder) encode(n int) (images, latent []float32, err error) {
+	inf, err := c.encoder.plan.NewInference(n, c.encoder.weights)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.scale.images(inf.Input(), c.shown(), 0)
+	out, err := inf.Run()
+	if err != nil {
+		return nil, nil, err
+	}
+	return inf.Input(), slices.Clone(out[0]), nil
+}
+
+// decode makes images of latent points.
+func (c *coder) decode(latent []float32) (*Images, error) {
+	n := len(latent) / c.latent()
+	inf, err := c.decoder.plan.NewInference(n, c.decoder.weights)
+	if err != nil {
+		return nil, err
+	}
+	copy(inf.Input(), latent)
+	out, err := inf.Run()
+	if err != nil {
+		return nil, err
+	}
+	return c.config.images(slices.Clone(out[0]), n), nil
+}
+
+// latent is the number of dimensions of the latent space.
+func (c *coder) latent() int { return c.decoder.plan.Net.Input.Shape.Len() }
+
+// widest is the most images in a row of a picture.
+const widest = 10
+
+// pairs shows about n images, half of them originals, each above what the decoder makes of its encoding.
+func (c *coder) pairs(n int) (Picture, error) {
+	count := min(max(n/2, 1), c.shown().N)
+	columns := min(count, widest)
+	count -= count % columns // whole rows
+	pixels, latent, err := c.encode(count)
+	if err != nil {
+		return Picture{}, err
+	}
+	made, err := c.decode(latent)
+	if err != nil {
+		return Picture{}, err
+	}
+	originals := c.config.images(pixels, count)
+	both := *originals
+	both.N, both.Pixels = 2*count, nil
+	row := columns * both.C * both.H * both.W
+	for at := 0; at < len(pixels); at += row {
+		both.Pixels = append(append(both.Pixels, originals.Pixels[at:at+row]...), made.Pixels[at:at+row]...)
+	}
+	return Picture{Name: "reconstructions", Title: "images above their reconstructions", Images: &both, Columns: columns}, nil
+}
+
+// between walks in straight lines through the latent space, a row from each image to the next: a picture of about n images.
+func (c *coder) between(n int) ([]Picture, error) {
+	rows := min(max(n/widest, 1), c.shown().N-1)
+	if rows < 1 {
+		return nil, nil // from a single image there is no way to another
+	}
+	_, ends, err := c.encode(rows + 1)
+	if err != nil {
+		return nil, err
+	}
+	size := c.latent()
+	var points []float32
+	for row := range rows {
+		a, b := ends[row*size:(row+1)*size], ends[(row+1)*size:(row+2)*size]
+		for k := range widest {
+			f := float32(k) / (widest - 1)
+			for i := range a {
+				points = append(points, (1-f)*a[i]+f*b[i])
+			}
+		}
+	}
+	images, err := c.decode(points)
+	return []Picture{{Name: "latent", Title: "points between the encodings of two images", Images: images, Columns: widest}}, err
+}
+
+// planeSide is the number of points along either side of the latent plane.
+const planeSide = 20
+
+// plane decodes a grid of points of a latent space of two dimensions, at evenly spaced quantiles of the prior: the first
+// dimension rises to the right, the second upwards.
+func (c *coder) plane() (Picture, error) {
+	quantile := func(i int) float32 {
+		return float32(math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/planeSide-1))
+	}
+	var points []float32
+	for y := range planeSide {
+		for x := range planeSide {
+			points = append(points, quantile(x), quantile(planeSide-1-y))
+		}
+	}
+	images, err := c.decode(points)
+	return Picture{Name: "plane", Title: "the latent plane, decoded", Images: images, Columns: planeSide}, err
+}
+
+// scatter shows where the encoder puts images on a latent plane, a cloud for each label.
+func (c *coder) scatter() (Picture, error) {
+	const most = 5000
+	set := c.shown()
+	n := min(set.N, most)
+	_, latent, err := c.encode(n)
+	if err != nil {
+		return Picture{}, err
+	}
+	var clouds [256]Cloud
+	for i, label := range set.Labels[:n] {
+		p := &clouds[label]
+		p.X, p.Y = append(p.X, float64(latent[2*i])), append(p.Y, float64(latent[2*i+1]))
+	}
+	picture := Picture{Name: "scatter", Title: "encoded images by label"}
+	for label, p := range clouds {
+		if p.X != nil {
+			p.Label = fmt.Sprint(label)
+			picture.Clouds = append(picture.Clouds, p)
+		}
+	}
+	return picture, nil
+}
