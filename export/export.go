@@ -57,7 +57,7 @@ type Exported struct {
 // Folder writes every net of m with the weights of s into out, each in a folder of its own.
 func Folder(out string, m layer.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
 	var written []Exported
-	for _, net := range m.Nets {
+	for _, net := range m.Exports() {
 		e, err := writeNet(out, m, net, s, o)
 		if err != nil {
 			return written, fmt.Errorf("export of %s: %w", net.Name, err)

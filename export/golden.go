@@ -41,7 +41,7 @@ func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 		}
 		x := inf.Input()
 		r := kernel.NewStream(0, fmt.Sprintf("golden/%s/%d", net.Name, i))
-		fill(r, x, net.Input, m.Recipe.Pixels)
+		fill(r, x, plan.Net.Input, m.Recipe.Pixels)
 		if i == len(goldenBatches)-1 {
 			exaggerate(x)
 		}
@@ -49,7 +49,7 @@ func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 		if err != nil {
 			return nil, err
 		}
-		v := Vector{Inputs: []*onnx.Tensor{{Name: net.Input.Name, Dims: dims(batch, net.Input.Shape), Data: x}}}
+		v := Vector{Inputs: []*onnx.Tensor{{Name: plan.Net.Input.Name, Dims: dims(batch, plan.Net.Input.Shape), Data: x}}}
 		for k, step := range plan.Outputs {
 			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].Value, Dims: dims(batch, plan.Steps[step].Out), Data: outputs[k]})
 		}

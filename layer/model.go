@@ -1,6 +1,8 @@
 package layer
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
@@ -29,6 +31,46 @@ func (m Model) Net(name string) (Net, bool) {
 		}
 	}
 	return Net{}, false
+}
+
+// Check plans every net and says whether they fit together: the images that one makes are those that another takes.
+func (m Model) Check() error {
+	var problems []error
+	plans := map[string]*Plan{}
+	for _, n := range m.Exports() {
+		p, err := n.Plan()
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		plans[n.Name] = p
+	}
+	if problems != nil {
+		return errors.Join(problems...)
+	}
+	fits := func(from, to string) {
+		a, b := plans[from], plans[to]
+		if a == nil || b == nil {
+			problems = append(problems, fmt.Errorf("the objective names %s and %s, of which one is no net", from, to))
+			return
+		}
+		for _, i := range a.Outputs {
+			if got, want := a.Steps[i].Out, b.Net.Input.Shape; got.String() != want.String() {
+				problems = append(problems, fmt.Errorf("%s gives %v, %s takes %v", a.Steps[i].Name, got, to, want))
+			}
+		}
+	}
+	switch o := m.Objective.(type) {
+	case Adversarial:
+		fits(o.Generator, o.Discriminator)
+	case Reconstruction:
+		fits(o.Encoder, o.Decoder)
+		fits(o.Decoder, o.Encoder)
+	case Variational:
+		fits(o.Encoder, o.Decoder)
+		fits(o.Decoder, o.Encoder)
+	}
+	return errors.Join(problems...)
 }
 
 // Recipe is how a model is trained unless told otherwise.

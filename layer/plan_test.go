@@ -93,3 +93,32 @@ func TestPlanNamesEveryProblem(t *testing.T) {
 		})
 	}
 }
+
+func TestChainSharesNamesWithItsParts(t *testing.T) {
+	a := layer.Net{
+		Name: "a", Input: layer.Port{Name: "x", Shape: layer.Shape{4}},
+		Rows: []layer.Row{{Name: "fc", Layer: layer.Dense{Out: 3}}},
+	}
+	b := layer.Net{
+		Name: "b", Input: layer.Port{Name: "fc", Shape: layer.Shape{3}},
+		Rows: []layer.Row{{Name: "h", Layer: layer.Tanh{}}, {Name: "y", Layer: layer.Dense{Out: 2}}},
+	}
+	p, err := layer.Net{Name: "both", Parts: []layer.Net{a, b}}.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range p.Steps {
+		got = append(got, s.Name+"="+s.Value)
+	}
+	if want := "a.fc=a.fc b.h=b.h b.y=y"; strings.Join(got, " ") != want {
+		t.Errorf("steps are %v, want %s", got, want)
+	}
+	if p.Net.Input.Name != "x" || p.Steps[1].From != 0 || p.Steps[2].From != 1 || len(p.Outputs) != 1 || p.Outputs[0] != 2 {
+		t.Errorf("the plan is %+v", p)
+	}
+	b.Input.Shape = layer.Shape{5}
+	if _, err := (layer.Net{Name: "both", Parts: []layer.Net{a, b}}).Plan(); err == nil || !strings.Contains(err.Error(), "both: b takes 5, a.fc gives 3") {
+		t.Errorf("error is %v", err)
+	}
+}

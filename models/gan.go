@@ -1,13 +1,16 @@
 package models
 
 import (
+	"slices"
+
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
 )
 
-// GAN is the simplest generative adversarial network: two dense layers on either side.
-func GAN() layer.Model {
-	image := layer.Shape{1, 28, 28}
+// gan is the simplest generative adversarial network: dense layers on either side, Depth hidden ones of Width units.
+func gan(o Options) layer.Model {
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 100, Width: 128, Depth: 1})
+	last := layer.Dense{Out: o.Image.Len()}
 	return layer.Model{
 		Name:   "gan",
 		Title:  "Dense GAN",
@@ -17,26 +20,22 @@ func GAN() layer.Model {
 			{
 				Name:  "generator",
 				Doc:   "standard normal noise to images in [-1, 1]",
-				Input: layer.Port{Name: "z", Shape: layer.Shape{100}, Noise: true},
-				Rows: []layer.Row{
-					{Name: "fc1", Layer: layer.Dense{Out: 128}},
-					{Name: "act1", Layer: layer.LeakyReLU{Alpha: 0.01}},
-					{Name: "fc2", Layer: layer.Dense{Out: image.Len()}},
+				Input: layer.Port{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
+				Rows: slices.Concat(hidden(o.Depth, o.Width, layer.LeakyReLU{Alpha: 0.01}), []layer.Row{
+					{Name: numbered("fc", o.Depth+1), Layer: last},
 					{Name: "tanh", Layer: layer.Tanh{}},
-					{Name: "image", Layer: layer.Reshape{To: image}},
-				},
+					{Name: "image", Layer: layer.Reshape{To: o.Image}},
+				}),
 			},
 			{
 				Name:  "discriminator",
 				Doc:   "images in [-1, 1] to the probability that they are real",
-				Input: layer.Port{Name: "image", Shape: image},
-				Rows: []layer.Row{
-					{Name: "flatten", Layer: layer.Flatten{}},
-					{Name: "fc1", Layer: layer.Dense{Out: 128}},
-					{Name: "act1", Layer: layer.LeakyReLU{Alpha: 0.01}},
-					{Name: "logit", Layer: layer.Dense{Out: 1}},
-					{Name: "probability", Layer: layer.Sigmoid{}},
-				},
+				Input: layer.Port{Name: "image", Shape: o.Image},
+				Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
+					hidden(o.Depth, o.Width, layer.LeakyReLU{Alpha: 0.01}), []layer.Row{
+						{Name: "logit", Layer: layer.Dense{Out: 1}},
+						{Name: "probability", Layer: layer.Sigmoid{}},
+					}),
 			},
 		},
 		Objective: layer.Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit"},

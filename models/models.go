@@ -2,6 +2,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,21 +10,118 @@ import (
 	"github.com/petrify-ml/petrify/layer"
 )
 
-// All lists every model.
-func All() []layer.Model {
-	return []layer.Model{
-		GAN(),
-	}
+// Options are the sizes of a model. Zero values mean the architecture's own; what a size stands for is said by the
+// function that builds the model.
+type Options struct {
+	Image  layer.Shape `json:"image,omitempty"`  // channels, height, width
+	Latent int         `json:"latent,omitempty"` // dimensions of the latent space, or of the noise
+	Width  int         `json:"width,omitempty"`  // units or channels of the layers within
+	Depth  int         `json:"depth,omitempty"`  // number of hidden layers, or of steps between resolutions
+	Beta   float64     `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder
 }
 
-// Find looks a model up by name.
-func Find(name string) (layer.Model, error) {
-	var names []string
-	for _, m := range All() {
-		if m.Name == name {
-			return m, nil
+// or fills zero values from the sizes that an architecture has by itself.
+func (o Options) or(own Options) Options {
+	if o.Image == nil {
+		o.Image = own.Image
+	}
+	for _, p := range []struct{ to, from *int }{{&o.Latent, &own.Latent}, {&o.Width, &own.Width}, {&o.Depth, &own.Depth}} {
+		if *p.to == 0 {
+			*p.to = *p.from
 		}
-		names = append(names, m.Name)
+	}
+	if o.Beta == 0 {
+		o.Beta = own.Beta
+	}
+	return o
+}
+
+// The limits keep a mistyped number from taking all memory.
+const (
+	maxSide, maxLatent, maxWidth, maxDepth = 1024, 1 << 16, 1 << 14, 16
+)
+
+func (o Options) check() error {
+	var problems []error
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if o.Image != nil {
+		if len(o.Image) != 3 || o.Image[0] != 1 && o.Image[0] != 3 {
+			fail("image is %v, want 1 (grey) or 3 (red, green, blue) channels, height and width, such as 1x28x28", o.Image)
+		}
+		for _, d := range o.Image {
+			if d < 1 || d > maxSide {
+				fail("image is %v, want sides from 1 to %d", o.Image, maxSide)
+				break
+			}
+		}
+	}
+	for _, p := range []struct {
+		name      string
+		got, most int
+	}{{"latent", o.Latent, maxLatent}, {"width", o.Width, maxWidth}, {"depth", o.Depth, maxDepth}} {
+		if p.got < 0 || p.got > p.most {
+			fail("%s is %d, want 1 to %d, or 0 for the model's own", p.name, p.got, p.most)
+		}
+	}
+	if !(o.Beta >= 0 && o.Beta <= 1e6) {
+		fail("beta is %v, want 0 (the model's own) to 1e6", o.Beta)
+	}
+	return errors.Join(problems...)
+}
+
+// architectures lists every model.
+var architectures = []struct {
+	name  string
+	build func(Options) layer.Model
+}{
+	{"gan", gan},
+	{"autoencoder", autoencoder},
+	{"vae", vae},
+}
+
+// All lists every model in its own sizes.
+func All() []layer.Model {
+	var list []layer.Model
+	for _, a := range architectures {
+		list = append(list, a.build(Options{}))
+	}
+	return list
+}
+
+// Find looks a model up by name, in its own sizes.
+func Find(name string) (layer.Model, error) { return Build(name, Options{}) }
+
+// Build makes a model of the given sizes. The error says which of them do not fit together.
+func Build(name string, o Options) (layer.Model, error) {
+	var names []string
+	for _, a := range architectures {
+		names = append(names, a.name)
+		if a.name != name {
+			continue
+		}
+		if err := o.check(); err != nil {
+			return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+		}
+		m := a.build(o)
+		if err := m.Check(); err != nil {
+			return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+		}
+		return m, nil
 	}
 	return layer.Model{}, fmt.Errorf("no model is called %q: there is %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
+}
+
+// numbered is the name of a row among several of its sort.
+func numbered(name string, i int) string { return fmt.Sprintf("%s%d", name, i) }
+
+// hidden is a stack of dense layers of one width, each with an activation behind it: fc1, act1, fc2, act2 ...
+func hidden(depth, width int, act layer.Layer) []layer.Row {
+	var rows []layer.Row
+	for i := range depth {
+		rows = append(rows,
+			layer.Row{Name: numbered("fc", i+1), Layer: layer.Dense{Out: width}},
+			layer.Row{Name: numbered("act", i+1), Layer: act},
+		)
+	}
+	return rows
 }

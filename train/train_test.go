@@ -15,14 +15,24 @@ import (
 	"github.com/petrify-ml/petrify/models"
 )
 
-// newTrainer is a small run of the GAN on images that need no file.
+// model is a model in its own sizes.
+func model(t testing.TB, name string) layer.Model {
+	t.Helper()
+	m, err := models.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// newTrainer is a small run, of the GAN unless changed, on images that need no file.
 func newTrainer(t testing.TB, change func(*Config)) *Trainer {
 	t.Helper()
 	set, err := dataset.Synthetic(5, 64, 1, 28, 28)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Model: models.GAN(), Data: set, Steps: 6, Batch: 9, Seed: 3}
+	c := Config{Model: model(t, "gan"), Data: set, Steps: 6, Batch: 9, Seed: 3}
 	if change != nil {
 		change(&c)
 	}
@@ -56,19 +66,23 @@ func digest(t testing.TB, tr *Trainer) string {
 }
 
 func TestOneSeedGivesOneResult(t *testing.T) {
-	run := func(threads int, seed uint64) (string, string) {
-		defer kernel.SetThreads(kernel.SetThreads(threads))
-		tr := newTrainer(t, func(c *Config) { c.Seed = seed; c.Batch = 128 })
-		return finish(t, tr), digest(t, tr)
-	}
-	line, sum := run(1, 3)
-	for _, threads := range []int{1, 2, 3} {
-		if l, s := run(threads, 3); l != line || s != sum {
-			t.Errorf("with %d threads the run ends in %s, weights %.8s; before in %s, %.8s", threads, l, s, line, sum)
-		}
-	}
-	if _, s := run(1, 4); s == sum {
-		t.Error("another seed gave the same weights")
+	for _, m := range models.All() {
+		t.Run(m.Name, func(t *testing.T) {
+			run := func(threads int, seed uint64) (string, string) {
+				defer kernel.SetThreads(kernel.SetThreads(threads))
+				tr := newTrainer(t, func(c *Config) { c.Model = m; c.Seed = seed; c.Batch = 0; c.Steps = 3 })
+				return finish(t, tr), digest(t, tr)
+			}
+			line, sum := run(1, 3)
+			for _, threads := range []int{2, 3} {
+				if l, s := run(threads, 3); l != line || s != sum {
+					t.Errorf("with %d threads the run ends in %s, weights %.8s; with one in %s, %.8s", threads, l, s, line, sum)
+				}
+			}
+			if _, s := run(1, 4); s == sum {
+				t.Error("another seed gave the same weights")
+			}
+		})
 	}
 }
 
@@ -115,10 +129,16 @@ func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 }
 
 func TestRestoredRunGoesOnAsIfNeverStopped(t *testing.T) {
-	whole := newTrainer(t, nil)
+	for _, m := range models.All() {
+		t.Run(m.Name, func(t *testing.T) { restored(t, func(c *Config) { c.Model = m }) })
+	}
+}
+
+func restored(t *testing.T, change func(*Config)) {
+	whole := newTrainer(t, change)
 	wantLine := finish(t, whole)
 
-	first := newTrainer(t, nil)
+	first := newTrainer(t, change)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for ev, err := range first.Steps(ctx) {
@@ -139,7 +159,7 @@ func TestRestoredRunGoesOnAsIfNeverStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := newTrainer(t, nil)
+	second := newTrainer(t, change)
 	if err := second.Restore(s); err != nil {
 		t.Fatal(err)
 	}
@@ -218,11 +238,11 @@ func TestConfigIsChecked(t *testing.T) {
 		config Config
 		want   string
 	}{
-		{"steps", Config{Model: models.GAN(), Data: set, Steps: -1}, "steps is -1, want at least 1"},
-		{"batch", Config{Model: models.GAN(), Data: set, Batch: -5}, "batch is -5, want at least 1"},
-		{"data", Config{Model: models.GAN()}, "no training images"},
-		{"learning rate", Config{Model: models.GAN(), Data: set, Adam: kernel.AdamConfig{LR: math.NaN()}}, "learning rate is NaN"},
-		{"image size", Config{Model: models.GAN(), Data: wide}, "discriminator takes images of 1x28x28, " + wide.Name + " has 3x28x28"},
+		{"steps", Config{Model: model(t, "gan"), Data: set, Steps: -1}, "steps is -1, want at least 1"},
+		{"batch", Config{Model: model(t, "gan"), Data: set, Batch: -5}, "batch is -5, want at least 1"},
+		{"data", Config{Model: model(t, "gan")}, "no training images"},
+		{"learning rate", Config{Model: model(t, "gan"), Data: set, Adam: kernel.AdamConfig{LR: math.NaN()}}, "learning rate is NaN"},
+		{"image size", Config{Model: model(t, "gan"), Data: wide}, "discriminator takes images of 1x28x28, " + wide.Name + " has 3x28x28"},
 		{"objective", Config{Model: layer.Model{Name: "odd"}, Data: set, Steps: 1, Batch: 1, Adam: kernel.AdamConfig{LR: 1}}, "odd: no training is known"},
 	} {
 		if _, err := New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -256,19 +276,30 @@ func TestSamplesAreTheSameAtEveryCall(t *testing.T) {
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
-	tr := newTrainer(t, nil)
-	if n := testing.AllocsPerRun(20, func() {
-		if err := tr.objective.iterate(); err != nil {
-			t.Fatal(err)
+	for _, m := range models.All() {
+		tr := newTrainer(t, func(c *Config) { c.Model = m })
+		if n := testing.AllocsPerRun(5, func() {
+			if err := tr.objective.iterate(); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per iteration, want 0", m.Name, n)
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations per iteration, want 0", n)
 	}
 }
 
 // BenchmarkGAN is one iteration of the dense GAN at its recipe's batch of 128: 267 MFLOP of matrix products.
-func BenchmarkGAN(b *testing.B) {
-	tr := newTrainer(b, func(c *Config) { c.Batch = 128 })
+func BenchmarkGAN(b *testing.B) { benchmark(b, "gan") }
+
+// BenchmarkAutoencoder is one iteration at batch 128.
+func BenchmarkAutoencoder(b *testing.B) { benchmark(b, "autoencoder") }
+
+// BenchmarkVAE is one iteration at batch 128.
+func BenchmarkVAE(b *testing.B) { benchmark(b, "vae") }
+
+// benchmark runs a model at the batch of its recipe.
+func benchmark(b *testing.B, name string) {
+	tr := newTrainer(b, func(c *Config) { c.Model = model(b, name); c.Batch = 0 })
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := tr.objective.iterate(); err != nil {

@@ -1,0 +1,57 @@
+package models
+
+import (
+	"slices"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
+)
+
+// autoencoder squeezes images through Latent numbers; on either side are Depth hidden layers of Width units.
+func autoencoder(o Options) layer.Model {
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 128, Depth: 1})
+	encoder := layer.Net{
+		Name:  "encoder",
+		Doc:   "images in [0, 1] to points of the latent space",
+		Input: layer.Port{Name: "image", Shape: o.Image},
+		Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
+			hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
+				{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Latent}},
+				{Name: "latent", Layer: layer.ReLU{}},
+			}),
+	}
+	decoder := layer.Net{
+		Name:  "decoder",
+		Doc:   "points of the latent space to images in [0, 1]",
+		Input: layer.Port{Name: "latent", Shape: layer.Shape{o.Latent}},
+		Rows: slices.Concat(hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
+			{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Image.Len()}},
+			{Name: "sigmoid", Layer: layer.Sigmoid{}},
+			{Name: "reconstruction", Layer: layer.Reshape{To: o.Image}},
+		}),
+	}
+	return layer.Model{
+		Name:      "autoencoder",
+		Title:     "Autoencoder",
+		Doc:       "Dense layers that squeeze an image through a few numbers and make it anew, without labels. Blurs what is rare.",
+		Source:    "Hinton and Salakhutdinov 2006, with rectifiers, Adam and the absolute error",
+		Nets:      []layer.Net{encoder, decoder},
+		Wholes:    []layer.Net{whole(encoder, decoder)},
+		Objective: layer.Reconstruction{Encoder: "encoder", Decoder: "decoder"},
+		Recipe:    codingRecipe,
+	}
+}
+
+// whole is an encoder with its decoder behind it.
+func whole(encoder, decoder layer.Net) layer.Net {
+	return layer.Net{Name: "autoencoder", Doc: "images in [0, 1] to what is left of them behind the latent space", Parts: []layer.Net{encoder, decoder}}
+}
+
+// codingRecipe is that of both kinds of autoencoder: 20 epochs of MNIST.
+var codingRecipe = layer.Recipe{
+	Steps:       9380,
+	Batch:       128,
+	SampleEvery: 938,
+	Adam:        kernel.AdamConfig{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
+	Pixels:      layer.Pixels{Low: 0, High: 1},
+}

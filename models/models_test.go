@@ -1,0 +1,74 @@
+package models
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/layer"
+)
+
+func TestEveryModelFitsTogether(t *testing.T) {
+	for _, m := range All() {
+		if err := m.Check(); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+		if m.Title == "" || m.Doc == "" || m.Source == "" || m.Recipe.Steps < 1 || m.Recipe.Batch < 1 || m.Recipe.SampleEvery < 1 {
+			t.Errorf("%s is described incompletely: %+v", m.Name, m)
+		}
+	}
+}
+
+func TestSizesFollowFromOptions(t *testing.T) {
+	for _, a := range architectures {
+		own := a.build(Options{})
+		for _, o := range []Options{
+			{Image: layer.Shape{3, 64, 64}},
+			{Image: layer.Shape{1, 28, 28}, Latent: 7},
+			{Width: 24, Latent: 2},
+			{Image: layer.Shape{3, 32, 32}, Depth: 3, Width: 8},
+		} {
+			m, err := Build(a.name, o)
+			if err != nil {
+				t.Errorf("%s of %+v: %v", a.name, o, err)
+				continue
+			}
+			if describe(t, m) == describe(t, own) {
+				t.Errorf("%s of %+v has the layers of the model's own sizes", a.name, o)
+			}
+		}
+	}
+}
+
+// describe writes the shapes of all steps.
+func describe(t *testing.T, m layer.Model) string {
+	var b strings.Builder
+	for _, n := range m.Nets {
+		p, err := n.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range p.Steps {
+			b.WriteString(s.Name + " " + s.In.String() + " " + s.Out.String() + "\n")
+		}
+	}
+	return b.String()
+}
+
+func TestBuildSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"vea", Options{}, `no model is called "vea": there is gan, autoencoder, vae`},
+		{"gan", Options{Image: layer.Shape{28, 28}}, "gan: image is 28x28, want 1 (grey) or 3"},
+		{"gan", Options{Image: layer.Shape{1, 28, 4000}}, "want sides from 1 to 1024"},
+		{"gan", Options{Width: -1}, "gan: width is -1, want 1 to"},
+		{"vae", Options{Latent: 1 << 20}, "vae: latent is 1048576, want 1 to"},
+		{"vae", Options{Beta: -1}, "vae: beta is -1"},
+	} {
+		if _, err := Build(c.name, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s of %+v: error is %v, want %q", c.name, c.o, err, c.want)
+		}
+	}
+}
