@@ -106,6 +106,92 @@ var caseMakers = []struct {
 		return torchCase{Inputs: []torchTensor{d.tensor(shape...), d.tensor(shape...)}, Wanted: []bool{true, true},
 			build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) { return Add("y", in[0], in[1]) }}
 	}},
+	{"conv", 120, func(d draws) torchCase { return convolutionCase(d, false) }},
+	{"convtranspose", 120, func(d draws) torchCase { return convolutionCase(d, true) }},
+	{"batchnorm", 30, batchNormCase},
+}
+
+// window draws a window of unequal numbers that leads somewhere from an image of h by w, transposed or not.
+func (d draws) window(h, w, groups int, transposed bool) kernel.Window {
+	for {
+		win := kernel.Window{
+			Kernel: [2]int{d.between(1, 4), d.between(1, 5)}, Stride: [2]int{d.between(1, 3), d.between(1, 3)},
+			Dilation: [2]int{d.between(1, 2), d.between(1, 3)}, Groups: groups,
+			Pads: [4]int{d.between(0, 2), d.between(0, 2), d.between(0, 2), d.between(0, 2)},
+		}
+		if transposed {
+			win.OutputPad = [2]int{d.IntN(max(win.Stride[0], win.Dilation[0])), d.IntN(max(win.Stride[1], win.Dilation[1]))}
+			if _, _, err := win.TransposedOutput(h, w); err == nil {
+				return win
+			}
+		} else if _, _, err := win.Output(h, w); err == nil {
+			return win
+		}
+	}
+}
+
+func windowAttributes(win kernel.Window) map[string]any {
+	a := map[string]any{"stride": win.Stride, "dilation": win.Dilation, "groups": win.Groups, "pads": win.Pads}
+	if win.OutputPad != [2]int{} {
+		a["output_pad"] = win.OutputPad
+	}
+	return a
+}
+
+// convolutionCase draws a convolution, with sizes that fill panels and with sizes that do not.
+func convolutionCase(d draws, transposed bool) torchCase {
+	groups := []int{1, 1, 2, 3}[d.IntN(4)]
+	in, out := d.between(1, 4), d.between(1, 5)
+	if d.IntN(4) == 0 {
+		out += 30
+	}
+	h, w := d.between(1, 9), d.between(1, 11)
+	win := d.window(h, w, groups, transposed)
+	x := d.tensor(d.batch(), in*groups, h, w)
+	weights, build := []int{out * groups, in}, Conv
+	if transposed {
+		weights, build = []int{in * groups, out}, ConvTranspose
+	}
+	c := torchCase{Attributes: windowAttributes(win), Inputs: []torchTensor{x, d.tensor(weights[0], weights[1], win.Kernel[0], win.Kernel[1])}, Wanted: []bool{true, true}}
+	if transposed {
+		c.Attributes["output_pad"] = win.OutputPad
+	}
+	if d.IntN(2) == 0 {
+		c.Inputs, c.Wanted = append(c.Inputs, d.tensor(out*groups)), append(c.Wanted, true)
+	}
+	act := d.activation()
+	c.activate(act)
+	c.build = func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) {
+		var b *G.Node
+		if len(in) > 2 {
+			b = in[2]
+		}
+		return build("y", in[0], in[1], b, win, act, Need{Input: true, Params: true})
+	}
+	return c
+}
+
+func batchNormCase(d draws) torchCase {
+	shape := []int{d.between(2, 5), d.between(1, 7)}
+	if d.IntN(2) == 0 {
+		shape = append(shape, d.between(1, 7), d.between(1, 9))
+	}
+	variance := d.tensor(shape[1])
+	for i, v := range variance.Data {
+		variance.Data[i] = float64(float32(v*v + 0.5))
+	}
+	cfg := BatchNormConfig{Momentum: 0.875, Epsilon: 1e-3, Training: d.IntN(2) == 0}
+	act := d.activation()
+	c := torchCase{
+		Attributes: map[string]any{"momentum": cfg.Momentum, "epsilon": cfg.Epsilon, "training": cfg.Training},
+		Inputs:     []torchTensor{d.tensor(shape...), d.tensor(shape[1]), d.tensor(shape[1]), d.tensor(shape[1]), variance},
+		Wanted:     []bool{true, true, true, false, false},
+		build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) {
+			return BatchNorm("y", in[0], in[1], in[2], in[3], in[4], cfg, act, Need{Input: true, Params: true})
+		},
+	}
+	c.activate(act)
+	return c
 }
 
 // TestOperatorsAgreeWithPyTorch draws cases of unequal sizes and compares values and gradients with PyTorch's: those of the float64

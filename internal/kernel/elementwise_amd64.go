@@ -86,6 +86,17 @@ func mulEach(rows int, cols int, ld int, y *float32, a *float32, b *float32)
 //go:noescape
 func axpyEach(rows int, cols int, ld int, y *float32, x *float32, alpha float32)
 
+// aboutEach computes y = (x - mean) scale + shift, the product and the sum in
+// one rounding.
+//
+//go:noescape
+func aboutEach(rows int, cols int, ld int, y *float32, x *float32, mean float32, scale float32, shift float32)
+
+// combineEach computes y = scale y + (slope (x - mean) + shift), fused.
+//
+//go:noescape
+func combineEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, slope float32, mean float32, shift float32)
+
 // adamEach makes a step of Adam; b1 and b2 are 1 - beta, rate holds the bias
 // corrections.
 //

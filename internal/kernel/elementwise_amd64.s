@@ -1387,6 +1387,103 @@ next:
 	VZEROUPPER
 	RET
 
+// func aboutEach(rows int, cols int, ld int, y *float32, x *float32, mean float32, scale float32, shift float32)
+// Requires: AVX, FMA3
+TEXT ·aboutEach(SB), NOSPLIT, $0-52
+	MOVQ         rows+0(FP), AX
+	MOVQ         ld+16(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         y+24(FP), DX
+	MOVQ         x+32(FP), BX
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS scale+44(FP), Y1
+	VBROADCASTSS shift+48(FP), Y2
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS     (BX)(DI*1), Y3
+	VSUBPS      Y0, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VMOVUPS     Y3, (DX)(DI*1)
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, SI
+	JGE         loop
+
+tail:
+	ADDQ        $0x00000008, SI
+	JZ          next
+	LEAQ        lanes<>+32(SB), R8
+	NEGQ        SI
+	VMOVUPS     (R8)(SI*4), Y3
+	VMASKMOVPS  (BX)(DI*1), Y3, Y4
+	VSUBPS      Y0, Y4, Y4
+	VFMADD213PS Y2, Y1, Y4
+	VMASKMOVPS  Y4, Y3, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func combineEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, slope float32, mean float32, shift float32)
+// Requires: AVX, FMA3
+TEXT ·combineEach(SB), NOSPLIT, $0-56
+	MOVQ         rows+0(FP), AX
+	MOVQ         ld+16(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         y+24(FP), DX
+	MOVQ         x+32(FP), BX
+	VBROADCASTSS scale+40(FP), Y0
+	VBROADCASTSS slope+44(FP), Y1
+	VBROADCASTSS mean+48(FP), Y2
+	VBROADCASTSS shift+52(FP), Y3
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS     (DX)(DI*1), Y4
+	VMOVUPS     (BX)(DI*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VFMADD213PS Y3, Y1, Y5
+	VFMADD213PS Y5, Y0, Y4
+	VMOVUPS     Y4, (DX)(DI*1)
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, SI
+	JGE         loop
+
+tail:
+	ADDQ        $0x00000008, SI
+	JZ          next
+	LEAQ        lanes<>+32(SB), R8
+	NEGQ        SI
+	VMOVUPS     (R8)(SI*4), Y4
+	VMASKMOVPS  (DX)(DI*1), Y4, Y5
+	VMASKMOVPS  (BX)(DI*1), Y4, Y6
+	VSUBPS      Y2, Y6, Y6
+	VFMADD213PS Y3, Y1, Y6
+	VFMADD213PS Y6, Y0, Y5
+	VMASKMOVPS  Y5, Y4, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func adamEach(rows int, cols int, ld int, w *float32, m *float32, v *float32, gr *float32, b1 float32, b2 float32, rate float32, eps float32)
 // Requires: AVX
 TEXT ·adamEach(SB), NOSPLIT, $0-72

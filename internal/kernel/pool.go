@@ -117,7 +117,11 @@ type pool struct {
 	columns columns
 	gather  gather
 	terms   terms
-	draws   draws
+	norm    norm[float32]
+	// Plans are made once: the tasks are theirs.
+	sampler  *sampler
+	gradient *weightGradient
+	draws    draws
 }
 
 var workers pool
@@ -175,7 +179,8 @@ func (p *pool) forget() {
 		return
 	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
-	p.columns, p.gather, p.terms, p.draws = columns{}, gather{}, terms{}, draws{}
+	p.columns, p.gather, p.norm, p.terms, p.draws = columns{}, gather{}, norm[float32]{}, terms{}, draws{}
+	p.sampler, p.gradient = nil, nil
 	p.idle.Store(false)
 	p.busy.Store(false)
 }
@@ -311,6 +316,9 @@ type workspace struct {
 	sums  [dotRows]float32 // inner products
 	part  [dotRows]float32 // of a part of k
 	parts []float64        // sums of the parts of a loss
+	c     []float32        // C of a convolution, a panel wide
+	lanes lanes
+	to    [widePanel]int // where its columns go
 }
 
 // workspaces holds those that nobody uses. A sync.Pool would be emptied by the
@@ -345,4 +353,12 @@ func giveWorkspace(ws *workspace) {
 	workspaces.Lock()
 	defer workspaces.Unlock()
 	workspaces.free = append(workspaces.free, ws)
+}
+
+// tile returns n elements that begin on a cache line.
+func (ws *workspace) tile(n int) []float32 {
+	if len(ws.c) < n {
+		ws.c = aligned(n)
+	}
+	return ws.c[:n]
 }

@@ -345,3 +345,53 @@ func (d *draws) fast(dst []float32, block uint64) {
 		uniforms(len(dst)/groupWords, &dst[0], block, &d.keys[0], d.high[0], d.high[1])
 	}
 }
+
+// pickFast is pick in assembly.
+func pickFast(panel []float32, steps []int32, l *lanes, cols int, x []float32, height, width int) {
+	n := len(steps) / stepWords
+	if n == 0 {
+		return
+	}
+	_ = panel[n*panelWidth-1]
+	if wide {
+		for j := 0; j < panelWidth; j += 16 {
+			pick16(n, &steps[0], &l.offset[j], &x[0], height, width, &panel[j], 4*panelWidth)
+		}
+		return
+	}
+	for j := 0; j < panelWidth; j += 8 {
+		pick8(n, &steps[0], &l.offset[j], &x[0], height, width, &panel[j], 4*panelWidth)
+	}
+}
+
+// sumsFast is sumsOf in assembly.
+func sumsFast(a, x []float32, mean float32) (sum, dot float64) {
+	if len(a) == 0 {
+		return 0, 0
+	}
+	var s [2]float64
+	runSums(len(a), &a[0], &x[:len(a)][0], mean, &s[0])
+	return s[0], s[1]
+}
+
+// squaresFast is squaresOf in assembly.
+func squaresFast(x []float32, mean float32) (sum float64) {
+	if len(x) > 0 {
+		runSquares(len(x), &x[0], mean, &sum)
+	}
+	return sum
+}
+
+// scaleAboutFast is scaleAbout in assembly.
+func scaleAboutFast(y, x []float32, mean, scale, shift float32) {
+	if n := len(x); n > 0 {
+		aboutEach(1, n, n, &y[:n][0], &x[0], mean, scale, shift)
+	}
+}
+
+// combineFast is combine in assembly.
+func combineFast(y, x []float32, scale, slope, mean, shift float32) {
+	if n := len(x); n > 0 {
+		combineEach(1, n, n, &y[:n][0], &x[0], scale, slope, mean, shift)
+	}
+}

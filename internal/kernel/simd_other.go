@@ -26,6 +26,8 @@ func (v *vectors) fast(lo, hi int) {}
 
 func addRowsFast(dst, x []float32, rows, ld int) {}
 
+func pickFast(panel []float32, steps []int32, l *lanes, cols int, x []float32, height, width int) {}
+
 func gatherFast(dst []float32, src []uint8, scale, offset float32) int { return 0 }
 
 func (d *draws) fast(dst []float32, block uint64) {}
@@ -38,3 +40,11 @@ func pause(n int) {
 }
 
 var spin atomic.Int32
+
+func sumsFast(a, x []float32, mean float32) (sum, dot float64) { return 0, 0 }
+
+func squaresFast(x []float32, mean float32) (sum float64) { return 0 }
+
+func scaleAboutFast(y, x []float32, mean, scale, shift float32) {}
+
+func combineFast(y, x []float32, scale, slope, mean, shift float32) {}

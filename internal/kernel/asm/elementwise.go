@@ -113,6 +113,20 @@ func elementwise(g *gen) {
 			return v[1:]
 		})
 
+	g.each(loop{"aboutEach", "computes y = (x - mean) scale + shift, the product and the sum in one rounding.", []string{"x"}, []string{"y"}, []string{"mean", "scale", "shift"}},
+		func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			g.VSUBPS(s[0], v[0], v[0])
+			g.VFMADD213PS(s[2], s[1], v[0])
+			return v
+		})
+	g.each(loop{"combineEach", "computes y = scale y + (slope (x - mean) + shift), fused.", []string{"y", "x"}, []string{"y"}, []string{"scale", "slope", "mean", "shift"}},
+		func(v, s []reg.VecVirtual) []reg.VecVirtual {
+			g.VSUBPS(s[2], v[1], v[1])
+			g.VFMADD213PS(s[3], s[1], v[1])
+			g.VFMADD213PS(v[1], s[0], v[0])
+			return v[:1]
+		})
+
 	optimisers(g)
 	g.columnSums()
 	g.pixels()

@@ -52,6 +52,8 @@ var sources = []struct {
 	{"gemm", gemm},
 	{"gemm512", gemm512},
 	{"elementwise", elementwise},
+	{"pick", picks},
+	{"runs", runs},
 	{"random", random},
 	{"pause", pause},
 	{"peak/fma", fmaLoops},

@@ -1,0 +1,347 @@
+package kernel
+
+// sampler is the task of a convolution in one direction: every pixel of a
+// destination is a sum over the channels of a source and over taps, which are
+// positions of the source relative to the pixel. It is a product of matrices,
+// with the weights for A and for B a matrix that is never there as a whole: the
+// columns of a panel are pixels of the destination, its rows are picked from the
+// source when a panel is due.
+//
+// A transposed convolution of stride s falls into s by s phases of pixels with
+// the same taps, so that nothing is multiplied that is not wanted and nothing is
+// added up between threads.
+type sampler struct {
+	n        int
+	dst, src Image
+	groups   int
+	step     [2]int // from pixel to pixel of a phase, in the destination
+	move     [2]int // and in the source
+	phases   []phase
+
+	y, x, w, bias []float32
+	act           Activation
+	width         int // of a panel
+	rows          int // channels of a unit at most
+	blocks        int // of such channels in a group
+	panels        int // of all phases
+}
+
+// phase is a lattice of pixels of the destination.
+type phase struct {
+	top, left     int // its first pixel
+	height, width int // its pixels down and across
+	steps         []int32
+	k             int // terms of each sum, len(steps) / stepWords
+	weights       int // where its weights begin: a row of k for each channel
+	panels        int
+}
+
+// stepWords is the size of a step: the offset of a term in the source, then the
+// row and column of its tap, all relative to the pixel.
+const stepWords = 3
+
+// lanes are the columns of a panel: the offset of each pixel in the source, its
+// row and its column there.
+type lanes struct{ offset, row, col [widePanel]int32 }
+
+// outside is a row that no step leads back into the image.
+const outside = -1 << 30
+
+func newDown(n int, small, large Image, win Window) sampler {
+	p := phase{height: small.Height, width: small.Width}
+	for c := range large.Channels / win.Groups {
+		for ky := range win.Kernel[0] {
+			for kx := range win.Kernel[1] {
+				p.step(large, c, ky*win.Dilation[0]-win.Pads[0], kx*win.Dilation[1]-win.Pads[1])
+			}
+		}
+	}
+	return sampler{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
+}
+
+func newUp(n int, small, large Image, win Window) sampler {
+	s := sampler{n: n, dst: large, src: small, groups: win.Groups, step: win.Stride, move: [2]int{1, 1}}
+	weights := 0
+	for top := range min(win.Stride[0], large.Height) {
+		rows := upTaps(win, 0, top)
+		for left := range min(win.Stride[1], large.Width) {
+			cols := upTaps(win, 1, left)
+			p := phase{top: top, left: left, weights: weights}
+			p.height = (large.Height - top + win.Stride[0] - 1) / win.Stride[0]
+			p.width = (large.Width - left + win.Stride[1] - 1) / win.Stride[1]
+			for c := range small.Channels / win.Groups {
+				for _, r := range rows {
+					for _, q := range cols {
+						p.step(small, c, r.from, q.from)
+					}
+				}
+			}
+			weights += large.Channels * p.k
+			s.phases = append(s.phases, p)
+		}
+	}
+	return s
+}
+
+// upTap is a row or a column of the kernel, and where the pixels of a phase
+// find what it is multiplied with.
+type upTap struct{ tap, from int }
+
+// upTaps are the taps that meet the pixels first, first + stride, ... of the
+// large image.
+func upTaps(win Window, axis, first int) (taps []upTap) {
+	for t := range win.Kernel[axis] {
+		if at := first + win.Pads[axis] - t*win.Dilation[axis]; at%win.Stride[axis] == 0 {
+			taps = append(taps, upTap{t, at / win.Stride[axis]})
+		}
+	}
+	return taps
+}
+
+// step appends the term of a channel of the source at a tap.
+func (p *phase) step(src Image, channel, row, col int) {
+	p.steps = append(p.steps, int32((channel*src.Height+row)*src.Width+col), int32(row), int32(col))
+	p.k++
+}
+
+// run computes act(w x + bias) into y.
+func (s *sampler) run(y, x, w, bias []float32, act Activation) {
+	s.y, s.x, s.w, s.bias, s.act = y, x, w, bias, act
+	units, work := s.divide()
+	if units > 1 && work >= smallProduct && workers.lock() {
+		workers.sampler = s
+		workers.run(workers.sampler, units)
+		return
+	}
+	ws := takeWorkspace()
+	s.do(0, units, ws)
+	giveWorkspace(ws)
+}
+
+const (
+	// unitsPerThread leaves the pool something to even out.
+	unitsPerThread = 4
+	// unitRows is the number of channels below which a panel is not worth
+	// packing again.
+	unitRows = 28
+)
+
+// divide settles the units, a panel against a block of channels each, and
+// returns their number and that of multiplications.
+func (s *sampler) divide() (units, work int) {
+	s.width, s.panels = panelWidth, 0
+	channels := s.dst.Channels / s.groups
+	for i := range s.phases {
+		p := &s.phases[i]
+		pixels := s.n * p.height * p.width
+		p.panels = (pixels + s.width - 1) / s.width
+		s.panels += p.panels
+		work += pixels * p.k * s.dst.Channels
+	}
+	s.blocks = (channels + blockRows - 1) / blockRows
+	for s.blocks*s.groups*s.panels < unitsPerThread*Threads() && channels/s.blocks >= 2*unitRows {
+		s.blocks++
+	}
+	s.rows = (channels + s.blocks - 1) / s.blocks
+	s.blocks = (channels + s.rows - 1) / s.rows
+	return s.blocks * s.groups * s.panels, work
+}
+
+// do does units in an order that keeps a thread at its block of weights.
+func (s *sampler) do(lo, hi int, ws *workspace) {
+	channels := s.dst.Channels / s.groups
+	for u := lo; u < hi; u++ {
+		block, panel := u/s.panels, u%s.panels
+		f := 0
+		for panel >= s.phases[f].panels {
+			panel -= s.phases[f].panels
+			f++
+		}
+		group, c0 := block/s.blocks, block%s.blocks*s.rows
+		s.panel(&s.phases[f], group, c0, min(c0+s.rows, channels), panel*s.width, ws)
+	}
+}
+
+// panel computes channels [c0, c1) of a group at pixels first, first+1, ... of
+// a phase, as many as a panel has columns.
+func (s *sampler) panel(p *phase, group, c0, c1, first int, ws *workspace) {
+	rows, cols := c1-c0, min(s.width, s.n*p.height*p.width-first)
+	channel := group*(s.dst.Channels/s.groups) + c0
+	s.aim(p, group, channel, first, cols, ws)
+	c := ws.tile(rows * s.width)
+	for i := range rows {
+		row := c[i*s.width:][:cols]
+		if s.bias == nil {
+			clear(row)
+			continue
+		}
+		for j := range row {
+			row[j] = s.bias[channel+i]
+		}
+	}
+	t := product{m: rows, n: cols, k: p.k, tB: true, c: c, ldc: s.width, accumulate: true}
+	if p.k > 0 {
+		t.a, t.lda = s.w[p.weights+channel*p.k:], p.k
+	}
+	for k0 := 0; k0 < p.k; k0 += panelDepth {
+		depth := min(panelDepth, p.k-k0)
+		pick(ws.panel, p.steps[k0*stepWords:(k0+depth)*stepWords], &ws.lanes, cols, s.x, s.src.Height, s.src.Width)
+		t.multiplyPacked(k0, depth, ws)
+	}
+	if s.act.Func != Identity {
+		if simd {
+			activateRows(s.act, rows, cols, s.width, c)
+		} else {
+			for i := range rows {
+				row := c[i*s.width:][:cols]
+				activate(s.act, row, row)
+			}
+		}
+	}
+	s.store(p, rows, cols, c, ws)
+}
+
+// aim sets the lanes to the pixels, and ws.to to where they lie in the
+// destination.
+func (s *sampler) aim(p *phase, group, channel, first, cols int, ws *workspace) {
+	n, at := first/(p.height*p.width), first%(p.height*p.width)
+	a, b := at/p.width, at%p.width
+	l := &ws.lanes
+	perSample := s.src.Channels * s.src.pixels()
+	source := n*perSample + group*(s.src.Channels/s.groups)*s.src.pixels()
+	target := (n*s.dst.Channels + channel) * s.dst.pixels()
+	for j := range cols {
+		row, col := a*s.move[0], b*s.move[1]
+		l.row[j], l.col[j] = int32(row), int32(col)
+		l.offset[j] = int32(source + row*s.src.Width + col)
+		ws.to[j] = target + (p.top+a*s.step[0])*s.dst.Width + p.left + b*s.step[1]
+		if b++; b == p.width {
+			b, a = 0, a+1
+			if a == p.height {
+				a = 0
+				source += perSample
+				target += s.dst.Channels * s.dst.pixels()
+			}
+		}
+	}
+	for j := cols; j < s.width; j++ {
+		l.row[j] = outside
+	}
+}
+
+// store writes the columns of c to where ws.to says.
+func (s *sampler) store(p *phase, rows, cols int, c []float32, ws *workspace) {
+	pixels := s.dst.pixels()
+	if s.step[1] != 1 {
+		to := ws.to[:cols]
+		for i := range rows {
+			row, y := c[i*s.width:][:len(to)], s.y[i*pixels:]
+			for j, at := range to {
+				y[at] = row[j]
+			}
+		}
+		return
+	}
+	for lo := 0; lo < cols; { // runs of neighbours
+		hi := lo + 1
+		for hi < cols && ws.to[hi] == ws.to[hi-1]+1 {
+			hi++
+		}
+		for i := range rows {
+			copy(s.y[i*pixels+ws.to[lo]:][:hi-lo], c[i*s.width+lo:])
+		}
+		lo = hi
+	}
+}
+
+// multiplyPacked adds the product with rows [k0, k0+depth) of B, which are in
+// the panel, to all of C, which is one panel wide. t.tB keeps the
+// product from looking for B in memory.
+func (t *product) multiplyPacked(k0, depth int, ws *workspace) {
+	if simd {
+		t.multiplyPanel(0, t.m, k0, depth, 0, t.n, ws)
+	} else {
+		t.multiplyPanelPlain(0, t.m, k0, depth, 0, t.n, ws)
+	}
+}
+
+// pick packs a panel: row by row of steps, the elements of x at that step from
+// the lanes, zero where that is outside of the image. Lanes from cols on are
+// outside.
+func pick(panel []float32, steps []int32, l *lanes, cols int, x []float32, height, width int) {
+	if simd {
+		pickFast(panel, steps, l, cols, x, height, width)
+		return
+	}
+	for k := 0; k*stepWords < len(steps); k++ {
+		offset, row, col := steps[k*stepWords], steps[k*stepWords+1], steps[k*stepWords+2]
+		dst := panel[k*panelWidth:][:panelWidth]
+		for j := range dst {
+			dst[j] = 0
+			if j < cols && uint32(l.row[j]+row) < uint32(height) && uint32(l.col[j]+col) < uint32(width) {
+				dst[j] = x[l.offset[j]+offset]
+			}
+		}
+	}
+}
+
+// weightOrder copies the weights into the order in which up reads them.
+type weightOrder struct {
+	up     *sampler
+	taps   [][]int // of each phase, positions in the kernel
+	kernel int     // positions of the kernel
+	out    []float32
+	w      []float32
+	keep   bool
+	done   bool
+	rows   func(lo, hi int)
+}
+
+func newWeightOrder(up *sampler, win Window) weightOrder {
+	o := weightOrder{up: up, kernel: win.Kernel[0] * win.Kernel[1]}
+	size := 0
+	for _, p := range up.phases {
+		var taps []int
+		for _, r := range upTaps(win, 0, p.top) {
+			for _, q := range upTaps(win, 1, p.left) {
+				taps = append(taps, r.tap*win.Kernel[1]+q.tap)
+			}
+		}
+		o.taps = append(o.taps, taps)
+		size += up.dst.Channels * p.k
+	}
+	o.out = make([]float32, size)
+	return o
+}
+
+// arrange returns the weights in order.
+func (o *weightOrder) arrange(w []float32) []float32 {
+	if o.keep && o.done {
+		return o.out
+	}
+	if o.rows == nil {
+		o.rows = o.channels
+	}
+	o.w = w
+	Parallel(o.up.dst.Channels, max(1, 8192*o.up.dst.Channels/max(1, len(o.out))), o.rows)
+	o.w, o.done = nil, true
+	return o.out
+}
+
+// channels copies what leads to channels [lo, hi) of the large image. It reads
+// the taps of a weight while they are in the cache, for all phases.
+func (o *weightOrder) channels(lo, hi int) {
+	perS, perL := o.up.src.Channels/o.up.groups, o.up.dst.Channels/o.up.groups
+	for ch := lo; ch < hi; ch++ {
+		for s := range perS {
+			w := o.w[((ch/perL*perS+s)*perL+ch%perL)*o.kernel:][:o.kernel]
+			for f, taps := range o.taps {
+				p := &o.up.phases[f]
+				out := o.out[p.weights+ch*p.k+s*len(taps):][:len(taps)]
+				for i, t := range taps {
+					out[i] = w[t]
+				}
+			}
+		}
+	}
+}
