@@ -1,0 +1,129 @@
+package cli_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/cli"
+	"github.com/petrify-ml/petrify/witness/gorgonnx"
+)
+
+func TestMain(m *testing.M) {
+	gorgonnx.Main()
+	testscript.Main(m, map[string]func(){"petrify": func() { os.Exit(cli.Main()) }})
+}
+
+// The scripts run the program as a user does. Beside testscript's own commands they have those below.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NODE_PATH", os.Getenv("NODE_PATH"))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":  exits,
+			"idx":    writeIDX,
+			"flip":   flip,
+			"cut":    cut,
+			"await":  await,
+			"differ": differ,
+		},
+	})
+}
+
+// exits CODE COMMAND ARG... runs a command that must end with the code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want := number(ts, args[0])
+	got := 0
+	err := ts.Exec(args[1], args[2:]...)
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// idx DIR N writes a small data set of N images of 28x28 in MNIST's files.
+func writeIDX(ts *testscript.TestScript, _ bool, args []string) {
+	set, err := dataset.Synthetic(1, number(ts, args[1]), 1, 28, 28)
+	ts.Check(err)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	header := func(magic uint32, dims ...int) []byte {
+		b := binary.BigEndian.AppendUint32(nil, magic)
+		for _, d := range dims {
+			b = binary.BigEndian.AppendUint32(b, uint32(d))
+		}
+		return b
+	}
+	for _, split := range []string{"train", "t10k"} {
+		ts.Check(os.WriteFile(filepath.Join(dir, split+"-images-idx3-ubyte"), append(header(0x803, set.N, set.H, set.W), set.Pixels...), 0o644))
+		ts.Check(os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), append(header(0x801, set.N), set.Labels...), 0o644))
+	}
+}
+
+// flip FILE OFFSET changes one bit. A negative offset counts from the end.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path, at := ts.MkAbs(args[0]), number(ts, args[1])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	if at < 0 {
+		at += len(b)
+	}
+	b[at] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o644))
+}
+
+// cut FILE N keeps the first N bytes. A negative N cuts that many off.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	path, n := ts.MkAbs(args[0]), number(ts, args[1])
+	info, err := os.Stat(path)
+	ts.Check(err)
+	if n < 0 {
+		n += int(info.Size())
+	}
+	ts.Check(os.Truncate(path, int64(n)))
+}
+
+// await FILE waits until a file appears.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s did not appear", args[0])
+}
+
+// differ A B demands that two files have other bytes.
+func differ(ts *testscript.TestScript, _ bool, args []string) {
+	a, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if string(a) == string(b) {
+		ts.Fatalf("%s are the same", strings.Join(args, " and "))
+	}
+}
+
+func number(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
