@@ -84,7 +84,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 		b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
 	}
 	for i := range m.ops {
-		if b.done[i] {
+		if b.done[i] || len(m.ops[i].out) == 0 { // fused, or folded
 			continue
 		}
 		if err := b.apply(i); err != nil {
@@ -384,11 +384,10 @@ func (b *builder) tooLarge(name string, dims []int) error {
 
 // next is the only operation that reads a value, where it is one and the value is no output: the one to fuse with.
 func (b *builder) next(name string) (int, *operation) {
-	if b.alone || b.uses[name] != 1 || len(b.users[name]) != 1 {
+	if b.alone {
 		return 0, nil
 	}
-	i := b.users[name][0]
-	return i, &b.ops[i]
+	return b.reader(name)
 }
 
 func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {

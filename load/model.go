@@ -50,7 +50,7 @@ func check(m *onnx.Model) error {
 func newModel(g *pb.GraphProto, opset int64) (*model, error) {
 	plain := &model{
 		opset: opset, constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
-		uses: map[string]int{}, users: map[string][]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
+		uses: map[string]int{}, users: map[string][]int{}, makers: map[string]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
 	}
 	for _, p := range g.GetInitializer() {
 		t, err := onnx.FromProto(p)
@@ -68,14 +68,9 @@ func newModel(g *pb.GraphProto, opset int64) (*model, error) {
 			return nil, err
 		}
 	}
-	for i, op := range plain.ops {
-		for _, in := range op.in {
-			plain.uses[in]++
-			plain.users[in] = append(plain.users[in], i)
-		}
-	}
-	for _, out := range plain.graph.GetOutput() {
-		plain.uses[out.GetName()]++
+	plain.index()
+	for _, pass := range passes {
+		pass(plain)
 	}
 	for _, v := range plain.graph.GetInput() {
 		if elem := pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType()); !isFloat(elem) || plain.onlySets(v.GetName()) {

@@ -87,6 +87,8 @@ func init() {
 		"Where":                     {since: 9, takes: anything, of: 1, min: 3, max: 3, build: where},
 	}
 	window := []string{"auto_pad", "dilations", "kernel_shape", "pads", "strides"}
+	operators["Conv"] = operator{since: 1, min: 2, max: 3, attrs: append([]string{"group"}, window...), build: convolution}
+	operators["ConvTranspose"] = operator{since: 1, min: 2, max: 3, attrs: append([]string{"group", "output_padding", "output_shape"}, window...), build: convolution}
 	operators["AveragePool"] = operator{since: 1, min: 1, max: 1, attrs: append([]string{"ceil_mode", "count_include_pad"}, window...), build: pool}
 	operators["MaxPool"] = operator{since: 1, min: 1, max: 1, attrs: append([]string{"ceil_mode", "storage_order"}, window...), build: pool}
 	for name, attrs := range map[string][]string{

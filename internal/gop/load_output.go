@@ -39,6 +39,13 @@ func Redirect[T kernel.Float](n *G.Node) func(y []T) {
 	return nil
 }
 
+// KeepWeights tells the operator of n that its weights never change, so that what it makes of them can be made once.
+func KeepWeights(n *G.Node) {
+	if o, ok := n.Op().(interface{ keepWeights() }); ok {
+		o.keepWeights()
+	}
+}
+
 func (o *dense[T]) redirect(y []T)     { o.y = y }
 func (o *activate[T]) redirect(y []T)  { o.y = y }
 func (o *broadcast[T]) redirect(y []T) { o.y = y }
