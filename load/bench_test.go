@@ -12,15 +12,20 @@ import (
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
-// BenchmarkAgainstONNXRuntime runs the dense generator here and in ONNX Runtime for Node by turns, and reports the medians,
-// their ratio, and that of the best runs. ONNX Runtime is timed inside its process, without the way there; the cost of Node's own call is in its figure.
+// BenchmarkAgainstONNXRuntime runs the generators here and in ONNX Runtime for Node by turns, and reports the medians, their ratio,
+// and that of the best runs. ONNX Runtime is timed inside its process, without the way there; the cost of Node's own call is in its figure.
 func BenchmarkAgainstONNXRuntime(b *testing.B) {
+	against(b, "dense", generator(b, false), 4000, 1, 64, 1024)
+	against(b, "convolutional", convolutional(b, false), 64, 1, 64)
+}
+
+// against compares on one model. images is how many are made for one figure.
+func against(b *testing.B, name string, m *onnx.Model, images int, batches ...int) {
 	node := child.Node()
 	node.Program = witnesstest.Node(b, "onnxruntime-node")
-	m := generator(b, false)
 	for _, threads := range []int{1, 2} {
-		for _, n := range []int{1, 64, 1024} {
-			b.Run(fmt.Sprintf("threads=%d/batch=%d", threads, n), func(b *testing.B) {
+		for _, n := range batches {
+			b.Run(fmt.Sprintf("%s/threads=%d/batch=%d", name, threads, n), func(b *testing.B) {
 				old := kernel.SetThreads(threads)
 				defer kernel.SetThreads(old)
 				node.Threads = threads
@@ -32,8 +37,8 @@ func BenchmarkAgainstONNXRuntime(b *testing.B) {
 				s := open(b, m)
 				in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
 
-				const rounds = 9
-				each := max(5, 4000/n)
+				const rounds = 5
+				each := max(2, images/n)
 				var here, there []time.Duration
 				ours := func() (took []time.Duration) {
 					for range each {
@@ -79,19 +84,24 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// BenchmarkRun is one run of the dense generator, with its allocations.
+// BenchmarkRun is one run of each generator, with its allocations.
 func BenchmarkRun(b *testing.B) {
 	for _, n := range []int{1, 64, 1024} {
-		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
-			s := open(b, generator(b, false))
-			in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.Run(b.Context(), in); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		b.Run(fmt.Sprintf("dense/batch=%d", n), func(b *testing.B) { benchmarkRun(b, generator(b, false), n) })
+	}
+	for _, n := range []int{1, 64} {
+		b.Run(fmt.Sprintf("convolutional/batch=%d", n), func(b *testing.B) { benchmarkRun(b, convolutional(b, false), n) })
+	}
+}
+
+func benchmarkRun(b *testing.B, m *onnx.Model, n int) {
+	s := open(b, m)
+	in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Run(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type model struct {
 	fillers   map[string]*onnx.Tensor // of ConstantOfShape, by output
 	uses      map[string]int          // how often a value is read by nodes, or is an output of the graph
 	users     map[string][]int        // the operations that read it
+	makers    map[string]int          // the operation that gives it
 	fixed     map[string]bool         // inputs whose values belong to the graph
 	limit     int64                   // bytes that the values of a graph may take
 
@@ -122,6 +123,8 @@ func supported(m *onnx.Model) error {
 			continue
 		case m.Opset() < o.since:
 			lack(n, "load has it from opset %d on", o.since)
+		case axesOfKernel(m.Proto.GetGraph(), n) > 2:
+			lack(n, "a kernel of %d axes, load has it for one and two", axesOfKernel(m.Proto.GetGraph(), n))
 		case len(n.GetOutput()) > max(1, o.outs):
 			lack(n, "%d outputs", len(n.GetOutput()))
 		}
@@ -151,6 +154,29 @@ func supported(m *onnx.Model) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// axesOfKernel is how many axes a convolution goes over, where that is written down, or 0.
+func axesOfKernel(g *pb.GraphProto, n *pb.NodeProto) int {
+	if n.GetOpType() != "Conv" && n.GetOpType() != "ConvTranspose" || len(n.GetInput()) < 2 {
+		return 0
+	}
+	for _, a := range n.GetAttribute() {
+		if a.GetName() == "kernel_shape" {
+			return len(a.GetInts())
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		if t.GetName() == n.GetInput()[1] {
+			return len(t.GetDims()) - 2
+		}
+	}
+	for _, v := range g.GetInput() {
+		if v.GetName() == n.GetInput()[1] {
+			return len(v.GetType().GetTensorType().GetShape().GetDim()) - 2
+		}
+	}
+	return 0
 }
 
 // elemTypes are the element types of what is there before the first node.

@@ -72,10 +72,14 @@ var elsewhere = map[string][]string{
 		"test_training_dropout", "test_training_dropout_default", "test_training_dropout_default_mask", "test_training_dropout_mask",
 		"test_training_dropout_zero_ratio", "test_training_dropout_zero_ratio_mask",
 	},
-	"STRING":                    {"test_cast_FLOAT_to_STRING"},
-	"no strings":                {"test_cast_STRING_to_FLOAT", "test_castlike_FLOAT_to_STRING_expanded", "test_castlike_STRING_to_FLOAT_expanded"},
-	"elements of type float16":  {"test_max_float16", "test_min_float16", "test_mod_mixed_sign_float16"},
-	"elements of type uint8":    {"test_maxpool_2d_uint8"},
+	"STRING":                   {"test_cast_FLOAT_to_STRING"},
+	"no strings":               {"test_cast_STRING_to_FLOAT", "test_castlike_FLOAT_to_STRING_expanded", "test_castlike_STRING_to_FLOAT_expanded"},
+	"elements of type float16": {"test_max_float16", "test_min_float16", "test_mod_mixed_sign_float16"},
+	"elements of type uint8":   {"test_maxpool_2d_uint8"},
+	"a kernel of 3 axes": {
+		"test_convtranspose_3d", "test_Conv3d", "test_Conv3d_dilated", "test_Conv3d_dilated_strided", "test_Conv3d_groups", "test_Conv3d_no_bias",
+		"test_Conv3d_stride", "test_Conv3d_stride_padding",
+	},
 	"2 outputs":                 {"test_maxpool_with_argmax_2d_precomputed_pads", "test_maxpool_with_argmax_2d_precomputed_strides"},
 	"that depend on the inputs": {"test_pow_types_float", "test_pow_types_int32_float32", "test_pow_types_int64_float32"},
 }
