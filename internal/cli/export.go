@@ -12,7 +12,6 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
-	"github.com/petrify-ml/petrify/models"
 )
 
 type exportOptions struct {
@@ -74,7 +73,7 @@ func runExport(_ context.Context, o exportOptions) error {
 // exportRun writes the models of a run's latest checkpoint.
 func exportRun(folder *checkpoint.Folder, o exportOptions) ([]export.Exported, error) {
 	run := folder.Run()
-	m, err := models.Find(run.Model)
+	m, _, err := modelOf(run)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", folder.Dir(), err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/moby/sys/atomicwriter"
@@ -103,7 +104,21 @@ func (r *trainRun) train(ctx context.Context) error {
 	if r.trainer.Step() > 0 {
 		fmt.Fprintf(r.streams.Err, "trained in %s\n", clock(time.Since(start)))
 	}
-	return nil
+	return r.evaluate()
+}
+
+// evaluate says how the model does on images that it has not seen.
+func (r *trainRun) evaluate() error {
+	figures, err := r.trainer.Evaluate()
+	if err != nil || len(figures) == 0 {
+		return err
+	}
+	texts := make([]string, len(figures))
+	for i, m := range figures {
+		texts[i] = fmt.Sprintf("%s: %f", strings.ReplaceAll(m.Name, "_", " "), m.Value)
+	}
+	_, err = fmt.Fprintf(r.streams.Out, "%d [%s]\n", r.trainer.Step(), strings.Join(texts, "] ["))
+	return err
 }
 
 // show draws the bar.
@@ -164,9 +179,9 @@ func (r *trainRun) save() error {
 	return r.folder.Save(s)
 }
 
-// pictures writes the samples of a report, and the curves up to it.
+// pictures writes what the model makes at a report, and the curves up to it.
 func (r *trainRun) pictures(ev train.Event) error {
-	m, err := r.trainer.Samples(sampled)
+	list, err := r.trainer.Pictures(sampled)
 	if err != nil {
 		return err
 	}
@@ -174,22 +189,32 @@ func (r *trainRun) pictures(ev train.Event) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	images := picture.Images{Pixels: m.Pixels, N: m.N, C: m.C, H: m.H, W: m.W}
-	if err := picture.Grid(&b, images, picture.GridOptions{Scale: visible(m.W)}); err != nil {
-		return err
+	for i, p := range list {
+		name := fmt.Sprintf("step-%06d", ev.Step)
+		if i > 0 {
+			name += "-" + p.Name
+		}
+		if err := writePicture(filepath.Join(dir, name+".png"), p); err != nil {
+			return err
+		}
 	}
-	if err := writeFile(filepath.Join(dir, fmt.Sprintf("step-%06d.png", ev.Step)), b.Bytes()); err != nil {
-		return err
-	}
-	b.Reset()
 	r.history.point(ev)
 	c := r.trainer.Config()
 	title := fmt.Sprintf("%s on %s, seed %d, step %d", c.Model.Title, c.Data.Name, c.Seed, ev.Step)
+	var b bytes.Buffer
 	if err := picture.Curves(&b, r.history.panels(), picture.CurveOptions{Title: title}); err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(r.folder.Dir(), curvesFile), b.Bytes())
+}
+
+func writePicture(path string, p train.Picture) error {
+	var b bytes.Buffer
+	images := picture.Images(*p.Images)
+	if err := picture.Grid(&b, images, picture.GridOptions{Columns: p.Columns, Scale: visible(images.W)}); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writeFile(path, b.Bytes())
 }
 
 // visible scales small images up to about 112 pixels.

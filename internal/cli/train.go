@@ -17,6 +17,7 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
 )
@@ -27,6 +28,7 @@ type trainOptions struct {
 	given   func(flag string) bool // was it on the command line?
 
 	data        string
+	sizes       models.Options
 	steps       int
 	batch       int
 	seed        uint64
@@ -60,6 +62,7 @@ there as if nothing had happened.`,
 		Example: `  petrify train gan
   petrify train gan --steps 2000 --sample-every 500 --seed 7 --out runs/short
   petrify train gan --data ~/fashion-mnist
+  petrify train vae --latent 2 --out runs/plane
   petrify train --resume runs/gan --steps 40000`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			what := "one model, such as gan (petrify models lists them), or --resume DIR"
@@ -80,6 +83,10 @@ there as if nothing had happened.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of IDX files under MNIST's names, gzipped or not")
+	f.IntVar(&o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
+	f.IntVar(&o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
+	f.IntVar(&o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
+	f.Float64Var(&o.sizes.Beta, "beta", 0, "weight of the divergence of a variational autoencoder (default: the model's)")
 	f.IntVar(&o.steps, "steps", 0, "iterations in all (default: the model's)")
 	f.IntVar(&o.batch, "batch", 0, "images in a batch (default: the model's)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default: the model's)")
@@ -144,6 +151,7 @@ func (o trainOptions) validate() error {
 	}{
 		{"steps", o.steps, 1}, {"batch", o.batch, 1}, {"sample-every", o.sampleEvery, 1},
 		{"keep", o.keep, 0}, {"threads", o.threads, 0},
+		{"latent", o.sizes.Latent, 1}, {"width", o.sizes.Width, 1}, {"depth", o.sizes.Depth, 1},
 	} {
 		if o.given(f.name) && f.value < f.least {
 			fail("--%s is %d, want at least %d", f.name, f.value, f.least)
@@ -153,7 +161,7 @@ func (o trainOptions) validate() error {
 		fail("--lr is %v, want a positive number", o.lr)
 	}
 	if o.resume != "" {
-		for _, name := range []string{"batch", "lr", "seed"} {
+		for _, name := range []string{"batch", "lr", "seed", "latent", "width", "depth", "beta"} {
 			if o.given(name) {
 				fail("--%s cannot be changed in a run that goes on: leave it out, or start a new run", name)
 			}
@@ -164,25 +172,44 @@ func (o trainOptions) validate() error {
 
 // runConfig is what run.json holds of the settings of the command line, beside those that it has fields for.
 type runConfig struct {
-	LearningRate float64 `json:"learning_rate"`
-	SampleEvery  int     `json:"sample_every"`
+	Sizes        models.Options `json:"sizes"`
+	LearningRate float64        `json:"learning_rate"`
+	SampleEvery  int            `json:"sample_every"`
+}
+
+// modelOf rebuilds the model that a run trains.
+func modelOf(run checkpoint.Run) (layer.Model, runConfig, error) {
+	var c runConfig
+	if err := json.Unmarshal(run.Config, &c); err != nil {
+		return layer.Model{}, c, fmt.Errorf("the settings in its run.json: %w", err)
+	}
+	m, err := models.Build(run.Model, c.Sizes)
+	return m, c, err
 }
 
 // begin starts a new run.
 func (o trainOptions) begin() (*trainRun, error) {
-	m, err := models.Find(o.model)
-	if err != nil {
-		return nil, err
+	if _, err := models.Build(o.model, o.sizes); err != nil {
+		return nil, err // before any file is read
 	}
-	dir := cmp.Or(o.out, filepath.Join("runs", m.Name))
+	dir := cmp.Or(o.out, filepath.Join("runs", o.model))
 	if err := o.makeRoom(dir); err != nil {
 		return nil, err
 	}
-	source, set, err := readTrain(o.data)
+	images, err := readImages(o.data)
+	if err != nil {
+		return nil, err
+	}
+	set := images.train
+	o.sizes.Image = layer.Shape{set.C, set.H, set.W}
+	m, err := models.Build(o.model, o.sizes)
 	if err != nil {
 		return nil, err
 	}
 	config := train.Config{Model: m, Data: set, Steps: o.steps, Batch: o.batch, Adam: m.Recipe.Adam, Seed: o.seed}
+	if config.Test, err = images.testFor(m); err != nil {
+		return nil, err
+	}
 	if o.given("lr") {
 		config.Adam.LR = o.lr
 	}
@@ -192,13 +219,13 @@ func (o trainOptions) begin() (*trainRun, error) {
 	}
 	config = t.Config()
 	every := cmp.Or(o.sampleEvery, m.Recipe.SampleEvery)
-	settings, err := json.Marshal(runConfig{LearningRate: config.Adam.LR, SampleEvery: every})
+	settings, err := json.Marshal(runConfig{Sizes: o.sizes, LearningRate: config.Adam.LR, SampleEvery: every})
 	if err != nil {
 		return nil, err
 	}
 	folder, err := checkpoint.Create(dir, checkpoint.Run{
 		Model: m.Name, Config: settings, Seed: config.Seed, Steps: config.Steps, Batch: config.Batch,
-		Data:    checkpoint.DataInfo{Name: set.Name, Source: source, Digest: set.Digest},
+		Data:    checkpoint.DataInfo{Name: set.Name, Source: images.source, Digest: set.Digest},
 		Version: version(), Machine: machine(),
 	}, checkpoint.Options{Keep: o.keep})
 	if err != nil {
@@ -246,22 +273,19 @@ func (o trainOptions) goOn() (*trainRun, error) {
 	if o.model != "" && o.model != run.Model {
 		return nil, fmt.Errorf("%s is a run of %s, not of %s: leave the model out", o.resume, run.Model, o.model)
 	}
-	m, err := models.Find(run.Model)
+	m, settings, err := modelOf(run)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.resume, err)
-	}
-	var settings runConfig
-	if err := json.Unmarshal(run.Config, &settings); err != nil {
-		return nil, fmt.Errorf("%s: the settings in its run.json: %w", o.resume, err)
 	}
 	data := run.Data.Source
 	if o.given("data") {
 		data = o.data
 	}
-	_, set, err := readTrain(data)
+	images, err := readImages(data)
 	if err != nil {
 		return nil, err
 	}
+	set := images.train
 	if set.Digest != run.Data.Digest {
 		return nil, fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", o.resume, data, set.Digest, run.Data.Digest)
 	}
@@ -271,6 +295,9 @@ func (o trainOptions) goOn() (*trainRun, error) {
 	}
 	config := train.Config{Model: m, Data: set, Steps: steps, Batch: run.Batch, Adam: m.Recipe.Adam, Seed: run.Seed}
 	config.Adam.LR = settings.LearningRate
+	if config.Test, err = images.testFor(m); err != nil {
+		return nil, err
+	}
 	t, err := train.New(config)
 	if err != nil {
 		return nil, err
@@ -310,20 +337,31 @@ func restore(s *Streams, folder *checkpoint.Folder, t *train.Trainer) error {
 	return nil
 }
 
-// readTrain decodes the training images of a data set. source is what finds it again.
-func readTrain(name string) (source string, set *dataset.Set, err error) {
-	src, err := dataset.Open(name)
-	if err != nil {
-		return "", nil, err
+// A dataFolder is a data set that was found, its training images decoded.
+type dataFolder struct {
+	source string // finds it again
+	open   *dataset.Source
+	train  *dataset.Set
+}
+
+func readImages(name string) (d dataFolder, err error) {
+	if d.open, err = dataset.Open(name); err != nil {
+		return d, err
 	}
-	if set, err = src.Train(); err != nil {
-		return "", nil, err
+	if d.train, err = d.open.Train(); err != nil {
+		return d, err
 	}
-	source = src.Name()
-	if !slices.Contains(dataset.Names(), source) {
-		if source, err = filepath.Abs(source); err != nil {
-			return "", nil, err
-		}
+	d.source = d.open.Name()
+	if !slices.Contains(dataset.Names(), d.source) {
+		d.source, err = filepath.Abs(d.source)
 	}
-	return source, set, nil
+	return d, err
+}
+
+// testFor decodes the test images for a model that is measured, or shown, by them; an adversarial one is not.
+func (d dataFolder) testFor(m layer.Model) (*dataset.Set, error) {
+	if _, adversarial := m.Objective.(layer.Adversarial); adversarial {
+		return nil, nil
+	}
+	return d.open.Test()
 }
