@@ -134,6 +134,10 @@ func (f format) div(a, b number) number {
 	return f.rounded(q, 1)
 }
 
+// ratio is a quotient inside of an operator, which runtimes compute as a product
+// with the reciprocal, too: one rounding more.
+func (f format) ratio(a, b number) number { return f.rounded(f.div(a, b), 1) }
+
 // quotient is e/least for an error e and the least magnitude of a divisor.
 func quotient(e, least float64) float64 {
 	switch {

@@ -75,7 +75,7 @@ func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Va
 	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 	for i := range out.floats() {
 		ch := channelOf(x.Dims, i)
-		k := f.div(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))
+		k := f.ratio(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))
 		out.set(i, f.affine(x.at(i), mean.at(ch), k, bias.at(ch)))
 	}
 	return out, nil

@@ -69,10 +69,12 @@ func (g gridSampler) taps(f format, a int, u number) []tap {
 	if !g.align {
 		x = f.mul(f.sub(f.mul(f.add(u, exact(1)), n), exact(1)), exact(0.5))
 	}
-	if g.padding == "border" {
+	cubic := g.mode == "cubic" || g.mode == "bicubic"
+	switch { // for cubic weights only the neighbours are brought inside, not the place
+	case cubic:
+	case g.padding == "border":
 		x = smaller(larger(x, exact(0)), exact(n.v-1))
-	}
-	if g.padding == "reflection" {
+	case g.padding == "reflection":
 		x.v = g.reflect(a, x.v)
 	}
 	if math.IsNaN(x.v) || math.Abs(x.v) > 1<<30 {
@@ -89,7 +91,7 @@ func (g gridSampler) taps(f format, a int, u number) []tap {
 		return []tap{t}
 	}
 	k := linearKernel
-	if g.mode == "cubic" || g.mode == "bicubic" {
+	if cubic {
 		k = cubicKernel(-0.75)
 	}
 	var taps []tap

@@ -45,7 +45,7 @@ func (c *call) normalizeGroups(x *Value, groups int, params func(group, channel 
 		std := sqrtFunction.at(f, f.add(variance, epsilon))
 		for k, t := range terms {
 			scale, bias := params(g, channel(g, k))
-			out.set(g*n+k, f.affine(t, mean, f.div(scale, std), bias))
+			out.set(g*n+k, f.affine(t, mean, f.ratio(scale, std), bias))
 		}
 	}
 	return out, nil

@@ -35,7 +35,7 @@ var opLpNormalization = operator{
 				for k, t := range terms {
 					y := exact(0) // the operator document asks for zeros over zero
 					if slices.ContainsFunc(terms, func(t number) bool { return t != exact(0) }) {
-						y = f.div(t, norm)
+						y = f.ratio(t, norm)
 					}
 					out.set((o*n+k)*inner+i, y)
 				}

@@ -31,7 +31,7 @@ var opLRN = operator{
 			}
 			scale := f.div(alpha, exact(float64(n)))
 			base := f.add(bias, f.mul(scale, f.sumOf(squares, 0)))
-			out.set(i, f.div(x.at(i), f.pow(base, beta)))
+			out.set(i, f.ratio(x.at(i), f.pow(base, beta)))
 		}
 		return out, nil
 	}),

@@ -34,7 +34,7 @@ var opMeanVarianceNormalization = operator{
 		group := newStretch(means.Dims, x.Dims)
 		for i := range out.Len() {
 			g := group.index(i)
-			out.set(i, f.div(f.sub(x.at(i), means.at(g)), deviations.at(g)))
+			out.set(i, f.ratio(f.sub(x.at(i), means.at(g)), deviations.at(g)))
 		}
 		return out, nil
 	}),

@@ -5,7 +5,7 @@ package reference
 var opSoftmax = softmaxLike("Softmax", func(f format, x []number) []number {
 	e, sum := f.exponentials(x)
 	for i := range e {
-		e[i] = f.div(e[i], sum)
+		e[i] = f.ratio(e[i], sum)
 	}
 	return e
 })

@@ -12,7 +12,7 @@ var opSoftsign = operator{
 		return c.mapNumbers(c.in[0], func(x number) number {
 			size := x
 			size.v = math.Abs(x.v)
-			return f.div(x, f.add(exact(1), size))
+			return f.ratio(x, f.add(exact(1), size))
 		})
 	}),
 }
