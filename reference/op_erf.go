@@ -5,7 +5,13 @@ import (
 )
 
 // opErf is the error function. ONNX Erf, opset 9, 13.
-var opErf = unary("Erf", erfFunction)
+var opErf = erfOf()
+
+func erfOf() operator {
+	op := unary("Erf", erfFunction)
+	op.in[0] = op.in[0].lacking(integers)
+	return op
+}
 
 var erfFunction = function{f: math.Erf, declared: declared("Erf"), change: bySlope(func(lo, hi float64) float64 {
 	n := nearest(lo, hi)

@@ -11,7 +11,7 @@ import (
 // opset 16, 20, 22.
 var opGridSample = operator{
 	name: "GridSample", since: 16, attrs: attrs{"align_corners": aInt, "mode": aString, "padding_mode": aString},
-	in: []port{need(floats), need(floats)},
+	in: []port{need(floats).lacking(integers | bools | texts), need(floats)},
 	eval: single(func(c *call) (*Value, error) {
 		x, grid := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2

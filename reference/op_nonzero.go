@@ -7,12 +7,12 @@ import (
 // opNonZero lists the coordinates of the elements other than zero, one column
 // each. ONNX NonZero, opset 9, 13.
 var opNonZero = operator{
-	name: "NonZero", since: 9, in: []port{need(numeric | bools).jumpy()},
+	name: "NonZero", since: 9, in: []port{need(tensors).jumpy()},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		var found []int
 		for i := range x.Len() {
-			if v := x.Float(i); v != 0 {
+			if s, ok := x.Data.([]string); ok && s[i] != "" || !ok && x.Float(i) != 0 {
 				found = append(found, i)
 			}
 		}

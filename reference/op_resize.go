@@ -18,7 +18,7 @@ var opResize = operator{
 		"antialias": aInt, "axes": aInts, "coordinate_transformation_mode": aString, "cubic_coeff_a": aFloat, "exclude_outside": aInt,
 		"extrapolation_value": aFloat, "keep_aspect_ratio_policy": aString, "mode": aString, "nearest_mode": aString,
 	},
-	in: []port{need(numeric | bools).move(), need(floats).opt(), need(floats).opt(), need(int64s).opt()},
+	in: []port{need(tensors).move(), need(floats).opt(), need(floats).opt(), need(int64s).opt()},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		r := resizer{

@@ -7,7 +7,7 @@ import (
 // opTrilu keeps the triangle above (or, with upper = 0, below) diagonal k of
 // every matrix. ONNX Trilu, opset 14.
 var opTrilu = operator{
-	name: "Trilu", since: 14, attrs: attrs{"upper": aInt}, in: []port{need(numeric | bools).move(), need(int64s).opt()},
+	name: "Trilu", since: 14, attrs: attrs{"upper": aInt}, in: []port{need(tensors).move(), need(int64s).opt()},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 2 {

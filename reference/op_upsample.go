@@ -13,7 +13,7 @@ import (
 // 1, 7, 9.
 var opUpsample = operator{
 	name: "Upsample", attrs: attrs{"mode": aString, "scales": aFloats.until(8), "height_scale": aFloat.until(6), "width_scale": aFloat.until(6)},
-	in: []port{need(numeric | bools).move(), need(floats).opt()},
+	in: []port{need(tensors).move(), need(floats).opt()},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if c.opset >= 10 {

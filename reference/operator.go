@@ -73,11 +73,12 @@ func setOf(v *Value) typeSet {
 // A port is what an operator accepts as one of its inputs.
 type port struct {
 	types    typeSet
-	like     int  // 1 + the input whose type this one must have, 0 for none
-	optional bool // the input may be absent
-	rest     bool // the last port: any number of inputs
-	moved    bool // figures of integers and booleans are handled, too
-	blind    bool // figures have no rule: the outputs get infinite ones
+	like     int     // 1 + the input whose type this one must have, 0 for none
+	optional bool    // the input may be absent
+	rest     bool    // the last port: any number of inputs
+	moved    bool    // figures of integers and booleans are handled, too
+	blind    bool    // figures have no rule: the outputs get infinite ones
+	lacks    typeSet // types that the specification allows and the reference has no rule for
 }
 
 // need is an input with one of the types.
@@ -91,6 +92,9 @@ func (p port) more() port { p.rest = true; return p }
 
 // move says that the operator hands on figures of every type.
 func (p port) move() port { p.moved = true; return p }
+
+// lacking names types that are valid and unsupported.
+func (p port) lacking(t typeSet) port { p.lacks = t; return p }
 
 // jumpy says that the operator has no rule for errors of this input.
 func (p port) jumpy() port { p.blind = true; return p }

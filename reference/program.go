@@ -31,7 +31,7 @@ func (o Options) withDefaults() Options {
 }
 
 // newestOpset is the newest operator set whose changes the table knows.
-const newestOpset = 25
+const newestOpset = 28
 
 // A Program is a model that can be evaluated, any number of times, also at
 // once from several goroutines.
@@ -420,6 +420,9 @@ func (st *step) checkTypes(in []*Value) error {
 		p, ok := st.op.portOf(i)
 		if !ok || v == nil {
 			continue // arity was checked when the program was compiled
+		}
+		if p.lacks&setOf(v) != 0 {
+			return &onnx.UnsupportedError{Op: st.op.name, Domain: st.op.domain, Opset: st.opset, Why: fmt.Sprintf("input %d (%s) is %s", i, st.in[i], v)}
 		}
 		if p.types&setOf(v) == 0 {
 			return fmt.Errorf("input %d (%s) is %s, which %s does not take", i, st.in[i], v, st.op.name)

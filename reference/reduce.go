@@ -14,6 +14,7 @@ type reduction struct {
 	ints  func(x []int64) int64
 	uints func(x []uint64) uint64
 	empty float64 // of no element at all
+	lacks typeSet // types that the specification allows besides
 }
 
 // reducer is the operator of a reduction. Its axes are an attribute until the
@@ -21,7 +22,7 @@ type reduction struct {
 func reducer(r reduction, attribute int64) operator {
 	return operator{
 		name: r.name, attrs: attrs{"axes": aInts.until(attribute), "keepdims": aInt, "noop_with_empty_axes": aInt},
-		in: []port{need(r.types), need(int64s).opt()},
+		in: []port{need(r.types).lacking(r.lacks), need(int64s).opt()},
 		eval: single(func(c *call) (*Value, error) {
 			x := c.in[0]
 			axes, _, err := c.axesAt(1)
