@@ -19,12 +19,14 @@ const mostFindings = 1000
 // found by then, what Infer finds. It never changes m, and takes time and
 // memory in proportion to the size of m. It does not look at files of external
 // data.
-func Check(m *pb.ModelProto) []Finding {
+func Check(m *pb.ModelProto) []Finding { return CheckWithin(m, Budget{}) }
+
+// CheckWithin is Check under a budget.
+func CheckWithin(m *pb.ModelProto, budget Budget) []Finding {
 	c := &checker{ir: m.GetIrVersion(), operators: operators()}
 	c.model(m)
 	if !c.full && !slices.ContainsFunc(c.findings, isError) {
-		_, found := Infer(m)
-		c.findings = append(c.findings, found...)
+		c.findings = append(c.findings, InferWithin(m, budget).Findings...)
 	}
 	return c.findings
 }
@@ -121,6 +123,7 @@ func (c *checker) model(m *pb.ModelProto) {
 		return
 	}
 	main := c.graph(m.Graph, at, &scope{imports: c.imports}, true)
+	c.constantOutputs(m.Graph, at)
 	for _, f := range m.Functions {
 		c.function(f, at.in("function", keyOf(f).String()))
 	}
@@ -146,7 +149,7 @@ func (c *checker) countExternal(m *pb.ModelProto, at *place) {
 		}
 	}
 	if n > 0 {
-		c.report(at, "external-data", "the elements of %d tensors are in other files, which were not looked at; the first is %s", n, quote(first))
+		c.report(at, "external-data", "the elements of %d tensors are in other files, which were not looked at; the first is %s", n, Quote(first))
 	}
 }
 
@@ -157,18 +160,18 @@ func (c *checker) opsetImports(list []*pb.OperatorSetIdProto, at *place) map[str
 		domain := canonicalDomain(o.GetDomain())
 		c.name(domain, at, "domain")
 		if _, ok := imports[domain]; ok {
-			c.report(at, "opset-import-duplicate", "domain %s is imported twice", quote(o.GetDomain()))
+			c.report(at, "opset-import-duplicate", "domain %s is imported twice", Quote(o.GetDomain()))
 			continue
 		}
 		imports[domain] = o.GetVersion()
 		newest, known := c.operators.newest[domain]
 		switch {
 		case o.Version == nil:
-			c.report(at, "required-field-missing", "the import of domain %s has no version", quote(o.GetDomain()))
+			c.report(at, "required-field-missing", "the import of domain %s has no version", Quote(o.GetDomain()))
 		case o.GetVersion() < 1:
-			c.report(at, "opset-version-invalid", "domain %s is imported at version %d, want 1 or more", quote(o.GetDomain()), o.GetVersion())
+			c.report(at, "opset-version-invalid", "domain %s is imported at version %d, want 1 or more", Quote(o.GetDomain()), o.GetVersion())
 		case known && o.GetVersion() > newest && domain != "ai.onnx.ml":
-			c.report(at, "opset-version-unknown", "domain %s is imported at version %d, the newest known is %d", quote(o.GetDomain()), o.GetVersion(), newest)
+			c.report(at, "opset-version-unknown", "domain %s is imported at version %d, the newest known is %d", Quote(o.GetDomain()), o.GetVersion(), newest)
 		}
 	}
 	return imports
@@ -181,7 +184,7 @@ func (c *checker) metadata(props []*pb.StringStringEntryProto, at *place) {
 	seen := make(map[string]bool, len(props))
 	for _, p := range props {
 		if seen[p.GetKey()] {
-			c.report(at, "metadata-props-duplicate-key", "two entries of metadata_props have the key %s", quote(p.GetKey()))
+			c.report(at, "metadata-props-duplicate-key", "two entries of metadata_props have the key %s", Quote(p.GetKey()))
 		}
 		seen[p.GetKey()] = true
 	}
@@ -191,7 +194,7 @@ func (c *checker) metadata(props []*pb.StringStringEntryProto, at *place) {
 func (c *checker) name(s string, at *place, what string) {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
-			c.report(at, "name-unprintable", "%s %s has a control character", what, quote(s))
+			c.report(at, "name-unprintable", "%s %s has a control character", what, Quote(s))
 			return
 		}
 	}
@@ -207,7 +210,7 @@ func (c *checker) functionList(list []*pb.FunctionProto, at *place) {
 	for _, f := range list {
 		key := keyOf(f)
 		if c.functions[key] != nil {
-			c.report(at, "function-duplicate", "function %s is defined twice", quote(key.String()))
+			c.report(at, "function-duplicate", "function %s is defined twice", Quote(key.String()))
 			continue
 		}
 		c.functions[key] = newFunction(f)
@@ -254,7 +257,7 @@ func (c *checker) recursion(list []*pb.FunctionProto, at *place) {
 			top.next++
 			switch state[callee] {
 			case open:
-				c.report(at, "function-recursive", "function %s is reached from itself, through %s", quote(callee.String()), quote(top.key.String()))
+				c.report(at, "function-recursive", "function %s is reached from itself, through %s", Quote(callee.String()), Quote(top.key.String()))
 			case unseen:
 				state[callee] = open
 				stack = append(stack, frame{key: callee})
@@ -292,7 +295,7 @@ func (c *checker) function(f *pb.FunctionProto, at *place) {
 	c.nodeList(f.Node, at, s)
 	for _, name := range f.Output {
 		if !s.read(name) {
-			c.report(at, "output-undefined", "output %s is the output of no node and no input", quote(name))
+			c.report(at, "output-undefined", "output %s is the output of no node and no input", Quote(name))
 		}
 	}
 	for n := range nodes(f.Node) {
@@ -306,7 +309,7 @@ func (c *checker) parameters(names []string, at *place, what string) {
 		if name == "" {
 			c.report(at, "required-field-empty", "an %s of the function has no name", what)
 		} else if seen[name] {
-			c.report(at, "function-parameter-duplicate", "two %ss of the function are named %s", what, quote(name))
+			c.report(at, "function-parameter-duplicate", "two %ss of the function are named %s", what, Quote(name))
 		}
 		seen[name] = true
 	}
@@ -323,6 +326,6 @@ func (c *checker) sameOpset(n *pb.NodeProto, s *scope, at *place) {
 	}
 	a, b := c.operators.lookup(domain, n.GetOpType(), inner), c.operators.lookup(domain, n.GetOpType(), outer)
 	if a != b {
-		c.report(at, "function-opset-mismatch", "%s is another operator at opset %d of the function than at opset %d of the model", printable(n.GetOpType()), inner, outer)
+		c.report(at, "function-opset-mismatch", "%s is another operator at opset %d of the function than at opset %d of the model", Printable(n.GetOpType()), inner, outer)
 	}
 }

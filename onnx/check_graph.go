@@ -168,16 +168,16 @@ func (c *checker) nodeList(list []*pb.NodeProto, at *place, s *scope) {
 				continue
 			}
 			if _, ok := producer[name]; !ok {
-				c.report(in, "value-undefined", "input %d, %s, is defined nowhere", j, quote(name))
+				c.report(in, "value-undefined", "input %d, %s, is defined nowhere", j, Quote(name))
 				continue
 			}
 			if cyclic == nil {
 				cyclic = cycles(list, producer)
 			}
 			if cyclic[i] {
-				c.report(in, "graph-cycle", "input %d, %s, depends on the node itself", j, quote(name))
+				c.report(in, "graph-cycle", "input %d, %s, depends on the node itself", j, Quote(name))
 			} else {
-				c.report(in, "node-order", "input %d, %s, is the output of a later node, %s", j, quote(name), quote(list[producer[name]].GetName()))
+				c.report(in, "node-order", "input %d, %s, is the output of a later node, %s", j, Quote(name), Quote(list[producer[name]].GetName()))
 			}
 		}
 		c.node(n, in, s)
@@ -186,10 +186,10 @@ func (c *checker) nodeList(list []*pb.NodeProto, at *place, s *scope) {
 			case name == "":
 				continue
 			case s.here(name):
-				c.report(in, "value-redefined", "output %s is defined before", quote(name))
+				c.report(in, "value-redefined", "output %s is defined before", Quote(name))
 				continue
 			case s.around(name):
-				c.report(in, "value-redefined", "output %s is defined in a graph around this one", quote(name))
+				c.report(in, "value-redefined", "output %s is defined in a graph around this one", Quote(name))
 			}
 			c.name(name, in, "output")
 			s.define(name)
@@ -304,4 +304,69 @@ func (c *checker) unused(g *pb.GraphProto, at *place, s *scope) {
 			c.report(at.in("initializer", name), "initializer-unused", "nothing reads it")
 		}
 	}
+}
+
+// constantOutputs reports the outputs of a model that are the same in each run.
+func (c *checker) constantOutputs(g *pb.GraphProto, above *place) {
+	defaults := make(map[string]bool, len(g.Initializer))
+	for _, t := range g.Initializer {
+		defaults[t.GetName()] = true
+	}
+	varies := make(map[string]bool)
+	for _, v := range g.Input {
+		if !defaults[v.GetName()] {
+			varies[v.GetName()] = true
+		}
+	}
+	if len(varies) == 0 {
+		return
+	}
+	for _, n := range g.Node {
+		if c.variesItself(n) || readsAny(n, varies) {
+			for _, name := range n.Output {
+				varies[name] = true
+			}
+		}
+	}
+	at := above.in("graph", g.GetName())
+	for _, v := range g.Output {
+		if !varies[v.GetName()] {
+			c.report(at.in("output", v.GetName()), "output-constant", "no input of the graph has a say in it")
+		}
+	}
+}
+
+// variesItself reports whether a node may give something else each time, as
+// random numbers and operators that nobody knows do.
+func (c *checker) variesItself(n *pb.NodeProto) bool {
+	for inner := range nodes([]*pb.NodeProto{n}) {
+		_, known := c.operators.versions[operatorKey{canonicalDomain(inner.GetDomain()), inner.GetOpType()}]
+		if !known {
+			return true
+		}
+		switch inner.GetOpType() {
+		case "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout":
+			return true
+		}
+	}
+	return false
+}
+
+// readsAny reports whether a node, or one nested in it, reads one of the values.
+func readsAny(n *pb.NodeProto, values map[string]bool) bool {
+	for inner := range nodes([]*pb.NodeProto{n}) {
+		for _, name := range inner.Input {
+			if values[name] {
+				return true
+			}
+		}
+		for _, a := range inner.Attribute {
+			for _, out := range a.GetG().GetOutput() {
+				if values[out.GetName()] {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

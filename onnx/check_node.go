@@ -24,7 +24,7 @@ func (c *checker) node(n *pb.NodeProto, at *place, s *scope) {
 	domain := canonicalDomain(n.GetDomain())
 	opset, imported := s.imports[domain]
 	if !imported {
-		c.report(at, "opset-import-missing", "domain %s is not imported", quote(n.GetDomain()))
+		c.report(at, "opset-import-missing", "domain %s is not imported", Quote(n.GetDomain()))
 	}
 	if f := c.functions[callOf(n)]; f != nil {
 		c.call(n, f, at)
@@ -32,7 +32,7 @@ func (c *checker) node(n *pb.NodeProto, at *place, s *scope) {
 	}
 	newest, known := c.operators.newest[domain]
 	if !known {
-		c.report(at, "operator-custom-domain", "the model does not define %s, which is not of ONNX's domains", quote(callOf(n).String()))
+		c.report(at, "operator-custom-domain", "the model does not define %s, which is not of ONNX's domains", Quote(callOf(n).String()))
 		return
 	}
 	if !imported {
@@ -41,9 +41,9 @@ func (c *checker) node(n *pb.NodeProto, at *place, s *scope) {
 	op := c.operators.lookup(domain, n.GetOpType(), opset)
 	switch {
 	case op == nil && opset > newest:
-		c.report(at, "operator-unknown", "no operator %s is known up to opset %d, the newest known; the model is of opset %d", printable(n.GetOpType()), newest, opset)
+		c.report(at, "operator-unknown", "no operator %s is known up to opset %d, the newest known; the model is of opset %d", Printable(n.GetOpType()), newest, opset)
 	case op == nil:
-		c.report(at, "operator-not-registered", "there is no operator %s in domain %s at opset %d%s", printable(n.GetOpType()), quote(n.GetDomain()), opset, c.since(domain, n.GetOpType()))
+		c.report(at, "operator-not-registered", "there is no operator %s in domain %s at opset %d%s", Printable(n.GetOpType()), Quote(n.GetDomain()), opset, c.since(domain, n.GetOpType()))
 	case op.deprecated:
 		c.report(at, "operator-deprecated", "operator %s is gone since opset %d, the model is of opset %d", op.name, op.since, opset)
 	default:
@@ -68,16 +68,16 @@ func (c *checker) holdAgainst(n *pb.NodeProto, op *operator, at *place) {
 		switch {
 		case !ok && strings.HasPrefix(a.GetName(), "__"): // private to a tool
 		case !ok:
-			c.report(at, "attribute-unknown", "%s of opset %d has no attribute %s", op.name, op.since, quote(a.GetName()))
+			c.report(at, "attribute-unknown", "%s of opset %d has no attribute %s", op.name, op.since, Quote(a.GetName()))
 		case a.Type != nil && a.GetType() != spec.typ:
-			c.report(at, "attribute-type", "attribute %s is of type %s, want %s", quote(a.GetName()), a.GetType(), spec.typ)
+			c.report(at, "attribute-type", "attribute %s is of type %s, want %s", Quote(a.GetName()), a.GetType(), spec.typ)
 		case a.Type == nil && !holds(a, spec.typ):
-			c.report(at, "attribute-type", "attribute %s has no value of type %s", quote(a.GetName()), spec.typ)
+			c.report(at, "attribute-type", "attribute %s has no value of type %s", Quote(a.GetName()), spec.typ)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(op.attrs)) {
 		if op.attrs[name].required && attribute(n, name) == nil {
-			c.report(at, "attribute-missing", "%s of opset %d requires attribute %s", op.name, op.since, quote(name))
+			c.report(at, "attribute-missing", "%s of opset %d requires attribute %s", op.name, op.since, Quote(name))
 		}
 	}
 }
@@ -117,12 +117,12 @@ func (c *checker) call(n *pb.NodeProto, f *function, at *place) {
 	for _, a := range n.Attribute {
 		given[a.GetName()] = true
 		if !f.attributes[a.GetName()] {
-			c.report(at, "attribute-unknown", "the function has no attribute %s", quote(a.GetName()))
+			c.report(at, "attribute-unknown", "the function has no attribute %s", Quote(a.GetName()))
 		}
 	}
 	for _, name := range f.Attribute {
 		if !given[name] {
-			c.report(at, "attribute-missing", "the function requires attribute %s", quote(name))
+			c.report(at, "attribute-missing", "the function requires attribute %s", Quote(name))
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (c *checker) attributes(n *pb.NodeProto, at *place, s *scope) {
 	seen := make(map[string]bool, len(n.Attribute))
 	for _, a := range n.Attribute {
 		if seen[a.GetName()] {
-			c.report(at, "attribute-duplicate", "two attributes are named %s", quote(a.GetName()))
+			c.report(at, "attribute-duplicate", "two attributes are named %s", Quote(a.GetName()))
 		}
 		seen[a.GetName()] = true
 		c.attribute(a, at.in("attribute", a.GetName()), s)
@@ -208,7 +208,7 @@ func (c *checker) attribute(a *pb.AttributeProto, at *place, s *scope) {
 	case len(has) > 1:
 		c.report(at, "attribute-value", "the attribute has values of %d types, %v", len(has), has)
 	case a.GetRefAttrName() != "" && len(has) > 0:
-		c.report(at, "attribute-reference", "the attribute refers to %s and has a value", quote(a.GetRefAttrName()))
+		c.report(at, "attribute-reference", "the attribute refers to %s and has a value", Quote(a.GetRefAttrName()))
 	case a.GetRefAttrName() != "":
 		c.reference(a, at, s)
 	case typ != pb.AttributeProto_UNDEFINED && len(has) == 1 && has[0] != typ:
@@ -247,8 +247,8 @@ func (c *checker) reference(a *pb.AttributeProto, at *place, s *scope) {
 	name := a.GetRefAttrName()
 	switch f := s.function; {
 	case f == nil:
-		c.report(at, "attribute-reference", "the attribute refers to %s outside a function", quote(name))
+		c.report(at, "attribute-reference", "the attribute refers to %s outside a function", Quote(name))
 	case !f.attributes[name]:
-		c.report(at, "attribute-reference", "the attribute refers to %s, which the function does not have", quote(name))
+		c.report(at, "attribute-reference", "the attribute refers to %s, which the function does not have", Quote(name))
 	}
 }

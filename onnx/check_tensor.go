@@ -232,7 +232,7 @@ func parseExternal(entries []*pb.StringStringEntryProto) (e externalData, faults
 	number := func(key, value string) int64 {
 		v, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || v < 0 || strings.HasPrefix(value, "+") {
-			wrong("tensor-external", "%s of external data is %s, want a number", key, quote(value))
+			wrong("tensor-external", "%s of external data is %s, want a number", key, Quote(value))
 			return -1
 		}
 		return v
@@ -240,7 +240,7 @@ func parseExternal(entries []*pb.StringStringEntryProto) (e externalData, faults
 	for _, entry := range entries {
 		key, value := entry.GetKey(), entry.GetValue()
 		if seen[key] {
-			wrong("tensor-external-key", "external data has the key %s twice", quote(key))
+			wrong("tensor-external-key", "external data has the key %s twice", Quote(key))
 			continue
 		}
 		seen[key] = true
@@ -255,7 +255,7 @@ func parseExternal(entries []*pb.StringStringEntryProto) (e externalData, faults
 			e.checksum = value
 		case "basepath": // written by the onnx package, and ignored by it
 		default:
-			wrong("tensor-external-key", "external data has the key %s, want location, offset, length, checksum or basepath", quote(key))
+			wrong("tensor-external-key", "external data has the key %s, want location, offset, length, checksum or basepath", Quote(key))
 		}
 	}
 	if !seen["location"] {
@@ -273,7 +273,7 @@ func parseExternal(entries []*pb.StringStringEntryProto) (e externalData, faults
 // any system: a relative path, with slashes, that stays inside the folder.
 func checkLocation(location string) error {
 	say := func(what string) error {
-		return fmt.Errorf("the location of external data is %s, %s", quote(location), what)
+		return fmt.Errorf("the location of external data is %s, %s", Quote(location), what)
 	}
 	switch {
 	case location == "":

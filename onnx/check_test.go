@@ -202,6 +202,10 @@ var checkCases = []ruleCase{
 	{"a value info twice", func(m *pb.ModelProto) { m.Graph.ValueInfo = []*pb.ValueInfoProto{m.Graph.Output[0], m.Graph.Output[0]} }, "value-info-duplicate", `value info "y"`, "this name"},
 	{"a value info of nothing", func(m *pb.ModelProto) { m.Graph.ValueInfo = []*pb.ValueInfoProto{{Name: proto.String("z")}} }, "value-info-unknown", `value info "z"`, "no value"},
 	{"two nodes of one name", func(m *pb.ModelProto) { m.Graph.Node[1].Name = m.Graph.Node[0].Name }, "node-name-duplicate", `node "net.fc1.matmul" (Add)`, "this name"},
+	{"an output that no input has a say in", func(m *pb.ModelProto) {
+		m.Graph.Node = append(m.Graph.Node, node("Relu", names("net.fc1.bias"), names("z")))
+		m.Graph.Output = append(m.Graph.Output, valueInfo("z", pb.TensorProto_FLOAT, []Dim{Fixed(1), Fixed(2)}))
+	}, "output-constant", `output "z"`, "no input"},
 	{"a node that nothing reads", func(m *pb.ModelProto) { m.Graph.Node = append(m.Graph.Node, node("Relu", names("x"), names("z"))) }, "node-unused", `node of "z" (Relu)`, "nothing reads"},
 	{"an initializer that nothing reads", func(m *pb.ModelProto) { m.Graph.Initializer = append(m.Graph.Initializer, floats("z", nil, 1)) }, "initializer-unused", `initializer "z"`, "nothing reads"},
 	{"an annotation of nothing", func(m *pb.ModelProto) {

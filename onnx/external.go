@@ -77,14 +77,14 @@ func (m *Model) Embed(lim Limits) error {
 		}
 		file, e, f := x.find(t)
 		if f != nil {
-			return &FormatError{File: m.Path, Offset: -1, Where: "tensor " + quote(t.GetName()), What: f.what}
+			return &FormatError{File: m.Path, Offset: -1, Where: "tensor " + Quote(t.GetName()), What: f.what}
 		}
 		if total = addSat(total, e.length); total > lim.Size {
 			return tooLarge(m.Path+" with its external data", total, lim)
 		}
 		t.RawData = make([]byte, e.length)
 		if _, err := io.ReadFull(io.NewSectionReader(file, e.offset, e.length), t.RawData); err != nil {
-			return &FormatError{File: m.Path, Offset: -1, Where: "tensor " + quote(t.GetName()), What: "its external data could not be read", Err: err}
+			return &FormatError{File: m.Path, Offset: -1, Where: "tensor " + Quote(t.GetName()), What: "its external data could not be read", Err: err}
 		}
 		t.DataLocation, t.ExternalData = nil, nil
 	}
@@ -153,15 +153,15 @@ func (x *externalFolder) find(t *pb.TensorProto) (*externalFile, externalData, *
 		return nil, e, faultf("tensor-length", "shape %s wants %d bytes, external data has %d", few(t.Dims), want, e.length)
 	}
 	if e.offset > file.size || e.length > file.size-e.offset {
-		return nil, e, faultf("external-data-range", "%d bytes at %d of %s, which has %d", e.length, e.offset, quote(e.location), file.size)
+		return nil, e, faultf("external-data-range", "%d bytes at %d of %s, which has %d", e.length, e.offset, Quote(e.location), file.size)
 	}
 	if e.checksum != "" {
 		sum, err := file.checksum()
 		if err != nil {
-			return nil, e, faultf("external-data-file-missing", "%s cannot be read: %v", quote(e.location), err)
+			return nil, e, faultf("external-data-file-missing", "%s cannot be read: %v", Quote(e.location), err)
 		}
 		if !strings.EqualFold(sum, e.checksum) {
-			return nil, e, faultf("external-data-checksum", "the SHA-1 of %s is %s, want %s", quote(e.location), sum, quote(e.checksum))
+			return nil, e, faultf("external-data-checksum", "the SHA-1 of %s is %s, want %s", Quote(e.location), sum, Quote(e.checksum))
 		}
 	}
 	return file, e, nil
@@ -182,7 +182,7 @@ func (x *externalFolder) open(location string) (*externalFile, *fault) {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err // the rest of it repeats the name, unquoted
 		}
-		return faultf("external-data-file-missing", "%s cannot be opened: %v", quote(location), err)
+		return faultf("external-data-file-missing", "%s cannot be opened: %v", Quote(location), err)
 	}
 	for i := range len(name) {
 		if name[i] != '/' {
@@ -191,7 +191,7 @@ func (x *externalFolder) open(location string) (*externalFile, *fault) {
 		if info, err := x.root.Lstat(name[:i]); err != nil {
 			return nil, missing(err)
 		} else if !info.IsDir() {
-			return nil, faultf("external-data-link", "%s is reached through %s, which is no folder but %s", quote(location), quote(name[:i]), kindOf(info.Mode()))
+			return nil, faultf("external-data-link", "%s is reached through %s, which is no folder but %s", Quote(location), Quote(name[:i]), kindOf(info.Mode()))
 		}
 	}
 	info, err := x.root.Lstat(name)
@@ -222,10 +222,10 @@ func (x *externalFolder) open(location string) (*externalFile, *fault) {
 // one name. A second name could be that of any file of the system.
 func plain(info fs.FileInfo, location string) *fault {
 	if !info.Mode().IsRegular() {
-		return faultf("external-data-link", "%s is %s, want a regular file", quote(location), kindOf(info.Mode()))
+		return faultf("external-data-link", "%s is %s, want a regular file", Quote(location), kindOf(info.Mode()))
 	}
 	if n := linkCount(info); n > 1 {
-		return faultf("external-data-link", "%s has %d names (hard links), want one", quote(location), n)
+		return faultf("external-data-link", "%s has %d names (hard links), want one", Quote(location), n)
 	}
 	return nil
 }

@@ -9,16 +9,21 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Bounds of inference, and of what it lets a model ask of a runtime.
+// Bounds of inference, beside those of its Budget.
 const (
-	mostSteps    = 1 << 22        // nodes, arguments and axes looked at, those of functions once per call
-	mostCalls    = 100            // functions and graphs inside each other
-	mostElements = int64(1) << 31 // of one value
-	mostAxes     = 64             // of a value; no runtime has more
-	mostWork     = int64(1) << 50 // multiplications and additions of one run
-	mostKnown    = 1024           // elements of a value that are followed by value
-	mostFollowed = 1 << 20        // elements of all values that are
+	mostCalls    = 100     // functions and graphs inside each other
+	mostAxes     = 64      // of a value; no runtime has more
+	mostKnown    = 1024    // elements of a value that are followed by value
+	mostFollowed = 1 << 20 // elements of all values that are
 )
+
+// An Inference is what InferWithin finds out about a model.
+type Inference struct {
+	Types    map[string]Type
+	Findings []Finding
+	Memory   int64 // bytes of the values that one run holds at the same time, weights apart
+	Work     int64 // multiplications and additions of one run
+}
 
 // Infer derives the types of the values of a model's main graph: of its inputs
 // and initializers as they are declared, and of the outputs of nodes by the
@@ -32,7 +37,14 @@ const (
 // finds errors in may give fewer of them. Time and memory stay in proportion
 // to the model whatever its shapes say.
 func Infer(m *pb.ModelProto) (map[string]Type, []Finding) {
-	f := &inferrer{checker: &checker{ir: m.GetIrVersion(), operators: operators()}, rules: inferRules()}
+	i := InferWithin(m, Budget{})
+	return i.Types, i.Findings
+}
+
+// InferWithin is Infer under a budget, and says what one run of the model takes
+// as far as that is known. Axes without a number count as one there.
+func InferWithin(m *pb.ModelProto, budget Budget) Inference {
+	f := &inferrer{checker: &checker{ir: m.GetIrVersion(), operators: operators()}, rules: inferRules(), budget: budget.withDefaults()}
 	at := &place{kind: "model"}
 	imports := make(map[string]int64)
 	for _, o := range m.OpsetImport {
@@ -47,7 +59,7 @@ func Infer(m *pb.ModelProto) (map[string]Type, []Finding) {
 	}
 	types := make(map[string]Type)
 	if m.Graph == nil {
-		return types, f.findings
+		return Inference{Types: types, Findings: f.findings}
 	}
 	s := f.graph(m.Graph, at, &values{imports: imports}, nil)
 	for name, v := range s.known {
@@ -55,13 +67,15 @@ func Infer(m *pb.ModelProto) (map[string]Type, []Finding) {
 			types[name] = Type{Elem: v.elem, Dims: v.dims}
 		}
 	}
-	return types, f.findings
+	return Inference{types, f.findings, f.peak, f.work}
 }
 
 // An inferrer goes through one model.
 type inferrer struct {
 	*checker
+	ledger
 	rules    map[operatorKey]inferRule
+	budget   Budget
 	steps    int
 	followed int   // elements of values
 	work     int64 // done so far, saturating
@@ -368,7 +382,7 @@ func (f *inferrer) graph(g *pb.GraphProto, above *place, up *values, given []val
 	for _, v := range g.Output {
 		declared[v.GetName()] = v
 	}
-	f.nodes(g.Node, at, s, declared)
+	f.nodes(g.Node, at, s, declared, g.Output)
 	for _, v := range g.Output {
 		name := v.GetName()
 		out := at.in("output", name)
@@ -379,9 +393,11 @@ func (f *inferrer) graph(g *pb.GraphProto, above *place, up *values, given []val
 	return s
 }
 
-// nodes infers nodes in their order.
-func (f *inferrer) nodes(list []*pb.NodeProto, at *place, s *values, declared map[string]*pb.ValueInfoProto) {
-	for _, n := range list {
+// nodes infers nodes in their order. What is kept is read by others after them.
+func (f *inferrer) nodes(list []*pb.NodeProto, at *place, s *values, declared map[string]*pb.ValueInfoProto, keep []*pb.ValueInfoProto) {
+	life := newLifetime(list, keep)
+	defer f.end(life)
+	for j, n := range list {
 		if !f.step(1+len(n.Input)+len(n.Output), at) {
 			return
 		}
@@ -399,18 +415,20 @@ func (f *inferrer) nodes(list []*pb.NodeProto, at *place, s *values, declared ma
 			v.ints = f.follow(v.ints)
 			f.step(len(v.dims), at)
 			if d := declared[name]; d != nil {
-				v = f.merge(v, valueOf(d.Type), in, "output "+quote(name))
+				v = f.merge(v, valueOf(d.Type), in, "output "+Quote(name))
 			}
 			s.known[name] = v
+			f.hold(life, name, v, in)
 		}
+		f.release(life, j)
 	}
 }
 
 // step counts the steps of inference. It is false when there are no more.
 func (f *inferrer) step(n int, at *place) bool {
 	f.steps += n
-	if f.steps > mostSteps {
-		f.exhaust(at, "inference took more than %d steps", mostSteps)
+	if f.steps > f.budget.Steps {
+		f.exhaust(at, "inference took more than %d steps", f.budget.Steps)
 		return false
 	}
 	return true
@@ -437,11 +455,11 @@ func (f *inferrer) exhaust(at *place, format string, args ...any) {
 // have no number count as one.
 func (f *inferrer) bound(v value, name string, at *place) value {
 	if len(v.dims) > mostAxes {
-		f.report(at, "value-too-large", "output %s has %d axes, more than %d", quote(name), len(v.dims), mostAxes)
+		f.report(at, "value-too-large", "output %s has %d axes, more than %d", Quote(name), len(v.dims), mostAxes)
 		v.dims = nil
 	}
-	if n := leastElements(v.dims); n > mostElements {
-		f.report(at, "value-too-large", "output %s is %v, more than %d elements", quote(name), v, mostElements)
+	if n := leastElements(v.dims); n > f.budget.Elements {
+		f.report(at, "value-too-large", "output %s is %v, more than %d elements", Quote(name), v, f.budget.Elements)
 	}
 	return v
 }
@@ -449,8 +467,8 @@ func (f *inferrer) bound(v value, name string, at *place) value {
 // atLeast says that a value has n elements or more, where its shape does not
 // say so.
 func (n *inferNode) atLeast(count int64) {
-	if count > mostElements {
-		n.wrong("value-too-large", "the output has %d elements or more, more than %d", count, mostElements)
+	if count > n.budget.Elements {
+		n.wrong("value-too-large", "the output has %d elements or more, more than %d", count, n.budget.Elements)
 	}
 }
 
@@ -484,8 +502,8 @@ func addSat(a, b int64) int64 {
 func (f *inferrer) spend(n int64, at *place) {
 	before := f.work
 	f.work = addSat(f.work, mulSat(n, max(f.times, 1)))
-	if before <= mostWork && f.work > mostWork {
-		f.report(at, "work-too-large", "up to here one run takes more than 2^50 multiplications and additions")
+	if before <= f.budget.Work && f.work > f.budget.Work {
+		f.report(at, "work-too-large", "up to here one run takes more than %d multiplications and additions", f.budget.Work)
 	}
 }
 
@@ -546,7 +564,11 @@ func (f *inferrer) call(proto *pb.NodeProto, fn *function, at *place, s *values)
 	for _, v := range fn.ValueInfo {
 		declared[v.GetName()] = v
 	}
-	f.nodes(fn.Node, at, inner, declared)
+	keep := make([]*pb.ValueInfoProto, len(fn.Output))
+	for i := range fn.Output {
+		keep[i] = &pb.ValueInfoProto{Name: &fn.Output[i]}
+	}
+	f.nodes(fn.Node, at, inner, declared, keep)
 	out := make([]value, len(fn.Output))
 	for i, name := range fn.Output {
 		out[i] = inner.known[name]
@@ -593,7 +615,7 @@ func (n *inferNode) constrain() {
 			continue
 		}
 		if !p.set.takes(v) {
-			n.wrong("type-mismatch", "input %d, %s, is %v, which %s of opset %d does not take for %s", i, quote(n.proto.Input[i]), v, n.op.name, n.op.since, p.typ)
+			n.wrong("type-mismatch", "input %d, %s, is %v, which %s of opset %d does not take for %s", i, Quote(n.proto.Input[i]), v, n.op.name, n.op.since, p.typ)
 			continue
 		}
 		if !p.variable || p.variadic && p.mixed || v.kind == unknownValue {
@@ -604,7 +626,7 @@ func (n *inferNode) constrain() {
 		case !ok || first.typeless():
 			bound[p.typ] = v
 		case !v.typeless() && !sameType(first, v):
-			n.wrong("type-mismatch", "input %d, %s, is %v, and another input for %s is %v", i, quote(n.proto.Input[i]), v, p.typ, first)
+			n.wrong("type-mismatch", "input %d, %s, is %v, and another input for %s is %v", i, Quote(n.proto.Input[i]), v, p.typ, first)
 		}
 	}
 	for i := range n.out {
@@ -835,7 +857,7 @@ func (n *inferNode) rank(i, least, most int) bool {
 		} else if most != least {
 			want = fmt.Sprintf("%d to %d", least, most)
 		}
-		n.wrong("shape-mismatch", "input %d, %s, is %v, want %s axes", i, quote(n.proto.Input[i]), n.arg(i), want)
+		n.wrong("shape-mismatch", "input %d, %s, is %v, want %s axes", i, Quote(n.proto.Input[i]), n.arg(i), want)
 		return false
 	}
 	return true

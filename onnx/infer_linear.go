@@ -83,7 +83,7 @@ func inferEinsum(n *inferNode) {
 		return
 	}
 	if len(terms) != len(n.in) {
-		n.wrong("attribute-range", "equation %s has %d terms for %d inputs", quote(equation), len(terms), len(n.in))
+		n.wrong("attribute-range", "equation %s has %d terms for %d inputs", Quote(equation), len(terms), len(n.in))
 		return
 	}
 	size := make(map[byte]Dim)
@@ -96,7 +96,7 @@ func inferEinsum(n *inferNode) {
 		before, after, dots := strings.Cut(term, "...")
 		d := n.dims(i)
 		if few := len(before) + len(after); few > len(d) || !dots && few != len(d) {
-			n.wrong("shape-mismatch", "term %s of the equation does not fit input %d, %v", quote(term), i, n.arg(i))
+			n.wrong("shape-mismatch", "term %s of the equation does not fit input %d, %v", Quote(term), i, n.arg(i))
 			return
 		}
 		cut := len(d) - len(after)
@@ -105,7 +105,7 @@ func inferEinsum(n *inferNode) {
 			joined, ok = d[len(before):cut], true
 		}
 		if !ok {
-			n.wrong("shape-mismatch", "the ellipses of equation %s do not broadcast", quote(equation))
+			n.wrong("shape-mismatch", "the ellipses of equation %s do not broadcast", Quote(equation))
 			return
 		}
 		rest = joined
@@ -118,7 +118,7 @@ func inferEinsum(n *inferNode) {
 			if have, ok := size[letter]; ok {
 				joined, ok := broadcastDim(have, d[axis])
 				if !ok {
-					n.wrong("shape-mismatch", "axis %q of equation %s has lengths %v and %v", letter, quote(equation), have, d[axis])
+					n.wrong("shape-mismatch", "axis %q of equation %s has lengths %v and %v", letter, Quote(equation), have, d[axis])
 					return
 				}
 				size[letter] = joined
@@ -144,7 +144,7 @@ func inferEinsum(n *inferNode) {
 		}
 		d, ok := size[right[i]]
 		if !ok {
-			n.wrong("attribute-range", "equation %s has axis %q in its result only", quote(equation), right[i])
+			n.wrong("attribute-range", "equation %s has axis %q in its result only", Quote(equation), right[i])
 			return
 		}
 		dims = append(dims, d)
@@ -198,7 +198,7 @@ func (n *inferNode) window(rank int) (window, bool) {
 	case "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER":
 		return w, true
 	}
-	n.wrong("attribute-range", "attribute \"auto_pad\" is %s, want NOTSET, VALID, SAME_UPPER or SAME_LOWER", quote(w.auto))
+	n.wrong("attribute-range", "attribute \"auto_pad\" is %s, want NOTSET, VALID, SAME_UPPER or SAME_LOWER", Quote(w.auto))
 	return w, false
 }
 
@@ -490,7 +490,7 @@ func inferBatchNorm(n *inferNode) {
 		if !n.rank(i, 1, 1) {
 			return
 		}
-		channels = n.equal(channels, d[0], "input %d, %s, and the channels of %v differ", i, quote(n.proto.Input[i]), n.arg(0))
+		channels = n.equal(channels, d[0], "input %d, %s, and the channels of %v differ", i, Quote(n.proto.Input[i]), n.arg(0))
 	}
 	for i := 1; i < len(n.out); i++ {
 		n.shape(i, []Dim{channels})
@@ -514,7 +514,7 @@ func inferChannelNorm(n *inferNode) {
 	}
 	for i := 1; i < 3; i++ {
 		if d := n.dims(i); d != nil && n.rank(i, 1, 1) && !perGroup {
-			n.equal(x[1], d[0], "input %d, %s, and the channels of %v differ", i, quote(n.proto.Input[i]), n.arg(0))
+			n.equal(x[1], d[0], "input %d, %s, and the channels of %v differ", i, Quote(n.proto.Input[i]), n.arg(0))
 		}
 	}
 }
@@ -555,7 +555,7 @@ func (n *inferNode) scaleFits(x []Dim, axis int) {
 	for i := 1; i < len(n.in); i++ {
 		joined, ok := broadcast(x[axis:], n.dims(i))
 		if n.dims(i) != nil && (!ok || len(joined) > len(x)) {
-			n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast to %v from axis %d on", i, quote(n.proto.Input[i]), n.arg(i), n.arg(0), axis)
+			n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast to %v from axis %d on", i, Quote(n.proto.Input[i]), n.arg(i), n.arg(0), axis)
 		}
 	}
 }
@@ -571,7 +571,7 @@ func inferRecurrent(n *inferNode) {
 		directions = Fixed(2)
 	case "forward", "reverse":
 	default:
-		n.wrong("attribute-range", "attribute \"direction\" is %s, want forward, reverse or bidirectional", quote(d))
+		n.wrong("attribute-range", "attribute \"direction\" is %s, want forward, reverse or bidirectional", Quote(d))
 		return
 	}
 	hidden := Unknown()

@@ -314,7 +314,7 @@ func inferBroadcast(n *inferNode) {
 	for i := 1; i < len(n.in); i++ {
 		joined, ok := broadcast(dims, n.dims(i))
 		if !ok {
-			n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast with %v", i, quote(n.proto.Input[i]), n.in[i], Type{n.in[i].elem, dims})
+			n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast with %v", i, Quote(n.proto.Input[i]), n.in[i], Type{n.in[i].elem, dims})
 			return
 		}
 		dims = joined
@@ -413,7 +413,7 @@ func (n *inferNode) shapeInput(i int) ([]Dim, bool) {
 	dims := make([]Dim, len(v.ints))
 	for j, e := range v.ints {
 		if e.known && e.value < 0 {
-			n.wrong("attribute-range", "input %d, %s, is a shape with the negative length %d", i, quote(n.proto.Input[i]), e.value)
+			n.wrong("attribute-range", "input %d, %s, is a shape with the negative length %d", i, Quote(n.proto.Input[i]), e.value)
 			return nil, false
 		}
 		dims[j] = e.dim()

@@ -223,12 +223,12 @@ func inferConcat(n *inferNode) {
 			}
 			axis, dims = a, slices.Clone(d)
 		} else if len(d) != len(dims) {
-			n.wrong("shape-mismatch", "input %d, %s, is %v, and input 0 is %v", i, quote(n.proto.Input[i]), n.arg(i), n.arg(0))
+			n.wrong("shape-mismatch", "input %d, %s, is %v, and input 0 is %v", i, Quote(n.proto.Input[i]), n.arg(i), n.arg(0))
 			return
 		}
 		for j := range d {
 			if j != axis {
-				dims[j] = n.equal(dims[j], d[j], "axis %d of input %d, %s, and of those before it differ", j, i, quote(n.proto.Input[i]))
+				dims[j] = n.equal(dims[j], d[j], "axis %d of input %d, %s, and of those before it differ", j, i, Quote(n.proto.Input[i]))
 			}
 		}
 		parts = append(parts, d[axis])

@@ -25,10 +25,10 @@ func (p *place) String() string {
 		}
 		s := p.kind
 		if s != "model" {
-			s += " " + quote(p.name)
+			s += " " + Quote(p.name)
 		}
 		if p.op != "" {
-			s += " (" + printable(p.op) + ")"
+			s += " (" + Printable(p.op) + ")"
 		}
 		parts = append(parts, s)
 	}
@@ -36,9 +36,9 @@ func (p *place) String() string {
 	return strings.Join(parts, " / ")
 }
 
-// printable returns an identifier as it is when it is a plain one, quoted
+// Printable returns an identifier as it is when it is a plain one, quoted
 // otherwise.
-func printable(s string) string {
+func Printable(s string) string {
 	plain := s != "" && len(s) <= 64
 	for i := range len(s) {
 		c := s[i]
@@ -47,5 +47,5 @@ func printable(s string) string {
 	if plain {
 		return s
 	}
-	return quote(s)
+	return Quote(s)
 }

@@ -43,6 +43,9 @@ type Rule struct {
 func Rules() []Rule { return rules }
 
 var rules = []Rule{
+	// The file.
+	{"file-format", Error, "The file is a message of ONNX in protobuf's binary form, and nothing else."},
+
 	// The model.
 	{"ir-version-missing", Error, "A model says which IR version it is written in."},
 	{"ir-version-unsupported", Error, "The IR version is one that exists, 1 to 14."},
@@ -76,6 +79,7 @@ var rules = []Rule{
 	{"value-info-duplicate", Error, "The type of a value is declared once among a graph's value infos."},
 	{"value-info-unknown", Info, "A value info describes a value that exists."},
 	{"node-name-duplicate", Warning, "No two nodes of a graph have the same name."},
+	{"output-constant", Warning, "An output depends on an input, where the graph has inputs at all."},
 	{"node-unused", Info, "Something reads an output of each node."},
 	{"initializer-unused", Info, "Something reads each initializer."},
 	{"quantization-annotation", Warning, "A quantization annotation is about a value that exists."},
@@ -126,8 +130,9 @@ var rules = []Rule{
 	{"attribute-range", Error, "An attribute, or an input that takes its place, has a value that makes sense: an axis that exists, a permutation, a positive stride."},
 	{"declared-type-mismatch", Error, "A value has the type that is declared for it."},
 	{"declared-shape-mismatch", Error, "A value has the shape that is declared for it."},
-	{"value-too-large", Error, "No value has more than 2^31 elements, axes without a number counted as one."},
-	{"work-too-large", Error, "One run takes no more than 2^50 multiplications and additions, axes without a number counted as one."},
+	{"value-too-large", Error, "No value has more elements than the budget allows (2^31 unless told otherwise), axes without a number counted as one."},
+	{"memory-too-large", Error, "The values that one run holds at the same time, weights apart, fit the budget (64 GiB unless told otherwise), axes without a number counted as one."},
+	{"work-too-large", Error, "One run takes no more multiplications and additions than the budget allows (2^50 unless told otherwise), axes without a number counted as one."},
 	{"inference-budget", Error, "Types can be inferred within 2^22 steps, and graphs and calls of functions are 100 deep at most; beyond that a runtime that puts functions in their callers' place may not end."},
 	{"too-many-findings", Warning, "Findings stop after 1000."},
 }

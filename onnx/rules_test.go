@@ -16,6 +16,9 @@ func TestEveryRuleHasACase(t *testing.T) {
 	for _, c := range externalCases {
 		cases[c.code] = true
 	}
+	for _, c := range fileCases {
+		cases[c.code] = true
+	}
 	for _, r := range Rules() {
 		if !cases[r.Code] {
 			t.Errorf("%s: no test breaks this rule", r.Code)

@@ -263,7 +263,7 @@ func getInts[T integer](b []byte) []T {
 // *UnsupportedError when the elements are in another file, or of a type that
 // Tensor does not hold. Nothing is allocated beyond what the message holds.
 func FromProto(p *pb.TensorProto) (*Tensor, error) {
-	where := "tensor " + quote(p.GetName())
+	where := "tensor " + Quote(p.GetName())
 	wrong := func(format string, args ...any) error {
 		return &FormatError{Offset: -1, Where: where, What: fmt.Sprintf(format, args...)}
 	}

@@ -57,10 +57,10 @@ func (t *texter) model(m *pb.ModelProto) {
 	t.line("ir", fmt.Sprint(m.GetIrVersion()))
 	t.imports(m.OpsetImport)
 	if m.GetProducerName() != "" || m.GetProducerVersion() != "" {
-		t.line("producer", quote(m.GetProducerName()), quote(m.GetProducerVersion()))
+		t.line("producer", Quote(m.GetProducerName()), Quote(m.GetProducerVersion()))
 	}
 	if m.GetDomain() != "" {
-		t.line("domain", quote(m.GetDomain()))
+		t.line("domain", Quote(m.GetDomain()))
 	}
 	if m.ModelVersion != nil {
 		t.line("version", fmt.Sprint(m.GetModelVersion()))
@@ -94,13 +94,13 @@ func (t *texter) imports(list []*pb.OperatorSetIdProto) {
 		if domain == "" {
 			domain = "ai.onnx"
 		}
-		t.line("opset", printable(domain), fmt.Sprint(o.GetVersion()))
+		t.line("opset", Printable(domain), fmt.Sprint(o.GetVersion()))
 	}
 }
 
 func (t *texter) doc(s string) {
 	if s != "" {
-		t.line("doc", quote(s))
+		t.line("doc", Quote(s))
 	}
 }
 
@@ -108,34 +108,34 @@ func (t *texter) metadata(props []*pb.StringStringEntryProto) { t.bindings("meta
 
 func (t *texter) bindings(what string, list []*pb.StringStringEntryProto) {
 	for _, e := range list {
-		t.line(what, printable(e.GetKey()), "=", quote(e.GetValue()))
+		t.line(what, Printable(e.GetKey()), "=", Quote(e.GetValue()))
 	}
 }
 
 func (t *texter) graph(what string, g *pb.GraphProto) {
-	t.line(what, quote(g.GetName()))
+	t.line(what, Quote(g.GetName()))
 	t.indent++
 	defer func() { t.indent-- }()
 	t.doc(g.GetDocString())
 	t.metadata(g.MetadataProps)
 	declared := make(map[string]string, len(g.ValueInfo))
 	for _, v := range g.ValueInfo {
-		declared[v.GetName()] = typeText(v.Type)
+		declared[v.GetName()] = TypeText(v.Type)
 	}
 	for _, v := range g.Input {
-		t.line("input", printable(v.GetName()), typeText(v.Type))
+		t.line("input", Printable(v.GetName()), TypeText(v.Type))
 	}
 	for _, v := range g.Output {
-		t.line("output", printable(v.GetName()), typeText(v.Type))
+		t.line("output", Printable(v.GetName()), TypeText(v.Type))
 	}
 	for _, p := range g.Initializer {
-		t.line("initializer", printable(p.GetName()), tensorText(p))
+		t.line("initializer", Printable(p.GetName()), tensorText(p))
 	}
 	for _, p := range g.SparseInitializer {
-		t.line("initializer", printable(p.GetValues().GetName()), sparseText(p))
+		t.line("initializer", Printable(p.GetValues().GetName()), sparseText(p))
 	}
 	for _, q := range g.QuantizationAnnotation {
-		t.line("quantization", printable(q.GetTensorName()))
+		t.line("quantization", Printable(q.GetTensorName()))
 		t.indent++
 		t.bindings("", q.QuantParameterTensorNames)
 		t.indent--
@@ -144,20 +144,20 @@ func (t *texter) graph(what string, g *pb.GraphProto) {
 }
 
 func (t *texter) function(f *pb.FunctionProto) {
-	t.line("function", quote(keyOf(f).String()))
+	t.line("function", Quote(keyOf(f).String()))
 	t.indent++
 	defer func() { t.indent-- }()
 	t.doc(f.GetDocString())
 	t.metadata(f.MetadataProps)
 	t.imports(f.OpsetImport)
 	for _, name := range f.Input {
-		t.line("input", printable(name))
+		t.line("input", Printable(name))
 	}
 	for _, name := range f.Output {
-		t.line("output", printable(name))
+		t.line("output", Printable(name))
 	}
 	for _, name := range f.Attribute {
-		t.line("attribute", printable(name))
+		t.line("attribute", Printable(name))
 	}
 	for _, a := range f.AttributeProto {
 		text, _ := attributeText(a)
@@ -165,7 +165,7 @@ func (t *texter) function(f *pb.FunctionProto) {
 	}
 	declared := make(map[string]string, len(f.ValueInfo))
 	for _, v := range f.ValueInfo {
-		declared[v.GetName()] = typeText(v.Type)
+		declared[v.GetName()] = TypeText(v.Type)
 	}
 	t.nodes(f.Node, declared)
 }
@@ -178,7 +178,7 @@ func (t *texter) nodes(list []*pb.NodeProto, declared map[string]string) {
 		}
 		name := ""
 		if n.GetName() != "" && (len(n.Output) == 0 || n.GetName() != n.Output[0]) {
-			name = "@" + printable(n.GetName())
+			name = "@" + Printable(n.GetName())
 		}
 		inputs := make([]string, len(n.Input))
 		for i, in := range n.Input {
@@ -191,7 +191,7 @@ func (t *texter) nodes(list []*pb.NodeProto, declared map[string]string) {
 		if n.GetOverload() != "" {
 			op += ":" + n.GetOverload()
 		}
-		parts := []string{strings.Join(outputs, ", "), name, "=", printable(op) + "(" + strings.Join(inputs, ", ") + ")"}
+		parts := []string{strings.Join(outputs, ", "), name, "=", Printable(op) + "(" + strings.Join(inputs, ", ") + ")"}
 		var graphs []*pb.AttributeProto
 		for _, a := range n.Attribute {
 			text, nested := attributeText(a)
@@ -205,10 +205,10 @@ func (t *texter) nodes(list []*pb.NodeProto, declared map[string]string) {
 		t.metadata(n.MetadataProps)
 		for _, a := range graphs {
 			if a.G != nil {
-				t.graph(printable(a.GetName())+":", a.G)
+				t.graph(Printable(a.GetName())+":", a.G)
 			}
 			for _, g := range a.Graphs {
-				t.graph(printable(a.GetName())+":", g)
+				t.graph(Printable(a.GetName())+":", g)
 			}
 		}
 		t.indent--
@@ -223,7 +223,7 @@ func argument(name string) string {
 	case "_":
 		return `"_"`
 	}
-	return printable(name)
+	return Printable(name)
 }
 
 // attributeText shows an attribute, and says whether graphs are to follow.
@@ -231,11 +231,11 @@ func attributeText(a *pb.AttributeProto) (text string, nested bool) {
 	var v string
 	switch {
 	case a.GetRefAttrName() != "":
-		v = "@" + printable(a.GetRefAttrName())
+		v = "@" + Printable(a.GetRefAttrName())
 	default:
 		v, nested = attributeValue(a)
 	}
-	return printable(a.GetName()) + "=" + v, nested
+	return Printable(a.GetName()) + "=" + v, nested
 }
 
 func attributeValue(a *pb.AttributeProto) (text string, nested bool) {
@@ -246,13 +246,13 @@ func attributeValue(a *pb.AttributeProto) (text string, nested bool) {
 	case pb.AttributeProto_INT:
 		return fmt.Sprint(a.GetI()), false
 	case pb.AttributeProto_STRING:
-		return quote(string(a.GetS())), false
+		return Quote(string(a.GetS())), false
 	case pb.AttributeProto_TENSOR:
 		return tensorText(a.GetT()), false
 	case pb.AttributeProto_SPARSE_TENSOR:
 		return sparseText(a.GetSparseTensor()), false
 	case pb.AttributeProto_TYPE_PROTO:
-		return typeText(a.GetTp()), false
+		return TypeText(a.GetTp()), false
 	case pb.AttributeProto_GRAPH:
 		return "graph", a.G != nil
 	case pb.AttributeProto_GRAPHS:
@@ -262,13 +262,13 @@ func attributeValue(a *pb.AttributeProto) (text string, nested bool) {
 	case pb.AttributeProto_INTS:
 		return listText(a.Ints, func(v int64) string { return fmt.Sprint(v) }), false
 	case pb.AttributeProto_STRINGS:
-		return listText(a.Strings, func(v []byte) string { return quote(string(v)) }), false
+		return listText(a.Strings, func(v []byte) string { return Quote(string(v)) }), false
 	case pb.AttributeProto_TENSORS:
 		return listText(a.Tensors, tensorText), false
 	case pb.AttributeProto_SPARSE_TENSORS:
 		return listText(a.SparseTensors, sparseText), false
 	case pb.AttributeProto_TYPE_PROTOS:
-		return listText(a.TypeProtos, typeText), false
+		return listText(a.TypeProtos, TypeText), false
 	}
 	return "?", false
 }
@@ -291,8 +291,8 @@ func listText[T any](list []T, show func(T) string) string {
 	return b.String()
 }
 
-// typeText shows a type; "?" is one that is not declared.
-func typeText(p *pb.TypeProto) string {
+// TypeText shows a type; "?" is one that is not declared.
+func TypeText(p *pb.TypeProto) string {
 	switch v := p.GetValue().(type) {
 	case *pb.TypeProto_TensorType:
 		t, _ := TypeOf(p)
@@ -303,13 +303,13 @@ func typeText(p *pb.TypeProto) string {
 		}}})
 		return "sparse(" + t.String() + ")"
 	case *pb.TypeProto_SequenceType:
-		return "seq(" + typeText(v.SequenceType.GetElemType()) + ")"
+		return "seq(" + TypeText(v.SequenceType.GetElemType()) + ")"
 	case *pb.TypeProto_OptionalType:
-		return "optional(" + typeText(v.OptionalType.GetElemType()) + ")"
+		return "optional(" + TypeText(v.OptionalType.GetElemType()) + ")"
 	case *pb.TypeProto_MapType:
-		return "map(" + elemName(pb.TensorProto_DataType(v.MapType.GetKeyType())) + "," + typeText(v.MapType.GetValueType()) + ")"
+		return "map(" + elemName(pb.TensorProto_DataType(v.MapType.GetKeyType())) + "," + TypeText(v.MapType.GetValueType()) + ")"
 	case *pb.TypeProto_OpaqueType:
-		return "opaque(" + quote(v.OpaqueType.GetDomain()) + "," + quote(v.OpaqueType.GetName()) + ")"
+		return "opaque(" + Quote(v.OpaqueType.GetDomain()) + "," + Quote(v.OpaqueType.GetName()) + ")"
 	}
 	return "?"
 }
@@ -324,7 +324,7 @@ func tensorText(p *pb.TensorProto) string {
 	typ := Type{pb.TensorProto_DataType(p.GetDataType()), dims}.String()
 	if p.GetDataLocation() == pb.TensorProto_EXTERNAL {
 		e, _ := parseExternal(p.ExternalData)
-		return typ + " external " + quote(e.location)
+		return typ + " external " + Quote(e.location)
 	}
 	const most = 8
 	if n, err := elementCount(p.GetDims()); err == nil && n <= most {
@@ -344,7 +344,7 @@ func elementsText(data any) string {
 	var s string
 	switch d := data.(type) {
 	case []string:
-		s = listText(d, quote)
+		s = listText(d, Quote)
 	case []float32:
 		s = listText(d, func(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) })
 	case []Float16:
@@ -394,10 +394,10 @@ func Digest(p *pb.TensorProto) (string, error) {
 	}
 	n, err := elementCount(p.Dims)
 	if err != nil {
-		return "", &FormatError{Offset: -1, Where: "tensor " + quote(p.GetName()), What: err.Error()}
+		return "", &FormatError{Offset: -1, Where: "tensor " + Quote(p.GetName()), What: err.Error()}
 	}
 	if f := checkStorage(p, s, n); f != nil {
-		return "", &FormatError{Offset: -1, Where: "tensor " + quote(p.GetName()), What: f.what}
+		return "", &FormatError{Offset: -1, Where: "tensor " + Quote(p.GetName()), What: f.what}
 	}
 	h.Write(p.RawData)
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -34,7 +34,7 @@ func (d Dim) String() string {
 	case d.Known():
 		return fmt.Sprint(d.Size)
 	case d.Symbol != "":
-		return printable(d.Symbol)
+		return Printable(d.Symbol)
 	}
 	return "?"
 }
