@@ -116,6 +116,8 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 		newExportCmd(s, runExport),
 		newVerifyCmd(s, runVerify),
 		newSampleCmd(s, runSample),
+		newCheckCmd(s, runCheck),
+		newInspectCmd(s, runInspect),
 		newModelsCmd(s, runModels),
 	)
 	return root

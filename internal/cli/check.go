@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/internal/suggest"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+type checkOptions struct {
+	streams *Streams
+	paths   []string
+
+	severity string
+	external bool
+	maxSize  byteSize
+	budget   byteSize
+	work     int64
+	infer    string
+	json     bool
+	sarif    bool
+}
+
+var severities = []string{"error", "warning", "info"}
+
+func newCheckCmd(s *Streams, run func(context.Context, checkOptions) error) *cobra.Command {
+	o := checkOptions{streams: s, maxSize: 2 << 30, budget: 64 << 30, work: 1 << 50}
+	cmd := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Say what is wrong with ONNX files, safely on files that nobody vouches for",
+		Long: `check reads ONNX files within limits and holds them against the rules of docs/rules.md: the wire format, the model and its
+graphs, every node against its operator at the model's opset, tensors, types and shapes inferred over the whole graph, and
+what one run would take. Nothing is run, and no other file is opened without --external-data.
+
+A FILE is a model, - for the standard input, or a folder: all .onnx files in it and below it. Each finding is one line:
+
+  FILE: NODE OR TENSOR: CODE: what was wanted, what came
+
+Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
+
+Exit codes: 0 no finding, 1 findings, 2 a file could not be read or is beyond the limits.`,
+		Example: `  petrify check model.onnx
+  petrify check --severity info --json models/
+  petrify check --external-data --max-size 4GiB large.onnx
+  petrify check --budget 512MiB upload.onnx
+  petrify check --infer with-shapes.onnx model.onnx
+  curl -s https://example.com/model.onnx | petrify check -`,
+		Args: arguments(1, -1, "model files, folders, or - for the standard input"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.paths = args
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.severity, "severity", "error", "lowest severity that counts: "+strings.Join(severities, ", "))
+	f.BoolVar(&o.external, "external-data", false, "check the files of external data, too; they must be regular files in the model's folder")
+	f.Var(&o.maxSize, "max-size", "largest file that is read")
+	f.Var(&o.budget, "budget", "memory that the values of one run may take at the same time")
+	f.Int64Var(&o.work, "budget-work", o.work, "multiplications and additions that one run may take")
+	f.StringVar(&o.infer, "infer", "", "write the model with all inferred types and shapes to this file")
+	f.BoolVar(&o.json, "json", false, "write JSON")
+	f.BoolVar(&o.sarif, "sarif", false, "write SARIF 2.1.0, which code scanning services read")
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
+	mustComplete(cmd, "severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return severities, cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+// A checkReport is what check says of one file, in JSON.
+type checkReport struct {
+	File     string         `json:"file"`
+	Problem  string         `json:"problem,omitempty"` // why nothing can be said of the file
+	Findings []checkFinding `json:"findings"`
+}
+
+type checkFinding struct {
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	Where    string `json:"where"`
+	Message  string `json:"message"`
+}
+
+func runCheck(ctx context.Context, o checkOptions) error {
+	least := slices.Index(severities, o.severity)
+	if least < 0 {
+		return fmt.Errorf("--severity: no severity is called %q, want %s%s", o.severity, strings.Join(severities, ", "), suggest.DidYouMean(o.severity, severities))
+	}
+	if o.work < 1 {
+		return fmt.Errorf("--budget-work is %d, want at least 1", o.work)
+	}
+	files, err := modelFiles(o.paths)
+	if err != nil {
+		return err
+	}
+	if o.infer != "" && len(files) != 1 {
+		return fmt.Errorf("--infer writes one file, and there are %d models", len(files))
+	}
+	if o.external && slices.Contains(files, stdin) {
+		return errors.New("--external-data: the standard input is in no folder that could have the data")
+	}
+	reports := []checkReport{}
+	code, below := exitDone, 0
+	for _, file := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r, hidden := checkOne(o, file, onnx.Severity(least))
+		below += hidden
+		switch {
+		case r.Problem != "":
+			code = exitProblem
+		case len(r.Findings) > 0:
+			code = max(code, exitFinding)
+		}
+		if o.json || o.sarif {
+			reports = append(reports, r)
+			continue
+		}
+		if r.Problem != "" {
+			fmt.Fprintf(o.streams.Err, "petrify: %s\n", r.Problem)
+		}
+		for _, f := range r.Findings {
+			mark := ""
+			if f.Severity != "error" {
+				mark = " [" + f.Severity + "]"
+			}
+			if _, err := fmt.Fprintf(o.streams.Out, "%s: %s: %s: %s%s\n", shown(file), f.Where, f.Code, f.Message, mark); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case o.json:
+		err = writeJSON(o.streams.Out, reports)
+	case o.sarif:
+		err = writeJSON(o.streams.Out, sarif(reports))
+	case below > 0:
+		fmt.Fprintf(o.streams.Err, "petrify: %d findings of lower severity; --severity info shows them\n", below)
+	}
+	if err != nil {
+		return err
+	}
+	return exit(code)
+}
+
+// checkOne checks one file, and counts the findings below the severity that is asked for.
+func checkOne(o checkOptions, file string, least onnx.Severity) (r checkReport, hidden int) {
+	r = checkReport{File: file, Findings: []checkFinding{}}
+	options := onnx.Options{
+		Limits: onnx.Limits{Size: int64(o.maxSize)}, Budget: onnx.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external,
+	}
+	var (
+		m     *onnx.Model
+		found []onnx.Finding
+		err   error
+	)
+	if file == stdin {
+		m, found, err = onnx.CheckFrom("standard input", o.streams.In, options)
+	} else {
+		m, found, err = onnx.CheckFile(file, options)
+	}
+	if err == nil && m != nil && o.infer != "" {
+		err = writeInferred(m, o.infer)
+	}
+	if err != nil {
+		r.Problem = safe(err.Error())
+		return r, 0
+	}
+	for _, f := range found {
+		if f.Severity > least {
+			hidden++
+			continue
+		}
+		r.Findings = append(r.Findings, checkFinding{f.Severity.String(), f.Code, f.Where, f.Message})
+	}
+	if m != nil && len(m.Bytes) > 64<<20 {
+		m = nil
+		runtime.GC() // so that the next file does not come on top of this one
+	}
+	return r, hidden
+}
+
+// writeInferred writes a model with the types of all its values.
+func writeInferred(m *onnx.Model, path string) error {
+	types, _ := onnx.Infer(m.Proto)
+	b, err := onnx.Marshal(onnx.Annotate(m.Proto, types))
+	if err != nil {
+		return err
+	}
+	return writeFile(path, b)
+}
+
+// stdin is the argument that stands for the standard input.
+const stdin = "-"
+
+// modelFiles replaces folders by the models in and below them.
+func modelFiles(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if path == stdin || err != nil || !info.IsDir() { // a missing file is a matter of its own
+			files = append(files, path)
+			continue
+		}
+		before := len(files)
+		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && strings.EqualFold(filepath.Ext(p), ".onnx") {
+				files = append(files, p)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))
+		}
+	}
+	return files, nil
+}
+
+// shown is the name of a file as a terminal may show it.
+func shown(path string) string {
+	if path == stdin {
+		return "standard input"
+	}
+	if q := strconv.QuoteToGraphic(path); q != `"`+path+`"` {
+		return q
+	}
+	return path
+}
+
+// safe takes out of a message what a terminal would not show as it is.
+func safe(message string) string {
+	q := strconv.QuoteToGraphic(message)
+	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
+}
