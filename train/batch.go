@@ -23,32 +23,26 @@ func (b *batches) next(x []float32) {
 	for i := range b.rows {
 		b.rows[i] = b.stream.Intn(b.set.N)
 	}
-	size := b.set.C * b.set.H * b.set.W
-	for i, row := range b.rows {
-		b.scale.image(x[i*size:(i+1)*size], b.set.Image(row))
-	}
+	b.scale.rows(x, b.set, b.rows)
 }
 
 // scale maps the 256 levels of a pixel to the range of a model.
-type scale [256]float32
+type scale struct{ factor, offset float32 }
 
-func newScale(to layer.Pixels) (s scale) {
-	for i := range s {
-		s[i] = float32(to.Low + float64(i)*(to.High-to.Low)/255)
-	}
-	return s
+func newScale(to layer.Pixels) scale {
+	return scale{float32((to.High - to.Low) / 255), float32(to.Low)}
 }
 
-func (s *scale) image(dst []float32, src []uint8) {
-	for i, p := range src {
-		dst[i] = s[p]
-	}
+// rows fills x, (N,C,H,W), with the images of those indices.
+func (s scale) rows(x []float32, set *dataset.Set, rows []int) {
+	kernel.GatherRows(x, set.Pixels, rows, set.C*set.H*set.W, s.factor, s.offset)
 }
 
 // images fills x, (N,C,H,W), with the images of a set from index first on.
-func (s *scale) images(x []float32, set *dataset.Set, first int) {
-	size := set.C * set.H * set.W
-	for i := range len(x) / size {
-		s.image(x[i*size:(i+1)*size], set.Image(first+i))
+func (s scale) images(x []float32, set *dataset.Set, first int) {
+	rows := make([]int, len(x)/(set.C*set.H*set.W))
+	for i := range rows {
+		rows[i] = first + i
 	}
+	s.rows(x, set, rows)
 }
