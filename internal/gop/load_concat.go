@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
-// Concat joins its inputs along an axis; all other axes have the same lengths. It serves inference and has no derivative.
+// Concat joins its inputs along an axis; all other axes have the same lengths.
 func Concat(name string, along int, xs ...*G.Node) (*G.Node, error) {
 	if len(xs) == 0 || slices.Contains(xs, nil) {
 		return nil, fmt.Errorf("%s: an input of concat is missing", name)

@@ -109,6 +109,40 @@ var caseMakers = []struct {
 	{"conv", 120, func(d draws) torchCase { return convolutionCase(d, false) }},
 	{"convtranspose", 120, func(d draws) torchCase { return convolutionCase(d, true) }},
 	{"batchnorm", 30, batchNormCase},
+	{"maxpool", 30, func(d draws) torchCase { return poolCase(d, MaxPool, 2) }},
+	{"averagepool", 30, func(d draws) torchCase { return poolCase(d, AveragePool, 1) }},
+	{"globalaveragepool", 4, func(d draws) torchCase {
+		return torchCase{Inputs: []torchTensor{d.tensor(d.batch(), d.between(1, 5), d.between(1, 9), d.between(1, 9))}, Wanted: []bool{true},
+			build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) { return GlobalAveragePool("y", in[0]) }}
+	}},
+	{"upsample", 8, func(d draws) torchCase {
+		factors := [2]int{d.between(1, 3), d.between(1, 4)}
+		return torchCase{Attributes: map[string]any{"factors": factors}, Wanted: []bool{true},
+			Inputs: []torchTensor{d.tensor(d.batch(), d.between(1, 5), d.between(1, 7), d.between(1, 6))},
+			build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) {
+				return UpsampleNearest("y", in[0], factors[0], factors[1])
+			}}
+	}},
+	{"layernorm", 10, func(d draws) torchCase {
+		shape := []int{d.batch(), d.between(1, 4), d.between(2, 5), d.between(2, 40)}
+		last := shape[d.between(1, 3):]
+		return torchCase{Attributes: map[string]any{"epsilon": 1e-3}, Wanted: []bool{true, true, true},
+			Inputs: []torchTensor{d.tensor(shape...), d.tensor(last...), d.tensor(last...)},
+			build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) {
+				return LayerNorm("y", in[0], in[1], in[2], 1e-3, Need{Input: true, Params: true})
+			}}
+	}},
+	{"concat", 8, func(d draws) torchCase {
+		axis, shape := d.IntN(4), []int{d.batch(), d.between(1, 4), d.between(1, 5), d.between(1, 4)}
+		c := torchCase{Attributes: map[string]any{"axis": axis},
+			build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) { return Concat("y", axis, in...) }}
+		for range d.between(2, 3) {
+			s := slices.Clone(shape)
+			s[axis] = d.between(1, 4)
+			c.Inputs, c.Wanted = append(c.Inputs, d.tensor(s...)), append(c.Wanted, true)
+		}
+		return c
+	}},
 }
 
 // window draws a window of unequal numbers that leads somewhere from an image of h by w, transposed or not.
@@ -192,6 +226,27 @@ func batchNormCase(d draws) torchCase {
 	}
 	c.activate(act)
 	return c
+}
+
+// poolCase draws a pooling whose windows all meet the image, as PyTorch wants them.
+func poolCase(d draws, build func(name string, x *G.Node, win kernel.Window) (*G.Node, error), dilation int) torchCase {
+	h, w := d.between(2, 9), d.between(2, 11)
+	var win kernel.Window
+	for {
+		win = kernel.Window{
+			Kernel: [2]int{d.between(1, 3), d.between(1, 4)}, Stride: [2]int{d.between(1, 3), d.between(1, 3)}, Dilation: [2]int{1, d.between(1, dilation)},
+		}
+		for i := range win.Pads {
+			win.Pads[i] = d.between(0, win.Kernel[i%2]/2)
+		}
+		if _, _, err := win.Output(h, w); err == nil {
+			break
+		}
+	}
+	a := windowAttributes(win)
+	a["kernel"] = win.Kernel
+	return torchCase{Attributes: a, Inputs: []torchTensor{d.tensor(d.batch(), d.between(1, 4), h, w)}, Wanted: []bool{true},
+		build: func(_ *G.ExprGraph, in []*G.Node) (*G.Node, error) { return build("y", in[0], win) }}
 }
 
 // TestOperatorsAgreeWithPyTorch draws cases of unequal sizes and compares values and gradients with PyTorch's: those of the float64

@@ -13,10 +13,10 @@ import "fmt"
 // (Out, In/groups, ...) to a convolution and (In, Out/groups, ...) to a
 // transposed one.
 //
-// In float32 every element is a chain of products like those of Gemm: it starts
-// at the bias or at zero and takes the terms of one channel after the other,
-// with a product by zero where a tap lies in the padding. So an infinite weight
-// makes NaN at the edge of an image, as it does in other implementations.
+// In float32 every element is a chain of products like those of Gemm, which takes
+// the terms of one channel after the other, with a product by zero where a tap
+// lies in the padding; the bias is added at the end. So an infinite weight makes
+// NaN at the edge of an image, as it does in other implementations.
 //
 // A plan holds buffers: its methods must not run at the same time.
 type Convolution[T Float] struct {
@@ -103,15 +103,16 @@ func (c *Convolution[T]) Down(small, large, w, bias []T, act Activation) {
 	c.check(fn, small, large, w)
 	if bias != nil {
 		need(fn, "bias", len(bias), c.small.Channels)
+		bias = bias[:c.small.Channels]
 	}
 	if small, ok := any(small).([]float32); ok {
 		c.down.run(small, any(large).([]float32), any(w).([]float32), any(bias).([]float32), act)
 		return
 	}
 	small = small[:c.n*c.small.Channels*c.small.pixels()]
-	fillChannels(small, bias, c.small.Channels, c.small.pixels())
+	clear(small)
 	c.each(func(s, l, k int) { small[s] += T(w[k] * large[l]) })
-	activate(act, small, small)
+	finish(act, small, bias, c.small.pixels())
 }
 
 // Up is a transposed convolution with its activation: it writes
@@ -124,15 +125,16 @@ func (c *Convolution[T]) Up(large, small, w, bias []T, act Activation) {
 	c.check(fn, small, large, w)
 	if bias != nil {
 		need(fn, "bias", len(bias), c.large.Channels)
+		bias = bias[:c.large.Channels]
 	}
 	if large, ok := any(large).([]float32); ok {
 		c.up.run(large, any(small).([]float32), c.order.arrange(any(w).([]float32)), any(bias).([]float32), act)
 		return
 	}
 	large = large[:c.n*c.large.Channels*c.large.pixels()]
-	fillChannels(large, bias, c.large.Channels, c.large.pixels())
+	clear(large)
 	c.each(func(s, l, k int) { large[l] += T(w[k] * small[s]) })
-	activate(act, large, large)
+	finish(act, large, bias, c.large.pixels())
 }
 
 // Weights writes the gradient of the weights into dw, where one of small and
@@ -174,16 +176,12 @@ func (c *Convolution[T]) each(f func(s, l, w int)) {
 	}
 }
 
-// fillChannels puts the value of each channel, or zero, into its pixels.
-func fillChannels[T Float](x, bias []T, channels, pixels int) {
-	clear(x)
-	if bias == nil {
-		return
-	}
-	for i := 0; i < len(x); i += pixels {
-		v := bias[i/pixels%channels]
-		for j := range x[i : i+pixels] {
-			x[i+j] = v
+// finish adds the bias of each channel to its pixels and applies the activation.
+func finish[T Float](act Activation, y, bias []T, pixels int) {
+	if bias != nil {
+		for i := range y {
+			y[i] += bias[i/pixels%len(bias)]
 		}
 	}
+	activate(act, y, y)
 }

@@ -169,18 +169,10 @@ func (s *sampler) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 	channel := group*(s.dst.Channels/s.groups) + c0
 	s.aim(p, group, channel, first, cols, ws)
 	c := ws.tile(rows * s.width)
-	for i := range rows {
-		row := c[i*s.width:][:cols]
-		if s.bias == nil {
-			clear(row)
-			continue
-		}
-		for j := range row {
-			row[j] = s.bias[channel+i]
-		}
-	}
-	t := product{m: rows, n: cols, k: p.k, tB: true, c: c, ldc: s.width, accumulate: true}
-	if p.k > 0 {
+	t := product{m: rows, n: cols, k: p.k, tB: true, c: c, ldc: s.width}
+	if p.k == 0 {
+		clear(c)
+	} else {
 		t.a, t.lda = s.w[p.weights+channel*p.k:], p.k
 	}
 	for k0 := 0; k0 < p.k; k0 += panelDepth {
@@ -188,15 +180,14 @@ func (s *sampler) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 		pick(ws.panel, p.steps[k0*stepWords:(k0+depth)*stepWords], &ws.lanes, cols, s.x, s.src.Height, s.src.Width)
 		t.multiplyPacked(k0, depth, ws)
 	}
-	if s.act.Func != Identity {
-		if simd {
-			activateRows(s.act, rows, cols, s.width, c)
-		} else {
-			for i := range rows {
-				row := c[i*s.width:][:cols]
-				activate(s.act, row, row)
+	for i := range rows {
+		row := c[i*s.width:][:cols]
+		if s.bias != nil {
+			for j, v := 0, s.bias[channel+i]; j < len(row); j++ {
+				row[j] += v
 			}
 		}
+		activateRun(s.act, row)
 	}
 	s.store(p, rows, cols, c, ws)
 }

@@ -1,0 +1,96 @@
+package gop
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// Dropout sets elements to zero with probability rate and divides the others by 1 - rate (Srivastava and others 2014, in the inverted
+// form). It draws them anew in every run, from a stream of the caller's, which a training run seeds and saves. Outside of
+// training it is the identity, and no stream is needed.
+func Dropout(name string, x *G.Node, rate float64, stream *kernel.Stream, training bool) (*G.Node, error) {
+	if x == nil {
+		return nil, fmt.Errorf("%s: input of dropout is missing", name)
+	}
+	if !(rate >= 0 && rate < 1) {
+		return nil, fmt.Errorf("%s: dropout with rate %v, want at least 0 and less than 1", name, rate)
+	}
+	if !training || rate == 0 {
+		return Reshape(name, x, x.Shape()...)
+	}
+	if stream == nil {
+		return nil, fmt.Errorf("%s: stream of dropout is missing", name)
+	}
+	n := x.Shape().TotalSize()
+	o, err := byType(x,
+		func() operator {
+			return &dropout[float32]{rate: rate, stream: stream, draws: make([]float32, n), mask: make([]float32, n)}
+		},
+		func() operator {
+			return &dropout[float64]{rate: rate, stream: stream, draws: make([]float32, n), mask: make([]float64, n)}
+		})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "dropout", x.Shape().Clone(), x)
+}
+
+type dropout[T kernel.Float] struct {
+	op
+	rate   float64
+	stream *kernel.Stream
+	draws  []float32
+	mask   []T // 0 or 1 / (1 - rate)
+	y, x   []T
+}
+
+func (o *dropout[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *dropout[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], len(o.mask)); err != nil {
+		return nil, err
+	}
+	out, o.y = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *dropout[T]) run() {
+	o.stream.Uniform(o.draws)
+	rate, scale := float32(o.rate), T(1/(1-o.rate))
+	for i, u := range o.draws {
+		o.mask[i] = 0
+		if u >= rate {
+			o.mask[i] = scale
+		}
+	}
+	kernel.Mul(o.y, o.x, o.mask)
+}
+
+func (o *dropout[T]) DiffWRT(int) []bool { return []bool{true} }
+
+func (o *dropout[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
+	d, err := apply(&dropoutGrad[T]{mask: o.mask}, out.Name()+".dx", "dropout gradient", o.shape.Clone(), out, grad)
+	return G.Nodes{d}, err
+}
+
+// dropoutGrad lets through what the last run did. It takes the output as an input so as to come after it.
+type dropoutGrad[T kernel.Float] struct {
+	op
+	mask   []T
+	dx, dy []T
+}
+
+func (o *dropoutGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *dropoutGrad[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.dy, err = elements[T](in[1], len(o.mask)); err != nil {
+		return nil, err
+	}
+	out, o.dx = newOutput[T](o.shape)
+	return out, nil
+}
+
+func (o *dropoutGrad[T]) run() { kernel.Mul(o.dx, o.dy, o.mask) }

@@ -1,0 +1,70 @@
+package gop
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// UpsampleNearest repeats every pixel fh times down and fw times across: x is (N, C, H, W), y is (N, C, H fh, W fw).
+func UpsampleNearest(name string, x *G.Node, fh, fw int) (*G.Node, error) {
+	if x == nil || x.Dims() != 4 || fh < 1 || fw < 1 {
+		return nil, fmt.Errorf("%s: upsampling of %v by %dx%d, want (N, C, H, W) and factors from 1 on", name, shapeOf(x), fh, fw)
+	}
+	s := x.Shape()
+	o, err := byType(x,
+		func() operator { return &upsample[float32]{fh: fh, fw: fw} },
+		func() operator { return &upsample[float64]{fh: fh, fw: fw} })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "nearest upsampling", tensor.Shape{s[0], s[1], s[2] * fh, s[3] * fw}, x)
+}
+
+// upsample repeats pixels or, as its own gradient, adds up what they became.
+type upsample[T kernel.Float] struct {
+	op
+	fh, fw int
+	back   bool
+	y, x   []T
+	part   func(lo, hi int)
+}
+
+func (o *upsample[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *upsample[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
+		return nil, err
+	}
+	out, o.y = newOutput[T](o.shape)
+	o.part = o.planes
+	return out, nil
+}
+
+func (o *upsample[T]) run() {
+	pixels := max(1, o.shape[2]*o.shape[3])
+	kernel.Parallel(o.shape[0]*o.shape[1], max(1, 8192/pixels), o.part)
+}
+
+// planes does channels [lo, hi), counted over the samples.
+func (o *upsample[T]) planes(lo, hi int) {
+	h, w := o.shape[2], o.shape[3]
+	if o.back {
+		small, large := h*w, h*w*o.fh*o.fw
+		kernel.UpsampleNearestGrad(o.y[lo*small:hi*small], o.x[lo*large:hi*large], hi-lo, h, w, o.fh, o.fw)
+		return
+	}
+	h, w = h/o.fh, w/o.fw
+	small, large := h*w, h*w*o.fh*o.fw
+	kernel.UpsampleNearest(o.y[lo*large:hi*large], o.x[lo*small:hi*small], hi-lo, h, w, o.fh, o.fw)
+}
+
+func (o *upsample[T]) DiffWRT(int) []bool { return []bool{!o.back} }
+
+func (o *upsample[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
+	d, err := apply(&upsample[T]{fh: o.fh, fw: o.fw, back: true}, out.Name()+".dx", "gradient of "+o.kind, in[0].Shape().Clone(), grad)
+	return G.Nodes{d}, err
+}
