@@ -40,6 +40,22 @@ var sigmoidKind = Kind{
 	Try:  []Trial{{Layer: Sigmoid{}, In: Shape{5}}, {Layer: Sigmoid{}, In: Shape{3, 5, 7}}},
 }
 
+var softplusKind = Kind{
+	Name: "Softplus",
+	Doc:  "y = log(1 + exp(x)).",
+	Ops:  []string{"Softplus"},
+	New:  func() Layer { return Softplus{} },
+	Try:  []Trial{{Layer: Softplus{}, In: Shape{5}}, {Layer: Softplus{}, In: Shape{3, 5, 7}}},
+}
+
+var eluKind = Kind{
+	Name: "ELU",
+	Doc:  "y = x where x > 0, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016).",
+	Ops:  []string{"Elu"},
+	New:  func() Layer { return ELU{Alpha: 1} },
+	Try:  []Trial{{Layer: ELU{Alpha: 1}, In: Shape{5}}, {Layer: ELU{Alpha: 0.5}, In: Shape{3, 5, 7}}},
+}
+
 // elementWise is what all activations share: the shape stays, nothing is learnt.
 type elementWise struct{}
 
@@ -112,4 +128,39 @@ func (l Sigmoid) Build(s Scope, x *G.Node) (*G.Node, error) {
 // Emit writes Sigmoid.
 func (Sigmoid) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
 	return e.Node("Sigmoid", "", []onnx.Value{x})
+}
+
+// Softplus is y = log(1 + exp(x)).
+type Softplus struct{ elementWise }
+
+func (Softplus) activation() kernel.Activation { return kernel.Activation{Func: kernel.Softplus} }
+
+// Build makes one gop.Activate.
+func (l Softplus) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes Softplus.
+func (Softplus) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Softplus", "", []onnx.Value{x})
+}
+
+// ELU is y = x where x > 0, Alpha (exp(x) - 1) elsewhere.
+type ELU struct {
+	elementWise
+	Alpha float64
+}
+
+func (l ELU) activation() kernel.Activation {
+	return kernel.Activation{Func: kernel.ELU, Alpha: l.Alpha}
+}
+
+// Build makes one gop.Activate.
+func (l ELU) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, l.activation())
+}
+
+// Emit writes Elu.
+func (l ELU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Elu", "", []onnx.Value{x}, onnx.Float("alpha", float32(l.Alpha)))
 }

@@ -133,5 +133,11 @@ func Kinds() []Kind {
 		reluKind,
 		tanhKind,
 		sigmoidKind,
+		softplusKind,
+		eluKind,
+		conv2DKind,
+		convTranspose2DKind,
+		batchNormKind,
+		addKind,
 	}
 }

@@ -77,6 +77,9 @@ var architectures = []struct {
 	{"gan", gan},
 	{"autoencoder", autoencoder},
 	{"vae", vae},
+	{"dcgan", dcgan},
+	{"conv-autoencoder", convAutoencoder},
+	{"conv-vae", convVAE},
 }
 
 // All lists every model in its own sizes.

@@ -1,0 +1,85 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+var addKind = Kind{
+	Name: "Add",
+	Doc:  "y = a + b + ..., element by element, where branches meet.",
+	Ops:  []string{"Add"},
+	New:  func() Layer { return Add{} },
+	Try: []Trial{
+		{Layer: Add{}, In: Shape{5}, With: []Row{{Name: "a", Layer: ReLU{}}}},
+		{Layer: Add{}, In: Shape{3, 5, 7}, With: []Row{{Name: "a", Layer: Tanh{}}, {Name: "b", Layer: Sigmoid{}}}},
+	},
+}
+
+// errAlone says that a layer of several inputs got one.
+var errAlone = errors.New("joins several inputs, got one (name the others in With)")
+
+// joint is what layers of several inputs share.
+type joint struct{}
+
+// OutShape refuses a single input.
+func (joint) OutShape(Shape) (Shape, error) { return nil, errAlone }
+
+// Params lists none.
+func (joint) Params(Shape) []Param { return nil }
+
+// Build refuses a single input.
+func (joint) Build(Scope, *G.Node) (*G.Node, error) { return nil, errAlone }
+
+// Emit refuses a single input.
+func (joint) Emit(e *onnx.Emitter, _ onnx.Value) onnx.Value {
+	e.Fail(errAlone)
+	return onnx.Value{}
+}
+
+// Add is the sum of its inputs, all of one shape.
+type Add struct{ joint }
+
+// JoinShape is the shape that all inputs have.
+func (Add) JoinShape(in ...Shape) (Shape, error) {
+	for _, s := range in[1:] {
+		if s.String() != in[0].String() {
+			return nil, fmt.Errorf("sum of %v and %v, want one shape", in[0], s)
+		}
+	}
+	return in[0], nil
+}
+
+// BuildJoin makes a chain of gop.Add.
+func (Add) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) {
+	sum := x[0]
+	for i, term := range x[1:] {
+		name := s.Name
+		if i < len(x)-2 {
+			name = fmt.Sprintf("%s.sum%d", s.Name, i+1)
+		}
+		var err error
+		if sum, err = gop.Add(name, sum, term); err != nil {
+			return nil, err
+		}
+	}
+	return sum, nil
+}
+
+// EmitJoin writes a chain of Add, which more runtimes have than Sum.
+func (Add) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	sum := x[0]
+	for i, term := range x[1:] {
+		inner := ""
+		if i < len(x)-2 {
+			inner = fmt.Sprintf("sum%d", i+1)
+		}
+		sum = e.Node("Add", inner, []onnx.Value{sum, term})
+	}
+	return sum
+}

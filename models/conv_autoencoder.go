@@ -1,0 +1,26 @@
+package models
+
+import (
+	"slices"
+
+	"github.com/petrify-ml/petrify/layer"
+)
+
+// convAutoencoder is the autoencoder with strided convolutions on the way in and transposed ones on the way out: Depth of
+// each, Width channels next to the image and twice as many at every step away from it.
+func convAutoencoder(o Options) layer.Model {
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 16, Depth: 2})
+	m := autoencoder(o)
+	m.Name, m.Title = "conv-autoencoder", "Convolutional autoencoder"
+	m.Doc = "The autoencoder with strided convolutions on the way in and transposed ones on the way out: fewer parameters, sharper images."
+	encoder, decoder := m.Nets[0], m.Nets[1]
+	encoder.Rows = slices.Concat(convolutions(o), []layer.Row{
+		{Name: "flatten", Layer: layer.Flatten{}},
+		{Name: "fc", Layer: layer.Dense{Out: o.Latent}},
+		{Name: "latent", Layer: layer.ReLU{}},
+	})
+	decoder.Rows = append(transposed(o, numbered("up", o.Depth)), layer.Row{Name: "reconstruction", Layer: layer.Sigmoid{}})
+	m.Nets = []layer.Net{encoder, decoder}
+	m.Wholes = []layer.Net{whole(encoder, decoder)}
+	return m
+}
