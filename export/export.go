@@ -44,6 +44,8 @@ type Provenance struct {
 type Options struct {
 	Opset      int64 // 0 means DefaultOpset
 	Provenance Provenance
+	// KeepBatchNorm writes batch normalisations as nodes of their own, in place of folding them into the layers in front.
+	KeepBatchNorm bool
 }
 
 // Exported is one net as it was written.
@@ -107,19 +109,20 @@ func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 	if err != nil {
 		return nil, err
 	}
+	ship := o.prepare(prepared{plan, weights})
 	e := onnx.NewEmitter(onnx.EmitterOptions{
 		Graph: net.Name,
 		Opset: o.Opset,
 		IR:    IRVersion,
 		Param: func(full string) (*onnx.Tensor, error) {
-			t, ok := weights[full]
+			t, ok := ship.weights[full]
 			if !ok {
 				return nil, fmt.Errorf("%s: no such parameter", full)
 			}
 			return onnx.NewTensor(full, t.Data, t.Dims...)
 		},
 	})
-	plan.Emit(e)
+	ship.plan.Emit(e)
 	model, err := e.Model()
 	if err != nil {
 		return nil, err
@@ -131,6 +134,29 @@ func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 		}
 	}
 	return model, nil
+}
+
+// prepare is what happens to a plan before it is emitted.
+func (o Options) prepare(p prepared) prepared {
+	if !o.KeepBatchNorm {
+		p = foldBatchNorm(p)
+	}
+	return p
+}
+
+// Weights are the tensors that the model of a net holds, in the order of its steps: those of the snapshot, or, where batch
+// normalisations are folded, what becomes of them. A model file can be held against them bit for bit.
+func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
+	plan, err := net.Plan()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := weightsOf(plan, s)
+	if err != nil {
+		return nil, err
+	}
+	ship := o.prepare(prepared{plan, weights})
+	return planWeights(ship.plan, ship.weights), nil
 }
 
 // weightsOf picks the plan's parameters from a snapshot. The error names every one that is missing or misshapen.

@@ -41,7 +41,8 @@ const (
 	MetaData    = "petrify.data"
 	MetaDataSum = "petrify.data.sha256"
 	MetaWeights = "petrify.weights.sha256"
-	MetaPixels  = "petrify.pixels" // "LOW,HIGH": the values that stand for black and white
+	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
+	MetaNorm    = "petrify.batchnorm" // "folded" or "kept", in nets that have batch normalisations
 )
 
 // describe says where the model comes from.
@@ -59,11 +60,31 @@ func describe(d *draft) error {
 		{MetaData, p.DataName},
 		{MetaDataSum, p.DataDigest},
 		{MetaWeights, checkpoint.Digest(d.weights)},
+		{MetaNorm, d.norm()},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 	} {
+		if e[1] == "" {
+			continue
+		}
 		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
 	}
 	return nil
+}
+
+// norm says what has become of batch normalisations, "" where there are none.
+func (d *draft) norm() string {
+	plan, err := d.net.Plan()
+	if err != nil {
+		return ""
+	}
+	for _, s := range plan.Steps {
+		if _, ok := s.Layer.(layer.BatchNorm); ok && d.options.KeepBatchNorm {
+			return "kept"
+		} else if ok {
+			return "folded"
+		}
+	}
+	return ""
 }
 
 // check refuses to write what our own checker would refuse to read.

@@ -83,6 +83,9 @@ func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uin
 			t.Fatal(err)
 		}
 		nodes[q.Name] = n
+		if q.Tracked {
+			continue // no gradient leads there
+		}
 		b.params, b.data, b.names = append(b.params, n), append(b.data, w), append(b.names, q.Name)
 	}
 	out, err := p.Build(layer.BuildOptions{

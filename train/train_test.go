@@ -25,6 +25,20 @@ func model(t testing.TB, name string) layer.Model {
 	return m
 }
 
+// small are all models, narrow enough for quick tests.
+func small(t testing.TB) []layer.Model {
+	t.Helper()
+	var list []layer.Model
+	for _, m := range models.All() {
+		s, err := models.Build(m.Name, models.Options{Width: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
 // newTrainer is a small run, of the GAN unless changed, on images that need no file.
 func newTrainer(t testing.TB, change func(*Config)) *Trainer {
 	t.Helper()
@@ -66,7 +80,7 @@ func digest(t testing.TB, tr *Trainer) string {
 }
 
 func TestOneSeedGivesOneResult(t *testing.T) {
-	for _, m := range models.All() {
+	for _, m := range small(t) {
 		t.Run(m.Name, func(t *testing.T) {
 			run := func(threads int, seed uint64) (string, string) {
 				defer kernel.SetThreads(kernel.SetThreads(threads))
@@ -129,7 +143,7 @@ func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 }
 
 func TestRestoredRunGoesOnAsIfNeverStopped(t *testing.T) {
-	for _, m := range models.All() {
+	for _, m := range small(t) {
 		t.Run(m.Name, func(t *testing.T) { restored(t, func(c *Config) { c.Model = m }) })
 	}
 }
@@ -276,7 +290,7 @@ func TestSamplesAreTheSameAtEveryCall(t *testing.T) {
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
-	for _, m := range models.All() {
+	for _, m := range small(t) {
 		tr := newTrainer(t, func(c *Config) { c.Model = m })
 		if n := testing.AllocsPerRun(5, func() {
 			if err := tr.objective.iterate(); err != nil {
@@ -297,6 +311,9 @@ func BenchmarkAutoencoder(b *testing.B) { benchmark(b, "autoencoder") }
 // BenchmarkVAE is one iteration at batch 128.
 func BenchmarkVAE(b *testing.B) { benchmark(b, "vae") }
 
+// BenchmarkDCGAN is one iteration at batch 64.
+func BenchmarkDCGAN(b *testing.B) { benchmark(b, "dcgan") }
+
 // benchmark runs a model at the batch of its recipe.
 func benchmark(b *testing.B, name string) {
 	tr := newTrainer(b, func(c *Config) { c.Model = model(b, name); c.Batch = 0 })
@@ -307,4 +324,40 @@ func benchmark(b *testing.B, name string) {
 		}
 	}
 	b.ReportMetric(float64(tr.config.Batch*b.N)/b.Elapsed().Seconds(), "images/s")
+}
+
+// Standing statistics are the mean over batches, change nothing else, and leave the run as it was going.
+func TestStandingStatistics(t *testing.T) {
+	dcgan := func(c *Config) {
+		for _, m := range small(t) {
+			if m.Name == "dcgan" {
+				c.Model = m
+			}
+		}
+	}
+	tr := newTrainer(t, dcgan)
+	finish(t, tr)
+	before, err := tr.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.StandingStatistics(4); err != nil {
+		t.Fatal(err)
+	}
+	after, err := tr.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range before.Tensors {
+		same := slices.Equal(b.Data, after.Tensors[i].Data)
+		if tracked := strings.HasSuffix(b.Name, ".mean") || strings.HasSuffix(b.Name, ".variance"); same == tracked {
+			t.Errorf("%s: unchanged is %v", b.Name, same)
+		}
+	}
+	if before.Meta["stream/noise"] != after.Meta["stream/noise"] {
+		t.Error("the noise of the run has moved")
+	}
+	if err := tr.StandingStatistics(0); err == nil {
+		t.Error("0 batches were accepted")
+	}
 }

@@ -1,0 +1,104 @@
+package train
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
+)
+
+// StandingStatistics replaces the running statistics of every batch normalisation by the mean of those of so many batches,
+// all through the weights as they are now: running ones lag behind weights that move (Brock, Donahue and Simonyan 2019,
+// section 3.1). Generators see noise, other nets training images, drawn from streams of their own: training goes on as it
+// would have. Models without batch normalisation stay as they are.
+func (t *Trainer) StandingStatistics(batches int) error {
+	if batches < 1 {
+		return fmt.Errorf("standing statistics of %d batches, want at least 1", batches)
+	}
+	for _, s := range t.nets {
+		if err := t.standing(s, batches); err != nil {
+			return fmt.Errorf("%s: standing statistics: %w", s.plan.Net.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) standing(s *netState, count int) error {
+	var tracked []param
+	for _, p := range s.params {
+		if p.Tracked {
+			tracked = append(tracked, p)
+		}
+	}
+	if tracked == nil {
+		return nil
+	}
+	fill, err := t.filler(s)
+	if err != nil {
+		return err
+	}
+	graph := G.NewGraph()
+	x, input := inputOf(graph, s, t.config.Batch)
+	b, err := s.bind(graph)
+	if err != nil {
+		return err
+	}
+	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Need: gop.Need{}})
+	if err != nil {
+		return err
+	}
+	m, err := gop.NewMachine(out...)
+	if err != nil {
+		return err
+	}
+	sums := make([][]float64, len(tracked))
+	for range count {
+		fill(input)
+		if err := m.RunAll(); err != nil {
+			return err
+		}
+		for i, p := range tracked {
+			if sums[i] == nil {
+				sums[i] = make([]float64, len(p.w))
+			}
+			for j, v := range p.w {
+				sums[i][j] += float64(v)
+			}
+		}
+	}
+	for i, p := range tracked {
+		for j, sum := range sums[i] {
+			p.w[j] = float32(sum / float64(count))
+		}
+	}
+	return nil
+}
+
+// filler draws batches of what a net is made for.
+func (t *Trainer) filler(s *netState) (func([]float32), error) {
+	port := s.plan.Net.Input
+	if port.Noise {
+		return kernel.NewStream(t.config.Seed, "standing/"+s.plan.Net.Name).Normal, nil
+	}
+	if err := t.fits(s); err != nil {
+		return nil, err
+	}
+	stream := kernel.NewStream(t.config.Seed, "standing/"+s.plan.Net.Name)
+	return newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, stream).next, nil
+}
+
+// memoryless is a plan whose running statistics are always those of the latest batch.
+func memoryless(p *layer.Plan) *layer.Plan {
+	q := *p
+	q.Steps = append([]layer.Step{}, p.Steps...)
+	for i, s := range q.Steps {
+		if l, ok := s.Layer.(layer.BatchNorm); ok {
+			l.Momentum = 0
+			q.Steps[i].Layer = l
+		}
+	}
+	return &q
+}
