@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"cut":    cut,
 			"await":  await,
 			"differ": differ,
+			"model":  writeModel,
 		},
 	})
 }
