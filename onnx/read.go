@@ -66,13 +66,8 @@ func Parse(name string, b []byte, lim Limits) (*Model, error) {
 // ReadTensorFile reads a file that holds one TensorProto, as in ONNX's folders
 // of test data.
 func ReadTensorFile(path string, lim Limits) (*Tensor, error) {
-	lim = lim.withDefaults()
-	b, err := readFile(path, lim)
-	if err != nil {
-		return nil, err
-	}
 	p := &pb.TensorProto{}
-	if err := parse(path, b, p, lim); err != nil {
+	if err := ReadMessageFile(path, p, lim); err != nil {
 		return nil, err
 	}
 	t, err := FromProto(p)
@@ -80,6 +75,17 @@ func ReadTensorFile(path string, lim Limits) (*Tensor, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
+}
+
+// ReadMessageFile reads a file that holds one message of ONNX into m: a
+// TensorProto, SequenceProto, OptionalProto or MapProto.
+func ReadMessageFile(path string, m proto.Message, lim Limits) error {
+	lim = lim.withDefaults()
+	b, err := readFile(path, lim)
+	if err != nil {
+		return err
+	}
+	return parse(path, b, m, lim)
 }
 
 func parse(name string, b []byte, m proto.Message, lim Limits) error {

@@ -35,7 +35,7 @@ func uniform(c *call, r *rand.Rand) float64 {
 func random(name string, a attrs, in []port, draw func(c *call, r *rand.Rand) float64) operator {
 	a["dtype"], a["seed"] = aInt, aFloat
 	return operator{
-		name: name, attrs: a, in: in,
+		name: name, attrs: a, in: in, drawn: true,
 		eval: single(func(c *call) (*Value, error) {
 			dims, t := c.intList("shape"), pb.TensorProto_FLOAT
 			if len(in) > 0 {

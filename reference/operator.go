@@ -11,7 +11,8 @@ type operator struct {
 	since  int64  // the oldest opset that is implemented; 0 means all
 	attrs  attrs
 	in     []port
-	out    int // the most outputs, 0 stands for 1, many for any number
+	out    int  // the most outputs, 0 stands for 1, many for any number
+	drawn  bool // the result is random
 	eval   func(c *call) ([]*Value, error)
 }
 

@@ -15,8 +15,9 @@ import (
 // A dataSet is inputs for a model, and what is known of its outputs.
 type dataSet struct {
 	name     string
-	inputs   []*onnx.Tensor
-	recorded []*onnx.Tensor // as in the files; nil where there are none
+	values   []*reference.Value // the inputs
+	inputs   []*onnx.Tensor     // the same for a Session, nil if one is no tensor
+	recorded []*reference.Value // outputs as in the files; nil where there are none
 	want     []*reference.Value
 	notes    []string
 	files    []string // where it was read from
@@ -27,34 +28,94 @@ type dataSet struct {
 func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
 	d := dataSet{name: filepath.Base(dir)}
 	var err error
-	if d.inputs, err = d.read(dir, "input", g.GetInput(), lim); err != nil {
+	if d.values, err = d.read(dir, "input", g.GetInput(), lim); err != nil {
+		return d, err
+	}
+	if d.inputs, err = tensorsOf(d.values); err != nil {
 		return d, err
 	}
 	d.recorded, err = d.read(dir, "output", g.GetOutput(), lim)
 	return d, err
 }
 
-func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Limits) ([]*onnx.Tensor, error) {
-	var tensors []*onnx.Tensor
+func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Limits) ([]*reference.Value, error) {
+	var values []*reference.Value
 	for k := 0; ; k++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s_%d.pb", what, k))
 		if ok, err := exists(path); !ok {
-			return tensors, err
+			return values, err
 		}
 		if k >= len(ports) {
 			return nil, fmt.Errorf("%s: the graph has %d %ss", path, len(ports), what)
 		}
-		if ports[k].GetType().GetValue() != nil && ports[k].GetType().GetTensorType() == nil {
-			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%s %q is no tensor", what, ports[k].GetName())}
-		}
-		t, err := onnx.ReadTensorFile(path, lim)
+		v, err := readValue(path, ports[k].GetType(), lim)
 		if err != nil {
 			return nil, err
 		}
-		t.Name = ports[k].GetName()
-		tensors = append(tensors, t)
+		v.Name = ports[k].GetName()
+		values = append(values, v)
 		d.files = append(d.files, path)
 	}
+}
+
+// readValue reads a file of recorded data: a tensor, a sequence, or an optional.
+func readValue(path string, t *pb.TypeProto, lim onnx.Limits) (*reference.Value, error) {
+	var v *reference.Value
+	var err error
+	switch {
+	case t.GetSequenceType() != nil:
+		p := &pb.SequenceProto{}
+		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+			return nil, err
+		}
+		v, err = reference.FromSequence(p)
+	case t.GetOptionalType() != nil:
+		p := &pb.OptionalProto{}
+		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+			return nil, err
+		}
+		v, err = reference.FromOptional(p)
+	case t.GetValue() != nil && t.GetTensorType() == nil:
+		return nil, &onnx.UnsupportedError{Why: path + ": neither a tensor, nor a sequence, nor an optional"}
+	default:
+		x, e := onnx.ReadTensorFile(path, lim)
+		if e != nil {
+			return nil, e
+		}
+		if x.Type() == pb.TensorProto_UINT16 && t.GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
+			// numpy has no bfloat16, so that ONNX's own test data hold the bits.
+			x.Data = bfloat16s(x.Data.([]uint16))
+		}
+		v, err = reference.FromTensor(x)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return v, nil
+}
+
+func bfloat16s(bits []uint16) []onnx.BFloat16 {
+	s := make([]onnx.BFloat16, len(bits))
+	for i, b := range bits {
+		s[i] = onnx.BFloat16(b)
+	}
+	return s
+}
+
+// tensorsOf returns values as a Session takes them, nil if one is no tensor.
+func tensorsOf(values []*reference.Value) ([]*onnx.Tensor, error) {
+	tensors := make([]*onnx.Tensor, len(values))
+	for i, v := range values {
+		if v.Kind != reference.Tensor {
+			return nil, nil
+		}
+		t, err := v.Tensor()
+		if err != nil {
+			return nil, err
+		}
+		tensors[i] = t
+	}
+	return tensors, nil
 }
 
 // seededSets draws inputs for a model that has no recorded ones. Axes without a
@@ -81,7 +142,11 @@ func seededSets(p *reference.Program, seed uint64) ([]dataSet, error) {
 			if err != nil {
 				return nil, fmt.Errorf("input %q: %w", in.Name, err)
 			}
-			d.inputs = append(d.inputs, t)
+			v, err := reference.FromTensor(t)
+			if err != nil {
+				return nil, err
+			}
+			d.inputs, d.values = append(d.inputs, t), append(d.values, v)
 		}
 		sets = append(sets, d)
 	}

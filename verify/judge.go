@@ -102,14 +102,16 @@ type FixedLimit struct {
 
 // mismatch says why got cannot even be compared with want: another name, type
 // or shape.
-func mismatch(want *reference.Value, got *onnx.Tensor) error {
+func mismatch(want, got *reference.Value) error {
 	switch {
 	case got == nil:
 		return fmt.Errorf("no output %q, want %s", want.Name, want)
 	case got.Name != "" && want.Name != "" && got.Name != want.Name:
 		return fmt.Errorf("output %q where %q is due", got.Name, want.Name)
-	case got.Type() != want.Type:
-		return fmt.Errorf("element type is %s, want %s", typeText(got), want)
+	case got.Kind != want.Kind, want.Kind != reference.Tensor && len(got.Elems) != len(want.Elems):
+		return fmt.Errorf("it is %s, want %s", article(got), article(want))
+	case got.Type != want.Type:
+		return fmt.Errorf("element type is %s, want %s", got, want)
 	case !slices.Equal(got.Dims, want.Dims):
 		return fmt.Errorf("shape is %v, want %v", got.Dims, want.Dims)
 	case got.Len() != want.Len():
@@ -118,21 +120,45 @@ func mismatch(want *reference.Value, got *onnx.Tensor) error {
 	return nil
 }
 
+func article(v *reference.Value) string {
+	if v.Kind == reference.Tensor {
+		return v.String()
+	}
+	return "a " + v.String()
+}
+
 func typeText(t *onnx.Tensor) string {
 	return (&reference.Value{Type: t.Type(), Dims: t.Dims}).String()
 }
 
-// measure compares element by element. limit gives what element i may be off;
-// got and want agree in type and shape.
-func measure(want *reference.Value, got *onnx.Tensor, limit func(i int) float64) (Measure, error) {
-	value, err := reference.FromTensor(got)
-	if err != nil {
-		return Measure{}, err
+// valueOf is what a runtime gave, as a value; nil stays nil. What cannot be one
+// has no elements, so that it agrees with nothing.
+func valueOf(t *onnx.Tensor) *reference.Value {
+	if t == nil {
+		return nil
 	}
+	v, err := reference.FromTensor(t)
+	if err != nil {
+		return &reference.Value{Name: t.Name, Type: t.Type(), Dims: t.Dims}
+	}
+	return v
+}
+
+func valuesOf(ts []*onnx.Tensor) []*reference.Value {
+	values := make([]*reference.Value, len(ts))
+	for i, t := range ts {
+		values[i] = valueOf(t)
+	}
+	return values
+}
+
+// measure compares value with want, element by element. limit gives what element i may be off;
+// both agree in type and shape.
+func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 	m := Measure{Elements: want.Len()}
 	if text, ok := want.Data.([]string); ok {
 		m.compareText(text, value.Data.([]string), want.Dims)
-		return m, nil
+		return m
 	}
 	worst := -1.0
 	for i := range want.Len() {
@@ -170,7 +196,7 @@ func measure(want *reference.Value, got *onnx.Tensor, limit func(i int) float64)
 			worst, m.Worst = float64(infinite(d)), dev
 		}
 	}
-	return m, nil
+	return m
 }
 
 // distance is |got - want|, zero where both have the same bits of meaning.

@@ -72,14 +72,6 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 // its own sound limit, on the inputs that the runtime itself gave it.
 func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) {
 	var values []*reference.Value
-	inputs := make([]*reference.Value, len(d.inputs))
-	for i, t := range d.inputs {
-		v, err := reference.FromTensor(t)
-		if err != nil {
-			return nil, err
-		}
-		inputs[i] = v
-	}
 	nodes := j.program.Nodes()
 	constant := map[string]bool{} // outputs of nodes that read nothing
 	for _, n := range nodes {
@@ -89,7 +81,7 @@ func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) 
 			}
 		}
 	}
-	_, err := j.program.Watch(ctx, inputs, func(v *reference.Value) {
+	_, err := j.program.Watch(ctx, d.values, func(v *reference.Value) {
 		if !constant[v.Name] {
 			values = append(values, &reference.Value{Name: v.Name, Kind: v.Kind, Type: v.Type, Dims: v.Dims})
 		}
@@ -112,10 +104,10 @@ func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) 
 	if err != nil {
 		return nil, fmt.Errorf("running the model with all intermediate values as outputs: %w", err)
 	}
-	got := map[string]*onnx.Tensor{}
-	for _, t := range outputs {
-		if t != nil {
-			got[t.Name] = t
+	got := map[string]*reference.Value{}
+	for _, v := range valuesOf(outputs) {
+		if v != nil {
+			got[v.Name] = v
 		}
 	}
 	own := len(j.model.Proto.GetGraph().GetOutput())
@@ -123,11 +115,11 @@ func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) 
 		return nil, fmt.Errorf("%d outputs of the model with all intermediate values as outputs, want at least %d", len(outputs), own)
 	}
 	p := &proof{outputs: outputs[:own]}
-	return p, j.holdNodes(ctx, p, nodes, inputs, func(name string) *onnx.Tensor { return got[probes[name]] })
+	return p, j.holdNodes(ctx, p, nodes, d.values, func(name string) *reference.Value { return got[probes[name]] })
 }
 
 // holdNodes goes through the nodes in order until one is beyond its limit.
-func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, inputs []*reference.Value, got func(name string) *onnx.Tensor) error {
+func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, inputs []*reference.Value, got func(name string) *reference.Value) error {
 	values := map[string]*reference.Value{}
 	for _, v := range inputs {
 		values[v.Name] = v
@@ -152,12 +144,9 @@ func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, i
 			} else if unbounded {
 				p.unbounded = append(p.unbounded, n.Label)
 			}
-			v, err := reference.FromTensor(t)
-			if err != nil {
-				return err
-			}
+			v := *t
 			v.Name = n.Outputs[k]
-			values[v.Name] = v
+			values[v.Name] = &v
 		}
 		p.nodes++
 	}
@@ -165,7 +154,7 @@ func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, i
 }
 
 // hold holds one result of a node against its sound limit.
-func hold(n reference.Node, want *reference.Value, got *onnx.Tensor) (*Fault, bool) {
+func hold(n reference.Node, want, got *reference.Value) (*Fault, bool) {
 	fault := &Fault{Node: n.Label, Op: n.Op, Output: want.Name}
 	t := *got
 	t.Name = want.Name
@@ -173,11 +162,7 @@ func hold(n reference.Node, want *reference.Value, got *onnx.Tensor) (*Fault, bo
 		fault.Output += ": " + err.Error()
 		return fault, false
 	}
-	m, err := measure(want, &t, func(i int) float64 { return figure(want.Sound, i) })
-	if err != nil {
-		fault.Output += ": " + err.Error()
-		return fault, false
-	}
+	m := measure(want, &t, func(i int) float64 { return figure(want.Sound, i) })
 	if m.First == nil {
 		return nil, m.Unbounded > 0
 	}
@@ -200,20 +185,15 @@ func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tenso
 		row.Reason = fmt.Sprintf("all %d nodes are within their sound limits", p.nodes)
 		// The proof is about the instrumented run; it carries over if the plain
 		// one is no farther from it than rounding takes two runs apart.
-		if err := mismatch(want, probed); err != nil {
+		center := valueOf(probed)
+		if err := mismatch(want, center); err != nil {
 			row.Verdict, row.Reason = Different, fmt.Sprintf("with all intermediate values as outputs %v", err)
 			return
 		}
 		if sameBits([]*onnx.Tensor{plain}, []*onnx.Tensor{probed}) {
 			return
 		}
-		center, err := reference.FromTensor(probed)
-		if err != nil {
-			row.Verdict, row.Reason = Different, err.Error()
-			return
-		}
-		center.Name = want.Name
-		if m, err := measure(center, plain, want.Screen); err != nil || m.Outside > 0 {
+		if m := measure(center, valueOf(plain), want.Screen); m.Outside > 0 {
 			row.Verdict = Different
 			row.Reason = fmt.Sprintf("all %d nodes are within their sound limits when intermediate values are outputs, but the outputs of the plain model are others: %v", p.nodes, m.First)
 		}

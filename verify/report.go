@@ -82,8 +82,8 @@ type Row struct {
 
 func describe(d dataSet) SetReport {
 	s := SetReport{Name: d.name, Recorded: len(d.files) > 0, Files: d.files, Inputs: []InputPort{}}
-	for _, t := range d.inputs {
-		s.Inputs = append(s.Inputs, InputPort{t.Name, typeText(t)})
+	for _, v := range d.values {
+		s.Inputs = append(s.Inputs, InputPort{v.Name, v.String()})
 	}
 	return s
 }

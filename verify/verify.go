@@ -212,7 +212,7 @@ func (j *job) run(ctx context.Context) {
 		j.report.Sets = append(j.report.Sets, describe(d))
 		j.report.Notes = union(j.report.Notes, d.notes)
 		if d.recorded != nil {
-			j.report.Rows = append(j.report.Rows, j.judgeAll(ctx, Runtime{Name: Recorded}, d, d.recorded)...)
+			j.report.Rows = append(j.report.Rows, j.judgeRecorded(d)...)
 		}
 	}
 	for _, rt := range j.options.Runtimes {
@@ -267,14 +267,11 @@ func (j *job) prepare(ctx context.Context) error {
 	for i := range j.sets {
 		d := &j.sets[i]
 		j.tell("", d.name)
-		r, err := j.program.RunTensors(ctx, d.inputs)
+		r, err := j.program.Run(ctx, d.values)
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
 		d.want, d.notes = r.Outputs, r.Notes
-		if slices.ContainsFunc(d.want, func(v *reference.Value) bool { return v.Kind != reference.Tensor }) {
-			return &onnx.UnsupportedError{Why: "outputs that are no tensors"}
-		}
 	}
 	return nil
 }
@@ -380,8 +377,21 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 // errWrites says that a runtime changed the inputs it was given.
 var errWrites = errors.New("writes into its inputs")
 
+// onlyTensors refuses what a Session cannot be given or asked for.
+func onlyTensors(what string, values []*reference.Value) error {
+	for _, v := range values {
+		if v.Kind != reference.Tensor {
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s %q is a %s; runtimes are asked for tensors only", what, v.Name, v)}
+		}
+	}
+	return nil
+}
+
 // set judges the runtime on one data set, twice.
 func (l *lane) set(ctx context.Context, d dataSet) ([]Row, error) {
+	if err := errors.Join(onlyTensors("input", d.values), onlyTensors("output", d.want)); err != nil {
+		return nil, err
+	}
 	outputs, err := l.call(ctx, d.inputs)
 	writes := errors.Is(err, errWrites)
 	if err != nil && !writes {
@@ -454,18 +464,15 @@ func (l *lane) holdRepeat(rows []Row, d dataSet, first, second []*onnx.Tensor, w
 		if sameBits(first[i:i+1], second[i:i+1]) {
 			continue
 		}
-		center, err := reference.FromTensor(first[i])
-		if err == nil {
-			err = mismatch(center, second[i])
-		}
-		if err != nil {
+		center, other := valueOf(first[i]), valueOf(second[i])
+		if err := mismatch(center, other); err != nil {
 			rows[i].Verdict = worse(rows[i].Verdict, Different)
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("%s differs: %v", which, err))
 			continue
 		}
-		m, err := measure(center, second[i], d.want[i].Screen)
+		m := measure(center, other, d.want[i].Screen)
 		switch {
-		case err != nil || m.Outside > 0:
+		case m.Outside > 0:
 			rows[i].Verdict = worse(rows[i].Verdict, Different)
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("%s differs: %v", which, m.First))
 		case m.Worst != nil:
@@ -486,11 +493,11 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 	rows := make([]Row, len(d.want))
 	doubt := false
 	for i, want := range d.want {
-		var got *onnx.Tensor
+		var got *reference.Value
 		if i < len(outputs) {
-			got = outputs[i]
+			got = valueOf(outputs[i])
 		}
-		rows[i] = j.judge(rt.Name, d.name, want, got)
+		rows[i] = j.judge(rt.Name, d.name, want.Name, want, got)
 		doubt = doubt || rows[i].Measure != nil && rows[i].Verdict != Equal
 	}
 	if len(outputs) > len(d.want) {
@@ -498,10 +505,6 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 			rows[i].Verdict = Different
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("%d outputs, want %d", len(outputs), len(d.want)))
 		}
-		return rows
-	}
-	if rt.Open == nil {
-		j.explainRecorded(rows, d)
 		return rows
 	}
 	if j.options.Fixed != nil && !j.options.Prove || !doubt && !j.options.Prove {
@@ -522,27 +525,52 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 	return rows
 }
 
-// explainRecorded accepts recorded outputs beyond the screen if the graph is one
-// node: its sound limit is all that the proof could ask for.
-func (j *job) explainRecorded(rows []Row, d dataSet) {
-	if len(j.program.Nodes()) != 1 || j.options.Fixed != nil {
+// judgeRecorded judges the outputs in the files, one row for every tensor: the
+// elements of sequences and optionals have rows of their own.
+func (j *job) judgeRecorded(d dataSet) []Row {
+	var rows []Row
+	for i, want := range d.want {
+		var got *reference.Value
+		if i < len(d.recorded) {
+			got = d.recorded[i]
+		}
+		j.judgeNested(&rows, d.name, want.Name, want, got)
+	}
+	return rows
+}
+
+func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.Value) {
+	if want.Kind == reference.Tensor || got == nil || got.Kind != want.Kind || len(got.Elems) != len(want.Elems) {
+		row := j.judge(Recorded, set, output, want, got)
+		j.explainRecorded(&row, want, got)
+		*rows = append(*rows, row)
 		return
 	}
-	for i := range rows {
-		if rows[i].Verdict != Different || rows[i].Measure == nil || rows[i].Measure.Unbounded > 0 {
-			continue
-		}
-		m, err := measure(d.want[i], d.recorded[i], func(k int) float64 { return figure(d.want[i].Sound, k) })
-		if err == nil && m.Outside == 0 {
-			rows[i].Verdict, rows[i].Stage = Equal, Proof
-			rows[i].Reason = "the only node is within its sound limit"
-		}
+	if len(want.Elems) == 0 {
+		*rows = append(*rows, Row{Runtime: Recorded, Set: set, Output: output, Type: want.String(), Verdict: Equal, Stage: Screen})
+	}
+	for i, e := range want.Elems {
+		anonymous := *e
+		anonymous.Name = "" // elements have no names that must agree
+		j.judgeNested(rows, set, fmt.Sprintf("%s[%d]", output, i), &anonymous, got.Elems[i])
+	}
+}
+
+// explainRecorded accepts a recorded output beyond the screen if the graph is one
+// node: its sound limit is all that the proof could ask for.
+func (j *job) explainRecorded(row *Row, want, got *reference.Value) {
+	if len(j.program.Nodes()) != 1 || j.options.Fixed != nil || row.Verdict != Different || row.Measure == nil || row.Unbounded > 0 {
+		return
+	}
+	if m := measure(want, got, func(k int) float64 { return figure(want.Sound, k) }); m.Outside == 0 {
+		row.Verdict, row.Stage = Equal, Proof
+		row.Reason = "the only node is within its sound limit"
 	}
 }
 
 // judge holds one output against the reference, in the first stage.
-func (j *job) judge(rt, set string, want *reference.Value, got *onnx.Tensor) Row {
-	row := Row{Runtime: rt, Set: set, Output: want.Name, Type: want.String(), Shape: want.Dims, Verdict: Different}
+func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
+	row := Row{Runtime: rt, Set: set, Output: output, Type: want.String(), Shape: want.Dims, Verdict: Different}
 	if err := mismatch(want, got); err != nil {
 		row.Reason = err.Error()
 		return row
@@ -553,11 +581,7 @@ func (j *job) judge(rt, set string, want *reference.Value, got *onnx.Tensor) Row
 		row.Stage = Tolerance
 		limit = func(i int) float64 { return float64(f.Atol) + float64(f.Rtol)*abs(want.Float(i)) }
 	}
-	m, err := measure(want, got, limit)
-	if err != nil {
-		row.Reason = err.Error()
-		return row
-	}
+	m := measure(want, got, limit)
 	row.Measure = &m
 	switch {
 	case m.Outside > 0:

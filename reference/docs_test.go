@@ -1,0 +1,163 @@
+package reference
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/operators.md anew")
+
+// TestTheOperatorsPageIsMadeFromTheCode holds docs/operators.md against what the
+// code says, or writes it.
+func TestTheOperatorsPageIsMadeFromTheCode(t *testing.T) {
+	const path = "../docs/operators.md"
+	page := operatorsPage(t)
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(old) != page {
+		t.Errorf("%s is not what the code says: run go test ./reference -update", path)
+	}
+}
+
+func operatorsPage(t *testing.T) string {
+	var b strings.Builder
+	versions := map[string][]string{}
+	for _, s := range readSchemas(t) {
+		if !s.deprecated && (s.domain != "" || s.since <= newestOpset) {
+			name := qualified(s.domain, s.name)
+			versions[name] = append(versions[name], strconv.FormatInt(s.since, 10))
+		}
+	}
+	passed, unsupported := map[string]int{}, map[string][]string{}
+	byFolder := map[string][3]int{} // tests, passed, unsupported
+	for _, o := range replayed(t) {
+		n := byFolder[o.folder]
+		n[0]++
+		if u, ok := asUnsupported(o.err); ok {
+			n[2]++
+			unsupported[qualified(u.Domain, u.Op)] = append(unsupported[qualified(u.Domain, u.Op)], o.name)
+		} else if o.err == nil {
+			n[1]++
+			for _, op := range o.operators {
+				passed[op]++
+			}
+		}
+		byFolder[o.folder] = n
+	}
+	fmt.Fprintf(&b, `# Operators of the reference
+
+Made from the code by %[1]sgo test ./reference -update%[1]s, and compared in CI.
+
+The reference knows %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX; each holds from its opset to the
+next. Subgraphs, functions of the model, sequences and optionals are part of it. Complex numbers, sparse tensors, maps and types
+of 8 bits and fewer that are no integers are not; a model that needs one is unsupported, by name.
+
+What the column of limits says ([verification.md](verification.md) explains them):
+
+- **derived**: the operator rounds, and has a rule for how far.
+- **moved**: elements are moved or chosen, and carry their limits along.
+- **exact**: the result is no rounded number.
+- **blind**: exact too, but of inputs that carry errors the result has no limit, and the report names the operator.
+- **drawn**: random numbers, which have no limit.
+
+The last column counts the tests of ONNX 1.12 (Debian's libonnx-testdata) that have the operator in their model, and pass.
+
+| operator | versions | element types of the first input | limits | tests |
+|---|---|---|---|---|
+`, "`", len(operators()), newestOpset)
+	ops := operators()
+	slices.SortFunc(ops, func(a, b operator) int {
+		return strings.Compare(strings.ToLower(qualified(a.domain, a.name)), strings.ToLower(qualified(b.domain, b.name)))
+	})
+	for _, op := range ops {
+		name := qualified(op.domain, op.name)
+		types := "none"
+		if len(op.in) > 0 {
+			types = typesText(op.in[0].types)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", name, strings.Join(versions[name], ", "), types, op.limits(), passed[name])
+	}
+	b.WriteString("\n## The tests of ONNX 1.12\n\n| folder | tests | pass | unsupported | wrong |\n|---|---|---|---|---|\n")
+	for _, folder := range sortedKeys(byFolder) {
+		n := byFolder[folder]
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", folder, n[0], n[1], n[2], n[0]-n[1]-n[2])
+	}
+	if len(unsupported) > 0 {
+		b.WriteString("\nUnsupported, by the operator that is lacking:\n\n")
+		for _, op := range sortedKeys(unsupported) {
+			fmt.Fprintf(&b, "- %s: %s\n", op, strings.Join(unsupported[op], ", "))
+		}
+	}
+	b.WriteString(`
+## Declared errors of functions
+
+An implementation may be off by (relative |y| + absolute) u, where y is the true value and u = 2^-24 for float32: n ULP are at
+most 2n in the relative part.
+
+| function | relative | absolute | source |
+|---|---|---|---|
+`)
+	for _, f := range Functions() {
+		fmt.Fprintf(&b, "| %s | %v | %v | %s |\n", f.Name, f.Rel, f.Abs, f.Source)
+	}
+	return b.String()
+}
+
+func qualified(domain, name string) string {
+	if domain == "" {
+		return name
+	}
+	return domain + "." + name
+}
+
+// limits says how the operator treats rounding errors.
+func (o operator) limits() string {
+	moved, float := len(o.in) > 0, false
+	for _, p := range o.in {
+		switch {
+		case p.blind:
+			return "blind"
+		case !p.moved && p.types&floats != 0 && !p.optional:
+			moved = false
+		}
+		float = float || p.types&floats != 0
+	}
+	switch {
+	case o.drawn:
+		return "drawn"
+	case moved && o.in[0].moved:
+		return "moved"
+	case !float:
+		return "exact"
+	}
+	return "derived"
+}
+
+// typesText names a set of types in few words.
+func typesText(set typeSet) string {
+	var parts []string
+	for _, group := range []struct {
+		set  typeSet
+		name string
+	}{
+		{floats, "floats"}, {signed, "signed"}, {unsigned, "unsigned"}, {bools, "bool"}, {texts, "string"}, {seqs, "sequences"}, {options, "optionals"},
+	} {
+		if set&group.set == group.set {
+			parts, set = append(parts, group.name), set&^group.set
+		}
+	}
+	return strings.Join(append(parts, namesOf(set)...), ", ")
+}
