@@ -42,16 +42,16 @@ const (
 	Version_IR_VERSION_2017_10_30 Version = 2
 	Version_IR_VERSION_2017_11_3  Version = 3  // opset imports, operator domains
 	Version_IR_VERSION_2019_1_22  Version = 4  // initializers need not be inputs
-	Version_IR_VERSION_2019_3_18  Version = 5  // opaque and sparse types, quantization annotations
+	Version_IR_VERSION_2019_3_18  Version = 5  // quantization annotations
 	Version_IR_VERSION_2019_9_19  Version = 6  // sparse initializers
 	Version_IR_VERSION_2020_5_8   Version = 7  // training information
-	Version_IR_VERSION_2021_7_30  Version = 8  // optional type, model-local functions
+	Version_IR_VERSION_2021_7_30  Version = 8  // sparse tensor and optional types, model-local functions
 	Version_IR_VERSION_2023_5_5   Version = 9  // 8-bit floats, defaults of function attributes
 	Version_IR_VERSION_2024_3_25  Version = 10 // 4-bit integers, overloads, metadata on graphs and nodes
 	Version_IR_VERSION_2025_05_12 Version = 11 // 4-bit floats, device configurations
 	Version_IR_VERSION_2025_08_26 Version = 12 // FLOAT8E8M0
 	Version_IR_VERSION_2025_11_06 Version = 13 // 2-bit integers
-	Version_IR_VERSION            Version = 14
+	Version_IR_VERSION            Version = 14 // the newest
 )
 
 // Enum value maps for Version.
