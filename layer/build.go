@@ -6,15 +6,17 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
 // BuildOptions say how a Plan becomes part of a Gorgonia graph.
 type BuildOptions struct {
-	Input    *G.Node                      // (N, in...)
-	Param    func(Param) (*G.Node, error) // the node of a parameter, by its full name
-	Training bool                         // behave as in training, where a layer makes a difference
-	Need     gop.Need                     // gradients with respect to the net's input, to its parameters
-	Until    string                       // row name: stop there and return its node alone; "" builds all
+	Input    *G.Node                          // (N, in...)
+	Param    func(Param) (*G.Node, error)     // the node of a parameter, by its full name
+	Training bool                             // behave as in training, where a layer makes a difference
+	Need     gop.Need                         // gradients with respect to the net's input, to its parameters
+	Stream   func(step string) *kernel.Stream // random numbers of a step, in training; may be nil where no layer draws
+	Until    string                           // row name: stop there and return its node alone; "" builds all
 }
 
 // Build adds the plan to the graph of its input and returns the output nodes, each (N, out...).
@@ -55,7 +57,7 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 			}
 		}
 		wanted[i] = need.Input || need.Params
-		scope := Scope{Name: s.Name, In: s.In, Out: s.Out, Training: o.Training, Need: need, Param: paramsOf(s, o)}
+		scope := Scope{Name: s.Name, In: s.In, Out: s.Out, Training: o.Training, Need: need, Stream: o.Stream, Param: paramsOf(s, o)}
 		var err error
 		if next := i + 1; next < len(steps) && steps[next].From == i && uses[i] == 1 {
 			f, ok1 := s.Layer.(fuser)

@@ -10,6 +10,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
 )
 
@@ -66,6 +67,15 @@ type graph[T float32 | float64] struct {
 	names  []string
 	data   [][]T // of x, then of each parameter
 	out    *G.Node
+
+	streams []*kernel.Stream // of layers that draw
+}
+
+// rewind makes the next run draw what the first did.
+func (b *graph[T]) rewind() {
+	for _, s := range b.streams {
+		s.Seek(0)
+	}
 }
 
 func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uint64) *graph[T] {
@@ -93,6 +103,10 @@ func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uin
 		Param:    func(q layer.Param) (*G.Node, error) { return nodes[q.Name], nil },
 		Training: true,
 		Need:     gop.Need{Input: true, Params: true},
+		Stream: func(step string) *kernel.Stream {
+			b.streams = append(b.streams, kernel.NewStream(seed, step))
+			return b.streams[len(b.streams)-1]
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +155,7 @@ func (c conformance) gradients(t *testing.T) {
 		analytic = append(analytic, slices.Clone(g.Value().Data().([]float64)))
 	}
 	value := func() float64 {
+		b.rewind()
 		if err := m.RunAll(); err != nil {
 			t.Fatal(err)
 		}
@@ -166,6 +181,7 @@ func (c conformance) determinism(t *testing.T) {
 	first, second := build[float32](t, c.plan, c.batch, 3), build[float32](t, c.plan, c.batch, 3)
 	m := run(t, first.out)
 	a := slices.Clone(first.out.Value().Data().([]float32))
+	first.rewind()
 	if err := m.RunAll(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,17 @@ var addKind = Kind{
 	},
 }
 
+var concatKind = Kind{
+	Name: "Concat",
+	Doc:  "Inputs one behind the other along the channels, the first axis of a sample.",
+	Ops:  []string{"Concat"},
+	New:  func() Layer { return Concat{} },
+	Try: []Trial{
+		{Layer: Concat{}, In: Shape{5}, With: []Row{{Name: "a", Layer: Dense{Out: 3}}}},
+		{Layer: Concat{}, In: Shape{3, 5, 7}, With: []Row{{Name: "a", Layer: Conv2D{Out: 2, Kernel: [2]int{1, 1}}}, {Name: "b", Layer: Tanh{}}}},
+	},
+}
+
 // errAlone says that a layer of several inputs got one.
 var errAlone = errors.New("joins several inputs, got one (name the others in With)")
 
@@ -82,4 +93,28 @@ func (Add) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 		sum = e.Node("Add", inner, []onnx.Value{sum, term})
 	}
 	return sum
+}
+
+// Concat puts its inputs one behind the other along the first axis of a sample, the channels.
+// The inputs are (N, Ci, ...), y is (N, C1 + C2 + ..., ...).
+type Concat struct{ joint }
+
+// JoinShape wants the axes behind the first to be alike.
+func (Concat) JoinShape(in ...Shape) (Shape, error) {
+	out := Shape{0}
+	for _, s := range in {
+		if len(s) == 0 || s[1:].String() != in[0][1:].String() {
+			return nil, fmt.Errorf("concatenation of %v and %v, want one shape behind the first axis", in[0], s)
+		}
+		out[0] += s[0]
+	}
+	return append(out, in[0][1:]...), nil
+}
+
+// BuildJoin makes one gop.Concat.
+func (Concat) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) { return gop.Concat(s.Name, 1, x...) }
+
+// EmitJoin writes Concat.
+func (Concat) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("Concat", "", x, onnx.Int("axis", 1))
 }

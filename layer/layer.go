@@ -82,6 +82,7 @@ type Scope struct {
 	Param    func(short string) (*G.Node, error) // a parameter of the step
 	Training bool                                // behave as in training, where that differs
 	Need     gop.Need                            // the gradients that will be asked for
+	Stream   func(step string) *kernel.Stream    // the random numbers of a step in training; may be nil
 }
 
 // fuser is a layer that can apply the activation behind it within its own operator.
@@ -139,5 +140,12 @@ func Kinds() []Kind {
 		convTranspose2DKind,
 		batchNormKind,
 		addKind,
+		concatKind,
+		maxPoolKind,
+		averagePoolKind,
+		globalAveragePoolKind,
+		upsampleKind,
+		layerNormKind,
+		dropoutKind,
 	}
 }

@@ -16,7 +16,8 @@ import (
 type netState struct {
 	plan   *layer.Plan
 	params []param
-	adamT  int // Adam steps taken
+	adamT  int                              // Adam steps taken
+	stream func(step string) *kernel.Stream // random numbers of the run for a layer that draws
 }
 
 type param struct {
@@ -24,12 +25,12 @@ type param struct {
 	w, m, v []float32 // m and v are nil where the parameter is tracked
 }
 
-func newNetState(n layer.Net, seed uint64) (*netState, error) {
+func newNetState(n layer.Net, seed uint64, stream func(string) *kernel.Stream) (*netState, error) {
 	plan, err := n.Plan()
 	if err != nil {
 		return nil, err
 	}
-	s := &netState{plan: plan}
+	s := &netState{plan: plan, stream: stream}
 	for q := range plan.Params() {
 		size := q.Shape.Len()
 		p := param{Param: q, w: make([]float32, size)}
@@ -88,7 +89,7 @@ func (b *bound) node(q layer.Param) (*G.Node, error) {
 
 // build adds the net to the graph of x, as it behaves in training or in inference.
 func (b *bound) build(x *G.Node, training bool, need gop.Need, until string) (G.Nodes, error) {
-	return b.state.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: training, Need: need, Until: until})
+	return b.state.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: training, Need: need, Stream: b.state.stream, Until: until})
 }
 
 // update is one step of the optimiser: a graph that gives the loss and the gradients of the parameters of some nets.

@@ -46,7 +46,9 @@ func (t *Trainer) standing(s *netState, count int) error {
 	if err != nil {
 		return err
 	}
-	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Need: gop.Need{}})
+	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Stream: func(step string) *kernel.Stream {
+		return kernel.NewStream(t.config.Seed, "standing/"+step)
+	}})
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func New(c Config) (*Trainer, error) {
 	}
 	t := &Trainer{config: c}
 	for _, n := range c.Model.Nets {
-		s, err := newNetState(n, c.Seed)
+		s, err := newNetState(n, c.Seed, t.stream)
 		if err != nil {
 			return nil, err
 		}
@@ -199,8 +199,13 @@ type namedStream struct {
 	stream *kernel.Stream
 }
 
-// stream opens a stream of the run's seed.
+// stream is the stream of that name of the run's seed: there is one, however often it is asked for.
 func (t *Trainer) stream(name string) *kernel.Stream {
+	for _, s := range t.streams {
+		if s.name == name {
+			return s.stream
+		}
+	}
 	s := kernel.NewStream(t.config.Seed, name)
 	t.streams = append(t.streams, namedStream{name, s})
 	return s

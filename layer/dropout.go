@@ -1,0 +1,53 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+var dropoutKind = Kind{
+	Name: "Dropout",
+	Doc:  "In training elements are 0 with probability Rate and x/(1 - Rate) otherwise; in use y = x (Srivastava et al. 2014).",
+	Ops:  []string{"Identity"},
+	New:  func() Layer { return Dropout{Rate: 0.5} },
+	Try:  []Trial{{Layer: Dropout{Rate: 0.3}, In: Shape{5}}, {Layer: Dropout{Rate: 0.5}, In: Shape{3, 5, 7}}},
+}
+
+// Dropout sets elements to zero at random, in training alone. Which ones is drawn from a stream named like the step.
+type Dropout struct {
+	Rate float64 // probability of zero, less than 1
+}
+
+// OutShape is the input's shape.
+func (d Dropout) OutShape(in Shape) (Shape, error) {
+	if !(d.Rate >= 0 && d.Rate < 1) {
+		return nil, fmt.Errorf("dropout rate is %v, want 0 to less than 1", d.Rate)
+	}
+	return in, nil
+}
+
+// Params lists none.
+func (Dropout) Params(Shape) []Param { return nil }
+
+// Build makes one gop.Dropout.
+func (d Dropout) Build(s Scope, x *G.Node) (*G.Node, error) {
+	var stream *kernel.Stream
+	if s.Training {
+		if s.Stream == nil {
+			return nil, errors.New("dropout in training takes random numbers, and there is no stream of them")
+		}
+		stream = s.Stream(s.Name)
+	}
+	return gop.Dropout(s.Name, x, d.Rate, stream, s.Training)
+}
+
+// Emit writes Identity, which is what is left of it in use.
+func (Dropout) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("Identity", "", []onnx.Value{x})
+}

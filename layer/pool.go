@@ -1,0 +1,142 @@
+package layer
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+var maxPoolKind = Kind{
+	Name: "MaxPool",
+	Doc:  "The greatest value of every window.",
+	Ops:  []string{"MaxPool"},
+	New:  func() Layer { return MaxPool{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}} },
+	Try: []Trial{
+		{Layer: MaxPool{Kernel: [2]int{2, 3}, Stride: [2]int{2, 1}}, In: Shape{3, 5, 7}},
+		{Layer: MaxPool{Kernel: [2]int{3, 2}, Stride: [2]int{1, 2}, Pads: [4]int{1, 0, 2, 1}}, In: Shape{3, 5, 7}},
+	},
+}
+
+var averagePoolKind = Kind{
+	Name: "AveragePool",
+	Doc:  "The mean of every window; what lies outside of the image does not count.",
+	Ops:  []string{"AveragePool"},
+	New:  func() Layer { return AveragePool{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}} },
+	Try: []Trial{
+		{Layer: AveragePool{Kernel: [2]int{2, 3}, Stride: [2]int{2, 1}}, In: Shape{3, 5, 7}},
+		{Layer: AveragePool{Kernel: [2]int{3, 2}, Stride: [2]int{1, 2}, Pads: [4]int{1, 0, 2, 1}}, In: Shape{3, 5, 7}},
+	},
+}
+
+var globalAveragePoolKind = Kind{
+	Name: "GlobalAveragePool",
+	Doc:  "The mean of every channel, as an image of one pixel.",
+	Ops:  []string{"GlobalAveragePool"},
+	New:  func() Layer { return GlobalAveragePool{} },
+	Try:  []Trial{{Layer: GlobalAveragePool{}, In: Shape{3, 5, 7}}},
+}
+
+// MaxPool takes the greatest value of every window.
+// x is (N, C, H, W), y is (N, C, OH, OW).
+type MaxPool struct {
+	Kernel [2]int // height, width
+	Stride [2]int // zeros mean 1
+	Pads   [4]int // rows and columns that never win: top, left, bottom, right
+}
+
+func (m MaxPool) window() kernel.Window {
+	return kernel.Window{Kernel: m.Kernel, Stride: m.Stride, Pads: m.Pads}
+}
+
+// OutShape takes images (C, H, W).
+func (m MaxPool) OutShape(in Shape) (Shape, error) { return pooled("maximum", in, m.window()) }
+
+// Params lists none.
+func (MaxPool) Params(Shape) []Param { return nil }
+
+// Build makes one gop.MaxPool.
+func (m MaxPool) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.MaxPool(s.Name, x, m.window())
+}
+
+// Emit writes MaxPool.
+func (m MaxPool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("MaxPool", "", []onnx.Value{x}, poolAttrs(m.window())...)
+}
+
+// AveragePool takes the mean of every window, of what lies in the image.
+// x is (N, C, H, W), y is (N, C, OH, OW).
+type AveragePool struct {
+	Kernel [2]int // height, width
+	Stride [2]int // zeros mean 1
+	Pads   [4]int // top, left, bottom, right
+}
+
+func (a AveragePool) window() kernel.Window {
+	return kernel.Window{Kernel: a.Kernel, Stride: a.Stride, Pads: a.Pads}
+}
+
+// OutShape takes images (C, H, W).
+func (a AveragePool) OutShape(in Shape) (Shape, error) { return pooled("average", in, a.window()) }
+
+// Params lists none.
+func (AveragePool) Params(Shape) []Param { return nil }
+
+// Build makes one gop.AveragePool.
+func (a AveragePool) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.AveragePool(s.Name, x, a.window())
+}
+
+// Emit writes AveragePool.
+func (a AveragePool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("AveragePool", "", []onnx.Value{x}, append(poolAttrs(a.window()), onnx.Int("count_include_pad", 0))...)
+}
+
+// pooled is the shape after pooling. A window must not lie in the padding as a whole: it would have no value.
+func pooled(what string, in Shape, w kernel.Window) (Shape, error) {
+	if len(in) != 3 {
+		return nil, fmt.Errorf("%s pooling takes images (channels, height, width), got %v", what, in)
+	}
+	if w.Kernel[0] < 1 || w.Kernel[1] < 1 {
+		return nil, fmt.Errorf("%s pooling under a window of %dx%d, want at least 1x1", what, w.Kernel[0], w.Kernel[1])
+	}
+	for i, pad := range w.Pads {
+		if pad >= w.Kernel[i%2] {
+			return nil, fmt.Errorf("%s pooling under a window of %dx%d with padding %v, want less padding than window", what, w.Kernel[0], w.Kernel[1], w.Pads)
+		}
+	}
+	height, width, err := w.Output(in[1], in[2])
+	if err != nil {
+		return nil, fmt.Errorf("%s pooling of %v: %w", what, in, err)
+	}
+	return Shape{in[0], height, width}, nil
+}
+
+// GlobalAveragePool takes the mean of every channel.
+// x is (N, C, H, W), y is (N, C, 1, 1).
+type GlobalAveragePool struct{}
+
+// OutShape takes images (C, H, W).
+func (GlobalAveragePool) OutShape(in Shape) (Shape, error) {
+	if len(in) != 3 {
+		return nil, fmt.Errorf("average pooling takes images (channels, height, width), got %v", in)
+	}
+	return Shape{in[0], 1, 1}, nil
+}
+
+// Params lists none.
+func (GlobalAveragePool) Params(Shape) []Param { return nil }
+
+// Build makes one gop.GlobalAveragePool.
+func (GlobalAveragePool) Build(s Scope, x *G.Node) (*G.Node, error) {
+	return gop.GlobalAveragePool(s.Name, x)
+}
+
+// Emit writes GlobalAveragePool.
+func (GlobalAveragePool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+	return e.Node("GlobalAveragePool", "", []onnx.Value{x})
+}
