@@ -42,7 +42,13 @@ const (
 	MetaDataSum = "petrify.data.sha256"
 	MetaWeights = "petrify.weights.sha256"
 	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
-	MetaNorm    = "petrify.batchnorm" // "folded" or "kept", in nets that have batch normalisations
+	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
+)
+
+// What has become of batch normalisations: merged into the layers in front of them, or nodes of their own.
+const (
+	NormFolded = "folded"
+	NormKept   = "kept"
 )
 
 // describe says where the model comes from.
@@ -79,9 +85,9 @@ func (d *draft) norm() string {
 	}
 	for _, s := range plan.Steps {
 		if _, ok := s.Layer.(layer.BatchNorm); ok && d.options.KeepBatchNorm {
-			return "kept"
+			return NormKept
 		} else if ok {
-			return "folded"
+			return NormFolded
 		}
 	}
 	return ""

@@ -23,9 +23,10 @@ type Options struct {
 	Paths []string
 	// Runtimes are judged one by one. With none, only recorded outputs are.
 	Runtimes []Runtime
-	// Against, unless nil, holds the tensors that the initializers of the models
-	// must equal, by full name. Those of other nets than a model's are left out.
-	Against map[string]Weight
+	// Against, unless nil, gives the tensors that the initializers of a model
+	// must equal, by full name. Those of other nets than the model's are left
+	// out.
+	Against func(m *onnx.Model) (map[string]Weight, error)
 	// Prove asks for the second stage even where the first one passes.
 	Prove bool
 	// Fixed, unless nil, replaces the derived limits.
@@ -246,7 +247,11 @@ func (j *job) prepare(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
 	}
 	if j.options.Against != nil {
-		w := againstWeights(m.Proto.GetGraph(), j.options.Against)
+		tensors, err := j.options.Against(m)
+		if err != nil {
+			return err
+		}
+		w := againstWeights(m.Proto.GetGraph(), tensors)
 		j.report.Weights = &w
 	}
 	if j.program, err = reference.Compile(m, j.options.Reference); err != nil {

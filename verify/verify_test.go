@@ -352,7 +352,7 @@ func TestWeightsAreComparedBitForBit(t *testing.T) {
 			dir := folder(t, m, &fake{}, 1)
 			w := weights()
 			tc.edit(w)
-			r := report(t, Options{Paths: []string{dir}, Against: w})
+			r := report(t, Options{Paths: []string{dir}, Against: func(*onnx.Model) (map[string]Weight, error) { return w, nil }})
 			got := r.Models[0].Weights
 			if got.Equal != (tc.want == "") {
 				t.Errorf("weights %+v", got)

@@ -19,6 +19,7 @@ type exportOptions struct {
 	run     string
 	opset   int64
 	out     string
+	keep    bool // batch normalisations as nodes of their own
 }
 
 func newExportCmd(s *Streams, run func(context.Context, exportOptions) error) *cobra.Command {
@@ -42,6 +43,7 @@ The paths of the models go to stdout, one a line.`,
 	f := cmd.Flags()
 	f.Int64Var(&o.opset, "opset", export.DefaultOpset, fmt.Sprintf("version of the operators, %d to %d", export.MinOpset, export.MaxOpset))
 	f.StringVarP(&o.out, "out", "o", "", "folder to write to (default: RUN/onnx)")
+	f.BoolVar(&o.keep, "keep-batchnorm", false, "write batch normalisations as nodes, not folded into the layers in front")
 	mustComplete(cmd, "out", completeFolders)
 	mustComplete(cmd, "opset", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var versions []string
@@ -90,7 +92,7 @@ func exportRun(folder *checkpoint.Folder, o exportOptions) ([]export.Exported, e
 		return nil, err
 	}
 	return export.Folder(out, m, snapshot, export.Options{
-		Opset: o.opset,
+		Opset: o.opset, KeepBatchNorm: o.keep,
 		Provenance: export.Provenance{
 			Version: version(), Seed: run.Seed, DataName: run.Data.Name, DataDigest: run.Data.Digest,
 		},

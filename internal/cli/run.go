@@ -104,7 +104,21 @@ func (r *trainRun) train(ctx context.Context) error {
 	if r.trainer.Step() > 0 {
 		fmt.Fprintf(r.streams.Err, "trained in %s\n", clock(time.Since(start)))
 	}
+	if err := r.stand(); err != nil {
+		return r.broken(err)
+	}
 	return r.evaluate()
+}
+
+// stand takes the statistics of batch normalisations anew where that was asked for.
+func (r *trainRun) stand() error {
+	if r.options.standing == 0 {
+		return nil
+	}
+	if err := r.trainer.StandingStatistics(r.options.standing); err != nil {
+		return err
+	}
+	return r.save()
 }
 
 // evaluate says how the model does on images that it has not seen.
@@ -270,7 +284,7 @@ func (r *trainRun) finish(ctx context.Context) error {
 	if r.options.noVerify {
 		return nil
 	}
-	weights, err := runWeights(r.folder)
+	weights, err := shippedWeights(r.folder)
 	if err != nil {
 		return err
 	}

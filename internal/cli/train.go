@@ -38,6 +38,7 @@ type trainOptions struct {
 	sampleEvery int
 	keep        int
 	threads     int
+	standing    int
 	force       bool
 	noVerify    bool
 	quiet       bool
@@ -96,6 +97,7 @@ there as if nothing had happened.`,
 	f.IntVar(&o.sampleEvery, "sample-every", 0, "iterations from one report, with samples and checkpoint, to the next (default: the model's)")
 	f.IntVar(&o.keep, "keep", 3, "checkpoints to keep, the latest ones; 0 keeps all")
 	f.IntVar(&o.threads, "threads", 0, "threads to compute on; 0 is one for each core")
+	f.IntVar(&o.standing, "standing", 0, "batches to take the statistics of batch normalisations from anew before the export; 0 keeps the running ones")
 	f.BoolVar(&o.force, "force", false, "start over where the run folder holds a run: it is removed")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but what went wrong")
@@ -150,7 +152,7 @@ func (o trainOptions) validate() error {
 		value, least int
 	}{
 		{"steps", o.steps, 1}, {"batch", o.batch, 1}, {"sample-every", o.sampleEvery, 1},
-		{"keep", o.keep, 0}, {"threads", o.threads, 0},
+		{"keep", o.keep, 0}, {"threads", o.threads, 0}, {"standing", o.standing, 0},
 		{"latent", o.sizes.Latent, 1}, {"width", o.sizes.Width, 1}, {"depth", o.sizes.Depth, 1},
 	} {
 		if o.given(f.name) && f.value < f.least {

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -105,7 +107,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		if err != nil {
 			return err
 		}
-		if v.Against, err = runWeights(folder); err != nil {
+		if v.Against, err = shippedWeights(folder); err != nil {
 			return err
 		}
 	}
@@ -170,17 +172,34 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 	return report, err
 }
 
-// runWeights are the weights of a run's latest checkpoint.
-func runWeights(folder *checkpoint.Folder) (map[string]verify.Weight, error) {
+// shippedWeights gives the weights that a model of a run must hold: those of the run's latest checkpoint, with batch
+// normalisations folded into them where the file says that they are.
+func shippedWeights(folder *checkpoint.Folder) (func(*onnx.Model) (map[string]verify.Weight, error), error) {
+	m, _, err := modelOf(folder.Run())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", folder.Dir(), err)
+	}
 	s, err := folder.Load()
 	if err != nil {
 		return nil, err
 	}
-	weights := map[string]verify.Weight{}
-	for _, t := range s.Weights() {
-		weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
-	}
-	return weights, nil
+	return func(file *onnx.Model) (map[string]verify.Weight, error) {
+		var o export.Options
+		for _, e := range file.Proto.GetMetadataProps() {
+			o.KeepBatchNorm = o.KeepBatchNorm || e.GetKey() == export.MetaNorm && e.GetValue() == export.NormKept
+		}
+		weights := map[string]verify.Weight{}
+		for _, net := range m.Exports() {
+			tensors, err := export.Weights(net, s, o)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range tensors {
+				weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
+			}
+		}
+		return weights, nil
+	}, nil
 }
 
 // writeCertificate puts the certificate of a report beside its models.
