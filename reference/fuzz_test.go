@@ -1,0 +1,122 @@
+package reference
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// fuzzBudget is small enough for many models a second.
+var fuzzBudget = Options{Memory: 1 << 16, Work: 1 << 20}
+
+// FuzzModel evaluates models that the checker accepts, on zeros and ones of the
+// declared shapes: the reference must neither panic, nor hang, nor allocate past
+// its budget.
+func FuzzModel(f *testing.F) {
+	if paths, err := filepath.Glob(filepath.Join(witnesstest.ONNXTestData(f), "node", "*", "model.onnx")); err == nil {
+		for i, path := range paths {
+			if b, err := os.ReadFile(path); err == nil && i%3 == 0 {
+				f.Add(b)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := onnx.Parse("fuzz", b, onnx.Limits{Size: 1 << 16})
+		if err != nil {
+			return
+		}
+		for _, finding := range onnx.Check(m.Proto) {
+			if finding.Severity == onnx.Error {
+				return
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		p, err := Compile(m, fuzzBudget)
+		if err != nil {
+			return
+		}
+		_, _ = p.Run(ctx, inputsFor(p))
+		if ctx.Err() != nil {
+			t.Fatalf("a run within a budget of %d steps takes more than 10 s", fuzzBudget.Work)
+		}
+		// The budget counts what is alive in numbers of 8 bytes; what is dropped
+		// on the way is bounded by the steps, and garbage.
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 64*uint64(fuzzBudget.Work) {
+			t.Fatalf("%d bytes allocated in a run of %d steps", got, fuzzBudget.Work)
+		}
+	})
+}
+
+// inputsFor makes inputs of the declared types; open axes have length 2.
+func inputsFor(p *Program) []*Value {
+	var values []*Value
+	for _, in := range p.Inputs() {
+		v := &Value{Name: in.Name, Kind: in.Kind, Type: in.Type.Elem}
+		if in.Kind == Tensor {
+			for _, d := range in.Type.Dims {
+				n := 2
+				if d.Known() {
+					n = int(min(d.Size, 64))
+				}
+				v.Dims = append(v.Dims, n)
+			}
+			n, err := product(v.Dims)
+			if err != nil || n > 1<<12 {
+				return nil
+			}
+			v.Data = ones(v.Type, n)
+			if v.Data == nil {
+				return nil
+			}
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+// ones are zeros and ones in turn.
+func ones(t pb.TensorProto_DataType, n int) any {
+	set := typeSet(1) << t
+	switch {
+	case t < 0 || t > 62:
+		return nil
+	case floats&set != 0:
+		d := make([]float64, n)
+		for i := range d {
+			d[i] = float64(i % 2)
+		}
+		return d
+	case signed&set != 0:
+		d := make([]int64, n)
+		for i := range d {
+			d[i] = int64(i % 2)
+		}
+		return d
+	case unsigned&set != 0:
+		d := make([]uint64, n)
+		for i := range d {
+			d[i] = uint64(i % 2)
+		}
+		return d
+	case bools&set != 0:
+		d := make([]bool, n)
+		for i := range d {
+			d[i] = i%2 == 1
+		}
+		return d
+	case texts&set != 0:
+		return make([]string, n)
+	}
+	return nil
+}
