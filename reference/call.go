@@ -183,6 +183,9 @@ func (c *call) intScalar(i int) (int, error) {
 // zeros returns a tensor of zeros, false, or empty strings, with room for
 // figures if it is of floating point, or if figures are asked for.
 func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) (*Value, error) {
+	if t < 0 || t >= 62 {
+		return nil, fmt.Errorf("element type %d is none of ONNX's", t)
+	}
 	n, err := product(dims)
 	if err != nil {
 		return nil, err
