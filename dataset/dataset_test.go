@@ -203,7 +203,7 @@ func TestOpenHelpsWhoMistypes(t *testing.T) {
 		{"minst", "did you mean mnist?"},
 		{"nist", "did you mean mnist?"},
 		{"data/nothing-here", "the folder does not exist, and known names are: mnist"},
-		{filepath.Join(dir, "weights.bin"), "a file, want the folder of the IDX files"},
+		{filepath.Join(dir, "weights.bin"), "a file, want a folder"},
 		{filepath.Join(dir, "weights.bin", "deeper"), "not a directory"},
 		{dir, "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it (it has weights.bin)"},
 		{t.TempDir(), "(it is empty)"},

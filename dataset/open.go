@@ -56,37 +56,52 @@ type Source struct {
 	name        string // as given to Open
 	short       string // goes into the sets: no path, so that it may be published
 	files       fs.FS
+	images      bool // PNG and JPEG files, not IDX
+	options     Options
 	train, test string               // digests, "" where they must be computed
 	decoded     func() (*Set, error) // the training split, where there is a quicker way to it
 }
 
-// Open finds a data set. name is one of Names or the path of a folder that
-// holds IDX files under MNIST's names; a folder that is called like a set of
-// the program is opened as "./mnist".
-func Open(name string) (*Source, error) {
+// Open finds a data set. name is one of Names or the path of a folder; one
+// that is called like a set of the program is opened as "./mnist". A folder
+// holds IDX files under MNIST's names, or PNG and JPEG images: in folders
+// "train" and "test" or all for training, and there either directly or in one
+// folder for each label.
+func Open(name string) (*Source, error) { return OpenWith(name, Options{}) }
+
+// OpenWith is Open for images of a given size: their middle is cut out and
+// scaled.
+func OpenWith(name string, o Options) (*Source, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("data set %q: %w", name, err)
+	}
 	for _, c := range carried {
 		if c.name == name {
-			return &Source{name: name, short: name, files: c.files, train: c.train, test: c.test, decoded: c.decoded}, nil
+			return &Source{name: name, short: name, files: c.files, options: o, train: c.train, test: c.test, decoded: c.decoded}, nil
 		}
 	}
 	info, err := os.Stat(name)
 	switch {
 	case name == "":
-		return nil, fmt.Errorf("no data set named: want %s or a folder of IDX files", strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("no data set named: want %s or a folder", strings.Join(Names(), ", "))
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 	case err != nil:
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("data set %q: a file, want the folder of the IDX files", name)
+		return nil, fmt.Errorf("data set %q: a file, want a folder", name)
 	}
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
-	s := &Source{name: name, short: filepath.Base(path), files: os.DirFS(name)}
+	s := &Source{name: name, short: filepath.Base(path), files: os.DirFS(name), options: o}
 	_, _, errTrain := find(s.files, name, trainFiles.images)
 	_, _, errTest := find(s.files, name, testFiles.images)
+	if errTrain != nil && errTest != nil && hasImages(s.files) {
+		s.images = true
+		return s, nil
+	}
 	if errTrain != nil && errTest != nil {
 		return nil, errTrain
 	}
@@ -98,14 +113,27 @@ func (s *Source) Name() string { return s.name }
 
 // Train decodes the training split.
 func (s *Source) Train() (*Set, error) {
+	if s.images {
+		return s.readImages("train")
+	}
 	if s.decoded != nil {
-		return s.decoded()
+		set, err := s.decoded()
+		if err != nil {
+			return nil, err
+		}
+		return set.resized(s.options)
 	}
 	return s.read(trainFiles, s.train)
 }
 
-// Test decodes the test split.
-func (s *Source) Test() (*Set, error) { return s.read(testFiles, s.test) }
+// Test decodes the test split. The error wraps ErrNoTest where a folder of
+// images has none.
+func (s *Source) Test() (*Set, error) {
+	if s.images {
+		return s.readImages("test")
+	}
+	return s.read(testFiles, s.test)
+}
 
 // splitFiles are the names that a split's files go by, the first that exists
 // counts. MNIST's site and its mirrors disagree on a dot.
@@ -137,10 +165,13 @@ func (s *Source) read(names splitFiles, digest string) (*Set, error) {
 	if labelDims[0] != n {
 		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, imageFile)}
 	}
+	set := &Set{Name: s.short, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}
 	if digest == "" {
-		return New(s.short, n, 1, h, w, pixels, labels)
+		if set, err = New(s.short, n, 1, h, w, pixels, labels); err != nil {
+			return nil, err
+		}
 	}
-	return &Set{Name: s.short, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}, nil
+	return set.resized(s.options)
 }
 
 // find returns the first of names that the folder has. where is the folder as
