@@ -224,6 +224,16 @@ func (r *trainRun) pictures(ev train.Event) error {
 
 func writePicture(path string, p train.Picture) error {
 	var b bytes.Buffer
+	if p.Images == nil {
+		clouds := make([]picture.Cloud, len(p.Clouds))
+		for i, c := range p.Clouds {
+			clouds[i] = picture.Cloud(c)
+		}
+		if err := picture.Scatter(&b, clouds, picture.ScatterOptions{Title: p.Title}); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return writeFile(path, b.Bytes())
+	}
 	images := picture.Images(*p.Images)
 	if err := picture.Grid(&b, images, picture.GridOptions{Columns: p.Columns, Scale: visible(images.W)}); err != nil {
 		return fmt.Errorf("%s: %w", path, err)

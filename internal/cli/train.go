@@ -28,6 +28,7 @@ type trainOptions struct {
 	given   func(flag string) bool // was it on the command line?
 
 	data        string
+	images      dataset.Options
 	sizes       models.Options
 	steps       int
 	batch       int
@@ -83,7 +84,9 @@ there as if nothing had happened.`,
 		ValidArgsFunction: completeModels,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of IDX files under MNIST's names, gzipped or not")
+	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of IDX files under MNIST's names, gzipped or not, or of PNG and JPEG images")
+	f.IntVar(&o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for PNG and JPEG)")
+	f.IntVar(&o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for PNG and JPEG)")
 	f.IntVar(&o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
 	f.IntVar(&o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
 	f.IntVar(&o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
@@ -153,6 +156,7 @@ func (o trainOptions) validate() error {
 	}{
 		{"steps", o.steps, 1}, {"batch", o.batch, 1}, {"sample-every", o.sampleEvery, 1},
 		{"keep", o.keep, 0}, {"threads", o.threads, 0}, {"standing", o.standing, 0},
+		{"image-size", o.images.Size, 1}, {"channels", o.images.Channels, 1},
 		{"latent", o.sizes.Latent, 1}, {"width", o.sizes.Width, 1}, {"depth", o.sizes.Depth, 1},
 	} {
 		if o.given(f.name) && f.value < f.least {
@@ -163,7 +167,7 @@ func (o trainOptions) validate() error {
 		fail("--lr is %v, want a positive number", o.lr)
 	}
 	if o.resume != "" {
-		for _, name := range []string{"batch", "lr", "seed", "latent", "width", "depth", "beta"} {
+		for _, name := range []string{"batch", "lr", "seed", "latent", "width", "depth", "beta", "image-size", "channels"} {
 			if o.given(name) {
 				fail("--%s cannot be changed in a run that goes on: leave it out, or start a new run", name)
 			}
@@ -191,14 +195,14 @@ func modelOf(run checkpoint.Run) (layer.Model, runConfig, error) {
 
 // begin starts a new run.
 func (o trainOptions) begin() (*trainRun, error) {
-	if _, err := models.Build(o.model, o.sizes); err != nil {
-		return nil, err // before any file is read
+	if _, err := models.Find(o.model); err != nil {
+		return nil, err // before any file is read; what the sizes are good for depends on the images
 	}
 	dir := cmp.Or(o.out, filepath.Join("runs", o.model))
 	if err := o.makeRoom(dir); err != nil {
 		return nil, err
 	}
-	images, err := readImages(o.data)
+	images, err := readImages(o.data, o.images)
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +287,11 @@ func (o trainOptions) goOn() (*trainRun, error) {
 	if o.given("data") {
 		data = o.data
 	}
-	images, err := readImages(data)
+	var size dataset.Options // as the model takes it
+	if s := settings.Sizes.Image; len(s) == 3 && s[1] == s[2] {
+		size = dataset.Options{Size: s[1], Channels: s[0]}
+	}
+	images, err := readImages(data, size)
 	if err != nil {
 		return nil, err
 	}
@@ -346,8 +354,8 @@ type dataFolder struct {
 	train  *dataset.Set
 }
 
-func readImages(name string) (d dataFolder, err error) {
-	if d.open, err = dataset.Open(name); err != nil {
+func readImages(name string, o dataset.Options) (d dataFolder, err error) {
+	if d.open, err = dataset.OpenWith(name, o); err != nil {
 		return d, err
 	}
 	if d.train, err = d.open.Train(); err != nil {
@@ -365,5 +373,9 @@ func (d dataFolder) testFor(m layer.Model) (*dataset.Set, error) {
 	if _, adversarial := m.Objective.(layer.Adversarial); adversarial {
 		return nil, nil
 	}
-	return d.open.Test()
+	set, err := d.open.Test()
+	if errors.Is(err, dataset.ErrNoTest) {
+		return nil, nil
+	}
+	return set, err
 }

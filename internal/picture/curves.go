@@ -161,23 +161,10 @@ func (p Panel) plot(low, high float64) (*plot.Plot, error) {
 	out.X.Min, out.X.Max = low, high
 	out.Y.Min, out.Y.Max = p.span()
 	out.Y.Label.Text = plain(p.Label)
-	for _, axis := range []*plot.Axis{&out.X, &out.Y} {
-		axis.Label.TextStyle = textStyle(9, font.WeightNormal)
-		axis.Tick.Label.Font = textStyle(8, font.WeightNormal).Font
-		axis.Tick.Label.Color = ink
-		axis.Tick.Length = 0
-		axis.Padding = vg.Points(3)
-		axis.LineStyle.Width = 0
-		axis.Tick.Marker = plot.TickerFunc(ticks)
-	}
+	style(out)
 	out.Y.Label.TextStyle.XAlign, out.Y.Label.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	out.X.Label.TextStyle.XAlign, out.X.Label.TextStyle.YAlign = draw.XCenter, draw.YBottom
 	out.Y.Label.Padding = vg.Points(4)
-
-	grid := plotter.NewGrid()
-	grid.Horizontal = draw.LineStyle{Color: line, Width: vg.Points(0.6)}
-	grid.Vertical = grid.Horizontal
-	out.Add(grid)
 	for i, c := range p.Curves {
 		if err := c.addTo(out, palette[i%len(palette)]); err != nil {
 			return nil, err
@@ -187,6 +174,23 @@ func (p Panel) plot(low, high float64) (*plot.Plot, error) {
 	out.X.Min, out.X.Max = low, high
 	out.Y.Min, out.Y.Max = p.span()
 	return out, nil
+}
+
+// style gives a plot its axes, without lines, and a pale grid.
+func style(p *plot.Plot) {
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Label.TextStyle = textStyle(9, font.WeightNormal)
+		axis.Tick.Label.Font = textStyle(8, font.WeightNormal).Font
+		axis.Tick.Label.Color = ink
+		axis.Tick.Length = 0
+		axis.Padding = vg.Points(3)
+		axis.LineStyle.Width = 0
+		axis.Tick.Marker = plot.TickerFunc(ticks)
+	}
+	grid := plotter.NewGrid()
+	grid.Horizontal = draw.LineStyle{Color: line, Width: vg.Points(0.6)}
+	grid.Vertical = grid.Horizontal
+	p.Add(grid)
 }
 
 // span is the range of the vertical axis.
