@@ -9,7 +9,7 @@ import (
 // convAutoencoder is the autoencoder with strided convolutions on the way in and transposed ones on the way out: Depth of
 // each, Width channels next to the image and twice as many at every step away from it.
 func convAutoencoder(o Options) layer.Model {
-	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 16, Depth: 2})
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 16, Depth: convDepth})
 	m := autoencoder(o)
 	m.Name, m.Title = "conv-autoencoder", "Convolutional autoencoder"
 	m.Doc = "The autoencoder with strided convolutions on the way in and transposed ones on the way out: fewer parameters, sharper images."

@@ -10,7 +10,7 @@ import (
 // dcgan is the deep convolutional GAN: Depth steps between the image and its smallest form, Width channels next to the
 // image and twice as many at every step away from it, Latent dimensions of noise.
 func dcgan(o Options) layer.Model {
-	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 100, Width: 64, Depth: 2})
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 100, Width: 64, Depth: convDepth})
 	normal := layer.Normal(0, 0.02)
 	small := smallest(o)
 	up := []layer.Row{

@@ -69,17 +69,30 @@ func (o Options) check() error {
 	return errors.Join(problems...)
 }
 
+// convDepth is the number of steps of convolutional models, unless told otherwise.
+const convDepth = 2
+
+// checkSteps says whether the image can be halved so often without a remainder.
+func (o Options) checkSteps() error {
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Depth: convDepth})
+	if unit := 1 << o.Depth; o.Image[1]%unit != 0 || o.Image[2]%unit != 0 {
+		return fmt.Errorf("image is %v, want height and width that %d divides, for %d steps of halving", o.Image, unit, o.Depth)
+	}
+	return nil
+}
+
 // architectures lists every model.
 var architectures = []struct {
 	name  string
 	build func(Options) layer.Model
+	steps bool // Depth counts steps that halve the image
 }{
-	{"gan", gan},
-	{"autoencoder", autoencoder},
-	{"vae", vae},
-	{"dcgan", dcgan},
-	{"conv-autoencoder", convAutoencoder},
-	{"conv-vae", convVAE},
+	{"gan", gan, false},
+	{"autoencoder", autoencoder, false},
+	{"vae", vae, false},
+	{"dcgan", dcgan, true},
+	{"conv-autoencoder", convAutoencoder, true},
+	{"conv-vae", convVAE, true},
 }
 
 // All lists every model in its own sizes.
@@ -104,6 +117,11 @@ func Build(name string, o Options) (layer.Model, error) {
 		}
 		if err := o.check(); err != nil {
 			return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+		}
+		if a.steps {
+			if err := o.checkSteps(); err != nil {
+				return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+			}
 		}
 		m := a.build(o)
 		if err := m.Check(); err != nil {

@@ -65,6 +65,8 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		{"gan", Options{Image: layer.Shape{1, 28, 4000}}, "want sides from 1 to 1024"},
 		{"gan", Options{Width: -1}, "gan: width is -1, want 1 to"},
 		{"vae", Options{Latent: 1 << 20}, "vae: latent is 1048576, want 1 to"},
+		{"dcgan", Options{Image: layer.Shape{1, 30, 28}}, "dcgan: image is 1x30x28, want height and width that 4 divides, for 2 steps"},
+		{"conv-vae", Options{Depth: 3}, "conv-vae: image is 1x28x28, want height and width that 8 divides"},
 		{"vae", Options{Beta: -1}, "vae: beta is -1"},
 	} {
 		if _, err := Build(c.name, c.o); err == nil || !strings.Contains(err.Error(), c.want) {

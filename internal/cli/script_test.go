@@ -3,6 +3,9 @@ package cli_test
 import (
 	"encoding/binary"
 	"errors"
+	"image"
+	"image/color"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  exits,
 			"idx":    writeIDX,
+			"png":    writePNG,
 			"flip":   flip,
 			"cut":    cut,
 			"await":  await,
@@ -76,6 +80,24 @@ func writeIDX(ts *testscript.TestScript, _ bool, args []string) {
 	for _, split := range []string{"train", "t10k"} {
 		ts.Check(os.WriteFile(filepath.Join(dir, split+"-images-idx3-ubyte"), append(header(0x803, set.N, set.H, set.W), set.Pixels...), 0o644))
 		ts.Check(os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), append(header(0x801, set.N), set.Labels...), 0o644))
+	}
+}
+
+// png DIR N writes N small images in colour.
+func writePNG(ts *testscript.TestScript, _ bool, args []string) {
+	const height, width = 24, 20
+	set, err := dataset.Synthetic(1, number(ts, args[1]), 3, height, width)
+	ts.Check(err)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	for i := range set.N {
+		img, from := image.NewNRGBA(image.Rect(0, 0, width, height)), set.Image(i)
+		for k := range height * width {
+			img.Set(k%width, k/width, color.NRGBA{from[k], from[height*width+k], from[2*height*width+k], 0xff})
+		}
+		f, err := os.Create(filepath.Join(dir, strconv.Itoa(i)+".png"))
+		ts.Check(err)
+		ts.Check(errors.Join(png.Encode(f, img), f.Close()))
 	}
 }
 
