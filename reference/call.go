@@ -227,7 +227,15 @@ func (c *call) numbers(t pb.TensorProto_DataType, dims ...int) (*Value, error) {
 	return c.zeros(t, true, dims...)
 }
 
-// shapeValue returns a one-dimensional tensor of int64.
+// floatResult is numbers for a type that came from an attribute.
+func (c *call) floatResult(t pb.TensorProto_DataType, dims []int) (*Value, error) {
+	if t < 0 || t >= 62 || floats&(1<<t) == 0 {
+		return nil, fmt.Errorf("a result of type %s, want one of floating point", typeName(t))
+	}
+	return c.numbers(t, dims...)
+}
+
+// int64Value returns a one-dimensional tensor of int64.
 func (c *call) int64Value(list ...int) (*Value, error) {
 	if err := c.take(int64(len(list))); err != nil {
 		return nil, err

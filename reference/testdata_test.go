@@ -128,7 +128,7 @@ func recordedWithin(set string) float64 {
 		}
 	}
 	if strings.Contains(set, "gridsample_bicubic") || strings.Contains(set, "ceil_last_window_starts_on_pad") {
-		return 5e-5 // written down with four digits
+		return 1e-4 // written down with four digits
 	}
 	return 0
 }
@@ -267,7 +267,7 @@ func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
 		passed[o.folder]++
 	}
 	t.Logf("passed: %v", passed)
-	for folder, least := range map[string]int{"node": 853, "pytorch-converted": 82, "pytorch-operator": 35, "simple": 15} {
+	for folder, least := range map[string]int{"node": 884, "pytorch-converted": 82, "pytorch-operator": 35, "simple": 15} {
 		if passed[folder] < least {
 			t.Errorf("%s: %d tests pass, want at least %d", folder, passed[folder], least)
 		}

@@ -1,0 +1,50 @@
+package reference
+
+import (
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opConvInteger is Conv of x - x zero point and w - w zero point. ONNX
+// ConvInteger, opset 10.
+var opConvInteger = operator{
+	name: "ConvInteger", since: 10, attrs: opConv.attrs, in: []port{need(integers), need(integers), need(integers).opt(), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		y, err := c.shiftedConvolution(c.in[0], c.in[2], c.in[1], c.in[3])
+		if err != nil {
+			return nil, err
+		}
+		return c.cast(y, pb.TensorProto_INT32)
+	}),
+}
+
+// shiftedConvolution is the convolution of integers less their zero points. It is
+// computed in float64, which is exact below 2^53, and has no limits.
+func (c *call) shiftedConvolution(x, zeroX, w, zeroW *Value) (*Value, error) {
+	operands := []*Value{x, w}
+	for i, zero := range []*Value{zeroX, zeroW} {
+		s, err := c.shifted(operands[i], zero, 0)
+		if err != nil {
+			return nil, err
+		}
+		if operands[i], err = c.cast(s, pb.TensorProto_DOUBLE); err != nil {
+			return nil, err
+		}
+	}
+	plain := *c
+	plain.in = []*Value{operands[0], operands[1], nil}
+	g, err := plain.convGeometry(plain.in[0], plain.in[1])
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.numbers(pb.TensorProto_DOUBLE, slices.Concat([]int{g.batch, g.out}, g.window.out)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := plain.convolve(g, plain.in[0], plain.in[1], out); err != nil {
+		return nil, err
+	}
+	out.Sound, out.Spread, out.Declared = nil, nil, nil
+	return out, nil
+}

@@ -1,0 +1,41 @@
+package reference
+
+import "github.com/petrify-ml/petrify/onnx/pb"
+
+// opDynamicQuantizeLinear is QuantizeLinear to bytes by the range of its input,
+// which contains zero; scale and zero point are outputs 1 and 2. ONNX
+// DynamicQuantizeLinear, opset 11.
+var opDynamicQuantizeLinear = operator{
+	name: "DynamicQuantizeLinear", since: 11, in: []port{need(floats)}, out: 3,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		f := x.format()
+		lo, hi := exact(0), exact(0)
+		for i := range x.Len() {
+			lo, hi = smaller(lo, x.at(i)), larger(hi, x.at(i))
+		}
+		step := f.div(f.sub(hi, lo), exact(255))
+		y, err := c.zeros(pb.TensorProto_UINT8, true, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		zero, err := c.zeros(pb.TensorProto_UINT8, true)
+		if err != nil {
+			return nil, err
+		}
+		scale, err := c.numbers(x.Type)
+		if err != nil {
+			return nil, err
+		}
+		scale.set(0, step)
+		zero.quantize(0, f.div(neg(lo), step), 0)
+		for i := range y.Len() {
+			y.quantize(i, f.div(x.at(i), step), zero.Float(0))
+			n := y.figures(i) // and the zero point may be off
+			n.sound += zero.Sound[0]
+			n.declared += zero.Declared[0]
+			y.setFigures(i, n)
+		}
+		return []*Value{y, scale, zero}, nil
+	},
+}

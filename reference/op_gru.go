@@ -1,0 +1,41 @@
+package reference
+
+// opGRU has gates z and r, and a candidate h: H = (1 - z) h + z H. The reset r is
+// applied to the state, or, with linear_before_reset, to its product. ONNX GRU,
+// opset 1, 3, 7, 14, 22.
+var opGRU = operator{
+	name: "GRU", attrs: recurrentAttrs(attrs{"linear_before_reset": aInt}), out: 2,
+	in: []port{need(floats), same(0), same(0), same(0).opt(), need(integers).opt(), same(0).opt()},
+	eval: func(c *call) ([]*Value, error) {
+		q, err := c.newRecurrence(3, "Sigmoid", "Tanh")
+		if err != nil {
+			return nil, err
+		}
+		linear := c.int("linear_before_reset", 0) != 0
+		f := q.f
+		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
+			h := s[0]
+			z := each(q.gate(d, 0, t, b, h, nil), q.activations[2*d])
+			r := each(q.gate(d, 1, t, b, h, nil), q.activations[2*d])
+			reset := make([]number, q.hidden)
+			for u := range reset {
+				reset[u] = f.mul(r[u], h[u])
+			}
+			out := make([]number, q.hidden)
+			for u := range out {
+				sum := q.fromInput(d, 2, u, t, b)
+				if linear {
+					var state dot
+					q.addState(&state, d, 2, u, h)
+					sum.term(f.mul(r[u], state.sum(f, 0)))
+				} else {
+					q.addState(&sum, d, 2, u, reset)
+				}
+				candidate := q.activations[2*d+1](q.clipped(sum.sum(f, 0)))
+				// Some runtimes compute h + z (H - h).
+				out[u] = f.rounded(f.add(f.mul(f.sub(exact(1), z[u]), candidate), f.mul(z[u], h[u])), 1)
+			}
+			return [][]number{out}
+		})
+	},
+}

@@ -1,0 +1,27 @@
+package reference
+
+import "fmt"
+
+// opQLinearConv is ConvInteger plus a bias, scaled and quantized; the weights may
+// have a scale and a zero point for each channel of the result. ONNX QLinearConv,
+// opset 10.
+var opQLinearConv = operator{
+	name: "QLinearConv", since: 10, attrs: opConv.attrs,
+	in: []port{need(integers), need(floats), same(0), need(integers), need(floats), same(3), need(floats), need(integers), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		y, err := c.shiftedConvolution(c.in[0], c.in[2], c.in[3], c.in[5])
+		if err != nil {
+			return nil, err
+		}
+		channels := y.Dims[1]
+		if bias := c.in[8]; bias != nil {
+			if bias.Len() != channels {
+				return nil, fmt.Errorf("bias of shape %v for %d channels", bias.Dims, channels)
+			}
+			for i := range y.floats() {
+				y.floats()[i] += bias.Float(channelOf(y.Dims, i))
+			}
+		}
+		return c.requantize(y, c.in[1], c.in[4], c.in[6], c.in[7], func(int) int { return 0 }, func(i int) int { return channelOf(y.Dims, i) })
+	}),
+}

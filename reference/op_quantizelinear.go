@@ -1,0 +1,107 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opQuantizeLinear is round(x / scale) + zero point, cut to the range of an integer
+// type. Scale and zero point belong to the whole tensor, to an axis, or to blocks
+// along it. ONNX QuantizeLinear, opset 10, 13, 19, 21, 23, 24, 25.
+var opQuantizeLinear = operator{
+	name: "QuantizeLinear", since: 10,
+	attrs: attrs{"axis": aInt, "saturate": aInt, "block_size": aInt, "output_dtype": aInt, "precision": aInt},
+	in:    []port{need(floats).lacking(integers), need(floats).lacking(integers), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x, scale, zero := c.in[0], c.in[1], c.in[2]
+		t := pb.TensorProto_UINT8
+		if to := c.int("output_dtype", 0); to != 0 {
+			t = pb.TensorProto_DataType(to)
+		}
+		if zero != nil {
+			t = zero.Type
+		}
+		at, err := c.blocks(x, scale, zero)
+		if err != nil {
+			return nil, err
+		}
+		out, err := c.zeros(t, true, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		if floats&setOf(out) != 0 {
+			return nil, fmt.Errorf("a result of type %s, want an integer", typeName(t))
+		}
+		f := x.format()
+		for i := range out.Len() {
+			k := at(i)
+			out.quantize(i, f.div(x.at(i), scale.at(k)), zeroPoint(zero, k))
+		}
+		return out, nil
+	}),
+}
+
+// zeroPoint is element k of a zero point, 0 where there is none.
+func zeroPoint(zero *Value, k int) float64 {
+	if zero == nil {
+		return 0
+	}
+	if zero.Len() == 1 {
+		k = 0
+	}
+	return zero.Float(k)
+}
+
+// quantize stores round(q) + zero as element i, cut to the range of the type.
+func (v *Value) quantize(i int, q number, zero float64) {
+	n := roundFunction.at(format{max: math.Inf(1)}, q)
+	lo, hi := integerRange(v.Type)
+	v.number(i, min(max(n.v+zero, lo), hi))
+	if math.IsNaN(n.v) {
+		n = unknown(0)
+	}
+	v.setFigures(i, n)
+}
+
+// integerRange are the smallest and the largest value of an integer type.
+func integerRange(t pb.TensorProto_DataType) (lo, hi float64) {
+	switch t {
+	case pb.TensorProto_INT8:
+		return math.MinInt8, math.MaxInt8
+	case pb.TensorProto_INT16:
+		return math.MinInt16, math.MaxInt16
+	case pb.TensorProto_INT32:
+		return math.MinInt32, math.MaxInt32
+	case pb.TensorProto_UINT8:
+		return 0, math.MaxUint8
+	case pb.TensorProto_UINT16:
+		return 0, math.MaxUint16
+	}
+	return 0, math.MaxUint32
+}
+
+// blocks returns which element of the scale belongs to element i of x.
+func (c *call) blocks(x, scale, zero *Value) (func(i int) int, error) {
+	if zero != nil && zero.Len() != scale.Len() {
+		return nil, fmt.Errorf("scale of shape %v and zero point of shape %v", scale.Dims, zero.Dims)
+	}
+	if scale.Len() == 1 {
+		return func(int) int { return 0 }, nil
+	}
+	axis, err := c.axis("axis", 1, len(x.Dims))
+	if err != nil {
+		return nil, err
+	}
+	outer, n, inner := split(x.Dims, axis)
+	if len(scale.Dims) == 1 && scale.Dims[0] == n {
+		return func(i int) int { return i / inner % n }, nil
+	}
+	each := c.int("block_size", 0)
+	if each < 1 || each > n || scale.Len() != outer*((n-1)/each+1)*inner {
+		return nil, fmt.Errorf("scale of shape %v for shape %v along axis %d, in blocks of %d", scale.Dims, x.Dims, axis, each)
+	}
+	count := (n-1)/each + 1
+	return func(i int) int { return (i/inner/n*count+i/inner%n/each)*inner + i%inner }, nil
+}

@@ -1,0 +1,16 @@
+package reference
+
+// opRNN is H = f(X W + H R + Wb + Rb), step by step. ONNX RNN, opset 1, 7, 14, 22.
+var opRNN = operator{
+	name: "RNN", attrs: recurrentAttrs(nil), out: 2,
+	in: []port{need(floats), same(0), same(0), same(0).opt(), need(integers).opt(), same(0).opt()},
+	eval: func(c *call) ([]*Value, error) {
+		q, err := c.newRecurrence(1, "Tanh")
+		if err != nil {
+			return nil, err
+		}
+		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
+			return [][]number{each(q.gate(d, 0, t, b, s[0], nil), q.activations[d])}
+		})
+	},
+}

@@ -1,0 +1,268 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// A recurrence is what RNN, GRU and LSTM have in common: X, W, R, B, the lengths
+// of the sequences and the first states, by direction.
+type recurrence struct {
+	c                                *call
+	f                                format
+	steps, batch, input, hidden, dir int // dir is the number of directions
+	gates                            int
+	rows                             bool // layout 1: the batch is the first axis
+	lengths                          []int
+	activations                      []func(number) number // for each direction
+	clip                             float64
+}
+
+// recurrentAttrs are the attributes that all three have, and some more.
+func recurrentAttrs(more attrs) attrs {
+	a := attrs{
+		"activation_alpha": aFloats, "activation_beta": aFloats, "activations": aStrings, "clip": aFloat, "direction": aString,
+		"hidden_size": aInt, "layout": aInt, "output_sequence": aInt.until(6),
+	}
+	for name, t := range more {
+		a[name] = t
+	}
+	return a
+}
+
+// newRecurrence checks the shapes; the defaults are the activations of one
+// direction.
+func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error) {
+	x, w, r, b := c.in[0], c.in[1], c.in[2], c.in[3]
+	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
+		return nil, fmt.Errorf("X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
+	}
+	q := &recurrence{c: c, f: x.format(), gates: gates, rows: c.int("layout", 0) != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
+	q.steps, q.batch = x.Dims[0], x.Dims[1]
+	if q.rows {
+		q.steps, q.batch = q.batch, q.steps
+	}
+	direction := c.text("direction", "forward")
+	if direction == "bidirectional" {
+		q.dir = 2
+	}
+	if !slices.Contains([]string{"forward", "reverse", "bidirectional"}, direction) {
+		return nil, fmt.Errorf("attribute direction is %q", direction)
+	}
+	if h := c.int("hidden_size", q.hidden); h != q.hidden || !slices.Equal(w.Dims, []int{q.dir, gates * h, q.input}) || !slices.Equal(r.Dims, []int{q.dir, gates * h, h}) ||
+		b != nil && !slices.Equal(b.Dims, []int{q.dir, 2 * gates * h}) {
+		return nil, fmt.Errorf("X, W, R of shapes %v, %v, %v for hidden_size %d and direction %s", x.Dims, w.Dims, r.Dims, h, direction)
+	}
+	lengths, ok, err := c.intInput(4)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		lengths = slices.Repeat([]int{q.steps}, q.batch)
+	}
+	if len(lengths) != q.batch || len(lengths) > 0 && (slices.Min(lengths) < 0 || slices.Max(lengths) > q.steps) {
+		return nil, fmt.Errorf("lengths %v for a batch of %d with %d steps", lengths, q.batch, q.steps)
+	}
+	q.lengths = lengths
+	return q, q.activate(defaults)
+}
+
+// activate reads the activations.
+func (q *recurrence) activate(defaults []string) error {
+	names := slices.Repeat(defaults, q.dir)
+	if q.c.has("activations") {
+		names = convert(q.c.step.attrs["activations"].GetStrings(), func(b []byte) string { return string(b) })
+	}
+	if len(names) != q.dir*len(defaults) {
+		return fmt.Errorf("activations %q, want %d", names, q.dir*len(defaults))
+	}
+	alphas, betas := q.c.step.attrs["activation_alpha"].GetFloats(), q.c.step.attrs["activation_beta"].GetFloats()
+	next := func(list *[]float32, otherwise float64) number {
+		if len(*list) == 0 {
+			return exact(otherwise)
+		}
+		v := (*list)[0]
+		*list = (*list)[1:]
+		return exact(float64(v))
+	}
+	f := q.f
+	for _, name := range names {
+		var g func(number) number
+		switch strings.ToLower(name) {
+		case "tanh":
+			g = func(x number) number { return tanhFunction.at(f, x) }
+		case "sigmoid":
+			g = func(x number) number { return sigmoidFunction.at(f, x) }
+		case "relu":
+			g = relu
+		case "softplus":
+			g = func(x number) number { return softplusFunction.at(f, x) }
+		case "softsign":
+			g = func(x number) number { return f.ratio(x, f.add(exact(1), absolute([]number{x})[0])) }
+		case "affine":
+			a, b := next(&alphas, 1), next(&betas, 0)
+			g = func(x number) number { return f.add(f.mul(a, x), b) }
+		case "leakyrelu":
+			a := next(&alphas, float64(float32(0.01)))
+			g = func(x number) number { return f.leaky(x, a) }
+		case "elu":
+			a := next(&alphas, 1)
+			g = func(x number) number { return f.expLinear(x, a, x) }
+		case "hardsigmoid":
+			a, b := next(&alphas, float64(float32(0.2))), next(&betas, 0.5)
+			g = func(x number) number { return f.hardSigmoid(x, a, b) }
+		case "scaledtanh":
+			a, b := next(&alphas, 1), next(&betas, 1)
+			g = func(x number) number { return f.mul(a, tanhFunction.at(f, f.mul(b, x))) }
+		case "thresholdedrelu":
+			a := next(&alphas, 1)
+			g = func(x number) number {
+				y := x
+				if !(x.v > a.v) {
+					y = exact(0)
+				}
+				return jump(y, x, math.Abs(x.v-a.v), math.Abs(a.v))
+			}
+		default:
+			return fmt.Errorf("activation %q", name)
+		}
+		q.activations = append(q.activations, g)
+	}
+	return nil
+}
+
+// clipped limits what goes into an activation.
+func (q *recurrence) clipped(x number) number {
+	if math.IsInf(q.clip, 1) {
+		return x
+	}
+	return smaller(larger(x, exact(-q.clip)), exact(q.clip))
+}
+
+// fromInput is unit u of a gate before its activation, as far as it comes from
+// the input of step t: x W + Wb.
+func (q *recurrence) fromInput(d, gate, u, t, b int) dot {
+	var s dot
+	row := (d*q.gates+gate)*q.hidden + u
+	for k := range q.input {
+		at := (t*q.batch+b)*q.input + k
+		if q.rows {
+			at = (b*q.steps+t)*q.input + k
+		}
+		s.add(q.c.in[0].at(at), q.c.in[1].at(row*q.input+k))
+	}
+	if bias := q.c.in[3]; bias != nil {
+		s.term(bias.at((2*d*q.gates+gate)*q.hidden + u))
+	}
+	return s
+}
+
+// addState adds what comes from a state: h R + Rb.
+func (q *recurrence) addState(s *dot, d, gate, u int, h []number) {
+	row := (d*q.gates+gate)*q.hidden + u
+	for k, x := range h {
+		s.add(x, q.c.in[2].at(row*q.hidden+k))
+	}
+	if bias := q.c.in[3]; bias != nil {
+		s.term(bias.at(((2*d+1)*q.gates+gate)*q.hidden + u))
+	}
+}
+
+// gate is a whole gate from input and state, before its activation; more, unless
+// nil, adds terms of its own.
+func (q *recurrence) gate(d, gate, t, b int, h []number, more func(s *dot, u int)) []number {
+	out := make([]number, q.hidden)
+	for u := range out {
+		s := q.fromInput(d, gate, u, t, b)
+		q.addState(&s, d, gate, u, h)
+		if more != nil {
+			more(&s, u)
+		}
+		out[u] = q.clipped(s.sum(q.f, 0))
+	}
+	return out
+}
+
+func each(x []number, f func(number) number) []number { return convert(x, f) }
+
+// at is the place of a state of one direction and batch entry.
+func (q *recurrence) at(d, b int) int {
+	if q.rows {
+		return (b*q.dir + d) * q.hidden
+	}
+	return (d*q.batch + b) * q.hidden
+}
+
+// state reads the first state from input i, zeros where it is absent.
+func (q *recurrence) state(i, d, b int) ([]number, error) {
+	h := make([]number, q.hidden)
+	if !q.c.given(i) {
+		return h, nil
+	}
+	v := q.c.in[i]
+	if v.Len() != q.dir*q.batch*q.hidden {
+		return nil, fmt.Errorf("first state of shape %v, want %d x %d x %d", v.Dims, q.dir, q.batch, q.hidden)
+	}
+	for u := range h {
+		h[u] = v.at(q.at(d, b) + u)
+	}
+	return h, nil
+}
+
+// run walks every sequence: next makes the states of a step from those before it;
+// the first of them is the result. It returns Y and the last states.
+func (q *recurrence) run(states []int, next func(d, t, b int, s [][]number) [][]number) ([]*Value, error) {
+	t := q.c.in[0].Type
+	dims, last := []int{q.steps, q.dir, q.batch, q.hidden}, []int{q.dir, q.batch, q.hidden}
+	if q.rows {
+		dims, last = []int{q.batch, q.steps, q.dir, q.hidden}, []int{q.batch, q.dir, q.hidden}
+	}
+	y, err := q.c.numbers(t, dims...)
+	if err != nil {
+		return nil, err
+	}
+	outputs := []*Value{y}
+	for range states {
+		v, err := q.c.numbers(t, last...)
+		if err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, v)
+	}
+	for d := range q.dir {
+		backward := d == 1 || q.c.text("direction", "forward") == "reverse"
+		for b := range q.batch {
+			s := make([][]number, len(states))
+			for i, input := range states {
+				if s[i], err = q.state(input, d, b); err != nil {
+					return nil, err
+				}
+			}
+			for i := range q.lengths[b] {
+				if err := q.c.spend(int64(q.gates) * int64(q.hidden) * int64(q.hidden+q.input)); err != nil {
+					return nil, err
+				}
+				t := i
+				if backward {
+					t = q.lengths[b] - 1 - i
+				}
+				s = next(d, t, b, s)
+				at := ((t*q.dir+d)*q.batch + b) * q.hidden
+				if q.rows {
+					at = ((b*q.steps+t)*q.dir + d) * q.hidden
+				}
+				for u, n := range s[0] {
+					y.set(at+u, n)
+				}
+			}
+			for i := range states {
+				for u, n := range s[i] {
+					outputs[1+i].set(q.at(d, b)+u, n)
+				}
+			}
+		}
+	}
+	return outputs, nil
+}
