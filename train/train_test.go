@@ -328,14 +328,7 @@ func benchmark(b *testing.B, name string) {
 
 // Standing statistics are the mean over batches, change nothing else, and leave the run as it was going.
 func TestStandingStatistics(t *testing.T) {
-	dcgan := func(c *Config) {
-		for _, m := range small(t) {
-			if m.Name == "dcgan" {
-				c.Model = m
-			}
-		}
-	}
-	tr := newTrainer(t, dcgan)
+	tr := newTrainer(t, func(c *Config) { c.Model = smallModel(t, "dcgan") })
 	finish(t, tr)
 	before, err := tr.Snapshot()
 	if err != nil {
