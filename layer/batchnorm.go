@@ -48,13 +48,9 @@ func (b BatchNorm) OutShape(in Shape) (Shape, error) {
 
 // Params are gamma, beta, and the tracked mean and variance, all (C).
 func (b BatchNorm) Params(in Shape) []Param {
-	gamma := b.Init
-	if gamma == nil {
-		gamma = Ones
-	}
 	c := Shape{in[0]}
 	return []Param{
-		{Name: "gamma", Shape: c, Init: gamma},
+		{Name: "gamma", Shape: c, Init: b.Init.or(Ones)},
 		{Name: "beta", Shape: c, Init: Zeros},
 		{Name: "mean", Shape: c, Init: Zeros, Tracked: true},
 		{Name: "variance", Shape: c, Init: Ones, Tracked: true},

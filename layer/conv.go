@@ -45,6 +45,7 @@ type Conv2D struct {
 	Groups   int    // 0 means 1
 	NoBias   bool   // leave b out, as in front of a BatchNorm
 	Init     Init   // of W; nil means GlorotUniform
+	Bias     Init   // of b; nil means Zeros
 }
 
 func (c Conv2D) window() kernel.Window {
@@ -66,7 +67,7 @@ func (c Conv2D) OutShape(in Shape) (Shape, error) {
 // Params are weight (Out, C/Groups, KH, KW) and bias (Out).
 func (c Conv2D) Params(in Shape) []Param {
 	shape := Shape{c.Out, in[0] / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
-	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init)
+	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init, c.Bias)
 }
 
 // Build makes one gop.Conv.
@@ -99,6 +100,7 @@ type ConvTranspose2D struct {
 	Groups    int    // 0 means 1
 	NoBias    bool   // leave b out, as in front of a BatchNorm
 	Init      Init   // of W; nil means GlorotUniform
+	Bias      Init   // of b; nil means Zeros
 }
 
 func (c ConvTranspose2D) window() kernel.Window {
@@ -120,7 +122,7 @@ func (c ConvTranspose2D) OutShape(in Shape) (Shape, error) {
 // Params are weight (C, Out/Groups, KH, KW) and bias (Out).
 func (c ConvTranspose2D) Params(in Shape) []Param {
 	shape := Shape{in[0], c.Out / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
-	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init)
+	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init, c.Bias)
 }
 
 // Build makes one gop.ConvTranspose.
@@ -156,14 +158,12 @@ func checkChannels(what string, in Shape, out, groups int, kernel [2]int) error 
 }
 
 // convParams are the parameters of both convolutions. Each output sees, and each input reaches, the weights of one group.
-func convParams(weight Shape, out, groups int, noBias bool, init Init) []Param {
-	if init == nil {
-		area := weight[2] * weight[3]
-		init = GlorotUniform(weight[1]*area, weight[0]/max(groups, 1)*area)
-	}
-	p := []Param{{Name: "weight", Shape: weight, Init: init}}
+func convParams(weight Shape, out, groups int, noBias bool, init, bias Init) []Param {
+	area := weight[2] * weight[3]
+	glorot := GlorotUniform(weight[1]*area, weight[0]/max(groups, 1)*area)
+	p := []Param{{Name: "weight", Shape: weight, Init: init.or(glorot)}}
 	if !noBias {
-		p = append(p, Param{Name: "bias", Shape: Shape{out}, Init: Zeros})
+		p = append(p, Param{Name: "bias", Shape: Shape{out}, Init: bias.or(Zeros)})
 	}
 	return p
 }

@@ -29,6 +29,7 @@ type Dense struct {
 	Out    int  // units
 	NoBias bool // leave b out
 	Init   Init // of W; nil means GlorotUniform
+	Bias   Init // of b; nil means Zeros
 }
 
 // OutShape takes samples of one dimension.
@@ -44,13 +45,9 @@ func (d Dense) OutShape(in Shape) (Shape, error) {
 
 // Params are weight (In, Out) and bias (Out).
 func (d Dense) Params(in Shape) []Param {
-	init := d.Init
-	if init == nil {
-		init = GlorotUniform(in[0], d.Out)
-	}
-	p := []Param{{Name: "weight", Shape: Shape{in[0], d.Out}, Init: init}}
+	p := []Param{{Name: "weight", Shape: Shape{in[0], d.Out}, Init: d.Init.or(GlorotUniform(in[0], d.Out))}}
 	if !d.NoBias {
-		p = append(p, Param{Name: "bias", Shape: Shape{d.Out}, Init: Zeros})
+		p = append(p, Param{Name: "bias", Shape: Shape{d.Out}, Init: d.Bias.or(Zeros)})
 	}
 	return p
 }

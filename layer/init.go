@@ -10,13 +10,26 @@ import (
 // leaves the others' initial values as they were.
 type Init func(r *kernel.Stream, w []float32)
 
+// or is what stands for an Init that is not given.
+func (i Init) or(own Init) Init {
+	if i == nil {
+		return own
+	}
+	return i
+}
+
 // Zeros fills with 0.
 func Zeros(_ *kernel.Stream, w []float32) { clear(w) }
 
 // Ones fills with 1.
-func Ones(_ *kernel.Stream, w []float32) {
-	for i := range w {
-		w[i] = 1
+func Ones(r *kernel.Stream, w []float32) { Constant(1)(r, w) }
+
+// Constant fills with v.
+func Constant(v float32) Init {
+	return func(_ *kernel.Stream, w []float32) {
+		for i := range w {
+			w[i] = v
+		}
 	}
 }
 

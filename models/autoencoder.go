@@ -25,7 +25,7 @@ func autoencoder(o Options) layer.Model {
 		Doc:   "points of the latent space to images in [0, 1]",
 		Input: layer.Port{Name: "latent", Shape: layer.Shape{o.Latent}},
 		Rows: slices.Concat(hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
-			{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Image.Len()}},
+			{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Image.Len(), Bias: dark}},
 			{Name: "sigmoid", Layer: layer.Sigmoid{}},
 			{Name: "reconstruction", Layer: layer.Reshape{To: o.Image}},
 		}),
@@ -41,6 +41,10 @@ func autoencoder(o Options) layer.Model {
 		Recipe:    codingRecipe,
 	}
 }
+
+// dark is where the biases of the output start: most pixels are black, and sigmoid(-2) is 0.12, about the mean of MNIST.
+// From 0.5 the first iterations drive the pixels down together, many of them so far that no gradient brings them back.
+var dark = layer.Constant(-2)
 
 // whole is an encoder with its decoder behind it.
 func whole(encoder, decoder layer.Net) layer.Net {

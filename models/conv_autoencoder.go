@@ -19,7 +19,7 @@ func convAutoencoder(o Options) layer.Model {
 		{Name: "fc", Layer: layer.Dense{Out: o.Latent}},
 		{Name: "latent", Layer: layer.ReLU{}},
 	})
-	decoder.Rows = append(transposed(o, numbered("up", o.Depth)), layer.Row{Name: "reconstruction", Layer: layer.Sigmoid{}})
+	decoder.Rows = append(transposed(o, numbered("up", o.Depth), dark), layer.Row{Name: "reconstruction", Layer: layer.Sigmoid{}})
 	m.Nets = []layer.Net{encoder, decoder}
 	m.Wholes = []layer.Net{whole(encoder, decoder)}
 	return m

@@ -14,7 +14,7 @@ func convVAE(o Options) layer.Model {
 	m.Doc = "The variational autoencoder with strided convolutions on the way in and transposed ones on the way out."
 	encoder, decoder := m.Nets[0], m.Nets[1]
 	encoder.Rows = slices.Concat(convolutions(o), []layer.Row{{Name: "flatten", Layer: layer.Flatten{}}}, heads("flatten", o.Latent))
-	decoder.Rows = append(transposed(o, "logit"), layer.Row{Name: "image", Layer: layer.Sigmoid{}})
+	decoder.Rows = append(transposed(o, "logit", nil), layer.Row{Name: "image", Layer: layer.Sigmoid{}})
 	m.Nets = []layer.Net{encoder, decoder}
 	return m
 }

@@ -1,8 +1,6 @@
 package models
 
 import (
-	"slices"
-
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
 )
@@ -83,7 +81,7 @@ func shrink(out int, noBias bool, init layer.Init) layer.Layer {
 }
 
 // grow is the way back, which doubles them.
-func grow(out int, noBias bool, init layer.Init) layer.Layer {
+func grow(out int, noBias bool, init layer.Init) layer.ConvTranspose2D {
 	return layer.ConvTranspose2D{Out: out, Kernel: [2]int{4, 4}, Stride: [2]int{2, 2}, Pads: [4]int{1, 1, 1, 1}, NoBias: noBias, Init: init}
 }
 
@@ -104,8 +102,8 @@ func convolutions(o Options) []layer.Row {
 }
 
 // transposed are the steps back from a point of the latent space, up to the image without its last function, which is the
-// row named last.
-func transposed(o Options, last string) []layer.Row {
+// row named last with the given initial bias.
+func transposed(o Options, last string, bias layer.Init) []layer.Row {
 	small := layer.Shape{o.Width << (o.Depth - 1), o.Image[1] >> o.Depth, o.Image[2] >> o.Depth}
 	rows := []layer.Row{
 		{Name: "fc", Layer: layer.Dense{Out: small.Len()}},
@@ -117,5 +115,7 @@ func transposed(o Options, last string) []layer.Row {
 			layer.Row{Name: numbered("up", i), Layer: grow(small[0]>>i, false, nil)},
 			layer.Row{Name: numbered("act", i), Layer: layer.ReLU{}})
 	}
-	return slices.Concat(rows, []layer.Row{{Name: last, Layer: grow(o.Image[0], false, nil)}})
+	output := grow(o.Image[0], false, nil)
+	output.Bias = bias
+	return append(rows, layer.Row{Name: last, Layer: output})
 }
