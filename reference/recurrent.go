@@ -37,7 +37,7 @@ func recurrentAttrs(more attrs) attrs {
 func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error) {
 	x, w, r, b := c.in[0], c.in[1], c.in[2], c.in[3]
 	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
-		return nil, fmt.Errorf("X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
+		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
 	}
 	q := &recurrence{c: c, f: x.format(), gates: gates, rows: c.int("layout", 0) != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
 	q.steps, q.batch = x.Dims[0], x.Dims[1]
@@ -53,7 +53,7 @@ func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error)
 	}
 	if h := c.int("hidden_size", q.hidden); h != q.hidden || !slices.Equal(w.Dims, []int{q.dir, gates * h, q.input}) || !slices.Equal(r.Dims, []int{q.dir, gates * h, h}) ||
 		b != nil && !slices.Equal(b.Dims, []int{q.dir, 2 * gates * h}) {
-		return nil, fmt.Errorf("X, W, R of shapes %v, %v, %v for hidden_size %d and direction %s", x.Dims, w.Dims, r.Dims, h, direction)
+		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v for hidden_size %d and direction %s", x.Dims, w.Dims, r.Dims, h, direction)
 	}
 	lengths, ok, err := c.intInput(4)
 	if err != nil {

@@ -361,7 +361,7 @@ var recipes = []recipe{
 	{0, 0, growPool}, {0, 0, growGlobalPool}, {7, 0, growBatchNorm}, {0, 0, growInstanceNorm}, {17, 0, growLayerNorm}, {0, 0, growLRN},
 	{0, 0, growSoftmax}, {0, 0, growTranspose}, {5, 0, growFlatten}, {11, 0, growPad}, {10, 0, growSlice}, {4, 0, growConcat},
 	{11, 0, growResize}, {16, 0, growGridSample}, {11, 0, growDepthToSpace}, {11, 0, growCumSum}, {12, 0, growEinsum}, {11, 0, growClip},
-	{9, 0, growPRelu}, {11, 0, growGather}, {0, 0, growMatMulOfTwo},
+	{9, 0, growPRelu}, {11, 0, growGather}, {0, 0, growMatMulOfTwo}, {7, 0, growRecurrent},
 }
 
 func growGemm(g *randomGraph) {
@@ -586,4 +586,19 @@ func growGather(g *randomGraph) {
 		a := g.IntN(len(x.Dims))
 		g.node("Gather", []any{x, listOf(int64(g.IntN(x.Dims[a])), -1)}, onnx.Int("axis", int64(a)))
 	}
+}
+
+func growRecurrent(g *randomGraph) {
+	x := g.pick(rank(3, 3))
+	if x == nil || x.Len() > 300 || !within(-20, 20)(x) {
+		return
+	}
+	op := []string{"RNN", "GRU", "LSTM"}[g.IntN(3)]
+	gates := map[string]int{"RNN": 1, "GRU": 3, "LSTM": 4}[op]
+	dirs, hidden, in := 1+g.IntN(2), 2+g.IntN(3), x.Dims[2]
+	attrs := []onnx.Attr{onnx.Int("hidden_size", int64(hidden)), onnx.String("direction", []string{"forward", "bidirectional"}[dirs-1])}
+	if op == "GRU" {
+		attrs = append(attrs, onnx.Int("linear_before_reset", int64(g.IntN(2))))
+	}
+	g.node(op, []any{x, g.normal("", 0.5, dirs, gates*hidden, in), g.normal("", 0.5, dirs, gates*hidden, hidden), g.normal("", 0.5, dirs, 2*gates*hidden)}, attrs...)
 }

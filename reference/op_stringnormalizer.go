@@ -1,0 +1,48 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// opStringNormalizer drops stop words and changes the case of the words in [C] or
+// [1, C]. Of nothing left it makes one empty word. ONNX StringNormalizer, opset 10.
+var opStringNormalizer = operator{
+	name: "StringNormalizer", since: 10,
+	attrs: attrs{"case_change_action": aString, "is_case_sensitive": aInt, "locale": aString, "stopwords": aStrings},
+	in:    []port{need(texts)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if r := len(x.Dims); r < 1 || r > 2 || r == 2 && x.Dims[0] != 1 {
+			return nil, fmt.Errorf("input of shape %v, want [C] or [1,C]", x.Dims)
+		}
+		change := func(s string) string { return s }
+		switch how := c.text("case_change_action", "NONE"); how {
+		case "NONE":
+		case "LOWER":
+			change = strings.ToLower
+		case "UPPER":
+			change = strings.ToUpper
+		default:
+			return nil, fmt.Errorf("attribute case_change_action is %q", how)
+		}
+		same := func(s string) string { return s }
+		if c.int("is_case_sensitive", 0) == 0 {
+			same = strings.ToLower
+		}
+		stops := convert(c.step.attrs["stopwords"].GetStrings(), func(b []byte) string { return same(string(b)) })
+		var words []string
+		for _, w := range x.Data.([]string) {
+			if !slices.Contains(stops, same(w)) {
+				words = append(words, change(w))
+			}
+		}
+		if len(words) == 0 {
+			words = []string{""}
+		}
+		dims := slices.Clone(x.Dims)
+		dims[len(dims)-1] = len(words)
+		return &Value{Type: x.Type, Dims: dims, Data: words}, c.take(int64(len(words)))
+	}),
+}

@@ -1,0 +1,97 @@
+package reference
+
+import (
+	"cmp"
+	"slices"
+)
+
+// opUnique is the different elements, or slices along an axis, sorted or in the
+// order of their first appearance; then where each was first, which one every
+// element is, and how often each occurs. ONNX Unique, opset 11.
+var opUnique = operator{
+	name: "Unique", since: 11, attrs: attrs{"axis": aInt, "sorted": aInt}, in: []port{need(tensors).jumpy()}, out: 4,
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		if !c.has("axis") {
+			x = reshaped(x, []int{x.Len()})
+		}
+		axis, err := c.axis("axis", 0, len(x.Dims))
+		if err != nil {
+			return nil, err
+		}
+		outer, n, inner := split(x.Dims, axis)
+		// compare two slices element by element
+		compare := func(a, b int) int {
+			for o := range outer {
+				for i := range inner {
+					if d := compareElements(x, (o*n+a)*inner+i, (o*n+b)*inner+i); d != 0 {
+						return d
+					}
+				}
+			}
+			return 0
+		}
+		order := make([]int, n)
+		for k := range order {
+			order[k] = k
+		}
+		if err := c.spend(int64(x.Len())); err != nil {
+			return nil, err
+		}
+		slices.SortStableFunc(order, compare)
+		var first []int // where each different slice is first, sorted by the slices
+		which, counts := make([]int, n), []int{}
+		for k, at := range order {
+			if k == 0 || compare(order[k-1], at) != 0 {
+				first, counts = append(first, at), append(counts, 0)
+			}
+			which[at] = len(first) - 1
+			counts[len(counts)-1]++
+		}
+		if c.int("sorted", 1) == 0 {
+			first, which, counts = byAppearance(first, which, counts)
+		}
+		dims := slices.Clone(x.Dims)
+		dims[axis] = len(first)
+		y, err := c.pick(x, dims, func(i int) int { return (i/inner/len(first)*n+first[i/inner%len(first)])*inner + i%inner })
+		if err != nil {
+			return nil, err
+		}
+		outputs := []*Value{y}
+		for _, list := range [][]int{first, which, counts} {
+			v, err := c.int64Value(list...)
+			if err != nil {
+				return nil, err
+			}
+			outputs = append(outputs, v)
+		}
+		return outputs, nil
+	},
+}
+
+// byAppearance sorts the lists of Unique by the place where each slice is first.
+func byAppearance(first, which, counts []int) (f, w, n []int) {
+	order := make([]int, len(first))
+	for k := range order {
+		order[k] = k
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(first[a], first[b]) })
+	rank := make([]int, len(first))
+	for to, from := range order {
+		rank[from] = to
+		f, n = append(f, first[from]), append(n, counts[from])
+	}
+	return f, convert(which, func(k int) int { return rank[k] }), n
+}
+
+func compareElements(x *Value, i, j int) int {
+	switch d := x.Data.(type) {
+	case []int64:
+		return cmp.Compare(d[i], d[j])
+	case []uint64:
+		return cmp.Compare(d[i], d[j])
+	case []string:
+		return cmp.Compare(d[i], d[j])
+	}
+	return cmp.Compare(x.Float(i), x.Float(j))
+}
