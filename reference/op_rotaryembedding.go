@@ -1,0 +1,88 @@
+package reference
+
+import "fmt"
+
+// opRotaryEmbedding rotates pairs of elements of every head by the angles of their
+// position: (x1, x2) becomes (x1 cos - x2 sin, x1 sin + x2 cos). Pairs are
+// neighbours if attribute interleaved is set, else an element of each half. The
+// input is (N, heads, L, E) or (N, L, heads E). ONNX RotaryEmbedding, opset 23.
+var opRotaryEmbedding = operator{
+	name: "RotaryEmbedding", since: 23, attrs: attrs{"interleaved": aInt, "num_heads": aInt, "rotary_embedding_dim": aInt},
+	in: []port{need(floats), same(0), same(0), need(int64s).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x, cos, sin := c.in[0], c.in[1], c.in[2]
+		var batch, heads, steps, length int
+		switch len(x.Dims) {
+		case 4:
+			batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
+		case 3:
+			if heads = c.int("num_heads", 0); heads < 1 || x.Dims[2]%heads != 0 {
+				return nil, fmt.Errorf("input of shape %v for %d heads", x.Dims, heads)
+			}
+			batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads
+		default:
+			return nil, fmt.Errorf("input of shape %v, want three or four axes", x.Dims)
+		}
+		turned := c.int("rotary_embedding_dim", 0)
+		if turned == 0 {
+			turned = length
+		}
+		half := turned / 2
+		if turned < 0 || turned > length || turned%2 != 0 || len(cos.Dims) < 2 || cos.Dims[len(cos.Dims)-1] != half || cos.Len() != sin.Len() {
+			return nil, fmt.Errorf("%d of %d elements are rotated by cosines of shape %v and sines of shape %v", turned, length, cos.Dims, sin.Dims)
+		}
+		// position returns where the angles of a step begin.
+		position := func(n, t int) int { return (n*steps + t) * half }
+		if ids, ok, err := c.intInput(3); err != nil {
+			return nil, err
+		} else if ok {
+			if len(ids) != batch*steps {
+				return nil, fmt.Errorf("%d positions for %d sequences of %d", len(ids), batch, steps)
+			}
+			for _, id := range ids {
+				if id < 0 || (id+1)*half > cos.Len() {
+					return nil, fmt.Errorf("position %d of %v", id, cos.Dims)
+				}
+			}
+			position = func(n, t int) int { return ids[n*steps+t] * half }
+		} else if cos.Len() != batch*steps*half {
+			return nil, fmt.Errorf("cosines of shape %v for %d sequences of %d", cos.Dims, batch, steps)
+		}
+		out, err := c.numbers(x.Type, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		f := x.format()
+		interleaved := c.int("interleaved", 0) != 0
+		for i := range out.Len() {
+			e := i % length
+			n, t := i/length/heads/max(steps, 1), i/length/heads%steps
+			if len(x.Dims) == 4 {
+				t = i / length % steps
+			}
+			if e >= turned {
+				out.set(i, x.at(i))
+				continue
+			}
+			pair, partner, first := e%half, i+half, e < half
+			if interleaved {
+				pair, partner, first = e/2, i+1, e%2 == 0
+			}
+			at := position(n, t) + pair
+			var s dot
+			if first {
+				s.add(x.at(i), cos.at(at))
+				s.add(neg(x.at(partner)), sin.at(at))
+			} else {
+				other := i - half
+				if interleaved {
+					other = i - 1
+				}
+				s.add(x.at(other), sin.at(at))
+				s.add(x.at(i), cos.at(at))
+			}
+			out.set(i, s.sum(f, 0))
+		}
+		return out, nil
+	}),
+}
