@@ -361,7 +361,8 @@ var recipes = []recipe{
 	{0, 0, growPool}, {0, 0, growGlobalPool}, {7, 0, growBatchNorm}, {0, 0, growInstanceNorm}, {17, 0, growLayerNorm}, {0, 0, growLRN},
 	{0, 0, growSoftmax}, {0, 0, growTranspose}, {5, 0, growFlatten}, {11, 0, growPad}, {10, 0, growSlice}, {4, 0, growConcat},
 	{11, 0, growResize}, {16, 0, growGridSample}, {11, 0, growDepthToSpace}, {11, 0, growCumSum}, {12, 0, growEinsum}, {11, 0, growClip},
-	{9, 0, growPRelu}, {11, 0, growGather}, {0, 0, growMatMulOfTwo}, {7, 0, growRecurrent},
+	{9, 0, growPRelu}, {11, 0, growGather}, {0, 0, growMatMulOfTwo}, {7, 0, growRecurrent}, {23, 0, growAttention}, {23, 0, growRMSNorm},
+	{23, 0, growRotaryEmbedding},
 }
 
 func growGemm(g *randomGraph) {
@@ -601,4 +602,32 @@ func growRecurrent(g *randomGraph) {
 		attrs = append(attrs, onnx.Int("linear_before_reset", int64(g.IntN(2))))
 	}
 	g.node(op, []any{x, g.normal("", 0.5, dirs, gates*hidden, in), g.normal("", 0.5, dirs, gates*hidden, hidden), g.normal("", 0.5, dirs, 2*gates*hidden)}, attrs...)
+}
+
+func growAttention(g *randomGraph) {
+	x := g.pick(rank(4, 4))
+	if x == nil || x.Len() > 500 || x.Dims[1] > 8 {
+		return
+	}
+	keys := x.Dims[2] + g.IntN(3)
+	k, v := g.normal("", 1, x.Dims[0], x.Dims[1], keys, x.Dims[3]), g.normal("", 1, x.Dims[0], x.Dims[1], keys, 3)
+	g.node("Attention", []any{x, k, v, g.normal("", 1, x.Dims[2], keys)}, onnx.Int("is_causal", int64(g.IntN(2))))
+}
+
+func growRMSNorm(g *randomGraph) {
+	if x := g.pick(rank(2, 4)); x != nil {
+		g.node("RMSNormalization", []any{x, g.normal("", 1, x.Dims[len(x.Dims)-1])}, onnx.Int("axis", -1))
+	}
+}
+
+func growRotaryEmbedding(g *randomGraph) {
+	if x := g.pick(rank(4, 4)); x != nil && x.Dims[3]%2 == 0 {
+		half := x.Dims[3] / 2
+		g.node("RotaryEmbedding", []any{x, g.normal("", 1, 20, half), g.normal("", 1, 20, half), positions(g, x.Dims[0], x.Dims[2])},
+			onnx.Int("interleaved", int64(g.IntN(2))))
+	}
+}
+
+func positions(g *randomGraph, batch, steps int) *onnx.Tensor {
+	return &onnx.Tensor{Dims: []int{batch, steps}, Data: drawn(batch*steps, func() int64 { return int64(g.IntN(20)) })}
 }
