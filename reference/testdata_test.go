@@ -132,7 +132,7 @@ func recordedWithin(set string) float64 {
 			return 4 * (math.Pi - 3.1415)
 		}
 	}
-	if strings.Contains(set, "gridsample_bicubic") || strings.Contains(set, "ceil_last_window_starts_on_pad") {
+	if strings.Contains(set, "gridsample_bicubic") || strings.Contains(set, "ceil_last_window_starts_on_pad") || strings.Contains(set, "roialign_aligned") {
 		return 1e-4 // written down with four digits
 	}
 	return 0
@@ -272,7 +272,7 @@ func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
 		passed[o.folder]++
 	}
 	t.Logf("passed: %v", passed)
-	for folder, least := range map[string]int{"node": 917, "pytorch-converted": 82, "pytorch-operator": 35, "simple": 21} {
+	for folder, least := range map[string]int{"node": 927, "pytorch-converted": 82, "pytorch-operator": 35, "simple": 21} {
 		if passed[folder] < least {
 			t.Errorf("%s: %d tests pass, want at least %d", folder, passed[folder], least)
 		}

@@ -1,0 +1,123 @@
+package reference
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opTfIdfVectorizer counts n-grams of a pool in rows of words or integers: how
+// often each occurs (TF), whether it does (IDF), times a weight (IDF, TFIDF).
+// Between the members of an n-gram up to max_skip_count elements may be left out,
+// always the same number. ONNX TfIdfVectorizer, opset 9.
+var opTfIdfVectorizer = operator{
+	name: "TfIdfVectorizer", since: 9,
+	attrs: attrs{
+		"max_gram_length": aInt, "max_skip_count": aInt, "min_gram_length": aInt, "mode": aString, "ngram_counts": aInts,
+		"ngram_indexes": aInts, "pool_int64s": aInts, "pool_strings": aStrings, "weights": aFloats,
+	},
+	in: []port{need(texts | 1<<pb.TensorProto_INT32 | int64s)},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		grams, err := c.ngrams()
+		if err != nil {
+			return nil, err
+		}
+		indexes := c.intList("ngram_indexes")
+		weights := c.step.attrs["weights"].GetFloats()
+		if len(x.Dims) < 1 || len(x.Dims) > 2 || len(indexes) != len(grams) || len(weights) != 0 && len(weights) != len(grams) {
+			return nil, fmt.Errorf("input of shape %v, %d n-grams, %d indexes, %d weights", x.Dims, len(grams), len(indexes), len(weights))
+		}
+		width := 0
+		for _, i := range indexes {
+			if i < 0 || i > 1<<24 {
+				return nil, fmt.Errorf("index %d of an n-gram", i)
+			}
+			width = max(width, i+1)
+		}
+		rows, length := 1, x.Len()
+		if len(x.Dims) == 2 {
+			rows, length = x.Dims[0], x.Dims[1]
+		}
+		dims := slices.Concat(x.Dims[:len(x.Dims)-1], []int{width})
+		out, err := c.zeros(pb.TensorProto_FLOAT, false, dims...)
+		if err != nil {
+			return nil, err
+		}
+		mode := c.text("mode", "")
+		least, most := c.int("min_gram_length", 1), c.int("max_gram_length", 1)
+		skips := min(c.int("max_skip_count", 0), length)
+		for r := range rows {
+			for g, gram := range grams {
+				if len(gram) < least || len(gram) > most {
+					continue
+				}
+				if err := c.spend(int64(length) * int64(skips+1)); err != nil {
+					return nil, err
+				}
+				count := 0.0
+				for skip := range skips + 1 {
+					if len(gram) == 1 && skip > 0 {
+						break // nothing lies between
+					}
+					for from := 0; from+(len(gram)-1)*(skip+1) < length; from++ {
+						if !slices.ContainsFunc(ordinals(len(gram)), func(k int) bool { return wordOf(x, r*length+from+k*(skip+1)) != gram[k] }) {
+							count++
+						}
+					}
+				}
+				weight := 1.0
+				if len(weights) > 0 && mode != "TF" {
+					weight = float64(weights[g])
+				}
+				switch mode {
+				case "TF", "TFIDF":
+				case "IDF":
+					count = min(count, 1)
+				default:
+					return nil, fmt.Errorf("attribute mode is %q", mode)
+				}
+				out.floats()[r*width+indexes[g]] = roundTo(count*weight, out.Type)
+			}
+		}
+		return out, nil
+	}),
+}
+
+func ordinals(n int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+// wordOf is element i as the pool has it.
+func wordOf(x *Value, i int) string {
+	if d, ok := x.Data.([]string); ok {
+		return d[i]
+	}
+	return fmt.Sprint(x.Data.([]int64)[i])
+}
+
+// ngrams reads the pool: first all of length 1, then of length 2..., with their
+// begins in ngram_counts.
+func (c *call) ngrams() ([][]string, error) {
+	pool := convert(c.step.attrs["pool_strings"].GetStrings(), func(b []byte) string { return string(b) })
+	if len(pool) == 0 {
+		pool = convert(c.step.attrs["pool_int64s"].GetInts(), func(i int64) string { return fmt.Sprint(i) })
+	}
+	begins := append(c.intList("ngram_counts"), len(pool))
+	var grams [][]string
+	for n := 1; n < len(begins); n++ {
+		from, to := begins[n-1], begins[n]
+		if from < 0 || to < from || to > len(pool) || (to-from)%n != 0 {
+			return nil, fmt.Errorf("n-grams of length %d are elements %d to %d of a pool of %d", n, from, to, len(pool))
+		}
+		for ; from < to; from += n {
+			grams = append(grams, pool[from:from+n])
+		}
+	}
+	return grams, nil
+}
