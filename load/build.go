@@ -404,7 +404,7 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		if o.redirect == nil {
 			continue
 		}
-		fresh := make([]float32, o.node.Shape().TotalSize())
+		fresh := make([]float32, product(o.dims))
 		o.redirect(fresh)
 		results[i] = &onnx.Tensor{Name: o.name, Dims: slices.Clone(o.dims), Data: fresh}
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
+// fewChannels are as many as do not fill a tile of the products that other transposed convolutions are made of.
+const fewChannels = 8
+
 // convolution is a Conv or a ConvTranspose over one or two axes, with the activation behind it where that is alone. One axis is the
 // width of an image of height 1.
 func convolution(b *builder, c call) error {
@@ -62,10 +65,6 @@ func convolution(b *builder, c call) error {
 	}
 	name := c.name()
 	act := b.activationAfter(&name)
-	layer := gop.Conv
-	if transposed {
-		layer = gop.ConvTranspose
-	}
 	outs, err := convolved(c, win, xs, ws, transposed)
 	if err != nil {
 		return err
@@ -73,7 +72,18 @@ func convolution(b *builder, c call) error {
 	if err := b.account(name, outs, 8); err != nil {
 		return err
 	}
-	y, err := layer(name, in[0], in[1], bias, win, act, gop.Need{})
+	var y *G.Node
+	switch {
+	case transposed && ws[1] <= fewChannels && groups == 1:
+		if err := b.account(name, []int{xs[0], product(ws[1:]), product(xs[2:])}, 8); err != nil {
+			return err
+		}
+		y, err = gop.ScatterTranspose(name, in[0], in[1], bias, win, act)
+	case transposed:
+		y, err = gop.ConvTranspose(name, in[0], in[1], bias, win, act, gop.Need{})
+	default:
+		y, err = gop.Conv(name, in[0], in[1], bias, win, act, gop.Need{})
+	}
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ type Session struct {
 	inputs  []Port
 	outputs []Port
 
+	calls sync.Pool // of *matched
+
 	mu     sync.Mutex
 	closed bool
 	shapes []*shaped // most recently used first
@@ -123,15 +125,19 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	ordered, err := s.match(inputs)
+	m, ok := s.calls.Get().(*matched)
+	if !ok {
+		m = &matched{ordered: make([]*onnx.Tensor, len(s.inputs)), symbols: map[string]int{}}
+	}
+	defer s.calls.Put(m)
+	if err := s.match(m, inputs); err != nil {
+		return nil, err
+	}
+	p, err := s.take(m)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.take(ordered)
-	if err != nil {
-		return nil, err
-	}
-	outputs, err := p.run(ordered)
+	outputs, err := p.run(m.ordered)
 	if err != nil {
 		return nil, err // p may be in any state: it is not used again
 	}
@@ -192,13 +198,22 @@ func fit(p Port, n int) ([]int, error) {
 	return shape, nil
 }
 
+// matched is what a run knows of its inputs. It is used again, so that a run allocates nothing but its outputs.
+type matched struct {
+	ordered []*onnx.Tensor
+	symbols map[string]int // the sizes that named dimensions have taken
+	key     []byte         // of the graph
+}
+
 // match puts the inputs of a run in the model's order and holds them against the declared types.
-func (s *Session) match(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	ordered := make([]*onnx.Tensor, len(s.inputs))
+func (s *Session) match(m *matched, inputs []*onnx.Tensor) error {
+	ordered := m.ordered
+	clear(ordered)
+	clear(m.symbols)
 	var errs []error
 	for i, t := range inputs {
 		if t == nil {
-			return nil, fmt.Errorf("input %d is nil", i)
+			return fmt.Errorf("input %d is nil", i)
 		}
 		k := slices.IndexFunc(s.inputs, func(p Port) bool { return p.Name == t.Name })
 		switch {
@@ -210,17 +225,16 @@ func (s *Session) match(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			ordered[k] = t
 		}
 	}
-	symbols := map[string]int{}
 	for i, p := range s.inputs {
 		if ordered[i] == nil {
 			errs = append(errs, fmt.Errorf("input %q is missing", p.Name))
 			continue
 		}
-		if err := p.accept(ordered[i], symbols, s.model.fixed[p.Name]); err != nil {
+		if err := p.accept(ordered[i], m.symbols, s.model.fixed[p.Name]); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return ordered, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // accept holds a tensor against a port. symbols carries the sizes that named dimensions have taken in this run. fixed says that it
@@ -269,9 +283,9 @@ func (p Port) accept(t *onnx.Tensor, symbols map[string]int, fixed bool) error {
 }
 
 // take hands out a graph for the shapes of the inputs, and for the values of those that are part of it, building it if none is free.
-func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
-	var key []byte
-	for _, t := range inputs {
+func (s *Session) take(m *matched) (*program, error) {
+	key := m.key[:0]
+	for _, t := range m.ordered {
 		key = binary.AppendUvarint(key, uint64(len(t.Dims)))
 		for _, d := range t.Dims {
 			key = binary.AppendUvarint(key, uint64(d))
@@ -280,6 +294,7 @@ func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
 			key = append(key, t.Proto().GetRawData()...)
 		}
 	}
+	m.key = key
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -298,7 +313,7 @@ func (s *Session) take(inputs []*onnx.Tensor) (*program, error) {
 	}
 	s.mu.Unlock()
 
-	p, err := s.model.build(inputs)
+	p, err := s.model.build(m.ordered)
 	if err != nil {
 		return nil, err
 	}

@@ -218,6 +218,8 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		{"ConvTranspose", []int{2, 3, 4, 5}, []*onnx.Tensor{w(3, 2, 4, 4)}, attrs{onnx.Ints("strides", 2, 2), onnx.Ints("pads", 1, 1, 1, 1)}},
 		{"ConvTranspose", []int{2, 3, 4, 5}, []*onnx.Tensor{w(3, 2, 3, 3)}, attrs{onnx.Ints("strides", 2, 2), onnx.Ints("output_shape", 8, 11), onnx.Ints("dilations", 1, 2)}},
 		{"ConvTranspose", []int{2, 3, 5}, []*onnx.Tensor{w(3, 2, 4), w(2)}, attrs{onnx.Ints("strides", 2), onnx.String("auto_pad", "SAME_LOWER")}},
+		{"ConvTranspose", []int{2, 3, 4, 5}, []*onnx.Tensor{w(3, 9, 3, 2), w(9)}, attrs{onnx.Ints("strides", 2, 1), onnx.Ints("pads", 1, 0, 2, 1)}},
+		{"MatMul", []int{1, 7}, []*onnx.Tensor{w(7, 4100)}, nil},
 		{"Gelu", []int{3, 5}, nil, nil},
 		{"Gelu", []int{3, 5}, nil, attrs{onnx.String("approximate", "tanh")}},
 		{"Mish", []int{3, 5}, nil, nil},
@@ -292,6 +294,22 @@ func TestRunsAreBitEqual(t *testing.T) {
 		}
 		if want := random(9, n*100, 1); !slices.Equal(in[0].Data.([]float32), want) {
 			t.Errorf("batch %d: the input was changed", n)
+		}
+	}
+}
+
+func TestRunsAllocateTheirOutputsOnly(t *testing.T) {
+	for _, m := range []*onnx.Model{generator(t, false), convolutional(t, false)} {
+		s := open(t, m)
+		in := []*onnx.Tensor{makeTensor(t, "z", random(9, 100, 1), 1, 100)}
+		got := testing.AllocsPerRun(20, func() {
+			if _, err := s.Run(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		})
+		// The list of outputs, the tensor, its dimensions, its elements, and their header behind the interface.
+		if got > 5 {
+			t.Errorf("%v allocations in a run, want 5", got)
 		}
 	}
 }

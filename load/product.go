@@ -23,7 +23,7 @@ func matMul(b *builder, c call) error {
 	if len(as) == 2 && len(bs) == 2 {
 		name := c.name()
 		bias := b.biasAfter(&name, bs[1])
-		return b.dense(name, in[0], in[1], bias, as[0], bs[1])
+		return b.dense(c, name, in[0], in[1], bias, as[0], bs[1])
 	}
 	n, err := gop.MatMul(c.name(), in[0], in[1])
 	if err != nil {
@@ -72,7 +72,7 @@ func gemm(b *builder, c call) error {
 		bias = in[2]
 	}
 	if plain && !cfg.TransB {
-		return b.dense(c.name(), in[0], in[1], bias, m, n)
+		return b.dense(c, c.name(), in[0], in[1], bias, m, n)
 	}
 	y, err := gop.Gemm(c.name(), in[0], in[1], bias, cfg)
 	return b.set(c.name(), y, err, m, n)
@@ -119,9 +119,23 @@ func (b *builder) biasAfter(name *string, n int) *G.Node {
 	return bias
 }
 
-// dense sets the value name to x w + bias, and the activation that alone reads it instead of it.
-func (b *builder) dense(name string, x, w, bias *G.Node, m, n int) error {
+// wideRow is the number of columns from which the weights of a single row of inputs are laid in strips.
+const wideRow = 4096
+
+// dense sets the value name to x w + bias, and the activation that alone reads it instead of it. w is input 1 of c.
+func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) error {
 	act := b.activationAfter(&name)
+	if m == 1 && n >= wideRow && c.in[1].constant {
+		strips, err := b.arranged(c, 1, " in strips", gop.Strips(c.in[1].dims[0], n))
+		if err != nil {
+			return err
+		}
+		if w, err = b.nodeOf(name, strips, w.Dtype()); err != nil {
+			return err
+		}
+		y, err := gop.DenseRow(name, x, w, bias, act)
+		return b.set(name, y, err, m, n)
+	}
 	y, err := gop.Dense(name, x, w, bias, act, gop.Need{})
 	return b.set(name, y, err, m, n)
 }
@@ -143,15 +157,21 @@ func (b *builder) activationAfter(name *string) (act kernel.Activation) {
 
 // flip replaces input k, a constant matrix, by its transpose.
 func (b *builder) flip(c call, k int) error {
-	name := c.op.in[k] + " transposed"
+	m, err := gop.Transposed(c.in[k].dims, []int{1, 0})
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name(), err)
+	}
+	c.in[k], err = b.arranged(c, k, " transposed", m)
+	return err
+}
+
+// arranged is input k, a constant, in another order. What the model has for good is arranged once.
+func (b *builder) arranged(c call, k int, how string, m gop.Moves) (value, error) {
+	name := c.op.in[k] + how
 	if op := (&operation{out: []string{name}}); !c.in[k].constant || !b.recall(op) {
-		m, err := gop.Transposed(c.in[k].dims, []int{1, 0})
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name(), err)
-		}
 		t, err := moveTensor(c.in[k].fixed, m, nil, m.Shape)
 		if err := b.setFixed(name, t, err); err != nil {
-			return err
+			return value{}, err
 		}
 		if c.in[k].constant {
 			b.mu.Lock()
@@ -159,6 +179,7 @@ func (b *builder) flip(c call, k int) error {
 			b.mu.Unlock()
 		}
 	}
-	c.in[k] = b.values[name]
-	return nil
+	v := b.values[name]
+	v.constant = c.in[k].constant
+	return v, nil
 }

@@ -46,6 +46,7 @@ func KeepWeights(n *G.Node) {
 	}
 }
 
-func (o *dense[T]) redirect(y []T)     { o.y = y }
-func (o *activate[T]) redirect(y []T)  { o.y = y }
-func (o *broadcast[T]) redirect(y []T) { o.y = y }
+func (o *dense[T]) redirect(y []T)       { o.y = y }
+func (o *activate[T]) redirect(y []T)    { o.y = y }
+func (o *broadcast[T]) redirect(y []T)   { o.y = y }
+func (o *convolution[T]) redirect(y []T) { o.y = y }

@@ -1,0 +1,95 @@
+package gop
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/petrify-ml/petrify/internal/kernel"
+)
+
+// StripWidth is the number of columns in a strip of weights.
+const StripWidth = 512
+
+// Strips is the order of the weights (k, n) that DenseRow wants: strips of StripWidth columns one behind the other, each of k rows.
+func Strips(k, n int) Moves {
+	from := make([]int, 0, k*n)
+	for j := 0; j < n; j += StripWidth {
+		for i := range k {
+			for col := j; col < min(j+StripWidth, n); col++ {
+				from = append(from, i*n+col)
+			}
+		}
+	}
+	return Moves{Shape: []int{k * n}, Offsets: [][]int{from}}
+}
+
+// DenseRow is Dense for one row x, (1, k), and weights in the order of Strips. Their rows lie side by side in memory, not one row of a wide
+// matrix apart, which is what a single product with them spends its time on. b is (n). It serves inference and has no derivative.
+func DenseRow(name string, x, strips, b *G.Node, act kernel.Activation) (*G.Node, error) {
+	if x == nil || strips == nil {
+		return nil, fmt.Errorf("%s: an input of dense is missing", name)
+	}
+	xs, size := x.Shape(), strips.Shape().TotalSize()
+	if len(xs) != 2 || xs[0] != 1 || size%xs[1] != 0 {
+		return nil, fmt.Errorf("%s: dense of one row %v by %d weights", name, xs, size)
+	}
+	n := size / xs[1]
+	inputs := []*G.Node{x, strips}
+	if b != nil {
+		if b.Shape().TotalSize() != n {
+			return nil, fmt.Errorf("%s: bias has shape %v, want (%d)", name, b.Shape(), n)
+		}
+		inputs = append(inputs, b)
+	}
+	o, err := byType(x,
+		func() operator { return &denseRow[float32]{act: act} },
+		func() operator { return &denseRow[float64]{act: act} })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, "dense", tensor.Shape{1, n}, inputs...)
+}
+
+type denseRow[T kernel.Float] struct {
+	op
+	act        kernel.Activation
+	y, x, w, b []T
+	part       func(lo, hi int)
+}
+
+func (o *denseRow[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
+
+func (o *denseRow[T]) bind(in []G.Value) (out G.Value, err error) {
+	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
+		return nil, err
+	}
+	if o.w, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
+		return nil, err
+	}
+	if len(in) > 2 {
+		if o.b, err = elements[T](in[2], o.shape[1]); err != nil {
+			return nil, err
+		}
+	}
+	out, o.y = newOutput[T](o.shape)
+	o.part = o.columns
+	return out, nil
+}
+
+func (o *denseRow[T]) run() { kernel.Parallel(len(o.y), StripWidth, o.part) }
+
+func (o *denseRow[T]) redirect(y []T) { o.y = y }
+
+func (o *denseRow[T]) columns(lo, hi int) {
+	k := len(o.x)
+	for j := lo; j < hi; j += StripWidth {
+		end := min(j+StripWidth, hi)
+		var b []T
+		if o.b != nil {
+			b = o.b[j:end]
+		}
+		kernel.Dense(o.y[j:end], o.x, o.w[j*k:end*k], b, 1, end-j, k, o.act)
+	}
+}
