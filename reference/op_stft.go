@@ -1,0 +1,65 @@
+package reference
+
+import "fmt"
+
+// opSTFT is the transform of frames of a signal (N, length, 1 or 2), each times a
+// window: (N, frames, bins, 2). ONNX STFT, opset 17.
+var opSTFT = operator{
+	name: "STFT", since: 17, attrs: attrs{"onesided": aInt}, in: []port{need(floats), need(integers), same(0).opt(), need(integers).opt()},
+	eval: single(func(c *call) (*Value, error) {
+		x, window := c.in[0], c.in[2]
+		if len(x.Dims) != 3 || x.Dims[2] < 1 || x.Dims[2] > 2 {
+			return nil, fmt.Errorf("signal of shape %v, want [N,length,1] or [N,length,2]", x.Dims)
+		}
+		step, err := c.intScalar(1)
+		if err != nil {
+			return nil, err
+		}
+		length := x.Dims[1]
+		switch {
+		case c.given(3):
+			if length, err = c.intScalar(3); err != nil {
+				return nil, err
+			}
+		case window != nil:
+			length = window.Len()
+		}
+		if step < 1 || length < 1 || length > x.Dims[1] || window != nil && window.Len() != length {
+			return nil, fmt.Errorf("frames of %d, %d apart, of a signal of %d", length, step, x.Dims[1])
+		}
+		bins := length
+		if c.int("onesided", 1) != 0 {
+			bins = length/2 + 1
+		}
+		frames, width := (x.Dims[1]-length)/step+1, x.Dims[2]
+		out, err := c.numbers(x.Type, x.Dims[0], frames, bins, 2)
+		if err != nil {
+			return nil, err
+		}
+		f := x.format()
+		re, im := make([]number, length), make([]number, length)
+		for n := range x.Dims[0] {
+			for t := range frames {
+				if err := c.spend(int64(length) * int64(bins)); err != nil {
+					return nil, err
+				}
+				for k := range length {
+					at := (n*x.Dims[1] + t*step + k) * width
+					re[k], im[k] = x.at(at), number{}
+					if width == 2 {
+						im[k] = x.at(at + 1)
+					}
+					if window != nil {
+						re[k], im[k] = f.mul(re[k], window.at(k)), f.mul(im[k], window.at(k))
+					}
+				}
+				for b := range bins {
+					for p, y := range f.fourier(re, im, b, false) {
+						out.set(((n*frames+t)*bins+b)*2+p, y)
+					}
+				}
+			}
+		}
+		return out, nil
+	}),
+}
