@@ -6,8 +6,9 @@
 // graph is built of Gorgonia operators and run straight through; a matrix product with its bias and its activation is one
 // operator.
 //
-// The operators are those that [Operators] lists, in float32 and float64; integers serve as shapes and axes, and may be moved
-// about. A model that needs another is refused by Open, with an *onnx.UnsupportedError that names it.
+// The operators are those that [Operators] lists, in float32 and float64. Integers and flags that do not depend on floats of the inputs,
+// shapes above all, are computed when the graph is built; those that do are compared, chosen by, cast and moved
+// about, no more. A model that needs another operator is refused by Open, with an *onnx.UnsupportedError that names it.
 package load
 
 import (
