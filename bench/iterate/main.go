@@ -62,7 +62,6 @@ func iterate(model, data string, iters, warmup, batch, threads int, seed uint64)
 	if iters < 1 || warmup < 0 || threads < 1 {
 		return nil, fmt.Errorf("%d iterations after %d on %d threads: want at least 1, 0 and 1", iters, warmup, threads)
 	}
-	runtime.GOMAXPROCS(threads)
 	kernel.SetThreads(threads)
 	m, err := models.Find(model)
 	if err != nil {
