@@ -65,9 +65,24 @@ type lifetime struct {
 	size map[string]int64 // of the values that live
 }
 
-// newLifetime looks for the last reader of each value. Those that are kept have
-// none.
-func newLifetime(list []*pb.NodeProto, keep []*pb.ValueInfoProto) *lifetime {
+// lifetime looks for the last reader of each value, once for each list however
+// often it runs. Values that are kept have none.
+func (f *inferrer) lifetime(list []*pb.NodeProto, keep []*pb.ValueInfoProto) *lifetime {
+	if len(list) == 0 {
+		return &lifetime{}
+	}
+	dies, ok := f.deaths[list[0]]
+	if !ok {
+		dies = deaths(list, keep)
+		if f.deaths == nil {
+			f.deaths = make(map[*pb.NodeProto]map[int][]string)
+		}
+		f.deaths[list[0]] = dies
+	}
+	return &lifetime{dies: dies, size: make(map[string]int64)}
+}
+
+func deaths(list []*pb.NodeProto, keep []*pb.ValueInfoProto) map[int][]string {
 	last := make(map[string]int)
 	for i, n := range list {
 		for _, name := range n.Output {
@@ -87,11 +102,11 @@ func newLifetime(list []*pb.NodeProto, keep []*pb.ValueInfoProto) *lifetime {
 	for _, v := range keep {
 		delete(last, v.GetName())
 	}
-	l := &lifetime{dies: make(map[int][]string), size: make(map[string]int64)}
+	dies := make(map[int][]string, len(last))
 	for name, i := range last {
-		l.dies[i] = append(l.dies[i], name)
+		dies[i] = append(dies[i], name)
 	}
-	return l
+	return dies
 }
 
 // hold adds an output of a node.

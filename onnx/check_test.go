@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -417,9 +418,17 @@ func TestSoundModelsHaveNoFindings(t *testing.T) {
 	}
 }
 
-func TestCheckFindsNoFaultInTheModelsOfONNX(t *testing.T) {
-	other := make(map[string]int)
+// ofONNX explains what Check has to say about the models of ONNX.
+var ofONNX = []struct{ models, code, where, why string }{
+	{
+		"test_layer_normalization_*_expanded", "node-unused", "_function_Rank\" (Size)",
+		"the function body of LayerNormalization in onnx 1.12 computes a rank that it does not use",
+	},
+}
+
+func TestCheckExplainsAllItFindsInTheModelsOfONNX(t *testing.T) {
 	models := worldModels(t)
+	explained := make([]int, len(ofONNX))
 	for _, path := range models {
 		m, err := Read(path, Limits{})
 		if err != nil {
@@ -427,13 +436,23 @@ func TestCheckFindsNoFaultInTheModelsOfONNX(t *testing.T) {
 			continue
 		}
 		for _, f := range Check(m.Proto) {
-			if f.Severity != Info {
+			i := slices.IndexFunc(ofONNX, func(e struct{ models, code, where, why string }) bool {
+				fits, err := filepath.Match(e.models, filepath.Base(filepath.Dir(path)))
+				return err == nil && fits && f.Code == e.code && strings.Contains(f.Where, e.where)
+			})
+			if i < 0 || f.Severity == Error {
 				t.Errorf("%s: %v", path, f)
+				continue
 			}
-			other[f.Code]++
+			explained[i]++
 		}
 	}
-	t.Logf("%d models, findings of lower severity: %v", len(models), other)
+	for i, e := range ofONNX {
+		if explained[i] == 0 {
+			t.Errorf("nothing is found that is explained by: %s", e.why)
+		}
+	}
+	t.Logf("%d models, %v findings, all explained", len(models), explained)
 }
 
 func FuzzCheck(f *testing.F) {

@@ -76,6 +76,7 @@ type inferrer struct {
 	ledger
 	rules    map[operatorKey]inferRule
 	budget   Budget
+	deaths   map[*pb.NodeProto]map[int][]string // by the first node of a list
 	steps    int
 	followed int   // elements of values
 	work     int64 // done so far, saturating
@@ -395,7 +396,7 @@ func (f *inferrer) graph(g *pb.GraphProto, above *place, up *values, given []val
 
 // nodes infers nodes in their order. What is kept is read by others after them.
 func (f *inferrer) nodes(list []*pb.NodeProto, at *place, s *values, declared map[string]*pb.ValueInfoProto, keep []*pb.ValueInfoProto) {
-	life := newLifetime(list, keep)
+	life := f.lifetime(list, keep)
 	defer f.end(life)
 	for j, n := range list {
 		if !f.step(1+len(n.Input)+len(n.Output), at) {

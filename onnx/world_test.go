@@ -25,6 +25,10 @@ func worldModels(t testing.TB) []string {
 	return models
 }
 
+// long reports whether tests are to take minutes instead of seconds: with larger
+// files, and more of them.
+func long() bool { return os.Getenv("PETRIFY_LONG") == "1" }
+
 // python runs a script of testdata with the lines on its stdin.
 func python(t *testing.T, script string, lines []string) string {
 	t.Helper()
