@@ -125,29 +125,52 @@ func inFile(name string, err error) error {
 }
 
 // restore puts the elements that the scanner held back into their tensor. They
-// are not copied: raw_data is part of the file's bytes.
+// are not copied: raw_data is part of the file's bytes, and so are long lists of
+// packed numbers.
 func restore(t *pb.TensorProto, bulks []bulk) {
 	if t.RawData == nil {
 		return
 	}
 	own := bulks[binary.LittleEndian.Uint64(t.RawData)]
 	t.RawData = own.raw
-	if n := size(own.floats); n > 0 {
+	switch n := size(own.floats); {
+	case n == 0:
+	case len(own.floats) == 1 && n >= shared:
+		t.FloatData = floatsOf(own.floats[0])
+	default:
 		t.FloatData = make([]float32, 0, n/4)
 		for _, b := range own.floats {
-			for ; len(b) >= 4; b = b[4:] {
-				t.FloatData = append(t.FloatData, math.Float32frombits(binary.LittleEndian.Uint32(b)))
-			}
+			t.FloatData = appendFloats(t.FloatData, b)
 		}
 	}
-	if n := size(own.doubles); n > 0 {
+	switch n := size(own.doubles); {
+	case n == 0:
+	case len(own.doubles) == 1 && n >= shared:
+		t.DoubleData = doublesOf(own.doubles[0])
+	default:
 		t.DoubleData = make([]float64, 0, n/8)
 		for _, b := range own.doubles {
-			for ; len(b) >= 8; b = b[8:] {
-				t.DoubleData = append(t.DoubleData, math.Float64frombits(binary.LittleEndian.Uint64(b)))
-			}
+			t.DoubleData = appendDoubles(t.DoubleData, b)
 		}
 	}
+}
+
+// shared is the number of bytes from which on numbers stay where they lie in
+// the file. Fewer are not worth the missing alignment.
+const shared = 4 << 10
+
+func appendFloats(to []float32, b []byte) []float32 {
+	for ; len(b) >= 4; b = b[4:] {
+		to = append(to, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	}
+	return to
+}
+
+func appendDoubles(to []float64, b []byte) []float64 {
+	for ; len(b) >= 8; b = b[8:] {
+		to = append(to, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+	}
+	return to
 }
 
 func size(parts [][]byte) (n int) {
