@@ -235,7 +235,8 @@ func writePicture(path string, p train.Picture) error {
 		return writeFile(path, b.Bytes())
 	}
 	images := picture.Images(*p.Images)
-	if err := picture.Grid(&b, images, picture.GridOptions{Columns: p.Columns, Scale: visible(images.W)}); err != nil {
+	scale := visible(images.W * max(1, p.Columns/10)) // long rows are to fit a screen
+	if err := picture.Grid(&b, images, picture.GridOptions{Columns: p.Columns, Scale: scale}); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return writeFile(path, b.Bytes())
