@@ -16,7 +16,8 @@ import "fmt"
 // In float32 every element is a chain of products like those of Gemm, which takes
 // the terms of one channel after the other, with a product by zero where a tap
 // lies in the padding; the bias is added at the end. So an infinite weight makes
-// NaN at the edge of an image, as it does in other implementations.
+// NaN at the edge of an image, as it does in other implementations. Up with few
+// channels adds up the channels for each tap and then the taps.
 //
 // A plan holds buffers: its methods must not run at the same time.
 type Convolution[T Float] struct {
@@ -24,7 +25,8 @@ type Convolution[T Float] struct {
 	small, large Image
 	win          Window
 
-	down, up sampler // small from large, large from small
+	down, up sampler  // small from large, large from small
+	spread   spreader // what up does, where that has few channels
 	gradient weightGradient
 	order    weightOrder
 }
@@ -64,9 +66,11 @@ func NewConvolution[T Float](n int, small, large Image, win Window) (*Convolutio
 	}
 	c := &Convolution[T]{n: n, small: small, large: large, win: win}
 	if _, fast := any(c).(*Convolution[float32]); fast {
-		c.down, c.up = newDown(n, small, large, win), newUp(n, small, large, win)
-		c.gradient = newWeightGradient(n, small, large, win)
-		c.order = newWeightOrder(&c.up, win)
+		c.down, c.gradient = newDown(n, small, large, win), newWeightGradient(n, small, large, win)
+		if c.spread = newSpreader(n, small, large, win); !c.spread.pays() {
+			c.up = newUp(n, small, large, win)
+			c.order = newWeightOrder(&c.up, win)
+		}
 	}
 	return c, nil
 }
@@ -84,7 +88,7 @@ func fits(sizes ...int) bool {
 	return true
 }
 
-// Keep makes Up read the weights at its next call only: for inference, where
+// Keep allows Up to read the weights at its next call only: for inference, where
 // they never change.
 func (c *Convolution[T]) Keep() { c.order.keep = true }
 
@@ -128,7 +132,12 @@ func (c *Convolution[T]) Up(large, small, w, bias []T, act Activation) {
 		bias = bias[:c.large.Channels]
 	}
 	if large, ok := any(large).([]float32); ok {
-		c.up.run(large, any(small).([]float32), c.order.arrange(any(w).([]float32)), any(bias).([]float32), act)
+		small, w, bias := any(small).([]float32), any(w).([]float32), any(bias).([]float32)
+		if c.spread.pays() {
+			c.spread.run(large, small, w, bias, act)
+		} else {
+			c.up.run(large, small, c.order.arrange(w), bias, act)
+		}
 		return
 	}
 	large = large[:c.n*c.large.Channels*c.large.pixels()]

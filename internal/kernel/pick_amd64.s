@@ -76,3 +76,63 @@ step:
 	JNZ          step
 	VZEROUPPER
 	RET
+
+// func pickRuns(steps int, table *int32, lanes *int32, x *float32, x1 *float32, second uint32, height int, width int, dst *float32, stride int)
+// Requires: AVX, AVX512F
+TEXT ·pickRuns(SB), NOSPLIT, $0-80
+	MOVQ         steps+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         lanes+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         x1+32(FP), SI
+	MOVQ         dst+64(FP), DI
+	MOVQ         stride+72(FP), R8
+	VMOVUPS      128(DX), Z0
+	VMOVUPS      256(DX), Z1
+	VPBROADCASTD height+48(FP), Z2
+	VPBROADCASTD width+56(FP), Z3
+	MOVL         second+40(FP), DX
+	KMOVW        DX, K2
+	KNOTW        K2, K1
+
+step:
+	MOVLQSX     (CX), DX
+	VPADDD.BCST 4(CX), Z0, Z4
+	VPADDD.BCST 8(CX), Z1, Z5
+	VPCMPUD     $0x01, Z2, Z4, K3
+	VPCMPUD     $0x01, Z3, Z5, K3, K3
+	KANDW       K3, K1, K4
+	VMOVUPS.Z   (BX)(DX*4), K4, Z4
+	KANDW       K3, K2, K4
+	VMOVUPS     (SI)(DX*4), K4, Z4
+	VMOVUPS     Z4, (DI)
+	ADDQ        $0x0c, CX
+	ADDQ        R8, DI
+	DECQ        AX
+	JNZ         step
+	VZEROUPPER
+	RET
+
+// func scatter16(rows int, c *float32, ldc int, y *float32, ldy int, to *int32, mask uint32)
+// Requires: AVX, AVX512F
+TEXT ·scatter16(SB), NOSPLIT, $0-52
+	MOVQ    rows+0(FP), AX
+	MOVQ    c+8(FP), CX
+	MOVQ    ldc+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    to+40(FP), DI
+	VMOVUPS (DI), Z0
+	MOVL    mask+48(FP), DI
+	KMOVW   DI, K1
+
+row:
+	VMOVUPS     (CX), Z1
+	KMOVW       K1, K2
+	VSCATTERDPS Z1, K2, (BX)(Z0*4)
+	ADDQ        DX, CX
+	ADDQ        SI, BX
+	DECQ        AX
+	JNZ         row
+	VZEROUPPER
+	RET

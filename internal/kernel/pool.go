@@ -120,6 +120,7 @@ type pool struct {
 	norm    norm[float32]
 	// Plans are made once: the tasks are theirs.
 	sampler  *sampler
+	spreader *spreader
 	gradient *weightGradient
 	draws    draws
 }
@@ -180,7 +181,7 @@ func (p *pool) forget() {
 	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
 	p.columns, p.gather, p.norm, p.terms, p.draws = columns{}, gather{}, norm[float32]{}, terms{}, draws{}
-	p.sampler, p.gradient = nil, nil
+	p.sampler, p.spreader, p.gradient = nil, nil, nil
 	p.idle.Store(false)
 	p.busy.Store(false)
 }
@@ -318,7 +319,7 @@ type workspace struct {
 	parts []float64        // sums of the parts of a loss
 	c     []float32        // C of a convolution, a panel wide
 	lanes lanes
-	to    [widePanel]int // where its columns go
+	to    [widePanel]int32 // where its columns go
 }
 
 // workspaces holds those that nobody uses. A sync.Pool would be emptied by the

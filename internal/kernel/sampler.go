@@ -205,7 +205,7 @@ func (s *sampler) aim(p *phase, group, channel, first, cols int, ws *workspace) 
 		row, col := a*s.move[0], b*s.move[1]
 		l.row[j], l.col[j] = int32(row), int32(col)
 		l.offset[j] = int32(source + row*s.src.Width + col)
-		ws.to[j] = target + (p.top+a*s.step[0])*s.dst.Width + p.left + b*s.step[1]
+		ws.to[j] = int32(target + (p.top+a*s.step[0])*s.dst.Width + p.left + b*s.step[1])
 		if b++; b == p.width {
 			b, a = 0, a+1
 			if a == p.height {
@@ -224,6 +224,9 @@ func (s *sampler) aim(p *phase, group, channel, first, cols int, ws *workspace) 
 func (s *sampler) store(p *phase, rows, cols int, c []float32, ws *workspace) {
 	pixels := s.dst.pixels()
 	if s.step[1] != 1 {
+		if scatterFast(s.y, pixels, c, s.width, rows, &ws.to, cols) {
+			return
+		}
 		to := ws.to[:cols]
 		for i := range rows {
 			row, y := c[i*s.width:][:len(to)], s.y[i*pixels:]
@@ -239,7 +242,7 @@ func (s *sampler) store(p *phase, rows, cols int, c []float32, ws *workspace) {
 			hi++
 		}
 		for i := range rows {
-			copy(s.y[i*pixels+ws.to[lo]:][:hi-lo], c[i*s.width+lo:])
+			copy(s.y[i*pixels+int(ws.to[lo]):][:hi-lo], c[i*s.width+lo:])
 		}
 		lo = hi
 	}

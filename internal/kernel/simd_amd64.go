@@ -2,7 +2,11 @@
 
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 // simd tells whether the assembly may run, wide whether that with registers of
 // 16 elements may. Tests switch them off to compare; use sets both.
@@ -355,7 +359,7 @@ func pickFast(panel []float32, steps []int32, l *lanes, cols int, x []float32, h
 	_ = panel[n*panelWidth-1]
 	if wide {
 		for j := 0; j < panelWidth; j += 16 {
-			pick16(n, &steps[0], &l.offset[j], &x[0], height, width, &panel[j], 4*panelWidth)
+			pickWide(n, steps, l, j, x, height, width, panel[j:])
 		}
 		return
 	}
@@ -394,4 +398,41 @@ func combineFast(y, x []float32, scale, slope, mean, shift float32) {
 	if n := len(x); n > 0 {
 		combineEach(1, n, n, &y[:n][0], &x[0], scale, slope, mean, shift)
 	}
+}
+
+// pickWide packs columns j to j+15. Most are neighbours in x, or were if the
+// batch had no end of an image between them.
+func pickWide(n int, steps []int32, l *lanes, j int, x []float32, height, width int, panel []float32) {
+	offset := (*[16]int32)(l.offset[j:])
+	second := 16 // the lane where the second run begins
+	for k := 1; k < 16; k++ {
+		if offset[k] == offset[k-1]+1 || l.row[j+k] == outside {
+			continue
+		}
+		if second < 16 {
+			pick16(n, &steps[0], &l.offset[j], &x[0], height, width, &panel[0], 4*panelWidth)
+			return
+		}
+		second = k
+	}
+	// A mask keeps the lanes of the other run, and those outside of the image,
+	// from being read.
+	base := unsafe.Pointer(&x[0])
+	x0, x1 := unsafe.Add(base, 4*int(offset[0])), base
+	if second < 16 {
+		x1 = unsafe.Add(base, 4*(int(offset[second])-second))
+	}
+	pickRuns(n, &steps[0], &l.offset[j], (*float32)(x0), (*float32)(x1), 0xffff<<second&0xffff, height, width, &panel[0], 4*panelWidth)
+}
+
+// scatterFast writes columns of c to their places, if there is an instruction
+// for it.
+func scatterFast(y []float32, ldy int, c []float32, ldc, rows int, to *[widePanel]int32, cols int) bool {
+	if !wide {
+		return false
+	}
+	for j := 0; j < cols; j += 16 {
+		scatter16(rows, &c[j], 4*ldc, &y[0], 4*ldy, &to[j], 1<<min(16, cols-j)-1)
+	}
+	return true
 }

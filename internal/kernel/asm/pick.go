@@ -9,6 +9,66 @@ import (
 func picks(g *gen) {
 	g.pick(8, "pick8", g.YMM)
 	g.pick(16, "pick16", g.ZMM)
+	g.pickRuns()
+	g.scatter()
+}
+
+// pickRuns emits the packing of 16 columns that are neighbours in x, but for one
+// gap: two loads in place of a gather.
+func (g *gen) pickRuns() {
+	g.function("pickRuns", "func(steps int, table *int32, lanes *int32, x *float32, x1 *float32, second uint32, height int, width int, dst *float32, stride int)",
+		wrap("pickRuns is pick16 for lanes whose offsets are lane 0's and lane 0's plus the lane, x being where lane 0 "+
+			"is, except for those in the mask second, which are x1 plus the lane.")...)
+	steps, table, lanes, x, x1, dst, stride := g.arg("steps"), g.arg("table"), g.arg("lanes"), g.arg("x"), g.arg("x1"), g.arg("dst"), g.arg("stride")
+	row, col, height, width := g.ZMM(), g.ZMM(), g.ZMM(), g.ZMM()
+	g.VMOVUPS(at(lanes, 128), row)
+	g.VMOVUPS(at(lanes, 256), col)
+	g.VPBROADCASTD(g.argMem("height"), height)
+	g.VPBROADCASTD(g.argMem("width"), width)
+	mask, first, second := g.GP32(), g.K(), g.K()
+	g.Load(g.Param("second"), mask)
+	g.KMOVW(mask, second)
+	g.KNOTW(second, first)
+	const less = 1
+	g.Label("step")
+	at0 := g.GP64()
+	g.MOVLQSX(at(table, 0), at0)
+	r, c, y, in, of := g.ZMM(), g.ZMM(), g.ZMM(), g.K(), g.K()
+	g.VPADDD_BCST(at(table, 4), row, r)
+	g.VPADDD_BCST(at(table, 8), col, c)
+	g.VPCMPUD(operand.U8(less), height, r, in)
+	g.VPCMPUD(operand.U8(less), width, c, in, in)
+	g.KANDW(in, first, of)
+	g.VMOVUPS_Z(operand.Mem{Base: x, Index: at0, Scale: 4}, of, y)
+	g.KANDW(in, second, of)
+	g.VMOVUPS(operand.Mem{Base: x1, Index: at0, Scale: 4}, of, y)
+	g.VMOVUPS(y, at(dst, 0))
+	g.ADDQ(operand.U8(12), table)
+	g.ADDQ(stride, dst)
+	g.DECQ(steps)
+	g.JNZ(operand.LabelRef("step"))
+	g.end()
+}
+
+// scatter emits the way back of 16 columns.
+func (g *gen) scatter() {
+	g.function("scatter16", "func(rows int, c *float32, ldc int, y *float32, ldy int, to *int32, mask uint32)",
+		wrap("scatter16 writes the columns in the mask, of 16, of rows of c to where to says in rows of y. The rows lie ldc and ldy bytes apart.")...)
+	rows, c, ldc, y, ldy, to := g.arg("rows"), g.arg("c"), g.arg("ldc"), g.arg("y"), g.arg("ldy"), g.arg("to")
+	index, mask, all := g.ZMM(), g.GP32(), g.K()
+	g.VMOVUPS(at(to, 0), index)
+	g.Load(g.Param("mask"), mask)
+	g.KMOVW(mask, all)
+	g.Label("row")
+	v, k := g.ZMM(), g.K()
+	g.VMOVUPS(at(c, 0), v)
+	g.KMOVW(all, k) // a scatter clears its mask
+	g.VSCATTERDPS(v, k, operand.Mem{Base: y, Index: index, Scale: 4})
+	g.ADDQ(ldc, c)
+	g.ADDQ(ldy, y)
+	g.DECQ(rows)
+	g.JNZ(operand.LabelRef("row"))
+	g.end()
 }
 
 // pick emits the packing of so many columns.
