@@ -32,7 +32,8 @@ type hostile struct {
 // What reading and checking one hostile file may take.
 const (
 	hostileTime   = 5 * time.Second
-	hostileMemory = 256 << 20 // beside the file itself
+	hostileMemory = 256 << 20 // resident, beside the file itself
+	hostileSlack  = 1 << 30   // of address space: heap arenas and the stacks of threads reserve more than they use
 )
 
 // fixed is a class whose file is always the same.
@@ -429,16 +430,17 @@ var idle = sync.OnceValues(func() (int64, error) {
 	return size, err
 })
 
-// underLimits judges files in a child that may not have more memory than the
-// largest file and hostileMemory beside it: RLIMIT_AS sees to it. It returns
-// what the child said and its largest resident size.
+// underLimits judges files in a child under RLIMIT_AS, which ends it where it
+// asks for much more than the largest file and hostileMemory beside it. It
+// returns what the child said and its largest resident size, which is what is
+// held against hostileMemory.
 func underLimits(t *testing.T, largest int, paths []string) ([]judged, int64) {
 	t.Helper()
 	reserved, err := idle()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, peak, err := runHostileChild(t.Context(), reserved+int64(largest)+hostileMemory, paths)
+	all, _, peak, err := runHostileChild(t.Context(), reserved+int64(largest)+hostileMemory+hostileSlack, paths)
 	if err != nil {
 		t.Fatalf("%d files from %s on: %v", len(paths), paths[0], err)
 	}
