@@ -9,7 +9,7 @@ type Limits struct {
 	Items int   // entries of one list of messages or strings; default 2^20
 	// Memory is what the decoded message may take, in bytes, beside the file
 	// itself and tensors' elements of fixed width. Small fields grow most when
-	// decoded: an empty node takes 2 bytes in the file. Default 160 MiB.
+	// decoded: an empty node takes 2 bytes in the file. Default 112 MiB.
 	Memory int64
 }
 
@@ -27,7 +27,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Rank, 32)
 	set(&l.Items, 1<<20)
 	if l.Memory == 0 {
-		l.Memory = 160 << 20
+		l.Memory = 112 << 20
 	}
 	return l
 }
