@@ -573,7 +573,8 @@ func inferResize(n *inferNode) {
 			dims[a] = Unknown()
 			n.atLeast(int64(min(s, 1<<62)))
 		default:
-			size := math.Floor(float64(d[a].Size) * s)
+			// In float32, as ONNX's own inference and ONNX Runtime multiply: 10 times 0.7 is 7.
+			size := math.Floor(float64(float32(d[a].Size) * float32(s)))
 			if size > 1<<62 {
 				size = 1 << 62
 			}

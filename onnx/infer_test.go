@@ -223,6 +223,7 @@ var nodeCases = []nodeCase{
 	{"Tile", 0, is("float[N,3]", "{1,4}"), nil, is("float[N,12]")},
 	{"Tile", 0, is("float[3]", "{-1}"), nil, is("attribute-range: none negative")},
 	{"Resize", 0, is("float[N,3,5,7]", "", "<1,1,2,2.5>"), nil, is("float[N,3,10,17]")},
+	{"Resize", 0, is("float[N,3,10,7]", "", "<1,1,0.7,2.5>"), nil, is("float[N,3,7,17]")}, // 10 x 0.7 in float32
 	{"Resize", 0, is("float[N,3,5,7]", "", "", "{4,3,9,9}"), nil, is("float[4,3,9,9]")},
 	{"Resize", 0, is("float[N,3,5,7]", "", "<1,1,0,2>"), nil, is("attribute-range: a scale of 0")},
 	{"Resize", 0, is("float[N,3,5,7]", "", "<1,1,2>"), nil, is("shape-mismatch: 3 scales for 4 axes")},

@@ -49,7 +49,7 @@ A FILE is a model, - for the standard input, or a folder: all .onnx files in it 
 
 Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
 
-Exit codes: 0 no finding, 1 findings, 2 a file could not be read or is beyond the limits.`,
+Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read or is beyond the limits.`,
 		Example: `  petrify check model.onnx
   petrify check --severity info --json models/
   petrify check --external-data --max-size 4GiB large.onnx
@@ -111,19 +111,16 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		return errors.New("--external-data: the standard input is in no folder that could have the data")
 	}
 	reports := []checkReport{}
-	code, below := exitDone, 0
+	var problem, finding bool
+	below := 0
 	for _, file := range files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		r, hidden := checkOne(o, file, onnx.Severity(least))
 		below += hidden
-		switch {
-		case r.Problem != "":
-			code = exitProblem
-		case len(r.Findings) > 0:
-			code = max(code, exitFinding)
-		}
+		problem = problem || r.Problem != ""
+		finding = finding || len(r.Findings) > 0
 		if o.json || o.sarif {
 			reports = append(reports, r)
 			continue
@@ -152,7 +149,13 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	if err != nil {
 		return err
 	}
-	return exit(code)
+	switch {
+	case finding:
+		return exit(exitFinding)
+	case problem:
+		return exit(exitProblem)
+	}
+	return nil
 }
 
 // checkOne checks one file, and counts the findings below the severity that is asked for.
