@@ -20,12 +20,11 @@ func pick8(steps int, table *int32, lanes *int32, x *float32, height int, width 
 //go:noescape
 func pick16(steps int, table *int32, lanes *int32, x *float32, height int, width int, dst *float32, stride int)
 
-// pickRuns is pick16 for lanes whose offsets are lane 0's and lane 0's plus the
-// lane, x being where lane 0 is, except for those in the mask second, which are
-// x1 plus the lane.
+// pickRuns is pick16 for lanes whose offsets are first plus the lane, except
+// for those in the mask second, which are other plus the lane.
 //
 //go:noescape
-func pickRuns(steps int, table *int32, lanes *int32, x *float32, x1 *float32, second uint32, height int, width int, dst *float32, stride int)
+func pickRuns(steps int, table *int32, lanes *int32, x *float32, first int, other int, second uint32, height int, width int, dst *float32, stride int)
 
 // scatter16 writes the columns in the mask, of 16, of rows of c to where to
 // says in rows of y. The rows lie ldc and ldy bytes apart.

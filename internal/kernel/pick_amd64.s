@@ -77,21 +77,24 @@ step:
 	VZEROUPPER
 	RET
 
-// func pickRuns(steps int, table *int32, lanes *int32, x *float32, x1 *float32, second uint32, height int, width int, dst *float32, stride int)
+// func pickRuns(steps int, table *int32, lanes *int32, x *float32, first int, other int, second uint32, height int, width int, dst *float32, stride int)
 // Requires: AVX, AVX512F
-TEXT ·pickRuns(SB), NOSPLIT, $0-80
+TEXT ·pickRuns(SB), NOSPLIT, $0-88
 	MOVQ         steps+0(FP), AX
 	MOVQ         table+8(FP), CX
 	MOVQ         lanes+16(FP), DX
 	MOVQ         x+24(FP), BX
-	MOVQ         x1+32(FP), SI
-	MOVQ         dst+64(FP), DI
-	MOVQ         stride+72(FP), R8
+	MOVQ         dst+72(FP), SI
+	MOVQ         stride+80(FP), DI
+	MOVQ         other+40(FP), R9
+	MOVQ         first+32(FP), R8
+	LEAQ         (BX)(R8*4), R8
+	LEAQ         (BX)(R9*4), R9
 	VMOVUPS      128(DX), Z0
 	VMOVUPS      256(DX), Z1
-	VPBROADCASTD height+48(FP), Z2
-	VPBROADCASTD width+56(FP), Z3
-	MOVL         second+40(FP), DX
+	VPBROADCASTD height+56(FP), Z2
+	VPBROADCASTD width+64(FP), Z3
+	MOVL         second+48(FP), DX
 	KMOVW        DX, K2
 	KNOTW        K2, K1
 
@@ -102,12 +105,12 @@ step:
 	VPCMPUD     $0x01, Z2, Z4, K3
 	VPCMPUD     $0x01, Z3, Z5, K3, K3
 	KANDW       K3, K1, K4
-	VMOVUPS.Z   (BX)(DX*4), K4, Z4
+	VMOVUPS.Z   (R8)(DX*4), K4, Z4
 	KANDW       K3, K2, K4
-	VMOVUPS     (SI)(DX*4), K4, Z4
-	VMOVUPS     Z4, (DI)
+	VMOVUPS     (R9)(DX*4), K4, Z4
+	VMOVUPS     Z4, (SI)
 	ADDQ        $0x0c, CX
-	ADDQ        R8, DI
+	ADDQ        DI, SI
 	DECQ        AX
 	JNZ         step
 	VZEROUPPER

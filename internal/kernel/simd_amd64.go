@@ -2,11 +2,7 @@
 
 package kernel
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 // simd tells whether the assembly may run, wide whether that with registers of
 // 16 elements may. Tests switch them off to compare; use sets both.
@@ -417,12 +413,11 @@ func pickWide(n int, steps []int32, l *lanes, j int, x []float32, height, width 
 	}
 	// A mask keeps the lanes of the other run, and those outside of the image,
 	// from being read.
-	base := unsafe.Pointer(&x[0])
-	x0, x1 := unsafe.Add(base, 4*int(offset[0])), base
+	first, other := int(offset[0]), 0
 	if second < 16 {
-		x1 = unsafe.Add(base, 4*(int(offset[second])-second))
+		other = int(offset[second]) - second
 	}
-	pickRuns(n, &steps[0], &l.offset[j], (*float32)(x0), (*float32)(x1), 0xffff<<second&0xffff, height, width, &panel[0], 4*panelWidth)
+	pickRuns(n, &steps[0], &l.offset[j], &x[0], first, other, 0xffff<<second&0xffff, height, width, &panel[0], 4*panelWidth)
 }
 
 // scatterFast writes columns of c to their places, if there is an instruction

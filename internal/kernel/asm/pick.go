@@ -16,10 +16,14 @@ func picks(g *gen) {
 // pickRuns emits the packing of 16 columns that are neighbours in x, but for one
 // gap: two loads in place of a gather.
 func (g *gen) pickRuns() {
-	g.function("pickRuns", "func(steps int, table *int32, lanes *int32, x *float32, x1 *float32, second uint32, height int, width int, dst *float32, stride int)",
-		wrap("pickRuns is pick16 for lanes whose offsets are lane 0's and lane 0's plus the lane, x being where lane 0 "+
-			"is, except for those in the mask second, which are x1 plus the lane.")...)
-	steps, table, lanes, x, x1, dst, stride := g.arg("steps"), g.arg("table"), g.arg("lanes"), g.arg("x"), g.arg("x1"), g.arg("dst"), g.arg("stride")
+	g.function("pickRuns", "func(steps int, table *int32, lanes *int32, x *float32, first, other int, second uint32, height int, width int, dst *float32, stride int)",
+		wrap("pickRuns is pick16 for lanes whose offsets are first plus the lane, except for those in the mask second, "+
+			"which are other plus the lane.")...)
+	steps, table, lanes, x, dst, stride := g.arg("steps"), g.arg("table"), g.arg("lanes"), g.arg("x"), g.arg("dst"), g.arg("stride")
+	x0, x1 := g.GP64(), g.arg("other") // where lane 0 would be; no pointers of Go's, since they may be outside of x
+	g.Load(g.Param("first"), x0)
+	g.LEAQ(operand.Mem{Base: x, Index: x0, Scale: 4}, x0)
+	g.LEAQ(operand.Mem{Base: x, Index: x1, Scale: 4}, x1)
 	row, col, height, width := g.ZMM(), g.ZMM(), g.ZMM(), g.ZMM()
 	g.VMOVUPS(at(lanes, 128), row)
 	g.VMOVUPS(at(lanes, 256), col)
@@ -39,7 +43,7 @@ func (g *gen) pickRuns() {
 	g.VPCMPUD(operand.U8(less), height, r, in)
 	g.VPCMPUD(operand.U8(less), width, c, in, in)
 	g.KANDW(in, first, of)
-	g.VMOVUPS_Z(operand.Mem{Base: x, Index: at0, Scale: 4}, of, y)
+	g.VMOVUPS_Z(operand.Mem{Base: x0, Index: at0, Scale: 4}, of, y)
 	g.KANDW(in, second, of)
 	g.VMOVUPS(operand.Mem{Base: x1, Index: at0, Scale: 4}, of, y)
 	g.VMOVUPS(y, at(dst, 0))
