@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -28,12 +29,12 @@ type fake struct {
 	hangs   bool // ignores its context
 	waits   bool // hangs until its context ends
 	fails   error
-	writes  bool    // into its inputs
-	extra   bool    // an output too many
-	lossy   bool    // sums in half precision
-	reorder bool    // another order of summation in every run
-	plain   float32 // added where the model is not instrumented
-	runs    int
+	writes  bool         // into its inputs
+	extra   bool         // an output too many
+	lossy   bool         // sums in half precision
+	reorder bool         // another order of summation in every run
+	plain   float32      // added where the model is not instrumented
+	runs    atomic.Int64 // sessions share it, at the same time where models are verified in parallel
 }
 
 func (f *fake) runtime(name string) Runtime {
@@ -55,7 +56,7 @@ type fakeSession struct {
 func (s *fakeSession) Close() error { return nil }
 
 func (s *fakeSession) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	defer func() { s.runs++ }()
+	defer s.runs.Add(1)
 	switch {
 	case s.panics:
 		panic("out of my depth")
@@ -105,7 +106,7 @@ func (s *fakeSession) outputs(values map[string]*onnx.Tensor) ([]*onnx.Tensor, e
 		t.Name = o.GetName()
 		d := t.Data.([]float32)
 		for i := range d {
-			d[i] += s.memory * float32(s.runs)
+			d[i] += s.memory * float32(s.runs.Load())
 			if len(s.g.GetOutput()) == 1 {
 				d[i] += s.plain
 			}
@@ -162,7 +163,7 @@ func (s *fakeSession) node(n *pb.NodeProto, values map[string]*onnx.Tensor) (*on
 			order[i] = i
 		}
 		if s.reorder {
-			order = rand.New(rand.NewPCG(uint64(s.runs), 1)).Perm(k)
+			order = rand.New(rand.NewPCG(uint64(s.runs.Load()), 1)).Perm(k)
 		}
 		for i := range rows {
 			for j := range cols {
