@@ -29,28 +29,29 @@ type fake struct {
 	hangs   bool // ignores its context
 	waits   bool // hangs until its context ends
 	fails   error
-	writes  bool         // into its inputs
-	extra   bool         // an output too many
-	lossy   bool         // sums in half precision
-	reorder bool         // another order of summation in every run
-	plain   float32      // added where the model is not instrumented
-	runs    atomic.Int64 // sessions share it, at the same time where models are verified in parallel
+	writes  bool    // into its inputs
+	extra   bool    // an output too many
+	lossy   bool    // sums in half precision
+	reorder bool    // another order of summation in every run
+	plain   float32 // added where the model is not instrumented
 }
 
 func (f *fake) runtime(name string) Runtime {
+	runs := new(atomic.Int64) // of all sessions, several at the same time where models are verified in parallel
 	return Runtime{Name: name, Open: func(_ context.Context, m *onnx.Model) (Session, error) {
 		// What a real runtime would see: the bytes, not the message.
 		again, err := onnx.Parse("fake", m.Bytes, onnx.Limits{})
 		if err != nil {
 			return nil, err
 		}
-		return &fakeSession{f, again.Proto.GetGraph()}, nil
+		return &fakeSession{f, again.Proto.GetGraph(), runs}, nil
 	}}
 }
 
 type fakeSession struct {
 	*fake
-	g *pb.GraphProto
+	g    *pb.GraphProto
+	runs *atomic.Int64
 }
 
 func (s *fakeSession) Close() error { return nil }

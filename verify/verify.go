@@ -363,8 +363,8 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 		}
 		l.session = s
 	}
-	given := clone(inputs)
-	outputs, err := guarded(ctx, limit, func(ctx context.Context) ([]*onnx.Tensor, error) { return l.session.Run(ctx, given) })
+	given, session := clone(inputs), l.session // a call that hangs keeps them
+	outputs, err := guarded(ctx, limit, func(ctx context.Context) ([]*onnx.Tensor, error) { return session.Run(ctx, given) })
 	if err != nil {
 		l.hung = errors.Is(err, errHung)
 		if l.hung {
