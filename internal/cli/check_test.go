@@ -89,7 +89,8 @@ func TestCheckWritesALineForEachFinding(t *testing.T) {
 		{"a folder", "", []string{dir}, exitFinding, []string{"bad.onnx: ", "page.onnx: "}, ""},
 		{"the standard input", string(bytesOfGood), []string{"-"}, exitDone, nil, ""},
 		{"a cut standard input", string(bytesOfGood[:20]), []string{"-"}, exitFinding, []string{"standard input: byte "}, ""},
-		{"no such file", "", []string{filepath.Join(dir, "none.onnx"), bad}, exitProblem, []string{"bad.onnx: "}, "none.onnx: no such file"},
+		{"no such file", "", []string{filepath.Join(dir, "none.onnx"), good}, exitProblem, nil, "none.onnx: no such file"},
+		{"no such file beside a finding", "", []string{filepath.Join(dir, "none.onnx"), bad}, exitFinding, []string{"bad.onnx: "}, "none.onnx: no such file"},
 		{"a file beyond the limit", "", []string{good, "--max-size", "10B"}, exitProblem, nil, "the limit is 10"},
 		{"a run beyond the budget", "", []string{good, "--budget", "16B"}, exitFinding, []string{`node of "y" (Relu): memory-too-large`}, ""},
 		{"work beyond the budget", "", []string{good, "--budget-work", "3"}, exitFinding, []string{"work-too-large"}, ""},
@@ -120,7 +121,7 @@ func TestCheckWritesJSONAndSARIF(t *testing.T) {
 	bad := modelFile(t, dir, "bad.onnx", func(m *pb.ModelProto) { m.Graph.Node[0].Input[1] = "nowhere" })
 	code, out, _ := cli(t, "", "check", "--json", bad, filepath.Join(dir, "none.onnx"))
 	var reports []checkReport
-	if err := json.Unmarshal([]byte(out), &reports); err != nil || code != exitProblem {
+	if err := json.Unmarshal([]byte(out), &reports); err != nil || code != exitFinding {
 		t.Fatalf("exit code %d, %v in %s", code, err, out)
 	}
 	if len(reports) != 2 || len(reports[0].Findings) != 1 || reports[0].Findings[0] != (checkFinding{"error", "value-undefined", `node of "s" (Add)`, `input 1, "nowhere", is defined nowhere`}) || reports[1].Problem == "" {
