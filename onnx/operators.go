@@ -143,7 +143,11 @@ func parseOperators(text string) (*operatorTable, error) {
 		case fields[0] == "domain" && len(fields) == 2:
 			domain = canonicalDomain(fields[1])
 		default:
-			since, err := strconv.ParseInt(fields[min(1, len(fields)-1)], 10, 64)
+			version := ""
+			if len(fields) > 1 {
+				version = fields[1]
+			}
+			since, err := strconv.ParseInt(version, 10, 64)
 			if err != nil {
 				return t, fmt.Errorf("line %d: operator %q has no version", n, fields[0])
 			}

@@ -167,6 +167,7 @@ func describe(op *operator) string {
 
 func FuzzParseOperators(f *testing.F) {
 	f.Add("set a float\ndomain x\nOp 1\n\tin X T, Y T ...2 mixed\n\tattr a int !\n\ttype T a seq(a)\n")
+	f.Add("0")
 	f.Fuzz(func(t *testing.T, text string) {
 		table, err := parseOperators(text)
 		if table == nil {
