@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestScripts(t *testing.T) {
 			"png":    writePNG,
 			"flip":   flip,
 			"cut":    cut,
-			"await":  await,
+			"stops":  stops,
 			"differ": differ,
 			"model":  writeModel,
 		},
@@ -124,14 +125,38 @@ func cut(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Truncate(path, int64(n)))
 }
 
-// await FILE waits until a file appears.
-func await(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
-			return
+// stops SIGNAL CODE FILE COMMAND ARG... starts a command, sends it the signal (INT, TERM) when the file has appeared, and
+// wants it to end with the code. What it said on stderr is left in the file "stopped".
+func stops(ts *testscript.TestScript, _ bool, args []string) {
+	sent := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}[args[0]]
+	want, file := number(ts, args[1]), ts.MkAbs(args[2])
+	cmd := exec.Command(args[3], args[4:]...)
+	cmd.Dir = ts.MkAbs(".")
+	var said strings.Builder
+	cmd.Stderr = &said
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			break
+		}
+		if len(ended) > 0 || time.Now().After(deadline) {
+			cmd.Process.Kill()
+			ts.Fatalf("%s did not appear: %s", args[2], &said)
 		}
 	}
-	ts.Fatalf("%s did not appear", args[0])
+	ts.Check(cmd.Process.Signal(sent))
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		cmd.Process.Kill()
+		ts.Fatalf("still there a minute after the signal")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("stopped"), []byte(said.String()), 0o644))
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("exit code %d, want %d: %s", got, want, &said)
+	}
 }
 
 // differ A B demands that two files have other bytes.

@@ -229,6 +229,9 @@ func (o trainOptions) begin() (*trainRun, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.clear(dir); err != nil {
+		return nil, err
+	}
 	folder, err := checkpoint.Create(dir, checkpoint.Run{
 		Model: m.Name, Config: settings, Seed: config.Seed, Steps: config.Steps, Batch: config.Batch,
 		Data:    checkpoint.DataInfo{Name: set.Name, Source: images.source, Digest: set.Digest},
@@ -240,14 +243,13 @@ func (o trainOptions) begin() (*trainRun, error) {
 	return o.newRun(folder, t, every)
 }
 
-// makeRoom sees to it that dir holds no run.
+// makeRoom sees to it that dir holds no run, or one that may go.
 func (o trainOptions) makeRoom(dir string) error {
 	if o.force {
-		return removeRun(dir)
-	}
-	if _, err := os.Lstat(filepath.Join(dir, "run.json")); errors.Is(err, fs.ErrNotExist) {
 		return nil
-	} else if err != nil {
+	}
+	there, err := holdsRun(dir)
+	if !there {
 		return err
 	}
 	what := "a run"
@@ -260,13 +262,25 @@ func (o trainOptions) makeRoom(dir string) error {
   keep both       the same command with --out and another folder`, dir, what)
 }
 
-// removeRun removes what a run leaves in a folder, and nothing else.
-func removeRun(dir string) error {
+// clear removes the run in dir where --force asks for it, and nothing else. It comes last before the new run is written:
+// a mistake in the other flags must not cost a run.
+func (o trainOptions) clear(dir string) error {
+	if there, err := holdsRun(dir); !o.force || !there {
+		return err // what is called onnx or samples in a folder without a run is not ours
+	}
 	var problems []error
-	for _, name := range []string{"run.json", "checkpoints", "events.jsonl", samplesFolder, curvesFile, onnxFolder} {
+	for _, name := range []string{"checkpoints", "events.jsonl", samplesFolder, curvesFile, onnxFolder, "run.json"} {
 		problems = append(problems, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return errors.Join(problems...)
+}
+
+func holdsRun(dir string) (bool, error) {
+	_, err := os.Lstat(filepath.Join(dir, "run.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // goOn opens a run that was stopped.
