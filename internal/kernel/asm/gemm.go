@@ -402,21 +402,26 @@ func (g *gen) packRows(edge bool) {
 		}
 		g.ADDQ(imm(64*n), dst)
 	}
-	g.SUBQ(imm(unroll), k)
+	g.unrolled(k, unroll, copyRows)
+	g.end()
+}
+
+// unrolled emits k times body, so many at once as long as there are that many.
+func (g *gen) unrolled(k reg.Register, at int, body func(n int)) {
+	g.SUBQ(imm(at), k)
 	g.JLT(operand.LabelRef("rest"))
 	g.Label("loop")
-	copyRows(unroll)
-	g.SUBQ(imm(unroll), k)
+	body(at)
+	g.SUBQ(imm(at), k)
 	g.JGE(operand.LabelRef("loop"))
 	g.Label("rest")
-	g.ADDQ(imm(unroll), k)
+	g.ADDQ(imm(at), k)
 	g.JZ(operand.LabelRef("done"))
 	g.Label("single")
-	copyRows(1)
+	body(1)
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("single"))
 	g.Label("done")
-	g.end()
 }
 
 // packColumns emits the packing of 8 columns of a panel from a transposed

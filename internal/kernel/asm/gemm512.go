@@ -210,19 +210,6 @@ func (g *gen) packWide() {
 		}
 		g.ADDQ(imm(128*n), dst)
 	}
-	g.SUBQ(imm(unroll), k)
-	g.JLT(operand.LabelRef("rest"))
-	g.Label("loop")
-	copyRows(unroll)
-	g.SUBQ(imm(unroll), k)
-	g.JGE(operand.LabelRef("loop"))
-	g.Label("rest")
-	g.ADDQ(imm(unroll), k)
-	g.JZ(operand.LabelRef("done"))
-	g.Label("single")
-	copyRows(1)
-	g.DECQ(k)
-	g.JNZ(operand.LabelRef("single"))
-	g.Label("done")
+	g.unrolled(k, unroll, copyRows)
 	g.end()
 }
