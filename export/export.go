@@ -101,15 +101,11 @@ func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 	if o.Opset < MinOpset || o.Opset > MaxOpset {
 		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
 	}
-	plan, err := net.Plan()
+	trained, err := trainedNet(net, s)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := weightsOf(plan, s)
-	if err != nil {
-		return nil, err
-	}
-	ship := o.prepare(prepared{plan, weights})
+	ship := o.prepare(trained)
 	e := onnx.NewEmitter(onnx.EmitterOptions{
 		Graph: net.Name,
 		Opset: o.Opset,
@@ -127,13 +123,23 @@ func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{model: model, source: m, net: net, snapshot: s, weights: planWeights(plan, weights), options: o}
+	d := &draft{model: model, source: m, net: net, snapshot: s, weights: planWeights(trained.plan, trained.weights), options: o}
 	for _, p := range passes {
 		if err := p.run(d); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return model, nil
+}
+
+// trainedNet is a net's plan with the weights of a snapshot.
+func trainedNet(net layer.Net, s *checkpoint.Snapshot) (prepared, error) {
+	plan, err := net.Plan()
+	if err != nil {
+		return prepared{}, err
+	}
+	weights, err := weightsOf(plan, s)
+	return prepared{plan, weights}, err
 }
 
 // prepare is what happens to a plan before it is emitted.
@@ -147,15 +153,11 @@ func (o Options) prepare(p prepared) prepared {
 // Weights are the tensors that the model of a net holds, in the order of its steps: those of the snapshot, or, where batch
 // normalisations are folded, what becomes of them. A model file can be held against them bit for bit.
 func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
-	plan, err := net.Plan()
+	trained, err := trainedNet(net, s)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := weightsOf(plan, s)
-	if err != nil {
-		return nil, err
-	}
-	ship := o.prepare(prepared{plan, weights})
+	ship := o.prepare(trained)
 	return planWeights(ship.plan, ship.weights), nil
 }
 
