@@ -87,6 +87,9 @@ func (r *rowSum) add(a number, b matrix, k int) {
 	}
 	e, ind, one, d := r.e[:n], r.ind[:n], r.one[:n], r.d[:n]
 	for j, x := range b.v[k*n : (k+1)*n] {
+		if x != x {
+			continue // NaN for certain, whatever the error of a
+		}
 		w := math.Abs(x)
 		e[j] += w * a.sound
 		s := x * a.spread
@@ -99,7 +102,7 @@ func (r *rowSum) add(a number, b matrix, k int) {
 // addErrors adds to column j what the errors of both operands make of a b.
 func (r *rowSum) addErrors(a, b number, j int) {
 	var s dot
-	s.add(a, b)
+	s.add(a, b) // which has no other figures for what is NaN
 	r.e[j] += s.e
 	r.ind[j] += s.ind
 	r.one[j] += s.one

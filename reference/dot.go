@@ -23,6 +23,10 @@ func (s *dot) add(a, b number) {
 	p := a.v * b.v
 	s.terms++
 	s.y += p
+	if math.IsNaN(p) {
+		s.e += notANumber(a, b).sound
+		return
+	}
 	s.abs += math.Abs(p)
 	s.sq += p * p
 	x, y := math.Abs(a.v), math.Abs(b.v)
@@ -54,8 +58,13 @@ func (s *dot) sum(f format, more int) number {
 
 // rounded is sum for a known number of independent roundings.
 func (s *dot) rounded(f format, roundings float64, more int) number {
-	if s.terms == 0 {
+	switch {
+	case s.terms == 0:
 		return exact(0)
+	case math.IsNaN(s.y) && (math.IsInf(s.e, 0) || math.IsNaN(s.e)):
+		return unknown(s.y)
+	case math.IsNaN(s.y), math.IsInf(s.y, 0) && !math.IsInf(s.e, 0) && !math.IsNaN(s.e):
+		return exact(s.y) // whatever the errors of the terms that are finite
 	}
 	n := number{v: s.y}
 	n.sound = s.e + f.gamma(s.terms+1+more)*(s.abs+s.e) + float64(s.terms)*f.tiny
@@ -65,9 +74,6 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 	round := f.u * f.u / 3 * (roundings*max(s.sq, s.y*s.y) + float64(1+more)*s.sq)
 	n.spread = math.Sqrt(max(s.ind, s.one*s.one) + round)
 	n.declared = s.d + float64(s.terms)*f.tiny
-	if math.IsInf(s.y, 0) && s.e == 0 && s.d == 0 && s.ind == 0 {
-		return exact(s.y)
-	}
 	return f.settle(n)
 }
 

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -205,6 +206,9 @@ func comparison(name string, types typeSet, float func(x, y float64) bool, s fun
 // flips gives the figures of a comparison: 1 where errors may turn it round.
 func flips(x, y number) number {
 	var n number
+	if math.IsNaN(x.v) && x.sound == 0 || math.IsNaN(y.v) && y.sound == 0 {
+		return n // no comparison with NaN holds
+	}
 	gap := x.v - y.v
 	return jump(n, number{sound: x.sound + y.sound, spread: x.spread + y.spread, declared: x.declared + y.declared}, max(gap, -gap), 1)
 }

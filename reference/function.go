@@ -19,6 +19,15 @@ type function struct {
 // at applies the function to a number whose results have the format f.
 func (fn function) at(f format, x number) number {
 	y := number{v: fn.f(x.v)}
+	if math.IsNaN(y.v) {
+		// The functions here are defined on intervals that contain or touch zero,
+		// or begin at one: what lies outside on one side of zero stays there.
+		lo, hi := x.v-x.sound, x.v+x.sound
+		if math.IsNaN(fn.f(lo)) && math.IsNaN(fn.f(hi)) && (lo > 0 || hi < 0) {
+			return exact(y.v)
+		}
+		return notANumber(x)
+	}
 	if fn.steps {
 		if x.sound > 0 {
 			y.sound = fn.change(x.v, x.sound)

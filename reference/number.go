@@ -20,6 +20,23 @@ func exact(v float64) number { return number{v: v} }
 // screen is the radius around n.v in which a correct runtime is expected.
 func (n number) screen() float64 { return Screens*n.spread + n.declared }
 
+// notANumber is the result of an operation on operands that gives none. It is NaN
+// for certain if an operand is, or if no operand has an error: then every runtime
+// that follows IEEE 754 has NaN, too, and the figures are zero.
+func notANumber(operands ...number) number {
+	certain := true
+	for _, o := range operands {
+		if math.IsNaN(o.v) && o.sound == 0 {
+			return exact(math.NaN())
+		}
+		certain = certain && o.sound == 0
+	}
+	if certain {
+		return exact(math.NaN())
+	}
+	return unknown(math.NaN())
+}
+
 // unknown returns v with figures that say nothing.
 func unknown(v float64) number {
 	return number{v, math.Inf(1), math.Inf(1), math.Inf(1)}
@@ -57,10 +74,11 @@ func (f format) gamma(n int) float64 {
 }
 
 // settle makes figures of what a rule computed: a figure that is no number
-// bounds nothing, and a value beyond the largest of the type is infinite.
+// bounds nothing, and a value beyond the largest of the type is infinite. What is
+// infinite but for a finite error is so for certain.
 func (f format) settle(n number) number {
 	if math.IsNaN(n.v) {
-		return unknown(n.v)
+		return notANumber(n)
 	}
 	for _, p := range []*float64{&n.sound, &n.spread, &n.declared} {
 		if math.IsNaN(*p) {
@@ -69,6 +87,9 @@ func (f format) settle(n number) number {
 	}
 	switch a := math.Abs(n.v); {
 	case math.IsInf(n.v, 0):
+		if !math.IsInf(n.sound, 1) {
+			return exact(n.v)
+		}
 	case a-n.sound > f.max*(1+f.u):
 		return exact(math.Copysign(math.Inf(1), n.v))
 	case a+n.sound > f.max:
@@ -83,8 +104,8 @@ func (f format) settle(n number) number {
 // rounded is n after its value was rounded `times` times, each of them
 // relative to the value itself.
 func (f format) rounded(n number, times int) number {
-	if math.IsInf(n.v, 0) {
-		return f.settle(n) // infinity is not rounded
+	if math.IsInf(n.v, 0) || math.IsNaN(n.v) {
+		return f.settle(n) // neither is rounded
 	}
 	a := math.Abs(n.v)
 	return f.settle(number{
@@ -96,6 +117,9 @@ func (f format) rounded(n number, times int) number {
 }
 
 func (f format) add(a, b number) number {
+	if math.IsNaN(a.v + b.v) {
+		return notANumber(a, b)
+	}
 	return f.rounded(number{a.v + b.v, a.sound + b.sound, a.spread + b.spread, a.declared + b.declared}, 1)
 }
 
@@ -105,6 +129,9 @@ func neg(a number) number { a.v = -a.v; return a }
 
 func (f format) mul(a, b number) number {
 	x, y := math.Abs(a.v), math.Abs(b.v)
+	if math.IsNaN(a.v * b.v) {
+		return notANumber(a, b)
+	}
 	return f.rounded(number{
 		v:        a.v * b.v,
 		sound:    times(x, b.sound) + times(y, a.sound) + times(a.sound, b.sound),
@@ -123,6 +150,9 @@ func times(slope, e float64) float64 {
 
 func (f format) div(a, b number) number {
 	q := number{v: a.v / b.v}
+	if math.IsNaN(q.v) {
+		return notANumber(a, b)
+	}
 	x, y := math.Abs(q.v), math.Abs(b.v)
 	// a'/b' - a/b = (a'-a - q (b'-b)) / b', and |b'| is at least y - error.
 	q.sound = quotient(a.sound+times(x, b.sound), y-b.sound)
@@ -149,13 +179,14 @@ func quotient(e, least float64) float64 {
 	return e / least
 }
 
-// larger is the maximum. Only operands that can be the maximum count.
+// larger is the maximum, NaN if an operand is. Only operands that can be the
+// maximum count.
 func larger(a, b number) number {
-	if a.v < b.v || math.IsNaN(b.v) {
-		a, b = b, a
+	if math.IsNaN(a.v) || math.IsNaN(b.v) {
+		return notANumber(a, b)
 	}
-	if math.IsNaN(a.v) {
-		return unknown(a.v)
+	if a.v < b.v {
+		a, b = b, a
 	}
 	gap := a.v - b.v
 	if gap <= a.sound+b.sound {
@@ -175,12 +206,13 @@ func scaled(n number, c float64) number {
 	return number{n.v * c, times(a, n.sound), times(a, n.spread), times(a, n.declared)}
 }
 
-// jump adds the height of a discontinuity at distance d from n's argument x.
+// jump adds the height of a discontinuity at distance d from n's argument x. A
+// distance that is no number may be any.
 func jump(n, x number, d, height float64) number {
-	if d <= x.sound && x.sound > 0 {
+	if !(d > x.sound) && x.sound > 0 {
 		n.sound += height
 	}
-	if r := x.screen(); d <= r && r > 0 {
+	if r := x.screen(); !(d > r) && r > 0 {
 		n.declared += height
 	}
 	return n

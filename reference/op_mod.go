@@ -42,6 +42,9 @@ var opMod = operator{
 // multiple of the divisor the remainder may be any.
 func remainder(x, y number) number {
 	n := number{v: math.Mod(x.v, y.v)}
+	if math.IsNaN(n.v) {
+		return notANumber(x, y)
+	}
 	q := math.Abs(math.Trunc(x.v / y.v))
 	d := math.Abs(y.v)
 	a := math.Abs(n.v)

@@ -34,6 +34,9 @@ var opPow = operator{
 // pow is x to the power of y.
 func (f format) pow(x, y number) number {
 	n := number{v: math.Pow(x.v, y.v)}
+	if math.IsNaN(n.v) {
+		return notANumber(x, y)
+	}
 	change := func(ex, ey float64) float64 {
 		if ex == 0 && ey == 0 {
 			return 0

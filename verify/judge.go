@@ -89,8 +89,11 @@ type Measure struct {
 	Outside  int        `json:"outside"` // elements beyond their limits
 	First    *Deviation `json:"first_outside,omitempty"`
 	Elements int        `json:"elements"`
-	// Unbounded counts elements that the reference has no limit for.
+	// Unbounded counts elements that are not the reference's and that it has no
+	// limit for.
 	Unbounded int `json:"unbounded"`
+	// NaN counts elements that are NaN, here as in the reference.
+	NaN int `json:"nan,omitempty"`
 }
 
 // A FixedLimit is a tolerance that replaces the derived limits:
@@ -165,11 +168,11 @@ func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 		a, b := value.Float(i), want.Float(i)
 		d := distance(value, want, i)
 		l := limit(i)
-		if math.IsInf(l, 1) || math.IsNaN(b) && figure(want.Sound, i) > 0 {
-			m.Unbounded++
+		if math.IsNaN(a) && math.IsNaN(b) {
+			m.NaN++
 		}
-		if math.IsNaN(b) && figure(want.Sound, i) > 0 {
-			d = math.NaN() // arithmetic made it: it shows nothing, and never passes
+		if math.IsInf(l, 1) && d != 0 {
+			m.Unbounded++
 		}
 		if d != 0 {
 			m.Smallest.Atol = max(m.Smallest.Atol, infinite(d))
@@ -178,7 +181,7 @@ func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 		if over := d - figure(want.Declared, i); over > 0 || math.IsNaN(over) {
 			m.Spreads = max(m.Spreads, infinite(over/figure(want.Spread, i)))
 		}
-		outside := !(d <= l)
+		outside := !(d <= l) && !math.IsInf(l, 1)
 		if !outside && float64(infinite(d)) <= worst {
 			continue
 		}
@@ -197,6 +200,15 @@ func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 		}
 	}
 	return m
+}
+
+// remark is a word about NaN, which is no finding where the reference has it, too,
+// and seldom what anybody wants.
+func (m *Measure) remark() string {
+	if m.NaN == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d elements are NaN, as in the reference", m.NaN, m.Elements)
 }
 
 // distance is |got - want|, zero where both have the same bits of meaning.

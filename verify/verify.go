@@ -487,8 +487,11 @@ func (l *lane) holdRepeat(rows []Row, d dataSet, first, second []*onnx.Tensor, w
 }
 
 func join(a, b string) string {
-	if a == "" {
+	switch {
+	case a == "":
 		return b
+	case b == "":
+		return a
 	}
 	return a + "; " + b
 }
@@ -525,6 +528,7 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("no proof: %v", err))
 		default:
 			p.judge(&rows[i], d.want[i], outputs[i], p.outputs[i])
+			rows[i].Reason = join(rows[i].Reason, rows[i].remark())
 		}
 	}
 	return rows
@@ -597,6 +601,7 @@ func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
 	default:
 		row.Verdict = Equal
 	}
+	row.Reason = join(row.Reason, m.remark())
 	return row
 }
 

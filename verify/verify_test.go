@@ -534,16 +534,17 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestNotANumberPassesOnlyWhereItWasMoved(t *testing.T) {
+func TestNotANumberOnBothSidesIsAgreementAndSaid(t *testing.T) {
 	nan := float32(math.NaN())
 	x, err := onnx.NewTensor("x", []float32{nan, 1}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		op   string
-		want Verdict
-	}{{"Identity", Equal}, {"Exp", Different}} {
+		op    string
+		spoil bool // a number where NaN belongs
+		want  Verdict
+	}{{"Identity", false, Equal}, {"Exp", false, Equal}, {"Exp", true, Different}, {"Relu", true, Different}} {
 		p := &pb.ModelProto{
 			IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(13)}},
 			Graph: &pb.GraphProto{
@@ -566,12 +567,19 @@ func TestNotANumberPassesOnlyWhereItWasMoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if tc.spoil {
+			y[0].Data.([]float32)[0] = 0
+		}
 		dir := t.TempDir()
 		writeModel(t, dir, m)
 		writeSet(t, dir, 0, []*onnx.Tensor{x}, y)
 		r := report(t, Options{Paths: []string{dir}})
-		if got := rowsOf(r, Recorded)[0].Verdict; got != tc.want {
-			t.Errorf("NaN through %s is %s, want %s", tc.op, got, tc.want)
+		row := rowsOf(r, Recorded)[0]
+		if row.Verdict != tc.want {
+			t.Errorf("NaN through %s, a number in its place: %v, is %s, want %s", tc.op, tc.spoil, row.Verdict, tc.want)
+		}
+		if said := strings.Contains(row.Reason, "1 of 2 elements are NaN"); said == tc.spoil {
+			t.Errorf("NaN through %s: reason %q", tc.op, row.Reason)
 		}
 		if _, err := json.Marshal(r); err != nil {
 			t.Errorf("a report with NaN is no JSON: %v", err)
