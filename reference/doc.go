@@ -51,4 +51,11 @@
 // is within Sound, to Declared if it is within the screen. Figures of integers
 // and booleans say how far they may be off. An operator that has no rule for
 // such an operand gives infinite figures, and Result.Notes says so by name.
+//
+// # NaN
+//
+// NaN with figures of zero is NaN in every runtime that follows IEEE 754: it was an
+// input, or arithmetic made it of operands without errors, such as the difference
+// of two infinities. NaN with infinite figures may be a number elsewhere, where an
+// operand's error decides.
 package reference
