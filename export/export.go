@@ -16,9 +16,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/atomicwriter"
-
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -87,7 +86,7 @@ func writeNet(out string, m layer.Model, net layer.Net, s *checkpoint.Snapshot, 
 		return Exported{}, err
 	}
 	e := Exported{Net: net.Name, Dir: dir, Model: filepath.Join(dir, net.Name+".onnx"), Bytes: len(b)}
-	if err := atomicwriter.WriteFile(e.Model, b, 0o644); err != nil {
+	if err := atomicfile.Write(e.Model, b); err != nil {
 		return Exported{}, err
 	}
 	return e, writeVectors(dir, vectors)

@@ -6,9 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/atomicwriter"
-
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/onnx"
@@ -100,7 +99,7 @@ func writeVectors(dir string, vectors []Vector) error {
 				if err != nil {
 					return err
 				}
-				if err := atomicwriter.WriteFile(filepath.Join(set, fmt.Sprintf("%s_%d.pb", kind, k)), b, 0o644); err != nil {
+				if err := atomicfile.Write(filepath.Join(set, fmt.Sprintf("%s_%d.pb", kind, k)), b); err != nil {
 					return err
 				}
 			}

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +64,7 @@ func exit(code int) error {
 // Main runs the command line of the process and returns its exit code.
 func Main() int {
 	gorgonnx.Main() // does not return where this process is a child for stock onnx-go
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	s := &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr)}
@@ -95,8 +94,9 @@ func Run(ctx context.Context, s *Streams, args []string) int {
 
 func newRootCmd(s *Streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "petrify",
-		Short: "Train generative image models in Go, export them to ONNX, prove that the files compute what was trained",
+		Use:     "petrify",
+		Version: version(),
+		Short:   "Train generative image models in Go, export them to ONNX, prove that the files compute what was trained",
 		Long: `petrify trains generative image models in Gorgonia, exports them to ONNX, and verifies that each file computes what
 was trained, in every runtime that is at hand.
 
@@ -119,6 +119,7 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 		newCheckCmd(s, runCheck),
 		newInspectCmd(s, runInspect),
 		newModelsCmd(s, runModels),
+		newVersionCmd(s),
 	)
 	return root
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/sys/atomicwriter"
-
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/picture"
@@ -244,14 +242,6 @@ func writePicture(path string, p train.Picture) error {
 
 // visible scales small images up to about 112 pixels.
 func visible(width int) int { return max(1, 112/width) }
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, b []byte) error {
-	if err := atomicwriter.WriteFile(path, b, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
 
 // stopped ends a run that an iteration ended: by Ctrl-C, or because the training diverged.
 func (r *trainRun) stopped(err error) error {

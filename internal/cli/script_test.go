@@ -125,10 +125,10 @@ func cut(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Truncate(path, int64(n)))
 }
 
-// stops SIGNAL CODE FILE COMMAND ARG... starts a command, sends it the signal (INT, TERM) when the file has appeared, and
+// stops SIGNAL CODE FILE COMMAND ARG... starts a command, sends it the signal (INT, TERM, HUP) when the file has appeared, and
 // wants it to end with the code. What it said on stderr is left in the file "stopped".
 func stops(ts *testscript.TestScript, _ bool, args []string) {
-	sent := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}[args[0]]
+	sent := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[0]]
 	want, file := number(ts, args[1]), ts.MkAbs(args[2])
 	cmd := exec.Command(args[3], args[4:]...)
 	cmd.Dir = ts.MkAbs(".")

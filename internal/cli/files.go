@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/petrify-ml/petrify/internal/atomicfile"
+)
+
+// writeFile writes a file that the user has named: whole or not at all, but straight into what is no regular file, such as
+// /dev/stdout or a named pipe.
+func writeFile(path string, b []byte) error {
+	if info, err := os.Stat(path); !isDevice(path) && (err != nil || info.Mode().IsRegular()) {
+		return atomicfile.Write(path, b)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("write %w", err)
+	}
+	_, err = f.Write(b)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// isDevice tells names such as /dev/stdout, which may stand for a regular file that others write to, too.
+func isDevice(path string) bool {
+	path = filepath.ToSlash(filepath.Clean(path))
+	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
+}
