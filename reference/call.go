@@ -48,6 +48,11 @@ func (m *meter) note(format string, args ...any) {
 	}
 }
 
+// format is the format that the elements of v are computed in.
+func (m *meter) format(v *Value) format { return m.formatOf(v.Type) }
+
+func (m *meter) formatOf(t pb.TensorProto_DataType) format { return formatOf(t) }
+
 // cost is the number of numbers that v holds.
 func cost(v *Value) int64 {
 	if v == nil {

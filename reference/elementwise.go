@@ -70,7 +70,7 @@ func unary(name string, fn function) operator {
 	return operator{
 		name: name, attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
 		eval: single(func(c *call) (*Value, error) {
-			f := c.in[0].format()
+			f := c.format(c.in[0])
 			return c.mapNumbers(c.in[0], func(x number) number { return fn.at(f, x) })
 		}),
 	}
@@ -164,7 +164,7 @@ func arithmetic(name string, float func(f format, x, y number) number, s func(x,
 			if floats&setOf(a) == 0 {
 				return c.zipInts(a, b, s, u)
 			}
-			f := a.format()
+			f := c.format(a)
 			return c.zipNumbers(a, b, func(x, y number) number { return float(f, x, y) })
 		}),
 	}
@@ -279,7 +279,7 @@ func variadic(name string, types typeSet, eval func(c *call, f format, terms []n
 					}
 				}
 				if isFloat {
-					out.set(i, eval(c, out.format(), terms))
+					out.set(i, eval(c, c.format(out), terms))
 				}
 			}
 			return out, nil

@@ -63,11 +63,10 @@ func (k kernel) around(f format, x number, stretch float64) (indices []int, weig
 // interpolate is the sum over all combinations of taps, one of each axis, of
 // the element there times the weights. dims are the lengths of the axes, base is
 // the first element of x that counts.
-func interpolate(x *Value, base int, dims []int, axes [][]tap) number {
+func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number {
 	own := strides(dims)
 	counts := convert(axes, func(t []tap) int { return len(t) })
 	pick := make([]int, len(axes))
-	f := x.format()
 	value := func(index int) number {
 		if index < 0 {
 			return exact(0)

@@ -33,7 +33,7 @@ var opAveragePool = operator{
 				n = w.padded(at % positions)
 			}
 			if n > 0 {
-				out.set(at, x.format().meanOf(terms, n))
+				out.set(at, c.format(x).meanOf(terms, n))
 			}
 		})
 	}),

@@ -71,7 +71,7 @@ func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Va
 	if err != nil {
 		return nil, err
 	}
-	f := x.format()
+	f := c.format(x)
 	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 	for i := range out.floats() {
 		ch := channelOf(x.Dims, i)
@@ -114,7 +114,7 @@ func (c *call) batchStatistics(x *Value, channels int) (mean, variance *Value, e
 		terms[ch] = append(terms[ch], x.at(i))
 	}
 	for ch, t := range terms {
-		m, v := x.format().moments(t)
+		m, v := c.format(x).moments(t)
 		mean.set(ch, m)
 		variance.set(ch, v)
 	}
@@ -140,7 +140,7 @@ func (f format) moments(terms []number) (mean, variance number) {
 
 // running mixes the statistics of the batch into the running ones.
 func (c *call) running(old, batch *Value, momentum number) (*Value, error) {
-	f := old.format()
+	f := c.format(old)
 	rest := f.sub(exact(1), momentum)
 	return c.zipNumbers(old, batch, func(a, b number) number {
 		return f.add(f.mul(a, momentum), f.mul(b, rest))

@@ -4,7 +4,7 @@ package reference
 var opCelu = operator{
 	name: "Celu", attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		alpha, f := exact(c.float("alpha", 1)), c.in[0].format()
+		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.expLinear(x, alpha, f.div(x, alpha))
 		})

@@ -33,7 +33,7 @@ var opCumSum = operator{
 					}
 					return (o*n+k)*inner + i
 				}
-				sum := runningSum{f: x.format(), t: x.Type}
+				sum := runningSum{f: c.format(x), t: x.Type}
 				for k := range n {
 					if !exclusive {
 						sum.add(x, at(k))

@@ -29,7 +29,7 @@ var opDet = operator{
 			for k := range m {
 				m[k] = x.at(i*n*n + k)
 			}
-			out.set(i, x.format().determinant(m, n))
+			out.set(i, c.format(x).determinant(m, n))
 		}
 		return out, nil
 	}),

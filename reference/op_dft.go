@@ -91,7 +91,7 @@ var opDFT = operator{
 					re[k], im[k] = element(o, k, i)
 				}
 				for b := range bins {
-					y := x.format().fourier(re, im, b, inverse)
+					y := c.format(x).fourier(re, im, b, inverse)
 					for p := range parts {
 						out.set(((o*bins+b)*inner+i)*parts+p, y[p])
 					}

@@ -9,7 +9,7 @@ var opDynamicQuantizeLinear = operator{
 	name: "DynamicQuantizeLinear", since: 11, in: []port{need(floats)}, out: 3,
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
-		f := x.format()
+		f := c.format(x)
 		lo, hi := exact(0), exact(0)
 		for i := range x.Len() {
 			lo, hi = smaller(lo, x.at(i)), larger(hi, x.at(i))

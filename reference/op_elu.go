@@ -8,7 +8,7 @@ import (
 var opElu = operator{
 	name: "Elu", attrs: attrs{"alpha": aFloat, "consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		alpha, f := exact(c.float("alpha", 1)), c.in[0].format()
+		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.expLinear(x, alpha, x) })
 	}),
 }

@@ -10,7 +10,7 @@ import (
 var opGelu = operator{
 	name: "Gelu", since: 20, attrs: attrs{"approximate": aString}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		half := exact(0.5)
 		switch how := c.text("approximate", "none"); how {
 		case "none":

@@ -48,7 +48,7 @@ func globalPool(name string, a attrs, rule func(c *call, f format, terms []numbe
 				for k := range terms {
 					terms[k] = x.at(i*n + k)
 				}
-				out.set(i, rule(c, x.format(), terms))
+				out.set(i, rule(c, c.format(x), terms))
 			}
 			return out, nil
 		}),

@@ -41,11 +41,11 @@ var opGridSample = operator{
 				axes := make([][]tap, rank)
 				for a := range rank {
 					// The grid has the last axis first.
-					axes[a] = g.taps(x.format(), a, grid.at((n*places+p)*rank+rank-1-a))
+					axes[a] = g.taps(c.format(x), a, grid.at((n*places+p)*rank+rank-1-a))
 				}
 				for ch := range channels {
 					base := (n*channels + ch) * area
-					out.set((n*channels+ch)*places+p, interpolate(x, base, g.in, axes))
+					out.set((n*channels+ch)*places+p, c.format(x).interpolate(x, base, g.in, axes))
 				}
 			}
 		}

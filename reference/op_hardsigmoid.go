@@ -6,7 +6,7 @@ var opHardSigmoid = operator{
 	name: "HardSigmoid", attrs: attrs{"alpha": aFloat, "beta": aFloat, "consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
 		alpha, beta := exact(c.float("alpha", float64(float32(0.2)))), exact(c.float("beta", 0.5))
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.hardSigmoid(x, alpha, beta) })
 	}),
 }

@@ -4,7 +4,7 @@ package reference
 var opHardSwish = operator{
 	name: "HardSwish", since: 14, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.mul(x, f.hardSigmoid(x, f.constant(1./6), exact(0.5)))
 		})

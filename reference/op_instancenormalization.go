@@ -33,7 +33,7 @@ func (c *call) normalizeGroups(x *Value, groups int, params func(group, channel 
 	if err != nil || x.Len() == 0 {
 		return out, err
 	}
-	f := x.format()
+	f := c.format(x)
 	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 	n := x.Len() / groups
 	terms := make([]number, n)

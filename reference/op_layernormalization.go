@@ -46,7 +46,7 @@ var opLayerNormalization = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 		terms := make([]number, n)
 		ss := newStretch(scale.Dims, x.Dims[axis:])

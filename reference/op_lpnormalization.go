@@ -24,7 +24,7 @@ var opLpNormalization = operator{
 			return nil, err
 		}
 		outer, n, inner := split(x.Dims, axis)
-		f := x.format()
+		f := c.format(x)
 		terms := make([]number, n)
 		for o := range outer {
 			for i := range inner {

@@ -35,7 +35,7 @@ var opLpPool = operator{
 					terms = append(terms, x.at(channel*area+k))
 				}
 			}
-			out.set(at, x.format().norm(terms, p))
+			out.set(at, c.format(x).norm(terms, p))
 		})
 	}),
 }

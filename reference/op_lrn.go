@@ -18,7 +18,7 @@ var opLRN = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias", 1))
 		area := size(x.Dims[2:])
 		for i := range out.Len() {

@@ -14,7 +14,7 @@ var opMeanVarianceNormalization = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		// Two reductions, and then every element against its own group's.
 		means, err := c.reduce(x, axes, true, reduction{number: func(f format, t []number) number { m, _ := f.moments(t); return m }})
 		if err != nil {

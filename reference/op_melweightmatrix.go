@@ -42,7 +42,7 @@ var opMelWeightMatrix = operator{
 			}
 			corners[i] = int(k)
 		}
-		f := out.format()
+		f := c.format(out)
 		for band := range bands {
 			a, b, d := corners[band], corners[band+1], corners[band+2]
 			if a == b && b < bins {

@@ -4,7 +4,7 @@ package reference
 var opMish = operator{
 	name: "Mish", since: 18, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.mul(x, tanhFunction.at(f, softplusFunction.at(f, x)))
 		})

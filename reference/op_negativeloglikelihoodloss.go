@@ -40,7 +40,7 @@ var opSoftmaxCrossEntropyLoss = operator{
 				for k := range terms {
 					terms[k] = x.at((o*n+k)*inner + i)
 				}
-				for k, y := range x.format().logSoftmax(terms) {
+				for k, y := range c.format(x).logSoftmax(terms) {
 					logs.set((o*n+k)*inner+i, y)
 				}
 			}
@@ -63,7 +63,7 @@ func (c *call) likelihoodLoss(x *Value) (*Value, error) {
 	if weight != nil && weight.Len() != n {
 		return nil, fmt.Errorf("%d weights for %d classes", weight.Len(), n)
 	}
-	f := x.format()
+	f := c.format(x)
 	losses, weights := make([]number, len(classes)), make([]number, len(classes))
 	for i, t := range classes {
 		if c.has("ignore_index") && t == c.int("ignore_index", 0) {

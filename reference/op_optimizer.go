@@ -100,7 +100,7 @@ func optimizer(name string, a attrs, states int, move func(c *call, f format, r 
 				}
 				for i := range x.Len() {
 					state := convert(own[1:], func(v *Value) number { return v.at(i) })
-					y, next := move(c, x.format(), c.in[0].at(0), c.in[1].Float(0), x.at(i), own[0].at(i), state)
+					y, next := move(c, c.format(x), c.in[0].at(0), c.in[1].Float(0), x.at(i), own[0].at(i), state)
 					outputs[k].set(i, y)
 					for s, v := range next {
 						outputs[(1+s)*n+k].set(i, v)

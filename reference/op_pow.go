@@ -15,7 +15,7 @@ var opPow = operator{
 			return nil, err
 		}
 		if floats&setOf(a) != 0 {
-			f := a.format()
+			f := c.format(a)
 			return c.zipNumbers(a, b, f.pow)
 		}
 		return c.zip(a, b, a.Type, false, func(out *Value, i, j, k int) error {

@@ -26,7 +26,7 @@ var opPRelu = operator{
 				return x, nil
 			}, func(x, _ uint64) (uint64, error) { return x, nil })
 		}
-		f := x.format()
+		f := c.format(x)
 		return c.zipNumbers(x, slope, f.leaky)
 	}),
 }

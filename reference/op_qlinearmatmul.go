@@ -44,7 +44,7 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 		}
 		return v.at(k), nil
 	}
-	f := scaleY.format()
+	f := c.format(scaleY)
 	for i := range out.Len() {
 		a, err := at(scaleA, left(i))
 		if err != nil {

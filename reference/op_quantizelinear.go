@@ -34,7 +34,7 @@ var opQuantizeLinear = operator{
 		if floats&setOf(out) != 0 {
 			return nil, fmt.Errorf("a result of type %s, want an integer", typeName(t))
 		}
-		f := x.format()
+		f := c.format(x)
 		for i := range out.Len() {
 			k := at(i)
 			out.quantize(i, f.div(x.at(i), scale.at(k)), zeroPoint(zero, k))

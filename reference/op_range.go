@@ -28,7 +28,7 @@ var opRange = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := formatOf(t)
+		f := c.formatOf(t)
 		for i := range out.Len() {
 			switch d := out.Data.(type) {
 			case []float64:

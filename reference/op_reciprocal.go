@@ -4,7 +4,7 @@ package reference
 var opReciprocal = operator{
 	name: "Reciprocal", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.div(exact(1), x) })
 	}),
 }

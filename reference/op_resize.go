@@ -164,7 +164,7 @@ func (c *call) resize(x *Value, r *resizer) (*Value, error) {
 	for a := range taps {
 		taps[a] = make([][]tap, r.out[a])
 		for i := range taps[a] {
-			if taps[a][i], err = r.taps(x, a, i); err != nil {
+			if taps[a][i], err = r.taps(c.format(x), x, a, i); err != nil {
 				return nil, err
 			}
 			if err := c.spend(int64(1 + len(taps[a][i]))); err != nil {
@@ -191,7 +191,7 @@ func (c *call) resize(x *Value, r *resizer) (*Value, error) {
 		case extrapolated:
 			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
 		case isFloat:
-			out.set(i, interpolate(x, 0, x.Dims, axes))
+			out.set(i, c.format(x).interpolate(x, 0, x.Dims, axes))
 		default:
 			from := 0
 			own := strides(x.Dims)
@@ -207,12 +207,12 @@ func (c *call) resize(x *Value, r *resizer) (*Value, error) {
 // taps returns the neighbours of element i of the result along axis a, with
 // weights; none where the place is outside of the input and has the
 // extrapolation value.
-func (r *resizer) taps(x *Value, a, i int) ([]tap, error) {
+func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, error) {
 	if r.scale[a] == 1 && r.out[a] == x.Dims[a] && (!r.crops() || r.begin[a] == 0 && r.end[a] == 1) {
 		return []tap{{i, i, exact(1)}}, nil
 	}
 	n := x.Dims[a]
-	place, err := r.source(a, i, n, x.format())
+	place, err := r.source(a, i, n, f)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (r *resizer) taps(x *Value, a, i int) ([]tap, error) {
 	if float64(n) < float64(k.reach)/stretch/(1<<20) {
 		return nil, fmt.Errorf("scale %v of axis %d", r.scale[a], a)
 	}
-	indices, weights := k.around(x.format(), place, stretch)
+	indices, weights := k.around(f, place, stretch)
 	if r.exclude {
 		for j, index := range indices {
 			if index != inside(index) {
@@ -259,9 +259,9 @@ func (r *resizer) taps(x *Value, a, i int) ([]tap, error) {
 		}
 	}
 	if r.exclude || stretch < 1 {
-		sum := x.format().sumOf(weights, 0)
+		sum := f.sumOf(weights, 0)
 		for j := range weights {
-			weights[j] = x.format().div(weights[j], sum)
+			weights[j] = f.div(weights[j], sum)
 		}
 	}
 	taps := make([]tap, len(indices))

@@ -23,7 +23,7 @@ var opRMSNormalization = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 		stretch := newStretch(scale.Dims, x.Dims[axis:])
 		squares := make([]number, n)

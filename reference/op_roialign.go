@@ -56,7 +56,7 @@ var opRoiAlign = operator{
 				}
 				for ch := range x.Dims[1] {
 					base := (n*x.Dims[1] + ch) * x.Dims[2] * x.Dims[3]
-					y.set((r*x.Dims[1]+ch)*out[0]*out[1]+i, x.roiBin(base, points, how == "max"))
+					y.set((r*x.Dims[1]+ch)*out[0]*out[1]+i, c.format(x).roiBin(x, base, points, how == "max"))
 				}
 			}
 		}
@@ -67,7 +67,7 @@ var opRoiAlign = operator{
 // roiAxis returns where a region begins along an axis, the length of its bins, and
 // the number of sampling points in one.
 func (c *call) roiAxis(rois *Value, r, a, bins int) (begin, bin number, samples int, err error) {
-	f := rois.format()
+	f := c.format(rois)
 	scale := exact(c.float("spatial_scale", 1))
 	first, last := f.mul(rois.at(r*4+1-a), scale), f.mul(rois.at(r*4+3-a), scale)
 	half := c.opset >= 16 && c.text("coordinate_transformation_mode", "half_pixel") == "half_pixel"
@@ -92,7 +92,7 @@ func (c *call) roiAxis(rois *Value, r, a, bins int) (begin, bin number, samples 
 // roiTaps are the neighbours of point s of bin p along an axis; none where it is
 // outside of the input by more than an element.
 func (c *call) roiTaps(x *Value, a int, begin, bin number, p, s, samples int) []tap {
-	f := x.format()
+	f := c.format(x)
 	place := f.add(begin, f.mul(bin, f.rounded(exact(float64(p)+(float64(s)+0.5)/float64(samples)), 2)))
 	n := x.Dims[2+a]
 	if place.v < -1 || place.v > float64(n) {
@@ -110,8 +110,7 @@ func (c *call) roiTaps(x *Value, a int, begin, bin number, p, s, samples int) []
 
 // roiBin is the mean over the points of a bin; the maximum is one over the weighed
 // neighbours of all points, as the operator document has it.
-func (v *Value) roiBin(base int, points [2][][]tap, largest bool) number {
-	f := v.format()
+func (f format) roiBin(v *Value, base int, points [2][][]tap, largest bool) number {
 	var terms []number
 	for _, rows := range points[0] {
 		for _, cols := range points[1] {
@@ -120,7 +119,7 @@ func (v *Value) roiBin(base int, points [2][][]tap, largest bool) number {
 				continue
 			}
 			if !largest {
-				terms = append(terms, interpolate(v, base, v.Dims[2:], [][]tap{rows, cols}))
+				terms = append(terms, f.interpolate(v, base, v.Dims[2:], [][]tap{rows, cols}))
 				continue
 			}
 			for _, r := range rows {

@@ -52,7 +52,7 @@ var opRotaryEmbedding = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		interleaved := c.int("interleaved", 0) != 0
 		for i := range out.Len() {
 			e := i % length

@@ -57,7 +57,7 @@ func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
 	for i, j := range at {
 		switch d := out.Data.(type) {
 		case []float64:
-			out.set(j, combine(out.format(), out.at(j), updates.at(i)))
+			out.set(j, combine(c.format(out), out.at(j), updates.at(i)))
 			continue
 		case []int64:
 			d[j] = wrapSigned(x.Type, reduceInto(how, d[j], updates.Data.([]int64)[i]))

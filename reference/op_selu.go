@@ -9,7 +9,7 @@ var opSelu = operator{
 		if c.opset < 6 {
 			alpha, gamma = float64(float32(1.6732)), float64(float32(1.0507))
 		}
-		a, g, f := exact(c.float("alpha", alpha)), exact(c.float("gamma", gamma)), c.in[0].format()
+		a, g, f := exact(c.float("alpha", alpha)), exact(c.float("gamma", gamma)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.rounded(f.mul(g, f.expLinear(x, a, x)), 1) })
 	}),
 }

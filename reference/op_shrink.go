@@ -17,7 +17,7 @@ var opShrink = operator{
 				return uint64(max(0, shrink(float64(x), bias, lambd)))
 			})
 		}
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		height := math.Abs(lambd) + math.Abs(bias) // of the jump at lambd and -lambd
 		return c.mapNumbers(c.in[0], func(x number) number {
 			y := exact(0)

@@ -7,7 +7,7 @@ var opSign = operator{
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(x int64) int64 { return int64(sign(float64(x))) }, func(x uint64) uint64 { return min(x, 1) })
 		}
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		fn := function{f: sign, steps: true, change: monotone(sign)}
 		return c.mapNumbers(c.in[0], func(x number) number { return fn.at(f, x) })
 	}),

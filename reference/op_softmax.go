@@ -86,7 +86,7 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 					for k := range terms {
 						terms[k] = x.at((o*n+k)*inner + i)
 					}
-					for k, y := range rule(x.format(), terms) {
+					for k, y := range rule(c.format(x), terms) {
 						out.set((o*n+k)*inner+i, y)
 					}
 				}

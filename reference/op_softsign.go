@@ -8,7 +8,7 @@ import (
 var opSoftsign = operator{
 	name: "Softsign", in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		f := c.in[0].format()
+		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			size := x
 			size.v = math.Abs(x.v)

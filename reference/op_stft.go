@@ -36,7 +36,7 @@ var opSTFT = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := x.format()
+		f := c.format(x)
 		re, im := make([]number, length), make([]number, length)
 		for n := range x.Dims[0] {
 			for t := range frames {

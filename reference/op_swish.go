@@ -4,7 +4,7 @@ package reference
 var opSwish = operator{
 	name: "Swish", since: 24, attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
-		alpha, f := exact(c.float("alpha", 1)), c.in[0].format()
+		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.mul(x, sigmoidFunction.at(f, f.mul(alpha, x)))
 		})

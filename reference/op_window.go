@@ -31,7 +31,7 @@ func cosineWindow(name string, a, b, c float64) operator {
 			if err != nil {
 				return nil, err
 			}
-			f := out.format()
+			f := call.format(out)
 			turn := float64(n)
 			if call.int("periodic", 1) == 0 {
 				turn = float64(n - 1)

@@ -39,7 +39,7 @@ func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error)
 	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
 		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
 	}
-	q := &recurrence{c: c, f: x.format(), gates: gates, rows: c.int("layout", 0) != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
+	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout", 0) != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
 	q.steps, q.batch = x.Dims[0], x.Dims[1]
 	if q.rows {
 		q.steps, q.batch = q.batch, q.steps

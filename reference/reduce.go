@@ -78,7 +78,7 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 	at = make([]int, len(outer))
 	for i := range out.Len() {
 		unravel(i, outer, at)
-		if err := r.fold(out, i, x, ravel(at, outerStep), offsets); err != nil {
+		if err := r.fold(c, out, i, x, ravel(at, outerStep), offsets); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +86,7 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 }
 
 // fold stores the reduction of x at base + offsets as element i of out.
-func (r reduction) fold(out *Value, i int, x *Value, base int, offsets []int) error {
+func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets []int) error {
 	if len(offsets) == 0 {
 		switch d := out.Data.(type) {
 		case []float64:
@@ -98,7 +98,7 @@ func (r reduction) fold(out *Value, i int, x *Value, base int, offsets []int) er
 	}
 	switch d := out.Data.(type) {
 	case []float64:
-		out.set(i, r.number(out.format(), convert(offsets, func(o int) number { return x.at(base + o) })))
+		out.set(i, r.number(c.format(out), convert(offsets, func(o int) number { return x.at(base + o) })))
 	case []int64:
 		d[i] = wrapSigned(x.Type, r.ints(convert(offsets, func(o int) int64 { return x.Data.([]int64)[base+o] })))
 	case []uint64:

@@ -138,9 +138,6 @@ func (v *Value) trim() {
 
 func (v *Value) floats() []float64 { return v.Data.([]float64) }
 
-// format is the format of the elements.
-func (v *Value) format() format { return formatOf(v.Type) }
-
 // ints returns the elements of an integer tensor, false for anything else or
 // where an element is beyond an int.
 func (v *Value) ints() ([]int, bool) {
