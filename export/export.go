@@ -19,6 +19,7 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -56,7 +57,7 @@ type Exported struct {
 }
 
 // Folder writes every net of m with the weights of s into out, each in a folder of its own.
-func Folder(out string, m layer.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
+func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
 	var written []Exported
 	for _, net := range m.Exports() {
 		e, err := writeNet(out, m, net, s, o)
@@ -68,7 +69,7 @@ func Folder(out string, m layer.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 	return written, nil
 }
 
-func writeNet(out string, m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (Exported, error) {
+func writeNet(out string, m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (Exported, error) {
 	proto, err := Model(m, net, s, o)
 	if err != nil {
 		return Exported{}, err
@@ -93,7 +94,7 @@ func writeNet(out string, m layer.Model, net layer.Net, s *checkpoint.Snapshot, 
 }
 
 // Model makes the ONNX model of one net with the weights of a snapshot.
-func Model(m layer.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
+func Model(m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
 	if o.Opset == 0 {
 		o.Opset = DefaultOpset
 	}

@@ -46,7 +46,7 @@ func digests(t *testing.T, dir string) map[string]string {
 // A checkpoint that has been to disk and back gives the bytes that it gave before, in another folder, over an older export.
 func TestSameCheckpointSameBytes(t *testing.T) {
 	m := small(t, "gan")
-	s := random(t, m)
+	s := drawn(t, m)
 	first, second := t.TempDir(), filepath.Join(t.TempDir(), "deeper")
 	file := filepath.Join(t.TempDir(), "saved.safetensors")
 	if err := checkpoint.WriteFile(file, s); err != nil {
@@ -89,7 +89,7 @@ func TestSameCheckpointSameBytes(t *testing.T) {
 // What a file says of itself, and what its values are called, is what other programs hold on to.
 func TestFileOfTheGenerator(t *testing.T) {
 	m := small(t, "gan")
-	s := random(t, m)
+	s := drawn(t, m)
 	s.Step = 7
 	for _, opset := range []int64{0, export.MinOpset, 15, export.MaxOpset} {
 		p, err := export.Model(m, m.Nets[0], s, export.Options{Opset: opset, Provenance: provenance})
@@ -181,7 +181,7 @@ func elements(dims []int64) int {
 func TestOpsetsBeyondTheRange(t *testing.T) {
 	m := small(t, "gan")
 	for _, opset := range []int64{-1, 12, 19} {
-		_, err := export.Model(m, m.Nets[0], random(t, m), export.Options{Opset: opset})
+		_, err := export.Model(m, m.Nets[0], drawn(t, m), export.Options{Opset: opset})
 		if want := fmt.Sprintf("opset is %d, want 13 to 18", opset); err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
 		}
@@ -192,7 +192,7 @@ func TestOpsetsBeyondTheRange(t *testing.T) {
 func TestOnnxAccepts(t *testing.T) {
 	python := witnesstest.Python(t, "onnx", "numpy")
 	m := small(t, "gan")
-	s := random(t, m)
+	s := drawn(t, m)
 	dir := t.TempDir()
 	var files []string
 	for opset := int64(export.MinOpset); opset <= export.MaxOpset; opset++ {
@@ -233,7 +233,7 @@ for path in sys.argv[1:]:
 // All that is wrong with a checkpoint is named at once, and nothing is written.
 func TestBadCheckpointIsNamed(t *testing.T) {
 	m := small(t, "gan")
-	s := random(t, m)
+	s := drawn(t, m)
 	if s.Tensors[0].Name != "generator.fc1.weight" || s.Tensors[1].Name != "generator.fc1.bias" {
 		t.Fatalf("the first tensors are %s and %s", s.Tensors[0].Name, s.Tensors[1].Name)
 	}
@@ -262,7 +262,7 @@ func TestBadCheckpointIsNamed(t *testing.T) {
 // ones. They are the same for every checkpoint.
 func TestGoldenVectors(t *testing.T) {
 	m := small(t, "gan")
-	s := random(t, m)
+	s := drawn(t, m)
 	vectors, err := export.Golden(m, m.Nets[0], s)
 	if err != nil {
 		t.Fatal(err)

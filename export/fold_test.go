@@ -14,20 +14,21 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
 
 // normalised is a model of a net that has a normalisation behind every kind of layer that takes one in, and one behind an
 // activation, which does not.
-func normalised() layer.Model {
+func normalised() model.Model {
 	norm := layer.BatchNorm{Momentum: 0.9, Epsilon: 1e-3}
-	return layer.Model{
+	return model.Model{
 		Name: "normalised", Title: "Normalised",
-		Recipe: layer.Recipe{Pixels: layer.Pixels{Low: -1, High: 1}},
+		Recipe: model.Recipe{Pixels: model.Pixels{Low: -1, High: 1}},
 		Nets: []layer.Net{{
 			Name: "net", Doc: "all sorts of normalisation", Input: layer.Port{Name: "z", Shape: layer.Shape{6}, Noise: true},
 			Rows: []layer.Row{
@@ -49,7 +50,7 @@ func normalised() layer.Model {
 }
 
 // random draws a snapshot of every parameter of a model; variances are positive.
-func random(t *testing.T, m layer.Model) *checkpoint.Snapshot {
+func drawn(t *testing.T, m model.Model) *checkpoint.Snapshot {
 	t.Helper()
 	s := &checkpoint.Snapshot{Step: 1, Meta: map[string]string{}}
 	for _, n := range m.Nets {
@@ -59,7 +60,7 @@ func random(t *testing.T, m layer.Model) *checkpoint.Snapshot {
 		}
 		for q := range p.Params() {
 			w := make([]float32, q.Shape.Len())
-			kernel.NewStream(7, q.Name).Normal(w)
+			random.New(7, q.Name).Normal(w)
 			if strings.HasSuffix(q.Name, ".variance") {
 				for i, v := range w {
 					w[i] = v*v + 0.1
@@ -72,7 +73,7 @@ func random(t *testing.T, m layer.Model) *checkpoint.Snapshot {
 }
 
 // operators counts the nodes of a model by operator.
-func operators(t *testing.T, m layer.Model, s *checkpoint.Snapshot, o export.Options) map[string]int {
+func operators(t *testing.T, m model.Model, s *checkpoint.Snapshot, o export.Options) map[string]int {
 	t.Helper()
 	proto, err := export.Model(m, m.Nets[0], s, o)
 	if err != nil {
@@ -89,11 +90,11 @@ func operators(t *testing.T, m layer.Model, s *checkpoint.Snapshot, o export.Opt
 func TestBatchNormIsFoldedUnlessKept(t *testing.T) {
 	list, must := runtimes(t)
 	for _, c := range []struct {
-		model      layer.Model
+		model      model.Model
 		snapshot   *checkpoint.Snapshot
 		kept, left int
 	}{
-		{normalised(), random(t, normalised()), 5, 1},
+		{normalised(), drawn(t, normalised()), 5, 1},
 		{small(t, "dcgan"), trained(t, small(t, "dcgan")), 2, 0},
 	} {
 		for _, keep := range []bool{false, true} {
@@ -116,7 +117,7 @@ func TestBatchNormIsFoldedUnlessKept(t *testing.T) {
 	}
 }
 
-func small(t *testing.T, name string) layer.Model {
+func small(t *testing.T, name string) model.Model {
 	t.Helper()
 	m, err := models.Build(name, models.Options{Width: 8})
 	if err != nil {
@@ -198,7 +199,7 @@ func inTraining(t *testing.T, net layer.Net, s *checkpoint.Snapshot, x *onnx.Ten
 // Weights are what a model file holds, bit for bit; without folding they are the checkpoint's own.
 func TestWeightsAreThoseOfTheFile(t *testing.T) {
 	m := normalised()
-	s := random(t, m)
+	s := drawn(t, m)
 	for _, keep := range []bool{false, true} {
 		o := export.Options{KeepBatchNorm: keep}
 		weights, err := export.Weights(m.Nets[0], s, o)
@@ -235,7 +236,7 @@ func TestWeightsAreThoseOfTheFile(t *testing.T) {
 
 // A folded weight is the product that it should be, with one rounding: computed here for a single channel by hand.
 func TestFoldedBiasByHand(t *testing.T) {
-	m := layer.Model{Nets: []layer.Net{{
+	m := model.Model{Nets: []layer.Net{{
 		Name: "net", Input: layer.Port{Name: "x", Shape: layer.Shape{1}},
 		Rows: []layer.Row{{Name: "fc", Layer: layer.Dense{Out: 1}}, {Name: "y", Layer: layer.BatchNorm{Momentum: 0.9, Epsilon: 0.25}}},
 	}}}

@@ -8,9 +8,10 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Vector is one recorded run: what goes in and what the training graph made of it, in inference.
@@ -23,7 +24,7 @@ var goldenBatches = []int{1, 2, 7}
 
 // Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from streams
 // of their own: the same for every checkpoint.
-func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
+func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
 	trained, err := trainedNet(net, s)
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 			return nil, err
 		}
 		x := inf.Input()
-		r := kernel.NewStream(0, fmt.Sprintf("golden/%s/%d", net.Name, i))
+		r := random.New(0, fmt.Sprintf("golden/%s/%d", net.Name, i))
 		fill(r, x, plan.Net.Input, m.Recipe.Pixels)
 		if i == len(goldenBatches)-1 {
 			exaggerate(x)
@@ -55,7 +56,7 @@ func Golden(m layer.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 }
 
 // fill draws what the net is made for: standard normal noise, or pixels.
-func fill(r *kernel.Stream, x []float32, port layer.Port, px layer.Pixels) {
+func fill(r *random.Stream, x []float32, port layer.Port, px model.Pixels) {
 	if port.Noise {
 		r.Normal(x)
 		return

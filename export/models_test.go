@@ -10,8 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
-	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/load"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/train"
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 // trained is a model after a few steps on images that need no file.
-func trained(t *testing.T, m layer.Model) *checkpoint.Snapshot {
+func trained(t *testing.T, m model.Model) *checkpoint.Snapshot {
 	t.Helper()
 	image := m.Exports()[len(m.Nets)-1].Input.Shape // the discriminator's
 	for _, n := range m.Nets {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -16,7 +17,7 @@ import (
 // draft is a model on its way through the passes.
 type draft struct {
 	model    *pb.ModelProto
-	source   layer.Model
+	source   model.Model
 	net      layer.Net
 	snapshot *checkpoint.Snapshot
 	weights  []checkpoint.Tensor // in the order of the plan

@@ -6,7 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // BuildOptions say how a Plan becomes part of a Gorgonia graph.
@@ -15,7 +15,7 @@ type BuildOptions struct {
 	Param    func(Param) (*G.Node, error)     // the node of a parameter, by its full name
 	Training bool                             // behave as in training, where a layer makes a difference
 	Need     gop.Need                         // gradients with respect to the net's input, to its parameters
-	Stream   func(step string) *kernel.Stream // random numbers of a step, in training; may be nil where no layer draws
+	Stream   func(step string) *random.Stream // random numbers of a step, in training; may be nil where no layer draws
 	Until    string                           // row name: stop there and return its node alone; "" builds all
 }
 

@@ -10,8 +10,8 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Every Kind keeps one contract, on each of its trials, at batch 1 and 3.
@@ -68,7 +68,7 @@ type graph[T float32 | float64] struct {
 	data   [][]T // of x, then of each parameter
 	out    *G.Node
 
-	streams []*kernel.Stream // of layers that draw
+	streams []*random.Stream // of layers that draw
 }
 
 // rewind makes the next run draw what the first did.
@@ -103,8 +103,8 @@ func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uin
 		Param:    func(q layer.Param) (*G.Node, error) { return nodes[q.Name], nil },
 		Training: true,
 		Need:     gop.Need{Input: true, Params: true},
-		Stream: func(step string) *kernel.Stream {
-			b.streams = append(b.streams, kernel.NewStream(seed, step))
+		Stream: func(step string) *random.Stream {
+			b.streams = append(b.streams, random.New(seed, step))
 			return b.streams[len(b.streams)-1]
 		},
 	})

@@ -7,7 +7,6 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/onnx"
 )
 
@@ -37,14 +36,14 @@ func (Dropout) Params(Shape) []Param { return nil }
 
 // Build makes one gop.Dropout.
 func (d Dropout) Build(s Scope, x *G.Node) (*G.Node, error) {
-	var stream *kernel.Stream
+	var uniform func([]float32)
 	if s.Training {
 		if s.Stream == nil {
 			return nil, errors.New("dropout in training takes random numbers, and there is no stream of them")
 		}
-		stream = s.Stream(s.Name)
+		uniform = s.Stream(s.Name).Uniform
 	}
-	return gop.Dropout(s.Name, x, d.Rate, stream, s.Training)
+	return gop.Dropout(s.Name, x, d.Rate, uniform, s.Training)
 }
 
 // Emit writes Identity, which is what is left of it in use.

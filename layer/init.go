@@ -3,12 +3,12 @@ package layer
 import (
 	"math"
 
-	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Init fills a new parameter. It draws from the stream that belongs to that parameter alone, so that adding a layer
 // leaves the others' initial values as they were.
-type Init func(r *kernel.Stream, w []float32)
+type Init func(r *random.Stream, w []float32)
 
 // or is what stands for an Init that is not given.
 func (i Init) or(own Init) Init {
@@ -19,14 +19,14 @@ func (i Init) or(own Init) Init {
 }
 
 // Zeros fills with 0.
-func Zeros(_ *kernel.Stream, w []float32) { clear(w) }
+func Zeros(_ *random.Stream, w []float32) { clear(w) }
 
 // Ones fills with 1.
-func Ones(r *kernel.Stream, w []float32) { Constant(1)(r, w) }
+func Ones(r *random.Stream, w []float32) { Constant(1)(r, w) }
 
 // Constant fills with v.
 func Constant(v float32) Init {
-	return func(_ *kernel.Stream, w []float32) {
+	return func(_ *random.Stream, w []float32) {
 		for i := range w {
 			w[i] = v
 		}
@@ -36,7 +36,7 @@ func Constant(v float32) Init {
 // GlorotUniform draws from U(-a, a), a = sqrt(6/(fanIn+fanOut)): Glorot and Bengio 2010, Keras's default.
 func GlorotUniform(fanIn, fanOut int) Init {
 	a := math.Sqrt(6 / float64(fanIn+fanOut))
-	return func(r *kernel.Stream, w []float32) {
+	return func(r *random.Stream, w []float32) {
 		r.Uniform(w)
 		for i, u := range w {
 			w[i] = float32((2*float64(u) - 1) * a)
@@ -46,7 +46,7 @@ func GlorotUniform(fanIn, fanOut int) Init {
 
 // Normal draws from a normal distribution.
 func Normal(mean, deviation float64) Init {
-	return func(r *kernel.Stream, w []float32) {
+	return func(r *random.Stream, w []float32) {
 		r.Normal(w)
 		for i, z := range w {
 			w[i] = float32(mean + deviation*float64(z))

@@ -20,6 +20,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Shape is the shape of one sample: the batch dimension, always the first of a value, is left out.
@@ -82,7 +83,7 @@ type Scope struct {
 	Param    func(short string) (*G.Node, error) // a parameter of the step
 	Training bool                                // behave as in training, where that differs
 	Need     gop.Need                            // the gradients that will be asked for
-	Stream   func(step string) *kernel.Stream    // the random numbers of a step in training; may be nil
+	Stream   func(step string) *random.Stream    // the random numbers of a step in training; may be nil
 }
 
 // fuser is a layer that can apply the activation behind it within its own operator.

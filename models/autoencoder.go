@@ -3,12 +3,13 @@ package models
 import (
 	"slices"
 
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // autoencoder squeezes images through Latent numbers; on either side are Depth hidden layers of Width units.
-func autoencoder(o Options) layer.Model {
+func autoencoder(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 128, Depth: 1})
 	encoder := layer.Net{
 		Name:  "encoder",
@@ -30,14 +31,14 @@ func autoencoder(o Options) layer.Model {
 			{Name: "reconstruction", Layer: layer.Reshape{To: o.Image}},
 		}),
 	}
-	return layer.Model{
+	return model.Model{
 		Name:      "autoencoder",
 		Title:     "Autoencoder",
 		Doc:       "Dense layers that squeeze an image through a few numbers and make it anew, without labels. Blurs what is rare.",
 		Source:    "Hinton and Salakhutdinov 2006, with rectifiers, Adam and the absolute error",
 		Nets:      []layer.Net{encoder, decoder},
-		Wholes:    []layer.Net{whole(encoder, decoder)},
-		Objective: layer.Reconstruction{Encoder: "encoder", Decoder: "decoder"},
+		Chains:    []layer.Net{whole(encoder, decoder)},
+		Objective: train.Reconstruction{Encoder: "encoder", Decoder: "decoder"},
 		Recipe:    codingRecipe,
 	}
 }
@@ -52,10 +53,10 @@ func whole(encoder, decoder layer.Net) layer.Net {
 }
 
 // codingRecipe is that of both kinds of autoencoder: 20 epochs of MNIST.
-var codingRecipe = layer.Recipe{
+var codingRecipe = model.Recipe{
 	Steps:       9380,
 	Batch:       128,
 	SampleEvery: 938,
-	Adam:        kernel.AdamConfig{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
-	Pixels:      layer.Pixels{Low: 0, High: 1},
+	Adam:        model.Adam{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
+	Pixels:      model.Pixels{Low: 0, High: 1},
 }

@@ -4,11 +4,12 @@ import (
 	"slices"
 
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
 // convAutoencoder is the autoencoder with strided convolutions on the way in and transposed ones on the way out: Depth of
 // each, Width channels next to the image and twice as many at every step away from it.
-func convAutoencoder(o Options) layer.Model {
+func convAutoencoder(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 32, Width: 16, Depth: convDepth})
 	m := autoencoder(o)
 	m.Name, m.Title = "conv-autoencoder", "Convolutional autoencoder"
@@ -21,6 +22,6 @@ func convAutoencoder(o Options) layer.Model {
 	})
 	decoder.Rows = append(transposed(o, numbered("up", o.Depth), dark), layer.Row{Name: "reconstruction", Layer: layer.Sigmoid{}})
 	m.Nets = []layer.Net{encoder, decoder}
-	m.Wholes = []layer.Net{whole(encoder, decoder)}
+	m.Chains = []layer.Net{whole(encoder, decoder)}
 	return m
 }

@@ -4,10 +4,11 @@ import (
 	"slices"
 
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
 // convVAE is the variational autoencoder with convolutions, sized as convAutoencoder.
-func convVAE(o Options) layer.Model {
+func convVAE(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 32, Depth: convDepth, Beta: 1})
 	m := vae(o)
 	m.Name, m.Title = "conv-vae", "Convolutional variational autoencoder"

@@ -1,13 +1,14 @@
 package models
 
 import (
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // dcgan is the deep convolutional GAN: Depth steps between the image and its smallest form, Width channels next to the
 // image and twice as many at every step away from it, Latent dimensions of noise.
-func dcgan(o Options) layer.Model {
+func dcgan(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 100, Width: 64, Depth: convDepth})
 	normal := layer.Normal(0, 0.02)
 	small := smallest(o)
@@ -43,7 +44,7 @@ func dcgan(o Options) layer.Model {
 		layer.Row{Name: "logit", Layer: layer.Dense{Out: 1, Init: normal}},
 		layer.Row{Name: "probability", Layer: layer.Sigmoid{}})
 
-	return layer.Model{
+	return model.Model{
 		Name:   "dcgan",
 		Title:  "DCGAN",
 		Doc:    "A GAN of convolutions with batch normalisation. Slower than the dense one; its digits are clean.",
@@ -62,13 +63,13 @@ func dcgan(o Options) layer.Model {
 				Rows:  down,
 			},
 		},
-		Objective: layer.Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit", Joint: true},
-		Recipe: layer.Recipe{
+		Objective: train.Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit", Joint: true},
+		Recipe: model.Recipe{
 			Steps:       1876, // two epochs of MNIST
 			Batch:       64,
 			SampleEvery: 134,
-			Adam:        kernel.AdamConfig{LR: 2e-4, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8},
-			Pixels:      layer.Pixels{Low: -1, High: 1},
+			Adam:        model.Adam{LR: 2e-4, Beta1: 0.5, Beta2: 0.999, Epsilon: 1e-8},
+			Pixels:      model.Pixels{Low: -1, High: 1},
 		},
 	}
 }

@@ -3,15 +3,16 @@ package models
 import (
 	"slices"
 
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // gan is the simplest generative adversarial network: dense layers on either side, Depth hidden ones of Width units.
-func gan(o Options) layer.Model {
+func gan(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 100, Width: 128, Depth: 1})
 	last := layer.Dense{Out: o.Image.Len()}
-	return layer.Model{
+	return model.Model{
 		Name:   "gan",
 		Title:  "Dense GAN",
 		Doc:    "Two dense nets of one hidden layer against each other. Quick to train; its digits are recognisable and carry white specks.",
@@ -38,13 +39,13 @@ func gan(o Options) layer.Model {
 					}),
 			},
 		},
-		Objective: layer.Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit"},
-		Recipe: layer.Recipe{
+		Objective: train.Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit"},
+		Recipe: model.Recipe{
 			Steps:       20000,
 			Batch:       128,
 			SampleEvery: 1000,
-			Adam:        kernel.AdamConfig{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7},
-			Pixels:      layer.Pixels{Low: -1, High: 1},
+			Adam:        model.Adam{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7},
+			Pixels:      model.Pixels{Low: -1, High: 1},
 		},
 	}
 }

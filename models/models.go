@@ -8,6 +8,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
 // Options are the sizes of a model. Zero values mean the architecture's own; what a size stands for is said by the
@@ -84,7 +85,7 @@ func (o Options) checkSteps() error {
 // architectures lists every model.
 var architectures = []struct {
 	name  string
-	build func(Options) layer.Model
+	build func(Options) model.Model
 	steps bool // Depth counts steps that halve the image
 }{
 	{"gan", gan, false},
@@ -96,8 +97,8 @@ var architectures = []struct {
 }
 
 // All lists every model in its own sizes.
-func All() []layer.Model {
-	var list []layer.Model
+func All() []model.Model {
+	var list []model.Model
 	for _, a := range architectures {
 		list = append(list, a.build(Options{}))
 	}
@@ -105,10 +106,10 @@ func All() []layer.Model {
 }
 
 // Find looks a model up by name, in its own sizes.
-func Find(name string) (layer.Model, error) { return Build(name, Options{}) }
+func Find(name string) (model.Model, error) { return Build(name, Options{}) }
 
 // Build makes a model of the given sizes. The error says which of them do not fit together.
-func Build(name string, o Options) (layer.Model, error) {
+func Build(name string, o Options) (model.Model, error) {
 	var names []string
 	for _, a := range architectures {
 		names = append(names, a.name)
@@ -116,20 +117,20 @@ func Build(name string, o Options) (layer.Model, error) {
 			continue
 		}
 		if err := o.check(); err != nil {
-			return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+			return model.Model{}, fmt.Errorf("%s: %w", name, err)
 		}
 		if a.steps {
 			if err := o.checkSteps(); err != nil {
-				return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+				return model.Model{}, fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		m := a.build(o)
 		if err := m.Check(); err != nil {
-			return layer.Model{}, fmt.Errorf("%s: %w", name, err)
+			return model.Model{}, fmt.Errorf("%s: %w", name, err)
 		}
 		return m, nil
 	}
-	return layer.Model{}, fmt.Errorf("no model is called %q: there is %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
+	return model.Model{}, fmt.Errorf("no model is called %q: there is %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
 }
 
 // numbered is the name of a row among several of its sort.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
 func TestEveryModelFitsTogether(t *testing.T) {
@@ -40,7 +41,7 @@ func TestSizesFollowFromOptions(t *testing.T) {
 }
 
 // describe writes the shapes of all steps.
-func describe(t *testing.T, m layer.Model) string {
+func describe(t *testing.T, m model.Model) string {
 	var b strings.Builder
 	for _, n := range m.Nets {
 		p, err := n.Plan()

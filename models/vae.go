@@ -4,10 +4,12 @@ import (
 	"slices"
 
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // vae is the variational autoencoder: a prior of Latent dimensions, Depth hidden layers of Width units on either side.
-func vae(o Options) layer.Model {
+func vae(o Options) model.Model {
 	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 400, Depth: 1, Beta: 1})
 	encoder := layer.Net{
 		Name:  "encoder",
@@ -27,13 +29,13 @@ func vae(o Options) layer.Model {
 			{Name: "image", Layer: layer.Sigmoid{}},
 		}),
 	}
-	return layer.Model{
+	return model.Model{
 		Name:      "vae",
 		Title:     "Variational autoencoder",
 		Doc:       "An autoencoder whose latent space is filled by a normal distribution, so that drawing from it makes new images. Smooth, a little blurred; with two latent dimensions the whole space is one picture.",
 		Source:    "Kingma and Welling 2014",
 		Nets:      []layer.Net{encoder, decoder},
-		Objective: layer.Variational{Encoder: "encoder", Decoder: "decoder", Logit: "logit", Beta: o.Beta},
+		Objective: train.Variational{Encoder: "encoder", Decoder: "decoder", Logit: "logit", Beta: o.Beta},
 		Recipe:    codingRecipe,
 	}
 }

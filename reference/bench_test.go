@@ -5,9 +5,9 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
-	random32 "github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	random32 "github.com/petrify-ml/petrify/random"
 )
 
 // BenchmarkDCGAN evaluates the generator of the DCGAN, in its own size and with
@@ -25,7 +25,7 @@ func BenchmarkDCGAN(b *testing.B) {
 	s := &checkpoint.Snapshot{Step: 1, Meta: map[string]string{}}
 	for q := range plan.Params() {
 		w := make([]float32, q.Shape.Len())
-		q.Init(random32.NewStream(1, q.Name), w)
+		q.Init(random32.New(1, q.Name), w)
 		s.Tensors = append(s.Tensors, checkpoint.Tensor{Name: q.Name, Dims: q.Shape, Data: w})
 	}
 	proto, err := export.Model(m, net, s, export.Options{})
@@ -37,7 +37,7 @@ func BenchmarkDCGAN(b *testing.B) {
 		b.Fatal(err)
 	}
 	z := make([]float32, 7*net.Input.Shape.Len())
-	random32.NewStream(1, "z").Normal(z)
+	random32.New(1, "z").Normal(z)
 	x := tensor(b, net.Input.Name, z, append([]int{7}, net.Input.Shape...)...)
 	for b.Loop() {
 		r, err := p.RunTensors(b.Context(), []*onnx.Tensor{x})

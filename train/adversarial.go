@@ -4,10 +4,35 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
-// adversarial is layer.Adversarial at work, with a step of the discriminator for each of its batches. It holds three graphs
+// Adversarial trains a generator against a discriminator (Goodfellow et al. 2014, the non-saturating form). Losses are
+// binary cross-entropies of the logits.
+//
+// In one iteration the discriminator takes one step on a real batch with label 1 and one on a generated batch with label
+// 0; then the generator takes one, with fresh noise, towards label 1 of the frozen discriminator.
+//
+// With Joint the discriminator takes a single step, along the sum of the gradients of both batches, each of which is
+// normalised by itself where the net has batch statistics; the generator's step then takes the same images once more, to
+// the discriminator as it has become (Radford et al. 2016, in the form of PyTorch's tutorial).
+type Adversarial struct {
+	Generator     string // net: standard normal noise to images
+	Discriminator string // net: images to probabilities
+	Logit         string // row of the discriminator that holds the logits, in front of its sigmoid
+	Joint         bool
+}
+
+// Roles is what the nets are to each other.
+func (o Adversarial) Roles() model.Roles {
+	return model.Roles{
+		Flows:   []model.Flow{{From: o.Generator, To: o.Discriminator}},
+		Sampler: o.Generator,
+		Figures: []string{"d_loss", "d_accuracy", "g_loss"},
+	}
+}
+
+// adversarial is Adversarial at work, with a step of the discriminator for each of its batches. It holds three graphs
 // over the same parameters:
 //
 //	real       x -> D -> loss to 1, gradients of D
@@ -20,7 +45,7 @@ type adversarial struct {
 	x, zFake, zGen         []float32
 }
 
-func newAdversarial(t *Trainer, o layer.Adversarial) (*adversarial, error) {
+func newAdversarial(t *Trainer, o Adversarial) (*adversarial, error) {
 	p, err := newOpponents(t, o)
 	if err != nil {
 		return nil, err

@@ -3,18 +3,19 @@ package train
 import (
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // batches draws images at random, with replacement, and scales their pixels.
 type batches struct {
 	set    *dataset.Set
 	rows   []int
-	stream *kernel.Stream
+	stream *random.Stream
 	scale  scale
 }
 
-func newBatches(set *dataset.Set, to layer.Pixels, size int, stream *kernel.Stream) *batches {
+func newBatches(set *dataset.Set, to model.Pixels, size int, stream *random.Stream) *batches {
 	return &batches{set: set, rows: make([]int, size), stream: stream, scale: newScale(to)}
 }
 
@@ -29,7 +30,7 @@ func (b *batches) next(x []float32) {
 // scale maps the 256 levels of a pixel to the range of a model.
 type scale struct{ factor, offset float32 }
 
-func newScale(to layer.Pixels) scale {
+func newScale(to model.Pixels) scale {
 	return scale{float32((to.High - to.Low) / 255), float32(to.Low)}
 }
 

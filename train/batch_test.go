@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/dataset"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
 func TestPixelsMeetTheEndsOfTheRange(t *testing.T) {
@@ -19,7 +19,7 @@ func TestPixelsMeetTheEndsOfTheRange(t *testing.T) {
 	}
 	// The factor, the product, which is 2 at most, and the sum are each rounded.
 	const limit = (2 + 2 + 1) * 0x1p-24
-	for _, to := range []layer.Pixels{{Low: -1, High: 1}, {Low: 0, High: 1}} {
+	for _, to := range []model.Pixels{{Low: -1, High: 1}, {Low: 0, High: 1}} {
 		x := make([]float32, 256)
 		newScale(to).images(x, set, 0)
 		if x[0] != float32(to.Low) || x[255] != float32(to.High) {

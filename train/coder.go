@@ -8,7 +8,18 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/model"
 )
+
+// coderRoles are the roles of an encoder and a decoder.
+func coderRoles(encoder, decoder string, figures ...string) model.Roles {
+	return model.Roles{
+		Flows:   []model.Flow{{From: encoder, To: decoder}, {From: decoder, To: encoder}},
+		Sampler: decoder,
+		HeldOut: true,
+		Figures: figures,
+	}
+}
 
 // coder is an encoder and a decoder: what both kinds of autoencoder share.
 type coder struct {

@@ -5,10 +5,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/layer"
 )
 
-// joint is layer.Adversarial at work in its Joint form: one step of the discriminator along the sum of two gradients, and
+// joint is Adversarial at work in its Joint form: one step of the discriminator along the sum of two gradients, and
 // the same images for both steps. It holds three graphs over the same parameters:
 //
 //	real       x -> D -> loss to 1, gradients of D
@@ -24,7 +23,7 @@ type joint struct {
 	x, z                   []float32
 }
 
-func newJoint(t *Trainer, o layer.Adversarial) (*joint, error) {
+func newJoint(t *Trainer, o Adversarial) (*joint, error) {
 	p, err := newOpponents(t, o)
 	if err != nil {
 		return nil, err

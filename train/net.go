@@ -10,6 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // netState is a net's parameters with the moments of Adam.
@@ -17,7 +19,7 @@ type netState struct {
 	plan   *layer.Plan
 	params []param
 	adamT  int                              // Adam steps taken
-	stream func(step string) *kernel.Stream // random numbers of the run for a layer that draws
+	stream func(step string) *random.Stream // random numbers of the run for a layer that draws
 }
 
 type param struct {
@@ -25,7 +27,7 @@ type param struct {
 	w, m, v []float32 // m and v are nil where the parameter is tracked
 }
 
-func newNetState(n layer.Net, seed uint64, stream func(string) *kernel.Stream) (*netState, error) {
+func newNetState(n layer.Net, seed uint64, stream func(string) *random.Stream) (*netState, error) {
 	plan, err := n.Plan()
 	if err != nil {
 		return nil, err
@@ -37,7 +39,7 @@ func newNetState(n layer.Net, seed uint64, stream func(string) *kernel.Stream) (
 		if !q.Tracked {
 			p.m, p.v = make([]float32, size), make([]float32, size)
 		}
-		q.Init(kernel.NewStream(seed, q.Name), p.w)
+		q.Init(random.New(seed, q.Name), p.w)
 		s.params = append(s.params, p)
 	}
 	return s, nil
@@ -98,7 +100,7 @@ type update struct {
 	nets     []*netState // all whose parameters enter the loss
 	machine  *gop.Machine
 	loss     *G.Node
-	adam     kernel.AdamConfig
+	adam     model.Adam
 }
 
 // learner is a net whose parameters an update moves.
@@ -115,7 +117,7 @@ type updateConfig struct {
 	nets     []*netState  // all that enter the loss
 	given    *gop.Machine // what it computes is taken from its latest run; nil: everything is computed
 	also     G.Nodes      // further nodes to compute
-	adam     kernel.AdamConfig
+	adam     model.Adam
 }
 
 // newUpdate differentiates the loss with respect to the learners' parameters.
@@ -181,7 +183,7 @@ func (u *update) move() {
 	for _, l := range u.learners {
 		l.state.adamT++
 		for i, p := range l.params {
-			kernel.Adam(u.adam, l.state.adamT, p.w, l.grads[i], p.m, p.v)
+			kernel.Adam(kernel.AdamConfig(u.adam), l.state.adamT, p.w, l.grads[i], p.m, p.v)
 		}
 	}
 }

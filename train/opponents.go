@@ -7,8 +7,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // opponents are a generator and a discriminator: what the forms of adversarial training share.
@@ -17,11 +16,11 @@ type opponents struct {
 	generator, discriminator *netState
 	logit                    string
 	batches                  *batches
-	noise                    *kernel.Stream
+	noise                    *random.Stream
 	figures                  [3]Metric
 }
 
-func newOpponents(t *Trainer, o layer.Adversarial) (*opponents, error) {
+func newOpponents(t *Trainer, o Adversarial) (*opponents, error) {
 	g, err := t.net(o.Generator)
 	if err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func decodeNoise(c Config, net *netState, n int) (*Images, error) {
 	if err != nil {
 		return nil, err
 	}
-	kernel.NewStream(c.Seed, "samples").Normal(inf.Input())
+	random.New(c.Seed, "samples").Normal(inf.Input())
 	out, err := inf.Run()
 	if err != nil {
 		return nil, err

@@ -6,10 +6,20 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 )
 
-// reconstruction is layer.Reconstruction at work: x -> encoder -> decoder -> mean absolute error against x.
+// Reconstruction trains an encoder and a decoder to give back the image that went in: the loss is the mean absolute error
+// of the pixels.
+type Reconstruction struct {
+	Encoder string // net: images to points of the latent space
+	Decoder string // net: points of the latent space to images
+}
+
+// Roles is what the nets are to each other.
+func (o Reconstruction) Roles() model.Roles { return coderRoles(o.Encoder, o.Decoder, "mae") }
+
+// reconstruction is Reconstruction at work: x -> encoder -> decoder -> mean absolute error against x.
 type reconstruction struct {
 	*coder
 	update  *update
@@ -17,7 +27,7 @@ type reconstruction struct {
 	figures [1]Metric
 }
 
-func newReconstruction(t *Trainer, o layer.Reconstruction) (*reconstruction, error) {
+func newReconstruction(t *Trainer, o Reconstruction) (*reconstruction, error) {
 	c, err := newCoder(t, o.Encoder, o.Decoder)
 	if err != nil {
 		return nil, err

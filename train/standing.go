@@ -6,8 +6,8 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // StandingStatistics replaces the running statistics of every batch normalisation by the mean of those of so many batches,
@@ -46,8 +46,8 @@ func (t *Trainer) standing(s *netState, count int) error {
 	if err != nil {
 		return err
 	}
-	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Stream: func(step string) *kernel.Stream {
-		return kernel.NewStream(t.config.Seed, "standing/"+step)
+	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Stream: func(step string) *random.Stream {
+		return random.New(t.config.Seed, "standing/"+step)
 	}})
 	if err != nil {
 		return err
@@ -83,12 +83,12 @@ func (t *Trainer) standing(s *netState, count int) error {
 func (t *Trainer) filler(s *netState) (func([]float32), error) {
 	port := s.plan.Net.Input
 	if port.Noise {
-		return kernel.NewStream(t.config.Seed, "standing/"+s.plan.Net.Name).Normal, nil
+		return random.New(t.config.Seed, "standing/"+s.plan.Net.Name).Normal, nil
 	}
 	if err := t.fits(s); err != nil {
 		return nil, err
 	}
-	stream := kernel.NewStream(t.config.Seed, "standing/"+s.plan.Net.Name)
+	stream := random.New(t.config.Seed, "standing/"+s.plan.Net.Name)
 	return newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, stream).next, nil
 }
 

@@ -18,18 +18,19 @@ import (
 	"math"
 
 	"github.com/petrify-ml/petrify/dataset"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Config says what to train, on what, and how. Zero values of Steps, Batch and Adam mean the model's recipe.
 type Config struct {
-	Model layer.Model
+	Model model.Model
 	Data  *dataset.Set
 	Test  *dataset.Set // held-out images of the same size, for Evaluate and for pictures; may be nil
 	Steps int          // iterations in all, those before a Restore included
 	Batch int
-	Adam  kernel.AdamConfig
+	Adam  model.Adam
 	Seed  uint64
 }
 
@@ -43,12 +44,12 @@ type Metric struct {
 type Event struct {
 	Step    int      // 1 is the first
 	Metrics []Metric // overwritten by the next iteration
-	layout  func(Event) string
+	of      objective
 }
 
 // String writes the event as a line of a training log, such as
 // "1000 [D loss: 0.129656, acc.: 96.09%] [G loss: 3.387729]".
-func (e Event) String() string { return e.layout(e) }
+func (e Event) String() string { return e.of.layout(e) }
 
 // Trainer holds the parameters of a model, the state of its optimisers and streams, and the graphs of one iteration.
 type Trainer struct {
@@ -88,7 +89,7 @@ func New(c Config) (*Trainer, error) {
 	if c.Batch == 0 {
 		c.Batch = c.Model.Recipe.Batch
 	}
-	if c.Adam == (kernel.AdamConfig{}) {
+	if c.Adam == (model.Adam{}) {
 		c.Adam = c.Model.Recipe.Adam
 	}
 	if err := c.validate(); err != nil {
@@ -104,15 +105,15 @@ func New(c Config) (*Trainer, error) {
 	}
 	var err error
 	switch o := c.Model.Objective.(type) {
-	case layer.Adversarial:
+	case Adversarial:
 		if o.Joint {
 			t.objective, err = newJoint(t, o)
 		} else {
 			t.objective, err = newAdversarial(t, o)
 		}
-	case layer.Reconstruction:
+	case Reconstruction:
 		t.objective, err = newReconstruction(t, o)
-	case layer.Variational:
+	case Variational:
 		t.objective, err = newVariational(t, o)
 	default:
 		err = fmt.Errorf("%s: no training is known for the objective %T", c.Model.Name, o)
@@ -166,7 +167,7 @@ func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
 				return
 			}
 			t.step++
-			if !yield(Event{Step: t.step, Metrics: t.objective.metrics(), layout: t.objective.layout}, nil) {
+			if !yield(Event{Step: t.step, Metrics: t.objective.metrics(), of: t.objective}, nil) {
 				return
 			}
 		}
@@ -196,17 +197,17 @@ func imageShape(s *dataset.Set) layer.Shape { return layer.Shape{s.C, s.H, s.W} 
 // namedStream is a random stream whose position is part of a snapshot.
 type namedStream struct {
 	name   string
-	stream *kernel.Stream
+	stream *random.Stream
 }
 
 // stream is the stream of that name of the run's seed: there is one, however often it is asked for.
-func (t *Trainer) stream(name string) *kernel.Stream {
+func (t *Trainer) stream(name string) *random.Stream {
 	for _, s := range t.streams {
 		if s.name == name {
 			return s.stream
 		}
 	}
-	s := kernel.NewStream(t.config.Seed, name)
+	s := random.New(t.config.Seed, name)
 	t.streams = append(t.streams, namedStream{name, s})
 	return s
 }

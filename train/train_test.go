@@ -1,8 +1,9 @@
-package train
+package train_test
 
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -11,12 +12,13 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/train"
 )
 
-// model is a model in its own sizes.
-func model(t testing.TB, name string) layer.Model {
+// find is a model in its own sizes.
+func find(t testing.TB, name string) model.Model {
 	t.Helper()
 	m, err := models.Find(name)
 	if err != nil {
@@ -26,9 +28,9 @@ func model(t testing.TB, name string) layer.Model {
 }
 
 // small are all models, narrow enough for quick tests.
-func small(t testing.TB) []layer.Model {
+func small(t testing.TB) []model.Model {
 	t.Helper()
-	var list []layer.Model
+	var list []model.Model
 	for _, m := range models.All() {
 		s, err := models.Build(m.Name, models.Options{Width: 8})
 		if err != nil {
@@ -40,17 +42,17 @@ func small(t testing.TB) []layer.Model {
 }
 
 // newTrainer is a small run, of the GAN unless changed, on images that need no file.
-func newTrainer(t testing.TB, change func(*Config)) *Trainer {
+func newTrainer(t testing.TB, change func(*train.Config)) *train.Trainer {
 	t.Helper()
 	set, err := dataset.Synthetic(5, 64, 1, 28, 28)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Model: model(t, "gan"), Data: set, Steps: 6, Batch: 9, Seed: 3}
+	c := train.Config{Model: find(t, "gan"), Data: set, Steps: 6, Batch: 9, Seed: 3}
 	if change != nil {
 		change(&c)
 	}
-	tr, err := New(c)
+	tr, err := train.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func newTrainer(t testing.TB, change func(*Config)) *Trainer {
 }
 
 // finish runs all steps that are left and returns the last event's line.
-func finish(t testing.TB, tr *Trainer) string {
+func finish(t testing.TB, tr *train.Trainer) string {
 	t.Helper()
 	last := ""
 	for ev, err := range tr.Steps(t.Context()) {
@@ -70,7 +72,7 @@ func finish(t testing.TB, tr *Trainer) string {
 	return last
 }
 
-func digest(t testing.TB, tr *Trainer) string {
+func digest(t testing.TB, tr *train.Trainer) string {
 	t.Helper()
 	s, err := tr.Snapshot()
 	if err != nil {
@@ -84,7 +86,7 @@ func TestOneSeedGivesOneResult(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			run := func(threads int, seed uint64) (string, string) {
 				defer kernel.SetThreads(kernel.SetThreads(threads))
-				tr := newTrainer(t, func(c *Config) { c.Model = m; c.Seed = seed; c.Batch = 0; c.Steps = 3 })
+				tr := newTrainer(t, func(c *train.Config) { c.Model = m; c.Seed = seed; c.Batch = 0; c.Steps = 3 })
 				return finish(t, tr), digest(t, tr)
 			}
 			line, sum := run(1, 3)
@@ -100,55 +102,13 @@ func TestOneSeedGivesOneResult(t *testing.T) {
 	}
 }
 
-// Discriminator updates leave the generator as it is, bit for bit, and the other way round.
-func TestEachUpdateMovesItsOwnNet(t *testing.T) {
-	tr := newTrainer(t, nil)
-	a := tr.objective.(*adversarial)
-	weights := func(name string) []float32 {
-		n, err := tr.net(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var all []float32
-		for _, p := range n.params {
-			all = append(append(append(all, p.w...), p.m...), p.v...)
-		}
-		return all
-	}
-	a.batches.next(a.x)
-	a.noise.Normal(a.zFake)
-	a.noise.Normal(a.zGen)
-	for _, c := range []struct {
-		update       string
-		u            *update
-		moves, stays string
-	}{
-		{"real batch", a.real, "discriminator", "generator"},
-		{"fake batch", a.fake, "discriminator", "generator"},
-		{"generator", a.gen, "generator", "discriminator"},
-	} {
-		moving, staying := weights(c.moves), weights(c.stays)
-		if _, err := c.u.run(); err != nil {
-			t.Fatal(err)
-		}
-		if slices.Equal(moving, weights(c.moves)) {
-			t.Errorf("%s: the %s did not move", c.update, c.moves)
-		}
-		for i, w := range weights(c.stays) {
-			if math.Float32bits(w) != math.Float32bits(staying[i]) {
-				t.Fatalf("%s: value %d of the %s moved from %v to %v", c.update, i, c.stays, staying[i], w)
-			}
-		}
-	}
-}
-
 func TestRestoredRunGoesOnAsIfNeverStopped(t *testing.T) {
 	for _, m := range small(t) {
-		t.Run(m.Name, func(t *testing.T) { restored(t, func(c *Config) { c.Model = m }) })
+		t.Run(m.Name, func(t *testing.T) { restored(t, func(c *train.Config) { c.Model = m }) })
 	}
 }
 
-func restored(t *testing.T, change func(*Config)) {
+func restored(t *testing.T, change func(*train.Config)) {
 	whole := newTrainer(t, change)
 	wantLine := finish(t, whole)
 
@@ -211,23 +171,25 @@ func TestRestoreNamesWhatDoesNotFit(t *testing.T) {
 
 func TestDivergenceStopsAndNamesTheTensor(t *testing.T) {
 	for _, c := range []struct {
-		claim string
-		spoil func(*Trainer)
-		want  string
+		claim  string
+		tensor string
+		index  int
+		value  float64
+		want   string
 	}{
-		{"a weight that is NaN", func(tr *Trainer) { tr.nets[0].params[2].w[7] = float32(math.NaN()) },
+		{"a weight that is NaN", "generator.fc2.weight", 7, math.NaN(),
 			"step 1: generator.fc2.weight holds NaN at index 7"},
-		{"a weight that is infinite", func(tr *Trainer) { tr.nets[1].params[0].w[3] = float32(math.Inf(1)) },
+		{"a weight that is infinite", "discriminator.fc1.weight", 3, math.Inf(1),
 			"step 1: discriminator.fc1.weight holds +Inf at index 3"},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			tr := newTrainer(t, nil)
-			c.spoil(tr)
+			spoil(t, tr, c.tensor, c.index, c.value)
 			var last error
 			for _, err := range tr.Steps(t.Context()) {
 				last = err
 			}
-			d, ok := errors.AsType[*DivergedError](last)
+			d, ok := errors.AsType[*train.DivergedError](last)
 			if !ok || !strings.Contains(d.Error(), c.want) {
 				t.Errorf("error is %v, want %q", last, c.want)
 			}
@@ -235,6 +197,23 @@ func TestDivergenceStopsAndNamesTheTensor(t *testing.T) {
 				t.Error("a snapshot was made of parameters that are not finite")
 			}
 		})
+	}
+}
+
+// spoil puts a value into the weights of a run, by way of a checkpoint.
+func spoil(t *testing.T, tr *train.Trainer, tensor string, index int, value float64) {
+	t.Helper()
+	s, err := tr.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.Tensors {
+		if p.Name == tensor {
+			p.Data[index] = float32(value)
+		}
+	}
+	if err := tr.Restore(s); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -249,17 +228,17 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	for _, c := range []struct {
 		claim  string
-		config Config
+		config train.Config
 		want   string
 	}{
-		{"steps", Config{Model: model(t, "gan"), Data: set, Steps: -1}, "steps is -1, want at least 1"},
-		{"batch", Config{Model: model(t, "gan"), Data: set, Batch: -5}, "batch is -5, want at least 1"},
-		{"data", Config{Model: model(t, "gan")}, "no training images"},
-		{"learning rate", Config{Model: model(t, "gan"), Data: set, Adam: kernel.AdamConfig{LR: math.NaN()}}, "learning rate is NaN"},
-		{"image size", Config{Model: model(t, "gan"), Data: wide}, "discriminator takes images of 1x28x28, " + wide.Name + " has 3x28x28"},
-		{"objective", Config{Model: layer.Model{Name: "odd"}, Data: set, Steps: 1, Batch: 1, Adam: kernel.AdamConfig{LR: 1}}, "odd: no training is known"},
+		{"steps", train.Config{Model: find(t, "gan"), Data: set, Steps: -1}, "steps is -1, want at least 1"},
+		{"batch", train.Config{Model: find(t, "gan"), Data: set, Batch: -5}, "batch is -5, want at least 1"},
+		{"data", train.Config{Model: find(t, "gan")}, "no training images"},
+		{"learning rate", train.Config{Model: find(t, "gan"), Data: set, Adam: model.Adam{LR: math.NaN()}}, "learning rate is NaN"},
+		{"image size", train.Config{Model: find(t, "gan"), Data: wide}, "discriminator takes images of 1x28x28, " + wide.Name + " has 3x28x28"},
+		{"objective", train.Config{Model: model.Model{Name: "odd"}, Data: set, Steps: 1, Batch: 1, Adam: model.Adam{LR: 1}}, "odd: no training is known"},
 	} {
-		if _, err := New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := train.New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q", c.claim, err, c.want)
 		}
 	}
@@ -291,9 +270,11 @@ func TestSamplesAreTheSameAtEveryCall(t *testing.T) {
 
 func TestStepAllocatesNothing(t *testing.T) {
 	for _, m := range small(t) {
-		tr := newTrainer(t, func(c *Config) { c.Model = m })
+		tr := newTrainer(t, func(c *train.Config) { c.Model = m; c.Steps = 100 })
+		step, stop := iter.Pull2(tr.Steps(t.Context()))
+		defer stop()
 		if n := testing.AllocsPerRun(5, func() {
-			if err := tr.objective.iterate(); err != nil {
+			if _, err, _ := step(); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -316,19 +297,21 @@ func BenchmarkDCGAN(b *testing.B) { benchmark(b, "dcgan") }
 
 // benchmark runs a model at the batch of its recipe.
 func benchmark(b *testing.B, name string) {
-	tr := newTrainer(b, func(c *Config) { c.Model = model(b, name); c.Batch = 0 })
+	tr := newTrainer(b, func(c *train.Config) { c.Model = find(b, name); c.Batch = 0; c.Steps = math.MaxInt })
+	step, stop := iter.Pull2(tr.Steps(b.Context()))
+	defer stop()
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := tr.objective.iterate(); err != nil {
+		if _, err, _ := step(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(tr.config.Batch*b.N)/b.Elapsed().Seconds(), "images/s")
+	b.ReportMetric(float64(tr.Config().Batch*b.N)/b.Elapsed().Seconds(), "images/s")
 }
 
 // Standing statistics are the mean over batches, change nothing else, and leave the run as it was going.
 func TestStandingStatistics(t *testing.T) {
-	tr := newTrainer(t, func(c *Config) { c.Model = smallModel(t, "dcgan") })
+	tr := newTrainer(t, func(c *train.Config) { c.Model = smallModel(t, "dcgan") })
 	finish(t, tr)
 	before, err := tr.Snapshot()
 	if err != nil {
@@ -352,5 +335,82 @@ func TestStandingStatistics(t *testing.T) {
 	}
 	if err := tr.StandingStatistics(0); err == nil {
 		t.Error("0 batches were accepted")
+	}
+}
+
+// smallModel is a model narrow enough for quick tests.
+func smallModel(t testing.TB, name string) model.Model {
+	t.Helper()
+	for _, m := range small(t) {
+		if m.Name == name {
+			return m
+		}
+	}
+	t.Fatalf("no model is called %s", name)
+	return model.Model{}
+}
+
+// Running statistics follow the batches, and no optimiser holds moments for them.
+func TestTrackedParametersAreNotLearnt(t *testing.T) {
+	tr := newTrainer(t, func(c *train.Config) { c.Model = smallModel(t, "dcgan") })
+	before, err := tr.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish(t, tr)
+	after, err := tr.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracked := 0
+	for i, b := range before.Tensors {
+		if !strings.HasSuffix(b.Name, ".mean") && !strings.HasSuffix(b.Name, ".variance") {
+			continue
+		}
+		tracked++
+		if strings.Contains(b.Name, "/") {
+			t.Errorf("%s: a tracked parameter has moments", b.Name)
+		}
+		if slices.Equal(b.Data, after.Tensors[i].Data) {
+			t.Errorf("%s stayed as it was", b.Name)
+		}
+	}
+	if tracked != 6 { // two normalisations in the generator, one in the discriminator
+		t.Errorf("%d tracked parameters, want 6", tracked)
+	}
+}
+
+func TestEveryModelShowsPictures(t *testing.T) {
+	want := map[string]string{
+		"gan": "samples", "dcgan": "samples",
+		"autoencoder": "samples latent", "conv-autoencoder": "samples latent",
+		"vae": "samples reconstructions", "conv-vae": "samples reconstructions",
+	}
+	for _, m := range small(t) {
+		tr := newTrainer(t, func(c *train.Config) { c.Model = m })
+		list, err := tr.Pictures(16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := tr.Pictures(16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for i, p := range list {
+			names = append(names, p.Name)
+			if len(p.Images.Pixels) != p.Images.N*784 || p.Title == "" {
+				t.Errorf("%s, %s: %d pixels for %d images, title %q", m.Name, p.Name, len(p.Images.Pixels), p.Images.N, p.Title)
+			}
+			if slices.ContainsFunc(p.Images.Pixels, func(v float32) bool { return !(v >= 0 && v <= 1) }) {
+				t.Errorf("%s, %s: a pixel is not within [0, 1]", m.Name, p.Name)
+			}
+			if !slices.Equal(p.Images.Pixels, again[i].Images.Pixels) {
+				t.Errorf("%s, %s: the same picture differs at a second look", m.Name, p.Name)
+			}
+		}
+		if got := strings.Join(names, " "); got != want[m.Name] {
+			t.Errorf("%s shows %s, want %s", m.Name, got, want[m.Name])
+		}
 	}
 }

@@ -6,24 +6,41 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
 )
 
-// variational is layer.Variational at work:
+// Variational trains a variational autoencoder (Kingma and Welling 2014): the encoder gives the mean and the logarithm of
+// the variance of a normal distribution, the decoder reconstructs the image from a draw, mean + exp(logvar/2) noise. The
+// loss of an image is the binary cross-entropy of its pixels plus Beta times the divergence of the distribution from the
+// standard normal one, each a sum; that of a batch is the mean. With Beta 1 it is the negative evidence lower bound.
+type Variational struct {
+	Encoder string // net: images to mean and log-variance, its two outputs in this order
+	Decoder string // net: standard normal noise, the prior, to images
+	Logit   string // row of the decoder that holds the logits of the pixels, in front of its sigmoid
+	Beta    float64
+}
+
+// Roles is what the nets are to each other.
+func (o Variational) Roles() model.Roles {
+	return coderRoles(o.Encoder, o.Decoder, "loss", "reconstruction", "kl")
+}
+
+// variational is Variational at work:
 //
 //	x -> encoder -> mean, logvar -> draw, with noise as an input -> decoder -> logits
 //	loss = cross-entropy of the logits against x + beta divergence of (mean, logvar)
 type variational struct {
 	*coder
-	of      layer.Variational
+	of      Variational
 	update  *update
 	elbo    *elbo
-	noise   *kernel.Stream
+	noise   *random.Stream
 	figures [3]Metric
 }
 
-func newVariational(t *Trainer, o layer.Variational) (*variational, error) {
+func newVariational(t *Trainer, o Variational) (*variational, error) {
 	c, err := newCoder(t, o.Encoder, o.Decoder)
 	if err != nil {
 		return nil, err
@@ -100,7 +117,7 @@ func (v *variational) layout(e Event) string {
 
 // evaluate measures the bound with one draw for each image, in nats. The divergence counts once, whatever Beta is.
 func (v *variational) evaluate(split *dataSplit) ([]Metric, error) {
-	noise := kernel.NewStream(v.config.Seed, "evaluate")
+	noise := random.New(v.config.Seed, "evaluate")
 	mean, err := split.mean(func(batch int) (*measure, error) {
 		g, err := v.graph(batch, false)
 		if err != nil {

@@ -14,12 +14,12 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/reference"
 	"google.golang.org/protobuf/proto"
 )
@@ -420,7 +420,7 @@ func subjects(t *testing.T) []subject {
 
 func initial(q layer.Param) []float32 {
 	w := make([]float32, q.Shape.Len())
-	r := kernel.NewStream(7, q.Name)
+	r := random.New(7, q.Name)
 	q.Init(r, w)
 	switch name := q.Name[strings.LastIndexByte(q.Name, '.')+1:]; name {
 	case "bias", "mean", "variance":

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 )
 
@@ -77,7 +78,7 @@ type layerInfo struct {
 	Parameters int    `json:"parameters"`
 }
 
-func describeModel(m layer.Model) (modelInfo, error) {
+func describeModel(m model.Model) (modelInfo, error) {
 	info := modelInfo{Name: m.Name, Title: m.Title, Doc: m.Doc, Source: m.Source, Steps: m.Recipe.Steps, Batch: m.Recipe.Batch}
 	for _, n := range m.Nets {
 		p, err := n.Plan()
@@ -105,7 +106,7 @@ func runModels(_ context.Context, o modelsOptions) error {
 		if err != nil {
 			return err
 		}
-		list = []layer.Model{m}
+		list = []model.Model{m}
 	}
 	var infos []modelInfo
 	for _, m := range list {

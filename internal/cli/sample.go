@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/export"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -154,7 +154,7 @@ func (o sampleOptions) generate(ctx context.Context, rt verify.Runtime, m *onnx.
 		return none, err
 	}
 	z := make([]float32, o.n*port.size)
-	kernel.NewStream(o.seed, "sample").Normal(z)
+	random.New(o.seed, "sample").Normal(z)
 	input, err := onnx.NewTensor(port.name, z, append([]int{o.n}, port.dims...)...)
 	if err != nil {
 		return none, err

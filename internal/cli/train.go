@@ -18,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
 )
@@ -184,10 +185,10 @@ type runConfig struct {
 }
 
 // modelOf rebuilds the model that a run trains.
-func modelOf(run checkpoint.Run) (layer.Model, runConfig, error) {
+func modelOf(run checkpoint.Run) (model.Model, runConfig, error) {
 	var c runConfig
 	if err := json.Unmarshal(run.Config, &c); err != nil {
-		return layer.Model{}, c, fmt.Errorf("the settings in its run.json: %w", err)
+		return model.Model{}, c, fmt.Errorf("the settings in its run.json: %w", err)
 	}
 	m, err := models.Build(run.Model, c.Sizes)
 	return m, c, err
@@ -382,9 +383,9 @@ func readImages(name string, o dataset.Options) (d dataFolder, err error) {
 	return d, err
 }
 
-// testFor decodes the test images for a model that is measured, or shown, by them; an adversarial one is not.
-func (d dataFolder) testFor(m layer.Model) (*dataset.Set, error) {
-	if _, adversarial := m.Objective.(layer.Adversarial); adversarial {
+// testFor decodes the test images for a model that is measured, or shown, by them.
+func (d dataFolder) testFor(m model.Model) (*dataset.Set, error) {
+	if !m.Objective.Roles().HeldOut {
 		return nil, nil
 	}
 	set, err := d.open.Test()

@@ -9,9 +9,9 @@ import (
 )
 
 // Dropout sets elements to zero with probability rate and divides the others by 1 - rate (Srivastava and others 2014, in the inverted
-// form). It draws them anew in every run, from a stream of the caller's, which a training run seeds and saves. Outside of
-// training it is the identity, and no stream is needed.
-func Dropout(name string, x *G.Node, rate float64, stream *kernel.Stream, training bool) (*G.Node, error) {
+// form). It draws them anew in every run by uniform, which fills a slice with numbers from [0, 1). Outside of training it is the
+// identity, and uniform may be nil.
+func Dropout(name string, x *G.Node, rate float64, uniform func(dst []float32), training bool) (*G.Node, error) {
 	if x == nil {
 		return nil, fmt.Errorf("%s: input of dropout is missing", name)
 	}
@@ -21,16 +21,16 @@ func Dropout(name string, x *G.Node, rate float64, stream *kernel.Stream, traini
 	if !training || rate == 0 {
 		return Reshape(name, x, x.Shape()...)
 	}
-	if stream == nil {
-		return nil, fmt.Errorf("%s: stream of dropout is missing", name)
+	if uniform == nil {
+		return nil, fmt.Errorf("%s: random numbers of dropout are missing", name)
 	}
 	n := x.Shape().TotalSize()
 	o, err := byType(x,
 		func() operator {
-			return &dropout[float32]{rate: rate, stream: stream, draws: make([]float32, n), mask: make([]float32, n)}
+			return &dropout[float32]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float32, n)}
 		},
 		func() operator {
-			return &dropout[float64]{rate: rate, stream: stream, draws: make([]float32, n), mask: make([]float64, n)}
+			return &dropout[float64]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float64, n)}
 		})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -40,11 +40,11 @@ func Dropout(name string, x *G.Node, rate float64, stream *kernel.Stream, traini
 
 type dropout[T kernel.Float] struct {
 	op
-	rate   float64
-	stream *kernel.Stream
-	draws  []float32
-	mask   []T // 0 or 1 / (1 - rate)
-	y, x   []T
+	rate    float64
+	uniform func(dst []float32)
+	draws   []float32
+	mask    []T // 0 or 1 / (1 - rate)
+	y, x    []T
 }
 
 func (o *dropout[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
@@ -58,7 +58,7 @@ func (o *dropout[T]) bind(in []G.Value) (out G.Value, err error) {
 }
 
 func (o *dropout[T]) run() {
-	o.stream.Uniform(o.draws)
+	o.uniform(o.draws)
 	rate, scale := float32(o.rate), T(1/(1-o.rate))
 	for i, u := range o.draws {
 		o.mask[i] = 0

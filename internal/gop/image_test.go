@@ -132,7 +132,7 @@ func TestDropoutZeroesItsShareAndScalesTheRest(t *testing.T) {
 		defer kernel.SetThreads(kernel.SetThreads(threads))
 		g := G.NewGraph()
 		x, data := input[float64](g, "x", 50, 400)
-		y, err := Dropout("y", x, rate, kernel.NewStream(3, "y"), true)
+		y, err := Dropout("y", x, rate, kernel.NewStream(3, "y").Uniform, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestImagesOfWrongShapeAreErrors(t *testing.T) {
 		{"pooling of nothing", fail(GlobalAveragePool("y", nil)), "got nothing"},
 		{"upsampling by nothing", fail(UpsampleNearest("y", x, 0, 1)), "by 0x1"},
 		{"dropout of all", fail(Dropout("y", x, 1, nil, true)), "rate 1"},
-		{"dropout without a stream", fail(Dropout("y", x, 0.5, nil, true)), "stream of dropout is missing"},
+		{"dropout without a stream", fail(Dropout("y", x, 0.5, nil, true)), "random numbers of dropout are missing"},
 		{"sum of two shapes", fail(Add("y", x, flat)), "input 1 of sum has shape (2, 4), want (2, 4, 5, 6)"},
 		{"weighted sum of tensors", fail(AddScalars("y", x, x, 1)), "want a scalar"},
 	} {
