@@ -57,10 +57,13 @@ const (
 	graphsKept = 8 // per shape; more only run when more runs are going on at once
 )
 
-// File reads, checks and opens the model at path.
+// File reads, checks and opens the model at path, with its elements in other files, if there are some.
 func File(path string) (*Session, error) {
 	m, err := onnx.Read(path, onnx.Limits{})
 	if err != nil {
+		return nil, err
+	}
+	if err := m.Embed(onnx.Limits{}); err != nil {
 		return nil, err
 	}
 	s, err := Open(m)

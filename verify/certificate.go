@@ -80,6 +80,9 @@ func (r *Report) Certificate(dir, tool string) (*Certificate, error) {
 }
 
 func certify(root *os.Root, dir string, m *ModelReport) (CertifiedModel, error) {
+	if m.External {
+		return CertifiedModel{}, fmt.Errorf("%s: elements are in other files, and a certificate speaks of the model file alone", m.Path)
+	}
 	c := CertifiedModel{Opset: m.Opset, Weights: m.Weights, Rows: slices.Clone(m.Rows)}
 	for i := range c.Rows {
 		c.Rows[i].Reason = "" // may hold what an operating system said

@@ -31,6 +31,7 @@ type ModelReport struct {
 	Path     string          `json:"path"`
 	SHA256   string          `json:"sha256,omitempty"`
 	Opset    int64           `json:"opset,omitempty"`
+	External bool            `json:"external_data,omitempty"` // elements in other files, which SHA256 is not of
 	Sets     []SetReport     `json:"sets,omitempty"`
 	Weights  *Weights        `json:"weights,omitempty"`
 	Runtimes []RuntimeReport `json:"runtimes,omitempty"`

@@ -237,6 +237,7 @@ func (j *job) prepare(ctx context.Context) error {
 	sum := sha256.Sum256(m.Bytes)
 	j.report.SHA256 = hex.EncodeToString(sum[:])
 	j.report.Opset = m.Opset()
+	j.report.External = m.External()
 	var broken []string
 	for _, f := range onnx.Check(m.Proto) {
 		if f.Severity == onnx.Error {
@@ -245,6 +246,9 @@ func (j *job) prepare(ctx context.Context) error {
 	}
 	if len(broken) > 0 {
 		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+	}
+	if err := embed(m, j.options.Limits); err != nil {
+		return err
 	}
 	if j.options.Against != nil {
 		tensors, err := j.options.Against(m)
@@ -279,6 +283,24 @@ func (j *job) prepare(ctx context.Context) error {
 		d.want, d.notes = r.Outputs, r.Notes
 	}
 	return nil
+}
+
+// embed makes elements in other files part of the model, so that what is checked is what runs.
+func embed(m *onnx.Model, lim onnx.Limits) error {
+	if !m.External() {
+		return nil
+	}
+	var broken []string
+	for _, f := range onnx.CheckExternal(m) {
+		if f.Code == "external-data-file-missing" {
+			return fmt.Errorf("%s: %s", f.Where, f.Message)
+		}
+		broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+	}
+	return m.Embed(lim)
 }
 
 func union(a, b []string) []string {

@@ -289,7 +289,7 @@ func (r *trainRun) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: allRuntimes(), Against: weights})
+	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: allRuntimes(runtimeOptions{}), Against: weights})
 	if err != nil {
 		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", dir, r.folder.Dir()))
 	}

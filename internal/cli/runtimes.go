@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/load"
@@ -20,7 +21,16 @@ import (
 type runtimeKind struct {
 	name string
 	doc  string
-	make func() verify.Runtime
+	make func(runtimeOptions) verify.Runtime
+}
+
+// runtimeOptions say where runtimes are found.
+type runtimeOptions struct {
+	nodePath []string // node_modules folders, before those of NODE_PATH
+}
+
+func (o *runtimeOptions) flags(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.nodePath, "node-path", nil, "node_modules folder with the package onnxruntime-node, before those in NODE_PATH")
 }
 
 // runtimes lists all that models can be run on, in the order of reports.
@@ -28,15 +38,19 @@ func runtimes() []runtimeKind {
 	return []runtimeKind{
 		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", loadRuntime},
 		{gorgonnx.Name, "stock onnx-go with its Gorgonia backend", gorgonnxRuntime},
-		{"ort-node", "ONNX Runtime for Node.js, where it is installed", func() verify.Runtime { return driven(child.Node()) }},
-		{"ort-python", "ONNX Runtime for Python, where it is installed", func() verify.Runtime { return driven(child.Python()) }},
+		{"ort-node", "ONNX Runtime for Node.js, where it is installed", func(o runtimeOptions) verify.Runtime {
+			r := child.Node()
+			r.Places = o.nodePath
+			return driven(r)
+		}},
+		{"ort-python", "ONNX Runtime for Python, where it is installed", func(runtimeOptions) verify.Runtime { return driven(child.Python()) }},
 	}
 }
 
 // judge is the name of the reference, which judges and is never judged: alone, it leaves recorded outputs to judge.
 const judge = "reference"
 
-func loadRuntime() verify.Runtime {
+func loadRuntime(runtimeOptions) verify.Runtime {
 	return verify.Runtime{
 		Name:    "load",
 		Version: func(context.Context) string { return "petrify " + version() },
@@ -44,7 +58,7 @@ func loadRuntime() verify.Runtime {
 	}
 }
 
-func gorgonnxRuntime() verify.Runtime {
+func gorgonnxRuntime(runtimeOptions) verify.Runtime {
 	return versioned(gorgonnx.Version, verify.Runtime{
 		Name: gorgonnx.Name,
 		Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
@@ -80,16 +94,16 @@ func session[S verify.Session](s S, err error) (verify.Session, error) {
 }
 
 // allRuntimes makes every runtime.
-func allRuntimes() []verify.Runtime {
+func allRuntimes(o runtimeOptions) []verify.Runtime {
 	var all []verify.Runtime
 	for _, k := range runtimes() {
-		all = append(all, k.make())
+		all = append(all, k.make(o))
 	}
 	return all
 }
 
 // findRuntimes makes the runtimes of these names, in the order of reports; the reference is accepted and adds none.
-func findRuntimes(names []string) ([]verify.Runtime, error) {
+func findRuntimes(names []string, o runtimeOptions) ([]verify.Runtime, error) {
 	known := runtimeNames()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -99,7 +113,7 @@ func findRuntimes(names []string) ([]verify.Runtime, error) {
 	var found []verify.Runtime
 	for _, k := range runtimes() {
 		if slices.Contains(names, k.name) {
-			found = append(found, k.make())
+			found = append(found, k.make(o))
 		}
 	}
 	return found, nil

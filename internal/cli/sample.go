@@ -30,6 +30,7 @@ type sampleOptions struct {
 	seed    uint64
 	out     string
 	runtime string
+	places  runtimeOptions
 	columns int
 	scale   int
 }
@@ -57,6 +58,7 @@ input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder. The sam
 	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames()[1:], ", "))
 	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be)")
 	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
+	o.places.flags(f)
 	mustComplete(cmd, "runtime", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return runtimeNames()[1:], cobra.ShellCompDirectiveNoFileComp
 	})
@@ -83,7 +85,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	if o.runtime == judge {
 		return fmt.Errorf("the %s judges models and draws no pictures: want one of %s", judge, strings.Join(runtimeNames()[1:], ", "))
 	}
-	found, err := findRuntimes([]string{o.runtime})
+	found, err := findRuntimes([]string{o.runtime}, o.places)
 	if err != nil {
 		return err
 	}
@@ -93,6 +95,9 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	m, err := onnx.Read(path, onnx.Limits{})
 	if err != nil {
+		return err
+	}
+	if err := m.Embed(onnx.Limits{}); err != nil { // so that no runtime opens a file on its own
 		return err
 	}
 	images, err := o.generate(ctx, found[0], m)

@@ -28,6 +28,7 @@ type verifyOptions struct {
 	paths   []string
 
 	runtimes []string
+	places   runtimeOptions
 	against  string
 	prove    bool
 	limit    string
@@ -52,7 +53,11 @@ recorded outputs are judged like those of a runtime. Without recorded inputs the
 
 The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
 show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
-that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason.
+that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason. Node.js and Python are found in
+PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in the folder that you stand in.
+
+Elements in other files are read from the model's folder under the rules of check --external-data, and become part of the
+model before anything runs it.
 
 Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict, something was skipped.`,
 		Example: `  petrify verify model.onnx
@@ -79,6 +84,7 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
+	o.places.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "against", completeFolders)
 	return cmd
@@ -89,11 +95,11 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
 	}
 	v := verify.Options{
-		Paths: o.paths, Runtimes: allRuntimes(), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
+		Paths: o.paths, Runtimes: allRuntimes(o.places), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
 	}
 	var err error
 	if len(o.runtimes) > 0 {
-		if v.Runtimes, err = findRuntimes(o.runtimes); err != nil {
+		if v.Runtimes, err = findRuntimes(o.runtimes, o.places); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,17 @@ var behaviours = map[string]func(){
 	"missing": func() {
 		say(`{"hello":1,"missing":"no module test","remedy":"install test"}`)
 	},
+	// tells what it finds around itself as its version.
+	"describes its surroundings": func() {
+		dir, _ := os.Getwd()
+		entries, _ := os.ReadDir(dir)
+		b, _ := json.Marshal(surroundings{dir, len(entries), os.Environ(), os.Args[1:]})
+		os.WriteFile("left behind", nil, 0o644)
+		line, _ := json.Marshal(header{Hello: 1, Runtime: string(b)})
+		say(string(line))
+		io.Copy(io.Discard, os.Stdin)
+	},
+	"broken":                func() { say(`{"hello":1,"error":"libonnx.so has no version GLIBC_9"}`) },
 	"silent from the start": func() { time.Sleep(forever) },
 	"no greeting":           func() { os.Exit(4) },
 	"another protocol":      func() { say(`{"hello":99}`) },

@@ -35,7 +35,7 @@ type header struct {
 	Threads int    `json:"threads,omitempty"` // request open
 	Repeat  int    `json:"repeat,omitempty"`  // request run: how many timed runs are wanted
 
-	Error       string       `json:"error,omitempty"`       // reply: the runtime refused, and lives on
+	Error       string       `json:"error,omitempty"`       // reply: the runtime refused, and lives on; greeting: it is here and cannot be started
 	Unsupported *unsupported `json:"unsupported,omitempty"` // reply: the model is right, the runtime can't
 	Nanos       []int64      `json:"nanos,omitempty"`       // reply run: duration of each repeated run
 

@@ -1,5 +1,7 @@
 // ONNX Runtime for Node.js as a driver process. The protocol is described in runtime.go.
 'use strict';
+const fs = require('node:fs');
+const path = require('node:path');
 
 const out = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr); // a stray print must not end up among the frames
@@ -8,26 +10,25 @@ function send(header, bodies = []) {
   for (const b of [Buffer.from(JSON.stringify(header) + '\n'), ...bodies]) out(b);
 }
 
+// The package comes from one of the folders in our arguments, never from where require would look for it: the working folder
+// and those above it.
 function loadRuntime() {
-  const tried = [];
-  for (const from of [undefined, ...process.argv.slice(1)]) { // undefined: working directory, then NODE_PATH
-    try {
-      return require(require.resolve('onnxruntime-node', from === undefined ? undefined : { paths: [from] }));
-    } catch (e) {
-      if (e.code !== 'MODULE_NOT_FOUND' || !/'onnxruntime-node'/.test(e.message)) throw e;
-      tried.push(from === undefined ? process.cwd() : from);
-    }
+  const places = process.argv.slice(1);
+  for (const place of places) {
+    const dir = path.join(place, 'onnxruntime-node');
+    if (fs.existsSync(dir)) return require(dir);
   }
-  const path = process.env.NODE_PATH ? `NODE_PATH (${process.env.NODE_PATH})` : 'NODE_PATH (not set)';
-  throw Object.assign(new Error(`node ${process.version} finds no package onnxruntime-node from ${tried.join(', ')} or in ${path}`),
-    { remedy: 'npm install onnxruntime-node, or set NODE_PATH to the node_modules folder that has it' });
+  throw Object.assign(new Error(places.length ? `node ${process.version} finds no package onnxruntime-node in ${places.join(', ')}`
+    : `node ${process.version} was told no folder that has the package onnxruntime-node`),
+  { remedy: 'npm install onnxruntime-node, and name the node_modules folder that has it in NODE_PATH or with --node-path' });
 }
 
 let ort;
 try {
   ort = loadRuntime();
 } catch (e) {
-  send({ hello: 1, missing: e.message, remedy: e.remedy || 'reinstall the npm package onnxruntime-node' });
+  if (e.remedy) send({ hello: 1, missing: e.message, remedy: e.remedy });
+  else send({ hello: 1, error: `${e.message}: reinstall the npm package onnxruntime-node` }); // it is here, and broken
   process.exitCode = 0;
 }
 
@@ -80,7 +81,7 @@ async function answer(h, model, inputs) {
   }
   if (h.do !== 'run') throw new Error(`request ${JSON.stringify(h.do)} is unknown`);
   if (!session) throw new Error('run before open');
-  const feeds = {};
+  const feeds = Object.create(null);
   (h.tensors || []).forEach((t, i) => { feeds[t.name] = toTensor(t, inputs[i]); });
   let results, nanos;
   if (h.repeat > 0) {

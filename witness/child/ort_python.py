@@ -1,13 +1,22 @@
 """ONNX Runtime for Python as a driver process. The protocol is described in runtime.go."""
+import sys
+
+sys.path[:] = [p for p in sys.path if p]  # "-c" puts the working folder first where Python does not run isolated (-I)
+
 import json
 import os
 import queue
 import re
-import sys
+import site
 import threading
 import time
 
-sys.path[:] = [p for p in sys.path if p]  # "-c" puts the working directory first: a stray numpy.py there is not wanted
+# Isolated, Python passes over the packages of the user and PYTHONPATH. Both are wanted, but nothing there may stand in for a
+# module of Python's own library, and no sitecustomize, usercustomize or .pth file of theirs runs.
+own = next((i for i, p in enumerate(sys.path) if os.path.basename(p) in ("site-packages", "dist-packages")), len(sys.path))
+sys.path[own:own] = sys.argv[1:]
+if sys.prefix == sys.base_prefix:  # a virtual environment keeps to itself
+    sys.path.append(site.getusersitepackages())
 
 out = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)  # a stray print must not end up among the frames
@@ -28,8 +37,11 @@ try:
     import numpy as np
     import onnxruntime as ort
 except Exception as e:  # a broken installation raises anything
-    send({"hello": 1, "missing": "%s cannot import %s: %s" % (python(), getattr(e, "name", None) or "onnxruntime", e),
-          "remedy": "pip install onnxruntime"})
+    why = "%s cannot import %s: %s" % (python(), getattr(e, "name", None) or "onnxruntime", e)
+    if isinstance(e, ModuleNotFoundError) and e.name in ("numpy", "onnxruntime"):
+        send({"hello": 1, "missing": why, "remedy": "pip install onnxruntime"})
+    else:
+        send({"hello": 1, "error": why + ": reinstall the package onnxruntime"})  # it is here, and broken
     sys.exit(0)
 
 TYPES = ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")

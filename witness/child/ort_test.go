@@ -35,7 +35,7 @@ var runtimes = map[string]func(t *testing.T) *Runtime{
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Env = []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
+		r.Places = []string{dir}
 		return r
 	},
 }
@@ -241,11 +241,11 @@ func TestLargeTensorsTravel(t *testing.T) {
 func TestMissingModuleNamesTheRemedy(t *testing.T) {
 	for name, test := range map[string]struct {
 		r    *Runtime
-		env  []string
 		want []string
 	}{
-		"node":   {Node(), []string{"NODE_PATH="}, []string{"onnxruntime-node", "npm install onnxruntime-node"}},
-		"python": {Python(), []string{"PYTHONPATH="}, []string{"cannot import", "pip install onnxruntime"}},
+		"node": {Node(), []string{"onnxruntime-node", "npm install onnxruntime-node", "--node-path",
+			`passed over in NODE_PATH: "node_modules", which is relative`}},
+		"python": {Python(), []string{"cannot import", "pip install onnxruntime", `passed over in PYTHONPATH: "lib", which is relative`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "node" {
@@ -255,7 +255,8 @@ func TestMissingModuleNamesTheRemedy(t *testing.T) {
 				test.r.Args = append([]string{"-S"}, test.r.Args...) // without site-packages nothing can be imported
 			}
 			t.Chdir(t.TempDir())
-			test.r.Env = test.env
+			t.Setenv("NODE_PATH", "node_modules")
+			t.Setenv("PYTHONPATH", "lib")
 			err := test.r.Probe(t.Context())
 			if _, ok := errors.AsType[*MissingError](err); !ok {
 				t.Fatalf("error is %v, want a MissingError", err)

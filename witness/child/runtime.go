@@ -13,6 +13,13 @@
 // learns that its parent is gone. Standard error is free text; its tail becomes part of the error when the process dies.
 //
 // A driver written in Go calls [Serve].
+//
+// # What a driver is given
+//
+// A driver starts in a new empty folder, which goes with it, and in an environment of a few listed variables. Programs and
+// packages come from places that the user named, in PATH, NODE_PATH, PYTHONPATH or [Runtime.Places], never from the working
+// folder, from the folders above it, or from those around this program: relative entries of those lists, and the working
+// folder itself, are passed over. Models with elements in other files are refused, so that a driver opens no file for a model.
 package child
 
 import (
@@ -20,9 +27,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -53,36 +57,41 @@ type Runtime struct {
 	// MaxReply bounds the bytes of tensors in one reply. Zero means 4 GiB.
 	MaxReply int64
 
-	// Args follow Program. Env is added to the environment.
+	// Args follow Program. Env is added to the environment of drivers.
 	Args, Env []string
 
-	names   []string      // tried in PATH while Program is empty
-	remedy  string        // what to do when none is there
-	parting time.Duration // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
+	// Places are folders to look for the runtime's package in, before those that NODE_PATH or PYTHONPATH names: a
+	// node_modules folder, or a folder of Python modules.
+	Places []string
+
+	names     []string               // tried in PATH while Program is empty
+	remedy    string                 // what to do when none is there
+	placesEnv string                 // names more of Places
+	unusable  func(name string) bool // whether the driver's language cannot have a value of this name
+	parting   time.Duration          // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
 }
 
-// Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node, looked up in the working directory
-// and its parents, in NODE_PATH, and beside this program.
+// Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node from Places or NODE_PATH.
 func Node() *Runtime {
-	args := []string{"-e", nodeDriver, "--"}
-	if exe, err := os.Executable(); err == nil {
-		args = append(args, filepath.Dir(exe))
-	}
 	return &Runtime{
-		Name:   "ort-node",
-		Args:   args,
-		names:  []string{"node", "nodejs"},
-		remedy: "install Node.js 18 or later, https://nodejs.org",
+		Name:      "ort-node",
+		Args:      []string{"--input-type=commonjs", "-e", nodeDriver, "--"},
+		names:     []string{"node", "nodejs"},
+		remedy:    "install Node.js 18 or later, https://nodejs.org",
+		placesEnv: "NODE_PATH",
+		unusable:  func(name string) bool { return name == "__proto__" }, // assigning to it changes an object's prototype
 	}
 }
 
-// Python is ONNX Runtime for Python: python3 or python from PATH and the package onnxruntime.
+// Python is ONNX Runtime for Python: python3 or python from PATH and the package onnxruntime, from where that Python has its
+// packages, those of the user included, from Places or PYTHONPATH. It runs isolated (-I), so that no folder but these counts.
 func Python() *Runtime {
 	return &Runtime{
-		Name:   "ort-python",
-		Args:   []string{"-c", pythonDriver},
-		names:  []string{"python3", "python"},
-		remedy: "install Python 3.8 or later",
+		Name:      "ort-python",
+		Args:      []string{"-I", "-B", "-c", pythonDriver},
+		names:     []string{"python3", "python"},
+		remedy:    "install Python 3.8 or later",
+		placesEnv: "PYTHONPATH",
 	}
 }
 
@@ -115,17 +124,18 @@ func (r *Runtime) Version(ctx context.Context) (string, error) {
 // Open starts a process for m and gives it the model. A model that the runtime lacks something for gives an
 // *onnx.UnsupportedError. ctx bounds the opening only.
 func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (*Session, error) {
-	model, err := m.Bytes, error(nil)
-	if model == nil {
-		if model, err = onnx.Marshal(m.Proto); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Name, err)
-		}
+	if m.External() {
+		return nil, &onnx.UnsupportedError{Why: r.Name + ": elements are in other files, and a driver is given none: they must be embedded first"}
+	}
+	model, aliases, err := r.usable(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	s, err := r.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.learn(m.Proto)
+	s.learn(m.Proto, aliases)
 	if _, err := s.exchange(ctx, header{Do: "open", Threads: max(r.Threads, 1)}, model, nil); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -142,7 +152,7 @@ func (r *Runtime) program() (string, error) {
 		return "", fmt.Errorf("%s: no program to start", r.Name)
 	}
 	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
+		if path, ok := find(name); ok {
 			return path, nil
 		}
 	}

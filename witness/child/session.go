@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ type Session struct {
 
 	inputs  map[string]bool // of the model; true where a run must give it
 	outputs []string
+	aliases map[string]string // of inputs and outputs, as the driver knows them
 
 	cmd    *exec.Cmd
 	stdin  *os.File // our ends of the driver's pipes
@@ -72,19 +75,22 @@ func (r *Runtime) start(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	dirs, refused, err := r.lookIn()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
+	}
 	s := &Session{
 		name:     r.Name,
 		timeout:  cmp.Or(r.Timeout, defaultTimeout),
 		parting:  cmp.Or(r.parting, defaultParting),
 		maxReply: cmp.Or(r.MaxReply, defaultBody),
-		cmd:      exec.Command(path, r.Args...),
+		cmd:      exec.Command(path, slices.Concat(r.Args, dirs)...),
 		stderr:   &tail{max: stderrTail},
 	}
-	s.cmd.Env = append(os.Environ(), r.Env...)
 	s.cmd.Stderr = s.stderr
 	s.cmd.WaitDelay = s.parting // a grandchild may keep standard error open
 	ownGroup(s.cmd)
-	if err := s.launch(); err != nil {
+	if err := s.launch(r.Env); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	s.w, s.r = bufio.NewWriterSize(s.stdin, 64<<10), bufio.NewReaderSize(s.stdout, 64<<10)
@@ -95,13 +101,31 @@ func (r *Runtime) start(ctx context.Context) (*Session, error) {
 	}
 	s.version = greeting.h.Runtime
 	if greeting.h.Missing != "" {
-		return nil, errors.Join(&MissingError{Runtime: r.Name, Why: greeting.h.Missing, Remedy: greeting.h.Remedy}, s.Close())
+		why := greeting.h.Missing
+		if len(refused) > 0 {
+			why += fmt.Sprintf(" (passed over in %s: %s)", r.placesEnv, strings.Join(refused, ", "))
+		}
+		return nil, errors.Join(&MissingError{Runtime: r.Name, Why: why, Remedy: greeting.h.Remedy}, s.Close())
 	}
 	return s, nil
 }
 
-// launch starts the process on pipes of our own, because those of os/exec close under the reader as soon as it ends.
-func (s *Session) launch() error {
+// launch starts the process in a folder of its own, which goes with it, on pipes of our own, because those of os/exec close
+// under the reader as soon as it ends.
+func (s *Session) launch(env []string) (err error) {
+	dir, err := os.MkdirTemp("", "petrify-")
+	if err != nil {
+		return fmt.Errorf("no folder to start in: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	s.cmd.Dir, s.cmd.Env = dir, slices.Concat(environment(dir), env)
 	in, stdin, err := os.Pipe()
 	if err != nil {
 		return err
@@ -120,14 +144,15 @@ func (s *Session) launch() error {
 	go func() {
 		s.cmd.Wait()     // its error is read from ProcessState
 		killGroup(s.cmd) // what the driver started ends with it
+		os.RemoveAll(dir)
 		close(s.done)
 	}()
 	return nil
 }
 
 // learn notes the names that runs are checked against, so that every runtime words the same mistake alike.
-func (s *Session) learn(m *pb.ModelProto) {
-	s.inputs = map[string]bool{}
+func (s *Session) learn(m *pb.ModelProto, aliases map[string]string) {
+	s.inputs, s.aliases = map[string]bool{}, aliases
 	for _, in := range m.GetGraph().GetInput() {
 		s.inputs[in.GetName()] = true
 	}
@@ -175,9 +200,16 @@ func (s *Session) run(ctx context.Context, inputs []*onnx.Tensor, repeat int) ([
 	if err := s.checkInputs(inputs); err != nil {
 		return nil, nil, err
 	}
-	reply, err := s.exchange(ctx, header{Do: "run", Repeat: repeat}, nil, inputs)
+	reply, err := s.exchange(ctx, header{Do: "run", Repeat: repeat}, nil, renamed(inputs, s.aliases))
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(s.aliases) > 0 {
+		own := map[string]string{}
+		for name, alias := range s.aliases {
+			own[alias] = name
+		}
+		reply.tensors = renamed(reply.tensors, own)
 	}
 	if got := names(reply.tensors); !slices.Equal(got, s.outputs) {
 		return nil, nil, fmt.Errorf("%s: outputs %q came, want %q", s.name, got, s.outputs)
@@ -259,9 +291,9 @@ func (s *Session) exchange(ctx context.Context, req header, model []byte, tensor
 	}
 	switch u := rep.h.Unsupported; {
 	case u != nil:
-		return nil, &onnx.UnsupportedError{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: u.Why}
+		return nil, &onnx.UnsupportedError{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: plain(u.Why)}
 	case rep.h.Error != "":
-		return nil, fmt.Errorf("%s: %s: %s", s.name, doing, rep.h.Error)
+		return nil, fmt.Errorf("%s: %s: %s", s.name, doing, plain(rep.h.Error))
 	}
 	return rep, nil
 }
