@@ -1,0 +1,215 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/reference"
+)
+
+// probes asks every runtime once whether it is here.
+type probes struct {
+	mu   sync.Mutex
+	done map[string]error
+}
+
+func (p *probes) ask(ctx context.Context, rt Runtime, limit time.Duration) error {
+	if rt.Probe == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err, ok := p.done[rt.Name]; ok {
+		return err
+	}
+	_, err := guarded(ctx, limit, func(ctx context.Context) (struct{}, error) { return struct{}{}, rt.Probe(ctx) })
+	p.done[rt.Name] = err
+	return err
+}
+
+// A job verifies one model.
+type job struct {
+	options  Options
+	source   source
+	probes   *probes
+	progress *progress
+	number   int
+	report   *ModelReport
+	model    *onnx.Model
+	program  *reference.Program
+	sets     []dataSet
+}
+
+func (j *job) tell(rt, set string) {
+	j.progress.tell(Event{Path: j.source.model, Runtime: rt, Set: set, Model: j.number})
+}
+
+func (j *job) run(ctx context.Context) {
+	j.number = j.progress.begin()
+	j.tell("", "")
+	if err := j.prepare(ctx); err != nil {
+		j.report.Problem = err.Error()
+		if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+			j.report.Unsupported = true
+		} else if _, ok := errors.AsType[*onnx.FormatError](err); ok {
+			j.report.Invalid = true
+		} else if errors.Is(err, errInvalid) {
+			j.report.Invalid = true
+		} else {
+			j.report.Unreadable = true
+		}
+		return
+	}
+	for _, d := range j.sets {
+		j.report.Sets = append(j.report.Sets, describe(d))
+		j.report.Notes = union(j.report.Notes, d.notes)
+		if d.recorded != nil {
+			j.report.Rows = append(j.report.Rows, j.judgeRecorded(d)...)
+		}
+	}
+	for _, rt := range j.options.Runtimes {
+		if ctx.Err() != nil {
+			return
+		}
+		j.runtime(ctx, rt)
+	}
+}
+
+// errInvalid marks a model that breaks a rule of ONNX.
+var errInvalid = errors.New("not valid ONNX")
+
+// prepare reads and checks the model, and evaluates the reference on all data.
+func (j *job) prepare(ctx context.Context) error {
+	m, err := onnx.Read(j.source.model, j.options.Limits)
+	if err != nil {
+		return err
+	}
+	j.model = m
+	sum := sha256.Sum256(m.Bytes)
+	j.report.SHA256 = hex.EncodeToString(sum[:])
+	j.report.Opset = m.Opset()
+	j.report.External = m.External()
+	var broken []string
+	for _, f := range onnx.Check(m.Proto) {
+		if f.Severity == onnx.Error {
+			broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
+		}
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+	}
+	if err := embed(m, j.options.Limits); err != nil {
+		return err
+	}
+	if j.options.Against != nil {
+		tensors, err := j.options.Against(m)
+		if err != nil {
+			return err
+		}
+		w := againstWeights(m.Proto.GetGraph(), tensors)
+		j.report.Weights = &w
+	}
+	if j.program, err = reference.Compile(m, j.options.Reference); err != nil {
+		return err
+	}
+	for _, dir := range j.source.sets {
+		d, err := readSet(dir, m.Proto.GetGraph(), j.options.Limits)
+		if err != nil {
+			return err
+		}
+		j.sets = append(j.sets, d)
+	}
+	if len(j.sets) == 0 {
+		if j.sets, err = seededSets(j.program, j.options.Seed); err != nil {
+			return err
+		}
+	}
+	for i := range j.sets {
+		d := &j.sets[i]
+		j.tell("", d.name)
+		r, err := j.program.Run(ctx, d.values)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
+		d.want, d.notes = r.Outputs, r.Notes
+	}
+	return nil
+}
+
+// embed makes elements in other files part of the model, so that what is checked is what runs.
+func embed(m *onnx.Model, lim onnx.Limits) error {
+	if !m.External() {
+		return nil
+	}
+	var broken []string
+	for _, f := range onnx.CheckExternal(m) {
+		if f.Code == "external-data-file-missing" {
+			return fmt.Errorf("%s: %s", f.Where, f.Message)
+		}
+		broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+	}
+	return m.Embed(lim)
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
+// runtime runs one runtime on all data.
+func (j *job) runtime(ctx context.Context, rt Runtime) {
+	info := RuntimeReport{Name: rt.Name, Status: Skipped}
+	skip := func(err error) {
+		info.Status, info.Reason = Skipped, err.Error()
+		j.report.Runtimes = append(j.report.Runtimes, info)
+	}
+	j.tell(rt.Name, "")
+	if err := j.probes.ask(ctx, rt, j.options.Timeout); err != nil {
+		skip(err)
+		return
+	}
+	if rt.Version != nil {
+		info.Version = rt.Version(ctx)
+	}
+	l := &lane{job: j, rt: rt}
+	defer l.close(ctx)
+	var rows []Row
+	for i := range j.sets {
+		if ctx.Err() != nil {
+			return
+		}
+		j.tell(rt.Name, j.sets[i].name)
+		r, err := l.set(ctx, j.sets[i])
+		if u, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+			if i == 0 {
+				skip(u)
+				return
+			}
+			r = []Row{{Runtime: rt.Name, Set: j.sets[i].name, Verdict: Skipped, Reason: u.Error()}}
+		} else if err != nil {
+			r = []Row{{Runtime: rt.Name, Set: j.sets[i].name, Verdict: Failed, Reason: err.Error()}}
+		}
+		rows = append(rows, r...)
+	}
+	l.again(ctx, rows)
+	for _, r := range rows {
+		info.Status = worse(info.Status, r.Verdict)
+	}
+	j.report.Runtimes = append(j.report.Runtimes, info)
+	j.report.Rows = append(j.report.Rows, rows...)
+}

@@ -1,0 +1,41 @@
+package verify
+
+import (
+	"sync"
+)
+
+// An Event says what is done next.
+type Event struct {
+	Path    string // of the model
+	Runtime string // empty while the reference works
+	Set     string
+	// Model counts the models that are begun, of Models.
+	Model, Models int
+}
+
+// progress serialises the events of models that are verified at once.
+type progress struct {
+	mu     sync.Mutex
+	f      func(Event)
+	begun  int
+	models int
+}
+
+func newProgress(f func(Event), models int) *progress { return &progress{f: f, models: models} }
+
+func (p *progress) begin() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begun++
+	return p.begun
+}
+
+func (p *progress) tell(e Event) {
+	if p.f == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.Models = p.models
+	p.f(e)
+}
