@@ -180,7 +180,7 @@ func TestNewTensorHoldsDataAgainstItsShape(t *testing.T) {
 		{"too few", []float32{1}, []int{2}, "shape [2] wants 2 elements, got 1"},
 		{"a scalar without an element", []float32{}, nil, "wants 1 elements, got 0"},
 		{"a negative axis", []float32{}, []int{-1, 0}, "axis 0 has a negative length"},
-		{"a product that overflows", []float32{}, []int{1 << 32, 1 << 32}, "more than 2^63"},
+		{"a product that overflows", []float32{}, []int{math.MaxInt, math.MaxInt}, "more than 2^63"},
 		{"data of no type", []int{1}, []int{1}, "no tensor has data of type []int"},
 		{"no data", nil, []int{0}, "no tensor has data of type <nil>"},
 	} {
