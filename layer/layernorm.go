@@ -61,7 +61,7 @@ func (l LayerNorm) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
 	centred := e.Node("Sub", "centred", []onnx.Value{x, mean})
 	squared := e.Node("Mul", "squared", []onnx.Value{centred, centred})
 	variance := e.Node("ReduceMean", "variance", []onnx.Value{squared}, axes)
-	epsilon := e.Const("epsilon", &onnx.Tensor{Dims: []int{1}, Data: []float32{float32(l.Epsilon)}})
+	epsilon := e.Const("epsilon", &onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[float32]{float32(l.Epsilon)}})
 	deviation := e.Node("Sqrt", "deviation", []onnx.Value{e.Node("Add", "stable", []onnx.Value{variance, epsilon})})
 	normal := e.Node("Div", "normal", []onnx.Value{centred, deviation})
 	return e.Node("Add", "", []onnx.Value{e.Node("Mul", "scaled", []onnx.Value{normal, gamma}), beta})

@@ -70,7 +70,7 @@ func (r Reshape) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
 	for _, d := range r.To {
 		to = append(to, int64(d))
 	}
-	return e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", &onnx.Tensor{Dims: []int{len(to)}, Data: to})})
+	return e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", &onnx.Tensor{Dims: []int{len(to)}, Data: onnx.Slice[int64](to)})})
 }
 
 func reshapeNode(s Scope, x *G.Node) (*G.Node, error) {

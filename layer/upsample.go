@@ -48,7 +48,7 @@ func (u Upsample) Build(s Scope, x *G.Node) (*G.Node, error) {
 // Emit writes Resize with scales and without a region. Coordinates are asymmetric and rounded down, the form in which whole
 // factors repeat pixels and nothing is left to rounding.
 func (u Upsample) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	scales := &onnx.Tensor{Dims: []int{4}, Data: []float32{1, 1, float32(u.Factor[0]), float32(u.Factor[1])}}
+	scales := &onnx.Tensor{Dims: []int{4}, Data: onnx.Slice[float32]{1, 1, float32(u.Factor[0]), float32(u.Factor[1])}}
 	return e.Node("Resize", "", []onnx.Value{x, {}, e.Const("scales", scales)},
 		onnx.String("mode", "nearest"),
 		onnx.String("coordinate_transformation_mode", "asymmetric"),

@@ -16,7 +16,7 @@ import (
 func convolutional(t testing.TB, all bool) *onnx.Model {
 	t.Helper()
 	seed := uint64(0)
-	weights := func(n int, scale float64) any {
+	weights := func(n int, scale float64) []float32 {
 		seed++
 		return random(seed, n, scale)
 	}
@@ -32,7 +32,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 		e.Step(step, step)
 		in := []onnx.Value{x}
 		for _, name := range []string{"scale", "bias", "mean", "var"} {
-			v := weights(channels, 0.1).([]float32)
+			v := weights(channels, 0.1)
 			for i := range v {
 				if name == "scale" || name == "var" {
 					v[i] = 1 + v[i]*v[i]

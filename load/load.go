@@ -168,7 +168,7 @@ func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []i
 	if err != nil {
 		return nil, nil, err
 	}
-	y, ok := out[0].Data.([]float32)
+	y, ok := out[0].Data.(onnx.Slice[float32])
 	if !ok {
 		return nil, nil, fmt.Errorf("output %s is not float: use Run", s.outputs[0])
 	}

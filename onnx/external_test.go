@@ -18,7 +18,7 @@ import (
 )
 
 // weights are the elements of net.fc1.weight.
-var weights = rawData([]float32{1, 2, 3, 4, 5, 6})
+var weights = Slice[float32]{1, 2, 3, 4, 5, 6}.raw()
 
 // externalModel writes the dense model into dir with its weight external.
 func externalModel(t *testing.T, dir string, entries ...string) *Model {

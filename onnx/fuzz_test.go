@@ -26,7 +26,7 @@ func FuzzTensor(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := NewTensor(got.Name, got.Data, got.Dims...); err != nil {
+		if _, err := TensorOf(got.Name, got.Data, got.Dims...); err != nil {
 			t.Fatalf("read, and then: %v", err)
 		}
 		back, err := FromProto(got.Proto())

@@ -203,9 +203,9 @@ func constant(t *pb.TensorProto) value {
 		return v
 	}
 	switch d := read.Data.(type) {
-	case []int64:
+	case Slice[int64]:
 		v.ints = numbers(d)
-	case []int32:
+	case Slice[int32]:
 		v.ints = numbers(d)
 	}
 	return v
@@ -229,13 +229,13 @@ func (v value) floats() ([]float64, bool) {
 		return nil, false
 	}
 	switch d := t.Data.(type) {
-	case []float32:
+	case Slice[float32]:
 		out := make([]float64, len(d))
 		for i, e := range d {
 			out[i] = float64(e)
 		}
 		return out, true
-	case []float64:
+	case Slice[float64]:
 		return d, true
 	}
 	return nil, false

@@ -27,10 +27,10 @@ func TestStatisticsOfEachFloatType(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	want := Statistics{Count: 7, NaN: 1, Infinite: 1, Subnormal: 1, Zero: 1, Min: -1, Max: 3}
 	for _, tensor := range []*Tensor{
-		{Dims: []int{7}, Data: []float32{nan, inf, 1e-40, 0, -1, 3, 2}},
-		{Dims: []int{7}, Data: []float64{math.NaN(), math.Inf(-1), 1e-310, 0, -1, 3, 2}},
-		{Dims: []int{7}, Data: []Float16{0x7e00, 0x7c00, 1, 0, 0xbc00, 0x4200, 0x4000}},
-		{Dims: []int{7}, Data: []BFloat16{0x7fc0, 0x7f80, 1, 0, 0xbf80, 0x4040, 0x4000}},
+		{Dims: []int{7}, Data: Slice[float32]{nan, inf, 1e-40, 0, -1, 3, 2}},
+		{Dims: []int{7}, Data: Slice[float64]{math.NaN(), math.Inf(-1), 1e-310, 0, -1, 3, 2}},
+		{Dims: []int{7}, Data: Slice[Float16]{0x7e00, 0x7c00, 1, 0, 0xbc00, 0x4200, 0x4000}},
+		{Dims: []int{7}, Data: Slice[BFloat16]{0x7fc0, 0x7f80, 1, 0, 0xbf80, 0x4040, 0x4000}},
 	} {
 		for _, p := range []*pb.TensorProto{tensor.Proto(), typed(tensor)} {
 			got, ok := StatisticsOf(p)

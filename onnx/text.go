@@ -340,16 +340,16 @@ func tensorText(p *pb.TensorProto) string {
 }
 
 // elementsText shows elements in braces.
-func elementsText(data any) string {
+func elementsText(data Data) string {
 	var s string
 	switch d := data.(type) {
-	case []string:
+	case Slice[string]:
 		s = listText(d, Quote)
-	case []float32:
+	case Slice[float32]:
 		s = listText(d, func(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) })
-	case []Float16:
+	case Slice[Float16]:
 		s = listText(d, func(v Float16) string { return strconv.FormatFloat(float64(v.Float32()), 'g', -1, 32) })
-	case []BFloat16:
+	case Slice[BFloat16]:
 		s = listText(d, func(v BFloat16) string { return strconv.FormatFloat(float64(v.Float32()), 'g', -1, 32) })
 	default:
 		s = strings.ReplaceAll(fmt.Sprint(d), " ", ",")
@@ -377,13 +377,13 @@ func Digest(p *pb.TensorProto) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if s, ok := t.Data.([]string); ok {
+		if s, ok := t.Data.(Slice[string]); ok {
 			for _, v := range s {
 				h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(v))))
 				io.WriteString(h, v)
 			}
 		} else {
-			h.Write(rawData(t.Data))
+			h.Write(t.Data.raw())
 		}
 		return hex.EncodeToString(h.Sum(nil)), nil
 	}

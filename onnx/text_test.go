@@ -97,7 +97,7 @@ func TestDigestDoesNotDependOnTheField(t *testing.T) {
 		if err != nil || a != b {
 			t.Errorf("%s: %s from raw_data, %s from its other field (%v)", s.Name, a, b, err)
 		}
-		if _, isBF16 := s.Data.([]BFloat16); !isBF16 && a != digest(s) { // digest widens those
+		if _, isBF16 := s.Data.(Slice[BFloat16]); !isBF16 && a != digest(s) { // digest widens those
 			t.Errorf("%s: %s, want %s", s.Name, a, digest(s))
 		}
 	}

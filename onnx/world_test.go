@@ -103,19 +103,19 @@ func TestFromProtoReadsWhatNumpyHelperReads(t *testing.T) {
 func digest(t *Tensor) string {
 	h := sha256.New()
 	switch d := t.Data.(type) {
-	case []string:
+	case Slice[string]:
 		for _, s := range d {
 			h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s))))
 			h.Write([]byte(s))
 		}
-	case []BFloat16:
-		wide := make([]float32, len(d))
+	case Slice[BFloat16]:
+		wide := make(Slice[float32], len(d))
 		for i, v := range d {
 			wide[i] = v.Float32()
 		}
-		h.Write(rawData(wide))
+		h.Write(wide.raw())
 	default:
-		h.Write(rawData(t.Data))
+		h.Write(d.raw())
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -114,7 +114,7 @@ func readValue(path string, vi *pb.ValueInfoProto) (*Value, error) {
 		if err == nil && v.Type == pb.TensorProto_UINT16 && vi.GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
 			// numpy has no bfloat16: the test data hold the bits.
 			bits := convert(v.Data.([]uint64), func(x uint64) onnx.BFloat16 { return onnx.BFloat16(x) })
-			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: bits})
+			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: onnx.Slice[onnx.BFloat16](bits)})
 		}
 	}
 	if err != nil {

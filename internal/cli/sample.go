@@ -230,7 +230,7 @@ func pixelRange(m *pb.ModelProto) (low, high float64, err error) {
 func imagesOf(outputs []*onnx.Tensor, n int, low, high float64) (picture.Images, error) {
 	var seen []string
 	for _, t := range outputs {
-		data, ok := t.Data.([]float32)
+		data, ok := t.Data.(onnx.Slice[float32])
 		if d := t.Dims; ok && len(d) == 4 && d[0] == n && (d[1] == 1 || d[1] == 3) {
 			pixels := make([]float32, len(data))
 			for i, v := range data {

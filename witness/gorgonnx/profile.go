@@ -387,7 +387,7 @@ func reshape(p *profiler, n *pb.NodeProto) {
 	if err != nil {
 		return // a broken tensor is for others to report
 	}
-	shape, _ := t.Data.([]int64)
+	shape, _ := t.Data.(onnx.Slice[int64])
 	if slices.Contains(shape, -1) {
 		p.refuse(n, "computes a dimension of -1 wrongly where the rank changes")
 	}
