@@ -142,8 +142,8 @@ func TestFileOfTheGenerator(t *testing.T) {
 			}
 		}
 		for _, step := range plan.Steps {
-			if !made[step.Value] {
-				t.Errorf("no node computes %s", step.Value)
+			if !made[step.ONNX] {
+				t.Errorf("no node computes %s", step.ONNX)
 			}
 		}
 		meta := map[string]string{}
