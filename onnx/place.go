@@ -39,7 +39,7 @@ func (p *place) String() string {
 // Printable returns an identifier as it is when it is a plain one, quoted
 // otherwise.
 func Printable(s string) string {
-	plain := s != "" && len(s) <= 64
+	plain := s != "" && len(s) <= 64 && !strings.HasPrefix(s, "::") // at the start of a line GitHub would obey it
 	for i := range len(s) {
 		c := s[i]
 		plain = plain && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("_./:-+", c) >= 0)

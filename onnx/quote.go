@@ -2,20 +2,15 @@ package onnx
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // Quote returns a name out of a file as it may be shown: quoted, with
-// everything escaped that a terminal would not show as it is, and cut when it
-// is long.
-func Quote(name string) string {
-	const most = 120
-	if len(name) > most {
-		return strconv.QuoteToGraphic(name[:most]) + "..."
-	}
-	return strconv.QuoteToGraphic(name)
-}
+// everything escaped that a terminal or a CI log would not show as it is, and
+// cut when it is long.
+func Quote(name string) string { return quote.Quote(name) }
 
 // few shows a list of a file, cut when it is long.
 func few[T any](list []T) string {

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/onnx"
 )
@@ -178,7 +178,7 @@ func checkOne(o checkOptions, file string, least onnx.Severity) (r checkReport, 
 		err = writeInferred(m, o.infer)
 	}
 	if err != nil {
-		r.Problem = safe(err.Error())
+		r.Problem = quote.Text(err.Error())
 		return r, 0
 	}
 	for _, f := range found {
@@ -239,14 +239,5 @@ func shown(path string) string {
 	if path == stdin {
 		return "standard input"
 	}
-	if q := strconv.QuoteToGraphic(path); q != `"`+path+`"` {
-		return q
-	}
-	return path
-}
-
-// safe takes out of a message what a terminal would not show as it is.
-func safe(message string) string {
-	q := strconv.QuoteToGraphic(message)
-	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
+	return quote.Name(path)
 }

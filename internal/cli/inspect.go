@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/verify"
@@ -124,10 +125,10 @@ type inspectStatistics struct {
 func runInspect(_ context.Context, o inspectOptions) error {
 	m, err := readModel(o.streams.In, o.path, onnx.Limits{Size: int64(o.maxSize)})
 	if f, ok := errors.AsType[*onnx.FormatError](err); ok {
-		return &exitError{exitFinding, errors.New(safe(f.Error()))}
+		return &exitError{exitFinding, errors.New(quote.Text(f.Error()))}
 	}
 	if err != nil {
-		return errors.New(safe(err.Error()))
+		return errors.New(quote.Text(err.Error()))
 	}
 	switch {
 	case o.text:

@@ -17,6 +17,7 @@ import (
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/picture"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/random"
@@ -102,7 +103,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	images, err := o.generate(ctx, found[0], m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", quote.Name(path), err)
 	}
 	scale := o.scale
 	if scale == 0 {
@@ -110,16 +111,16 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	var b bytes.Buffer
 	if err := picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale}); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", quote.Name(path), err)
 	}
 	if o.out == "-" {
-		_, err := o.streams.Out.Write(b.Bytes())
+		_, err := o.streams.plainOut.Write(b.Bytes())
 		return err
 	}
 	if err := writeFile(o.out, b.Bytes()); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, o.out)
+	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, quote.Name(o.out))
 	return nil
 }
 
@@ -139,7 +140,7 @@ func generatorOf(path string) (string, error) {
 		}
 		near = append(near, filepath.Join(onnxFolder, net, net+".onnx"))
 	}
-	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", path, strings.Join(near, ", "))
+	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", quote.Shell(path), strings.Join(near, ", "))
 }
 
 // generate runs the model on noise.

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
 )
@@ -93,16 +94,24 @@ func sarif(reports []checkReport) sarifLog {
 	for _, r := range reports {
 		if r.Problem != "" {
 			call.Successful = false
-			call.Notifications = append(call.Notifications, sarifNotice{"error", sarifText{r.Problem}})
+			call.Notifications = append(call.Notifications, sarifNotice{"error", sarifMessage(r.Problem)})
 		}
 		for _, f := range r.Findings {
 			at := sarifLocation{sarifPhysical{sarifArtifact{fileURI(r.File)}}, []sarifLogical{{f.Where}}}
 			index := slices.IndexFunc(rules, func(rule onnx.Rule) bool { return rule.Code == f.Code })
-			run.Results = append(run.Results, sarifResult{f.Code, index, sarifLevels[f.Severity], sarifText{f.Where + ": " + f.Message}, []sarifLocation{at}})
+			run.Results = append(run.Results, sarifResult{f.Code, index, sarifLevels[f.Severity], sarifMessage(f.Where + ": " + f.Message), []sarifLocation{at}})
 		}
 	}
 	run.Invocations = []sarifInvocation{call}
 	return sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}}
+}
+
+// sarifMessage is a message that readers show as it stands: what would read as a link in it (SARIF 2.1.0, 3.11.6) is none.
+func sarifMessage(text string) sarifText {
+	if strings.Contains(text, "](") {
+		text = strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`).Replace(text)
+	}
+	return sarifText{text}
 }
 
 // fileURI is the name of a file as a relative reference, or as a URI when it is absolute.
