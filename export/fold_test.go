@@ -18,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -137,7 +138,7 @@ func TestTrainingModeIsNotWhatShips(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := filepath.Join(dir, "generator", "test_data_set_1")
-		x, err := onnx.ReadTensorFile(filepath.Join(set, "input_0.pb"), onnx.Limits{})
+		x, err := wire.ReadTensorFile(filepath.Join(set, "input_0.pb"), wire.Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}

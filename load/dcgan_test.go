@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -64,7 +65,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 		}
 	}
 	m := finish(t, e)
-	types, _ := onnx.Infer(m.Proto)
+	types, _ := infer.Types(m.Proto)
 	for _, out := range m.Proto.Graph.Output {
 		out.Type = types[out.GetName()].Proto()
 	}
@@ -154,7 +155,7 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			x = e.Node("BatchNormalization", "", values{x, constant("scale", test.ch), constant("bias", test.ch), constant("mean", test.ch), e.Const("var", makeTensor(t, "", variance, test.ch))})
 			e.Output(x, pb.TensorProto_FLOAT)
 			m := finish(t, e)
-			types, _ := onnx.Infer(m.Proto)
+			types, _ := infer.Types(m.Proto)
 			m.Proto.Graph.Output[0].Type = types["norm"].Proto()
 
 			in := []*onnx.Tensor{makeTensor(t, "x", random(3, product(test.dims), 1), test.dims...)}

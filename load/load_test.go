@@ -17,7 +17,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -92,7 +94,7 @@ func finish(t testing.TB, e *onnx.Emitter) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := onnx.Parse("test", b, onnx.Limits{})
+	parsed, err := wire.Parse("test", b, wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +392,7 @@ func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, at
 	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
 	m := finish(t, e)
 	y := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{}}
-	if types, _ := onnx.Infer(m.Proto); types["y"].Dims != nil {
+	if types, _ := infer.Types(m.Proto); types["y"].Dims != nil {
 		y.Dims = types["y"].Dims
 	}
 	m.Proto.Graph.Output[0].Type = y.Proto()
@@ -791,7 +793,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
 	f.Add(oneNode(f, "Transpose", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1), onnx.Fixed(3)}, nil, onnx.Ints("perm", 2, 0, 1)).Bytes)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := onnx.Parse("fuzz", b, onnx.Limits{Size: 1 << 20, Memory: 16 << 20})
+		m, err := wire.Parse("fuzz", b, wire.Limits{Size: 1 << 20, Memory: 16 << 20})
 		if err != nil {
 			return
 		}

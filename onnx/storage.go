@@ -176,7 +176,7 @@ func inWider[T int8 | int16 | uint8 | uint16 | uint32 | Float16 | BFloat16, E in
 		s := make(Slice[T], len(wide))
 		for i, v := range wide {
 			if s[i] = T(v); E(s[i]) != v {
-				return nil, fmt.Errorf("element %d is %d, beyond its type %s", i, v, elemName(s.Type()))
+				return nil, fmt.Errorf("element %d is %d, beyond its type %s", i, v, ElemName(s.Type()))
 			}
 		}
 		return s, nil

@@ -34,7 +34,7 @@ func TensorOf(name string, data Data, dims ...int) (*Tensor, error) {
 	for i, d := range dims {
 		wide[i] = int64(d)
 	}
-	n, err := elementCount(wide)
+	n, err := ElementCount(wide)
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", name, err)
 	}
@@ -111,14 +111,14 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 	case p.GetDataLocation() == pb.TensorProto_EXTERNAL || len(p.ExternalData) > 0:
 		return nil, &UnsupportedError{Why: where + ": the elements are in another file (external data)"}
 	case s.decode == nil:
-		return nil, &UnsupportedError{Why: fmt.Sprintf("%s: element type %s", where, elemName(typ))}
+		return nil, &UnsupportedError{Why: fmt.Sprintf("%s: element type %s", where, ElemName(typ))}
 	}
-	n, err := elementCount(p.Dims)
+	n, err := ElementCount(p.Dims)
 	if err != nil {
 		return nil, wrong("%v", err)
 	}
 	if n > math.MaxInt/16 {
-		return nil, wrong("shape %s has %d elements, more than any memory holds", few(p.Dims), n)
+		return nil, wrong("shape %s has %d elements, more than any memory holds", Few(p.Dims), n)
 	}
 	if f := checkStorage(p, s, n); f != nil {
 		return nil, wrong("%s", f.what)
@@ -136,9 +136,9 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 	return t, nil
 }
 
-// elementCount multiplies dims. A negative length, or a product beyond int64,
+// ElementCount multiplies dims. A negative length, or a product beyond int64,
 // is an error; a zero anywhere makes the product zero.
-func elementCount(dims []int64) (int64, error) {
+func ElementCount(dims []int64) (int64, error) {
 	n := uint64(1)
 	overflow := false
 	for i, d := range dims {
@@ -153,7 +153,7 @@ func elementCount(dims []int64) (int64, error) {
 		return 0, nil
 	}
 	if overflow {
-		return 0, fmt.Errorf("shape %s has more than 2^63 elements", few(dims))
+		return 0, fmt.Errorf("shape %s has more than 2^63 elements", Few(dims))
 	}
 	return int64(n), nil
 }
@@ -217,14 +217,14 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 		}
 		found = f
 	}
-	typ := elemName(pb.TensorProto_DataType(p.GetDataType()))
+	typ := ElemName(pb.TensorProto_DataType(p.GetDataType()))
 	var want int64
 	fits := true
 	switch {
 	case found == numFields && n == 0:
 		return nil
 	case found == numFields:
-		return faultf("tensor-length", "shape %s wants %d elements, got none", few(p.Dims), n)
+		return faultf("tensor-length", "shape %s wants %d elements, got none", Few(p.Dims), n)
 	case found == rawField && s.bits > 0:
 		want, fits = s.rawBytes(n)
 	case found == s.field:
@@ -233,14 +233,14 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 		return faultf("tensor-fields", "elements of type %s do not go into %s", typ, fieldNames[found])
 	}
 	if !fits {
-		return faultf("tensor-dims", "shape %s has %d elements, too many for any file", few(p.Dims), n)
+		return faultf("tensor-dims", "shape %s has %d elements, too many for any file", Few(p.Dims), n)
 	}
 	if got, _ := fieldLen(p, found); int64(got) != want {
 		unit := "entries"
 		if found == rawField {
 			unit = "bytes"
 		}
-		return faultf("tensor-length", "%s of shape %s wants %d %s of %s, got %d", typ, few(p.Dims), want, unit, fieldNames[found], got)
+		return faultf("tensor-length", "%s of shape %s wants %d %s of %s, got %d", typ, Few(p.Dims), want, unit, fieldNames[found], got)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -25,7 +26,7 @@ type dataSet struct {
 
 // readSet reads recorded inputs and outputs: input_K.pb is the K-th input of
 // the graph, output_K.pb its K-th output.
-func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
+func readSet(dir string, g *pb.GraphProto, lim wire.Limits) (dataSet, error) {
 	d := dataSet{name: filepath.Base(dir)}
 	var err error
 	if d.values, err = d.read(dir, "input", g.GetInput(), lim); err != nil {
@@ -38,7 +39,7 @@ func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
 	return d, err
 }
 
-func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Limits) ([]*reference.Value, error) {
+func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim wire.Limits) ([]*reference.Value, error) {
 	var values []*reference.Value
 	for k := 0; ; k++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s_%d.pb", what, k))
@@ -59,26 +60,26 @@ func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Li
 }
 
 // readValue reads a file of recorded data: a tensor, a sequence, or an optional.
-func readValue(path string, t *pb.TypeProto, lim onnx.Limits) (*reference.Value, error) {
+func readValue(path string, t *pb.TypeProto, lim wire.Limits) (*reference.Value, error) {
 	var v *reference.Value
 	var err error
 	switch {
 	case t.GetSequenceType() != nil:
 		p := &pb.SequenceProto{}
-		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+		if err := wire.ReadMessageFile(path, p, lim); err != nil {
 			return nil, err
 		}
 		v, err = reference.FromSequence(p)
 	case t.GetOptionalType() != nil:
 		p := &pb.OptionalProto{}
-		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+		if err := wire.ReadMessageFile(path, p, lim); err != nil {
 			return nil, err
 		}
 		v, err = reference.FromOptional(p)
 	case t.GetValue() != nil && t.GetTensorType() == nil:
 		return nil, &onnx.UnsupportedError{Why: path + ": neither a tensor, nor a sequence, nor an optional"}
 	default:
-		x, e := onnx.ReadTensorFile(path, lim)
+		x, e := wire.ReadTensorFile(path, lim)
 		if e != nil {
 			return nil, e
 		}

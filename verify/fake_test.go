@@ -12,6 +12,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -40,7 +41,7 @@ func (f *fake) runtime(name string) Runtime {
 	runs := new(atomic.Int64) // of all sessions, several at the same time where models are verified in parallel
 	return Runtime{Name: name, Open: func(_ context.Context, m *onnx.Model) (Session, error) {
 		// What a real runtime would see: the bytes, not the message.
-		again, err := onnx.Parse("fake", m.Bytes, onnx.Limits{})
+		again, err := wire.Parse("fake", m.Bytes, wire.Limits{})
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"google.golang.org/protobuf/proto"
 )
@@ -125,7 +126,7 @@ func flipEffect(t *testing.T, m *onnx.Model, dir string, bit int) (effect, limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := onnx.ReadTensorFile(filepath.Join(dir, "test_data_set_0", "input_0.pb"), onnx.Limits{})
+	z, err := wire.ReadTensorFile(filepath.Join(dir, "test_data_set_0", "input_0.pb"), wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,10 @@ import (
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -94,11 +97,11 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	m, err := onnx.Read(path, onnx.Limits{})
+	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
 		return err
 	}
-	if err := m.Embed(onnx.Limits{}); err != nil { // so that no runtime opens a file on its own
+	if err := wire.Embed(m, wire.Limits{}); err != nil { // so that no runtime opens a file on its own
 		return err
 	}
 	images, err := o.generate(ctx, found[0], m)
@@ -150,8 +153,8 @@ func (o sampleOptions) generate(ctx context.Context, rt verify.Runtime, m *onnx.
 	if err != nil {
 		return none, err
 	}
-	for _, f := range onnx.Check(m.Proto) {
-		if f.Severity == onnx.Error {
+	for _, f := range check.Model(m.Proto) {
+		if f.Severity == rule.Error {
 			return none, fmt.Errorf("not valid ONNX: %v", f)
 		}
 	}

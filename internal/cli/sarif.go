@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // SARIF 2.1.0 (OASIS), as far as findings about files need it.
@@ -86,7 +86,7 @@ var sarifLevels = map[string]string{"error": "error", "warning": "warning", "inf
 // sarif turns reports into one log.
 func sarif(reports []checkReport) sarifLog {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "petrify check", Version: version()}}, Results: []sarifResult{}}
-	rules := onnx.Rules()
+	rules := rule.All()
 	for _, r := range rules {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{r.Code, sarifText{r.Doc}, sarifConfig{sarifLevels[r.Severity.String()]}})
 	}
@@ -98,7 +98,7 @@ func sarif(reports []checkReport) sarifLog {
 		}
 		for _, f := range r.Findings {
 			at := sarifLocation{sarifPhysical{sarifArtifact{fileURI(r.File)}}, []sarifLogical{{f.Where}}}
-			index := slices.IndexFunc(rules, func(rule onnx.Rule) bool { return rule.Code == f.Code })
+			index := slices.IndexFunc(rules, func(rule rule.Rule) bool { return rule.Code == f.Code })
 			run.Results = append(run.Results, sarifResult{f.Code, index, sarifLevels[f.Severity], sarifMessage(f.Where + ": " + f.Message), []sarifLocation{at}})
 		}
 	}

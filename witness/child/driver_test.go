@@ -18,6 +18,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 const behaviourEnv = "PETRIFY_TEST_DRIVER"
@@ -37,7 +38,7 @@ type echo struct{ model string }
 func (e *echo) Version() string { return "echo 1.0" }
 
 func (e *echo) Open(model []byte, threads int) error {
-	m, err := onnx.Parse("stdin", model, onnx.Limits{})
+	m, err := wire.Parse("stdin", model, wire.Limits{})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -419,7 +420,7 @@ func TestONNXBackEndTests(t *testing.T) {
 	agreed := map[string]int{}
 	for _, path := range models {
 		name := filepath.Base(filepath.Dir(path))
-		m, err := onnx.Read(path, onnx.Limits{})
+		m, err := wire.Read(path, wire.Limits{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -460,7 +461,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 	for _, set := range sets {
 		var in []*onnx.Tensor
 		for i, v := range m.Proto.Graph.Input {
-			x, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), onnx.Limits{})
+			x, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), wire.Limits{})
 			if errors.Is(err, os.ErrNotExist) {
 				continue // an initializer that is listed among the inputs
 			}
@@ -479,7 +480,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 				return false, err
 			}
 			for i, g := range got {
-				want, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), onnx.Limits{})
+				want, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), wire.Limits{})
 				if err != nil {
 					return false, err
 				}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -56,7 +57,7 @@ func typesOf(m *pb.ModelProto, inputs []*onnx.Tensor) (map[string]onnx.Type, err
 		}
 		m.Graph.ValueInfo = nil // declared for other sizes, perhaps
 	}
-	types, _ := onnx.Infer(m) // what it finds wrong is for others to say
+	types, _ := infer.Types(m) // what it finds wrong is for others to say
 	return types, nil
 }
 
