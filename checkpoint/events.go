@@ -53,7 +53,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		}
 		seen[v.Name] = true
 		b = append(b, ',')
-		b = append(b, jsonString(v.Name)...)
+		b = append(b, quote(v.Name)...)
 		b = append(b, ':')
 		if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
 			b = append(b, "null"...)

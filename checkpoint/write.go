@@ -93,12 +93,12 @@ func encode(s *Snapshot) ([]byte, error) {
 		if i > 0 {
 			header.WriteByte(',')
 		}
-		header.Write(jsonString(key))
+		header.Write(quote(key))
 		header.WriteByte(':')
 		if key == sumKey {
 			sumAt = header.Len() + 1
 		}
-		header.Write(jsonString(meta[key]))
+		header.Write(quote(meta[key]))
 	}
 	header.WriteByte('}')
 	offset := 0
@@ -111,7 +111,7 @@ func encode(s *Snapshot) ([]byte, error) {
 			return nil, fmt.Errorf("%s: more bytes in all than can be addressed", t.Name)
 		}
 		end := offset + 4*len(t.Data)
-		fmt.Fprintf(&header, `,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, jsonString(t.Name), dims, offset, end)
+		fmt.Fprintf(&header, `,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), dims, offset, end)
 		offset = end
 	}
 	header.WriteByte('}')
@@ -135,8 +135,8 @@ func encode(s *Snapshot) ([]byte, error) {
 	return b, nil
 }
 
-// jsonString writes a string as JSON.
-func jsonString(s string) []byte {
+// quote writes a string as JSON.
+func quote(s string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"errors"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -31,17 +32,32 @@ var concatKind = Kind{
 	},
 }
 
-// joins is embedded by layers of several inputs.
-type joins struct{ noParams }
+// errAlone says that a layer of several inputs got one.
+var errAlone = errors.New("joins several inputs, got one (name the others in With)")
 
-// Joins marks a Joiner.
-func (joins) Joins() {}
+// joint is what layers of several inputs share.
+type joint struct{}
+
+// OutShape refuses a single input.
+func (joint) OutShape(Shape) (Shape, error) { return nil, errAlone }
+
+// Params lists none.
+func (joint) Params(Shape) []Param { return nil }
+
+// Build refuses a single input.
+func (joint) Build(Scope, *G.Node) (*G.Node, error) { return nil, errAlone }
+
+// Emit refuses a single input.
+func (joint) Emit(e *onnx.Emitter, _ onnx.Value) onnx.Value {
+	e.Fail(errAlone)
+	return onnx.Value{}
+}
 
 // Add is the sum of its inputs, all of one shape.
-type Add struct{ joins }
+type Add struct{ joint }
 
-// OutShape is the shape that all inputs have.
-func (Add) OutShape(in ...Shape) (Shape, error) {
+// JoinShape is the shape that all inputs have.
+func (Add) JoinShape(in ...Shape) (Shape, error) {
 	for _, s := range in[1:] {
 		if s.String() != in[0].String() {
 			return nil, fmt.Errorf("sum of %v and %v, want one shape", in[0], s)
@@ -50,8 +66,8 @@ func (Add) OutShape(in ...Shape) (Shape, error) {
 	return in[0], nil
 }
 
-// Build makes a chain of operators, each a sum of two.
-func (Add) Build(s Scope, x ...*G.Node) (*G.Node, error) {
+// BuildJoin makes a chain of gop.Add.
+func (Add) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) {
 	sum := x[0]
 	for i, term := range x[1:] {
 		name := s.Name
@@ -66,8 +82,8 @@ func (Add) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	return sum, nil
 }
 
-// Emit writes a chain of Add, which more runtimes have than Sum.
-func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+// EmitJoin writes a chain of Add, which more runtimes have than Sum.
+func (Add) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	sum := x[0]
 	for i, term := range x[1:] {
 		inner := ""
@@ -81,10 +97,10 @@ func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 
 // Concat puts its inputs one behind the other along the first axis of a sample, the channels.
 // The inputs are (N, Ci, ...), y is (N, C1 + C2 + ..., ...).
-type Concat struct{ joins }
+type Concat struct{ joint }
 
-// OutShape wants the axes behind the first to be alike.
-func (Concat) OutShape(in ...Shape) (Shape, error) {
+// JoinShape wants the axes behind the first to be alike.
+func (Concat) JoinShape(in ...Shape) (Shape, error) {
 	out := Shape{0}
 	for _, s := range in {
 		if len(s) == 0 || s[1:].String() != in[0][1:].String() {
@@ -95,10 +111,10 @@ func (Concat) OutShape(in ...Shape) (Shape, error) {
 	return append(out, in[0][1:]...), nil
 }
 
-// Build makes one operator.
-func (Concat) Build(s Scope, x ...*G.Node) (*G.Node, error) { return gop.Concat(s.Name, 1, x...) }
+// BuildJoin makes one gop.Concat.
+func (Concat) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) { return gop.Concat(s.Name, 1, x...) }
 
-// Emit writes Concat.
-func (Concat) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+// EmitJoin writes Concat.
+func (Concat) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Concat", "", x, onnx.Int("axis", 1))
 }

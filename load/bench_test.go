@@ -9,7 +9,6 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
@@ -113,7 +112,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.SetBytes(int64(len(file)))
 	b.ReportAllocs()
 	for b.Loop() {
-		m, err := wire.Parse("generator.onnx", file, wire.Limits{})
+		m, err := onnx.Parse("generator.onnx", file, onnx.Limits{})
 		if err != nil {
 			b.Fatal(err)
 		}

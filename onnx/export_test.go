@@ -1,4 +1,13 @@
 package onnx
 
-// What the tests of outside share with those of inside.
-var Samples, Typed = samples, typed
+import "strings"
+
+// HasRule reports whether inference has a rule for an operator, named as in
+// "Relu" or "ai.onnx.ml.Scaler".
+func HasRule(name string) bool {
+	domain := ""
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		domain, name = name[:i], name[i+1:]
+	}
+	return inferRules()[operatorKey{domain, name}] != nil
+}

@@ -185,7 +185,7 @@ func TestRowSumsAreDots(t *testing.T) {
 			if tc.right {
 				b.sound, b.spread, b.declared = make([]float64, k*n), make([]float64, k*n), make([]float64, k*n)
 			}
-			row, dots := newRowSum(n), make([]dot, n)
+			row, dots := newRowSum(formatOf(1), n), make([]dot, n)
 			for i := range k {
 				a := random()
 				if !tc.left {

@@ -16,6 +16,7 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
+	reordered    bool         // spreads hold for any usual order of summation
 	seen         func(*Value) // is shown every value of the block that starts next
 }
 
@@ -51,7 +52,11 @@ func (m *meter) note(format string, args ...any) {
 // format is the format that the elements of v are computed in.
 func (m *meter) format(v *Value) format { return m.formatOf(v.Type) }
 
-func (m *meter) formatOf(t pb.TensorProto_DataType) format { return formatOf(t) }
+func (m *meter) formatOf(t pb.TensorProto_DataType) format {
+	f := formatOf(t)
+	f.reordered = m.reordered
+	return f
+}
 
 // cost is the number of numbers that v holds.
 func cost(v *Value) int64 {
@@ -72,7 +77,6 @@ type call struct {
 	scope *scope
 	opset int64
 	in    []*Value // nil where absent; as many as the operator has ports, or more
-	said  string   // what was noted as undefined last
 }
 
 // Attributes. Their types were checked when the program was compiled.

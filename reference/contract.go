@@ -50,18 +50,28 @@ func (m matrix) at(i int) number {
 type rowSum struct {
 	terms                      int
 	y, abs, sq, e, ind, one, d []float64
+	orders                     *orders // nil unless they are tried
 }
 
-func newRowSum(n int) *rowSum {
+// newRowSum returns the sums for n columns in the format f. strides are orders to
+// try besides the usual ones.
+func newRowSum(f format, n int, strides ...int) *rowSum {
 	all := make([]float64, 7*n)
 	part := func(i int) []float64 { return all[i*n : (i+1)*n] }
-	return &rowSum{0, part(0), part(1), part(2), part(3), part(4), part(5), part(6)}
+	r := &rowSum{0, part(0), part(1), part(2), part(3), part(4), part(5), part(6), nil}
+	if f.reordered {
+		r.orders = newOrders(f, n, strides...)
+	}
+	return r
 }
 
 func (r *rowSum) reset() {
 	r.terms = 0
 	for _, s := range [][]float64{r.y, r.abs, r.sq, r.e, r.ind, r.one, r.d} {
 		clear(s)
+	}
+	if r.orders != nil {
+		r.orders.reset()
 	}
 }
 
@@ -75,6 +85,9 @@ func (r *rowSum) add(a number, b matrix, k int) {
 		y[j] += p
 		abs[j] += math.Abs(p)
 		sq[j] += p * p
+	}
+	if r.orders != nil {
+		r.orders.add(a.v, b.v[k*n:(k+1)*n])
 	}
 	if b.sound != nil {
 		for j := range n {
@@ -111,5 +124,9 @@ func (r *rowSum) addErrors(a, b number, j int) {
 
 // dot returns the dot of column j.
 func (r *rowSum) dot(j int) dot {
-	return dot{r.terms, r.y[j], r.abs[j], r.sq[j], r.e[j], r.ind[j], r.one[j], r.d[j]}
+	s := dot{terms: r.terms, y: r.y[j], abs: r.abs[j], sq: r.sq[j], e: r.e[j], ind: r.ind[j], one: r.one[j], d: r.d[j]}
+	if r.orders != nil {
+		s.squares, s.drift = r.orders.worst(j, s.y)
+	}
+	return s
 }

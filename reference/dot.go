@@ -16,6 +16,19 @@ type dot struct {
 	ind   float64 // variance from the operands' spreads if they are independent
 	one   float64 // standard deviation from them if they are one and the same
 	d     float64 // what the operands' declared errors make of the sum
+
+	// Over orders of summation, where they were tried: the largest sum of squares
+	// of partial sums, and the largest error.
+	squares, drift float64
+	orders         *orders // to be tried still
+}
+
+// dot returns a sum without terms.
+func (f format) dot() dot {
+	if !f.reordered {
+		return dot{}
+	}
+	return dot{orders: newOrders(f, 1)}
 }
 
 // add adds the product a b.
@@ -29,6 +42,9 @@ func (s *dot) add(a, b number) {
 	}
 	s.abs += math.Abs(p)
 	s.sq += p * p
+	if s.orders != nil {
+		s.orders.add(1, []float64{p})
+	}
 	x, y := math.Abs(a.v), math.Abs(b.v)
 	s.e += times(x, b.sound) + times(y, a.sound) + times(a.sound, b.sound)
 	if a.spread > 0 || b.spread > 0 {
@@ -71,8 +87,13 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 	if s.abs+n.sound > f.max {
 		n.sound = math.Inf(1) // a partial sum may overflow
 	}
-	round := f.u * f.u / 3 * (roundings*max(s.sq, s.y*s.y) + float64(1+more)*s.sq)
-	n.spread = math.Sqrt(max(s.ind, s.one*s.one) + round)
+	if s.orders != nil {
+		s.squares, s.drift = s.orders.worst(0, s.y)
+	}
+	// Blocks that are added on their own have partial sums that are differences
+	// of two others: hence the factor 2.
+	round := f.u * f.u / 3 * (max(roundings*max(s.sq, s.y*s.y), 2*s.squares) + float64(1+more)*s.sq)
+	n.spread = max(math.Sqrt(max(s.ind, s.one*s.one)+round), s.drift)
 	n.declared = s.d + float64(s.terms)*f.tiny
 	return f.settle(n)
 }
@@ -80,7 +101,7 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 // sumOf is the sum of numbers, with so many roundings of every term more. The
 // spreads are added as if all errors were one.
 func (f format) sumOf(terms []number, more int) number {
-	var s dot
+	s := f.dot()
 	values := make([]float64, 0, len(terms))
 	for _, t := range terms {
 		s.term(t)

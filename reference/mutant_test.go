@@ -14,7 +14,6 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
-	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // mutantsEnv asks for another number of mutants of every model.
@@ -38,7 +37,7 @@ func TestNoMutantOfAModelPanics(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for _, path := range paths {
 		for range mutants {
-			m, err := wire.Read(path, wire.Limits{})
+			m, err := onnx.Read(path, onnx.Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}

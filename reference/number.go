@@ -47,6 +47,8 @@ type format struct {
 	u    float64 // unit roundoff: the relative error of one rounding
 	tiny float64 // the absolute error of one that underflows or is flushed to zero
 	max  float64 // the largest finite value
+
+	reordered bool // spreads hold for any usual order of summation: see orders
 }
 
 // formatOf returns the format of a floating-point type. The reference is no
@@ -54,13 +56,13 @@ type format struct {
 func formatOf(t pb.TensorProto_DataType) format {
 	switch t {
 	case pb.TensorProto_DOUBLE:
-		return format{0x1p-52, 0x1p-1022, math.MaxFloat64}
+		return format{u: 0x1p-52, tiny: 0x1p-1022, max: math.MaxFloat64}
 	case pb.TensorProto_FLOAT16:
-		return format{0x1p-11, 0x1p-24, 65504}
+		return format{u: 0x1p-11, tiny: 0x1p-24, max: 65504}
 	case pb.TensorProto_BFLOAT16:
-		return format{0x1p-8, 0x1p-126, 0x1.FEp127}
+		return format{u: 0x1p-8, tiny: 0x1p-126, max: 0x1.FEp127}
 	}
-	return format{0x1p-24, 0x1p-126, math.MaxFloat32}
+	return format{u: 0x1p-24, tiny: 0x1p-126, max: math.MaxFloat32}
 }
 
 // gamma bounds the relative error of n roundings in a row, infinite where no

@@ -120,7 +120,7 @@ func (a *attention) run() ([]*Value, error) {
 					return nil, err
 				}
 				for e := range wide {
-					var s dot
+					s := f.dot()
 					for j, w := range weights {
 						if w != exact(0) {
 							s.add(w, a.v.at((kv*keys+j)*wide+e))
@@ -150,7 +150,7 @@ func (a *attention) weights(scores *Value, n, h, i, kv int) ([]number, error) {
 	var allowed []int
 	var terms []number
 	for j := range keys {
-		var s dot
+		s := f.dot()
 		for e := range size {
 			s.add(a.q.at(base*size+e), a.k.at((kv*keys+j)*size+e))
 		}

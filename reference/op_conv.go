@@ -71,7 +71,8 @@ func (c *call) convolve(g convGeometry, x, w, out *Value) error {
 	taps := g.window.taps()
 	positions := size(g.window.out)
 	area := size(g.window.in)
-	row := newRowSum(co)
+	out.sums(ci*taps, f)
+	row := newRowSum(f, co, taps)
 	patch := make([]int, taps)
 	for group := range g.group {
 		// (co, ci*taps) -> (ci*taps, co), so that a row holds the weights of

@@ -119,7 +119,8 @@ func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()
 	area, positions := size(g.window.out), size(g.window.in)
-	row := newRowSum(co)
+	out.sums(ci*taps, f)
+	row := newRowSum(f, co, taps)
 	sources := make([]int, taps)
 	for group := range g.group {
 		// (ci, co, taps) -> (ci*taps, co)

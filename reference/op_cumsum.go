@@ -33,7 +33,7 @@ var opCumSum = operator{
 					}
 					return (o*n+k)*inner + i
 				}
-				sum := runningSum{f: c.format(x), t: x.Type}
+				sum := runningSum{f: c.format(x), t: x.Type, terms: c.format(x).dot()}
 				for k := range n {
 					if !exclusive {
 						sum.add(x, at(k))

@@ -128,12 +128,13 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 	}
 	at, k := make([]int, len(dims)), make([]int, len(inner))
 	f := c.format(out)
+	out.sums(terms, f)
 	for i := range out.Len() {
 		if err := c.spend(int64(terms) * int64(len(c.in))); err != nil {
 			return nil, err
 		}
 		unravel(i, dims, at)
-		var s dot
+		s := f.dot()
 		var si int64
 		var ui uint64
 		for t := range terms {

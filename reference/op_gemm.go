@@ -48,6 +48,7 @@ var opGemm = operator{
 				return nil, err
 			}
 		}
+		out.sums(left.cols, c.format(out))
 		return out, c.multiply(out, 0, left, right, bias, more)
 	}),
 }

@@ -45,6 +45,9 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isFloat {
+		out.sums(k, c.format(out))
+	}
 	left, right := newStretch(batchA, batch), newStretch(batchB, batch)
 	count, _ := product(batch)
 	for i := range count {
@@ -66,7 +69,7 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 // that every term has besides.
 func (c *call) multiply(out *Value, offset int, a, b matrix, bias func(i, j int) number, more int) error {
 	f := c.format(out)
-	row := newRowSum(b.cols)
+	row := newRowSum(f, b.cols)
 	for i := range a.rows {
 		if err := c.spend(int64(a.cols) * int64(b.cols)); err != nil {
 			return err

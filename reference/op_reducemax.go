@@ -1,6 +1,9 @@
 package reference
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // opReduceMax is the maximum along axes. ONNX ReduceMax, opset 1, 11, 12, 13, 18,
 // 20.
@@ -8,5 +11,5 @@ var opReduceMax = reducer(reduction{
 	name: "ReduceMax", types: numeric | bools,
 	number: func(_ format, x []number) number { return maximum(x) },
 	ints:   slices.Max[[]int64], uints: slices.Max[[]uint64],
-	empty: lowest, orders: true,
+	empty: math.Inf(-1),
 }, 17)

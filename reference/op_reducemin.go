@@ -1,6 +1,9 @@
 package reference
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // opReduceMin is the minimum along axes. ONNX ReduceMin, opset 1, 11, 12, 13, 18,
 // 20.
@@ -8,5 +11,5 @@ var opReduceMin = reducer(reduction{
 	name: "ReduceMin", types: numeric | bools,
 	number: func(_ format, x []number) number { return neg(maximum(convert(x, neg))) },
 	ints:   slices.Min[[]int64], uints: slices.Min[[]uint64],
-	empty: highest, orders: true,
+	empty: math.Inf(1),
 }, 17)

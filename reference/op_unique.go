@@ -2,7 +2,6 @@ package reference
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -66,11 +65,6 @@ var opUnique = operator{
 			}
 			outputs = append(outputs, v)
 		}
-		if d, ok := x.Data.([]float64); ok && slices.ContainsFunc(d, math.IsNaN) {
-			for _, v := range outputs {
-				c.undefinedAll(v, orderOfNaN)
-			}
-		}
 		return outputs, nil
 	},
 }
@@ -99,5 +93,5 @@ func compareElements(x *Value, i, j int) int {
 	case []string:
 		return cmp.Compare(d[i], d[j])
 	}
-	return compareNumbers(x.Float(i), x.Float(j))
+	return cmp.Compare(x.Float(i), x.Float(j))
 }

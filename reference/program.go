@@ -201,13 +201,16 @@ type Node struct {
 	Op      string
 	Inputs  []string // names it reads, those of its subgraphs included
 	Outputs []string
+	// Composite says that the node is a function or holds graphs, so that its
+	// result is many roundings away from its inputs.
+	Composite bool
 }
 
 // Nodes returns the nodes of the main graph in the order of evaluation.
 func (p *Program) Nodes() []Node {
 	nodes := make([]Node, len(p.graph.steps))
 	for i, st := range p.graph.steps {
-		nodes[i] = Node{Label: st.label, Op: st.op.name, Inputs: slices.Clone(st.reads), Outputs: slices.Clone(st.out)}
+		nodes[i] = Node{Label: st.label, Op: st.op.name, Inputs: slices.Clone(st.reads), Outputs: slices.Clone(st.out), Composite: st.body != nil || len(st.blocks) > 0}
 	}
 	return nodes
 }
@@ -220,7 +223,18 @@ func (p *Program) Constant(name string) *Value { return p.graph.constants[name] 
 // reads, by name, except initializers; the figures of the result start from
 // theirs.
 func (p *Program) RunNode(ctx context.Context, i int, values map[string]*Value) (*Result, error) {
+	return p.runNode(p.meter(ctx), i, values)
+}
+
+// ReorderNode is RunNode with spreads that hold for any of the usual orders of
+// summation, whatever the terms are. That takes several times as long.
+func (p *Program) ReorderNode(ctx context.Context, i int, values map[string]*Value) (*Result, error) {
 	m := p.meter(ctx)
+	m.reordered = true
+	return p.runNode(m, i, values)
+}
+
+func (p *Program) runNode(m *meter, i int, values map[string]*Value) (*Result, error) {
 	s := &scope{values: values, outer: &scope{values: p.graph.constants}}
 	outputs, err := p.graph.steps[i].run(m, s)
 	if err != nil {

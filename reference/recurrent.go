@@ -144,7 +144,7 @@ func (q *recurrence) clipped(x number) number {
 // fromInput is unit u of a gate before its activation, as far as it comes from
 // the input of step t: x W + Wb.
 func (q *recurrence) fromInput(d, gate, u, t, b int) dot {
-	var s dot
+	s := q.f.dot()
 	row := (d*q.gates+gate)*q.hidden + u
 	for k := range q.input {
 		at := (t*q.batch+b)*q.input + k

@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/onnx/check"
-	"github.com/petrify-ml/petrify/onnx/rule"
-	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -75,7 +72,7 @@ func (j *job) run(ctx context.Context) {
 		j.report.Sets = append(j.report.Sets, describe(d))
 		j.report.Notes = union(j.report.Notes, d.notes)
 		if d.recorded != nil {
-			j.report.Rows = append(j.report.Rows, j.judgeRecorded(d)...)
+			j.report.Rows = append(j.report.Rows, j.judgeRecorded(ctx, d)...)
 		}
 	}
 	for _, rt := range j.options.Runtimes {
@@ -91,7 +88,7 @@ var errInvalid = errors.New("not valid ONNX")
 
 // prepare reads and checks the model, and evaluates the reference on all data.
 func (j *job) prepare(ctx context.Context) error {
-	m, err := wire.Read(j.source.model, j.options.Limits)
+	m, err := onnx.Read(j.source.model, j.options.Limits)
 	if err != nil {
 		return err
 	}
@@ -101,8 +98,8 @@ func (j *job) prepare(ctx context.Context) error {
 	j.report.Opset = m.Opset()
 	j.report.External = m.External()
 	var broken []string
-	for _, f := range check.Model(m.Proto) {
-		if f.Severity == rule.Error {
+	for _, f := range onnx.Check(m.Proto) {
+		if f.Severity == onnx.Error {
 			broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
 		}
 	}
@@ -148,12 +145,12 @@ func (j *job) prepare(ctx context.Context) error {
 }
 
 // embed makes elements in other files part of the model, so that what is checked is what runs.
-func embed(m *onnx.Model, lim wire.Limits) error {
+func embed(m *onnx.Model, lim onnx.Limits) error {
 	if !m.External() {
 		return nil
 	}
 	var broken []string
-	for _, f := range wire.CheckExternal(m) {
+	for _, f := range onnx.CheckExternal(m) {
 		if f.Code == "external-data-file-missing" {
 			return fmt.Errorf("%s: %s", f.Where, f.Message)
 		}
@@ -162,7 +159,7 @@ func embed(m *onnx.Model, lim wire.Limits) error {
 	if len(broken) > 0 {
 		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
 	}
-	return wire.Embed(m, lim)
+	return m.Embed(lim)
 }
 
 func union(a, b []string) []string {

@@ -27,7 +27,7 @@ type Stage string
 
 const (
 	Screen    Stage = "screen"    // 8 spreads and the declared error of functions
-	Proof     Stage = "proof"     // node by node, against sound limits
+	Proof     Stage = "proof"     // node by node, on the runtime's own values
 	Tolerance Stage = "tolerance" // the fixed rtol and atol that were asked for
 )
 
@@ -91,7 +91,8 @@ type Measure struct {
 	Elements int        `json:"elements"`
 	// Unbounded counts elements that are not the reference's and that it has no
 	// limit for.
-	Unbounded int `json:"unbounded"`
+	Unbounded  int         `json:"unbounded"`
+	Collective *Collective `json:"collective,omitempty"`
 	// NaN counts elements that are NaN, here as in the reference.
 	NaN int `json:"nan,omitempty"`
 }
@@ -200,6 +201,12 @@ func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 		}
 	}
 	return m
+}
+
+// log10 bounds the logarithm of the probability that rounding has an element as
+// many spreads off as the worst.
+func (m *Measure) log10() float64 {
+	return log10Tail(float64(m.Spreads), m.Elements)
 }
 
 // remark is a word about NaN, which is no finding where the reference has it, too,

@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -11,12 +13,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A Fault is the first node whose result rounding cannot explain.
+// A Fault is the first node whose result rounding does not explain.
 type Fault struct {
 	Node   string    `json:"node"`
 	Op     string    `json:"op"`
 	Output string    `json:"output"`
-	At     Deviation `json:"at"`
+	At     Deviation `json:"at"` // the first element beyond its limit, or, of a collective fault, the worst
+	// Proven says that the element is beyond its sound limit: no rounding can
+	// explain it. Otherwise Log10 bounds the logarithm of the probability that
+	// rounding does.
+	Proven     bool        `json:"proven"`
+	Log10      Number      `json:"log10_probability"`
+	Collective *Collective `json:"collective,omitempty"` // where it is the errors as a whole that are improbable
+
+	value string // the output's name, without what is wrong with it
 }
 
 func (f *Fault) String() string {
@@ -24,15 +34,52 @@ func (f *Fault) String() string {
 	if !strings.HasPrefix(node, f.Op) { // a label without a name begins with it
 		node += " (" + f.Op + ")"
 	}
+	if what, bad := f.Collective.outside(); bad {
+		return fmt.Sprintf("%s: %s: %s", node, f.Output, what)
+	}
 	return fmt.Sprintf("%s: %s%s", node, f.Output, f.At.String())
+}
+
+// Verdict says how sure it is that rounding is not the cause.
+func (f *Fault) verdict() string {
+	if f.Proven {
+		return fmt.Sprintf("rounding cannot explain %s", f)
+	}
+	return fmt.Sprintf("%s, though not impossible, as rounding: %s", improbable(float64(f.Log10)), f)
+}
+
+// improbable is a probability in words.
+func improbable(log10 float64) string {
+	if log10 < -300 {
+		return "improbable (below 1 in 10^300)"
+	}
+	return fmt.Sprintf("improbable (about 1 in 10^%.0f)", -log10)
 }
 
 // A proof is what the second stage found.
 type proof struct {
-	nodes     int // held against their limits
-	fault     *Fault
-	unbounded []string // nodes that the reference has no limit for
+	nodes     []reference.Node
+	faults    []*Fault    // in the order of the nodes
+	unbounded [][2]string // output and label of nodes that the reference has no limit for
 	outputs   []*onnx.Tensor
+	statistics
+}
+
+// statistics are the largest figures of nodes that passed.
+type statistics struct{ spreads, rms, bias float64 }
+
+func (s *statistics) add(spreads Number, c *Collective) {
+	if !math.IsInf(float64(spreads), 0) {
+		s.spreads = max(s.spreads, float64(spreads))
+	}
+	if c != nil {
+		s.rms = max(s.rms, float64(c.RMS))
+		s.bias = max(s.bias, (float64(c.Bias)-c.shared)/c.noise)
+	}
+}
+
+func (s *statistics) String() string {
+	return fmt.Sprintf("at most %.2g spreads, root mean square %.2g", s.spreads, s.rms)
 }
 
 // probePrefix begins the names of the outputs that are added to a model.
@@ -68,8 +115,8 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 	return &onnx.Model{Proto: clone, Bytes: b}, probes, nil
 }
 
-// prove runs the instrumented model on the runtime and holds every node against
-// its own sound limit, on the inputs that the runtime itself gave it.
+// prove runs the instrumented model on the runtime and compares every node with
+// the reference on the inputs that the runtime itself gave it.
 func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) {
 	var values []*reference.Value
 	nodes := j.program.Nodes()
@@ -114,18 +161,22 @@ func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) 
 	if len(outputs) < own {
 		return nil, fmt.Errorf("%d outputs of the model with all intermediate values as outputs, want at least %d", len(outputs), own)
 	}
-	p := &proof{outputs: outputs[:own]}
-	return p, j.holdNodes(ctx, p, nodes, d.values, func(name string) *reference.Value { return got[probes[name]] })
+	p := &proof{nodes: nodes, outputs: outputs[:own]}
+	return p, j.holdNodes(ctx, p, d.values, func(name string) *reference.Value { return got[probes[name]] })
 }
 
-// holdNodes goes through the nodes in order until one is beyond its limit.
-func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, inputs []*reference.Value, got func(name string) *reference.Value) error {
+// holdNodes goes through the nodes in order. What comes after a fault is examined,
+// too: other outputs may not depend on it.
+func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value, got func(name string) *reference.Value) error {
 	values := map[string]*reference.Value{}
 	for _, v := range inputs {
 		values[v.Name] = v
 	}
-	for i, n := range nodes {
+	for i, n := range p.nodes {
 		r, err := j.program.RunNode(ctx, i, values)
+		if err != nil && len(p.faults) > 0 && ctx.Err() == nil {
+			return nil // what a faulty node gave may be no operand
+		}
 		if err != nil {
 			return err
 		}
@@ -138,51 +189,129 @@ func (j *job) holdNodes(ctx context.Context, p *proof, nodes []reference.Node, i
 			if t == nil {
 				continue // a constant, or no tensor: the reference's own value goes on
 			}
-			if fault, unbounded := hold(n, want, t); fault != nil {
-				p.fault = fault
-				return nil
-			} else if unbounded {
-				p.unbounded = append(p.unbounded, n.Label)
+			e, err := j.examine(ctx, i, k, values, want, t)
+			if err != nil {
+				return err
+			}
+			switch {
+			case e.fault != nil:
+				p.faults = append(p.faults, e.fault)
+			case e.unbounded:
+				p.unbounded = append(p.unbounded, [2]string{n.Outputs[k], n.Label})
+			default:
+				p.add(e.spreads, e.collective)
 			}
 			v := *t
 			v.Name = n.Outputs[k]
 			values[v.Name] = &v
 		}
-		p.nodes++
 	}
 	return nil
 }
 
-// hold holds one result of a node against its sound limit.
-func hold(n reference.Node, want, got *reference.Value) (*Fault, bool) {
-	fault := &Fault{Node: n.Label, Op: n.Op, Output: want.Name}
+// behind returns the values that an output is made of, itself among them.
+func (p *proof) behind(output string) map[string]bool {
+	made := map[string]bool{output: true}
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		n := p.nodes[i]
+		if slices.ContainsFunc(n.Outputs, func(out string) bool { return out != "" && made[out] }) {
+			for _, in := range n.Inputs {
+				made[in] = true
+			}
+		}
+	}
+	return made
+}
+
+// An examination is what came of the result of one node.
+type examination struct {
+	fault      *Fault
+	unbounded  bool
+	spreads    Number
+	collective *Collective
+}
+
+// examine compares output k of node i, evaluated on values, with a runtime's. What
+// the usual spread makes improbable is looked at again with one that holds for
+// other orders of summation.
+func (j *job) examine(ctx context.Context, i, k int, values map[string]*reference.Value, want, got *reference.Value) (examination, error) {
+	n := j.program.Nodes()[i]
+	// The figures of operands have no part in what independent errors are.
+	collective := !n.Composite && want.Terms > 0
+	for _, name := range n.Inputs {
+		if v := values[name]; v != nil && v.Sound != nil {
+			collective = false
+		}
+	}
+	e := hold(n, want, got, collective)
+	if e.fault == nil || e.fault.Proven {
+		return e, nil
+	}
+	r, err := j.program.ReorderNode(ctx, i, values)
+	if err != nil {
+		return e, err
+	}
+	return hold(n, r.Outputs[k], got, collective), nil
+}
+
+// hold compares one result of a node with its limits.
+func hold(n reference.Node, want, got *reference.Value, collective bool) examination {
+	fault := &Fault{Node: n.Label, Op: n.Op, Output: want.Name, value: want.Name}
 	t := *got
 	t.Name = want.Name
 	if err := mismatch(want, &t); err != nil {
 		fault.Output += ": " + err.Error()
-		return fault, false
+		fault.Proven = true
+		return examination{fault: fault}
 	}
-	m := measure(want, &t, func(i int) float64 { return figure(want.Sound, i) })
-	if m.First == nil {
-		return nil, m.Unbounded > 0
+	m := measure(want, &t, want.Screen)
+	e := examination{unbounded: m.Unbounded > 0, spreads: m.Spreads}
+	if m.First != nil {
+		fault.At, fault.Log10 = *m.First, Number(m.log10())
+		if sound := measure(want, &t, func(i int) float64 { return figure(want.Sound, i) }); sound.First != nil {
+			fault.At, fault.Proven = *sound.First, true
+		}
+		e.fault = fault
+		return e
 	}
-	fault.At = *m.First
-	return fault, false
+	if !collective {
+		return e
+	}
+	e.collective = collect(want, &t)
+	if _, bad := e.collective.outside(); bad {
+		fault.Collective, fault.Log10 = e.collective, Number(e.collective.log10())
+		if m.Worst != nil {
+			fault.At = *m.Worst
+		}
+		e.fault = fault
+	}
+	return e
 }
 
 // judge turns what the proof found into the verdict of a row.
 func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tensor) {
 	row.Stage = Proof
+	made := p.behind(want.Name)
+	var unbounded []string
+	for _, u := range p.unbounded {
+		if made[u[0]] {
+			unbounded = append(unbounded, u[1])
+		}
+	}
+	at := slices.IndexFunc(p.faults, func(f *Fault) bool { return made[f.value] })
 	switch {
-	case p.fault != nil:
-		row.Verdict, row.Fault = Different, p.fault
-		row.Reason = fmt.Sprintf("rounding cannot explain %s", p.fault)
-	case len(p.unbounded) > 0:
+	case at >= 0:
+		row.Verdict, row.Fault = Different, p.faults[at]
+		row.Reason = row.Fault.verdict()
+	case len(unbounded) > 0:
 		row.Verdict = Unchecked
-		row.Reason = "no limit is known for " + strings.Join(p.unbounded, ", ")
+		row.Reason = "no limit is known for " + strings.Join(unbounded, ", ")
 	default:
 		row.Verdict = Equal
-		row.Reason = fmt.Sprintf("all %d nodes are within their sound limits", p.nodes)
+		row.Reason = fmt.Sprintf("all %d nodes compute what is asked of them, but for rounding: %v", len(p.nodes), &p.statistics)
+		if len(p.faults) > 0 {
+			row.Reason = "every node that it is made of computes what is asked of it, but for rounding"
+		}
 		// The proof is about the instrumented run; it carries over if the plain
 		// one is no farther from it than rounding takes two runs apart.
 		center := valueOf(probed)
@@ -195,7 +324,7 @@ func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tenso
 		}
 		if m := measure(center, valueOf(plain), want.Screen); m.Outside > 0 {
 			row.Verdict = Different
-			row.Reason = fmt.Sprintf("all %d nodes are within their sound limits when intermediate values are outputs, but the outputs of the plain model are others: %v", p.nodes, m.First)
+			row.Reason = fmt.Sprintf("every node is right when intermediate values are outputs, but the outputs of the plain model are others: %v", m.First)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
@@ -18,7 +19,7 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 			got = valueOf(outputs[i])
 		}
 		rows[i] = j.judge(rt.Name, d.name, want.Name, want, got)
-		doubt = doubt || rows[i].Measure != nil && rows[i].Verdict != Equal
+		doubt = doubt || rows[i].Measure != nil && (rows[i].Verdict != Equal || rows[i].doubtful())
 	}
 	if len(outputs) > len(d.want) {
 		for i := range rows {
@@ -48,7 +49,7 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 
 // judgeRecorded judges the outputs in the files, one row for every tensor: the
 // elements of sequences and optionals have rows of their own.
-func (j *job) judgeRecorded(d dataSet) []Row {
+func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 	var rows []Row
 	for i, want := range d.want {
 		var got *reference.Value
@@ -56,15 +57,16 @@ func (j *job) judgeRecorded(d dataSet) []Row {
 			got = d.recorded[i]
 		}
 		j.judgeNested(&rows, d.name, want.Name, want, got)
+		if want.Kind == reference.Tensor {
+			j.explainRecorded(ctx, d, &rows[len(rows)-1], i, got)
+		}
 	}
 	return rows
 }
 
 func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.Value) {
 	if want.Kind == reference.Tensor || got == nil || got.Kind != want.Kind || len(got.Elems) != len(want.Elems) {
-		row := j.judge(Recorded, set, output, want, got)
-		j.explainRecorded(&row, want, got)
-		*rows = append(*rows, row)
+		*rows = append(*rows, j.judge(Recorded, set, output, want, got))
 		return
 	}
 	if len(want.Elems) == 0 {
@@ -77,15 +79,34 @@ func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.
 	}
 }
 
-// explainRecorded accepts a recorded output beyond the screen if the graph is one
-// node: its sound limit is all that the proof could ask for.
-func (j *job) explainRecorded(row *Row, want, got *reference.Value) {
-	if len(j.program.Nodes()) != 1 || j.options.Fixed != nil || row.Verdict != Different || row.Measure == nil || row.Unbounded > 0 {
+// explainRecorded judges a recorded output of a graph of one node as the proof
+// would: the inputs are the node's own. Of a longer graph the files do not say what
+// the nodes before the last one gave.
+func (j *job) explainRecorded(ctx context.Context, d dataSet, row *Row, k int, got *reference.Value) {
+	nodes := j.program.Nodes()
+	if len(nodes) != 1 || j.options.Fixed != nil || row.Measure == nil || row.Verdict == Unchecked {
 		return
 	}
-	if m := measure(want, got, func(k int) float64 { return figure(want.Sound, k) }); m.Outside == 0 {
+	if row.Verdict == Equal && !row.doubtful() {
+		return
+	}
+	values := map[string]*reference.Value{}
+	for _, v := range d.values {
+		values[v.Name] = v
+	}
+	k = slices.Index(nodes[0].Outputs, d.want[k].Name)
+	r, err := j.program.RunNode(ctx, 0, values)
+	if k < 0 || err != nil {
+		return
+	}
+	e, err := j.examine(ctx, 0, k, values, r.Outputs[k], got)
+	switch {
+	case err != nil || e.unbounded:
+	case e.fault != nil:
+		row.Verdict, row.Stage, row.Fault, row.Reason = Different, Proof, e.fault, e.fault.verdict()
+	default:
 		row.Verdict, row.Stage = Equal, Proof
-		row.Reason = "the only node is within its sound limit"
+		row.Reason = "the only node computes what is asked of it, but for rounding"
 	}
 }
 
@@ -103,10 +124,14 @@ func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
 		limit = func(i int) float64 { return float64(f.Atol) + float64(f.Rtol)*abs(want.Float(i)) }
 	}
 	m := measure(want, got, limit)
+	m.Collective = collect(want, got)
 	row.Measure = &m
 	switch {
 	case m.Outside > 0:
 		row.Reason = fmt.Sprintf("%d of %d elements are beyond the limit, the first one %v", m.Outside, m.Elements, m.First)
+		if row.Stage == Screen {
+			row.Reason = join(row.Reason, m.verdict(want, got))
+		}
 	case m.Unbounded > 0:
 		row.Verdict = Unchecked
 		row.Reason = fmt.Sprintf("the reference has no limit for %d of %d elements", m.Unbounded, m.Elements)
@@ -115,6 +140,25 @@ func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
 	}
 	row.Reason = join(row.Reason, m.remark())
 	return row
+}
+
+// verdict says how sure it is that the differences are no rounding.
+func (m *Measure) verdict(want, got *reference.Value) string {
+	if sound := measure(want, got, func(i int) float64 { return figure(want.Sound, i) }); sound.Outside > 0 {
+		return "rounding cannot explain that"
+	}
+	return improbable(m.log10()) + ", though not impossible, as rounding"
+}
+
+// doubtful reports whether the errors of an output as a whole are not what
+// independent rounding gives. Within a graph they need not be independent, so that
+// this is a question to the proof, and no verdict.
+func (r *Row) doubtful() bool {
+	if r.Stage != Screen || r.Measure == nil {
+		return false
+	}
+	_, bad := r.Collective.outside()
+	return bad
 }
 
 func abs(x float64) float64 { return max(x, -x) }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
-	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 type exportOptions struct {
@@ -66,7 +65,7 @@ func runExport(_ context.Context, o exportOptions) error {
 		return err
 	}
 	for _, e := range written {
-		if _, err := fmt.Fprintln(o.streams.Out, quote.Name(e.Model)); err != nil {
+		if _, err := fmt.Fprintln(o.streams.Out, e.Model); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/picture"
-	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/train"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -66,7 +65,7 @@ func (o trainOptions) newRun(folder *checkpoint.Folder, t *train.Trainer, every 
 func (r *trainRun) close() { r.log.Close() }
 
 // resume is the command that goes on with the run.
-func (r *trainRun) resume() string { return "petrify train --resume " + quote.Shell(r.folder.Dir()) }
+func (r *trainRun) resume() string { return "petrify train --resume " + r.folder.Dir() }
 
 // train runs the iterations that are left.
 func (r *trainRun) train(ctx context.Context) error {
@@ -76,7 +75,7 @@ func (r *trainRun) train(ctx context.Context) error {
 		threads = fmt.Sprintf("%d threads", n)
 	}
 	fmt.Fprintf(r.streams.Err, "training %s on %s (%d images): %d steps of batch %d, seed %d, on %s, into %s\n",
-		c.Model.Name, quote.Name(c.Data.Name), c.Data.N, c.Steps, c.Batch, c.Seed, threads, quote.Name(r.folder.Dir()))
+		c.Model.Name, c.Data.Name, c.Data.N, c.Steps, c.Batch, c.Seed, threads, r.folder.Dir())
 	if step := r.trainer.Step(); step > 0 {
 		fmt.Fprintf(r.streams.Err, "%d steps are behind it\n", step)
 	}
@@ -262,7 +261,7 @@ func (r *trainRun) broken(err error) error {
 	run := r.folder.Run()
 	left := "no checkpoint had been saved yet"
 	if run.Checkpoint != "" {
-		left = fmt.Sprintf("the last good checkpoint, of step %d, is in %s", run.Step, quote.Name(filepath.Join(r.folder.Dir(), filepath.FromSlash(run.Checkpoint))))
+		left = fmt.Sprintf("the last good checkpoint, of step %d, is in %s", run.Step, filepath.Join(r.folder.Dir(), filepath.FromSlash(run.Checkpoint)))
 	}
 	if _, ok := errors.AsType[*train.DivergedError](err); ok {
 		return &exitError{exitFinding, fmt.Errorf("%w\n  %s", err, left)}
@@ -281,7 +280,7 @@ func (r *trainRun) finish(ctx context.Context) error {
 	}
 	dir := filepath.Join(r.folder.Dir(), onnxFolder)
 	for _, e := range written {
-		fmt.Fprintf(r.streams.Err, "exported %s (%d bytes)\n", quote.Name(e.Model), e.Bytes)
+		fmt.Fprintf(r.streams.Err, "exported %s (%d bytes)\n", e.Model, e.Bytes)
 	}
 	if r.options.noVerify {
 		return nil
@@ -292,18 +291,18 @@ func (r *trainRun) finish(ctx context.Context) error {
 	}
 	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: allRuntimes(runtimeOptions{}), Against: weights})
 	if err != nil {
-		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", quote.Shell(dir), quote.Shell(r.folder.Dir())))
+		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", dir, r.folder.Dir()))
 	}
 	if err := report.WriteTable(r.streams.Out); err != nil {
 		return err
 	}
 	if code := report.ExitCode(false); code != exitDone {
-		return &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", quote.Name(dir))}
+		return &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", dir)}
 	}
 	if err := writeCertificate(report, dir); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.streams.Err, "verified: see %s\n", quote.Name(filepath.Join(dir, certificateFile)))
+	fmt.Fprintf(r.streams.Err, "verified: see %s\n", filepath.Join(dir, certificateFile))
 	return nil
 }
 

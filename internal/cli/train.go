@@ -17,7 +17,6 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
@@ -261,7 +260,7 @@ func (o trainOptions) makeRoom(dir string) error {
 	return fmt.Errorf(`%s holds %s:
   go on with it   petrify train --resume %[1]s
   start over      the same command with --force, which removes that run
-  keep both       the same command with --out and another folder`, quote.Shell(dir), what)
+  keep both       the same command with --out and another folder`, dir, what)
 }
 
 // clear removes the run in dir where --force asks for it, and nothing else. It comes last before the new run is written:
@@ -345,7 +344,7 @@ func (o trainOptions) goOn() (*trainRun, error) {
 func restore(s *Streams, folder *checkpoint.Folder, t *train.Trainer) error {
 	snapshot, lost, err := folder.Recover()
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
-		fmt.Fprintf(s.Err, "%s was stopped before its first checkpoint: it begins at step 0\n", quote.Name(folder.Dir()))
+		fmt.Fprintf(s.Err, "%s was stopped before its first checkpoint: it begins at step 0\n", folder.Dir())
 		return nil
 	}
 	if err != nil {
@@ -355,7 +354,7 @@ func restore(s *Streams, folder *checkpoint.Folder, t *train.Trainer) error {
 		return fmt.Errorf("%s, step %d: %w", folder.Dir(), snapshot.Step, err)
 	}
 	for _, l := range lost {
-		fmt.Fprintf(s.Err, "note: %s\n", quote.Text(l.Error()))
+		fmt.Fprintf(s.Err, "note: %v\n", l)
 	}
 	if len(lost) > 0 {
 		fmt.Fprintf(s.Err, "note: going on from step %d, the newest checkpoint that is whole\n", snapshot.Step)

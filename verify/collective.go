@@ -1,0 +1,163 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/reference"
+)
+
+// A Collective says whether the errors of an output are as large and as scattered
+// as rounding makes them. z is the error of an element, less what is declared, in
+// spreads. If rounding errors are independent and as large as the spread says, z
+// has mean 0 and a variance of at most 1.
+type Collective struct {
+	RMS       Number `json:"rms"`  // root of the mean of z²
+	Bias      Number `json:"bias"` // |sum of z| / sqrt(Counted)
+	RMSLimit  Number `json:"rms_limit"`
+	BiasLimit Number `json:"bias_limit"`
+	// Counted elements have a finite spread that is not zero, and a value of their
+	// own: see distinct.
+	Counted int `json:"counted"`
+
+	noise, shared float64 // what BiasLimit is made of: one standard deviation, and what all may share
+}
+
+// rarity is -ln of the probability that correct arithmetic is beyond a
+// collective limit: 1e-15, as for 8 standard deviations of one element.
+const rarity = 34.5
+
+// slicesForSharing is how many slices of a tensor tell whether errors within them
+// are alike.
+const slicesForSharing = 16
+
+// collect takes the collective figures of an output; nil if no element counts.
+func collect(want, got *reference.Value) *Collective {
+	w, ok := want.Data.([]float64)
+	if !ok {
+		return nil
+	}
+	g, ok := got.Data.([]float64)
+	if !ok || len(g) != len(w) {
+		return nil
+	}
+	index := distinct(want, func(i int) bool {
+		s := figure(want.Spread, i)
+		return s > 0 && !math.IsInf(s, 0) && !math.IsInf(figure(want.Declared, i), 0) && finite(w[i]) && finite(g[i])
+	})
+	if len(index) == 0 {
+		return nil
+	}
+	n := float64(len(index))
+	z := make([]float64, len(index))
+	var sum, squares, shared float64
+	for k, i := range index {
+		d := g[i] - w[i]
+		z[k] = math.Copysign(max(0, math.Abs(d)-figure(want.Declared, i)), d) / want.Spread[i]
+		sum += z[k]
+		squares += z[k] * z[k]
+		shared += want.Unit * math.Abs(w[i]) / want.Spread[i]
+	}
+	c := &Collective{
+		RMS: Number(math.Sqrt(squares / n)), Bias: Number(math.Abs(sum) / math.Sqrt(n)), Counted: len(index),
+		noise: alike(z, index, want.Dims), shared: shared / math.Sqrt(n),
+	}
+	// Laurent and Massart, Adaptive estimation of a quadratic functional by model
+	// selection, Annals of Statistics 28 (2000), lemma 1: a sum of n squares of
+	// standard normal variables is beyond n + 2 sqrt(n x) + 2x with probability
+	// e^-x at most.
+	c.RMSLimit = Number(math.Sqrt(1 + 2*math.Sqrt(rarity/n) + 2*rarity/n))
+	c.BiasLimit = Number(reference.Screens*c.noise + c.shared)
+	return c
+}
+
+func finite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
+
+// distinct returns the elements that count, one of each group whose values are
+// the same to within 16 spreads: a constant background, or rows that are equal
+// up to rounding, make equal errors, and are one witness and not many.
+func distinct(want *reference.Value, counts func(i int) bool) []int {
+	const apart = 16
+	w := want.Data.([]float64)
+	var index []int
+	for i := range w {
+		if counts(i) {
+			index = append(index, i)
+		}
+	}
+	slices.SortFunc(index, func(a, b int) int { return cmp.Or(cmp.Compare(w[a], w[b]), cmp.Compare(a, b)) })
+	kept := index[:0]
+	last := math.Inf(-1)
+	for _, i := range index {
+		if w[i]-last > apart*want.Spread[i] {
+			kept, last = append(kept, i), w[i]
+		}
+	}
+	return kept
+}
+
+// alike is the standard deviation of the sum of z over sqrt(n): 1 for errors that
+// are independent, more where those of a slice of the tensor agree, as rows that
+// differ in their last terms only make them do. It is the cluster-robust estimate
+// over the slices along each axis that has enough of them.
+func alike(z []float64, index, dims []int) float64 {
+	mean := 0.0
+	for _, v := range z {
+		mean += v / float64(len(z))
+	}
+	variance, step := 1.0, 1
+	for a := len(dims) - 1; a >= 0; a-- {
+		slice := map[int]float64{}
+		for k, i := range index {
+			slice[i/step%dims[a]] += z[k] - mean
+		}
+		step *= dims[a]
+		if len(slice) < slicesForSharing {
+			continue
+		}
+		v := 0.0
+		for _, at := range slices.Sorted(maps.Keys(slice)) {
+			v += slice[at] * slice[at]
+		}
+		variance = max(variance, v/float64(len(z)))
+	}
+	return math.Sqrt(variance)
+}
+
+// outside reports whether independent rounding is improbable as the cause, and
+// which figure says so.
+func (c *Collective) outside() (what string, bad bool) {
+	switch {
+	case c == nil:
+		return "", false
+	case !(c.RMS <= c.RMSLimit):
+		return fmt.Sprintf("the root mean square of error/spread over %d elements is %.3g, at most %.3g is rounding", c.Counted, float64(c.RMS), float64(c.RMSLimit)), true
+	case !(c.Bias <= c.BiasLimit):
+		return fmt.Sprintf("the errors of %d elements agree in sign: their sum over sqrt(n) is %.3g spreads, at most %.3g is rounding", c.Counted, float64(c.Bias), float64(c.BiasLimit)), true
+	}
+	return "", false
+}
+
+// log10 is the logarithm of the probability that independent rounding gives
+// figures as large as these, or an upper bound of it.
+func (c *Collective) log10() float64 {
+	p := 0.0
+	if r := 2*float64(c.RMS*c.RMS) - 1; r > 1 {
+		x := (math.Sqrt(r) - 1) / 2
+		p = -float64(c.Counted) * x * x / math.Ln10
+	}
+	return min(p, log10Tail((float64(c.Bias)-c.shared)/c.noise, 1))
+}
+
+// log10Tail bounds the logarithm of the probability that one of n normal
+// variables is more than z standard deviations off.
+func log10Tail(z float64, n int) float64 {
+	if !(z > 0) {
+		return 0
+	}
+	// Mills: P(|Z| > z) < sqrt(2/pi) exp(-z²/2) / z
+	return min(0, (-z*z/2-math.Log(z*math.Sqrt(math.Pi/2))+math.Log(float64(n)))/math.Ln10)
+}
