@@ -47,7 +47,7 @@ func same(a, b *Snapshot) bool {
 
 func encoded(t testing.TB, s *Snapshot) []byte {
 	t.Helper()
-	b, err := encode(s)
+	b, err := Encode(s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,12 +24,12 @@ const (
 // shapes of the tensors, and the sha256 in its metadata. A file that fails is
 // a *FormatError.
 func ReadFile(path string) (*Snapshot, error) {
-	s, _, err := readFile(path)
+	s, _, err := ReadFileSum(path)
 	return s, err
 }
 
-// readFile also returns the sha256 of the file as it is, in hex.
-func readFile(path string) (*Snapshot, string, error) {
+// ReadFileSum also returns the sha256 of the file as it is, in hex.
+func ReadFileSum(path string) (*Snapshot, string, error) {
 	// Asked before opening: a named pipe would wait for a writer.
 	info, err := os.Stat(path)
 	if err != nil {

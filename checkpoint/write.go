@@ -7,17 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/moby/sys/atomicwriter"
+	"github.com/petrify-ml/petrify/internal/atomicfile"
 )
 
 // The names that this package puts into a file's metadata.
@@ -36,45 +32,18 @@ const align = 8
 // WriteFile writes a snapshot as a safetensors file: it appears whole under
 // its name or not at all. The same snapshot gives the same bytes.
 func WriteFile(path string, s *Snapshot) error {
-	b, err := encode(s)
+	b, err := Encode(s)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return writeWhole(path, b, atomicwriter.WriteFile)
+	return atomicfile.Write(path, b)
 }
 
-// writeFunc is atomicwriter.WriteFile, or its stand-in in a test of full disks.
-type writeFunc func(path string, b []byte, perm fs.FileMode) error
-
-func writeWhole(path string, b []byte, write writeFunc) error {
-	if err := write(path, b, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a rename last through a power failure. Windows has no such
-// call and does not need it.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closeErr := d.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
-
-// encode lays a snapshot out as safetensors
+// Encode lays a snapshot out as safetensors
 // (https://github.com/huggingface/safetensors, "Format"): the length of the
 // header as 64-bit little-endian, a JSON object, then the tensors' bytes, one
 // after the other in the order of the snapshot.
-func encode(s *Snapshot) ([]byte, error) {
+func Encode(s *Snapshot) ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}

@@ -84,11 +84,16 @@ func follow(path string) (string, error) {
 
 const prefix = ".tmp-"
 
-// IsTemporary tells whether Write calls its unfinished file for one named final so. They outlive a process that was killed.
-func IsTemporary(name, final string) bool {
-	middle, ok := strings.CutPrefix(name, prefix+short(final)+"-")
-	_, err := strconv.ParseUint(middle, 36, 64)
-	return ok && err == nil
+// Final is the name of the file that Write was to make of an unfinished one, which outlives a process that was killed. It
+// is not ok for names that Write does not give. Of very long names the end is missing.
+func Final(name string) (final string, ok bool) {
+	final, ok = strings.CutPrefix(name, prefix)
+	at := strings.LastIndexByte(final, '-')
+	if !ok || at < 0 {
+		return "", false
+	}
+	_, err := strconv.ParseUint(final[at+1:], 36, 64)
+	return final[:at], err == nil
 }
 
 // short leaves room within the 255 bytes that a name may have.

@@ -103,21 +103,16 @@ func TestTemporaryNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	own := filepath.Base(f.Name())
-	for _, c := range []struct {
-		name, final string
-		want        bool
-	}{
-		{own, "run.json", true},
-		{own, "run", false},
-		{own, "events.jsonl", false},
-		{"run.json", "run.json", false},
-		{".tmp-run.json", "run.json", false},
-		{".tmp-run.json-", "run.json", false},
-		{".tmp-run.json-my notes", "run.json", false},
+	for _, c := range []struct{ name, want string }{
+		{filepath.Base(f.Name()), "run.json"},
+		{".tmp-my-notes-1z", "my-notes"},
+		{"run.json", ""},
+		{".tmp-run.json", ""},
+		{".tmp-run.json-", ""},
+		{".tmp-run.json-my notes", ""},
 	} {
-		if got := IsTemporary(c.name, c.final); got != c.want {
-			t.Errorf("%q for %q: %v, want %v", c.name, c.final, got, c.want)
+		if got, ok := Final(c.name); ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("%q is to be %q, %v, want %q", c.name, got, ok, c.want)
 		}
 	}
 }

@@ -2,16 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/run"
 )
 
 type exportOptions struct {
@@ -22,7 +18,7 @@ type exportOptions struct {
 	keep    bool // batch normalisations as nodes of their own
 }
 
-func newExportCmd(s *Streams, run func(context.Context, exportOptions) error) *cobra.Command {
+func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
 	o := exportOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "export RUN",
@@ -36,7 +32,7 @@ The paths of the models go to stdout, one a line.`,
 		Args: arguments(1, 1, "one run folder, such as runs/gan"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.run = args[0]
-			return run(cmd.Context(), o)
+			return do(cmd.Context(), o)
 		},
 		ValidArgsFunction: completeFolders,
 	}
@@ -56,11 +52,14 @@ The paths of the models go to stdout, one a line.`,
 }
 
 func runExport(_ context.Context, o exportOptions) error {
-	folder, err := checkpoint.Open(o.run, checkpoint.Options{})
+	if o.opset < export.MinOpset || o.opset > export.MaxOpset {
+		return fmt.Errorf("--opset is %d, want %d to %d", o.opset, export.MinOpset, export.MaxOpset)
+	}
+	folder, err := run.Open(o.run)
 	if err != nil {
 		return err
 	}
-	written, err := exportRun(folder, o)
+	written, err := folder.Export(run.ExportOptions{Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep})
 	if err != nil {
 		return err
 	}
@@ -70,31 +69,4 @@ func runExport(_ context.Context, o exportOptions) error {
 		}
 	}
 	return nil
-}
-
-// exportRun writes the models of a run's latest checkpoint.
-func exportRun(folder *checkpoint.Folder, o exportOptions) ([]export.Exported, error) {
-	run := folder.Run()
-	m, _, err := modelOf(run)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", folder.Dir(), err)
-	}
-	snapshot, err := folder.Load()
-	if err != nil {
-		return nil, err
-	}
-	out := o.out
-	if out == "" {
-		out = filepath.Join(folder.Dir(), onnxFolder)
-	}
-	// A certificate speaks of the files that stood beside it until now.
-	if err := os.Remove(filepath.Join(out, certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return export.Folder(out, m, snapshot, export.Options{
-		Opset: o.opset, KeepBatchNorm: o.keep,
-		Provenance: export.Provenance{
-			Version: version(), Seed: run.Seed, DataName: run.Data.Name, DataDigest: run.Data.Digest,
-		},
-	})
 }

@@ -106,7 +106,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	scale := o.scale
 	if scale == 0 {
-		scale = visible(images.W)
+		scale = picture.Visible(images.W)
 	}
 	var b bytes.Buffer
 	if err := picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale}); err != nil {
@@ -131,13 +131,13 @@ func generatorOf(path string) (string, error) {
 	}
 	var near []string
 	for _, net := range []string{"generator", "decoder"} {
-		file := filepath.Join(path, onnxFolder, net, net+".onnx")
+		file := filepath.Join(path, "onnx", net, net+".onnx")
 		if _, err := os.Stat(file); err == nil {
 			return file, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		near = append(near, filepath.Join(onnxFolder, net, net+".onnx"))
+		near = append(near, filepath.Join("onnx", net, net+".onnx"))
 	}
 	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", path, strings.Join(near, ", "))
 }

@@ -45,7 +45,10 @@ func TestScripts(t *testing.T) {
 			"cut":    cut,
 			"stops":  stops,
 			"differ": differ,
+			"edit":   edit,
 			"model":  writeModel,
+
+			"waitfor": waitFor,
 		},
 	})
 }
@@ -157,6 +160,29 @@ func stops(ts *testscript.TestScript, _ bool, args []string) {
 	if got := cmd.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("exit code %d, want %d: %s", got, want, &said)
 	}
+}
+
+// waitfor FILE waits until it exists.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s did not appear", args[0])
+		}
+	}
+}
+
+// edit FILE OLD NEW replaces a text that the file holds once.
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	if n := strings.Count(string(b), args[1]); n != 1 {
+		ts.Fatalf("%s holds %q %d times, want once", args[0], args[1], n)
+	}
+	ts.Check(os.WriteFile(path, []byte(strings.Replace(string(b), args[1], args[2], 1)), 0o644))
 }
 
 // differ A B demands that two files have other bytes.

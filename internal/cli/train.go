@@ -3,24 +3,17 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
-	"github.com/petrify-ml/petrify/layer"
-	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
-	"github.com/petrify-ml/petrify/train"
+	"github.com/petrify-ml/petrify/run"
 )
 
 type trainOptions struct {
@@ -46,7 +39,7 @@ type trainOptions struct {
 	quiet       bool
 }
 
-func newTrainCmd(s *Streams, run func(context.Context, trainOptions) error) *cobra.Command {
+func newTrainCmd(s *Streams, do func(context.Context, trainOptions) error) *cobra.Command {
 	o := trainOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "train MODEL",
@@ -80,7 +73,7 @@ there as if nothing had happened.`,
 				o.model = args[0]
 			}
 			o.given = cmd.Flags().Changed
-			return run(cmd.Context(), o)
+			return do(cmd.Context(), o)
 		},
 		ValidArgsFunction: completeModels,
 	}
@@ -140,11 +133,11 @@ func runTrain(ctx context.Context, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
-	if err := r.train(ctx); err != nil {
-		return err
+	t := &training{options: o, streams: o.streams, run: r}
+	if err := t.train(ctx); err != nil {
+		return errors.Join(err, r.Close())
 	}
-	return r.finish(ctx)
+	return errors.Join(t.finish(ctx), r.Close())
 }
 
 // validate judges the flags, all at once.
@@ -167,230 +160,96 @@ func (o trainOptions) validate() error {
 	if o.given("lr") && !(o.lr > 0 && !math.IsInf(o.lr, 0)) {
 		fail("--lr is %v, want a positive number", o.lr)
 	}
-	if o.resume != "" {
-		for _, name := range []string{"batch", "lr", "seed", "latent", "width", "depth", "beta", "image-size", "channels"} {
-			if o.given(name) {
-				fail("--%s cannot be changed in a run that goes on: leave it out, or start a new run", name)
-			}
-		}
-	}
 	return errors.Join(problems...)
 }
 
-// runConfig is what run.json holds of the settings of the command line, beside those that it has fields for.
-type runConfig struct {
-	Sizes        models.Options `json:"sizes"`
-	LearningRate float64        `json:"learning_rate"`
-	SampleEvery  int            `json:"sample_every"`
-}
-
-// modelOf rebuilds the model that a run trains.
-func modelOf(run checkpoint.Run) (model.Model, runConfig, error) {
-	var c runConfig
-	if err := json.Unmarshal(run.Config, &c); err != nil {
-		return model.Model{}, c, fmt.Errorf("the settings in its run.json: %w", err)
-	}
-	m, err := models.Build(run.Model, c.Sizes)
-	return m, c, err
-}
+// note is told what a person should know.
+func (o trainOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", text) }
 
 // begin starts a new run.
-func (o trainOptions) begin() (*trainRun, error) {
-	if _, err := models.Find(o.model); err != nil {
-		return nil, err // before any file is read; what the sizes are good for depends on the images
-	}
+func (o trainOptions) begin() (*run.Run, error) {
 	dir := cmp.Or(o.out, filepath.Join("runs", o.model))
-	if err := o.makeRoom(dir); err != nil {
-		return nil, err
-	}
-	images, err := readImages(o.data, o.images)
-	if err != nil {
-		return nil, err
-	}
-	set := images.train
-	o.sizes.Image = layer.Shape{set.C, set.H, set.W}
-	m, err := models.Build(o.model, o.sizes)
-	if err != nil {
-		return nil, err
-	}
-	config := train.Config{Model: m, Data: set, Steps: o.steps, Batch: o.batch, Adam: m.Recipe.Adam, Seed: o.seed}
-	if config.Test, err = images.testFor(m); err != nil {
-		return nil, err
-	}
-	if o.given("lr") {
-		config.Adam.LR = o.lr
-	}
-	t, err := train.New(config)
-	if err != nil {
-		return nil, err
-	}
-	config = t.Config()
-	every := cmp.Or(o.sampleEvery, m.Recipe.SampleEvery)
-	settings, err := json.Marshal(runConfig{Sizes: o.sizes, LearningRate: config.Adam.LR, SampleEvery: every})
-	if err != nil {
-		return nil, err
-	}
-	if err := o.clear(dir); err != nil {
-		return nil, err
-	}
-	folder, err := checkpoint.Create(dir, checkpoint.Run{
-		Model: m.Name, Config: settings, Seed: config.Seed, Steps: config.Steps, Batch: config.Batch,
-		Data:    checkpoint.DataInfo{Name: set.Name, Source: images.source, Digest: set.Digest},
-		Version: version(), Machine: machine(),
-	}, checkpoint.Options{Keep: o.keep})
-	if err != nil {
-		return nil, err
-	}
-	return o.newRun(folder, t, every)
-}
-
-// makeRoom sees to it that dir holds no run, or one that may go.
-func (o trainOptions) makeRoom(dir string) error {
-	if o.force {
-		return nil
-	}
-	there, err := holdsRun(dir)
-	if !there {
-		return err
+	r, err := run.Create(dir, run.Config{
+		Settings: run.Settings{
+			Model: o.model, Sizes: o.sizes, Data: run.Data{Source: o.data}, Seed: o.seed, Batch: o.batch, LearningRate: o.lr,
+			SampleEvery: o.sampleEvery, Keep: o.keep, Standing: o.standing,
+		},
+		Steps: o.steps, Images: o.images, Force: o.force, Note: o.note,
+	})
+	if !errors.Is(err, run.ErrExists) {
+		return r, err
 	}
 	what := "a run"
-	if f, err := checkpoint.Open(dir, checkpoint.Options{}); err == nil {
-		what = fmt.Sprintf("a run of %s, %d of %d steps done", f.Run().Model, f.Run().Step, f.Run().Steps)
+	if f, err := run.Open(dir); err == nil {
+		d := f.Description()
+		what = fmt.Sprintf("a run of %s, %d of %d steps done", d.Model, d.Step, d.Steps)
 	}
-	return fmt.Errorf(`%s holds %s:
-  go on with it   petrify train --resume %[1]s
+	return nil, fmt.Errorf(`%s holds %s:
+  go on with it   petrify train --resume %s
   start over      the same command with --force, which removes that run
-  keep both       the same command with --out and another folder`, dir, what)
-}
-
-// clear removes the run in dir where --force asks for it, and nothing else. It comes last before the new run is written:
-// a mistake in the other flags must not cost a run.
-func (o trainOptions) clear(dir string) error {
-	if there, err := holdsRun(dir); !o.force || !there {
-		return err // what is called onnx or samples in a folder without a run is not ours
-	}
-	var problems []error
-	for _, name := range []string{"checkpoints", "events.jsonl", samplesFolder, curvesFile, onnxFolder, "run.json"} {
-		problems = append(problems, os.RemoveAll(filepath.Join(dir, name)))
-	}
-	return errors.Join(problems...)
-}
-
-func holdsRun(dir string) (bool, error) {
-	_, err := os.Lstat(filepath.Join(dir, "run.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+  keep both       the same command with --out and another folder`, dir, what, dir)
 }
 
 // goOn opens a run that was stopped.
-func (o trainOptions) goOn() (*trainRun, error) {
-	folder, err := checkpoint.Open(o.resume, checkpoint.Options{Keep: o.keep})
+func (o trainOptions) goOn() (*run.Run, error) {
+	folder, err := run.Open(o.resume)
 	if err != nil {
 		return nil, err
 	}
-	run := folder.Run()
-	if o.model != "" && o.model != run.Model {
-		return nil, fmt.Errorf("%s is a run of %s, not of %s: leave the model out", o.resume, run.Model, o.model)
+	if err := o.contradicts(folder.Description()); err != nil {
+		return nil, err
 	}
-	m, settings, err := modelOf(run)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.resume, err)
-	}
-	data := run.Data.Source
+	resume := run.ResumeOptions{Note: o.note}
 	if o.given("data") {
-		data = o.data
+		resume.Data = o.data
 	}
-	var size dataset.Options // as the model takes it
-	if s := settings.Sizes.Image; len(s) == 3 && s[1] == s[2] {
-		size = dataset.Options{Size: s[1], Channels: s[0]}
-	}
-	images, err := readImages(data, size)
-	if err != nil {
-		return nil, err
-	}
-	set := images.train
-	if set.Digest != run.Data.Digest {
-		return nil, fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", o.resume, data, set.Digest, run.Data.Digest)
-	}
-	steps := run.Steps
 	if o.given("steps") {
-		steps = o.steps
+		resume.Steps = o.steps
 	}
-	config := train.Config{Model: m, Data: set, Steps: steps, Batch: run.Batch, Adam: m.Recipe.Adam, Seed: run.Seed}
-	config.Adam.LR = settings.LearningRate
-	if config.Test, err = images.testFor(m); err != nil {
-		return nil, err
-	}
-	t, err := train.New(config)
+	r, err := run.Resume(o.resume, resume)
 	if err != nil {
 		return nil, err
 	}
-	every := cmp.Or(o.sampleEvery, settings.SampleEvery, m.Recipe.SampleEvery)
-	if err := restore(o.streams, folder, t); err != nil {
-		return nil, err
+	begun := r.Begun()
+	for _, l := range begun.Lost {
+		o.note(l.Error())
 	}
-	if t.Step() > steps {
-		return nil, fmt.Errorf("%s has %d steps behind it: --steps %d is less", o.resume, t.Step(), steps)
+	switch {
+	case len(begun.Lost) > 0:
+		o.note(fmt.Sprintf("going on from step %d, the newest checkpoint that is whole", begun.Step))
+	case begun.Step == 0:
+		o.note(o.resume + " was stopped before its first checkpoint: it begins at step 0")
 	}
-	if err := folder.Update(func(r *checkpoint.Run) { r.Steps, r.Version, r.Machine = steps, version(), machine() }); err != nil {
-		return nil, err
-	}
-	return o.newRun(folder, t, every)
+	return r, nil
 }
 
-// restore takes the newest checkpoint that is whole; a run that was stopped before its first begins anew.
-func restore(s *Streams, folder *checkpoint.Folder, t *train.Trainer) error {
-	snapshot, lost, err := folder.Recover()
-	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
-		fmt.Fprintf(s.Err, "%s was stopped before its first checkpoint: it begins at step 0\n", folder.Dir())
-		return nil
+// contradicts lists the flags that ask for another run than the one that is to go on.
+func (o trainOptions) contradicts(d run.Description) error {
+	if o.model != "" && o.model != d.Model {
+		return fmt.Errorf("%s is a run of %s, not of %s: leave the model out", o.resume, d.Model, o.model)
 	}
-	if err != nil {
-		return err
+	var size, channels int
+	if s := d.Sizes.Image; len(s) == 3 {
+		size, channels = s[1], s[0]
 	}
-	if err := t.Restore(snapshot); err != nil {
-		return fmt.Errorf("%s, step %d: %w", folder.Dir(), snapshot.Step, err)
+	var problems []error
+	for _, f := range []struct {
+		name       string
+		wants, has any
+	}{
+		{"batch", o.batch, d.Batch}, {"lr", o.lr, d.LearningRate}, {"seed", o.seed, d.Seed},
+		{"sample-every", o.sampleEvery, d.SampleEvery}, {"keep", o.keep, d.Keep}, {"standing", o.standing, d.Standing},
+		{"latent", o.sizes.Latent, d.Sizes.Latent}, {"width", o.sizes.Width, d.Sizes.Width}, {"depth", o.sizes.Depth, d.Sizes.Depth},
+		{"beta", o.sizes.Beta, d.Sizes.Beta}, {"image-size", o.images.Size, size}, {"channels", o.images.Channels, channels},
+	} {
+		if !o.given(f.name) || f.wants == f.has {
+			continue
+		}
+		has := fmt.Sprint(f.has)
+		if has == "0" && (f.name == "latent" || f.name == "width" || f.name == "depth" || f.name == "beta") {
+			has = "the model's own"
+		}
+		problems = append(problems, fmt.Errorf("--%s is %v, and %s was begun with %s: leave the flag out, or start another run with --out", f.name, f.wants, o.resume, has))
 	}
-	for _, l := range lost {
-		fmt.Fprintf(s.Err, "note: %v\n", l)
-	}
-	if len(lost) > 0 {
-		fmt.Fprintf(s.Err, "note: going on from step %d, the newest checkpoint that is whole\n", snapshot.Step)
-	}
-	return nil
-}
-
-// A dataFolder is a data set that was found, its training images decoded.
-type dataFolder struct {
-	source string // finds it again
-	open   *dataset.Source
-	train  *dataset.Set
-}
-
-func readImages(name string, o dataset.Options) (d dataFolder, err error) {
-	if d.open, err = dataset.OpenWith(name, o); err != nil {
-		return d, err
-	}
-	if d.train, err = d.open.Train(); err != nil {
-		return d, err
-	}
-	d.source = d.open.Name()
-	if !slices.Contains(dataset.Names(), d.source) {
-		d.source, err = filepath.Abs(d.source)
-	}
-	return d, err
-}
-
-// testFor decodes the test images for a model that is measured, or shown, by them.
-func (d dataFolder) testFor(m model.Model) (*dataset.Set, error) {
-	if !m.Objective.Roles().HeldOut {
-		return nil, nil
-	}
-	set, err := d.open.Test()
-	if errors.Is(err, dataset.ErrNoTest) {
-		return nil, nil
-	}
-	return set, err
+	return errors.Join(problems...)
 }

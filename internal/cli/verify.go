@@ -14,14 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/verify"
 )
-
-// certificateFile stands beside the models that it speaks of.
-const certificateFile = "certificate.json"
 
 type verifyOptions struct {
 	streams *Streams
@@ -40,7 +37,7 @@ type verifyOptions struct {
 	parallel int
 }
 
-func newVerifyCmd(s *Streams, run func(context.Context, verifyOptions) error) *cobra.Command {
+func newVerifyCmd(s *Streams, do func(context.Context, verifyOptions) error) *cobra.Command {
 	o := verifyOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify PATH...",
@@ -69,7 +66,7 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 		Args: arguments(1, -1, "model files or folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.paths = args
-			return run(cmd.Context(), o)
+			return do(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
@@ -109,7 +106,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		}
 	}
 	if o.against != "" {
-		folder, err := checkpoint.Open(o.against, checkpoint.Options{})
+		folder, err := run.Open(o.against)
 		if err != nil {
 			return err
 		}
@@ -180,37 +177,28 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 
 // shippedWeights gives the weights that a model of a run must hold: those of the run's latest checkpoint, with batch
 // normalisations folded into them where the file says that they are.
-func shippedWeights(folder *checkpoint.Folder) (func(*onnx.Model) (map[string]verify.Weight, error), error) {
-	m, _, err := modelOf(folder.Run())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", folder.Dir(), err)
-	}
-	s, err := folder.Load()
+func shippedWeights(folder *run.Folder) (func(*onnx.Model) (map[string]verify.Weight, error), error) {
+	shipped, err := folder.Weights()
 	if err != nil {
 		return nil, err
 	}
 	return func(file *onnx.Model) (map[string]verify.Weight, error) {
-		var o export.Options
+		kept := false
 		for _, e := range file.Proto.GetMetadataProps() {
-			o.KeepBatchNorm = o.KeepBatchNorm || e.GetKey() == export.MetaNorm && e.GetValue() == export.NormKept
+			kept = kept || e.GetKey() == export.MetaNorm && e.GetValue() == export.NormKept
 		}
+		tensors, err := shipped(kept)
 		weights := map[string]verify.Weight{}
-		for _, net := range m.Exports() {
-			tensors, err := export.Weights(net, s, o)
-			if err != nil {
-				return nil, err
-			}
-			for _, t := range tensors {
-				weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
-			}
+		for _, t := range tensors {
+			weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
 		}
-		return weights, nil
+		return weights, err
 	}, nil
 }
 
 // writeCertificate puts the certificate of a report beside its models.
-func writeCertificate(r *verify.Report, dir string) error {
-	c, err := r.Certificate(dir, "petrify "+version())
+func writeCertificate(r *verify.Report, folder *run.Folder) error {
+	c, err := r.Certificate(folder.ONNX(), "petrify "+version())
 	if err != nil {
 		return err
 	}
@@ -218,5 +206,5 @@ func writeCertificate(r *verify.Report, dir string) error {
 	if err != nil {
 		return errors.Join(errors.New("certificate"), err)
 	}
-	return writeFile(filepath.Join(dir, certificateFile), append(b, '\n'))
+	return writeFile(folder.Certificate(), append(b, '\n'))
 }

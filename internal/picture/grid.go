@@ -27,6 +27,10 @@ type GridOptions struct {
 	Scale   int // how many pixels wide and high each pixel becomes; 0 for 1
 }
 
+// Visible is the scale at which images of that width are about 112 pixels wide,
+// and 1 for wider ones.
+func Visible(width int) int { return max(1, 112/max(1, width)) }
+
 // gap is the width of the lines between images, before scaling.
 const gap = 1
 

@@ -1,4 +1,4 @@
-package checkpoint
+package run
 
 import (
 	"encoding/json"
@@ -8,25 +8,27 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/petrify-ml/petrify/checkpoint"
 )
 
-func event(step int, loss float64) Event {
-	return Event{Step: step, Values: []Value{{"d_loss", loss}, {"accuracy", 0.9609}}}
+func event(step int, loss float64) Report {
+	return Report{Step: step, Values: []Value{{"d_loss", loss}, {"accuracy", 0.9609}}}
 }
 
 // report appends events and closes the log.
-func report(t *testing.T, f *Folder, resumed int, events ...Event) {
+func report(t *testing.T, f *Folder, resumed int, events ...Report) {
 	t.Helper()
-	l, err := f.Events(resumed)
+	l, _, err := f.openLog(resumed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range events {
-		if err := l.Append(e); err != nil {
+		if err := l.append(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Close(); err != nil {
+	if err := l.file.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -34,7 +36,7 @@ func report(t *testing.T, f *Folder, resumed int, events ...Event) {
 // steps lists the steps in the log.
 func steps(t *testing.T, f *Folder) []int {
 	t.Helper()
-	events, err := f.ReadEvents()
+	events, err := f.Reports()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,13 +48,13 @@ func steps(t *testing.T, f *Folder) []int {
 }
 
 func TestEventIsOneFlatLine(t *testing.T) {
-	e := Event{Step: 1000, Values: []Value{{"d_loss", 0.129656}, {"acc. <\"%\">", 96.09}, {"g_loss", math.NaN()}, {"rate", math.Inf(1)}, {"tiny", 1e-300}}}
+	e := Report{Step: 1000, Values: []Value{{"d_loss", 0.129656}, {"acc. <\"%\">", 96.09}, {"g_loss", math.NaN()}, {"rate", math.Inf(1)}, {"tiny", 1e-300}}}
 	const want = `{"step":1000,"d_loss":0.129656,"acc. <\"%\">":96.09,"g_loss":null,"rate":null,"tiny":1e-300}`
 	b, err := e.MarshalJSON()
 	if err != nil || string(b) != want {
 		t.Fatalf("line %s, %v; want %s", b, err, want)
 	}
-	var back Event
+	var back Report
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +71,13 @@ func TestEventIsOneFlatLine(t *testing.T) {
 	}
 }
 
-func (e Event) with(name string) Event {
+func (e Report) with(name string) Report {
 	e.Values = append(slices.Clone(e.Values), Value{name, 1})
 	return e
 }
 
 func TestEventsAppend(t *testing.T) {
-	f := created(t, Options{})
+	f := created(t, 0)
 	if got := steps(t, f); got != nil {
 		t.Errorf("a new run has events of steps %v", got)
 	}
@@ -87,7 +89,7 @@ func TestEventsAppend(t *testing.T) {
 }
 
 func TestResumingDropsLaterLines(t *testing.T) {
-	f := created(t, Options{})
+	f := created(t, 0)
 	report(t, f, 0, event(100, 1), event(200, 2), event(300, 3))
 	report(t, f, 150, event(160, 4))
 	if got, want := steps(t, f), []int{100, 160}; !slices.Equal(got, want) {
@@ -100,19 +102,19 @@ func TestResumingDropsLaterLines(t *testing.T) {
 }
 
 func TestResumingKeepsLinesAsTheyWere(t *testing.T) {
-	f := created(t, Options{})
+	f := created(t, 0)
 	const mine = `{ "step": 5, "by hand": 1.50 }` + "\n"
 	if err := os.WriteFile(f.path(eventsFile), []byte(mine), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	report(t, f, 5, Event{Step: 6})
+	report(t, f, 5, Report{Step: 6})
 	if got, want := contents(t, f.Dir())[eventsFile], mine+`{"step":6}`+"\n"; got != want {
 		t.Errorf("log %q, want %q", got, want)
 	}
 }
 
 func TestEveryCutOfTheLogCanBeResumed(t *testing.T) {
-	f := created(t, Options{})
+	f := created(t, 0)
 	report(t, f, 0, event(100, 1), event(200, 2))
 	whole := contents(t, f.Dir())[eventsFile]
 	first := strings.Index(whole, "\n") + 1
@@ -141,7 +143,7 @@ func TestDamagedLineIsNamedAndResumedOver(t *testing.T) {
 	for _, test := range []struct{ line, say string }{
 		{`{"step":150,"d_lo{"step":160}`, "line 2"},
 		{`[]`, "want {"},
-		{`{"loss":1}`, "event without a step"},
+		{`{"loss":1}`, "report without a step"},
 		{`{"step":-1}`, "step: -1, want a whole number"},
 		{`{"step":1.5}`, "step: 1.5, want a whole number"},
 		{`{"step":null}`, "step: <nil>"},
@@ -151,14 +153,14 @@ func TestDamagedLineIsNamedAndResumedOver(t *testing.T) {
 		{`{"step":1,"loss":1e999}`, "loss"},
 		{``, "line 2"},
 	} {
-		f := created(t, Options{})
+		f := created(t, 0)
 		text := `{"step":100}` + "\n" + test.line + "\n" + `{"step":200}` + "\n"
 		if err := os.WriteFile(f.path(eventsFile), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := f.ReadEvents()
-		if _, ok := errors.AsType[*FormatError](err); !ok {
-			t.Errorf("%s: error %v, want a *FormatError", test.line, err)
+		_, err := f.Reports()
+		if _, ok := errors.AsType[*checkpoint.FormatError](err); !ok {
+			t.Errorf("%s: error %v, want a *checkpoint.FormatError", test.line, err)
 		} else if !strings.Contains(err.Error(), "events.jsonl: line 2: ") || !strings.Contains(err.Error(), test.say) {
 			t.Errorf("%s: %q does not say %q", test.line, err, test.say)
 		}
@@ -174,7 +176,7 @@ func FuzzEvent(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var e Event
+		var e Report
 		if json.Unmarshal(line, &e) != nil {
 			return
 		}
@@ -182,7 +184,7 @@ func FuzzEvent(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		var again Event
+		var again Report
 		if err := json.Unmarshal(b, &again); err != nil {
 			t.Fatalf("%s: %v", b, err)
 		}

@@ -1,4 +1,4 @@
-package checkpoint
+package run
 
 import (
 	"errors"
@@ -9,24 +9,26 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/petrify-ml/petrify/checkpoint"
 )
 
 // fullDisk saves a checkpoint that fits into dir and then one that does not.
 func fullDisk(t *testing.T, dir string, want error) {
 	t.Helper()
-	f, err := Create(filepath.Join(dir, "run"), gan(), Options{})
+	f, err := begun(filepath.Join(dir, "run"), gan())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Save(at(1)); err != nil {
+	if err := f.save(at(1), true); err != nil {
 		t.Fatal(err)
 	}
 	before := contents(t, dir)
-	large := &Snapshot{Step: 2, Tensors: []Tensor{{"w", []int{1 << 18}, make([]float32, 1<<18)}}}
-	if err := f.Save(large); !errors.Is(err, want) || !strings.Contains(err.Error(), "step-000002.safetensors") {
+	large := &checkpoint.Snapshot{Step: 2, Tensors: []checkpoint.Tensor{{Name: "w", Dims: []int{1 << 18}, Data: make([]float32, 1<<18)}}}
+	if err := f.save(large, true); !errors.Is(err, want) || !strings.Contains(err.Error(), "step-000002.safetensors") {
 		t.Errorf("saving 1 MiB: %v, want %v and the file's name", err, want)
 	}
-	if err := WriteFile(filepath.Join(dir, "alone.safetensors"), large); !errors.Is(err, want) {
+	if err := checkpoint.WriteFile(filepath.Join(dir, "alone.safetensors"), large); !errors.Is(err, want) {
 		t.Errorf("writing 1 MiB: %v, want %v", err, want)
 	}
 	after := contents(t, dir)
@@ -40,19 +42,19 @@ func fullDisk(t *testing.T, dir string, want error) {
 	}
 	mustLoad(t, f, 1)
 	mustLoad(t, reopened(t, f), 1)
-	if err := f.Save(at(3)); err != nil {
+	if err := f.save(at(3), true); err != nil {
 		t.Errorf("saving less afterwards: %v", err)
 	}
 
-	log, err := f.Events(3)
+	log, _, err := f.openLog(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
-	long := Event{Values: []Value{{strings.Repeat("long", 1<<10), 1}}}
+	defer log.file.Close()
+	long := Report{Values: []Value{{strings.Repeat("long", 1<<10), 1}}}
 	for err == nil && long.Step < 1000 {
 		long.Step++
-		err = log.Append(long)
+		err = log.append(long)
 	}
 	if !errors.Is(err, want) {
 		t.Errorf("appending 4 MiB of events: %v, want %v", err, want)
@@ -96,15 +98,5 @@ func TestFileSizeLimit(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestFileSizeLimit") {
 		t.Errorf("child: %v\n%s", err, out)
-	}
-}
-
-func TestNamedPipeIsNotWaitedFor(t *testing.T) {
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ReadFile(fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("error %v", err)
 	}
 }

@@ -1,43 +1,65 @@
-package checkpoint
+package run
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/models"
 )
 
-func gan() Run {
-	return Run{
-		Model: "gan", Config: json.RawMessage(`{"batch":128,"note":"<b>"}`), Seed: 1<<64 - 1, Steps: 20000, Batch: 128,
-		Data:    DataInfo{Name: "mnist", Source: "mnist", Digest: "013e"},
-		Version: "0.1.0", Machine: "amd64 avx2 fma",
+func gan() Description {
+	return Description{
+		Settings: Settings{
+			Model: "gan", Sizes: models.Options{Latent: 100}, Seed: 1<<64 - 1, Batch: 128, LearningRate: 1e-3, SampleEvery: 1000,
+			Data: Data{Name: "mnist <b>", Source: "mnist", Digest: "013e"},
+		},
+		Steps: 20000, Sessions: []Session{{Version: "0.1.0", Go: "go1.26", Machine: "amd64 avx2 fma"}},
 	}
 }
 
-func at(step int) *Snapshot {
-	return &Snapshot{Step: step, Tensors: []Tensor{
-		{"generator.fc1.weight", []int{2, 2}, []float32{float32(step), 2, 3, 4}},
-		{"adam.m/generator.fc1.weight", []int{2, 2}, []float32{5, 6, 7, 8}},
+func at(step int) *checkpoint.Snapshot {
+	return &checkpoint.Snapshot{Step: step, Tensors: []checkpoint.Tensor{
+		{Name: "generator.fc1.weight", Dims: []int{2, 2}, Data: []float32{float32(step), 2, 3, 4}},
+		{Name: "adam.m/generator.fc1.weight", Dims: []int{2, 2}, Data: []float32{5, 6, 7, 8}},
 	}}
 }
 
-// created makes a run folder with checkpoints of the given steps.
-func created(t *testing.T, o Options, steps ...int) *Folder {
+func same(a, b *checkpoint.Snapshot) bool {
+	return a.Step == b.Step && checkpoint.Digest(a.Tensors) == checkpoint.Digest(b.Tensors)
+}
+
+// begun makes a run folder without a checkpoint.
+func begun(dir string, d Description) (*Folder, error) {
+	f := &Folder{dir: dir, write: atomicfile.Write, reported: map[int]bool{}}
+	if err := f.vacant(false); err != nil {
+		return nil, errors.Join(err, f.lock.release())
+	}
+	err := f.begin(d, false)
+	return f, errors.Join(err, f.lock.release())
+}
+
+// created makes a run folder that keeps so many checkpoints, and saves some.
+func created(t *testing.T, keep int, steps ...int) *Folder {
 	t.Helper()
-	f, err := Create(filepath.Join(t.TempDir(), "runs", "gan"), gan(), o)
+	d := gan()
+	d.Keep = keep
+	f, err := begun(filepath.Join(t.TempDir(), "runs", "gan"), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range steps {
-		if err := f.Save(at(step)); err != nil {
+		if err := f.save(at(step), true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,10 +68,11 @@ func created(t *testing.T, o Options, steps ...int) *Folder {
 
 func reopened(t *testing.T, f *Folder) *Folder {
 	t.Helper()
-	g, err := Open(f.Dir(), f.options)
+	g, err := Open(f.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.reported = f.reported
 	return g
 }
 
@@ -95,33 +118,14 @@ func damage(t *testing.T, f *Folder, name string, change func([]byte) []byte) {
 func flip(b []byte) []byte { b[len(b)-3] ^= 4; return b }
 func cut(b []byte) []byte  { return b[:len(b)/2] }
 
-func TestRunComesBackWhole(t *testing.T) {
-	f := created(t, Options{}, 1000)
-	got := reopened(t, f).Run()
+func TestDescriptionComesBackWhole(t *testing.T) {
+	f := created(t, 3, 1000)
+	got := reopened(t, f).Description()
 	want := gan()
-	want.Format, want.Go, want.Step, want.Checkpoint = 1, runtime.Version(), 1000, "checkpoints/step-001000.safetensors"
-	want.SHA256, want.Digest = got.SHA256, Digest(at(1000).Weights())
-	var compact, config any
-	if err := json.Unmarshal(got.Config, &compact); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(want.Config, &config); err != nil {
-		t.Fatal(err)
-	}
-	if a, b := compact.(map[string]any), config.(map[string]any); a["batch"] != b["batch"] || a["note"] != b["note"] || len(a) != len(b) {
-		t.Errorf("config %v, want %v", a, b)
-	}
-	got.Config, want.Config = nil, nil
-	a, err := json.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(a) != string(b) {
-		t.Errorf("run\n%s\nwant\n%s", a, b)
+	want.Format, want.Keep, want.Step, want.Checkpoint = 2, 3, 1000, "checkpoints/step-001000.safetensors"
+	want.SHA256, want.Digest = got.SHA256, checkpoint.Digest(at(1000).Weights())
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("run\n%+v\nwant\n%+v", got, want)
 	}
 	if len(got.SHA256) != 64 {
 		t.Errorf("sha256 %q", got.SHA256)
@@ -129,7 +133,7 @@ func TestRunComesBackWhole(t *testing.T) {
 }
 
 func TestLoadReturnsTheLatest(t *testing.T) {
-	f := created(t, Options{}, 500, 1000, 1500)
+	f := created(t, 0, 500, 1000, 1500)
 	mustLoad(t, f, 1500)
 	mustLoad(t, reopened(t, f), 1500)
 	if got := len(contents(t, f.Dir())); got != 4 {
@@ -138,17 +142,17 @@ func TestLoadReturnsTheLatest(t *testing.T) {
 }
 
 func TestLoadBeforeTheFirstSave(t *testing.T) {
-	f := created(t, Options{})
+	f := created(t, 0)
 	if _, err := f.Load(); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("load: %v, want ErrNoCheckpoint", err)
 	}
-	if _, _, err := f.Recover(); !errors.Is(err, ErrNoCheckpoint) {
+	if _, _, err := f.recoverCheckpoint(); !errors.Is(err, ErrNoCheckpoint) {
 		t.Errorf("recover: %v, want ErrNoCheckpoint", err)
 	}
 }
 
 func TestKeepLeavesTheNewest(t *testing.T) {
-	f := created(t, Options{Keep: 2}, 1, 20, 300, 1234567)
+	f := created(t, 2, 1, 20, 300, 1234567)
 	got, err := f.list()
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +165,7 @@ func TestKeepLeavesTheNewest(t *testing.T) {
 }
 
 func TestSaveRemovesTheAbandonedFuture(t *testing.T) {
-	f := created(t, Options{Keep: 2}, 1, 2, 3, 2)
+	f := created(t, 2, 1, 2, 3, 2)
 	got, err := f.list()
 	if err != nil {
 		t.Fatal(err)
@@ -172,21 +176,55 @@ func TestSaveRemovesTheAbandonedFuture(t *testing.T) {
 	mustLoad(t, reopened(t, f), 2)
 }
 
-func TestSaveRemovesWhatAKilledProcessLeft(t *testing.T) {
-	f := created(t, Options{}, 1)
-	for _, name := range []string{".tmp-run.json123", "checkpoints/.tmp-step-000002.safetensors99", ".tmp-somebody-else", "checkpoints/notes.txt"} {
+// A checkpoint that an interruption has saved belongs to no report: the next one takes its place, and it costs no other.
+func TestInterruptionsLeaveNoCheckpoints(t *testing.T) {
+	for keep, want := range map[int][]int{0: {10, 20, 30}, 2: {20, 30}} {
+		f := created(t, keep, 10, 20)
+		for _, step := range []int{23, 27} {
+			if err := f.save(at(step), false); err != nil {
+				t.Fatal(err)
+			}
+			mustLoad(t, reopened(t, f), step)
+			if got, _ := f.list(); !slices.Equal(got, []string{checkpointName(10), checkpointName(20), checkpointName(step)}) {
+				t.Errorf("keep %d, interrupted at step %d: %v", keep, step, got)
+			}
+		}
+		if err := f.save(at(30), true); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, step := range want {
+			names = append(names, checkpointName(step))
+		}
+		if got, _ := f.list(); !slices.Equal(got, names) {
+			t.Errorf("keep %d: left %v, want %v", keep, got, names)
+		}
+	}
+}
+
+func TestTidyRemovesWhatAKilledProcessLeft(t *testing.T) {
+	f := created(t, 0, 1)
+	want := map[string]bool{
+		".tmp-run.json-12z": false, ".tmp-events.jsonl-1": false, ".tmp-curves.png-1": false,
+		"checkpoints/.tmp-step-000002.safetensors-99": false, "samples/.tmp-step-000001-latent.png-4": false,
+		"onnx/.tmp-certificate.json-a": false, "onnx/generator/.tmp-generator.onnx-b": false,
+		"onnx/generator/test_data_set_0/.tmp-input_0.pb-c": false,
+		".tmp-grid.png-77": true, ".tmp-somebody-else": true, "checkpoints/notes.txt": true,
+		"checkpoints/.tmp-step-2.safetensors-99": true, "mine/.tmp-run.json-5": true, "samples/.tmp-mine.png-5": true,
+	}
+	for name := range want {
+		if err := os.MkdirAll(filepath.Dir(f.path(name)), 0o777); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(f.path(name), []byte("half"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := f.Save(at(2)); err != nil {
+	if err := f.tidy(); err != nil {
 		t.Fatal(err)
 	}
 	files := contents(t, f.Dir())
-	for name, want := range map[string]bool{
-		".tmp-run.json123": false, "checkpoints/.tmp-step-000002.safetensors99": false,
-		".tmp-somebody-else": true, "checkpoints/notes.txt": true,
-	} {
+	for name, want := range want {
 		if _, got := files[name]; got != want {
 			t.Errorf("%s is there: %v, want %v", name, got, want)
 		}
@@ -194,8 +232,7 @@ func TestSaveRemovesWhatAKilledProcessLeft(t *testing.T) {
 }
 
 func TestDamagedCheckpointIsRefusedByName(t *testing.T) {
-	other := func([]byte) []byte { b, _ := encode(at(7)); return b }
-	otherStep := func([]byte) []byte { b, _ := encode(at(8)); return b }
+	otherStep := func([]byte) []byte { b, _ := checkpoint.Encode(at(8)); return b }
 	for _, test := range []struct {
 		name   string
 		change func([]byte) []byte
@@ -207,32 +244,29 @@ func TestDamagedCheckpointIsRefusedByName(t *testing.T) {
 		{"another whole file", func([]byte) []byte {
 			s := at(7)
 			s.Tensors[0].Data[0]++
-			b, _ := encode(s)
+			b, _ := checkpoint.Encode(s)
 			return b
 		}, "whole, but not the file that run.json names"},
 		{"another step", otherStep, "holds step 8, run.json says 7"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := created(t, Options{}, 7)
+			f := created(t, 0, 7)
 			damage(t, f, checkpointName(7), test.change)
 			_, err := reopened(t, f).Load()
-			e, ok := errors.AsType[*FormatError](err)
+			e, ok := errors.AsType[*checkpoint.FormatError](err)
 			if !ok {
-				t.Fatalf("error %v, want a *FormatError", err)
+				t.Fatalf("error %v, want a *checkpoint.FormatError", err)
 			}
 			if e.File != f.path(checkpointName(7)) || !strings.Contains(err.Error(), test.say) {
 				t.Errorf("%q does not name the file or say %q", err, test.say)
 			}
 		})
 	}
-	f := created(t, Options{}, 7)
-	damage(t, f, checkpointName(7), other)
-	mustLoad(t, f, 7) // the same bytes are the same file
 }
 
 func TestRecoverFallsBackAndSaysSo(t *testing.T) {
-	f := created(t, Options{}, 1, 2, 3, 4)
-	if s, lost, err := f.Recover(); err != nil || len(lost) != 0 || s.Step != 4 {
+	f := created(t, 0, 1, 2, 3, 4)
+	if s, lost, err := f.recoverCheckpoint(); err != nil || len(lost) != 0 || s.Step != 4 {
 		t.Fatalf("nothing is wrong, but: %v, lost %v", err, lost)
 	}
 	damage(t, f, checkpointName(4), flip)
@@ -245,7 +279,7 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 	if _, err := g.Load(); err == nil {
 		t.Error("load falls back unasked")
 	}
-	s, lost, err := g.Recover()
+	s, lost, err := g.recoverCheckpoint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +288,7 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 	}
 	var said []string
 	for _, l := range lost {
-		if e, ok := errors.AsType[*FormatError](l); ok {
+		if e, ok := errors.AsType[*checkpoint.FormatError](l); ok {
 			said = append(said, filepath.Base(e.File))
 		}
 	}
@@ -267,7 +301,7 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 			t.Errorf("recover has changed %s", name)
 		}
 	}
-	if err := g.Save(at(2)); err != nil {
+	if err := g.save(at(2), true); err != nil {
 		t.Fatal(err)
 	}
 	mustLoad(t, reopened(t, g), 2)
@@ -277,13 +311,13 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 }
 
 func TestRecoverTakesAWholeFileOfTheSameName(t *testing.T) {
-	f := created(t, Options{}, 1, 2)
+	f := created(t, 0, 1, 2)
 	other := at(2)
 	other.Tensors[0].Data[3] = 99
-	if err := WriteFile(f.path(checkpointName(2)), other); err != nil {
+	if err := checkpoint.WriteFile(f.path(checkpointName(2)), other); err != nil {
 		t.Fatal(err)
 	}
-	s, lost, err := f.Recover()
+	s, lost, err := f.recoverCheckpoint()
 	if err != nil || len(lost) != 1 || !strings.Contains(lost[0].Error(), "not the file that run.json names") {
 		t.Fatalf("error %v, lost %v", err, lost)
 	}
@@ -293,12 +327,12 @@ func TestRecoverTakesAWholeFileOfTheSameName(t *testing.T) {
 }
 
 func TestRecoverWithNothingWhole(t *testing.T) {
-	f := created(t, Options{}, 1, 2)
+	f := created(t, 0, 1, 2)
 	damage(t, f, checkpointName(1), flip)
 	if err := os.Remove(f.path(checkpointName(2))); err != nil {
 		t.Fatal(err)
 	}
-	_, lost, err := f.Recover()
+	_, lost, err := f.recoverCheckpoint()
 	if err == nil || len(lost) != 2 {
 		t.Fatalf("error %v, lost %v", err, lost)
 	}
@@ -310,9 +344,9 @@ func TestRecoverWithNothingWhole(t *testing.T) {
 }
 
 func TestCreateLeavesAnotherRunAlone(t *testing.T) {
-	f := created(t, Options{}, 1)
+	f := created(t, 0, 1)
 	before := contents(t, f.Dir())
-	if _, err := Create(f.Dir(), gan(), Options{}); !errors.Is(err, fs.ErrExist) {
+	if _, err := begun(f.Dir(), gan()); !errors.Is(err, ErrExists) || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("create over a run: %v", err)
 	}
 	after := contents(t, f.Dir())
@@ -321,10 +355,13 @@ func TestCreateLeavesAnotherRunAlone(t *testing.T) {
 			t.Errorf("%s has changed", name)
 		}
 	}
+	if len(after) != len(before) {
+		t.Errorf("%d files, want %d", len(after), len(before))
+	}
 	if err := os.Remove(f.path(runFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Create(f.Dir(), gan(), Options{}); !errors.Is(err, fs.ErrExist) {
+	if _, err := begun(f.Dir(), gan()); !errors.Is(err, ErrExists) {
 		t.Errorf("create over checkpoints: %v", err)
 	}
 }
@@ -334,18 +371,23 @@ func TestCreateRefusesBadInput(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, try := range map[string]func() error{
-		"no model":      func() error { _, err := Create(t.TempDir(), Run{}, Options{}); return err },
-		"batch below 0": func() error { _, err := Create(t.TempDir(), Run{Model: "gan", Batch: -1}, Options{}); return err },
-		"config": func() error {
-			_, err := Create(t.TempDir(), Run{Model: "gan", Config: []byte("{")}, Options{})
-			return err
-		},
-		"keep below 0": func() error { _, err := Create(t.TempDir(), gan(), Options{Keep: -1}); return err },
-		"a file":       func() error { _, err := Create(file, gan(), Options{}); return err },
-		"below a file": func() error { _, err := Create(filepath.Join(file, "x"), gan(), Options{}); return err },
+	with := func(change func(*Description)) Description {
+		d := gan()
+		change(&d)
+		return d
+	}
+	for name, try := range map[string]struct {
+		dir string
+		d   Description
+	}{
+		"no model":      {t.TempDir(), with(func(d *Description) { d.Model = "" })},
+		"batch below 1": {t.TempDir(), with(func(d *Description) { d.Batch = 0 })},
+		"keep below 0":  {t.TempDir(), with(func(d *Description) { d.Keep = -1 })},
+		"rate":          {t.TempDir(), with(func(d *Description) { d.LearningRate = math.NaN() })},
+		"a file":        {file, gan()},
+		"below a file":  {filepath.Join(file, "x"), gan()},
 	} {
-		if err := try(); err == nil {
+		if _, err := begun(try.dir, try.d); err == nil {
 			t.Errorf("%s: created", name)
 		}
 	}
@@ -362,7 +404,7 @@ func TestOpenHelpsWithAWrongPath(t *testing.T) {
 		dir:                           "not a run folder, it has no run.json",
 		file:                          "",
 	} {
-		_, err := Open(path, Options{})
+		_, err := Open(path)
 		if err == nil || !strings.Contains(err.Error(), say) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v, want %q in it", path, err, say)
 		}
@@ -373,7 +415,7 @@ func TestOpenHelpsWithAWrongPath(t *testing.T) {
 }
 
 func TestDamagedRunIsRefused(t *testing.T) {
-	f := created(t, Options{}, 5)
+	f := created(t, 0, 5)
 	good, err := os.ReadFile(f.path(runFile))
 	if err != nil {
 		t.Fatal(err)
@@ -383,15 +425,15 @@ func TestDamagedRunIsRefused(t *testing.T) {
 		{"empty", "", "unexpected end of JSON"},
 		{"cut", string(good[:len(good)/2]), "unexpected end of JSON"},
 		{"two", string(good) + "{}", "invalid character"},
-		{"from the future", swap(`"format": 1`, `"format": 2`), "format 2, this petrify reads 1"},
+		{"from the future", swap(`"format": 2`, `"format": 3`), "format 3, this petrify reads 1 to 2"},
 		{"unknown field", swap(`"seed"`, `"sead"`), `unknown field "sead"`},
 		{"no model", swap(`"gan"`, `""`), "model is missing"},
 		{"negative step", swap(`"step": 5`, `"step": -5`), "step -5"},
 		{"another step", swap(`"step": 5`, `"step": 6`), `want "checkpoints/step-000006.safetensors"`},
 		{"a path outside", swap("checkpoints/step-000005", "../step-000005"), "checkpoint is"},
-		{"no sum", swap(f.Run().SHA256, ""), `sha256 is ""`},
-		{"a sum in capitals", swap(f.Run().SHA256, strings.Repeat("A", 64)), "sha256 is"},
-		{"short digest", swap(f.Run().Digest, "abc"), `digest is "abc"`},
+		{"no sum", swap(f.Description().SHA256, ""), `sha256 is ""`},
+		{"a sum in capitals", swap(f.Description().SHA256, strings.Repeat("A", 64)), "sha256 is"},
+		{"short digest", swap(f.Description().Digest, "abc"), `digest is "abc"`},
 		{"a step without a checkpoint", swap("checkpoints/step-000005.safetensors", ""), "without a checkpoint"},
 		{"text for a number", swap(`"steps": 20000`, `"steps": "20000"`), "steps"},
 	} {
@@ -402,16 +444,16 @@ func TestDamagedRunIsRefused(t *testing.T) {
 			if err := os.WriteFile(f.path(runFile), []byte(test.text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Open(f.Dir(), Options{})
-			if _, ok := errors.AsType[*FormatError](err); !ok {
-				t.Fatalf("error %v, want a *FormatError", err)
+			_, err := Open(f.Dir())
+			if _, ok := errors.AsType[*checkpoint.FormatError](err); !ok {
+				t.Fatalf("error %v, want a *checkpoint.FormatError", err)
 			}
 			if !strings.Contains(err.Error(), test.say) || !strings.Contains(err.Error(), runFile) {
 				t.Errorf("%q does not name the file or say %q", err, test.say)
 			}
 		})
 	}
-	if err := os.WriteFile(f.path(runFile), []byte(swap(f.Run().Digest, strings.Repeat("a", 64))), 0o644); err != nil {
+	if err := os.WriteFile(f.path(runFile), []byte(swap(f.Description().Digest, strings.Repeat("a", 64))), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := reopened(t, f).Load(); err == nil || !strings.Contains(err.Error(), "weights have the digest") {
@@ -419,39 +461,22 @@ func TestDamagedRunIsRefused(t *testing.T) {
 	}
 }
 
-func TestUpdateKeepsTheCheckpoint(t *testing.T) {
-	f := created(t, Options{}, 5)
-	err := f.Update(func(r *Run) { r.Steps, r.Step, r.Checkpoint, r.SHA256 = 40000, 77, "", "" })
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := reopened(t, f)
-	if g.Run().Steps != 40000 {
-		t.Errorf("steps %d, want 40000", g.Run().Steps)
-	}
-	mustLoad(t, g, 5)
-	if err := f.Update(func(r *Run) { r.Model = "" }); err == nil {
-		t.Error("a run without a model is written")
-	}
-	mustLoad(t, reopened(t, f), 5)
-}
-
 // failing stands in for a disk that is full after a number of writes.
-func failing(after int, write writeFunc) writeFunc {
-	return func(path string, b []byte, perm fs.FileMode) error {
+func failing(after int, write func(string, []byte) error) func(string, []byte) error {
+	return func(path string, b []byte) error {
 		if after--; after < 0 {
 			return &fs.PathError{Op: "write", Path: path, Err: errors.New("no space left on device")}
 		}
-		return write(path, b, perm)
+		return write(path, b)
 	}
 }
 
 func TestFailedWriteKeepsTheCheckpointBefore(t *testing.T) {
 	for after, which := range []string{"the checkpoint", "run.json"} {
-		f := created(t, Options{Keep: 1}, 1)
+		f := created(t, 1, 1)
 		before := contents(t, f.Dir())
 		f.write = failing(after, f.write)
-		err := f.Save(at(2))
+		err := f.save(at(2), true)
 		if err == nil || !strings.Contains(err.Error(), "save step 2: write ") || !strings.Contains(err.Error(), "no space left") {
 			t.Errorf("%s cannot be written: error %v", which, err)
 		}
@@ -470,9 +495,11 @@ func TestFailedWriteKeepsTheCheckpointBefore(t *testing.T) {
 func TestKilledWhileSaving(t *testing.T) {
 	const child = "PETRIFY_TEST_SAVE_FOREVER"
 	if dir := os.Getenv(child); dir != "" {
-		f, err := Create(dir, gan(), Options{Keep: 2})
+		d := gan()
+		d.Keep = 2
+		f, err := begun(dir, d)
 		for step := 1; err == nil; step++ {
-			err = f.Save(at(step))
+			err = f.save(at(step), true)
 		}
 		t.Fatal(err)
 	}
@@ -497,7 +524,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		if err := cmd.Wait(); err == nil {
 			t.Fatal("the child has ended by itself")
 		}
-		f, err := Open(dir, Options{Keep: 2})
+		f, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -513,7 +540,11 @@ func TestKilledWhileSaving(t *testing.T) {
 		}
 		saved++
 		// What was left half done does not stand in the way of going on.
-		if err := f.Save(at(s.Step + 1)); err != nil {
+		f.reported = map[int]bool{s.Step: true}
+		if err := f.tidy(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.save(at(s.Step+1), true); err != nil {
 			t.Fatal(err)
 		}
 		for name := range contents(t, dir) {

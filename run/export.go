@@ -1,0 +1,150 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/buildinfo"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/random"
+	"github.com/petrify-ml/petrify/train"
+)
+
+const (
+	onnxFolder      = "onnx"
+	certificateFile = "certificate.json"
+)
+
+// ExportOptions say how to export. The zero value is what training ends with.
+type ExportOptions struct {
+	Out           string // folder to write to; "" means the run's own, see ONNX
+	Opset         int64  // 0 means export.DefaultOpset
+	KeepBatchNorm bool   // write batch normalisations as nodes, not folded into the layers in front
+}
+
+// ONNX is the folder that exports go to: a folder for each net, and the certificate of who verifies them.
+func (f *Folder) ONNX() string { return f.path(onnxFolder) }
+
+// Certificate is the path of the certificate of the exported models.
+func (f *Folder) Certificate() string { return filepath.Join(f.ONNX(), certificateFile) }
+
+// Samples is the folder of the pictures.
+func (f *Folder) Samples() string { return f.path(samplesFolder) }
+
+// Model is the architecture that the run trains.
+func (f *Folder) Model() (model.Model, error) {
+	m, err := models.Build(f.about.Model, f.about.Sizes)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", f.dir, err)
+	}
+	return m, nil
+}
+
+// Export writes the models of the latest checkpoint. A certificate beside them is removed: it speaks of the files that
+// stood there until now. Into the run's own folder, it needs the right to write there, as a Run has it.
+func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
+	m, err := f.Model()
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.Load()
+	if err != nil {
+		return nil, err
+	}
+	if o.Out == "" {
+		o.Out = f.ONNX()
+		if f.lock == nil {
+			l, err := acquire(f.dir)
+			if err != nil {
+				return nil, fmt.Errorf("%w, or export to another folder", err)
+			}
+			defer func() { err = errors.Join(err, l.release()) }()
+		}
+	}
+	if err := os.Remove(filepath.Join(o.Out, certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return export.Folder(o.Out, m, s, export.Options{
+		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm,
+		Provenance: export.Provenance{
+			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
+		},
+	})
+}
+
+// Weights reads the latest checkpoint and gives the tensors that the exported models hold, each once: those that were
+// trained, or, unless keepBatchNorm, what becomes of them where batch normalisations are folded.
+func (f *Folder) Weights() (func(keepBatchNorm bool) ([]checkpoint.Tensor, error), error) {
+	m, err := f.Model()
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.Load()
+	if err != nil {
+		return nil, err
+	}
+	return func(keepBatchNorm bool) (weights []checkpoint.Tensor, err error) {
+		seen := map[string]bool{}
+		for _, net := range m.Exports() {
+			tensors, err := export.Weights(net, s, export.Options{KeepBatchNorm: keepBatchNorm})
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range tensors {
+				if !seen[t.Name] {
+					weights = append(weights, t)
+				}
+				seen[t.Name] = true
+			}
+		}
+		return weights, nil
+	}, nil
+}
+
+// Sample makes n images with the generator, or decoder, of the latest checkpoint, from standard normal noise that the seed
+// decides: those of `petrify sample` with that seed. A model that noise was never put into, such as a plain autoencoder, is
+// an error.
+func (f *Folder) Sample(n int, seed uint64) (*train.Images, error) {
+	m, err := f.Model()
+	if err != nil {
+		return nil, err
+	}
+	net, ok := m.Net(m.Objective.Roles().Sampler)
+	if !ok || !net.Input.Noise {
+		return nil, fmt.Errorf("%s: a run of %s, which makes no images from noise", f.dir, m.Name)
+	}
+	s, err := f.Load()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := net.Plan()
+	if err != nil {
+		return nil, err
+	}
+	inf, err := plan.NewInference(n, func(p layer.Param) ([]float32, error) {
+		for _, t := range s.Tensors {
+			if t.Name == p.Name {
+				return t.Data, nil
+			}
+		}
+		return nil, fmt.Errorf("%s: missing from the checkpoint", p.Name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	random.New(seed, "sample").Normal(inf.Input())
+	out, err := inf.Run()
+	if err != nil {
+		return nil, err
+	}
+	m.Recipe.Pixels.ToUnit(out[0])
+	shape := f.about.Sizes.Image
+	return &train.Images{Pixels: out[0], N: n, C: shape[0], H: shape[1], W: shape[2]}, nil
+}

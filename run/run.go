@@ -1,0 +1,445 @@
+// Package run is a training run on disk: a folder that a run is created in, goes on in, reports to, and is sampled and
+// exported from.
+//
+//	run.json                             what the run is, and its latest checkpoint: see Description
+//	checkpoints/step-020000.safetensors  weights, the optimiser's state, the settings and the curves
+//	events.jsonl                         one line per report
+//	samples/step-020000.png              what the model made at each report
+//	curves.png                           its losses
+//	onnx/NET/NET.onnx                    what was exported, with recorded data
+//	run.lock                             while a process writes
+//
+// Open reads a folder. Create and Resume give a Run, which alone may write to it until it is closed:
+//
+//	r, err := run.Create("runs/gan", run.Config{Settings: run.Settings{Model: "gan", Seed: 1}})
+//	defer r.Close()
+//	for ev, err := range r.Steps(ctx) { ... }
+//	files, err := r.Export(run.ExportOptions{})
+//
+// A run may be stopped at any moment, by kill -9 or a full disk, too. Resume then goes on from the latest checkpoint and
+// does anew what came after it: the folder ends as if nothing had happened, but for the speeds in events.jsonl.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/train"
+)
+
+// Config says what to train. Of Settings, zero values mean the model's own, Keep and Standing excepted; Data.Source is a
+// name of package dataset or a folder, and the rest of Data and the size of the images come from there.
+type Config struct {
+	Settings
+	Steps  int             // iterations in all; 0 means the model's own number
+	Images dataset.Options // size that images are brought to; the zero value leaves them as they are
+	Force  bool            // remove a run that is there already
+	Note   func(string)    // is told what a person should know; may be nil
+}
+
+// ResumeOptions say how to go on. The zero value changes nothing.
+type ResumeOptions struct {
+	Steps int          // iterations in all, where there are to be more
+	Data  string       // where the data is now, where it was moved
+	Note  func(string) // is told what a person should know; may be nil
+}
+
+// Run is a folder that this process trains in. Its methods must not be called from several goroutines at once.
+type Run struct {
+	*Folder
+	trainer *train.Trainer
+	log     *eventLog
+	curves  *curves
+	note    func(string)
+	begun   Begun
+}
+
+// Begun says from where a Run went on.
+type Begun struct {
+	Step int     // iterations done before
+	Lost []error // newer checkpoints that are damaged
+}
+
+// ErrExists says that a folder holds a run already. It wraps fs.ErrExist.
+var ErrExists = fmt.Errorf("there is a run in it: %w", fs.ErrExist)
+
+// Create begins a run in a folder, which it makes where it is missing.
+func Create(dir string, c Config) (_ *Run, err error) {
+	if _, err := models.Find(c.Model); err != nil {
+		return nil, err // before any file is read; what the sizes are good for depends on the images
+	}
+	f := &Folder{dir: dir, write: atomicfile.Write, reported: map[int]bool{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.lock.release())
+		}
+	}()
+	if err := f.vacant(c.Force); err != nil {
+		return nil, err
+	}
+	images, err := readImages(c.Data.Source, c.Images)
+	if err != nil {
+		return nil, err
+	}
+	c.Sizes.Image = layer.Shape{images.train.C, images.train.H, images.train.W}
+	m, err := models.Build(c.Model, c.Sizes)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.trainer(m, images)
+	if err != nil {
+		return nil, err
+	}
+	if c.SampleEvery == 0 {
+		c.SampleEvery = m.Recipe.SampleEvery
+	}
+	config := t.Config()
+	c.Batch, c.LearningRate = config.Batch, config.Adam.LR
+	c.Data = Data{Name: config.Data.Name, Source: images.source, Digest: config.Data.Digest}
+	if err := f.begin(Description{Settings: c.Settings, Steps: config.Steps, Sessions: []Session{thisSession(0)}}, c.Force); err != nil {
+		return nil, err
+	}
+	r := &Run{Folder: f, trainer: t, curves: &curves{}, note: c.Note}
+	r.log, _, err = f.openLog(0)
+	return r, err
+}
+
+// trainer prepares the training of a model.
+func (c Config) trainer(m model.Model, images images) (*train.Trainer, error) {
+	config := train.Config{Model: m, Data: images.train, Steps: c.Steps, Batch: c.Batch, Adam: m.Recipe.Adam, Seed: c.Seed}
+	if c.LearningRate != 0 {
+		config.Adam.LR = c.LearningRate
+	}
+	var err error
+	if config.Test, err = images.testFor(m); err != nil {
+		return nil, err
+	}
+	return train.New(config)
+}
+
+// vacant sees to it that a folder holds no run, or one that may go, and that no other process is about to write there.
+func (f *Folder) vacant(force bool) (err error) {
+	if _, err := os.Stat(f.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if f.lock == nil {
+		if f.lock, err = acquire(f.dir); err != nil {
+			return err
+		}
+	}
+	saved, err := f.list()
+	if err != nil || force {
+		return err
+	}
+	if _, err := os.Lstat(f.path(runFile)); err == nil || len(saved) > 0 {
+		return fmt.Errorf("%s: %w", f.dir, ErrExists)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// begin writes a new run. What was there is removed only now: a mistake in the other settings must not cost a run.
+func (f *Folder) begin(d Description, force bool) error {
+	d.Format = runFormat
+	if err := d.check(); err != nil {
+		return fmt.Errorf("create run %s: %w", f.dir, err)
+	}
+	if err := os.MkdirAll(f.dir, 0o777); err != nil {
+		return fmt.Errorf("create run: %w", err)
+	}
+	if err := f.vacant(force); err != nil { // once more: the folder may be new, or another process may have come first
+		return err
+	}
+	if err := f.clear(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.path(checkpointFolder), 0o777); err != nil {
+		return fmt.Errorf("create run: %w", err)
+	}
+	return f.describe(d)
+}
+
+// clear removes the run in the folder, and nothing else: what is called onnx or samples in a folder without a run is not
+// ours. The description goes last, so that a run half removed is still one.
+func (f *Folder) clear() error {
+	if _, err := os.Lstat(f.path(runFile)); errors.Is(err, fs.ErrNotExist) {
+		if saved, err := f.list(); err != nil || len(saved) == 0 {
+			return errors.Join(err, f.tidy())
+		}
+	} else if err != nil {
+		return err
+	}
+	problems := []error{f.tidy()}
+	for _, name := range []string{eventsFile, samplesFolder, curvesFile, onnxFolder, checkpointFolder, runFile} {
+		problems = append(problems, os.RemoveAll(f.path(name)))
+	}
+	return errors.Join(problems...)
+}
+
+// Resume goes on with the run in a folder from its latest checkpoint.
+func Resume(dir string, o ResumeOptions) (_ *Run, err error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		_, err := Open(dir) // which says what is wrong
+		return nil, err
+	}
+	l, err := acquire(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{note: o.Note}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.release())
+		}
+	}()
+	if r.Folder, err = Open(dir); err != nil {
+		return nil, err
+	}
+	r.lock, r.reported = l, map[int]bool{}
+	images, err := r.findImages(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	d := r.about
+	m, err := models.Build(d.Model, d.Sizes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if o.Steps != 0 {
+		d.Steps = o.Steps
+	}
+	if r.trainer, err = (Config{Settings: d.Settings, Steps: d.Steps}).trainer(m, images); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if err := r.restore(); err != nil {
+		return nil, err
+	}
+	if d.Steps < r.begun.Step {
+		return nil, fmt.Errorf("%s has done %d steps already: %d in all is less", dir, r.begun.Step, d.Steps)
+	}
+	if err := r.tidy(); err != nil {
+		return nil, err
+	}
+	log, left, err := r.openLog(r.begun.Step)
+	if err != nil {
+		return nil, err
+	}
+	r.log = log
+	for _, step := range left {
+		r.reported[step] = true
+	}
+	if d.Data.Source = images.source; r.rebuilt {
+		r.tell("%s was lost: it is rebuilt from %s", r.path(runFile), r.CheckpointFile())
+	}
+	d.Sessions = r.joined(d.Sessions)
+	if err := r.describe(d); err != nil {
+		return nil, errors.Join(err, log.file.Close())
+	}
+	r.rebuilt = false
+	return r, nil
+}
+
+// joined lists the sessions with this one, where it is not like the last.
+func (r *Run) joined(list []Session) []Session {
+	last, now := list[len(list)-1], thisSession(r.begun.Step)
+	if now.From = last.From; now == last {
+		return list
+	}
+	if now.Machine != last.Machine {
+		r.tell("%s was trained on the machine %q up to here and goes on on %q: the last bits of the weights can differ from those of a run on either alone", r.dir, last.Machine, now.Machine)
+	}
+	now.From = r.begun.Step
+	return append(slices.Clone(list), now)
+}
+
+func (r *Run) tell(format string, args ...any) {
+	if r.note != nil {
+		r.note(fmt.Sprintf(format, args...))
+	}
+}
+
+// restore takes the newest checkpoint that is whole; a run that was stopped before its first begins anew.
+func (r *Run) restore() error {
+	s, lost, err := r.recoverCheckpoint()
+	if errors.Is(err, ErrNoCheckpoint) {
+		r.curves = &curves{}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.begun = Begun{Step: s.Step, Lost: lost}
+	if r.curves, err = takeCurves(s); err != nil {
+		return fmt.Errorf("%s: %w", r.dir, err)
+	}
+	if err := r.trainer.Restore(s); err != nil {
+		return fmt.Errorf("%s, step %d: %w", r.dir, s.Step, err)
+	}
+	return nil
+}
+
+// Begun says from where the run went on.
+func (r *Run) Begun() Begun { return r.begun }
+
+// Trainer is what trains, for its figures: the run moves it.
+func (r *Run) Trainer() *train.Trainer { return r.trainer }
+
+// Close ends the writing. It saves nothing: every report has been, and so has an interruption.
+func (r *Run) Close() error {
+	return errors.Join(r.log.file.Close(), r.lock.release())
+}
+
+// Event is one finished iteration.
+type Event struct {
+	train.Event
+	Reported bool    // the folder holds a report of it: a line, pictures, curves and a checkpoint
+	Rate     float64 // where it is reported: images per second since the report before
+}
+
+// Steps trains until the run has all its steps, the context ends, or something fails: the error is the last thing it
+// yields. Reports are saved as they are due. Where the context ends the state is saved, too, and what it yields wraps
+// ctx.Err(); where even that fails, it does not.
+func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		last, lastTime := r.trainer.Step(), time.Now()
+		for ev, err := range r.trainer.Steps(ctx) {
+			if err != nil {
+				yield(Event{}, r.stopped(ctx, err))
+				return
+			}
+			r.curves.add(ev.Metrics)
+			e := Event{Event: ev}
+			if ev.Step%r.about.SampleEvery == 0 || ev.Step == r.about.Steps {
+				e.Reported = true
+				e.Rate = float64((ev.Step-last)*r.about.Batch) / time.Since(lastTime).Seconds()
+				if err := r.report(ev, e.Rate); err != nil {
+					yield(Event{}, err)
+					return
+				}
+			}
+			if !yield(e, nil) {
+				return
+			}
+			if e.Reported {
+				last, lastTime = ev.Step, time.Now()
+			}
+		}
+		if err := r.stand(); err != nil {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// stopped saves the state of a run whose context has ended. Another error stays what it is.
+func (r *Run) stopped(ctx context.Context, err error) error {
+	step := r.trainer.Step()
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) || r.reported[step] && step == r.about.Step {
+		return err
+	}
+	s, saveErr := r.snapshot()
+	if saveErr == nil {
+		saveErr = r.save(s, false)
+	}
+	if saveErr != nil {
+		return fmt.Errorf("interrupted at step %d, which could not be saved: %w", step, saveErr)
+	}
+	return err
+}
+
+// stand takes the statistics of batch normalisations anew at the end, where that was asked for.
+func (r *Run) stand() error {
+	if r.about.Standing == 0 || r.trainer.Step() < r.about.Steps {
+		return nil
+	}
+	if err := r.trainer.StandingStatistics(r.about.Standing); err != nil {
+		return err
+	}
+	s, err := r.snapshot()
+	if err != nil {
+		return err
+	}
+	return r.save(s, true)
+}
+
+// snapshot is all that the run goes on from.
+func (r *Run) snapshot() (*checkpoint.Snapshot, error) {
+	s, err := r.trainer.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return s, r.curves.seal(s)
+}
+
+// images are a data set that was found, its training images decoded.
+type images struct {
+	source string // finds it again
+	open   *dataset.Source
+	train  *dataset.Set
+}
+
+func readImages(name string, o dataset.Options) (i images, err error) {
+	if i.open, err = dataset.OpenWith(name, o); err != nil {
+		return i, err
+	}
+	if i.train, err = i.open.Train(); err != nil {
+		return i, err
+	}
+	i.source = i.open.Name()
+	if !slices.Contains(dataset.Names(), i.source) {
+		i.source, err = filepath.Abs(i.source)
+	}
+	return i, err
+}
+
+// findImages opens the data of a run, at another place where one is given.
+func (f *Folder) findImages(place string) (images, error) {
+	var size dataset.Options // as the model takes it
+	if s := f.about.Sizes.Image; len(s) == 3 && s[1] == s[2] {
+		size = dataset.Options{Size: s[1], Channels: s[0]}
+	}
+	places := []string{place}
+	if place == "" {
+		places = []string{f.about.Data.Source}
+	}
+	if places[0] == "" { // the description was lost, and checkpoints do not say where data lies
+		places = []string{f.about.Data.Name, filepath.Join(filepath.Dir(f.dir), f.about.Data.Name)}
+	}
+	var problems []error
+	for _, p := range places {
+		found, err := readImages(p, size)
+		if err == nil && found.train.Digest != f.about.Data.Digest {
+			err = fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", f.dir, p, found.train.Digest, f.about.Data.Digest)
+		}
+		if err == nil {
+			return found, nil
+		}
+		problems = append(problems, err)
+	}
+	return images{}, errors.Join(problems...)
+}
+
+// testFor decodes the test images for a model that is measured, or shown, by them.
+func (i images) testFor(m model.Model) (*dataset.Set, error) {
+	if !m.Objective.Roles().HeldOut {
+		return nil, nil
+	}
+	set, err := i.open.Test()
+	if errors.Is(err, dataset.ErrNoTest) {
+		return nil, nil
+	}
+	return set, err
+}
