@@ -20,6 +20,8 @@ import (
 	"math/bits"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // Tensor is a named array of float32 in row-major order under Dims. No Dims is
@@ -95,7 +97,7 @@ type FormatError struct {
 	Why  string // what was wanted and what came
 }
 
-func (e *FormatError) Error() string { return e.File + ": " + e.Why }
+func (e *FormatError) Error() string { return quote.Name(e.File) + ": " + e.Why }
 
 // check lists everything that keeps a snapshot from being written.
 func (s *Snapshot) check() error {

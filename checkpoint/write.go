@@ -62,12 +62,12 @@ func Encode(s *Snapshot) ([]byte, error) {
 		if i > 0 {
 			header.WriteByte(',')
 		}
-		header.Write(quote(key))
+		header.Write(jsonString(key))
 		header.WriteByte(':')
 		if key == sumKey {
 			sumAt = header.Len() + 1
 		}
-		header.Write(quote(meta[key]))
+		header.Write(jsonString(meta[key]))
 	}
 	header.WriteByte('}')
 	offset := 0
@@ -80,7 +80,7 @@ func Encode(s *Snapshot) ([]byte, error) {
 			return nil, fmt.Errorf("%s: more bytes in all than can be addressed", t.Name)
 		}
 		end := offset + 4*len(t.Data)
-		fmt.Fprintf(&header, `,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, quote(t.Name), dims, offset, end)
+		fmt.Fprintf(&header, `,%s:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, jsonString(t.Name), dims, offset, end)
 		offset = end
 	}
 	header.WriteByte('}')
@@ -104,8 +104,8 @@ func Encode(s *Snapshot) ([]byte, error) {
 	return b, nil
 }
 
-// quote writes a string as JSON.
-func quote(s string) []byte {
+// jsonString writes a string as JSON.
+func jsonString(s string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // FormatError says that a file is not the IDX file that it should be.
@@ -22,9 +24,9 @@ type FormatError struct {
 
 func (e *FormatError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("%s: %s: %v", e.File, e.Why, e.Err)
+		return fmt.Sprintf("%s: %s: %v", quote.Name(e.File), e.Why, e.Err)
 	}
-	return e.File + ": " + e.Why
+	return quote.Name(e.File) + ": " + e.Why
 }
 
 func (e *FormatError) Unwrap() error { return e.Err }

@@ -142,8 +142,8 @@ func TestFileOfTheGenerator(t *testing.T) {
 			}
 		}
 		for _, step := range plan.Steps {
-			if !made[step.Value] {
-				t.Errorf("no node computes %s", step.Value)
+			if !made[step.ONNX] {
+				t.Errorf("no node computes %s", step.ONNX)
 			}
 		}
 		meta := map[string]string{}
@@ -277,7 +277,7 @@ func TestGoldenVectors(t *testing.T) {
 		}
 	}
 	var zeros, negative, tiny, large int
-	for _, v := range vectors[2].Inputs[0].Data.([]float32) {
+	for _, v := range vectors[2].Inputs[0].Data.(onnx.Slice[float32]) {
 		switch size := max(v, -v); {
 		case v == 0 && 1/v < 0:
 			negative++

@@ -70,7 +70,7 @@ func (p *prepared) fold(i int) bool {
 		l.NoBias = false
 		s.Layer = l
 	}
-	s.Params = s.Layer.Params(s.In)
+	s.Params = s.Layer.Params(s.In...)
 	for k := range s.Params {
 		s.Params[k].Name = s.Name + "." + s.Params[k].Name
 	}
@@ -82,9 +82,9 @@ func (p *prepared) fold(i int) bool {
 // source is the step whose weights can take on the normalisation of step i.
 func (p *prepared) source(i int) (int, bool) {
 	steps := p.plan.Steps
-	channels := steps[i].In[0]
+	channels := steps[i].In[0][0]
 	reshaped := false
-	for at := steps[i].From; at >= 0 && p.uses(at) == 1; at = steps[at].From {
+	for at := steps[i].From[0]; at >= 0 && p.uses(at) == 1; at = steps[at].From[0] {
 		switch l := steps[at].Layer.(type) {
 		case layer.Reshape, layer.Flatten:
 			reshaped = true
@@ -105,7 +105,7 @@ func (p *prepared) source(i int) (int, bool) {
 func (p *prepared) uses(i int) int {
 	n := 0
 	for _, s := range p.plan.Steps {
-		for _, from := range s.Inputs() {
+		for _, from := range s.From {
 			if from == i {
 				n++
 			}
@@ -161,7 +161,7 @@ func (p *prepared) remove(i int) {
 	moved := func(at int) int {
 		switch {
 		case at == i:
-			return gone.From
+			return gone.From[0]
 		case at > i:
 			return at - 1
 		}
@@ -169,17 +169,16 @@ func (p *prepared) remove(i int) {
 	}
 	for k, out := range p.plan.Outputs {
 		if out == i {
-			p.plan.Steps[gone.From].Value = gone.Value
+			p.plan.Steps[gone.From[0]].ONNX = gone.ONNX
 		}
 		p.plan.Outputs[k] = moved(out)
 	}
 	p.plan.Steps = slices.Delete(p.plan.Steps, i, i+1)
 	for k := range p.plan.Steps {
 		s := &p.plan.Steps[k]
-		s.From = moved(s.From)
-		s.With = slices.Clone(s.With)
-		for j := range s.With {
-			s.With[j] = moved(s.With[j])
+		s.From = slices.Clone(s.From)
+		for j := range s.From {
+			s.From[j] = moved(s.From[j])
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -137,7 +138,7 @@ func TestTrainingModeIsNotWhatShips(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := filepath.Join(dir, "generator", "test_data_set_1")
-		x, err := onnx.ReadTensorFile(filepath.Join(set, "input_0.pb"), onnx.Limits{})
+		x, err := wire.ReadTensorFile(filepath.Join(set, "input_0.pb"), wire.Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +175,7 @@ func inTraining(t *testing.T, net layer.Net, s *checkpoint.Snapshot, x *onnx.Ten
 	}
 	g := G.NewGraph()
 	in, data := layer.InputNode[float32](g, plan.Net.Input.Name, x.Dims)
-	copy(data, x.Data.([]float32))
+	copy(data, x.Data.(onnx.Slice[float32]))
 	out, err := plan.Build(layer.BuildOptions{Input: in, Training: true, Param: func(q layer.Param) (*G.Node, error) {
 		i := slices.IndexFunc(s.Tensors, func(c checkpoint.Tensor) bool { return c.Name == q.Name })
 		return layer.ParamNode(g, q, slices.Clone(s.Tensors[i].Data))
@@ -189,7 +190,7 @@ func inTraining(t *testing.T, net layer.Net, s *checkpoint.Snapshot, x *onnx.Ten
 	if err := m.RunAll(); err != nil {
 		t.Fatal(err)
 	}
-	y, err := onnx.NewTensor("image", out[0].Value().Data(), out[0].Shape()...)
+	y, err := onnx.NewTensor("image", out[0].Value().Data().([]float32), out[0].Shape()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestWeightsAreThoseOfTheFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d, ok := tensor.Data.([]float32); ok {
+			if d, ok := tensor.Data.(onnx.Slice[float32]); ok {
 				in[init.GetName()] = d
 			}
 		}

@@ -46,9 +46,9 @@ func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 		if err != nil {
 			return nil, err
 		}
-		v := Vector{Inputs: []*onnx.Tensor{{Name: plan.Net.Input.Name, Dims: dims(batch, plan.Net.Input.Shape), Data: x}}}
+		v := Vector{Inputs: []*onnx.Tensor{{Name: plan.Net.Input.Name, Dims: dims(batch, plan.Net.Input.Shape), Data: onnx.Slice[float32](x)}}}
 		for k, step := range plan.Outputs {
-			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].Value, Dims: dims(batch, plan.Steps[step].Out), Data: outputs[k]})
+			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].ONNX, Dims: dims(batch, plan.Steps[step].Out), Data: onnx.Slice[float32](outputs[k])})
 		}
 		vectors = append(vectors, v)
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
-	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // draft is a model on its way through the passes.
@@ -30,7 +31,7 @@ var passes = []struct {
 	run  func(*draft) error
 }{
 	{"describe", describe},
-	{"check", check},
+	{"check", validate},
 }
 
 // Keys of the metadata that petrify writes. They hold no times and no paths.
@@ -94,11 +95,11 @@ func (d *draft) norm() string {
 	return ""
 }
 
-// check refuses to write what our own checker would refuse to read.
-func check(d *draft) error {
+// validate refuses to write what our own checker would refuse to read.
+func validate(d *draft) error {
 	var problems []error
-	for _, f := range onnx.Check(d.model) {
-		if f.Severity == onnx.Error {
+	for _, f := range check.Model(d.model) {
+		if f.Severity == rule.Error {
 			problems = append(problems, fmt.Errorf("%s: %s: %s", f.Where, f.Code, f.Message))
 		}
 	}

@@ -13,7 +13,7 @@ var leakyReLUKind = Kind{
 	Doc:  "y = x where x > 0, alpha x elsewhere (Maas et al. 2013).",
 	Ops:  []string{"LeakyRelu"},
 	New:  func() Layer { return LeakyReLU{Alpha: 0.01} },
-	Try:  []Trial{{Layer: LeakyReLU{Alpha: 0.01}, In: Shape{5}}, {Layer: LeakyReLU{Alpha: 0.2}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(LeakyReLU{Alpha: 0.01}, LeakyReLU{Alpha: 0.2}),
 }
 
 var reluKind = Kind{
@@ -21,7 +21,7 @@ var reluKind = Kind{
 	Doc:  "y = max(x, 0).",
 	Ops:  []string{"Relu"},
 	New:  func() Layer { return ReLU{} },
-	Try:  []Trial{{Layer: ReLU{}, In: Shape{5}}, {Layer: ReLU{}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(ReLU{}, ReLU{}),
 }
 
 var tanhKind = Kind{
@@ -29,7 +29,7 @@ var tanhKind = Kind{
 	Doc:  "y = tanh(x).",
 	Ops:  []string{"Tanh"},
 	New:  func() Layer { return Tanh{} },
-	Try:  []Trial{{Layer: Tanh{}, In: Shape{5}}, {Layer: Tanh{}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(Tanh{}, Tanh{}),
 }
 
 var sigmoidKind = Kind{
@@ -37,7 +37,7 @@ var sigmoidKind = Kind{
 	Doc:  "y = 1/(1 + exp(-x)).",
 	Ops:  []string{"Sigmoid"},
 	New:  func() Layer { return Sigmoid{} },
-	Try:  []Trial{{Layer: Sigmoid{}, In: Shape{5}}, {Layer: Sigmoid{}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(Sigmoid{}, Sigmoid{}),
 }
 
 var softplusKind = Kind{
@@ -45,7 +45,7 @@ var softplusKind = Kind{
 	Doc:  "y = log(1 + exp(x)).",
 	Ops:  []string{"Softplus"},
 	New:  func() Layer { return Softplus{} },
-	Try:  []Trial{{Layer: Softplus{}, In: Shape{5}}, {Layer: Softplus{}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(Softplus{}, Softplus{}),
 }
 
 var eluKind = Kind{
@@ -53,17 +53,52 @@ var eluKind = Kind{
 	Doc:  "y = x where x > 0, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016).",
 	Ops:  []string{"Elu"},
 	New:  func() Layer { return ELU{Alpha: 1} },
-	Try:  []Trial{{Layer: ELU{Alpha: 1}, In: Shape{5}}, {Layer: ELU{Alpha: 0.5}, In: Shape{3, 5, 7}}},
+	Try:  flatAndImage(ELU{Alpha: 1}, ELU{Alpha: 0.5}),
 }
 
-// elementWise is what all activations share: the shape stays, nothing is learnt.
-type elementWise struct{}
+// flatAndImage tries a layer on samples of one axis and another on images.
+func flatAndImage(flat, image Layer) []Trial {
+	return []Trial{{Layer: flat, In: Shape{5}}, {Layer: image, In: Shape{3, 5, 7}}}
+}
 
-// OutShape is the input's shape.
-func (elementWise) OutShape(in Shape) (Shape, error) { return in, nil }
+// noParams is embedded by layers that learn nothing.
+type noParams struct{}
 
 // Params lists none.
-func (elementWise) Params(Shape) []Param { return nil }
+func (noParams) Params(...Shape) []Param { return nil }
+
+// elementWise is embedded by all activations: the shape stays, nothing is learnt.
+type elementWise struct{ noParams }
+
+// OutShape is the input's shape.
+func (elementWise) OutShape(in ...Shape) (Shape, error) { return in[0], nil }
+
+// activation is a layer that our kernels can apply to their results.
+type activation interface {
+	Layer
+	kernel() kernel.Activation
+}
+
+// applies is embedded by layers that can apply an activation within their own operator.
+type applies struct{}
+
+// Fuses accepts the activations of this package.
+func (applies) Fuses(next Layer) bool {
+	_, ok := next.(activation)
+	return ok
+}
+
+// then is what a layer that applies an activation is to apply.
+func (s Scope) then() kernel.Activation {
+	if a, ok := s.Then.(activation); ok {
+		return a.kernel()
+	}
+	return kernel.Activation{Func: kernel.Identity}
+}
+
+func activate(s Scope, a activation, x *G.Node) (*G.Node, error) {
+	return gop.Activate(s.Name, x, a.kernel())
+}
 
 // LeakyReLU is y = x where x > 0, Alpha x elsewhere.
 type LeakyReLU struct {
@@ -71,79 +106,61 @@ type LeakyReLU struct {
 	Alpha float64
 }
 
-func (l LeakyReLU) activation() kernel.Activation {
+func (l LeakyReLU) kernel() kernel.Activation {
 	return kernel.Activation{Func: kernel.LeakyReLU, Alpha: l.Alpha}
 }
 
-// Build makes one gop.Activate.
-func (l LeakyReLU) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l LeakyReLU) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes LeakyRelu. Alpha is always written, since ONNX's default is 0.01.
-func (l LeakyReLU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("LeakyRelu", "", []onnx.Value{x}, onnx.Float("alpha", float32(l.Alpha)))
+func (l LeakyReLU) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("LeakyRelu", "", x, onnx.Float("alpha", float32(l.Alpha)))
 }
 
 // ReLU is y = max(x, 0).
 type ReLU struct{ elementWise }
 
-func (ReLU) activation() kernel.Activation { return kernel.Activation{Func: kernel.ReLU} }
+func (ReLU) kernel() kernel.Activation { return kernel.Activation{Func: kernel.ReLU} }
 
-// Build makes one gop.Activate.
-func (l ReLU) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l ReLU) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes Relu.
-func (ReLU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Relu", "", []onnx.Value{x})
-}
+func (ReLU) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value { return e.Node("Relu", "", x) }
 
 // Tanh is y = tanh(x).
 type Tanh struct{ elementWise }
 
-func (Tanh) activation() kernel.Activation { return kernel.Activation{Func: kernel.Tanh} }
+func (Tanh) kernel() kernel.Activation { return kernel.Activation{Func: kernel.Tanh} }
 
-// Build makes one gop.Activate.
-func (l Tanh) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l Tanh) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes Tanh.
-func (Tanh) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Tanh", "", []onnx.Value{x})
-}
+func (Tanh) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value { return e.Node("Tanh", "", x) }
 
 // Sigmoid is y = 1/(1 + exp(-x)).
 type Sigmoid struct{ elementWise }
 
-func (Sigmoid) activation() kernel.Activation { return kernel.Activation{Func: kernel.Sigmoid} }
+func (Sigmoid) kernel() kernel.Activation { return kernel.Activation{Func: kernel.Sigmoid} }
 
-// Build makes one gop.Activate.
-func (l Sigmoid) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l Sigmoid) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes Sigmoid.
-func (Sigmoid) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Sigmoid", "", []onnx.Value{x})
-}
+func (Sigmoid) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value { return e.Node("Sigmoid", "", x) }
 
 // Softplus is y = log(1 + exp(x)).
 type Softplus struct{ elementWise }
 
-func (Softplus) activation() kernel.Activation { return kernel.Activation{Func: kernel.Softplus} }
+func (Softplus) kernel() kernel.Activation { return kernel.Activation{Func: kernel.Softplus} }
 
-// Build makes one gop.Activate.
-func (l Softplus) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l Softplus) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes Softplus.
-func (Softplus) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Softplus", "", []onnx.Value{x})
-}
+func (Softplus) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value { return e.Node("Softplus", "", x) }
 
 // ELU is y = x where x > 0, Alpha (exp(x) - 1) elsewhere.
 type ELU struct {
@@ -151,16 +168,14 @@ type ELU struct {
 	Alpha float64
 }
 
-func (l ELU) activation() kernel.Activation {
+func (l ELU) kernel() kernel.Activation {
 	return kernel.Activation{Func: kernel.ELU, Alpha: l.Alpha}
 }
 
-// Build makes one gop.Activate.
-func (l ELU) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.Activate(s.Name, x, l.activation())
-}
+// Build makes one operator.
+func (l ELU) Build(s Scope, x ...*G.Node) (*G.Node, error) { return activate(s, l, x[0]) }
 
 // Emit writes Elu.
-func (l ELU) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Elu", "", []onnx.Value{x}, onnx.Float("alpha", float32(l.Alpha)))
+func (l ELU) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("Elu", "", x, onnx.Float("alpha", float32(l.Alpha)))
 }

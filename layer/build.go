@@ -5,7 +5,6 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
-	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/random"
 )
 
@@ -14,14 +13,14 @@ type BuildOptions struct {
 	Input    *G.Node                          // (N, in...)
 	Param    func(Param) (*G.Node, error)     // the node of a parameter, by its full name
 	Training bool                             // behave as in training, where a layer makes a difference
-	Need     gop.Need                         // gradients with respect to the net's input, to its parameters
+	Need     Need                             // gradients with respect to the net's input, to its parameters
 	Stream   func(step string) *random.Stream // random numbers of a step, in training; may be nil where no layer draws
 	Until    string                           // row name: stop there and return its node alone; "" builds all
 }
 
 // Build adds the plan to the graph of its input and returns the output nodes, each (N, out...).
 //
-// A layer with weights takes the activation behind it into its own operator where nothing else uses the value between.
+// A Fuser takes the layer behind it into its own operator where nothing else uses the value between.
 func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	outputs := p.Outputs
 	steps := p.Steps
@@ -34,7 +33,7 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	}
 	uses := make([]int, len(steps)) // a value used once, by the next step, may disappear into that step
 	for _, s := range steps {
-		for _, from := range s.Inputs() {
+		for _, from := range s.From {
 			if from >= 0 {
 				uses[from]++
 			}
@@ -48,8 +47,8 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	for i := 0; i < len(steps); i++ {
 		s := steps[i]
 		var in []*G.Node
-		need := gop.Need{Params: o.Need.Params && len(s.Params) > 0}
-		for _, from := range s.Inputs() {
+		need := Need{Params: o.Need.Params && len(s.Params) > 0}
+		for _, from := range s.From {
 			if from < 0 {
 				in, need.Input = append(in, o.Input), need.Input || o.Need.Input
 			} else {
@@ -57,29 +56,19 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 			}
 		}
 		wanted[i] = need.Input || need.Params
-		scope := Scope{Name: s.Name, In: s.In, Out: s.Out, Training: o.Training, Need: need, Stream: o.Stream, Param: paramsOf(s, o)}
-		var err error
-		if next := i + 1; next < len(steps) && steps[next].From == i && uses[i] == 1 {
-			f, ok1 := s.Layer.(fuser)
-			a, ok2 := steps[next].Layer.(activation)
-			if ok1 && ok2 {
-				scope.Name = steps[next].Name
-				if nodes[next], err = f.buildFused(scope, in[0], a.activation()); err != nil {
-					return nil, fmt.Errorf("%s: %w", s.Name, err)
-				}
-				wanted[next] = wanted[i]
-				i = next
-				continue
+		scope := Scope{Name: s.Name, Out: s.Out, Training: o.Training, Need: need, Stream: o.Stream, Param: paramsOf(s, o)}
+		at := i
+		if f, ok := s.Layer.(Fuser); ok && i+1 < len(steps) && uses[i] == 1 {
+			if next := steps[i+1]; len(next.From) == 1 && next.From[0] == i && f.Fuses(next.Layer) {
+				at = i + 1
+				scope.Name, scope.Out, scope.Then, wanted[at] = next.Name, next.Out, next.Layer, wanted[i]
 			}
 		}
-		if j, ok := s.Layer.(Joint); ok && len(in) > 1 {
-			nodes[i], err = j.BuildJoin(scope, in...)
-		} else {
-			nodes[i], err = s.Layer.Build(scope, in[0])
-		}
-		if err != nil {
+		var err error
+		if nodes[at], err = s.Layer.Build(scope, in...); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
+		i = at
 	}
 	result := make([]*G.Node, len(outputs))
 	for i, out := range outputs {

@@ -22,14 +22,13 @@ func (n Net) chain() (*Plan, error) {
 		}
 		base := len(p.Steps)
 		for _, s := range q.Steps {
-			s.From = shifted(s.From, base, last)
-			with := make([]int, len(s.With))
-			for k, j := range s.With {
-				with[k] = shifted(j, base, last)
+			from := make([]int, len(s.From))
+			for k, j := range s.From {
+				from[k] = shifted(j, base, last)
 			}
-			s.With = with
+			s.From = from
 			if i < len(n.Parts)-1 {
-				s.Value = s.Name // outputs of the last part alone are outputs of the chain
+				s.ONNX = s.Name // outputs of the last part alone are outputs of the chain
 			}
 			p.Steps = append(p.Steps, s)
 		}

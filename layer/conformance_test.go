@@ -102,7 +102,7 @@ func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uin
 		Input:    x,
 		Param:    func(q layer.Param) (*G.Node, error) { return nodes[q.Name], nil },
 		Training: true,
-		Need:     gop.Need{Input: true, Params: true},
+		Need:     layer.Need{Input: true, Params: true},
 		Stream: func(step string) *random.Stream {
 			b.streams = append(b.streams, random.New(seed, step))
 			return b.streams[len(b.streams)-1]

@@ -37,6 +37,7 @@ var convTranspose2DKind = Kind{
 // Conv2D is a convolution (a cross-correlation, as everywhere in the field) over images.
 // x is (N, C, H, W), W is (Out, C/Groups, KH, KW), b is (Out), y is (N, Out, OH, OW).
 type Conv2D struct {
+	applies
 	Out      int    // channels
 	Kernel   [2]int // height, width
 	Stride   [2]int // zeros mean 1
@@ -53,44 +54,34 @@ func (c Conv2D) window() kernel.Window {
 }
 
 // OutShape takes images (C, H, W).
-func (c Conv2D) OutShape(in Shape) (Shape, error) {
-	if err := checkChannels("convolution", in, c.Out, c.Groups, c.Kernel); err != nil {
-		return nil, err
-	}
-	h, w, err := c.window().Output(in[1], in[2])
-	if err != nil {
-		return nil, fmt.Errorf("convolution of %v: %w", in, err)
-	}
-	return Shape{c.Out, h, w}, nil
+func (c Conv2D) OutShape(in ...Shape) (Shape, error) {
+	return convolved("convolution", in[0], c.Out, c.window(), kernel.Window.Output)
 }
 
 // Params are weight (Out, C/Groups, KH, KW) and bias (Out).
-func (c Conv2D) Params(in Shape) []Param {
-	shape := Shape{c.Out, in[0] / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
+func (c Conv2D) Params(in ...Shape) []Param {
+	shape := Shape{c.Out, in[0][0] / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
 	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init, c.Bias)
 }
 
-// Build makes one gop.Conv.
-func (c Conv2D) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return c.buildFused(s, x, kernel.Activation{Func: kernel.Identity})
-}
-
-func (c Conv2D) buildFused(s Scope, x *G.Node, act kernel.Activation) (*G.Node, error) {
+// Build makes one operator.
+func (c Conv2D) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	w, b, err := s.weights(c.NoBias)
 	if err != nil {
 		return nil, err
 	}
-	return gop.Conv(s.Name, x, w, b, c.window(), act, s.Need)
+	return gop.Conv(s.Name, x[0], w, b, c.window(), s.then(), gop.Need(s.Need))
 }
 
 // Emit writes Conv with every attribute, since runtimes differ in what they take for granted.
-func (c Conv2D) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Conv", "", convInputs(e, x, c.NoBias), windowAttrs(c.window())...)
+func (c Conv2D) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("Conv", "", withWeights(e, x, c.NoBias), windowAttrs(c.window())...)
 }
 
 // ConvTranspose2D is the transpose of a convolution: every pixel of x spreads over a window of y.
 // x is (N, C, H, W), W is (C, Out/Groups, KH, KW), b is (Out), y is (N, Out, OH, OW).
 type ConvTranspose2D struct {
+	applies
 	Out       int    // channels
 	Kernel    [2]int // height, width
 	Stride    [2]int // zeros mean 1
@@ -108,51 +99,53 @@ func (c ConvTranspose2D) window() kernel.Window {
 }
 
 // OutShape takes images (C, H, W).
-func (c ConvTranspose2D) OutShape(in Shape) (Shape, error) {
-	if err := checkChannels("transposed convolution", in, c.Out, c.Groups, c.Kernel); err != nil {
-		return nil, err
-	}
-	h, w, err := c.window().TransposedOutput(in[1], in[2])
-	if err != nil {
-		return nil, fmt.Errorf("transposed convolution of %v: %w", in, err)
-	}
-	return Shape{c.Out, h, w}, nil
+func (c ConvTranspose2D) OutShape(in ...Shape) (Shape, error) {
+	return convolved("transposed convolution", in[0], c.Out, c.window(), kernel.Window.TransposedOutput)
 }
 
 // Params are weight (C, Out/Groups, KH, KW) and bias (Out).
-func (c ConvTranspose2D) Params(in Shape) []Param {
-	shape := Shape{in[0], c.Out / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
+func (c ConvTranspose2D) Params(in ...Shape) []Param {
+	shape := Shape{in[0][0], c.Out / max(c.Groups, 1), c.Kernel[0], c.Kernel[1]}
 	return convParams(shape, c.Out, c.Groups, c.NoBias, c.Init, c.Bias)
 }
 
-// Build makes one gop.ConvTranspose.
-func (c ConvTranspose2D) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return c.buildFused(s, x, kernel.Activation{Func: kernel.Identity})
-}
-
-func (c ConvTranspose2D) buildFused(s Scope, x *G.Node, act kernel.Activation) (*G.Node, error) {
+// Build makes one operator.
+func (c ConvTranspose2D) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	w, b, err := s.weights(c.NoBias)
 	if err != nil {
 		return nil, err
 	}
-	return gop.ConvTranspose(s.Name, x, w, b, c.window(), act, s.Need)
+	return gop.ConvTranspose(s.Name, x[0], w, b, c.window(), s.then(), gop.Need(s.Need))
 }
 
 // Emit writes ConvTranspose with every attribute but output_shape, which would override the others.
-func (c ConvTranspose2D) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+func (c ConvTranspose2D) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	attrs := append(windowAttrs(c.window()), onnx.Ints("output_padding", int64(c.OutputPad[0]), int64(c.OutputPad[1])))
-	return e.Node("ConvTranspose", "", convInputs(e, x, c.NoBias), attrs...)
+	return e.Node("ConvTranspose", "", withWeights(e, x, c.NoBias), attrs...)
 }
 
-func checkChannels(what string, in Shape, out, groups int, kernel [2]int) error {
+// convolved is the shape after a convolution, with the rule output for height and width.
+func convolved(what string, in Shape, out int, win kernel.Window, output func(kernel.Window, int, int) (int, int, error)) (Shape, error) {
+	if err := wantImages(what, in); err != nil {
+		return nil, err
+	}
+	if out < 1 || win.Kernel[0] < 1 || win.Kernel[1] < 1 {
+		return nil, fmt.Errorf("%s to %d channels with a kernel of %dx%d, want at least 1 of each", what, out, win.Kernel[0], win.Kernel[1])
+	}
+	if g := max(win.Groups, 1); win.Groups < 0 || in[0]%g != 0 || out%g != 0 {
+		return nil, fmt.Errorf("%s of %d to %d channels in %d groups, want groups that divide both", what, in[0], out, win.Groups)
+	}
+	h, w, err := output(win, in[1], in[2])
+	if err != nil {
+		return nil, fmt.Errorf("%s of %v: %w", what, in, err)
+	}
+	return Shape{out, h, w}, nil
+}
+
+// wantImages says what is wrong with the samples of a layer that takes images.
+func wantImages(what string, in Shape) error {
 	if len(in) != 3 {
 		return fmt.Errorf("%s takes images (channels, height, width), got %v", what, in)
-	}
-	if out < 1 || kernel[0] < 1 || kernel[1] < 1 {
-		return fmt.Errorf("%s to %d channels with a kernel of %dx%d, want at least 1 of each", what, out, kernel[0], kernel[1])
-	}
-	if g := max(groups, 1); groups < 0 || in[0]%g != 0 || out%g != 0 {
-		return fmt.Errorf("%s of %d to %d channels in %d groups, want groups that divide both", what, in[0], out, groups)
 	}
 	return nil
 }
@@ -177,25 +170,26 @@ func (s Scope) weights(noBias bool) (w, b *G.Node, err error) {
 	return w, b, err
 }
 
-func convInputs(e *onnx.Emitter, x onnx.Value, noBias bool) []onnx.Value {
-	in := []onnx.Value{x, e.Param("weight")}
+func withWeights(e *onnx.Emitter, x []onnx.Value, noBias bool) []onnx.Value {
+	x = append(x, e.Param("weight"))
 	if !noBias {
-		in = append(in, e.Param("bias"))
+		x = append(x, e.Param("bias"))
 	}
-	return in
+	return x
 }
 
 // windowAttrs writes a window as the attributes that Conv and ConvTranspose share.
 func windowAttrs(w kernel.Window) []onnx.Attr {
-	one := func(v int) int64 { return int64(max(v, 1)) }
 	return append(poolAttrs(w),
 		onnx.Ints("dilations", one(w.Dilation[0]), one(w.Dilation[1])),
 		onnx.Int("group", one(w.Groups)))
 }
 
+// one reads a size of which 0 means 1.
+func one(v int) int64 { return int64(max(v, 1)) }
+
 // poolAttrs writes those that pooling has too.
 func poolAttrs(w kernel.Window) []onnx.Attr {
-	one := func(v int) int64 { return int64(max(v, 1)) }
 	return []onnx.Attr{
 		onnx.Ints("kernel_shape", one(w.Kernel[0]), one(w.Kernel[1])),
 		onnx.Ints("strides", one(w.Stride[0]), one(w.Stride[1])),

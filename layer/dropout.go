@@ -12,7 +12,7 @@ import (
 
 var dropoutKind = Kind{
 	Name: "Dropout",
-	Doc:  "In training elements are 0 with probability Rate and x/(1 - Rate) otherwise; in use y = x (Srivastava et al. 2014).",
+	Doc:  "In training elements are 0 with probability Rate and x/(1 - Rate) otherwise; in inference y = x (Srivastava et al. 2014).",
 	Ops:  []string{"Identity"},
 	New:  func() Layer { return Dropout{Rate: 0.5} },
 	Try:  []Trial{{Layer: Dropout{Rate: 0.3}, In: Shape{5}}, {Layer: Dropout{Rate: 0.5}, In: Shape{3, 5, 7}}},
@@ -20,22 +20,20 @@ var dropoutKind = Kind{
 
 // Dropout sets elements to zero at random, in training alone. Which ones is drawn from a stream named like the step.
 type Dropout struct {
+	noParams
 	Rate float64 // probability of zero, less than 1
 }
 
 // OutShape is the input's shape.
-func (d Dropout) OutShape(in Shape) (Shape, error) {
+func (d Dropout) OutShape(in ...Shape) (Shape, error) {
 	if !(d.Rate >= 0 && d.Rate < 1) {
 		return nil, fmt.Errorf("dropout rate is %v, want 0 to less than 1", d.Rate)
 	}
-	return in, nil
+	return in[0], nil
 }
 
-// Params lists none.
-func (Dropout) Params(Shape) []Param { return nil }
-
-// Build makes one gop.Dropout.
-func (d Dropout) Build(s Scope, x *G.Node) (*G.Node, error) {
+// Build makes one operator.
+func (d Dropout) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	var uniform func([]float32)
 	if s.Training {
 		if s.Stream == nil {
@@ -43,10 +41,10 @@ func (d Dropout) Build(s Scope, x *G.Node) (*G.Node, error) {
 		}
 		uniform = s.Stream(s.Name).Uniform
 	}
-	return gop.Dropout(s.Name, x, d.Rate, uniform, s.Training)
+	return gop.Dropout(s.Name, x[0], d.Rate, uniform, s.Training)
 }
 
-// Emit writes Identity, which is what is left of it in use.
-func (Dropout) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Identity", "", []onnx.Value{x})
+// Emit writes Identity, which is what is left of it in inference.
+func (Dropout) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("Identity", "", x)
 }

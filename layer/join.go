@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"errors"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -32,32 +31,17 @@ var concatKind = Kind{
 	},
 }
 
-// errAlone says that a layer of several inputs got one.
-var errAlone = errors.New("joins several inputs, got one (name the others in With)")
+// joins is embedded by layers of several inputs.
+type joins struct{ noParams }
 
-// joint is what layers of several inputs share.
-type joint struct{}
-
-// OutShape refuses a single input.
-func (joint) OutShape(Shape) (Shape, error) { return nil, errAlone }
-
-// Params lists none.
-func (joint) Params(Shape) []Param { return nil }
-
-// Build refuses a single input.
-func (joint) Build(Scope, *G.Node) (*G.Node, error) { return nil, errAlone }
-
-// Emit refuses a single input.
-func (joint) Emit(e *onnx.Emitter, _ onnx.Value) onnx.Value {
-	e.Fail(errAlone)
-	return onnx.Value{}
-}
+// Joins marks a Joiner.
+func (joins) Joins() {}
 
 // Add is the sum of its inputs, all of one shape.
-type Add struct{ joint }
+type Add struct{ joins }
 
-// JoinShape is the shape that all inputs have.
-func (Add) JoinShape(in ...Shape) (Shape, error) {
+// OutShape is the shape that all inputs have.
+func (Add) OutShape(in ...Shape) (Shape, error) {
 	for _, s := range in[1:] {
 		if s.String() != in[0].String() {
 			return nil, fmt.Errorf("sum of %v and %v, want one shape", in[0], s)
@@ -66,8 +50,8 @@ func (Add) JoinShape(in ...Shape) (Shape, error) {
 	return in[0], nil
 }
 
-// BuildJoin makes a chain of gop.Add.
-func (Add) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) {
+// Build makes a chain of operators, each a sum of two.
+func (Add) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	sum := x[0]
 	for i, term := range x[1:] {
 		name := s.Name
@@ -82,8 +66,8 @@ func (Add) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) {
 	return sum, nil
 }
 
-// EmitJoin writes a chain of Add, which more runtimes have than Sum.
-func (Add) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+// Emit writes a chain of Add, which more runtimes have than Sum.
+func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	sum := x[0]
 	for i, term := range x[1:] {
 		inner := ""
@@ -97,10 +81,10 @@ func (Add) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 
 // Concat puts its inputs one behind the other along the first axis of a sample, the channels.
 // The inputs are (N, Ci, ...), y is (N, C1 + C2 + ..., ...).
-type Concat struct{ joint }
+type Concat struct{ joins }
 
-// JoinShape wants the axes behind the first to be alike.
-func (Concat) JoinShape(in ...Shape) (Shape, error) {
+// OutShape wants the axes behind the first to be alike.
+func (Concat) OutShape(in ...Shape) (Shape, error) {
 	out := Shape{0}
 	for _, s := range in {
 		if len(s) == 0 || s[1:].String() != in[0][1:].String() {
@@ -111,10 +95,10 @@ func (Concat) JoinShape(in ...Shape) (Shape, error) {
 	return append(out, in[0][1:]...), nil
 }
 
-// BuildJoin makes one gop.Concat.
-func (Concat) BuildJoin(s Scope, x ...*G.Node) (*G.Node, error) { return gop.Concat(s.Name, 1, x...) }
+// Build makes one operator.
+func (Concat) Build(s Scope, x ...*G.Node) (*G.Node, error) { return gop.Concat(s.Name, 1, x...) }
 
-// EmitJoin writes Concat.
-func (Concat) EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+// Emit writes Concat.
+func (Concat) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Concat", "", x, onnx.Int("axis", 1))
 }

@@ -1,6 +1,7 @@
 package layer_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,8 +13,8 @@ func TestBranchesMeet(t *testing.T) {
 	n := net(
 		layer.Row{Name: "conv1", Layer: layer.Conv2D{Out: 3, Kernel: [2]int{3, 3}, Pads: [4]int{1, 1, 1, 1}}},
 		layer.Row{Name: "act1", Layer: layer.ReLU{}},
-		layer.Row{Name: "sum", Layer: layer.Add{}, With: []string{"conv1"}},
-		layer.Row{Name: "both", Layer: layer.Concat{}, With: []string{"x"}},
+		layer.Row{Name: "sum", Layer: layer.Add{}, From: []string{"act1", "conv1"}},
+		layer.Row{Name: "both", Layer: layer.Concat{}, From: []string{"sum", "x"}},
 	)
 	p, err := n.Plan()
 	if err != nil {
@@ -22,8 +23,8 @@ func TestBranchesMeet(t *testing.T) {
 	if got := p.Steps[3].Out.String(); got != "4x4x6" {
 		t.Errorf("the branches meet in %s, want 4x4x6", got)
 	}
-	if s := p.Steps[2]; s.From != 1 || len(s.With) != 1 || s.With[0] != 0 {
-		t.Errorf("the sum is of %d and %v, want 1 and [0]", s.From, s.With)
+	if s := p.Steps[2]; !slices.Equal(s.From, []int{1, 0}) {
+		t.Errorf("the sum is of %v, want [1 0]", s.From)
 	}
 }
 
@@ -33,8 +34,8 @@ func TestShapeRulesSayWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		{layer.Row{Layer: layer.Add{}}, "net.y: joins several inputs, got one"},
-		{layer.Row{Layer: layer.Tanh{}, With: []string{"x"}}, "net.y: takes one input, got 2"},
-		{layer.Row{Layer: layer.Add{}, With: []string{"z"}}, `net.y: continues "z", which is no earlier row`},
+		{layer.Row{Layer: layer.Tanh{}, From: []string{"x", "x"}}, "net.y: takes one input, got 2"},
+		{layer.Row{Layer: layer.Add{}, From: []string{"x", "z"}}, `net.y: continues "z", which is no earlier row`},
 		{layer.Row{Layer: layer.Conv2D{Out: 2, Kernel: [2]int{5, 3}}}, "net.y: convolution of 1x4x6: image of 4x6"},
 		{layer.Row{Layer: layer.Conv2D{Out: 3, Kernel: [2]int{1, 1}, Groups: 2}}, "groups that divide both"},
 		{layer.Row{Layer: layer.Conv2D{Kernel: [2]int{1, 1}}}, "net.y: convolution to 0 channels"},

@@ -17,8 +17,6 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
-	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/random"
 )
@@ -55,45 +53,58 @@ type Param struct {
 
 // Layer is plain data: its exported fields are its hyper-parameters.
 type Layer interface {
-	// OutShape is the only shape arithmetic: the shape of one output sample for one input sample.
-	OutShape(in Shape) (Shape, error)
-	// Params lists what the layer learns, under short names, for an input that OutShape accepted.
-	Params(in Shape) []Param
-	// Build puts the layer into a Gorgonia graph: x is (N, in...), the result (N, out...) and named s.Name.
-	Build(s Scope, x *G.Node) (*G.Node, error)
-	// Emit writes the layer's ONNX nodes: x is (N, in...), the result (N, out...).
-	Emit(e *onnx.Emitter, x onnx.Value) onnx.Value
+	// OutShape is the only shape arithmetic: the shape of one output sample for input samples of the given shapes. There is
+	// one, or, for a Joiner, two or more.
+	OutShape(in ...Shape) (Shape, error)
+	// Params lists what the layer learns, under short names, for inputs that OutShape accepted.
+	Params(in ...Shape) []Param
+	// Build puts the layer into a Gorgonia graph: each x is (N, in...), the result (N, out...) and named s.Name.
+	Build(s Scope, x ...*G.Node) (*G.Node, error)
+	// Emit writes the layer's ONNX nodes: each x is (N, in...), the result (N, out...).
+	Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value
 }
 
-// Joint is a layer of several inputs, such as Add. As a Layer, on one input, it refuses.
-type Joint interface {
+// Joiner marks a layer of several inputs, such as Add. A plan gives it two or more, and every other layer one.
+type Joiner interface {
 	Layer
-	// JoinShape is OutShape for two inputs or more.
-	JoinShape(in ...Shape) (Shape, error)
-	// BuildJoin is Build for them.
-	BuildJoin(s Scope, x ...*G.Node) (*G.Node, error)
-	// EmitJoin is Emit for them.
-	EmitJoin(e *onnx.Emitter, x ...onnx.Value) onnx.Value
+	Joins()
+}
+
+// Fuser is a layer that may take the layer behind it into its own operator, which saves a pass over the values. A plan
+// offers it the next layer where nothing else uses the value between.
+type Fuser interface {
+	Layer
+	// Fuses says whether Build can apply next to its result. If so, next is Scope.Then.
+	Fuses(next Layer) bool
 }
 
 // Scope is what a layer sees of the graph while it builds its step.
 type Scope struct {
 	Name     string                              // of the step, and of the node that Build returns
-	In, Out  Shape                               // of one sample
+	Out      Shape                               // of one output sample
 	Param    func(short string) (*G.Node, error) // a parameter of the step
 	Training bool                                // behave as in training, where that differs
-	Need     gop.Need                            // the gradients that will be asked for
+	Need     Need                                // the gradients that will be asked for
 	Stream   func(step string) *random.Stream    // the random numbers of a step in training; may be nil
+	Then     Layer                               // what a Fuser applies to its result, nil for nothing
 }
 
-// fuser is a layer that can apply the activation behind it within its own operator.
-type fuser interface {
-	buildFused(s Scope, x *G.Node, act kernel.Activation) (*G.Node, error)
+// Need says which gradients will be asked for. Others need not be computed.
+type Need struct {
+	Input  bool // with respect to the input
+	Params bool // with respect to the parameters
 }
 
-// activation is a layer that is nothing but an element-wise function.
-type activation interface {
-	activation() kernel.Activation
+// params are the nodes of some parameters of the step.
+func (s Scope) params(short ...string) ([]*G.Node, error) {
+	nodes := make([]*G.Node, len(short))
+	for i, name := range short {
+		var err error
+		if nodes[i], err = s.Param(name); err != nil {
+			return nil, err
+		}
+	}
+	return nodes, nil
 }
 
 // Kind describes one sort of layer to the rest of the program.
@@ -109,17 +120,17 @@ type Kind struct {
 type Trial struct {
 	Layer Layer
 	In    Shape
-	With  []Row // what a layer of several inputs joins with the input; each continues the input
+	With  []Row // what a Joiner joins with the input; each continues the input
 }
 
 // Net is the trial as a net from x to y.
 func (t Trial) Net() Net {
 	n := Net{Name: "net", Input: Port{Name: "x", Shape: t.In}}
-	y := Row{Name: "y", Layer: t.Layer, From: "x"}
+	y := Row{Name: "y", Layer: t.Layer, From: []string{"x"}}
 	for _, r := range t.With {
-		r.From = "x"
+		r.From = []string{"x"}
 		n.Rows = append(n.Rows, r)
-		y.With = append(y.With, r.Name)
+		y.From = append(y.From, r.Name)
 	}
 	n.Rows = append(n.Rows, y)
 	return n

@@ -31,38 +31,35 @@ type Port struct {
 
 // Row is one line of the table.
 //
-// A row of a layer that joins branches names the others in With. A block with a way around it reads
+// A row continues the one before it, unless it says otherwise. Where branches meet it names all of them: a block with a way
+// around it reads
 //
 //	{Name: "conv1", Layer: Conv2D{...}},
 //	{Name: "act1", Layer: ReLU{}},
-//	{Name: "sum", Layer: Add{}, With: []string{"conv1"}}, // act1 + conv1
+//	{Name: "sum", Layer: Add{}, From: []string{"act1", "conv1"}},
 type Row struct {
 	Name  string // short: "fc1"
 	Layer Layer
-	From  string   // the row that this one continues, or the net's input by its name; "" is the row before, or the input
-	With  []string // what a layer of several inputs takes beside From, named as in From
+	From  []string // earlier rows, or the net's input by its name; none means the row before, or the input for the first
 }
 
 // Plan is a Net with everything settled: shapes, full names, what continues what.
 type Plan struct {
 	Net     Net
-	Steps   []Step // in an order in which every step follows the one it continues
+	Steps   []Step // in an order in which every step follows those it continues
 	Outputs []int  // indices of Steps
 }
 
 // Step is one layer of a Plan.
 type Step struct {
-	Name    string // full: "generator.fc1"
-	Value   string // what the step computes is called so: the full name, or the row's name where it is an output of the net
-	Layer   Layer
-	From    int   // index of the step that this one continues; -1 is the net's input
-	With    []int // what a layer of several inputs takes beside it
-	In, Out Shape
-	Params  []Param // full names
+	Name   string // full: "generator.fc1"
+	ONNX   string // of its result in an ONNX file: the full name, or the row's where it is an output of the net
+	Layer  Layer
+	From   []int   // indices of the steps that this one continues; -1 is the net's input
+	In     []Shape // of one sample, as From
+	Out    Shape   // of one sample
+	Params []Param // full names
 }
-
-// Inputs are From and With.
-func (s Step) Inputs() []int { return append([]int{s.From}, s.With...) }
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
@@ -114,10 +111,10 @@ func (d *drafting) head() {
 func (d *drafting) row(i int) {
 	n := d.plan.Net
 	row := n.Rows[i]
-	s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: i - 1}
-	s.Value = s.Name
+	s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: []int{i - 1}}
+	s.ONNX = s.Name
 	if slices.Contains(n.outputNames(), row.Name) {
-		s.Value = row.Name
+		s.ONNX = row.Name
 	}
 	switch _, taken := d.rows[row.Name]; {
 	case !validName.MatchString(row.Name):
@@ -125,11 +122,8 @@ func (d *drafting) row(i int) {
 	case taken || row.Name == n.Input.Name:
 		d.fail("%s: the name is used twice", s.Name)
 	}
-	if row.From != "" {
-		s.From = d.source(s, row.From)
-	}
-	for _, name := range row.With {
-		s.With = append(s.With, d.source(s, name))
+	for k, name := range row.From {
+		s.From = append(s.From[:k], d.source(s, name))
 	}
 	d.shapes(&s)
 	d.rows[row.Name] = i
@@ -155,8 +149,7 @@ func (d *drafting) shapes(s *Step) {
 		d.fail("%s: no layer", s.Name)
 		return
 	}
-	var in []Shape
-	for _, i := range s.Inputs() {
+	for _, i := range s.From {
 		shape := d.plan.Net.Input.Shape
 		if i >= 0 {
 			shape = d.plan.Steps[i].Out
@@ -164,30 +157,25 @@ func (d *drafting) shapes(s *Step) {
 		if shape == nil {
 			return // the step that this one continues has failed already
 		}
-		in = append(in, shape)
+		s.In = append(s.In, shape)
 	}
-	out, err := outShape(s.Layer, in)
+	if _, joins := s.Layer.(Joiner); joins && len(s.In) == 1 {
+		d.fail("%s: joins several inputs, got one (name all of them in From)", s.Name)
+		return
+	} else if !joins && len(s.In) > 1 {
+		d.fail("%s: takes one input, got %d", s.Name, len(s.In))
+		return
+	}
+	out, err := s.Layer.OutShape(s.In...)
 	if err != nil {
 		d.fail("%s: %w", s.Name, err)
 		return
 	}
-	s.In, s.Out = in[0], out
-	for _, q := range s.Layer.Params(s.In) {
+	s.Out = out
+	for _, q := range s.Layer.Params(s.In...) {
 		q.Name = s.Name + "." + q.Name
 		s.Params = append(s.Params, q)
 	}
-}
-
-// outShape asks a layer for the shape that it makes of its inputs.
-func outShape(l Layer, in []Shape) (Shape, error) {
-	if len(in) == 1 {
-		return l.OutShape(in[0])
-	}
-	j, ok := l.(Joint)
-	if !ok {
-		return nil, fmt.Errorf("takes one input, got %d", len(in))
-	}
-	return j.JoinShape(in...)
 }
 
 func (d *drafting) outputs() {
@@ -245,19 +233,15 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 	values := make([]onnx.Value, len(p.Steps))
 	for i, s := range p.Steps {
 		var in []onnx.Value
-		for _, from := range s.Inputs() {
+		for _, from := range s.From {
 			if from < 0 {
 				in = append(in, x)
 			} else {
 				in = append(in, values[from])
 			}
 		}
-		e.Step(s.Name, s.Value)
-		if j, ok := s.Layer.(Joint); ok && len(in) > 1 {
-			values[i] = j.EmitJoin(e, in...)
-		} else {
-			values[i] = s.Layer.Emit(e, in[0])
-		}
+		e.Step(s.Name, s.ONNX)
+		values[i] = s.Layer.Emit(e, in...)
 	}
 	for _, i := range p.Outputs {
 		e.Output(values[i], pb.TensorProto_FLOAT, dims(p.Steps[i].Out)...)

@@ -16,7 +16,7 @@ func TestPlanSettlesNamesAndShapes(t *testing.T) {
 		layer.Row{Name: "flat", Layer: layer.Flatten{}},
 		layer.Row{Name: "body", Layer: layer.Dense{Out: 5}},
 		layer.Row{Name: "mean", Layer: layer.Dense{Out: 2}},
-		layer.Row{Name: "logvar", Layer: layer.Dense{Out: 3}, From: "body"},
+		layer.Row{Name: "logvar", Layer: layer.Dense{Out: 3}, From: []string{"body"}},
 	)
 	n.Outputs = []string{"mean", "logvar"}
 	p, err := n.Plan()
@@ -34,8 +34,8 @@ func TestPlanSettlesNamesAndShapes(t *testing.T) {
 	}
 	for i, w := range want {
 		s := p.Steps[i]
-		if s.Name != w.name || s.Value != w.value || s.In.String() != w.in || s.Out.String() != w.out || s.From != w.from {
-			t.Errorf("step %d is %s (%s) %v -> %v from %d, want %+v", i, s.Name, s.Value, s.In, s.Out, s.From, w)
+		if s.Name != w.name || s.ONNX != w.value || s.In[0].String() != w.in || s.Out.String() != w.out || s.From[0] != w.from {
+			t.Errorf("step %d is %s (%s) %v -> %v from %d, want %+v", i, s.Name, s.ONNX, s.In, s.Out, s.From, w)
 		}
 	}
 	var names []string
@@ -62,13 +62,13 @@ func TestPlanNamesEveryProblem(t *testing.T) {
 		{"two problems, two lines", net(
 			layer.Row{Name: "flat", Layer: layer.Flatten{}},
 			layer.Row{Name: "a", Layer: layer.Dense{Out: 0}},
-			layer.Row{Name: "b", Layer: layer.Reshape{To: layer.Shape{5, 5}}, From: "flat"}),
+			layer.Row{Name: "b", Layer: layer.Reshape{To: layer.Shape{5, 5}}, From: []string{"flat"}}),
 			[]string{"net.a: dense has 0 units", "net.b: reshape of 24 (24 elements) to 5x5 (25)"}},
 		{"names are used once", net(layer.Row{Name: "a", Layer: layer.Tanh{}}, layer.Row{Name: "a", Layer: layer.Tanh{}}),
 			[]string{"net.a: the name is used twice"}},
 		{"an output may not be named like the input", net(layer.Row{Name: "x", Layer: layer.Tanh{}}),
 			[]string{"net.x: the name is used twice"}},
-		{"a branch starts from an earlier row", net(layer.Row{Name: "a", Layer: layer.Tanh{}, From: "b"}),
+		{"a branch starts from an earlier row", net(layer.Row{Name: "a", Layer: layer.Tanh{}, From: []string{"b"}}),
 			[]string{`net.a: continues "b", which is no earlier row`}},
 		{"names are identifiers", net(layer.Row{Name: "A b", Layer: layer.Tanh{}}), []string{`row 1 is named "A b"`}},
 		{"a row without a layer", net(layer.Row{Name: "a"}), []string{"net.a: no layer"}},
@@ -109,12 +109,12 @@ func TestChainSharesNamesWithItsParts(t *testing.T) {
 	}
 	var got []string
 	for _, s := range p.Steps {
-		got = append(got, s.Name+"="+s.Value)
+		got = append(got, s.Name+"="+s.ONNX)
 	}
 	if want := "a.fc=a.fc b.h=b.h b.y=y"; strings.Join(got, " ") != want {
 		t.Errorf("steps are %v, want %s", got, want)
 	}
-	if p.Net.Input.Name != "x" || p.Steps[1].From != 0 || p.Steps[2].From != 1 || len(p.Outputs) != 1 || p.Outputs[0] != 2 {
+	if p.Net.Input.Name != "x" || p.Steps[1].From[0] != 0 || p.Steps[2].From[0] != 1 || len(p.Outputs) != 1 || p.Outputs[0] != 2 {
 		t.Errorf("the plan is %+v", p)
 	}
 	b.Input.Shape = layer.Shape{5}

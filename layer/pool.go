@@ -43,6 +43,7 @@ var globalAveragePoolKind = Kind{
 // MaxPool takes the greatest value of every window.
 // x is (N, C, H, W), y is (N, C, OH, OW).
 type MaxPool struct {
+	noParams
 	Kernel [2]int // height, width
 	Stride [2]int // zeros mean 1
 	Pads   [4]int // rows and columns that never win: top, left, bottom, right
@@ -53,24 +54,22 @@ func (m MaxPool) window() kernel.Window {
 }
 
 // OutShape takes images (C, H, W).
-func (m MaxPool) OutShape(in Shape) (Shape, error) { return pooled("maximum", in, m.window()) }
+func (m MaxPool) OutShape(in ...Shape) (Shape, error) { return pooled("maximum", in[0], m.window()) }
 
-// Params lists none.
-func (MaxPool) Params(Shape) []Param { return nil }
-
-// Build makes one gop.MaxPool.
-func (m MaxPool) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.MaxPool(s.Name, x, m.window())
+// Build makes one operator.
+func (m MaxPool) Build(s Scope, x ...*G.Node) (*G.Node, error) {
+	return gop.MaxPool(s.Name, x[0], m.window())
 }
 
 // Emit writes MaxPool.
-func (m MaxPool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("MaxPool", "", []onnx.Value{x}, poolAttrs(m.window())...)
+func (m MaxPool) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("MaxPool", "", x, poolAttrs(m.window())...)
 }
 
 // AveragePool takes the mean of every window, of what lies in the image.
 // x is (N, C, H, W), y is (N, C, OH, OW).
 type AveragePool struct {
+	noParams
 	Kernel [2]int // height, width
 	Stride [2]int // zeros mean 1
 	Pads   [4]int // top, left, bottom, right
@@ -81,25 +80,24 @@ func (a AveragePool) window() kernel.Window {
 }
 
 // OutShape takes images (C, H, W).
-func (a AveragePool) OutShape(in Shape) (Shape, error) { return pooled("average", in, a.window()) }
+func (a AveragePool) OutShape(in ...Shape) (Shape, error) {
+	return pooled("average", in[0], a.window())
+}
 
-// Params lists none.
-func (AveragePool) Params(Shape) []Param { return nil }
-
-// Build makes one gop.AveragePool.
-func (a AveragePool) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.AveragePool(s.Name, x, a.window())
+// Build makes one operator.
+func (a AveragePool) Build(s Scope, x ...*G.Node) (*G.Node, error) {
+	return gop.AveragePool(s.Name, x[0], a.window())
 }
 
 // Emit writes AveragePool.
-func (a AveragePool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("AveragePool", "", []onnx.Value{x}, append(poolAttrs(a.window()), onnx.Int("count_include_pad", 0))...)
+func (a AveragePool) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("AveragePool", "", x, append(poolAttrs(a.window()), onnx.Int("count_include_pad", 0))...)
 }
 
 // pooled is the shape after pooling. A window must not lie in the padding as a whole: it would have no value.
 func pooled(what string, in Shape, w kernel.Window) (Shape, error) {
-	if len(in) != 3 {
-		return nil, fmt.Errorf("%s pooling takes images (channels, height, width), got %v", what, in)
+	if err := wantImages(what+" pooling", in); err != nil {
+		return nil, err
 	}
 	if w.Kernel[0] < 1 || w.Kernel[1] < 1 {
 		return nil, fmt.Errorf("%s pooling under a window of %dx%d, want at least 1x1", what, w.Kernel[0], w.Kernel[1])
@@ -118,25 +116,22 @@ func pooled(what string, in Shape, w kernel.Window) (Shape, error) {
 
 // GlobalAveragePool takes the mean of every channel.
 // x is (N, C, H, W), y is (N, C, 1, 1).
-type GlobalAveragePool struct{}
+type GlobalAveragePool struct{ noParams }
 
 // OutShape takes images (C, H, W).
-func (GlobalAveragePool) OutShape(in Shape) (Shape, error) {
-	if len(in) != 3 {
-		return nil, fmt.Errorf("average pooling takes images (channels, height, width), got %v", in)
+func (GlobalAveragePool) OutShape(in ...Shape) (Shape, error) {
+	if err := wantImages("average pooling", in[0]); err != nil {
+		return nil, err
 	}
-	return Shape{in[0], 1, 1}, nil
+	return Shape{in[0][0], 1, 1}, nil
 }
 
-// Params lists none.
-func (GlobalAveragePool) Params(Shape) []Param { return nil }
-
-// Build makes one gop.GlobalAveragePool.
-func (GlobalAveragePool) Build(s Scope, x *G.Node) (*G.Node, error) {
-	return gop.GlobalAveragePool(s.Name, x)
+// Build makes one operator.
+func (GlobalAveragePool) Build(s Scope, x ...*G.Node) (*G.Node, error) {
+	return gop.GlobalAveragePool(s.Name, x[0])
 }
 
 // Emit writes GlobalAveragePool.
-func (GlobalAveragePool) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("GlobalAveragePool", "", []onnx.Value{x})
+func (GlobalAveragePool) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("GlobalAveragePool", "", x)
 }

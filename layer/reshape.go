@@ -26,51 +26,48 @@ var reshapeKind = Kind{
 }
 
 // Flatten makes one dimension of a sample's dimensions.
-type Flatten struct{}
+type Flatten struct{ noParams }
 
 // OutShape is (Len).
-func (Flatten) OutShape(in Shape) (Shape, error) { return Shape{in.Len()}, nil }
+func (Flatten) OutShape(in ...Shape) (Shape, error) { return Shape{in[0].Len()}, nil }
 
-// Params lists none.
-func (Flatten) Params(Shape) []Param { return nil }
-
-// Build makes one gop.Reshape.
-func (Flatten) Build(s Scope, x *G.Node) (*G.Node, error) { return reshapeNode(s, x) }
+// Build makes one operator, which copies nothing.
+func (Flatten) Build(s Scope, x ...*G.Node) (*G.Node, error) { return reshapeNode(s, x[0]) }
 
 // Emit writes Flatten with axis 1.
-func (Flatten) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
-	return e.Node("Flatten", "", []onnx.Value{x}, onnx.Int("axis", 1))
+func (Flatten) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
+	return e.Node("Flatten", "", x, onnx.Int("axis", 1))
 }
 
 // Reshape gives a sample the shape To.
-type Reshape struct{ To Shape }
+type Reshape struct {
+	noParams
+	To Shape
+}
 
 // OutShape is To, which must have as many elements as the input.
-func (r Reshape) OutShape(in Shape) (Shape, error) {
+func (r Reshape) OutShape(in ...Shape) (Shape, error) {
 	for _, d := range r.To {
 		if d < 1 {
 			return nil, fmt.Errorf("reshape to %v: dimensions must be at least 1", r.To)
 		}
 	}
-	if len(r.To) == 0 || r.To.Len() != in.Len() {
-		return nil, fmt.Errorf("reshape of %v (%d elements) to %v (%d)", in, in.Len(), r.To, r.To.Len())
+	if len(r.To) == 0 || r.To.Len() != in[0].Len() {
+		return nil, fmt.Errorf("reshape of %v (%d elements) to %v (%d)", in[0], in[0].Len(), r.To, r.To.Len())
 	}
 	return r.To, nil
 }
 
-// Params lists none.
-func (Reshape) Params(Shape) []Param { return nil }
-
-// Build makes one gop.Reshape.
-func (Reshape) Build(s Scope, x *G.Node) (*G.Node, error) { return reshapeNode(s, x) }
+// Build makes one operator, which copies nothing.
+func (Reshape) Build(s Scope, x ...*G.Node) (*G.Node, error) { return reshapeNode(s, x[0]) }
 
 // Emit writes Reshape. The batch is 0, which means "as it comes": onnx-go cannot do -1 where the rank grows.
-func (r Reshape) Emit(e *onnx.Emitter, x onnx.Value) onnx.Value {
+func (r Reshape) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	to := make([]int64, 1, len(r.To)+1)
 	for _, d := range r.To {
 		to = append(to, int64(d))
 	}
-	return e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", &onnx.Tensor{Dims: []int{len(to)}, Data: to})})
+	return e.Node("Reshape", "", append(x, e.Const("shape", &onnx.Tensor{Dims: []int{len(to)}, Data: onnx.Slice[int64](to)})))
 }
 
 func reshapeNode(s Scope, x *G.Node) (*G.Node, error) {

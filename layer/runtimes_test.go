@@ -16,6 +16,7 @@ import (
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/verify"
 	"github.com/petrify-ml/petrify/witness/child"
@@ -96,7 +97,7 @@ func writeTrial(t *testing.T, dir string, k layer.Kind, try layer.Trial, opset i
 			t.Errorf("%s emits %s, which is not among its Ops %v", layer.Describe(try.Layer), n.GetOpType(), k.Ops)
 		}
 	}
-	for _, f := range onnx.Check(m) {
+	for _, f := range check.Model(m) {
 		t.Errorf("%s: %v", layer.Describe(try.Layer), f)
 	}
 	write(t, filepath.Join(dir, "model.onnx"), m)

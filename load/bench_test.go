@@ -9,6 +9,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
@@ -112,7 +113,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.SetBytes(int64(len(file)))
 	b.ReportAllocs()
 	for b.Loop() {
-		m, err := onnx.Parse("generator.onnx", file, onnx.Limits{})
+		m, err := wire.Parse("generator.onnx", file, wire.Limits{})
 		if err != nil {
 			b.Fatal(err)
 		}

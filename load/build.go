@@ -237,10 +237,10 @@ func (c call) unsupported(format string, args ...any) error {
 func (b *builder) leaf(t *onnx.Tensor) (value, error) {
 	shape := nodeShape(t.Dims)
 	var dt tensor.Dtype
-	switch t.Data.(type) {
-	case []float32:
+	switch t.Type() {
+	case pb.TensorProto_FLOAT:
 		dt = tensor.Float32
-	case []float64:
+	case pb.TensorProto_DOUBLE:
 		dt = tensor.Float64
 	default:
 		return value{}, &onnx.UnsupportedError{Why: fmt.Sprintf("%s: arithmetic on elements of type %v", t.Name, t.Type())}
@@ -248,7 +248,7 @@ func (b *builder) leaf(t *onnx.Tensor) (value, error) {
 	if t.Len() == 0 {
 		return value{}, &onnx.UnsupportedError{Why: fmt.Sprintf("%s: an empty tensor of dims %v", t.Name, t.Dims)}
 	}
-	d := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(t.Data))
+	d := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(t.Data.Plain()))
 	n := G.NewTensor(b.g, dt, len(shape), G.WithShape(shape...), G.WithName(b.unique(t.Name)), G.WithValue(d))
 	return value{dims: t.Dims, elem: t.Type(), node: n}, nil
 }
@@ -392,12 +392,7 @@ func (b *builder) next(name string) (int, *operation) {
 
 func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	for i, t := range inputs {
-		switch d := t.Data.(type) {
-		case []float32:
-			copy(p.inputs[i].Data.([]float32), d)
-		case []float64:
-			copy(p.inputs[i].Data.([]float64), d)
-		}
+		p.inputs[i].Data.Copy(0, t.Data, 0, t.Len())
 	}
 	results := make([]*onnx.Tensor, len(p.outputs))
 	for i, o := range p.outputs {
@@ -406,7 +401,7 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 		fresh := make([]float32, product(o.dims))
 		o.redirect(fresh)
-		results[i] = &onnx.Tensor{Name: o.name, Dims: slices.Clone(o.dims), Data: fresh}
+		results[i] = &onnx.Tensor{Name: o.name, Dims: slices.Clone(o.dims), Data: onnx.Slice[float32](fresh)}
 	}
 	if p.machine != nil {
 		if err := p.machine.RunAll(); err != nil {
@@ -429,30 +424,23 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 // copy is the present content of a value as a tensor of its own.
 func (v value) copy(name string) (*onnx.Tensor, error) {
 	if v.fixed != nil {
-		t, err := onnx.FromProto(v.fixed.Proto())
-		if err != nil {
-			return nil, err
-		}
-		return &onnx.Tensor{Name: name, Dims: slices.Clone(v.dims), Data: t.Data}, nil
+		t := v.fixed.Clone()
+		t.Name, t.Dims = name, slices.Clone(v.dims)
+		return t, nil
 	}
 	held := v.node.Value()
 	if held == nil {
 		return nil, fmt.Errorf("%s: not computed", name)
 	}
-	if isFloat(v.elem) {
-		switch d := held.Data().(type) {
-		case []float32:
-			return onnx.NewTensor(name, slices.Clone(d), v.dims...)
-		case []float64:
-			return onnx.NewTensor(name, slices.Clone(d), v.dims...)
-		}
-		return nil, fmt.Errorf("%s: computed as %T", name, held.Data())
-	}
-	r, ok := reals(&onnx.Tensor{Data: held.Data()})
+	d, ok := onnx.DataOf(held.Data())
 	if !ok {
 		return nil, fmt.Errorf("%s: computed as %T", name, held.Data())
 	}
-	t, err := fromReals(v.elem, r, v.dims)
+	t := &onnx.Tensor{Name: name, Dims: slices.Clone(v.dims), Data: d}
+	if d.Type() == v.elem {
+		return t.Clone(), nil
+	}
+	t, err := cast(t, v.elem)
 	if err == nil {
 		t.Name = name
 	}

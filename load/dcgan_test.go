@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -16,7 +17,7 @@ import (
 func convolutional(t testing.TB, all bool) *onnx.Model {
 	t.Helper()
 	seed := uint64(0)
-	weights := func(n int, scale float64) any {
+	weights := func(n int, scale float64) []float32 {
 		seed++
 		return random(seed, n, scale)
 	}
@@ -32,7 +33,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 		e.Step(step, step)
 		in := []onnx.Value{x}
 		for _, name := range []string{"scale", "bias", "mean", "var"} {
-			v := weights(channels, 0.1).([]float32)
+			v := weights(channels, 0.1)
 			for i := range v {
 				if name == "scale" || name == "var" {
 					v[i] = 1 + v[i]*v[i]
@@ -64,7 +65,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 		}
 	}
 	m := finish(t, e)
-	types, _ := onnx.Infer(m.Proto)
+	types, _ := infer.Types(m.Proto)
 	for _, out := range m.Proto.Graph.Output {
 		out.Type = types[out.GetName()].Proto()
 	}
@@ -154,7 +155,7 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			x = e.Node("BatchNormalization", "", values{x, constant("scale", test.ch), constant("bias", test.ch), constant("mean", test.ch), e.Const("var", makeTensor(t, "", variance, test.ch))})
 			e.Output(x, pb.TensorProto_FLOAT)
 			m := finish(t, e)
-			types, _ := onnx.Infer(m.Proto)
+			types, _ := infer.Types(m.Proto)
 			m.Proto.Graph.Output[0].Type = types["norm"].Proto()
 
 			in := []*onnx.Tensor{makeTensor(t, "x", random(3, product(test.dims), 1), test.dims...)}

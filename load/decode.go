@@ -3,7 +3,6 @@ package load
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	goonnx "github.com/owulveryck/onnx-go"
@@ -52,8 +51,8 @@ func decode(g *pb.GraphProto, constants map[string]*onnx.Tensor) (ops []operatio
 
 // readRightly reports whether onnx-go's decoder is known to read such a tensor.
 func readRightly(t *onnx.Tensor) bool {
-	switch t.Data.(type) {
-	case []float32, []float64, []int32, []int64:
+	switch t.Type() {
+	case pb.TensorProto_FLOAT, pb.TensorProto_DOUBLE, pb.TensorProto_INT32, pb.TensorProto_INT64:
 		return t.Len() > 0 && len(t.Dims) > 0
 	}
 	return false
@@ -166,22 +165,7 @@ func sameTensor(got tensor.Tensor, want *onnx.Tensor) error {
 	if !slices.Equal([]int(got.Shape()), want.Dims) {
 		return fmt.Errorf("shape %v, want %v", got.Shape(), want.Dims)
 	}
-	same := false
-	switch w := want.Data.(type) {
-	case []float32:
-		g, ok := got.Data().([]float32)
-		same = ok && slices.EqualFunc(g, w, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) })
-	case []float64:
-		g, ok := got.Data().([]float64)
-		same = ok && slices.EqualFunc(g, w, func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
-	case []int32:
-		g, ok := got.Data().([]int32)
-		same = ok && slices.Equal(g, w)
-	case []int64:
-		g, ok := got.Data().([]int64)
-		same = ok && slices.Equal(g, w)
-	}
-	if !same {
+	if d, ok := onnx.DataOf(got.Data()); !ok || !d.Equal(want.Data) {
 		return errors.New("the bits are not the same")
 	}
 	return nil

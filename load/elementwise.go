@@ -654,7 +654,7 @@ func (b *builder) chooseKnown(c call, dims []int) error {
 	if err != nil {
 		return err
 	}
-	flags, ok := in[0].Data.([]bool)
+	flags, ok := in[0].Data.(onnx.Slice[bool])
 	if !ok {
 		return fmt.Errorf("%s: where by %v", c.name(), in[0].Type())
 	}

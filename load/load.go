@@ -22,6 +22,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // Port is an input or an output of a model.
@@ -59,11 +60,11 @@ const (
 
 // File reads, checks and opens the model at path, with its elements in other files, if there are some.
 func File(path string) (*Session, error) {
-	m, err := onnx.Read(path, onnx.Limits{})
+	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Embed(onnx.Limits{}); err != nil {
+	if err := wire.Embed(m, wire.Limits{}); err != nil {
 		return nil, err
 	}
 	s, err := Open(m)
@@ -76,7 +77,7 @@ func File(path string) (*Session, error) {
 // Open checks m and makes it ready to run. It gives an *onnx.FormatError for a model that is wrong, and an
 // *onnx.UnsupportedError for one that is right and needs something that this package lacks. m must not be changed afterwards.
 func Open(m *onnx.Model) (*Session, error) {
-	if err := check(m); err != nil {
+	if err := validate(m); err != nil {
 		return nil, err
 	}
 	s := &Session{}
@@ -168,7 +169,7 @@ func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []i
 	if err != nil {
 		return nil, nil, err
 	}
-	y, ok := out[0].Data.([]float32)
+	y, ok := out[0].Data.(onnx.Slice[float32])
 	if !ok {
 		return nil, nil, fmt.Errorf("output %s is not float: use Run", s.outputs[0])
 	}

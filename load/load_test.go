@@ -17,7 +17,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -30,7 +32,7 @@ func random(seed uint64, n int, scale float64) []float32 {
 	return x
 }
 
-func makeTensor(t testing.TB, name string, data any, dims ...int) *onnx.Tensor {
+func makeTensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
 	t.Helper()
 	v, err := onnx.NewTensor(name, data, dims...)
 	if err != nil {
@@ -92,7 +94,7 @@ func finish(t testing.TB, e *onnx.Emitter) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := onnx.Parse("test", b, onnx.Limits{})
+	parsed, err := wire.Parse("test", b, wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +154,7 @@ func part(t *testing.T, ts []*onnx.Tensor, lo, hi int) []*onnx.Tensor {
 	for _, v := range ts {
 		row := v.Len() / v.Dims[0]
 		dims := append([]int{hi - lo}, v.Dims[1:]...)
-		parts = append(parts, makeTensor(t, v.Name, v.Data.([]float32)[lo*row:hi*row], dims...))
+		parts = append(parts, makeTensor(t, v.Name, v.Data.(onnx.Slice[float32])[lo*row:hi*row], dims...))
 	}
 	return parts
 }
@@ -279,20 +281,20 @@ func TestRunsAreBitEqual(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept := slices.Clone(first[0].Data.([]float32))
-		for i := range first[0].Data.([]float32) {
-			first[0].Data.([]float32)[i] = 77 // the output is ours: spoiling it must not matter
+		kept := slices.Clone(first[0].Data.(onnx.Slice[float32]))
+		for i := range first[0].Data.(onnx.Slice[float32]) {
+			first[0].Data.(onnx.Slice[float32])[i] = 77 // the output is ours: spoiling it must not matter
 		}
 		for _, other := range []*Session{s, again} {
 			out, err := other.Run(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(out[0].Data.([]float32), kept) {
+			if !slices.Equal(out[0].Data.(onnx.Slice[float32]), kept) {
 				t.Errorf("batch %d: two runs differ", n)
 			}
 		}
-		if want := random(9, n*100, 1); !slices.Equal(in[0].Data.([]float32), want) {
+		if want := random(9, n*100, 1); !slices.Equal(in[0].Data.(onnx.Slice[float32]), want) {
 			t.Errorf("batch %d: the input was changed", n)
 		}
 	}
@@ -326,7 +328,7 @@ func TestConcurrentRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want[n] = out[0].Data.([]float32)
+		want[n] = out[0].Data.(onnx.Slice[float32])
 	}
 	var wg sync.WaitGroup
 	for g := range 8 {
@@ -338,7 +340,7 @@ func TestConcurrentRuns(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if !slices.Equal(out[0].Data.([]float32), want[n]) {
+				if !slices.Equal(out[0].Data.(onnx.Slice[float32]), want[n]) {
 					t.Errorf("batch %d: another result beside other runs", n)
 				}
 			}
@@ -390,7 +392,7 @@ func oneNode(t testing.TB, op string, dims []onnx.Dim, consts []*onnx.Tensor, at
 	e.Output(e.Node(op, "", in, attrs...), pb.TensorProto_FLOAT)
 	m := finish(t, e)
 	y := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{}}
-	if types, _ := onnx.Infer(m.Proto); types["y"].Dims != nil {
+	if types, _ := infer.Types(m.Proto); types["y"].Dims != nil {
 		y.Dims = types["y"].Dims
 	}
 	m.Proto.Graph.Output[0].Type = y.Proto()
@@ -409,10 +411,10 @@ func TestScalars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(out[0].Dims) != 0 || !slices.Equal(out[0].Data.([]float32), []float32{10}) {
+	if len(out[0].Dims) != 0 || !slices.Equal(out[0].Data.(onnx.Slice[float32]), []float32{10}) {
 		t.Errorf("scalar output %v %v", out[0].Dims, out[0].Data)
 	}
-	if !slices.Equal(out[1].Dims, []int{3}) || !slices.Equal(out[1].Data.([]float32), []float32{11, 12, 13}) {
+	if !slices.Equal(out[1].Dims, []int{3}) || !slices.Equal(out[1].Data.(onnx.Slice[float32]), []float32{11, 12, 13}) {
 		t.Errorf("list output %v %v", out[1].Dims, out[1].Data)
 	}
 }
@@ -470,7 +472,7 @@ func TestFloat64(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := out[0].Data.([]float64); !slices.Equal(got, []float64{1 + 2e-12, 11}) {
+	if got := out[0].Data.(onnx.Slice[float64]); !slices.Equal(got, []float64{1 + 2e-12, 11}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -495,8 +497,8 @@ func TestOutputsThatNeedNoArithmetic(t *testing.T) {
 			t.Errorf("output %s is %v, want %v", out[i].Name, got, want)
 		}
 	}
-	out[0].Data.([]float32)[0] = 9
-	if in[0] != 1 || out[1].Data.([]float32)[0] != 1 {
+	out[0].Data.(onnx.Slice[float32])[0] = 9
+	if in[0] != 1 || out[1].Data.(onnx.Slice[float32])[0] != 1 {
 		t.Error("outputs share storage with the input or with each other")
 	}
 }
@@ -523,9 +525,9 @@ func TestInputsAreHeldAgainstTheirTypes(t *testing.T) {
 		{"rank", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 3), 3), good("b", 1)}, "input a float[N,3]: got dims [3]"},
 		{"fixed axis", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 4), 1, 4), good("b", 1)}, "got dims [1 4], want 3 on axis 1"},
 		{"named axis", []*onnx.Tensor{good("a", 2), good("b", 1)}, "input b float[N,3]: got dims [1 3], want 2 on axis 0"},
-		{"dims that contradict the data", []*onnx.Tensor{{Name: "a", Dims: []int{2, 3}, Data: make([]float32, 5)}, good("b", 2)}, "do not fit 5 elements"},
-		{"negative dims", []*onnx.Tensor{{Name: "a", Dims: []int{-1, 3}, Data: make([]float32, 3)}, good("b", 1)}, "do not fit"},
-		{"product beyond an int", []*onnx.Tensor{{Name: "a", Dims: []int{math.MaxInt, 3}, Data: make([]float32, 3)}, good("b", 1)}, "do not fit"},
+		{"dims that contradict the data", []*onnx.Tensor{{Name: "a", Dims: []int{2, 3}, Data: make(onnx.Slice[float32], 5)}, good("b", 2)}, "do not fit 5 elements"},
+		{"negative dims", []*onnx.Tensor{{Name: "a", Dims: []int{-1, 3}, Data: make(onnx.Slice[float32], 3)}, good("b", 1)}, "do not fit"},
+		{"product beyond an int", []*onnx.Tensor{{Name: "a", Dims: []int{math.MaxInt, 3}, Data: make(onnx.Slice[float32], 3)}, good("b", 1)}, "do not fit"},
 		{"no elements", []*onnx.Tensor{good("a", 0), good("b", 0)}, "no empty tensors"},
 	} {
 		if _, err := s.Run(t.Context(), test.in); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -791,7 +793,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
 	f.Add(oneNode(f, "Transpose", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1), onnx.Fixed(3)}, nil, onnx.Ints("perm", 2, 0, 1)).Bytes)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := onnx.Parse("fuzz", b, onnx.Limits{Size: 1 << 20, Memory: 16 << 20})
+		m, err := wire.Parse("fuzz", b, wire.Limits{Size: 1 << 20, Memory: 16 << 20})
 		if err != nil {
 			return
 		}

@@ -10,7 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // newest is the highest version of the default operator set whose operators have been compared with the ones here.
@@ -33,14 +35,14 @@ type model struct {
 	folded map[string]*onnx.Tensor // what depends on constants only, computed when it was first met
 }
 
-// check refuses what is wrong by petrify's own judgement, and says all of it.
-func check(m *onnx.Model) error {
+// validate refuses what is wrong by petrify's own judgement, and says all of it.
+func validate(m *onnx.Model) error {
 	if m == nil || m.Proto.GetGraph() == nil {
 		return &onnx.FormatError{Offset: -1, What: "a model without a graph"}
 	}
 	var errs []error
-	for _, f := range onnx.Check(m.Proto) {
-		if f.Severity == onnx.Error {
+	for _, f := range check.Model(m.Proto) {
+		if f.Severity == rule.Error {
 			errs = append(errs, &onnx.FormatError{Offset: -1, Where: f.Where, What: f.Code + ": " + f.Message})
 		}
 	}

@@ -557,55 +557,20 @@ func concat(b *builder, c call) error {
 
 // joined puts tensors together row by row.
 func joined(parts []*onnx.Tensor, dims []int, rows int) (*onnx.Tensor, error) {
-	var data any
-	var err error
-	switch parts[0].Data.(type) {
-	case []float32:
-		data, err = interleave[float32](parts, rows)
-	case []float64:
-		data, err = interleave[float64](parts, rows)
-	case []int64:
-		data, err = interleave[int64](parts, rows)
-	case []int32:
-		data, err = interleave[int32](parts, rows)
-	case []int16:
-		data, err = interleave[int16](parts, rows)
-	case []int8:
-		data, err = interleave[int8](parts, rows)
-	case []uint64:
-		data, err = interleave[uint64](parts, rows)
-	case []uint32:
-		data, err = interleave[uint32](parts, rows)
-	case []uint16:
-		data, err = interleave[uint16](parts, rows)
-	case []uint8:
-		data, err = interleave[uint8](parts, rows)
-	case []bool:
-		data, err = interleave[bool](parts, rows)
-	case []onnx.Float16:
-		data, err = interleave[onnx.Float16](parts, rows)
-	case []onnx.BFloat16:
-		data, err = interleave[onnx.BFloat16](parts, rows)
-	default:
-		err = &onnx.UnsupportedError{Why: fmt.Sprintf("%s: joining elements of type %v", parts[0].Name, parts[0].Type())}
+	n := 0
+	for _, p := range parts {
+		if p.Type() != parts[0].Type() {
+			return nil, fmt.Errorf("joining %v and %v", parts[0].Type(), p.Type())
+		}
+		n += p.Len()
 	}
-	if err != nil {
-		return nil, err
-	}
-	return onnx.NewTensor("", data, dims...)
-}
-
-func interleave[T any](parts []*onnx.Tensor, rows int) (any, error) {
-	all := []T{}
+	data, at := parts[0].Data.Make(n), 0
 	for r := range rows {
 		for _, p := range parts {
-			d, ok := p.Data.([]T)
-			if !ok {
-				return nil, fmt.Errorf("joining %T and %T", parts[0].Data, p.Data)
-			}
-			n := len(d) / rows
-			all = append(all, d[r*n:(r+1)*n]...)
+			n := p.Len() / rows
+			data.Copy(at, p.Data, r*n, n)
+			at += n
 		}
 	}
-	return all, nil
+	return onnx.TensorOf("", data, dims...)
 }

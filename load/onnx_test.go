@@ -12,6 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // The tolerance of ONNX's own runner of its back-end tests: |got - want| <= absolute + relative |want|.
@@ -31,7 +32,7 @@ func TestONNXBackEndTests(t *testing.T) {
 	passed, refused := 0, 0
 	for _, path := range models {
 		name := filepath.Base(filepath.Dir(path))
-		m, err := onnx.Read(path, onnx.Limits{})
+		m, err := wire.Read(path, wire.Limits{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -118,7 +119,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ok bool, err error) {
 	for _, set := range sets {
 		var inputs []*onnx.Tensor
 		for i, p := range s.Inputs() {
-			x, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), onnx.Limits{})
+			x, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), wire.Limits{})
 			if err != nil {
 				return false, err
 			}
@@ -131,7 +132,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ok bool, err error) {
 				return false, err
 			}
 			for i := range s.Outputs() {
-				want, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), onnx.Limits{})
+				want, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), wire.Limits{})
 				if err != nil {
 					return false, err
 				}

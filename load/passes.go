@@ -139,7 +139,7 @@ func (m *model) fold(i int) {
 	}
 	op := m.ops[l.at]
 	was := m.constants[op.in[1]]
-	w, ok := was.Data.([]float32)
+	w, ok := was.Data.(onnx.Slice[float32])
 	if !ok {
 		return
 	}
@@ -149,7 +149,7 @@ func (m *model) fold(i int) {
 		if t == nil || t.Len() != len(bias) {
 			return
 		}
-		if bias, ok = t.Data.([]float32); !ok {
+		if bias, ok = t.Data.(onnx.Slice[float32]); !ok {
 			return
 		}
 	}
@@ -162,9 +162,9 @@ func (m *model) fold(i int) {
 		sums[k] = float32(float64(v)*scale[k/runs] + shift[k/runs])
 	}
 	normal := m.fresh(op.in[1] + " normalized")
-	m.constants[normal] = &onnx.Tensor{Name: normal, Dims: was.Dims, Data: weights}
+	m.constants[normal] = &onnx.Tensor{Name: normal, Dims: was.Dims, Data: onnx.Slice[float32](weights)}
 	sum := m.fresh(norm.out[0] + " shift")
-	m.constants[sum] = &onnx.Tensor{Name: sum, Dims: []int{len(sums)}, Data: sums}
+	m.constants[sum] = &onnx.Tensor{Name: sum, Dims: []int{len(sums)}, Data: onnx.Slice[float32](sums)}
 
 	last := l.at
 	switch {
@@ -199,7 +199,7 @@ func (m *model) columns(shape string, channels int) (n int, ok bool) {
 	if t == nil {
 		return 0, false
 	}
-	to, ok := t.Data.([]int64)
+	to, ok := t.Data.(onnx.Slice[int64])
 	if !ok || len(to) < 2 || to[1] != int64(channels) {
 		return 0, false
 	}
@@ -236,7 +236,7 @@ func (m *model) line(norm *operation) (a, b []float64, ok bool) {
 		if t == nil || len(t.Dims) != 1 {
 			return nil, nil, false
 		}
-		if in[k], ok = t.Data.([]float32); !ok || len(in[k]) != len(in[1]) {
+		if in[k], ok = t.Data.(onnx.Slice[float32]); !ok || len(in[k]) != len(in[1]) {
 			return nil, nil, false
 		}
 	}

@@ -24,15 +24,11 @@ func dropout(b *builder, c call) error {
 	}
 	if len(c.op.out) > 1 && c.op.out[1] != "" {
 		mask := value{dims: []int{}, elem: pb.TensorProto_BOOL}
-		data := any([]bool{true})
 		if b.opset < 10 { // the mask had the type of the data
-			mask.elem, data = c.in[0].elem, []float32{1}
-			if mask.elem == pb.TensorProto_DOUBLE {
-				data = []float64{1}
-			}
+			mask.elem = c.in[0].elem
 		}
 		var err error
-		if mask.fixed, err = onnx.NewTensor("", data); err != nil {
+		if mask.fixed, err = fromReals(mask.elem, []float64{1}, nil); err != nil {
 			return err
 		}
 		if err := b.account(c.op.out[1], c.in[0].dims, 8); err != nil {
@@ -47,11 +43,11 @@ func dropout(b *builder, c call) error {
 }
 
 // onlyElement is the element of a constant that has one.
-func onlyElement[T any](v value) (x T, ok bool) {
+func onlyElement[T onnx.Element](v value) (x T, ok bool) {
 	if v.fixed == nil {
 		return x, false
 	}
-	d, ok := v.fixed.Data.([]T)
+	d, ok := v.fixed.Data.(onnx.Slice[T])
 	if !ok || len(d) != 1 {
 		return x, false
 	}

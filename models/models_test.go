@@ -49,7 +49,7 @@ func describe(t *testing.T, m model.Model) string {
 			t.Fatal(err)
 		}
 		for _, s := range p.Steps {
-			b.WriteString(s.Name + " " + s.In.String() + " " + s.Out.String() + "\n")
+			b.WriteString(s.Name + " " + s.In[0].String() + " " + s.Out.String() + "\n")
 		}
 	}
 	return b.String()

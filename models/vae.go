@@ -44,6 +44,6 @@ func vae(o Options) model.Model {
 func heads(from string, latent int) []layer.Row {
 	return []layer.Row{
 		{Name: "mean", Layer: layer.Dense{Out: latent}},
-		{Name: "logvar", Layer: layer.Dense{Out: latent}, From: from},
+		{Name: "logvar", Layer: layer.Dense{Out: latent}, From: []string{from}},
 	}
 }

@@ -10,6 +10,12 @@ import (
 // Attr is an attribute of a node that an Emitter writes.
 type Attr struct{ proto *pb.AttributeProto }
 
+// AttrOf is an attribute of any type, given as a message.
+func AttrOf(p *pb.AttributeProto) Attr { return Attr{p} }
+
+// Proto returns the attribute as a message, which the Attr keeps.
+func (a Attr) Proto() *pb.AttributeProto { return a.proto }
+
 func newAttr(name string, typ pb.AttributeProto_AttributeType) *pb.AttributeProto {
 	return &pb.AttributeProto{Name: proto.String(name), Type: typ.Enum()}
 }

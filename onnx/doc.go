@@ -1,11 +1,13 @@
-// Package onnx is ONNX for Go programs: reading files that nobody vouches for,
-// checking them, inferring types and shapes, showing them as text, and writing
-// them.
+// Package onnx is ONNX as Go: models, tensors and types, writing them, and
+// showing them as text.
 //
-// Reading comes in two steps. Read and Parse see that the bytes are a message
-// of ONNX within limits, and nothing more. Check then says what is wrong with
-// the model, each finding under a stable code, and Infer derives the types of
-// all values. Names out of a file are shown quoted everywhere.
+// An Emitter writes a model, a Tensor holds a value, Text shows what is in a
+// model, each name out of it quoted. The messages themselves are those of
+// package pb. What else can be done with a model has a room of its own:
 //
-// The messages themselves are those of package pb.
+//   - wire reads bytes that may be hostile, within limits;
+//   - rule lists what a model must keep to, and says how findings look;
+//   - op is the schema of all operators;
+//   - infer derives types and shapes, and what a run would take;
+//   - check puts these together: is this file valid ONNX?
 package onnx

@@ -156,7 +156,7 @@ func (e *Emitter) Const(short string, t *Tensor) Value {
 }
 
 func (e *Emitter) initializer(full string, t *Tensor, dims []int) Value {
-	shaped, err := NewTensor(full, t.Data, dims...)
+	shaped, err := TensorOf(full, t.Data, dims...)
 	if err != nil {
 		e.Fail(err)
 		return Value{}

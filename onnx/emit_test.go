@@ -1,4 +1,4 @@
-package onnx
+package onnx_test
 
 import (
 	"bytes"
@@ -6,42 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// dense writes y = LeakyRelu(xW + b) for 3 inputs and 2 outputs.
-func dense(e *Emitter) {
-	x := e.Input("x", pb.TensorProto_FLOAT, Symbolic("N"), Fixed(3))
-	e.Step("net.fc1", "net.fc1")
-	h := e.Node("MatMul", "matmul", []Value{x, e.Param("weight")})
-	h = e.Node("Add", "", []Value{h, e.Param("bias", 1, 2)})
-	e.Step("net.act", "y")
-	y := e.Node("LeakyRelu", "", []Value{h}, Float("alpha", 0.01))
-	e.Output(y, pb.TensorProto_FLOAT, Symbolic("N"), Fixed(2))
-}
-
-func denseParam(full string) (*Tensor, error) {
-	switch full {
-	case "net.fc1.weight":
-		return NewTensor(full, []float32{1, 2, 3, 4, 5, 6}, 3, 2)
-	case "net.fc1.bias":
-		return NewTensor(full, []float32{-1, 1}, 2)
-	}
-	return nil, errors.New("no such parameter")
-}
-
-func denseModel(t testing.TB) *pb.ModelProto {
-	e := NewEmitter(EmitterOptions{Graph: "net", Param: denseParam})
-	dense(e)
-	m, err := e.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 func TestEmitterNamesEverythingAfterItsStep(t *testing.T) {
-	m := denseModel(t)
+	m := onnxtest.DenseModel(t)
 	var nodes, inits []string
 	for _, n := range m.Graph.Node {
 		if n.GetName() != n.Output[0] {
@@ -61,17 +32,17 @@ func TestEmitterNamesEverythingAfterItsStep(t *testing.T) {
 	if b := m.Graph.Initializer[1]; len(b.Dims) != 2 || b.Dims[0] != 1 || b.Dims[1] != 2 {
 		t.Errorf("bias has shape %v, want the one that Param was given, [1 2]", b.Dims)
 	}
-	if m.GetIrVersion() != 8 || opset(m.OpsetImport, "ai.onnx") != 13 {
-		t.Errorf("IR %d opset %d, want 8 and 13 by default", m.GetIrVersion(), opset(m.OpsetImport, ""))
+	if m.GetIrVersion() != 8 || onnx.Opset(m.OpsetImport, "ai.onnx") != 13 {
+		t.Errorf("IR %d opset %d, want 8 and 13 by default", m.GetIrVersion(), onnx.Opset(m.OpsetImport, ""))
 	}
 }
 
 func TestEmitterWritesTheSameBytesEachTime(t *testing.T) {
-	a, err := Marshal(denseModel(t))
+	a, err := onnx.Marshal(onnxtest.DenseModel(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Marshal(denseModel(t))
+	b, err := onnx.Marshal(onnxtest.DenseModel(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,24 +54,23 @@ func TestEmitterWritesTheSameBytesEachTime(t *testing.T) {
 func TestEmitterErrorsStick(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		emit func(e *Emitter)
+		emit func(e *onnx.Emitter)
 		want string
 	}{
-		{"a name taken twice", func(e *Emitter) { e.Input("x", pb.TensorProto_FLOAT); e.Input("x", pb.TensorProto_FLOAT) }, `the name "x" is taken`},
-		{"a parameter of unknown name", func(e *Emitter) { e.Step("s", "s"); e.Param("w") }, `s: parameter "s.w": no such parameter`},
-		{"a parameter in a shape that does not fit", func(e *Emitter) { e.Step("net.fc1", ""); e.Param("bias", 3) }, "wants 3 elements, got 2"},
-		{"a parameter in two shapes", func(e *Emitter) { e.Step("net.fc1", ""); e.Param("bias", 1, 2); e.Param("bias", 2) }, "with shape [1 2] and with [2]"},
-		{"an undefined input", func(e *Emitter) { e.Step("s", "s"); e.Node("Relu", "", []Value{{"z"}}) }, `s: Relu: input 0, "z", is not defined`},
-		{"an undefined output", func(e *Emitter) { e.Output(Value{"z"}, pb.TensorProto_FLOAT) }, `output "z" is not defined`},
-		{"no output", func(e *Emitter) { e.Input("x", pb.TensorProto_FLOAT) }, "has no output"},
-		{"a failure of the caller", func(e *Emitter) { e.Step("s", "s"); e.Fail(errors.New("kernel 9 is larger than 3")) }, "s: kernel 9 is larger than 3"},
+		{"a name taken twice", func(e *onnx.Emitter) { e.Input("x", pb.TensorProto_FLOAT); e.Input("x", pb.TensorProto_FLOAT) }, `the name "x" is taken`},
+		{"a parameter of unknown name", func(e *onnx.Emitter) { e.Step("s", "s"); e.Param("w") }, `s: parameter "s.w": no such parameter`},
+		{"a parameter in a shape that does not fit", func(e *onnx.Emitter) { e.Step("net.fc1", ""); e.Param("bias", 3) }, "wants 3 elements, got 2"},
+		{"a parameter in two shapes", func(e *onnx.Emitter) { e.Step("net.fc1", ""); e.Param("bias", 1, 2); e.Param("bias", 2) }, "with shape [1 2] and with [2]"},
+		{"an undefined input", func(e *onnx.Emitter) { e.Step("s", "s"); e.Node("Relu", "", []onnx.Value{{"z"}}) }, `s: Relu: input 0, "z", is not defined`},
+		{"an undefined output", func(e *onnx.Emitter) { e.Output(onnx.Value{"z"}, pb.TensorProto_FLOAT) }, `output "z" is not defined`},
+		{"no output", func(e *onnx.Emitter) { e.Input("x", pb.TensorProto_FLOAT) }, "has no output"},
+		{"a failure of the caller", func(e *onnx.Emitter) { e.Step("s", "s"); e.Fail(errors.New("kernel 9 is larger than 3")) }, "s: kernel 9 is larger than 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := NewEmitter(EmitterOptions{Graph: "g", Param: denseParam})
+			e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Param: onnxtest.DenseParam})
 			c.emit(e)
-			e.Output(e.Input("later", pb.TensorProto_FLOAT), pb.TensorProto_FLOAT)
-			if c.name == "no output" {
-				e.graph.Output = nil
+			if c.name != "no output" {
+				e.Output(e.Input("later", pb.TensorProto_FLOAT), pb.TensorProto_FLOAT)
 			}
 			if _, err := e.Model(); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
@@ -110,10 +80,10 @@ func TestEmitterErrorsStick(t *testing.T) {
 }
 
 func TestEmitterGivesAParameterAskedForTwiceOnce(t *testing.T) {
-	e := NewEmitter(EmitterOptions{Graph: "g", Param: denseParam})
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Param: onnxtest.DenseParam})
 	e.Step("net.fc1", "y")
 	a, b := e.Param("bias", 1, 2), e.Param("bias", 1, 2)
-	e.Output(e.Node("Add", "", []Value{a, b}), pb.TensorProto_FLOAT, Fixed(1), Fixed(2))
+	e.Output(e.Node("Add", "", []onnx.Value{a, b}), pb.TensorProto_FLOAT, onnx.Fixed(1), onnx.Fixed(2))
 	m, err := e.Model()
 	if err != nil || a != b || len(m.Graph.Initializer) != 1 {
 		t.Errorf("got %v %v %d initializers (%v), want one value of one initializer", a, b, len(m.GetGraph().GetInitializer()), err)

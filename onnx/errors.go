@@ -3,6 +3,8 @@ package onnx
 import (
 	"fmt"
 	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // A FormatError says that a file, or a part of one, is not what ONNX or its
@@ -18,7 +20,7 @@ type FormatError struct {
 func (e *FormatError) Error() string {
 	var b strings.Builder
 	if e.File != "" {
-		fmt.Fprintf(&b, "%s: ", e.File)
+		fmt.Fprintf(&b, "%s: ", quote.Name(e.File))
 	}
 	if e.Offset >= 0 {
 		fmt.Fprintf(&b, "byte %d: ", e.Offset)
@@ -52,6 +54,7 @@ func (e *UnsupportedError) Error() string {
 	if e.Domain != "" {
 		op = e.Domain + "." + op
 	}
+	op = Printable(op)
 	if e.Opset > 0 {
 		op = fmt.Sprintf("%s at opset %d", op, e.Opset)
 	}

@@ -1,13 +1,4 @@
 package onnx
 
-import "strings"
-
-// HasRule reports whether inference has a rule for an operator, named as in
-// "Relu" or "ai.onnx.ml.Scaler".
-func HasRule(name string) bool {
-	domain := ""
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		domain, name = name[:i], name[i+1:]
-	}
-	return inferRules()[operatorKey{domain, name}] != nil
-}
+// What the tests of outside share with those of inside.
+var Samples, Typed = samples, typed

@@ -2,23 +2,18 @@ package onnx
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // Quote returns a name out of a file as it may be shown: quoted, with
-// everything escaped that a terminal would not show as it is, and cut when it
-// is long.
-func Quote(name string) string {
-	const most = 120
-	if len(name) > most {
-		return strconv.QuoteToGraphic(name[:most]) + "..."
-	}
-	return strconv.QuoteToGraphic(name)
-}
+// everything escaped that a terminal or a CI log would not show as it is, and
+// cut when it is long.
+func Quote(name string) string { return quote.Quote(name) }
 
-// few shows a list of a file, cut when it is long.
-func few[T any](list []T) string {
+// Few shows a list of a file, cut when it is long.
+func Few[T any](list []T) string {
 	const most = 16
 	if len(list) <= most {
 		return fmt.Sprint(list)
@@ -26,11 +21,16 @@ func few[T any](list []T) string {
 	return strings.TrimSuffix(fmt.Sprint(list[:most]), "]") + fmt.Sprintf(" ... %d in all]", len(list))
 }
 
-// cut shortens a message that a file made long.
-func cut(s string) string {
-	const most = 1000
-	if len(s) <= most {
+// Printable returns an identifier as it is when it is a plain one, quoted
+// otherwise.
+func Printable(s string) string {
+	plain := s != "" && len(s) <= 64 && !strings.HasPrefix(s, "::") // at the start of a line GitHub would obey it
+	for i := range len(s) {
+		c := s[i]
+		plain = plain && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("_./:-+", c) >= 0)
+	}
+	if plain {
 		return s
 	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
+	return Quote(s)
 }

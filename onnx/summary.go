@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx/internal/sat"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -29,10 +30,11 @@ type OperatorCount struct {
 // counted without elements.
 func Summarize(m *pb.ModelProto) Summary {
 	var s Summary
-	counts := make(map[operatorKey]int)
+	type operator struct{ domain, name string }
+	counts := make(map[operator]int)
 	count := func(list []*pb.NodeProto) {
-		for n := range nodes(list) {
-			counts[operatorKey{canonicalDomain(n.GetDomain()), n.GetOpType()}]++
+		for n := range Nodes(list) {
+			counts[operator{Domain(n.GetDomain()), n.GetOpType()}]++
 		}
 	}
 	count(m.GetGraph().GetNode())
@@ -45,19 +47,18 @@ func Summarize(m *pb.ModelProto) Summary {
 	slices.SortFunc(s.Operators, func(a, b OperatorCount) int {
 		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Domain, b.Domain))
 	})
-	for t := range tensors(m) {
+	for t := range Tensors(m) {
 		s.Tensors++
-		n, err := elementCount(t.Dims)
+		n, err := ElementCount(t.Dims)
 		if err != nil {
 			continue
 		}
-		s.Parameters = addSat(s.Parameters, n)
-		storage := storages[pb.TensorProto_DataType(t.GetDataType())]
-		if b, ok := storage.rawBytes(n); ok {
-			s.Bytes = addSat(s.Bytes, b)
+		s.Parameters = sat.Add(s.Parameters, n)
+		if b, ok := RawBytes(pb.TensorProto_DataType(t.GetDataType()), n); ok {
+			s.Bytes = sat.Add(s.Bytes, b)
 		}
 		for _, v := range t.StringData {
-			s.Bytes = addSat(s.Bytes, int64(len(v)))
+			s.Bytes = sat.Add(s.Bytes, int64(len(v)))
 		}
 	}
 	return s
@@ -75,8 +76,8 @@ type Statistics struct {
 // types, for external data and for tensors that Check finds errors in.
 func StatisticsOf(t *pb.TensorProto) (Statistics, bool) {
 	typ := pb.TensorProto_DataType(t.GetDataType())
-	n, err := elementCount(t.Dims)
-	if err != nil || isExternal(t) || checkStorage(t, storages[typ], n) != nil {
+	n, err := ElementCount(t.Dims)
+	if err != nil || IsExternal(t) || checkStorage(t, storages[typ], n) != nil {
 		return Statistics{}, false
 	}
 	s := running{}

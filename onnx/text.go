@@ -144,7 +144,7 @@ func (t *texter) graph(what string, g *pb.GraphProto) {
 }
 
 func (t *texter) function(f *pb.FunctionProto) {
-	t.line("function", Quote(keyOf(f).String()))
+	t.line("function", Quote(KeyOf(f).String()))
 	t.indent++
 	defer func() { t.indent-- }()
 	t.doc(f.GetDocString())
@@ -185,7 +185,7 @@ func (t *texter) nodes(list []*pb.NodeProto, declared map[string]string) {
 			inputs[i] = argument(in)
 		}
 		op := n.GetOpType()
-		if d := canonicalDomain(n.GetDomain()); d != "" {
+		if d := Domain(n.GetDomain()); d != "" {
 			op = d + "." + op
 		}
 		if n.GetOverload() != "" {
@@ -307,7 +307,7 @@ func TypeText(p *pb.TypeProto) string {
 	case *pb.TypeProto_OptionalType:
 		return "optional(" + TypeText(v.OptionalType.GetElemType()) + ")"
 	case *pb.TypeProto_MapType:
-		return "map(" + elemName(pb.TensorProto_DataType(v.MapType.GetKeyType())) + "," + TypeText(v.MapType.GetValueType()) + ")"
+		return "map(" + ElemName(pb.TensorProto_DataType(v.MapType.GetKeyType())) + "," + TypeText(v.MapType.GetValueType()) + ")"
 	case *pb.TypeProto_OpaqueType:
 		return "opaque(" + Quote(v.OpaqueType.GetDomain()) + "," + Quote(v.OpaqueType.GetName()) + ")"
 	}
@@ -323,11 +323,10 @@ func tensorText(p *pb.TensorProto) string {
 	}
 	typ := Type{pb.TensorProto_DataType(p.GetDataType()), dims}.String()
 	if p.GetDataLocation() == pb.TensorProto_EXTERNAL {
-		e, _ := parseExternal(p.ExternalData)
-		return typ + " external " + Quote(e.location)
+		return typ + " external " + Quote(location(p))
 	}
 	const most = 8
-	if n, err := elementCount(p.GetDims()); err == nil && n <= most {
+	if n, err := ElementCount(p.GetDims()); err == nil && n <= most {
 		if t, err := FromProto(p); err == nil {
 			return typ + elementsText(t.Data)
 		}
@@ -339,17 +338,27 @@ func tensorText(p *pb.TensorProto) string {
 	return typ + " sha256:" + sum[:12]
 }
 
+// location is the file that external data names, "" when it names none.
+func location(p *pb.TensorProto) string {
+	for _, e := range p.ExternalData {
+		if e.GetKey() == "location" {
+			return e.GetValue()
+		}
+	}
+	return ""
+}
+
 // elementsText shows elements in braces.
-func elementsText(data any) string {
+func elementsText(data Data) string {
 	var s string
 	switch d := data.(type) {
-	case []string:
+	case Slice[string]:
 		s = listText(d, Quote)
-	case []float32:
+	case Slice[float32]:
 		s = listText(d, func(v float32) string { return strconv.FormatFloat(float64(v), 'g', -1, 32) })
-	case []Float16:
+	case Slice[Float16]:
 		s = listText(d, func(v Float16) string { return strconv.FormatFloat(float64(v.Float32()), 'g', -1, 32) })
-	case []BFloat16:
+	case Slice[BFloat16]:
 		s = listText(d, func(v BFloat16) string { return strconv.FormatFloat(float64(v.Float32()), 'g', -1, 32) })
 	default:
 		s = strings.ReplaceAll(fmt.Sprint(d), " ", ",")
@@ -377,13 +386,13 @@ func Digest(p *pb.TensorProto) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if s, ok := t.Data.([]string); ok {
+		if s, ok := t.Data.(Slice[string]); ok {
 			for _, v := range s {
 				h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(v))))
 				io.WriteString(h, v)
 			}
 		} else {
-			h.Write(rawData(t.Data))
+			h.Write(t.Data.raw())
 		}
 		return hex.EncodeToString(h.Sum(nil)), nil
 	}
@@ -392,7 +401,7 @@ func Digest(p *pb.TensorProto) (string, error) {
 		_, err := FromProto(p)
 		return "", err
 	}
-	n, err := elementCount(p.Dims)
+	n, err := ElementCount(p.Dims)
 	if err != nil {
 		return "", &FormatError{Offset: -1, Where: "tensor " + Quote(p.GetName()), What: err.Error()}
 	}

@@ -50,13 +50,13 @@ type Type struct {
 // rank.
 func (t Type) String() string {
 	if t.Dims == nil {
-		return elemName(t.Elem) + "[...]"
+		return ElemName(t.Elem) + "[...]"
 	}
 	dims := make([]string, len(t.Dims))
 	for i, d := range t.Dims {
 		dims[i] = d.String()
 	}
-	return elemName(t.Elem) + "[" + strings.Join(dims, ",") + "]"
+	return ElemName(t.Elem) + "[" + strings.Join(dims, ",") + "]"
 }
 
 // Proto returns the type as a message.
@@ -103,9 +103,9 @@ func TypeOf(p *pb.TypeProto) (Type, bool) {
 	return t, true
 }
 
-// elemName is the name of an element type in type strings of ONNX's operator
+// ElemName is the name of an element type in type strings of ONNX's operator
 // documents: tensor(float), tensor(int64).
-func elemName(t pb.TensorProto_DataType) string {
+func ElemName(t pb.TensorProto_DataType) string {
 	if name, ok := pb.TensorProto_DataType_name[int32(t)]; ok {
 		return strings.ToLower(name)
 	}

@@ -7,9 +7,33 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// tensors yields every TensorProto in m, however deep, each once.
-func tensors(m proto.Message) iter.Seq[*pb.TensorProto] {
+// Tensors yields every TensorProto in m, however deep, each once.
+func Tensors(m proto.Message) iter.Seq[*pb.TensorProto] {
 	return func(yield func(*pb.TensorProto) bool) { (&tensorWalk{yield}).message(m) }
+}
+
+// Nodes yields the nodes of a list and of all graphs nested in them.
+func Nodes(list []*pb.NodeProto) iter.Seq[*pb.NodeProto] {
+	return func(yield func(*pb.NodeProto) bool) { eachNode(list, yield) }
+}
+
+func eachNode(list []*pb.NodeProto, yield func(*pb.NodeProto) bool) bool {
+	for _, n := range list {
+		if !yield(n) {
+			return false
+		}
+		for _, a := range n.Attribute {
+			if !eachNode(a.GetG().GetNode(), yield) {
+				return false
+			}
+			for _, g := range a.Graphs {
+				if !eachNode(g.GetNode(), yield) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // A tensorWalk's methods return false when the walk is to stop.

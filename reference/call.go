@@ -77,6 +77,7 @@ type call struct {
 	scope *scope
 	opset int64
 	in    []*Value // nil where absent; as many as the operator has ports, or more
+	said  string   // what was noted as undefined last
 }
 
 // Attributes. Their types were checked when the program was compiled.

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/internal/witnesstest"
-	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // fuzzBudget is small enough for many models a second.
@@ -28,12 +30,12 @@ func FuzzModel(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := onnx.Parse("fuzz", b, onnx.Limits{Size: 1 << 16})
+		m, err := wire.Parse("fuzz", b, wire.Limits{Size: 1 << 16})
 		if err != nil {
 			return
 		}
-		for _, finding := range onnx.Check(m.Proto) {
-			if finding.Severity == onnx.Error {
+		for _, finding := range check.Model(m.Proto) {
+			if finding.Severity == rule.Error {
 				return
 			}
 		}

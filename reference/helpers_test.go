@@ -120,7 +120,7 @@ func attribute(t testing.TB, name, v string) *pb.AttributeProto {
 }
 
 // tensor makes a tensor, or fails the test.
-func tensor(t testing.TB, name string, data any, dims ...int) *onnx.Tensor {
+func tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
 	t.Helper()
 	x, err := onnx.NewTensor(name, data, dims...)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // mutantsEnv asks for another number of mutants of every model.
@@ -37,7 +38,7 @@ func TestNoMutantOfAModelPanics(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for _, path := range paths {
 		for range mutants {
-			m, err := onnx.Read(path, onnx.Limits{})
+			m, err := wire.Read(path, wire.Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}

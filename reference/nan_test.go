@@ -72,7 +72,7 @@ func TestInfinityIsCertainWhateverTheErrorsOfWhatIsFinite(t *testing.T) {
 
 func TestComparisonsWithNaNHoldNowhere(t *testing.T) {
 	m := graph(t, 13, "in x float 2\ne = Exp(x)\nf = Add(e, nan)\nd = Less(f, e)\ny = Cast(d) to=1\nout y", tensor(t, "nan", []float32{float32(math.NaN())}))
-	y := run(t, m, &onnx.Tensor{Name: "x", Dims: []int{2}, Data: []float32{1, 2}})[0]
+	y := run(t, m, &onnx.Tensor{Name: "x", Dims: []int{2}, Data: onnx.Slice[float32]{1, 2}})[0]
 	if y.Type != pb.TensorProto_FLOAT || y.Float(0) != 0 || !y.exact() {
 		t.Errorf("NaN is less than a number: %v ± %v", y.Data, y.Sound)
 	}

@@ -14,7 +14,12 @@ var opArgMax = argOperator("ArgMax", func(x *Value, i, j int) bool { return grea
 
 // opArgMin is the index of the smallest element along an axis. ONNX ArgMin,
 // opset 1, 11, 12, 13.
-var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool { return greater(x, j, i) })
+var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool {
+	if math.IsNaN(x.Float(i)) || math.IsNaN(x.Float(j)) {
+		return greater(x, i, j) // NaN is no number, and wins either way
+	}
+	return greater(x, j, i)
+})
 
 func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 	return operator{
@@ -50,6 +55,9 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 					out.Data.([]int64)[o*inner+i] = int64(best)
 					if out.Sound != nil {
 						out.setFigures(o*inner+i, rivals(x, at, best, n))
+					}
+					if math.IsNaN(x.Float(at(best))) {
+						c.undefined(out, o*inner+i, orderOfNaN)
 					}
 				}
 			}

@@ -32,9 +32,11 @@ var opAveragePool = operator{
 			if c.int("count_include_pad", 0) != 0 {
 				n = w.padded(at % positions)
 			}
-			if n > 0 {
-				out.set(at, c.format(x).meanOf(terms, n))
+			if n == 0 {
+				c.undefined(out, at, paddingOnly)
+				return
 			}
+			out.set(at, c.format(x).meanOf(terms, n))
 		})
 	}),
 }

@@ -2,6 +2,8 @@ package reference
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 )
 
 // opBitShift shifts bits LEFT or RIGHT. ONNX BitShift, opset 11.
@@ -17,6 +19,18 @@ var opBitShift = operator{
 		default:
 			return nil, fmt.Errorf("attribute direction is %q, want LEFT or RIGHT", d)
 		}
-		return c.zipInts(c.in[0], c.in[1], nil, shift)
+		a, b := c.in[0], c.in[1]
+		out, err := c.zipInts(a, b, nil, shift)
+		if err != nil {
+			return nil, err
+		}
+		width := uint64(bits.Len64(wrapUnsigned(a.Type, math.MaxUint64)))
+		c.undefinedWhere(out, a, b, func(_, k int) string {
+			if b.Data.([]uint64)[k] >= width {
+				return wideShift
+			}
+			return ""
+		})
+		return out, nil
 	}),
 }

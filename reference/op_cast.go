@@ -64,6 +64,13 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 				d[i] = wrapUnsigned(to, uint64(f))
 			}
 		}
+		if fromFloat && integers&setOf(out) != 0 && !holds(to, x.Float(i)) {
+			if to == pb.TensorProto_INT32 {
+				out.Data.([]int64)[i] = math.MinInt32 // as x86 has it
+			}
+			c.undefined(out, i, beyondInteger)
+			continue
+		}
 		if x.Sound != nil {
 			out.setFigures(i, castErrors(x.at(i), to))
 		}
@@ -121,7 +128,10 @@ func toInt64(v *Value, i int) int64 {
 	case []uint64:
 		return int64(d[i])
 	}
-	return int64(v.Float(i))
+	if f := v.Float(i); f >= -0x1p63 && f < 0x1p63 {
+		return int64(f)
+	}
+	return math.MinInt64 // undefined: the same on every processor
 }
 
 // parse reads element i from text, as numpy does.

@@ -38,13 +38,19 @@ var opClip = operator{
 			}
 			return c.mapInts(x, nil, func(v uint64) uint64 { return min(max(v, lo), hi) })
 		}
-		lo, hi := exact(c.float("min", math.Inf(-1))), exact(c.float("max", math.Inf(1)))
+		// The defaults are the limits of the type, so that infinity is clipped.
+		most := formatOf(x.Type).max
+		lo, hi := exact(c.float("min", -most)), exact(c.float("max", most))
 		if c.given(1) {
 			lo = c.in[1].at(0)
 		}
 		if c.given(2) {
 			hi = c.in[2].at(0)
 		}
-		return c.mapNumbers(x, func(n number) number { return smaller(larger(n, lo), hi) })
+		y, err := c.mapNumbers(x, func(n number) number { return smaller(larger(n, lo), hi) })
+		if err == nil && hasNaN([]number{lo, hi}) {
+			c.undefinedAll(y, orderOfNaN)
+		}
+		return y, err
 	}),
 }

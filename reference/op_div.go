@@ -1,21 +1,28 @@
 package reference
 
-import (
-	"errors"
-)
-
 // opDiv is A / B; integers are truncated towards zero. ONNX Div, opset 1, 6, 7,
 // 13, 14.
-var opDiv = arithmetic("Div", format.div,
-	func(x, y int64) (int64, error) {
-		if y == 0 {
-			return 0, errors.New("integer division by zero")
+var opDiv = division()
+
+func division() operator {
+	op := arithmetic("Div", format.div, quotientOf[int64], quotientOf[uint64])
+	divide := op.eval
+	op.eval = func(c *call) ([]*Value, error) {
+		outputs, err := divide(c)
+		if err != nil || floats&setOf(c.in[0]) != 0 {
+			return outputs, err
 		}
-		return x / y, nil
-	},
-	func(x, y uint64) (uint64, error) {
-		if y == 0 {
-			return 0, errors.New("integer division by zero")
-		}
-		return x / y, nil
-	})
+		b, err := c.legacy(c.in[0], c.in[1])
+		c.undefinedWhere(outputs[0], c.in[0], b, undefinedQuotient(c.in[0], b))
+		return outputs, err
+	}
+	return op
+}
+
+// quotientOf is 0 for a division by zero, which is undefined.
+func quotientOf[T int64 | uint64](x, y T) (T, error) {
+	if y == 0 {
+		return 0, nil
+	}
+	return x / y, nil
+}

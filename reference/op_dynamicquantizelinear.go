@@ -1,6 +1,10 @@
 package reference
 
-import "github.com/petrify-ml/petrify/onnx/pb"
+import (
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
 
 // opDynamicQuantizeLinear is QuantizeLinear to bytes by the range of its input,
 // which contains zero; scale and zero point are outputs 1 and 2. ONNX
@@ -28,9 +32,15 @@ var opDynamicQuantizeLinear = operator{
 			return nil, err
 		}
 		scale.set(0, step)
-		zero.quantize(0, f.div(neg(lo), step), 0)
+		switch {
+		case step.v == 0:
+			c.undefined(scale, 0, zeroScale)
+		case math.IsNaN(step.v):
+			c.undefined(scale, 0, quantizedNaN)
+		}
+		c.quantize(zero, 0, f.div(neg(lo), step), 0)
 		for i := range y.Len() {
-			y.quantize(i, f.div(x.at(i), step), zero.Float(0))
+			c.quantize(y, i, f.div(x.at(i), step), zero.Float(0))
 			n := y.figures(i) // and the zero point may be off
 			n.sound += zero.Sound[0]
 			n.declared += zero.Declared[0]

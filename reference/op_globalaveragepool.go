@@ -7,23 +7,23 @@ import (
 
 // opGlobalAveragePool is the mean over the spatial axes. ONNX GlobalAveragePool,
 // opset 1, 22.
-var opGlobalAveragePool = globalPool("GlobalAveragePool", attrs{}, func(_ *call, f format, terms []number) number {
+var opGlobalAveragePool = globalPool("GlobalAveragePool", attrs{}, noIdentity, func(_ *call, f format, terms []number) number {
 	return f.meanOf(terms, len(terms))
 })
 
 // opGlobalMaxPool is the maximum over the spatial axes. ONNX GlobalMaxPool,
 // opset 1, 22.
-var opGlobalMaxPool = globalPool("GlobalMaxPool", attrs{}, func(_ *call, _ format, terms []number) number {
+var opGlobalMaxPool = globalPool("GlobalMaxPool", attrs{}, lowest, func(_ *call, _ format, terms []number) number {
 	return maximum(terms)
 })
 
 // opGlobalLpPool is the p-norm over the spatial axes. ONNX GlobalLpPool, opset 1,
 // 2, 22.
-var opGlobalLpPool = globalPool("GlobalLpPool", attrs{"p": aInt}, func(c *call, f format, terms []number) number {
+var opGlobalLpPool = globalPool("GlobalLpPool", attrs{"p": aInt}, zero, func(c *call, f format, terms []number) number {
 	return f.norm(terms, max(1, c.int("p", 2)))
 })
 
-func globalPool(name string, a attrs, rule func(c *call, f format, terms []number) number) operator {
+func globalPool(name string, a attrs, empty identity, rule func(c *call, f format, terms []number) number) operator {
 	return operator{
 		name: name, attrs: a, in: []port{need(floats)},
 		eval: single(func(c *call) (*Value, error) {
@@ -41,7 +41,12 @@ func globalPool(name string, a attrs, rule func(c *call, f format, terms []numbe
 			}
 			n := size(x.Dims[2:])
 			if n == 0 {
-				return nil, fmt.Errorf("input of shape %v has nothing to pool", x.Dims)
+				for i := range out.Len() {
+					if !empty.store(out, i) {
+						c.undefined(out, i, emptyMean)
+					}
+				}
+				return out, nil
 			}
 			terms := make([]number, n)
 			for i := range out.Len() {
@@ -49,6 +54,9 @@ func globalPool(name string, a attrs, rule func(c *call, f format, terms []numbe
 					terms[k] = x.at(i*n + k)
 				}
 				out.set(i, rule(c, c.format(x), terms))
+				if empty == lowest && hasNaN(terms) {
+					c.undefined(out, i, orderOfNaN)
+				}
 			}
 			return out, nil
 		}),

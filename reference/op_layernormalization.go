@@ -25,8 +25,8 @@ var opLayerNormalization = operator{
 			if v == nil {
 				continue
 			}
-			if got, err := broadcast(v.Dims, x.Dims[axis:]); err != nil || !slices.Equal(got, x.Dims[axis:]) {
-				return nil, fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims[axis:])
+			if got, err := broadcast(v.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
+				return nil, fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims)
 			}
 		}
 		y, err := c.numbers(x.Type, x.Dims...)
@@ -49,10 +49,16 @@ var opLayerNormalization = operator{
 		f := c.format(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 		terms := make([]number, n)
-		ss := newStretch(scale.Dims, x.Dims[axis:])
+		// Scale and B broadcast to all of X, not only to the axes of the mean.
+		ss, sb := newStretch(scale.Dims, x.Dims), stretch{}
+		if bias != nil {
+			sb = newStretch(bias.Dims, x.Dims)
+		}
 		for r := range rows {
 			if n == 0 {
-				break
+				c.undefined(means, r, emptyMean)
+				c.undefined(inverse, r, emptyMean)
+				continue
 			}
 			for k := range terms {
 				terms[k] = x.at(r*n + k)
@@ -64,9 +70,9 @@ var opLayerNormalization = operator{
 			for k, t := range terms {
 				b := exact(0)
 				if bias != nil {
-					b = bias.at(newStretch(bias.Dims, x.Dims[axis:]).index(k))
+					b = bias.at(sb.index(r*n + k))
 				}
-				y.set(r*n+k, f.affine(t, mean, f.mul(std, scale.at(ss.index(k))), b))
+				y.set(r*n+k, f.affine(t, mean, f.mul(std, scale.at(ss.index(r*n+k))), b))
 			}
 		}
 		return []*Value{y, means, inverse}, nil

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -42,7 +43,10 @@ var opMaxPool = operator{
 				}
 			}
 			if best < 0 {
-				return // a window over nothing but padding
+				lowestOf(out, at)
+				c.undefined(out, at, paddingOnly)
+				c.undefined(where, at, paddingOnly)
+				return
 			}
 			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, c.int("storage_order", 0) != 0))
 			if !isFloat {
@@ -59,12 +63,17 @@ var opMaxPool = operator{
 				}
 			}
 			out.set(at, y)
+			if math.IsNaN(y.v) {
+				c.undefined(out, at, orderOfNaN)
+				c.undefined(where, at, orderOfNaN)
+			}
 		})
 		return []*Value{out, where}, err
 	},
 }
 
-// greater reports whether element i of x is greater than element j.
+// greater reports whether element i of x is greater than element j; NaN is greater
+// than every number.
 func greater(x *Value, i, j int) bool {
 	switch d := x.Data.(type) {
 	case []int64:
@@ -72,7 +81,17 @@ func greater(x *Value, i, j int) bool {
 	case []uint64:
 		return d[i] > d[j]
 	}
-	return x.Float(i) > x.Float(j)
+	return compareNumbers(x.Float(i), x.Float(j)) > 0
+}
+
+// lowestOf stores the least finite value of the type as element i, which is where
+// runtimes begin to look for a maximum.
+func lowestOf(v *Value, i int) {
+	if d, ok := v.Data.([]float64); ok {
+		d[i] = -formatOf(v.Type).max
+		return
+	}
+	lowest.store(v, i)
 }
 
 // copyOne sets element i of out to element j of x.

@@ -18,10 +18,9 @@ var opMod = operator{
 			}
 			return c.zipNumbers(a, b, remainder)
 		}
-		zero := errors.New("integer division by zero")
-		return c.zipInts(a, b, func(x, y int64) (int64, error) {
+		out, err := c.zipInts(a, b, func(x, y int64) (int64, error) {
 			if y == 0 {
-				return 0, zero
+				return 0, nil
 			}
 			r := x % y
 			if !fmod && r != 0 && (r < 0) != (y < 0) {
@@ -30,10 +29,15 @@ var opMod = operator{
 			return r, nil
 		}, func(x, y uint64) (uint64, error) {
 			if y == 0 {
-				return 0, zero
+				return 0, nil
 			}
 			return x % y, nil
 		})
+		if err != nil {
+			return nil, err
+		}
+		c.undefinedWhere(out, a, b, undefinedQuotient(a, b))
+		return out, nil
 	}),
 }
 

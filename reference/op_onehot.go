@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // opOneHot puts on-values at the indices along a new axis, and off-values
@@ -25,15 +27,25 @@ var opOneHot = operator{
 		}
 		dims := slices.Concat(indices.Dims[:axis], []int{depth}, indices.Dims[axis:])
 		inner := size(indices.Dims[axis:])
-		return c.pick(values, dims, func(i int) int {
-			hot := indices.Float(i/inner/depth*inner + i%inner)
+		y, err := c.pick(values, dims, func(i int) int {
+			// Fractions are cut off, as a cast to int64 does.
+			hot := math.Trunc(indices.Float(i/inner/depth*inner + i%inner))
 			if hot < 0 {
 				hot += float64(depth)
 			}
-			if math.Floor(hot) == float64(i/inner%depth) {
+			if hot == float64(i/inner%depth) {
 				return 1
 			}
 			return 0
 		})
+		if err != nil {
+			return nil, err
+		}
+		for i := range y.Len() {
+			if !holds(pb.TensorProto_INT64, indices.Float(i/inner/depth*inner+i%inner)) {
+				c.undefined(y, i, beyondInteger)
+			}
+		}
+		return y, nil
 	}),
 }

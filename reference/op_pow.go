@@ -1,9 +1,6 @@
 package reference
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // opPow is X to the power of Y, of X's type. ONNX Pow, opset 1, 7, 12, 13, 15.
 var opPow = operator{
@@ -19,14 +16,17 @@ var opPow = operator{
 			return c.zipNumbers(a, b, f.pow)
 		}
 		return c.zip(a, b, a.Type, false, func(out *Value, i, j, k int) error {
-			p, err := intPower(a, j, b, k)
+			p := intPower(a, j, b, k)
 			switch d := out.Data.(type) {
 			case []int64:
 				d[i] = wrapSigned(a.Type, int64(p))
 			case []uint64:
 				d[i] = wrapUnsigned(a.Type, p)
 			}
-			return err
+			if !holds(a.Type, math.Pow(a.Float(j), b.Float(k))) {
+				c.undefined(out, i, integerPower)
+			}
+			return nil
 		})
 	}),
 }
@@ -72,8 +72,8 @@ func (f format) pow(x, y number) number {
 }
 
 // intPower is the power of an integer by squaring, in the low 64 bits, or by
-// way of float64 for other exponents.
-func intPower(a *Value, j int, b *Value, k int) (uint64, error) {
+// way of float64 for other exponents; 0 for what is no number.
+func intPower(a *Value, j int, b *Value, k int) uint64 {
 	var base uint64
 	negative := false
 	switch d := a.Data.(type) {
@@ -87,12 +87,12 @@ func intPower(a *Value, j int, b *Value, k int) (uint64, error) {
 		x := a.Float(j)
 		p := math.Pow(x, e)
 		if math.IsNaN(p) || math.Abs(p) >= 0x1p63 {
-			return 0, fmt.Errorf("%v to the power of %v is beyond an integer", x, e)
+			return 0
 		}
 		if negative || p < 0 {
-			return uint64(int64(p)), nil
+			return uint64(int64(p))
 		}
-		return uint64(p), nil
+		return uint64(p)
 	}
 	p := uint64(1)
 	for n := uint64(e); n > 0; n >>= 1 {
@@ -101,5 +101,5 @@ func intPower(a *Value, j int, b *Value, k int) (uint64, error) {
 		}
 		base *= base
 	}
-	return p, nil
+	return p
 }

@@ -37,7 +37,7 @@ var opQuantizeLinear = operator{
 		f := c.format(x)
 		for i := range out.Len() {
 			k := at(i)
-			out.quantize(i, f.div(x.at(i), scale.at(k)), zeroPoint(zero, k))
+			c.quantize(out, i, f.div(x.at(i), scale.at(k)), zeroPoint(zero, k))
 		}
 		return out, nil
 	}),
@@ -55,13 +55,15 @@ func zeroPoint(zero *Value, k int) float64 {
 }
 
 // quantize stores round(q) + zero as element i, cut to the range of the type.
-func (v *Value) quantize(i int, q number, zero float64) {
+func (c *call) quantize(v *Value, i int, q number, zero float64) {
 	n := roundFunction.at(format{max: math.Inf(1)}, q)
 	lo, hi := integerRange(v.Type)
-	v.number(i, min(max(n.v+zero, lo), hi))
 	if math.IsNaN(n.v) {
-		n = unknown(0)
+		v.number(i, lo)
+		c.undefined(v, i, quantizedNaN)
+		return
 	}
+	v.number(i, min(max(n.v+zero, lo), hi))
 	v.setFigures(i, n)
 }
 
@@ -78,6 +80,10 @@ func integerRange(t pb.TensorProto_DataType) (lo, hi float64) {
 		return 0, math.MaxUint8
 	case pb.TensorProto_UINT16:
 		return 0, math.MaxUint16
+	case pb.TensorProto_INT64:
+		return math.MinInt64, math.MaxInt64
+	case pb.TensorProto_UINT64:
+		return 0, math.MaxUint64
 	}
 	return 0, math.MaxUint32
 }

@@ -1,13 +1,9 @@
 package reference
 
-import (
-	"math"
-)
-
 // opReduceLogSum is the logarithm of the sum along axes. ONNX ReduceLogSum,
 // opset 1, 11, 13, 18.
 var opReduceLogSum = reducer(reduction{
 	name: "ReduceLogSum", types: floats, lacks: integers,
 	number: func(f format, x []number) number { return logFunction.at(f, f.sumOf(x, 0)) },
-	empty:  math.Inf(-1),
+	empty:  lowest,
 }, 17)

@@ -16,5 +16,5 @@ var opReduceLogSumExp = reducer(reduction{
 		_, sum := f.exponentials(x)
 		return f.add(logFunction.at(f, sum), m)
 	},
-	empty: math.Inf(-1),
+	empty: lowest,
 }, 17)

@@ -1,9 +1,6 @@
 package reference
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // opReduceMax is the maximum along axes. ONNX ReduceMax, opset 1, 11, 12, 13, 18,
 // 20.
@@ -11,5 +8,5 @@ var opReduceMax = reducer(reduction{
 	name: "ReduceMax", types: numeric | bools,
 	number: func(_ format, x []number) number { return maximum(x) },
 	ints:   slices.Max[[]int64], uints: slices.Max[[]uint64],
-	empty: math.Inf(-1),
+	empty: lowest, orders: true,
 }, 17)

@@ -1,9 +1,6 @@
 package reference
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // opReduceMin is the minimum along axes. ONNX ReduceMin, opset 1, 11, 12, 13, 18,
 // 20.
@@ -11,5 +8,5 @@ var opReduceMin = reducer(reduction{
 	name: "ReduceMin", types: numeric | bools,
 	number: func(_ format, x []number) number { return neg(maximum(convert(x, neg))) },
 	ints:   slices.Min[[]int64], uints: slices.Min[[]uint64],
-	empty: math.Inf(1),
+	empty: highest, orders: true,
 }, 17)

@@ -11,7 +11,7 @@ var opReduceProd = reducer(reduction{
 		return p
 	},
 	ints: productOf[int64], uints: productOf[uint64],
-	empty: 1,
+	empty: one,
 }, 17)
 
 func productOf[T int64 | uint64](x []T) T {

@@ -16,8 +16,8 @@ var opRMSNormalization = operator{
 			return nil, err
 		}
 		rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
-		if got, err := broadcast(scale.Dims, x.Dims[axis:]); err != nil || !slices.Equal(got, x.Dims[axis:]) {
-			return nil, fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims[axis:])
+		if got, err := broadcast(scale.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
+			return nil, fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims)
 		}
 		out, err := c.numbers(x.Type, x.Dims...)
 		if err != nil {
@@ -25,7 +25,7 @@ var opRMSNormalization = operator{
 		}
 		f := c.format(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
-		stretch := newStretch(scale.Dims, x.Dims[axis:])
+		stretch := newStretch(scale.Dims, x.Dims)
 		squares := make([]number, n)
 		for r := range rows {
 			if n == 0 {
@@ -37,7 +37,7 @@ var opRMSNormalization = operator{
 			}
 			root := sqrtFunction.at(f, f.add(f.meanOf(squares, n), epsilon))
 			for k := range n {
-				out.set(r*n+k, f.mul(f.ratio(x.at(r*n+k), root), scale.at(stretch.index(k))))
+				out.set(r*n+k, f.mul(f.ratio(x.at(r*n+k), root), scale.at(stretch.index(r*n+k))))
 			}
 		}
 		return out, nil

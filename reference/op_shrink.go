@@ -18,23 +18,23 @@ var opShrink = operator{
 			})
 		}
 		f := c.format(c.in[0])
-		height := math.Abs(lambd) + math.Abs(bias) // of the jump at lambd and -lambd
+		height := math.Abs(lambd) + 2*math.Abs(bias) // of the jump at lambd and -lambd
 		return c.mapNumbers(c.in[0], func(x number) number {
 			y := exact(0)
-			if math.Abs(x.v) > lambd {
+			if x.v > lambd || x.v < -lambd {
 				y = f.rounded(number{shrink(x.v, bias, lambd), x.sound, x.spread, x.declared}, 1)
 			}
-			return jump(y, x, math.Abs(math.Abs(x.v)-lambd), height)
+			return jump(y, x, math.Abs(math.Abs(x.v)-math.Abs(lambd)), height)
 		})
 	}),
 }
 
 func shrink(x, bias, lambd float64) float64 {
-	switch {
-	case x > lambd:
-		return x - bias
+	switch { // in this order: where lambd is negative, both may hold
 	case x < -lambd:
 		return x + bias
+	case x > lambd:
+		return x - bias
 	}
 	return 0
 }

@@ -1,5 +1,7 @@
 package reference
 
+import "math"
+
 // opSoftmax is exp(x) over the sum of exp(x) along an axis. Before opset 13 the
 // axes from attribute axis on count as one. ONNX Softmax, opset 1, 11, 13.
 var opSoftmax = softmaxLike("Softmax", func(f format, x []number) []number {
@@ -25,16 +27,20 @@ func (f format) logSoftmax(x []number) []number {
 
 // opHardmax is 1 for the first largest element along an axis and 0 elsewhere.
 // ONNX Hardmax, opset 1, 11, 13.
-var opHardmax = softmaxLike("Hardmax", func(f format, x []number) []number {
+var opHardmax = softmaxLike("Hardmax", func(_ format, x []number) []number {
 	out := make([]number, len(x))
 	best := 0
 	for i := range x {
-		if x[i].v > x[best].v {
+		if compareNumbers(x[i].v, x[best].v) > 0 {
 			best = i
 		}
 	}
 	out[best].v = 1
 	for i := range x {
+		if math.IsNaN(x[best].v) {
+			out[i] = unknown(out[i].v)
+			continue
+		}
 		if i == best {
 			continue
 		}
@@ -88,6 +94,9 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 					}
 					for k, y := range rule(c.format(x), terms) {
 						out.set((o*n+k)*inner+i, y)
+						if name == "Hardmax" && math.IsInf(y.sound, 1) && hasNaN(terms) {
+							c.undefined(out, (o*n+k)*inner+i, orderOfNaN)
+						}
 					}
 				}
 			}

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -69,6 +70,20 @@ var opTopK = operator{
 			where.Data.([]int64)[i] = int64(j / inner % n)
 		}
 		c.rankErrors(x, axis, values, where, index)
+		for o := range outer {
+			for i := range inner {
+				nan := false
+				for j := range n {
+					nan = nan || math.IsNaN(x.Float((o*n+j)*inner+i))
+				}
+				for j := range k {
+					if nan {
+						c.undefined(values, (o*k+j)*inner+i, orderOfNaN)
+						c.undefined(where, (o*k+j)*inner+i, orderOfNaN)
+					}
+				}
+			}
+		}
 		return []*Value{values, where}, nil
 	},
 }

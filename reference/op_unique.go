@@ -2,6 +2,7 @@ package reference
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -65,6 +66,11 @@ var opUnique = operator{
 			}
 			outputs = append(outputs, v)
 		}
+		if d, ok := x.Data.([]float64); ok && slices.ContainsFunc(d, math.IsNaN) {
+			for _, v := range outputs {
+				c.undefinedAll(v, orderOfNaN)
+			}
+		}
 		return outputs, nil
 	},
 }
@@ -93,5 +99,5 @@ func compareElements(x *Value, i, j int) int {
 	case []string:
 		return cmp.Compare(d[i], d[j])
 	}
-	return cmp.Compare(x.Float(i), x.Float(j))
+	return compareNumbers(x.Float(i), x.Float(j))
 }

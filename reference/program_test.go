@@ -35,9 +35,8 @@ func TestInputsAreHeldAgainstTheirDeclaration(t *testing.T) {
 		{"another length", []*onnx.Tensor{k, z(2, 4)}, []string{"got float32[2,4]", "axis 1"}},
 		{"symbols that disagree", []*onnx.Tensor{k, z(5, 3)}, []string{"N is 2 elsewhere"}},
 		{"several problems at once", []*onnx.Tensor{z(2, 4)}, []string{`"k": missing`, `"z": got`}},
-		{"data of another length", []*onnx.Tensor{k, {Name: "z", Dims: []int{2, 3}, Data: []float32{1}}}, []string{"wants 6 elements, got 1"}},
-		{"data that is none", []*onnx.Tensor{k, {Name: "z", Dims: []int{2, 3}, Data: "text"}}, []string{"elements"}},
-		{"complex numbers", []*onnx.Tensor{k, {Name: "z", Dims: []int{1}, Data: []complex64{1}}}, []string{"complex64"}},
+		{"data of another length", []*onnx.Tensor{k, {Name: "z", Dims: []int{2, 3}, Data: onnx.Slice[float32]{1}}}, []string{"wants 6 elements, got 1"}},
+		{"complex numbers", []*onnx.Tensor{k, {Name: "z", Dims: []int{1}, Data: onnx.Slice[complex64]{1}}}, []string{"complex64"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Run(m, tc.inputs)

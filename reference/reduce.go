@@ -13,9 +13,39 @@ type reduction struct {
 	// The same for integers, which are exact.
 	ints  func(x []int64) int64
 	uints func(x []uint64) uint64
-	empty float64 // of no element at all
-	plain bool    // a sum, at most scaled
-	lacks typeSet // types that the specification allows besides
+	empty identity // of no element at all
+	lacks typeSet  // types that the specification allows besides
+	// orders says that the result is one of the elements, which NaN has no place
+	// among.
+	orders bool
+	plain  bool // a sum, at most scaled
+}
+
+// An identity is what a reduction gives of nothing, by element type.
+type identity int
+
+const (
+	zero       identity = iota
+	one                 // of products
+	lowest              // minus infinity, the least integer, false: of maxima
+	highest             // infinity, the largest integer, true: of minima
+	noIdentity          // means have none
+)
+
+// store writes the identity as element i of v; false if there is none.
+func (id identity) store(v *Value, i int) bool {
+	lo, _ := integerRange(v.Type)
+	switch d := v.Data.(type) {
+	case []float64:
+		d[i] = [...]float64{0, 1, math.Inf(-1), math.Inf(1), math.NaN()}[id]
+	case []int64:
+		d[i] = [...]int64{0, 1, int64(lo), -1 - int64(lo), 0}[id]
+	case []uint64:
+		d[i] = [...]uint64{0, 1, 0, wrapUnsigned(v.Type, math.MaxUint64), 0}[id]
+	case []bool:
+		d[i] = id == highest
+	}
+	return id != noIdentity
 }
 
 // reducer is the operator of a reduction. Its axes are an attribute until the
@@ -33,11 +63,8 @@ func reducer(r reduction, attribute int64) operator {
 			if axes, err = axesOf(axes, len(x.Dims)); err != nil {
 				return nil, err
 			}
-			if len(axes) == 0 {
-				if c.int("noop_with_empty_axes", 0) != 0 {
-					v := *x
-					return &v, nil
-				}
+			// Without axes every element is reduced on its own, or all of them are.
+			if len(axes) == 0 && c.int("noop_with_empty_axes", 0) == 0 {
 				for a := range x.Dims {
 					axes = append(axes, a)
 				}
@@ -92,17 +119,18 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 // fold stores the reduction of x at base + offsets as element i of out.
 func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets []int) error {
 	if len(offsets) == 0 {
-		switch d := out.Data.(type) {
-		case []float64:
-			d[i] = r.empty
-		case []int64:
-			d[i] = int64(max(min(r.empty, 0x1p31-1), -0x1p31))
+		if !r.empty.store(out, i) {
+			c.undefined(out, i, emptyMean)
 		}
 		return nil
 	}
 	switch d := out.Data.(type) {
 	case []float64:
-		out.set(i, r.number(c.format(out), convert(offsets, func(o int) number { return x.at(base + o) })))
+		terms := convert(offsets, func(o int) number { return x.at(base + o) })
+		out.set(i, r.number(c.format(out), terms))
+		if r.orders && hasNaN(terms) {
+			c.undefined(out, i, orderOfNaN)
+		}
 	case []int64:
 		d[i] = wrapSigned(x.Type, r.ints(convert(offsets, func(o int) int64 { return x.Data.([]int64)[base+o] })))
 	case []uint64:

@@ -23,7 +23,7 @@ type schema struct {
 // readSchemas reads the list of operators that the checker is made from.
 func readSchemas(t testing.TB) []schema {
 	t.Helper()
-	b, err := os.ReadFile("../onnx/operators.txt")
+	b, err := os.ReadFile("../onnx/op/operators.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -22,7 +23,7 @@ import (
 // recorded output against the reference. It returns the largest error in
 // spreads.
 func replay(dir string) (worst float64, err error) {
-	m, err := onnx.Read(filepath.Join(dir, "model.onnx"), onnx.Limits{})
+	m, err := wire.Read(filepath.Join(dir, "model.onnx"), wire.Limits{})
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +115,7 @@ func readValue(path string, vi *pb.ValueInfoProto) (*Value, error) {
 		if err == nil && v.Type == pb.TensorProto_UINT16 && vi.GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
 			// numpy has no bfloat16: the test data hold the bits.
 			bits := convert(v.Data.([]uint64), func(x uint64) onnx.BFloat16 { return onnx.BFloat16(x) })
-			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: bits})
+			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: onnx.Slice[onnx.BFloat16](bits)})
 		}
 	}
 	if err != nil {
@@ -209,7 +210,7 @@ var outcomes = sync.OnceValue(func() []outcome {
 			if o.worst > Screens && recordedWithin(dir) > 0 {
 				o.worst = 0 // recorded less precisely than computed
 			}
-			if m, err := onnx.Read(filepath.Join(dir, "model.onnx"), onnx.Limits{}); err == nil {
+			if m, err := wire.Read(filepath.Join(dir, "model.onnx"), wire.Limits{}); err == nil {
 				o.operators = operatorsOf(m)
 			}
 		})

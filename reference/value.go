@@ -194,38 +194,14 @@ func FromTensor(t *onnx.Tensor) (*Value, error) {
 	if n != t.Len() {
 		return nil, fmt.Errorf("%s: shape %v wants %d elements, got %d", t.Name, t.Dims, n, t.Len())
 	}
-	switch d := t.Data.(type) {
-	case []float32:
-		v.Data = convert(d, func(x float32) float64 { return float64(x) })
-	case []float64:
-		v.Data = slices.Clone(d)
-	case []onnx.Float16:
-		v.Data = convert(d, func(x onnx.Float16) float64 { return float64(x.Float32()) })
-	case []onnx.BFloat16:
-		v.Data = convert(d, func(x onnx.BFloat16) float64 { return float64(x.Float32()) })
-	case []int8:
-		v.Data = convert(d, func(x int8) int64 { return int64(x) })
-	case []int16:
-		v.Data = convert(d, func(x int16) int64 { return int64(x) })
-	case []int32:
-		v.Data = convert(d, func(x int32) int64 { return int64(x) })
-	case []int64:
-		v.Data = slices.Clone(d)
-	case []uint8:
-		v.Data = convert(d, func(x uint8) uint64 { return uint64(x) })
-	case []uint16:
-		v.Data = convert(d, func(x uint16) uint64 { return uint64(x) })
-	case []uint32:
-		v.Data = convert(d, func(x uint32) uint64 { return uint64(x) })
-	case []uint64:
-		v.Data = slices.Clone(d)
-	case []bool:
-		v.Data = slices.Clone(d)
-	case []string:
-		v.Data = slices.Clone(d)
-	default:
+	var wide onnx.Data
+	if t.Data != nil {
+		wide = t.Data.Wide()
+	}
+	if wide == nil {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("tensor %q has elements of type %s", t.Name, typeName(t.Type()))}
 	}
+	v.Data = wide.Plain()
 	return v, nil
 }
 
@@ -234,47 +210,15 @@ func (v *Value) Tensor() (*onnx.Tensor, error) {
 	if v.Kind != Tensor {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("value %q is a %s, want a tensor", v.Name, v)}
 	}
-	var data any
-	switch d := v.Data.(type) {
-	case []float64:
-		switch v.Type {
-		case pb.TensorProto_FLOAT:
-			data = convert(d, func(x float64) float32 { return float32(x) })
-		case pb.TensorProto_FLOAT16:
-			data = convert(d, func(x float64) onnx.Float16 { return onnx.NewFloat16(oddFloat32(x)) })
-		case pb.TensorProto_BFLOAT16:
-			data = convert(d, func(x float64) onnx.BFloat16 { return onnx.NewBFloat16(oddFloat32(x)) })
-		case pb.TensorProto_DOUBLE:
-			data = slices.Clone(d)
-		}
-	case []int64:
-		switch v.Type {
-		case pb.TensorProto_INT8:
-			data = convert(d, func(x int64) int8 { return int8(x) })
-		case pb.TensorProto_INT16:
-			data = convert(d, func(x int64) int16 { return int16(x) })
-		case pb.TensorProto_INT32:
-			data = convert(d, func(x int64) int32 { return int32(x) })
-		case pb.TensorProto_INT64:
-			data = slices.Clone(d)
-		}
-	case []uint64:
-		switch v.Type {
-		case pb.TensorProto_UINT8:
-			data = convert(d, func(x uint64) uint8 { return uint8(x) })
-		case pb.TensorProto_UINT16:
-			data = convert(d, func(x uint64) uint16 { return uint16(x) })
-		case pb.TensorProto_UINT32:
-			data = convert(d, func(x uint64) uint32 { return uint32(x) })
-		case pb.TensorProto_UINT64:
-			data = slices.Clone(d)
-		}
-	case []bool:
-		data = slices.Clone(d)
-	case []string:
-		data = slices.Clone(d)
+	wide, _ := onnx.DataOf(v.Data)
+	if f, ok := wide.(onnx.Slice[float64]); ok && (v.Type == pb.TensorProto_FLOAT16 || v.Type == pb.TensorProto_BFLOAT16) {
+		wide = onnx.Slice[float64](convert(f, func(x float64) float64 { return float64(oddFloat32(x)) }))
 	}
-	return onnx.NewTensor(v.Name, data, v.Dims...)
+	data, ok := onnx.Narrow(v.Type, wide)
+	if !ok {
+		return nil, fmt.Errorf("%s: elements of type %T make no tensor of %s", v.Name, v.Data, typeName(v.Type))
+	}
+	return onnx.TensorOf(v.Name, data, v.Dims...)
 }
 
 // oddFloat32 rounds x to float32 in such a way that rounding the result to a

@@ -3,7 +3,7 @@ package train
 import (
 	G "gorgonia.org/gorgonia"
 
-	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 )
 
@@ -75,19 +75,19 @@ func (a *adversarial) graph(g, d *netState, target float64, learns *netState) (*
 	}
 	x, input := inputOf(graph, nets[0], a.config.Batch)
 	var learner *bound
-	through := gop.Need{} // gradients are wanted only from the net that learns onwards
+	through := layer.Need{} // gradients are wanted only from the net that learns onwards
 	if g != nil {
 		b, err := g.bind(graph)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		images, err := b.build(x, true, gop.Need{Params: learns == g}, "")
+		images, err := b.build(x, true, layer.Need{Params: learns == g}, "")
 		if err != nil {
 			return nil, nil, nil, err
 		}
 		x = images[0]
 		if learns == g {
-			learner, through = b, gop.Need{Input: true}
+			learner, through = b, layer.Need{Input: true}
 		}
 	}
 	b, err := d.bind(graph)
@@ -95,7 +95,7 @@ func (a *adversarial) graph(g, d *netState, target float64, learns *netState) (*
 		return nil, nil, nil, err
 	}
 	if learns == d {
-		learner, through = b, gop.Need{Params: true}
+		learner, through = b, layer.Need{Params: true}
 	}
 	loss, logits, err := a.judge(b, x, through, target, learns)
 	if err != nil {

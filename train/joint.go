@@ -5,6 +5,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/layer"
 )
 
 // joint is Adversarial at work in its Joint form: one step of the discriminator along the sum of two gradients, and
@@ -52,7 +53,7 @@ func (j *joint) first(graph *G.ExprGraph, x *G.Node, target float64) (*update, [
 	if err != nil {
 		return nil, nil, err
 	}
-	loss, logits, err := j.judge(d, x, gop.Need{Params: true}, target, j.discriminator)
+	loss, logits, err := j.judge(d, x, layer.Need{Params: true}, target, j.discriminator)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +75,7 @@ func (j *joint) second() (*G.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	images, err := g.build(z, true, gop.Need{Params: true}, "")
+	images, err := g.build(z, true, layer.Need{Params: true}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (j *joint) second() (*G.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, _, err := j.judge(d, images[0], gop.Need{Input: true}, 1, j.generator)
+	loss, _, err := j.judge(d, images[0], layer.Need{Input: true}, 1, j.generator)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (b *bound) node(q layer.Param) (*G.Node, error) {
 }
 
 // build adds the net to the graph of x, as it behaves in training or in inference.
-func (b *bound) build(x *G.Node, training bool, need gop.Need, until string) (G.Nodes, error) {
+func (b *bound) build(x *G.Node, training bool, need layer.Need, until string) (G.Nodes, error) {
 	return b.state.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: training, Need: need, Stream: b.state.stream, Until: until})
 }
 

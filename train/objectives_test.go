@@ -36,7 +36,7 @@ func coding(o model.Objective) model.Model {
 	in := []layer.Row{{Name: "flat", Layer: layer.Flatten{}}, {Name: "mean", Layer: layer.Dense{Out: 3}}}
 	outputs := []string{"mean"}
 	if _, ok := o.(Variational); ok {
-		in, outputs = append(in, layer.Row{Name: "logvar", Layer: layer.Dense{Out: 3}, From: "flat"}), append(outputs, "logvar")
+		in, outputs = append(in, layer.Row{Name: "logvar", Layer: layer.Dense{Out: 3}, From: []string{"flat"}}), append(outputs, "logvar")
 	}
 	return model.Model{
 		Name: "coding",

@@ -7,6 +7,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/random"
 )
 
@@ -39,7 +40,7 @@ func newOpponents(t *Trainer, o Adversarial) (*opponents, error) {
 }
 
 // judge adds the discriminator's logits of the images x, and their loss against a target.
-func (p *opponents) judge(d *bound, x *G.Node, need gop.Need, target float64, learns *netState) (loss, logits *G.Node, err error) {
+func (p *opponents) judge(d *bound, x *G.Node, need layer.Need, target float64, learns *netState) (loss, logits *G.Node, err error) {
 	out, err := d.build(x, true, need, p.logit)
 	if err != nil {
 		return nil, nil, err

@@ -6,6 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 )
 
@@ -56,11 +57,11 @@ func (r *reconstruction) graph(batch int, training bool) (*absoluteError, error)
 	if err != nil {
 		return nil, err
 	}
-	latent, err := nets[0].build(x, training, gop.Need{Params: training}, "")
+	latent, err := nets[0].build(x, training, layer.Need{Params: training}, "")
 	if err != nil {
 		return nil, err
 	}
-	y, err := nets[1].build(latent[0], training, gop.Need{Params: training, Input: training}, "")
+	y, err := nets[1].build(latent[0], training, layer.Need{Params: training, Input: training}, "")
 	if err != nil {
 		return nil, err
 	}

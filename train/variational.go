@@ -72,7 +72,7 @@ func (v *variational) graph(batch int, training bool) (*elbo, error) {
 	if err != nil {
 		return nil, err
 	}
-	heads, err := nets[0].build(x, training, gop.Need{Params: training}, "")
+	heads, err := nets[0].build(x, training, layer.Need{Params: training}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (v *variational) graph(batch int, training bool) (*elbo, error) {
 	if err != nil {
 		return nil, err
 	}
-	logits, err := nets[1].build(latent, training, gop.Need{Params: training, Input: training}, v.of.Logit)
+	logits, err := nets[1].build(latent, training, layer.Need{Params: training, Input: training}, v.of.Logit)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func sameWeight(init *pb.TensorProto, want Weight) error {
 	if err != nil {
 		return err
 	}
-	data, ok := got.Data.([]float32)
+	data, ok := got.Data.(onnx.Slice[float32])
 	if !ok {
 		return fmt.Errorf("element type is %s, want float32", typeText(got))
 	}

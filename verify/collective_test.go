@@ -31,8 +31,8 @@ func newProduct(t *testing.T, rows, k, cols int, x, w []float32) *product {
 		t.Fatal(err)
 	}
 	p.values = map[string]*reference.Value{
-		"x": valueOf(&onnx.Tensor{Name: "x", Dims: []int{rows, k}, Data: x}),
-		"w": valueOf(&onnx.Tensor{Name: "w", Dims: []int{k, cols}, Data: w}),
+		"x": valueOf(&onnx.Tensor{Name: "x", Dims: []int{rows, k}, Data: onnx.Slice[float32](x)}),
+		"w": valueOf(&onnx.Tensor{Name: "w", Dims: []int{k, cols}, Data: onnx.Slice[float32](w)}),
 	}
 	return p
 }
@@ -44,7 +44,7 @@ func (p *product) judge(t *testing.T, y []float32) examination {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := valueOf(&onnx.Tensor{Name: "y", Dims: []int{p.rows, p.cols}, Data: y})
+	got := valueOf(&onnx.Tensor{Name: "y", Dims: []int{p.rows, p.cols}, Data: onnx.Slice[float32](y)})
 	e, err := p.job.examine(t.Context(), 0, 0, p.values, r.Outputs[0], got)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -25,7 +26,7 @@ type dataSet struct {
 
 // readSet reads recorded inputs and outputs: input_K.pb is the K-th input of
 // the graph, output_K.pb its K-th output.
-func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
+func readSet(dir string, g *pb.GraphProto, lim wire.Limits) (dataSet, error) {
 	d := dataSet{name: filepath.Base(dir)}
 	var err error
 	if d.values, err = d.read(dir, "input", g.GetInput(), lim); err != nil {
@@ -38,7 +39,7 @@ func readSet(dir string, g *pb.GraphProto, lim onnx.Limits) (dataSet, error) {
 	return d, err
 }
 
-func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Limits) ([]*reference.Value, error) {
+func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim wire.Limits) ([]*reference.Value, error) {
 	var values []*reference.Value
 	for k := 0; ; k++ {
 		path := filepath.Join(dir, fmt.Sprintf("%s_%d.pb", what, k))
@@ -59,32 +60,32 @@ func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim onnx.Li
 }
 
 // readValue reads a file of recorded data: a tensor, a sequence, or an optional.
-func readValue(path string, t *pb.TypeProto, lim onnx.Limits) (*reference.Value, error) {
+func readValue(path string, t *pb.TypeProto, lim wire.Limits) (*reference.Value, error) {
 	var v *reference.Value
 	var err error
 	switch {
 	case t.GetSequenceType() != nil:
 		p := &pb.SequenceProto{}
-		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+		if err := wire.ReadMessageFile(path, p, lim); err != nil {
 			return nil, err
 		}
 		v, err = reference.FromSequence(p)
 	case t.GetOptionalType() != nil:
 		p := &pb.OptionalProto{}
-		if err := onnx.ReadMessageFile(path, p, lim); err != nil {
+		if err := wire.ReadMessageFile(path, p, lim); err != nil {
 			return nil, err
 		}
 		v, err = reference.FromOptional(p)
 	case t.GetValue() != nil && t.GetTensorType() == nil:
 		return nil, &onnx.UnsupportedError{Why: path + ": neither a tensor, nor a sequence, nor an optional"}
 	default:
-		x, e := onnx.ReadTensorFile(path, lim)
+		x, e := wire.ReadTensorFile(path, lim)
 		if e != nil {
 			return nil, e
 		}
 		if x.Type() == pb.TensorProto_UINT16 && t.GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
 			// numpy has no bfloat16, so that ONNX's own test data hold the bits.
-			x.Data = bfloat16s(x.Data.([]uint16))
+			x.Data = bfloat16s(x.Data.(onnx.Slice[uint16]))
 		}
 		v, err = reference.FromTensor(x)
 	}
@@ -94,8 +95,8 @@ func readValue(path string, t *pb.TypeProto, lim onnx.Limits) (*reference.Value,
 	return v, nil
 }
 
-func bfloat16s(bits []uint16) []onnx.BFloat16 {
-	s := make([]onnx.BFloat16, len(bits))
+func bfloat16s(bits []uint16) onnx.Slice[onnx.BFloat16] {
+	s := make(onnx.Slice[onnx.BFloat16], len(bits))
 	for i, b := range bits {
 		s[i] = onnx.BFloat16(b)
 	}
@@ -180,46 +181,32 @@ func draw(in reference.Input, n int, seed uint64) (*onnx.Tensor, error) {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d", in.Name, n)
 	r := rand.New(rand.NewPCG(seed, h.Sum64()))
-	var data any
-	switch in.Type.Elem {
-	case pb.TensorProto_FLOAT:
-		data = drawn(count, func() float32 { return float32(r.NormFloat64()) })
-	case pb.TensorProto_DOUBLE:
-		data = drawn(count, r.NormFloat64)
-	case pb.TensorProto_FLOAT16:
-		data = drawn(count, func() onnx.Float16 { return onnx.NewFloat16(float32(r.NormFloat64())) })
-	case pb.TensorProto_BFLOAT16:
-		data = drawn(count, func() onnx.BFloat16 { return onnx.NewBFloat16(float32(r.NormFloat64())) })
-	case pb.TensorProto_BOOL:
-		data = drawn(count, func() bool { return r.IntN(2) == 1 })
-	case pb.TensorProto_INT8:
-		data = drawn(count, func() int8 { return int8(r.IntN(2)) })
-	case pb.TensorProto_INT16:
-		data = drawn(count, func() int16 { return int16(r.IntN(2)) })
-	case pb.TensorProto_INT32:
-		data = drawn(count, func() int32 { return int32(r.IntN(2)) })
-	case pb.TensorProto_INT64:
-		data = drawn(count, func() int64 { return int64(r.IntN(2)) })
-	case pb.TensorProto_UINT8:
-		data = drawn(count, func() uint8 { return uint8(r.IntN(2)) })
-	case pb.TensorProto_UINT16:
-		data = drawn(count, func() uint16 { return uint16(r.IntN(2)) })
-	case pb.TensorProto_UINT32:
-		data = drawn(count, func() uint32 { return uint32(r.IntN(2)) })
-	case pb.TensorProto_UINT64:
-		data = drawn(count, func() uint64 { return uint64(r.IntN(2)) })
+	var wide onnx.Data
+	if none, ok := onnx.MakeData(in.Type.Elem, count); ok {
+		wide = none.Wide()
+	}
+	switch w := wide.(type) {
+	case onnx.Slice[float64]:
+		for i := range w {
+			w[i] = r.NormFloat64()
+		}
+	case onnx.Slice[int64]:
+		for i := range w {
+			w[i] = int64(r.IntN(2))
+		}
+	case onnx.Slice[uint64]:
+		for i := range w {
+			w[i] = uint64(r.IntN(2))
+		}
+	case onnx.Slice[bool]:
+		for i := range w {
+			w[i] = r.IntN(2) == 1
+		}
 	default:
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("nothing can be drawn for %s", in)}
 	}
-	return onnx.NewTensor(in.Name, data, dims...)
-}
-
-func drawn[T any](n int, f func() T) []T {
-	s := make([]T, n)
-	for i := range s {
-		s[i] = f()
-	}
-	return s
+	data, _ := onnx.Narrow(in.Type.Elem, wide)
+	return onnx.TensorOf(in.Name, data, dims...)
 }
 
 // doubled returns the inputs with every entry of an open first axis twice: a
@@ -239,44 +226,14 @@ func doubled(p *reference.Program, inputs []*onnx.Tensor) []*onnx.Tensor {
 		}
 		any = true
 		out[i].Dims[0] *= 2
-		out[i].Data = twice(t.Data)
+		n := t.Len()
+		twice := t.Data.Make(2 * n)
+		twice.Copy(0, t.Data, 0, n)
+		twice.Copy(n, t.Data, 0, n)
+		out[i].Data = twice
 	}
 	if !any {
 		return nil
 	}
 	return out
-}
-
-func twice(data any) any {
-	switch d := data.(type) {
-	case []float32:
-		return slices.Concat(d, d)
-	case []float64:
-		return slices.Concat(d, d)
-	case []int8:
-		return slices.Concat(d, d)
-	case []int16:
-		return slices.Concat(d, d)
-	case []int32:
-		return slices.Concat(d, d)
-	case []int64:
-		return slices.Concat(d, d)
-	case []uint8:
-		return slices.Concat(d, d)
-	case []uint16:
-		return slices.Concat(d, d)
-	case []uint32:
-		return slices.Concat(d, d)
-	case []uint64:
-		return slices.Concat(d, d)
-	case []bool:
-		return slices.Concat(d, d)
-	case []string:
-		return slices.Concat(d, d)
-	case []onnx.Float16:
-		return slices.Concat(d, d)
-	case []onnx.BFloat16:
-		return slices.Concat(d, d)
-	}
-	return data
 }

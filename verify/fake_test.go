@@ -12,6 +12,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -40,7 +41,7 @@ func (f *fake) runtime(name string) Runtime {
 	runs := new(atomic.Int64) // of all sessions, several at the same time where models are verified in parallel
 	return Runtime{Name: name, Open: func(_ context.Context, m *onnx.Model) (Session, error) {
 		// What a real runtime would see: the bytes, not the message.
-		again, err := onnx.Parse("fake", m.Bytes, onnx.Limits{})
+		again, err := wire.Parse("fake", m.Bytes, wire.Limits{})
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +76,7 @@ func (s *fakeSession) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.T
 		if err != nil {
 			return nil, err
 		}
-		if d, ok := t.Data.([]float32); ok && t.Name == s.flip {
+		if d, ok := t.Data.(onnx.Slice[float32]); ok && t.Name == s.flip {
 			d[len(d)/2] = math.Float32frombits(math.Float32bits(d[len(d)/2]) ^ 1<<s.bit)
 		}
 		values[t.Name] = t
@@ -91,7 +92,7 @@ func (s *fakeSession) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.T
 		values[n.GetOutput()[0]] = y
 	}
 	if s.writes {
-		inputs[0].Data.([]float32)[0]++
+		inputs[0].Data.(onnx.Slice[float32])[0]++
 	}
 	return s.outputs(values)
 }
@@ -105,7 +106,7 @@ func (s *fakeSession) outputs(values map[string]*onnx.Tensor) ([]*onnx.Tensor, e
 		}
 		t := clone([]*onnx.Tensor{v})[0]
 		t.Name = o.GetName()
-		d := t.Data.([]float32)
+		d := t.Data.(onnx.Slice[float32])
 		for i := range d {
 			d[i] += s.memory * float32(s.runs.Load())
 			if len(s.g.GetOutput()) == 1 {
@@ -119,7 +120,7 @@ func (s *fakeSession) outputs(values map[string]*onnx.Tensor) ([]*onnx.Tensor, e
 			t.Dims = append([]int{1}, t.Dims...)
 		}
 		if s.double {
-			t.Data = make([]float64, len(d))
+			t.Data = make(onnx.Slice[float64], len(d))
 		}
 		outputs = append(outputs, t)
 	}
@@ -131,8 +132,8 @@ func (s *fakeSession) outputs(values map[string]*onnx.Tensor) ([]*onnx.Tensor, e
 
 func (s *fakeSession) node(n *pb.NodeProto, values map[string]*onnx.Tensor) (*onnx.Tensor, error) {
 	a := values[n.GetInput()[0]]
-	x := a.Data.([]float32)
-	y := make([]float32, len(x))
+	x := a.Data.(onnx.Slice[float32])
+	y := make(onnx.Slice[float32], len(x))
 	out := &onnx.Tensor{Name: n.GetOutput()[0], Dims: a.Dims, Data: y}
 	switch n.GetOpType() {
 	case "Identity":
@@ -149,7 +150,7 @@ func (s *fakeSession) node(n *pb.NodeProto, values map[string]*onnx.Tensor) (*on
 			y[i] = float32(math.Tanh(float64(v)))
 		}
 	case "Add":
-		b := values[n.GetInput()[1]].Data.([]float32)
+		b := values[n.GetInput()[1]].Data.(onnx.Slice[float32])
 		for i, v := range x {
 			y[i] = v + b[i%len(b)]
 		}
@@ -158,7 +159,7 @@ func (s *fakeSession) node(n *pb.NodeProto, values map[string]*onnx.Tensor) (*on
 		k, cols := b.Dims[0], b.Dims[1]
 		rows := a.Dims[0]
 		out.Dims = []int{rows, cols}
-		y = make([]float32, rows*cols)
+		y = make(onnx.Slice[float32], rows*cols)
 		order := make([]int, k)
 		for i := range order {
 			order[i] = i
@@ -169,7 +170,7 @@ func (s *fakeSession) node(n *pb.NodeProto, values map[string]*onnx.Tensor) (*on
 		for i := range rows {
 			for j := range cols {
 				for _, l := range order {
-					p := x[i*k+l] * b.Data.([]float32)[l*cols+j]
+					p := x[i*k+l] * b.Data.(onnx.Slice[float32])[l*cols+j]
 					y[i*cols+j] += p
 					if s.lossy {
 						y[i*cols+j] = onnx.NewFloat16(y[i*cols+j]).Float32()
@@ -272,7 +273,7 @@ func folder(t testing.TB, m *onnx.Model, f *fake, batches ...int) string {
 		for k := range z {
 			z[k] = float32(r.NormFloat64())
 		}
-		in := []*onnx.Tensor{{Name: "z", Dims: []int{n, 5}, Data: z}}
+		in := []*onnx.Tensor{{Name: "z", Dims: []int{n, 5}, Data: onnx.Slice[float32](z)}}
 		out, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)

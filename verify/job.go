@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -88,7 +91,7 @@ var errInvalid = errors.New("not valid ONNX")
 
 // prepare reads and checks the model, and evaluates the reference on all data.
 func (j *job) prepare(ctx context.Context) error {
-	m, err := onnx.Read(j.source.model, j.options.Limits)
+	m, err := wire.Read(j.source.model, j.options.Limits)
 	if err != nil {
 		return err
 	}
@@ -98,8 +101,8 @@ func (j *job) prepare(ctx context.Context) error {
 	j.report.Opset = m.Opset()
 	j.report.External = m.External()
 	var broken []string
-	for _, f := range onnx.Check(m.Proto) {
-		if f.Severity == onnx.Error {
+	for _, f := range check.Model(m.Proto) {
+		if f.Severity == rule.Error {
 			broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
 		}
 	}
@@ -145,12 +148,12 @@ func (j *job) prepare(ctx context.Context) error {
 }
 
 // embed makes elements in other files part of the model, so that what is checked is what runs.
-func embed(m *onnx.Model, lim onnx.Limits) error {
+func embed(m *onnx.Model, lim wire.Limits) error {
 	if !m.External() {
 		return nil
 	}
 	var broken []string
-	for _, f := range onnx.CheckExternal(m) {
+	for _, f := range wire.CheckExternal(m) {
 		if f.Code == "external-data-file-missing" {
 			return fmt.Errorf("%s: %s", f.Where, f.Message)
 		}
@@ -159,7 +162,7 @@ func embed(m *onnx.Model, lim onnx.Limits) error {
 	if len(broken) > 0 {
 		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
 	}
-	return m.Embed(lim)
+	return wire.Embed(m, lim)
 }
 
 func union(a, b []string) []string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -30,7 +31,7 @@ type Options struct {
 	// Timeout bounds each single call of a runtime; default 2 minutes.
 	Timeout time.Duration
 	// Limits bound the files, Reference the interpreter.
-	Limits    onnx.Limits
+	Limits    wire.Limits
 	Reference reference.Options
 	// Parallel is how many models are verified at once; default 1.
 	Parallel int

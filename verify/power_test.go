@@ -75,7 +75,7 @@ func edit(m *pb.ModelProto, name string, f func(t *onnx.Tensor, data []float32))
 		if err != nil {
 			return false
 		}
-		data, ok := t.Data.([]float32)
+		data, ok := t.Data.(onnx.Slice[float32])
 		if !ok {
 			return false
 		}
@@ -226,11 +226,11 @@ func channelsLast(m *pb.ModelProto, _ map[string][2][]float32) bool {
 			if err != nil {
 				return false
 			}
-			d, ok := t.Data.([]int64)
+			d, ok := t.Data.(onnx.Slice[int64])
 			if !ok || len(d) != 4 || d[1] == 1 {
 				continue
 			}
-			t.Data = []int64{d[0], d[2], d[3], d[1]}
+			t.Data = onnx.Slice[int64]{d[0], d[2], d[3], d[1]}
 			proto.Reset(p)
 			proto.Merge(p, t.Proto())
 			swapped = true

@@ -218,7 +218,7 @@ type recipe struct {
 }
 
 func listOf(v ...int64) *onnx.Tensor {
-	return &onnx.Tensor{Dims: []int{len(v)}, Data: v}
+	return &onnx.Tensor{Dims: []int{len(v)}, Data: onnx.Slice[int64](v)}
 }
 
 // unaryRecipe applies an operator to a value within the interval.
@@ -255,8 +255,8 @@ func binaryRecipe(op string, left, right func(*reference.Value) bool) recipe {
 				}
 			}
 			c := g.normal("", 1, dims[g.IntN(len(dims)+1):]...)
-			for i, x := range c.Data.([]float32) {
-				c.Data.([]float32)[i] = x + float32(math.Copysign(0.3, float64(x))) // away from zero, for quotients
+			for i, x := range c.Data.(onnx.Slice[float32]) {
+				c.Data.(onnx.Slice[float32])[i] = x + float32(math.Copysign(0.3, float64(x))) // away from zero, for quotients
 			}
 			if v, err := reference.FromTensor(c); err != nil || !right(v) {
 				return
@@ -459,8 +459,8 @@ func growGlobalPool(g *randomGraph) {
 
 func (g *randomGraph) positive(dims ...int) *onnx.Tensor {
 	x := g.normal("", 1, dims...)
-	for i, v := range x.Data.([]float32) {
-		x.Data.([]float32)[i] = v*v + 0.1
+	for i, v := range x.Data.(onnx.Slice[float32]) {
+		x.Data.(onnx.Slice[float32])[i] = v*v + 0.1
 	}
 	return x
 }
@@ -539,7 +539,7 @@ func growConcat(g *randomGraph) {
 func growResize(g *randomGraph) {
 	if x := g.pick(rank(4, 4)); x != nil && min(x.Dims[2], x.Dims[3]) > 1 {
 		sizes := listOf(int64(x.Dims[0]), int64(x.Dims[1]), int64(1+g.IntN(2*x.Dims[2])), int64(1+g.IntN(2*x.Dims[3])))
-		none := func() *onnx.Tensor { return &onnx.Tensor{Dims: []int{0}, Data: []float32{}} }
+		none := func() *onnx.Tensor { return &onnx.Tensor{Dims: []int{0}, Data: onnx.Slice[float32]{}} }
 		g.node("Resize", []any{x, none(), none(), sizes}, onnx.String("mode", []string{"nearest", "linear", "cubic"}[g.IntN(3)]),
 			onnx.String("coordinate_transformation_mode", []string{"half_pixel", "align_corners", "asymmetric"}[g.IntN(3)]))
 	}
@@ -560,7 +560,7 @@ func growDepthToSpace(g *randomGraph) {
 
 func growCumSum(g *randomGraph) {
 	if x := g.pick(rank(1, 4)); x != nil {
-		g.node("CumSum", []any{x, &onnx.Tensor{Dims: []int{}, Data: []int64{int64(g.IntN(len(x.Dims)))}}}, onnx.Int("reverse", int64(g.IntN(2))))
+		g.node("CumSum", []any{x, &onnx.Tensor{Dims: []int{}, Data: onnx.Slice[int64]{int64(g.IntN(len(x.Dims)))}}}, onnx.Int("reverse", int64(g.IntN(2))))
 	}
 }
 
@@ -572,7 +572,7 @@ func growEinsum(g *randomGraph) {
 
 func growClip(g *randomGraph) {
 	if x := g.pick(any1); x != nil {
-		g.node("Clip", []any{x, &onnx.Tensor{Dims: []int{}, Data: []float32{-0.7}}, &onnx.Tensor{Dims: []int{}, Data: []float32{0.9}}})
+		g.node("Clip", []any{x, &onnx.Tensor{Dims: []int{}, Data: onnx.Slice[float32]{-0.7}}, &onnx.Tensor{Dims: []int{}, Data: onnx.Slice[float32]{0.9}}})
 	}
 }
 
@@ -630,4 +630,12 @@ func growRotaryEmbedding(g *randomGraph) {
 
 func positions(g *randomGraph, batch, steps int) *onnx.Tensor {
 	return &onnx.Tensor{Dims: []int{batch, steps}, Data: drawn(batch*steps, func() int64 { return int64(g.IntN(20)) })}
+}
+
+func drawn[T onnx.Element](n int, f func() T) onnx.Slice[T] {
+	s := make(onnx.Slice[T], n)
+	for i := range s {
+		s[i] = f()
+	}
+	return s
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // A Report is what a verification found.
@@ -222,7 +224,7 @@ func (p *printer) printf(format string, args ...any) {
 }
 
 func (m *ModelReport) writeTable(p *printer) {
-	p.printf("%s\n", clean(m.Path))
+	p.printf("%s\n", quote.Name(m.Path))
 	if m.Problem != "" {
 		kind := "unreadable"
 		switch {
@@ -317,15 +319,5 @@ func long(n Number) string {
 	return fmt.Sprintf("%.9g", float64(n))
 }
 
-// clean makes text from a file safe for a terminal and for one line of a table.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
-			return '?'
-		}
-		return r
-	}, s)
-}
+// clean makes text from a file safe for a terminal, a log, and one line of a table.
+func clean(s string) string { return quote.Text(s) }

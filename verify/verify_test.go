@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"google.golang.org/protobuf/proto"
 )
@@ -125,7 +126,7 @@ func flipEffect(t *testing.T, m *onnx.Model, dir string, bit int) (effect, limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := onnx.ReadTensorFile(filepath.Join(dir, "test_data_set_0", "input_0.pb"), onnx.Limits{})
+	z, err := wire.ReadTensorFile(filepath.Join(dir, "test_data_set_0", "input_0.pb"), wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +297,7 @@ type moody struct {
 func (m *moody) Run(ctx context.Context, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	out, err := m.Session.Run(ctx, in)
 	if m.other && err == nil {
-		out[0].Data.([]float32)[0] += 1e-3
+		out[0].Data.(onnx.Slice[float32])[0] += 1e-3
 	}
 	m.other = m.other || in[0].Dims[0] == 4
 	return out, err
@@ -320,7 +321,7 @@ func TestWeightsAreComparedBitForBit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w[x.Name] = Weight{Dims: x.Dims, Data: slices.Clone(x.Data.([]float32))}
+			w[x.Name] = Weight{Dims: x.Dims, Data: slices.Clone(x.Data.(onnx.Slice[float32]))}
 		}
 		w["other.a.weight"] = Weight{Dims: []int{1}, Data: []float32{1}} // of another net
 		return w
@@ -374,7 +375,7 @@ func TestFindingWhatToVerify(t *testing.T) {
 	b := filepath.Join(root, "runs", "b")
 	writeModel(t, b, m)
 	for _, n := range []int{10, 2} {
-		writeSet(t, b, n, []*onnx.Tensor{{Dims: []int{1, 5}, Data: make([]float32, 5)}}, nil)
+		writeSet(t, b, n, []*onnx.Tensor{{Dims: []int{1, 5}, Data: make(onnx.Slice[float32], 5)}}, nil)
 	}
 	empty := filepath.Join(root, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
@@ -445,9 +446,9 @@ func TestFilesThatCannotBeJudged(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrongSet := folder(t, m, &fake{}, 1)
-	writeSet(t, wrongSet, 1, []*onnx.Tensor{{Dims: []int{1, 4}, Data: make([]float32, 4)}}, nil)
+	writeSet(t, wrongSet, 1, []*onnx.Tensor{{Dims: []int{1, 4}, Data: make(onnx.Slice[float32], 4)}}, nil)
 	tooMany := folder(t, m, &fake{}, 1)
-	x := &onnx.Tensor{Dims: []int{1, 5}, Data: make([]float32, 5)}
+	x := &onnx.Tensor{Dims: []int{1, 5}, Data: make(onnx.Slice[float32], 5)}
 	writeSet(t, tooMany, 1, []*onnx.Tensor{x, x}, nil)
 	for _, tc := range []struct {
 		name, path, problem string
@@ -568,7 +569,7 @@ func TestNotANumberOnBothSidesIsAgreementAndSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tc.spoil {
-			y[0].Data.([]float32)[0] = 0
+			y[0].Data.(onnx.Slice[float32])[0] = 0
 		}
 		dir := t.TempDir()
 		writeModel(t, dir, m)

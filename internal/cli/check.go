@@ -9,13 +9,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/infer"
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 type checkOptions struct {
@@ -117,7 +121,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, hidden := checkOne(o, file, onnx.Severity(least))
+		r, hidden := checkOne(o, file, rule.Severity(least))
 		below += hidden
 		problem = problem || r.Problem != ""
 		finding = finding || len(r.Findings) > 0
@@ -159,26 +163,26 @@ func runCheck(ctx context.Context, o checkOptions) error {
 }
 
 // checkOne checks one file, and counts the findings below the severity that is asked for.
-func checkOne(o checkOptions, file string, least onnx.Severity) (r checkReport, hidden int) {
+func checkOne(o checkOptions, file string, least rule.Severity) (r checkReport, hidden int) {
 	r = checkReport{File: file, Findings: []checkFinding{}}
-	options := onnx.Options{
-		Limits: onnx.Limits{Size: int64(o.maxSize)}, Budget: onnx.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external,
+	options := check.Options{
+		Limits: wire.Limits{Size: int64(o.maxSize)}, Budget: infer.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external,
 	}
 	var (
 		m     *onnx.Model
-		found []onnx.Finding
+		found []rule.Finding
 		err   error
 	)
 	if file == stdin {
-		m, found, err = onnx.CheckFrom("standard input", o.streams.In, options)
+		m, found, err = check.From("standard input", o.streams.In, options)
 	} else {
-		m, found, err = onnx.CheckFile(file, options)
+		m, found, err = check.File(file, options)
 	}
 	if err == nil && m != nil && o.infer != "" {
 		err = writeInferred(m, o.infer)
 	}
 	if err != nil {
-		r.Problem = safe(err.Error())
+		r.Problem = quote.Text(err.Error())
 		return r, 0
 	}
 	for _, f := range found {
@@ -197,8 +201,8 @@ func checkOne(o checkOptions, file string, least onnx.Severity) (r checkReport, 
 
 // writeInferred writes a model with the types of all its values.
 func writeInferred(m *onnx.Model, path string) error {
-	types, _ := onnx.Infer(m.Proto)
-	b, err := onnx.Marshal(onnx.Annotate(m.Proto, types))
+	types, _ := infer.Types(m.Proto)
+	b, err := onnx.Marshal(infer.Annotate(m.Proto, types))
 	if err != nil {
 		return err
 	}
@@ -239,14 +243,5 @@ func shown(path string) string {
 	if path == stdin {
 		return "standard input"
 	}
-	if q := strconv.QuoteToGraphic(path); q != `"`+path+`"` {
-		return q
-	}
-	return path
-}
-
-// safe takes out of a message what a terminal would not show as it is.
-func safe(message string) string {
-	q := strconv.QuoteToGraphic(message)
-	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
+	return quote.Name(path)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 // modelFile writes the model y = Relu(x) for x of 1 by 4 into dir, after a change.
@@ -148,7 +149,7 @@ func TestCheckInferWritesTheShapes(t *testing.T) {
 	if code, out, errs := cli(t, "", "check", good, "--infer", shapes); code != exitDone {
 		t.Fatalf("exit code %d: %s%s", code, out, errs)
 	}
-	m, err := onnx.Read(shapes, onnx.Limits{})
+	m, err := wire.Read(shapes, wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
 )
 
@@ -31,11 +34,24 @@ type Streams struct {
 	Out      io.Writer // data
 	Err      io.Writer // talk: progress, notes, errors
 	Terminal bool      // Err is a terminal that a person watches
+
+	plainOut, plainErr io.Writer // behind the guards: for pictures, and for the bar's own control characters
+}
+
+// guarded are the same streams with a guard in front of each, so that no text out of a file acts on a terminal or in the log
+// of a CI system. end writes what the guards hold back.
+func (s *Streams) guarded() (g *Streams, end func()) {
+	out, errs := quote.NewWriter(s.Out), quote.NewWriter(s.Err)
+	g = &Streams{In: s.In, Out: out, Err: errs, Terminal: s.Terminal, plainOut: s.Out, plainErr: s.Err}
+	return g, func() {
+		out.Flush()
+		errs.Flush()
+	}
 }
 
 // quietened are the same streams with nothing but errors to come.
 func (s *Streams) quietened() *Streams {
-	return &Streams{In: s.In, Out: io.Discard, Err: io.Discard}
+	return &Streams{In: s.In, Out: io.Discard, Err: io.Discard, plainOut: io.Discard, plainErr: io.Discard}
 }
 
 // An exitError ends the program with a code of its own.
@@ -73,23 +89,72 @@ func Main() int {
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, s *Streams, args []string) int {
+	s, end := s.guarded()
+	defer end()
 	root := newRootCmd(s)
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		root.SetArgs(harmless(args)) // cobra's complaints about them go past the streams
+	}
 	err := root.ExecuteContext(ctx)
 	switch e, ok := errors.AsType[*exitError](err); {
 	case err == nil:
 		return exitDone
 	case ok:
 		if e.err != nil {
-			fmt.Fprintf(s.Err, "petrify: %v\n", e.err)
+			fmt.Fprintf(s.Err, "petrify: %s\n", message(e.err, args))
 		}
 		return e.code
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.Err, "petrify: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(s.Err, "petrify: %v\n", err)
+	fmt.Fprintf(s.Err, "petrify: %s\n", message(err, args))
 	return exitProblem
+}
+
+// message is the text of an error, with what it repeats of the arguments and of paths made harmless: some of it was put
+// together by other libraries.
+func message(err error, args []string) string {
+	text := err.Error()
+	for _, name := range append(pathsOf(err), args...) {
+		for _, part := range append(strings.SplitN(name, "=", 2), name) {
+			if part != "" {
+				text = strings.ReplaceAll(text, part, quote.Text(part))
+			}
+		}
+	}
+	return quote.Lines(text)
+}
+
+// pathsOf lists the paths in errors of the operating system.
+func pathsOf(err error) []string {
+	var paths []string
+	switch e := err.(type) {
+	case *fs.PathError:
+		paths = append(paths, e.Path)
+	case *os.LinkError:
+		paths = append(paths, e.Old, e.New)
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			paths = append(paths, pathsOf(inner)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			paths = append(paths, pathsOf(inner)...)
+		}
+	}
+	return paths
+}
+
+func harmless(args []string) []string {
+	safe := make([]string, len(args))
+	for i, a := range args {
+		safe[i] = quote.Text(a)
+	}
+	return safe
 }
 
 func newRootCmd(s *Streams) *cobra.Command {

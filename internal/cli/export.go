@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/run"
 )
 
@@ -64,7 +65,7 @@ func runExport(_ context.Context, o exportOptions) error {
 		return err
 	}
 	for _, e := range written {
-		if _, err := fmt.Fprintln(o.streams.Out, e.Model); err != nil {
+		if _, err := fmt.Fprintln(o.streams.Out, quote.Name(e.Model)); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -122,12 +125,12 @@ type inspectStatistics struct {
 }
 
 func runInspect(_ context.Context, o inspectOptions) error {
-	m, err := readModel(o.streams.In, o.path, onnx.Limits{Size: int64(o.maxSize)})
+	m, err := readModel(o.streams.In, o.path, wire.Limits{Size: int64(o.maxSize)})
 	if f, ok := errors.AsType[*onnx.FormatError](err); ok {
-		return &exitError{exitFinding, errors.New(safe(f.Error()))}
+		return &exitError{exitFinding, errors.New(quote.Text(f.Error()))}
 	}
 	if err != nil {
-		return errors.New(safe(err.Error()))
+		return errors.New(quote.Text(err.Error()))
 	}
 	switch {
 	case o.text:
@@ -139,16 +142,16 @@ func runInspect(_ context.Context, o inspectOptions) error {
 }
 
 // readModel reads a file, or the standard input.
-func readModel(in io.Reader, path string, lim onnx.Limits) (*onnx.Model, error) {
+func readModel(in io.Reader, path string, lim wire.Limits) (*onnx.Model, error) {
 	if path == stdin {
-		return onnx.ReadFrom("standard input", in, lim)
+		return wire.ReadFrom("standard input", in, lim)
 	}
-	return onnx.Read(path, lim)
+	return wire.Read(path, lim)
 }
 
 func describeFile(m *onnx.Model, weights bool) inspectReport {
 	p, sum := m.Proto, sha256.Sum256(m.Bytes)
-	s, run := onnx.Summarize(p), onnx.InferWithin(p, onnx.Budget{})
+	s, run := onnx.Summarize(p), infer.Model(p, infer.Budget{})
 	r := inspectReport{
 		File: m.Path, Bytes: len(m.Bytes), SHA256: hex.EncodeToString(sum[:]), IRVersion: p.GetIrVersion(),
 		Producer: p.GetProducerName(), ProducerVer: p.GetProducerVersion(), Domain: p.GetDomain(), Version: p.GetModelVersion(), Doc: p.GetDocString(),

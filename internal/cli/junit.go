@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -41,7 +41,7 @@ type junitMessage struct {
 func writeJUnit(w io.Writer, r *verify.Report) error {
 	var all junitSuites
 	for _, m := range r.Models {
-		s := junitSuite{Name: plain(m.Path)}
+		s := junitSuite{Name: quote.Text(m.Path)}
 		if m.Weights != nil {
 			v := verify.Equal
 			if !m.Weights.Equal {
@@ -80,8 +80,8 @@ func writeJUnit(w io.Writer, r *verify.Report) error {
 }
 
 func (s *junitSuite) add(name string, v verify.Verdict, why string) {
-	c := junitCase{Name: plain(name), Class: s.Name}
-	message := &junitMessage{plain(why)}
+	c := junitCase{Name: quote.Text(name), Class: s.Name}
+	message := &junitMessage{quote.Text(why)}
 	s.Tests++
 	switch v {
 	case verify.Equal:
@@ -96,14 +96,4 @@ func (s *junitSuite) add(name string, v verify.Verdict, why string) {
 		s.Errors++
 	}
 	s.Cases = append(s.Cases, c)
-}
-
-// plain replaces what XML cannot hold.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || r < ' ' && r != '\t' && r != '\n' || r == 0xfffe || r == 0xffff {
-			return '?'
-		}
-		return r
-	}, text)
 }

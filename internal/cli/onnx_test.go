@@ -44,7 +44,7 @@ var spoiled = map[string]func(m *pb.ModelProto){
 	},
 }
 
-func onnxTensor(name string, data any, dims ...int) *pb.TensorProto {
+func onnxTensor[T onnx.Element](name string, data []T, dims ...int) *pb.TensorProto {
 	t, err := onnx.NewTensor(name, data, dims...)
 	if err != nil {
 		panic(err)

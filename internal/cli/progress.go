@@ -8,6 +8,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // redraw is how often a bar is drawn anew: often enough for the eye, too seldom to cost anything.
@@ -25,8 +27,8 @@ func newBar(s *Streams, most int) *bar {
 	if !s.Terminal || most < 1 {
 		return nil
 	}
-	return &bar{out: s.Err, bar: progressbar.NewOptions(most,
-		progressbar.OptionSetWriter(s.Err),
+	return &bar{out: s.plainErr, bar: progressbar.NewOptions(most,
+		progressbar.OptionSetWriter(s.plainErr),
 		progressbar.OptionSetWidth(barWidth),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
 		progressbar.OptionSetPredictTime(false),
@@ -60,9 +62,9 @@ func fit(texts []string, room int) string {
 		if t == "" {
 			continue
 		}
-		next := t
+		next := quote.Text(t) // past the guard
 		if line != "" {
-			next = line + "  " + t
+			next = line + "  " + next
 		}
 		if len(next) > room {
 			break

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/train"
 	"github.com/petrify-ml/petrify/verify"
@@ -26,7 +27,7 @@ type training struct {
 }
 
 // resume is the command that goes on with the run.
-func (r *training) resume() string { return "petrify train --resume " + r.run.Dir() }
+func (r *training) resume() string { return "petrify train --resume " + quote.Shell(r.run.Dir()) }
 
 // train runs the iterations that are left.
 func (r *training) train(ctx context.Context) error {
@@ -37,7 +38,7 @@ func (r *training) train(ctx context.Context) error {
 		threads = fmt.Sprintf("%d threads", n)
 	}
 	fmt.Fprintf(r.streams.Err, "training %s on %s (%d images): %d steps of batch %d, seed %d, on %s, into %s\n",
-		c.Model.Name, c.Data.Name, c.Data.N, c.Steps, c.Batch, c.Seed, threads, r.run.Dir())
+		c.Model.Name, quote.Name(c.Data.Name), c.Data.N, c.Steps, c.Batch, c.Seed, threads, quote.Name(r.run.Dir()))
 	if step := t.Step(); step > 0 {
 		fmt.Fprintf(r.streams.Err, "%d steps are done already\n", step)
 	}
@@ -116,7 +117,7 @@ func (r *training) broken(err error) error {
 	r.bar.clear()
 	left, file := "no checkpoint had been saved yet", r.run.CheckpointFile()
 	if file != "" {
-		left = fmt.Sprintf("the last good checkpoint, of step %d, is in %s", r.run.Description().Step, file)
+		left = fmt.Sprintf("the last good checkpoint, of step %d, is in %s", r.run.Description().Step, quote.Name(file))
 	}
 	if _, ok := errors.AsType[*train.DivergedError](err); ok {
 		return &exitError{exitFinding, fmt.Errorf("%w\n  %s", err, left)}
@@ -135,7 +136,7 @@ func (r *training) finish(ctx context.Context) error {
 	}
 	dir := r.run.ONNX()
 	for _, e := range written {
-		fmt.Fprintf(r.streams.Err, "exported %s (%d bytes)\n", e.Model, e.Bytes)
+		fmt.Fprintf(r.streams.Err, "exported %s (%d bytes)\n", quote.Name(e.Model), e.Bytes)
 	}
 	if r.options.noVerify {
 		return nil
@@ -146,18 +147,18 @@ func (r *training) finish(ctx context.Context) error {
 	}
 	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: allRuntimes(runtimeOptions{}), Against: weights})
 	if err != nil {
-		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", dir, r.run.Dir()))
+		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", quote.Shell(dir), quote.Shell(r.run.Dir())))
 	}
 	if err := report.WriteTable(r.streams.Out); err != nil {
 		return err
 	}
 	if code := report.ExitCode(false); code != exitDone {
-		return &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", dir)}
+		return &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", quote.Name(dir))}
 	}
 	if err := writeCertificate(report, r.run.Folder); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.streams.Err, "verified: see %s\n", r.run.Certificate())
+	fmt.Fprintf(r.streams.Err, "verified: see %s\n", quote.Name(r.run.Certificate()))
 	return nil
 }
 

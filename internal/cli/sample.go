@@ -17,8 +17,12 @@ import (
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/picture"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -93,16 +97,16 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	if err != nil {
 		return err
 	}
-	m, err := onnx.Read(path, onnx.Limits{})
+	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
 		return err
 	}
-	if err := m.Embed(onnx.Limits{}); err != nil { // so that no runtime opens a file on its own
+	if err := wire.Embed(m, wire.Limits{}); err != nil { // so that no runtime opens a file on its own
 		return err
 	}
 	images, err := o.generate(ctx, found[0], m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", quote.Name(path), err)
 	}
 	scale := o.scale
 	if scale == 0 {
@@ -110,16 +114,16 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	var b bytes.Buffer
 	if err := picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale}); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", quote.Name(path), err)
 	}
 	if o.out == "-" {
-		_, err := o.streams.Out.Write(b.Bytes())
+		_, err := o.streams.plainOut.Write(b.Bytes())
 		return err
 	}
 	if err := writeFile(o.out, b.Bytes()); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, o.out)
+	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, quote.Name(o.out))
 	return nil
 }
 
@@ -139,7 +143,7 @@ func generatorOf(path string) (string, error) {
 		}
 		near = append(near, filepath.Join("onnx", net, net+".onnx"))
 	}
-	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", path, strings.Join(near, ", "))
+	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", quote.Shell(path), strings.Join(near, ", "))
 }
 
 // generate runs the model on noise.
@@ -149,8 +153,8 @@ func (o sampleOptions) generate(ctx context.Context, rt verify.Runtime, m *onnx.
 	if err != nil {
 		return none, err
 	}
-	for _, f := range onnx.Check(m.Proto) {
-		if f.Severity == onnx.Error {
+	for _, f := range check.Model(m.Proto) {
+		if f.Severity == rule.Error {
 			return none, fmt.Errorf("not valid ONNX: %v", f)
 		}
 	}
@@ -230,7 +234,7 @@ func pixelRange(m *pb.ModelProto) (low, high float64, err error) {
 func imagesOf(outputs []*onnx.Tensor, n int, low, high float64) (picture.Images, error) {
 	var seen []string
 	for _, t := range outputs {
-		data, ok := t.Data.([]float32)
+		data, ok := t.Data.(onnx.Slice[float32])
 		if d := t.Dims; ok && len(d) == 4 && d[0] == n && (d[1] == 1 || d[1] == 3) {
 			pixels := make([]float32, len(data))
 			for i, v := range data {

@@ -4,8 +4,9 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
-	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // SARIF 2.1.0 (OASIS), as far as findings about files need it.
@@ -85,7 +86,7 @@ var sarifLevels = map[string]string{"error": "error", "warning": "warning", "inf
 // sarif turns reports into one log.
 func sarif(reports []checkReport) sarifLog {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "petrify check", Version: version()}}, Results: []sarifResult{}}
-	rules := onnx.Rules()
+	rules := rule.All()
 	for _, r := range rules {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{r.Code, sarifText{r.Doc}, sarifConfig{sarifLevels[r.Severity.String()]}})
 	}
@@ -93,16 +94,24 @@ func sarif(reports []checkReport) sarifLog {
 	for _, r := range reports {
 		if r.Problem != "" {
 			call.Successful = false
-			call.Notifications = append(call.Notifications, sarifNotice{"error", sarifText{r.Problem}})
+			call.Notifications = append(call.Notifications, sarifNotice{"error", sarifMessage(r.Problem)})
 		}
 		for _, f := range r.Findings {
 			at := sarifLocation{sarifPhysical{sarifArtifact{fileURI(r.File)}}, []sarifLogical{{f.Where}}}
-			index := slices.IndexFunc(rules, func(rule onnx.Rule) bool { return rule.Code == f.Code })
-			run.Results = append(run.Results, sarifResult{f.Code, index, sarifLevels[f.Severity], sarifText{f.Where + ": " + f.Message}, []sarifLocation{at}})
+			index := slices.IndexFunc(rules, func(rule rule.Rule) bool { return rule.Code == f.Code })
+			run.Results = append(run.Results, sarifResult{f.Code, index, sarifLevels[f.Severity], sarifMessage(f.Where + ": " + f.Message), []sarifLocation{at}})
 		}
 	}
 	run.Invocations = []sarifInvocation{call}
 	return sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}}
+}
+
+// sarifMessage is a message that readers show as it stands: what would read as a link in it (SARIF 2.1.0, 3.11.6) is none.
+func sarifMessage(text string) sarifText {
+	if strings.Contains(text, "](") {
+		text = strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`).Replace(text)
+	}
+	return sarifText{text}
 }
 
 // fileURI is the name of a file as a relative reference, or as a URI when it is absolute.

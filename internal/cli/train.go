@@ -12,6 +12,7 @@ import (
 
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/run"
 )
@@ -164,7 +165,7 @@ func (o trainOptions) validate() error {
 }
 
 // note is told what a person should know.
-func (o trainOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", text) }
+func (o trainOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", quote.Text(text)) }
 
 // begin starts a new run.
 func (o trainOptions) begin() (*run.Run, error) {
@@ -187,7 +188,7 @@ func (o trainOptions) begin() (*run.Run, error) {
 	return nil, fmt.Errorf(`%s holds %s:
   go on with it   petrify train --resume %s
   start over      the same command with --force, which removes that run
-  keep both       the same command with --out and another folder`, dir, what, dir)
+  keep both       the same command with --out and another folder`, quote.Name(dir), what, quote.Shell(dir))
 }
 
 // goOn opens a run that was stopped.

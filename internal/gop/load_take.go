@@ -91,19 +91,40 @@ func (m *Moves) plan(n int) error {
 	return nil
 }
 
-// Move carries the elements of x to where the moves want them; filler is for what is outside.
-func Move[T any](m *Moves, x []T, filler T) ([]T, error) {
-	if err := m.plan(len(x)); err != nil {
-		return nil, err
+// Rows says where the elements of the result come from, a row at a time: elements at, at+1, ... are the input's elements number
+// from[0], from[1], ..., and a filler where that is negative. The input has n elements; from is only valid during the call.
+func (m *Moves) Rows(n int, row func(at int, from []int)) error {
+	if err := m.plan(n); err != nil {
+		return err
 	}
-	y := make([]T, tensor.Shape(m.Shape).TotalSize())
-	if len(m.Shape) == 0 {
-		y = make([]T, 1)
+	from, rows := make([]int, len(m.inner)), 1
+	for _, table := range m.outer {
+		rows *= len(table)
 	}
-	if len(y) > 0 {
-		move(m, y, x, filler, 0, len(y)/len(m.inner))
+	for r := range rows {
+		base, inside := m.base(r)
+		for i, o := range m.inner {
+			if from[i] = base + int(o); !inside || o == Outside {
+				from[i] = Outside
+			}
+		}
+		row(r*len(from), from)
 	}
-	return y, nil
+	return nil
+}
+
+// base is the offset that the outer axes give row r, and whether it is inside.
+func (m *Moves) base(r int) (base int, inside bool) {
+	for k := len(m.outer) - 1; k >= 0; k-- {
+		table := m.outer[k]
+		o := table[r%len(table)]
+		r /= len(table)
+		if o == Outside {
+			return 0, false
+		}
+		base += o
+	}
+	return base, true
 }
 
 // move does rows lo to hi, each as long as the inner table.
@@ -111,17 +132,7 @@ func move[T any](m *Moves, y, x []T, filler T, lo, hi int) {
 	n := len(m.inner)
 	for r := lo; r < hi; r++ {
 		row := y[r*n : (r+1)*n]
-		rest, base, inside := r, 0, true
-		for k := len(m.outer) - 1; k >= 0; k-- {
-			table := m.outer[k]
-			o := table[rest%len(table)]
-			rest /= len(table)
-			if o == Outside {
-				inside = false
-				break
-			}
-			base += o
-		}
+		base, inside := m.base(r)
 		switch {
 		case !inside:
 			for i := range row {

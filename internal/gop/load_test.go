@@ -358,7 +358,12 @@ func TestDenseRowIsDense(t *testing.T) {
 		w, weights := input[float64](g, "second", 7, n)
 		b, _ := input[float64](g, "b", n)
 		m := Strips(7, n)
-		ordered, err := Move(&m, weights, 0)
+		ordered := make([]float64, len(weights))
+		err := m.Rows(len(weights), func(at int, from []int) {
+			for i, k := range from {
+				ordered[at+i] = weights[k]
+			}
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

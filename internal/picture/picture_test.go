@@ -315,7 +315,7 @@ func TestCurvesRefusesBadInput(t *testing.T) {
 		{"a step that is infinite", []Panel{{Curves: []Curve{{"x", []float64{math.Inf(1)}, []float64{1}}}}}, CurveOptions{}, "x: step +Inf at 0"},
 		{"an axis that is NaN", []Panel{{Label: "loss", Curves: []Curve{ok}, Low: math.NaN()}}, CurveOptions{}, "loss: axis from NaN"},
 		{"too small", []Panel{{Curves: []Curve{ok}}}, CurveOptions{Width: 10, Height: 10}, "10x10 pixels"},
-		{"too large", []Panel{{Curves: []Curve{ok}}}, CurveOptions{Width: 1 << 40}, "at most 10000"},
+		{"too large", []Panel{{Curves: []Curve{ok}}}, CurveOptions{Width: math.MaxInt}, "at most 10000"},
 		{"negative", []Panel{{Curves: []Curve{ok}}}, CurveOptions{Height: -300}, "960x-300"},
 		{"too many panels", slices.Repeat([]Panel{{Curves: []Curve{ok}}}, 1000), CurveOptions{}, "for 1000 panels"},
 	} {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
 const behaviourEnv = "PETRIFY_TEST_DRIVER"
@@ -37,7 +38,7 @@ type echo struct{ model string }
 func (e *echo) Version() string { return "echo 1.0" }
 
 func (e *echo) Open(model []byte, threads int) error {
-	m, err := onnx.Parse("stdin", model, onnx.Limits{})
+	m, err := wire.Parse("stdin", model, wire.Limits{})
 	if err != nil {
 		return err
 	}
@@ -52,11 +53,11 @@ func (e *echo) Run(in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	out := *in[0]
 	out.Name = "y"
 	switch x := in[0].Data.(type) {
-	case []float32:
+	case onnx.Slice[float32]:
 		if len(x) == 1 && x[0] < 0 {
 			return nil, fmt.Errorf("%s: x is %v", e.model, x[0])
 		}
-	case []int8:
+	case onnx.Slice[int8]:
 		out.Name = "z"
 	}
 	return []*onnx.Tensor{&out}, nil
@@ -216,7 +217,7 @@ func model(t testing.TB, name string, padding int) *onnx.Model {
 	return &onnx.Model{Proto: m, Bytes: b}
 }
 
-func tensor(t testing.TB, name string, data any, dims ...int) *onnx.Tensor {
+func tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
 	t.Helper()
 	v, err := onnx.NewTensor(name, data, dims...)
 	if err != nil {
@@ -266,7 +267,7 @@ func TestSessionRunsAgainAndAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := out[0].Data.([]float32)
+		got, ok := out[0].Data.(onnx.Slice[float32])
 		if !ok || out[0].Name != "y" || len(out[0].Dims) != 1 || len(got) != len(in) {
 			t.Fatalf("n=%d: output %q %v of %T", n, out[0].Name, out[0].Dims, out[0].Data)
 		}
@@ -301,7 +302,7 @@ func TestErrorsOfTheRuntimeLeaveTheSessionAlive(t *testing.T) {
 	if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []string{"a"}, 1)}); err == nil {
 		t.Error("strings travelled")
 	}
-	if _, err := s.Run(t.Context(), []*onnx.Tensor{{Name: "x", Dims: []int{3}, Data: []float32{1}}}); err == nil {
+	if _, err := s.Run(t.Context(), []*onnx.Tensor{{Name: "x", Dims: []int{3}, Data: onnx.Slice[float32]{1}}}); err == nil {
 		t.Error("a tensor that contradicts itself travelled")
 	}
 	canceled, cancel := context.WithCancel(t.Context())
@@ -514,7 +515,7 @@ func TestRunsFromSeveralGoroutines(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if got := out[0].Data.([]float32); got[0] != float32(g) || got[1] != float32(g) {
+				if got := out[0].Data.(onnx.Slice[float32]); got[0] != float32(g) || got[1] != float32(g) {
 					t.Errorf("goroutine %d got the answer %v", g, got)
 				}
 			}

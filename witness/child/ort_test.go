@@ -77,14 +77,14 @@ func TestRealRuntimeComputes(t *testing.T) {
 				t.Fatalf("batch %d: outputs %+v", n, out)
 			}
 			// y = x [[1 2 3] [4 5 6]] + [10 20 30], exact in float32
-			for i, got := range out[0].Data.([]float32) {
+			for i, got := range out[0].Data.(onnx.Slice[float32]) {
 				row, col := i/3, i%3
 				want := in[2*row]*float32(col+1) + in[2*row+1]*float32(col+4) + float32(10*(col+1))
 				if got != want {
 					t.Errorf("batch %d: y[%d,%d] is %v, want %v", n, row, col, got, want)
 				}
 			}
-			for i, got := range out[1].Data.([]float32) {
+			for i, got := range out[1].Data.(onnx.Slice[float32]) {
 				if got != in[i]+in[i] {
 					t.Errorf("batch %d: x2[%d] is %v", n, i, got)
 				}
@@ -207,7 +207,7 @@ func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v := out[0].Data.([]float32)[0]; v == v {
+		if v := out[0].Data.(onnx.Slice[float32])[0]; v == v {
 			t.Errorf("NaN became %v", v)
 		}
 	})
@@ -229,7 +229,7 @@ func TestLargeTensorsTravel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := out[1].Data.([]float32)
+		got := out[1].Data.(onnx.Slice[float32])
 		for i := range in {
 			if got[i] != 2*in[i] {
 				t.Fatalf("element %d is %v, want %v", i, got[i], 2*in[i])

@@ -319,7 +319,7 @@ func TestNamesOfAnyKindTravel(t *testing.T) {
 					t.Errorf("%q to %q: %v", x, y, err)
 					break
 				}
-				if got, ok := out[0].Data.([]float32); out[0].Name != y || !ok || !slices.Equal(got, want) {
+				if got, ok := out[0].Data.(onnx.Slice[float32]); out[0].Name != y || !ok || !slices.Equal(got, want) {
 					t.Errorf("%q to %q: %q is %v, want %v", x, y, out[0].Name, out[0].Data, want)
 				}
 			}

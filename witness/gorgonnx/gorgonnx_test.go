@@ -19,6 +19,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -36,7 +37,7 @@ func weights(dims ...int) *onnx.Tensor {
 		n *= d
 	}
 	r := rand.New(rand.NewPCG(uint64(n), uint64(len(dims))))
-	x := make([]float32, n)
+	x := make(onnx.Slice[float32], n)
 	for i := range x {
 		x[i] = float32(r.NormFloat64())
 	}
@@ -104,7 +105,9 @@ func one(kind string, rest []int, consts []*onnx.Tensor, attrs ...onnx.Attr) fun
 	}
 }
 
-func list(v ...int64) *onnx.Tensor { return &onnx.Tensor{Dims: []int{len(v)}, Data: v} }
+func list(v ...int64) *onnx.Tensor {
+	return &onnx.Tensor{Dims: []int{len(v)}, Data: onnx.Slice[int64](v)}
+}
 
 var sizes = []int{1, 2, 3, 4, 7}
 
@@ -157,7 +160,7 @@ var right = []model{
 			x = e.Node("Conv", "", []onnx.Value{x, e.Const("weight", weights(3, 2, 3, 3)), e.Const("bias", weights(3))},
 				onnx.Ints("kernel_shape", 3, 3), onnx.Ints("pads", 1, 1, 1, 1), onnx.Ints("strides", 2, 2))
 			e.Step("bn", "bn")
-			variance := &onnx.Tensor{Dims: []int{3}, Data: []float32{0.5, 1, 2}}
+			variance := &onnx.Tensor{Dims: []int{3}, Data: onnx.Slice[float32]{0.5, 1, 2}}
 			x = e.Node("BatchNormalization", "", []onnx.Value{x, e.Const("scale", weights(3)), e.Const("b", weights(3)), e.Const("mean", weights(3)), e.Const("var", variance)})
 			return op(e, "LeakyRelu", []onnx.Value{x})
 		})
@@ -165,8 +168,8 @@ var right = []model{
 	{"gemm with a bias", []int{2, 3, 4, 7}, one("Gemm", []int{5}, []*onnx.Tensor{weights(4, 5), weights(4)}, onnx.Int("transB", 1)), []int{5}},
 	{"max pooling", sizes, one("MaxPool", []int{2, 6, 5}, nil, onnx.Ints("kernel_shape", 2, 2), onnx.Ints("strides", 2, 2)), []int{2, 6, 5}},
 	{"average of images", sizes, one("GlobalAveragePool", []int{2, 6, 5}, nil), []int{2, 6, 5}},
-	{"sum with a scalar", sizes, one("Add", []int{5}, []*onnx.Tensor{{Data: []float32{2}}}), []int{5}},
-	{"images by a scalar", sizes, one("Mul", []int{2, 3, 4}, []*onnx.Tensor{{Data: []float32{2}}}), []int{2, 3, 4}},
+	{"sum with a scalar", sizes, one("Add", []int{5}, []*onnx.Tensor{{Data: onnx.Slice[float32]{2}}}), []int{5}},
+	{"images by a scalar", sizes, one("Mul", []int{2, 3, 4}, []*onnx.Tensor{{Data: onnx.Slice[float32]{2}}}), []int{2, 3, 4}},
 	{"images by a list of one", sizes, one("Mul", []int{2, 3, 4}, []*onnx.Tensor{weights(1)}), []int{2, 3, 4}},
 	{"images plus an image", sizes, one("Add", []int{2, 3, 4}, []*onnx.Tensor{weights(2, 3, 4)}), []int{2, 3, 4}},
 	{"images by channels", sizes, one("Add", []int{2, 3, 4}, []*onnx.Tensor{weights(2, 1, 1)}), []int{2, 3, 4}},
@@ -203,7 +206,7 @@ func differ(t *testing.T, m *onnx.Model, in, got []*onnx.Tensor) error {
 		t.Fatal(err)
 	}
 	for k, w := range want {
-		g, ok := got[k].Data.([]float32)
+		g, ok := got[k].Data.(onnx.Slice[float32])
 		if !ok || !slices.Equal(got[k].Dims, w.Dims) {
 			return fmt.Errorf("output %s is %T of dims %v, want %v", w.Name, got[k].Data, got[k].Dims, w.Dims)
 		}
@@ -259,7 +262,7 @@ func TestFunctionsOverTheirRange(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			in := []*onnx.Tensor{{Name: "x", Dims: []int{1, 4001}, Data: x}}
+			in := []*onnx.Tensor{{Name: "x", Dims: []int{1, 4001}, Data: onnx.Slice[float32](x)}}
 			got, err := s.Run(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
@@ -292,7 +295,7 @@ var wrong = []struct {
 	{model{"normalization beside what it normalizes", []int{1}, func(t testing.TB) *onnx.Model {
 		return net(t, 13, batchOf(3, 2, 2), func(e *onnx.Emitter, x onnx.Value) onnx.Value {
 			e.Step("bn", "bn")
-			y := e.Node("BatchNormalization", "", []onnx.Value{x, e.Const("scale", weights(3)), e.Const("b", weights(3)), e.Const("mean", weights(3)), e.Const("var", &onnx.Tensor{Dims: []int{3}, Data: []float32{0.5, 1, 2}})})
+			y := e.Node("BatchNormalization", "", []onnx.Value{x, e.Const("scale", weights(3)), e.Const("b", weights(3)), e.Const("mean", weights(3)), e.Const("var", &onnx.Tensor{Dims: []int{3}, Data: onnx.Slice[float32]{0.5, 1, 2}})})
 			return op(e, "Add", []onnx.Value{x, y})
 		})
 	}, []int{3, 2, 2}}, "writes over its input"},
@@ -343,7 +346,7 @@ var wrong = []struct {
 	{model{"products of stacks", []int{2}, one("MatMul", []int{3, 4}, []*onnx.Tensor{weights(4, 2)}), []int{3, 4}}, "matrices only"},
 	{model{"a scalar constant", []int{2}, func(t testing.TB) *onnx.Model {
 		return net(t, 13, batchOf(5), func(e *onnx.Emitter, x onnx.Value) onnx.Value {
-			return op(e, "Mul", []onnx.Value{x, op(e, "Constant", nil, onnx.TensorAttr("value", &onnx.Tensor{Data: []float32{2}}))})
+			return op(e, "Mul", []onnx.Value{x, op(e, "Constant", nil, onnx.TensorAttr("value", &onnx.Tensor{Data: onnx.Slice[float32]{2}}))})
 		})
 	}, []int{5}}, "lacks the operator"},
 	{model{"a constant row", []int{2}, func(t testing.TB) *onnx.Model {
@@ -359,7 +362,7 @@ var wrong = []struct {
 func wide(kind string) func(testing.TB) *onnx.Model {
 	return func(t testing.TB) *onnx.Model {
 		return net(t, 13, batchOf(5), func(e *onnx.Emitter, x onnx.Value) onnx.Value {
-			return op(e, kind, []onnx.Value{op(e, "Mul", []onnx.Value{x, e.Const("ten", &onnx.Tensor{Dims: []int{1, 1}, Data: []float32{10}})})})
+			return op(e, kind, []onnx.Value{op(e, "Mul", []onnx.Value{x, e.Const("ten", &onnx.Tensor{Dims: []int{1, 1}, Data: onnx.Slice[float32]{10}})})})
 		})
 	}
 }
@@ -417,7 +420,7 @@ func TestONNXBackEndTests(t *testing.T) {
 	agreed := map[string]int{}
 	for _, path := range models {
 		name := filepath.Base(filepath.Dir(path))
-		m, err := onnx.Read(path, onnx.Limits{})
+		m, err := wire.Read(path, wire.Limits{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -458,7 +461,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 	for _, set := range sets {
 		var in []*onnx.Tensor
 		for i, v := range m.Proto.Graph.Input {
-			x, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), onnx.Limits{})
+			x, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), wire.Limits{})
 			if errors.Is(err, os.ErrNotExist) {
 				continue // an initializer that is listed among the inputs
 			}
@@ -477,7 +480,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 				return false, err
 			}
 			for i, g := range got {
-				want, err := onnx.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), onnx.Limits{})
+				want, err := wire.ReadTensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), wire.Limits{})
 				if err != nil {
 					return false, err
 				}
@@ -492,8 +495,8 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 
 // near holds an output against a recorded one with the tolerance of ONNX's own runner: 1e-7 + 1e-3 |want|.
 func near(got, want *onnx.Tensor) error {
-	g, ok := got.Data.([]float32)
-	w, ok2 := want.Data.([]float32)
+	g, ok := got.Data.(onnx.Slice[float32])
+	w, ok2 := want.Data.(onnx.Slice[float32])
 	if !ok || !ok2 || !slices.Equal(got.Dims, want.Dims) {
 		return fmt.Errorf("%v%v, want %v%v", got.Type(), got.Dims, want.Type(), want.Dims)
 	}

@@ -158,7 +158,7 @@ func (g *graph) set(t *onnx.Tensor) error {
 	if !ok {
 		return lacking(fmt.Errorf("input %q takes no value", t.Name))
 	}
-	opts := []tensor.ConsOpt{tensor.WithBacking(t.Data)} // nobody else holds it: the driver may keep its inputs
+	opts := []tensor.ConsOpt{tensor.WithBacking(t.Data.Plain())} // nobody else holds it: the driver may keep its inputs
 	if len(t.Dims) > 0 {
 		opts = append(opts, tensor.WithShape(t.Dims...))
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -56,7 +57,7 @@ func typesOf(m *pb.ModelProto, inputs []*onnx.Tensor) (map[string]onnx.Type, err
 		}
 		m.Graph.ValueInfo = nil // declared for other sizes, perhaps
 	}
-	types, _ := onnx.Infer(m) // what it finds wrong is for others to say
+	types, _ := infer.Types(m) // what it finds wrong is for others to say
 	return types, nil
 }
 
@@ -387,7 +388,7 @@ func reshape(p *profiler, n *pb.NodeProto) {
 	if err != nil {
 		return // a broken tensor is for others to report
 	}
-	shape, _ := t.Data.([]int64)
+	shape, _ := t.Data.(onnx.Slice[int64])
 	if slices.Contains(shape, -1) {
 		p.refuse(n, "computes a dimension of -1 wrongly where the rank changes")
 	}

@@ -1,0 +1,265 @@
+package onnxtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// A NodeCase is one node, with the types of its inputs (a type like
+// "float[N,3]", or the elements of an int64 constant like "{1,-1}"), and the
+// types of its outputs, or what is said of it.
+type NodeCase struct {
+	Op    string
+	Opset int64
+	In    []string
+	Attrs []onnx.Attr
+	Want  []string // types of outputs; or one "CODE: part of the message"
+}
+
+// ParseType reads what Type.String writes.
+func ParseType(t *testing.T, s string) *pb.TypeProto {
+	name, dims, ok := strings.Cut(strings.TrimSuffix(s, "]"), "[")
+	code, known := pb.TensorProto_DataType_value[strings.ToUpper(name)]
+	if !ok || !known {
+		t.Fatalf("%q is no type", s)
+	}
+	typ := onnx.Type{Elem: pb.TensorProto_DataType(code), Dims: []onnx.Dim{}}
+	if dims == "..." {
+		typ.Dims = nil
+	} else if dims != "" {
+		for d := range strings.SplitSeq(dims, ",") {
+			var n int64
+			if _, err := fmt.Sscan(d, &n); err == nil {
+				typ.Dims = append(typ.Dims, onnx.Fixed(n))
+			} else if d == "?" {
+				typ.Dims = append(typ.Dims, onnx.Unknown())
+			} else {
+				typ.Dims = append(typ.Dims, onnx.Symbolic(d))
+			}
+		}
+	}
+	return typ.Proto()
+}
+
+// Int64s is a tensor of one axis.
+func Int64s(name string, v []int64) *pb.TensorProto {
+	return &pb.TensorProto{Name: proto.String(name), DataType: proto.Int32(7), Dims: []int64{int64(len(v))}, Int64Data: v}
+}
+
+// Model is the node alone in a model, with a number of outputs y0, y1 ...
+func (c NodeCase) Model(t *testing.T, outputs int) *pb.ModelProto {
+	g := &pb.GraphProto{Name: proto.String("g")}
+	n := Node(c.Op, nil, nil, c.Attrs...)
+	n.Name = proto.String("n")
+	for i, s := range c.In {
+		name := fmt.Sprintf("x%d", i)
+		switch {
+		case s == "":
+			name = ""
+		case s[0] == '{':
+			var v []int64
+			for e := range strings.SplitSeq(s[1:len(s)-1], ",") {
+				var k int64
+				if _, err := fmt.Sscan(e, &k); err != nil && len(s) > 2 {
+					t.Fatal(err)
+				} else if err == nil {
+					v = append(v, k)
+				}
+			}
+			g.Initializer = append(g.Initializer, Int64s(name, v))
+		case s[0] == '(': // a scalar, or a constant of floats
+			var k int64
+			if _, err := fmt.Sscan(s[1:len(s)-1], &k); err != nil {
+				t.Fatal(err)
+			}
+			g.Initializer = append(g.Initializer, &pb.TensorProto{Name: proto.String(name), DataType: proto.Int32(7), Int64Data: []int64{k}})
+		case s[0] == '<':
+			var v []float32
+			for e := range strings.SplitSeq(s[1:len(s)-1], ",") {
+				var k float32
+				if _, err := fmt.Sscan(e, &k); err != nil {
+					t.Fatal(err)
+				}
+				v = append(v, k)
+			}
+			g.Initializer = append(g.Initializer, Floats(name, []int64{int64(len(v))}, v...))
+		default:
+			g.Input = append(g.Input, &pb.ValueInfoProto{Name: proto.String(name), Type: ParseType(t, s)})
+		}
+		n.Input = append(n.Input, name)
+	}
+	for i := range outputs {
+		n.Output = append(n.Output, fmt.Sprintf("y%d", i))
+	}
+	g.Node = []*pb.NodeProto{n}
+	opset := c.Opset
+	if opset == 0 {
+		opset = 13
+	}
+	return &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(opset)}}, Graph: g}
+}
+
+var kernel23 = onnx.Ints("kernel_shape", 2, 3)
+
+// NodeCases has nodes of every operator whose types are inferred.
+var NodeCases = []NodeCase{
+	{"Relu", 0, Names("float[N,3,5,7]"), nil, Names("float[N,3,5,7]")},
+	{"Relu", 0, Names("string[3]"), nil, Names("type-mismatch: string[3], which Relu of opset 13 does not take")},
+	{"Relu", 0, Names("float[...]"), nil, Names("float[...]")},
+	{"Identity", 0, Names("{4,5}"), nil, Names("int64[2]")},
+	{"Softmax", 0, Names("float[2,3]"), []onnx.Attr{onnx.Int("axis", 2)}, Names("attribute-range: axis 2 of a value with 2 axes")},
+	{"Softmax", 11, Names("float[2,3]"), []onnx.Attr{onnx.Int("axis", 2)}, Names("float[2,3]")},
+	{"Cast", 0, Names("float[N]"), []onnx.Attr{onnx.Int("to", 7)}, Names("int64[N]")},
+	{"Cast", 0, Names("float[N]"), []onnx.Attr{onnx.Int("to", 99)}, Names(`attribute-range: "to" is 99`)},
+	{"Dropout", 0, Names("float[N,2]"), nil, Names("float[N,2]", "bool[N,2]")},
+
+	{"Add", 0, Names("float[N,3,1]", "float[7]"), nil, Names("float[N,3,7]")},
+	{"Add", 0, Names("float[N,3]", "float[N,1]"), nil, Names("float[N,3]")},
+	{"Add", 0, Names("float[N]", "float[M]"), nil, Names("float[?]")},
+	{"Add", 0, Names("float[2,3]", "float[2]"), nil, Names("shape-mismatch: does not broadcast")},
+	{"Add", 0, Names("float[2]", "double[2]"), nil, Names("type-mismatch: another input for T is float[2]")},
+	{"Add", 6, Names("float[2,3,4]", "float[3]"), []onnx.Attr{onnx.Int("broadcast", 1), onnx.Int("axis", 1)}, Names("float[2,3,4]")},
+	{"Less", 0, Names("float[N,3]", "float[3]"), nil, Names("bool[N,3]")},
+	{"Where", 0, Names("bool[N,1]", "float[1,3]", "float[]"), nil, Names("float[N,3]")},
+	{"PRelu", 0, Names("float[N,3,5]", "float[3,1]"), nil, Names("float[N,3,5]")},
+	{"PRelu", 0, Names("float[3]", "float[2,3]"), nil, Names("shape-mismatch: does not broadcast to float[3]")},
+	{"Expand", 0, Names("float[3,1]", "{2,1,6}"), nil, Names("float[2,3,6]")},
+	{"Expand", 0, Names("float[3]", "{-1}"), nil, Names("attribute-range: negative length -1")},
+
+	{"MatMul", 0, Names("float[N,3]", "float[3,2]"), nil, Names("float[N,2]")},
+	{"MatMul", 0, Names("float[5,1,2,3]", "float[7,3,4]"), nil, Names("float[5,7,2,4]")},
+	{"MatMul", 0, Names("float[3]", "float[3]"), nil, Names("float[]")},
+	{"MatMul", 0, Names("float[3]", "float[5,3,2]"), nil, Names("float[5,2]")},
+	{"MatMul", 0, Names("float[N,3]", "float[4,2]"), nil, Names("shape-mismatch: inner axes of float[N,3] and float[4,2] differ: 3 and 4")},
+	{"MatMul", 0, Names("float[]", "float[2]"), nil, Names("shape-mismatch: is float[], want 1 at least axes")},
+	{"Gemm", 0, Names("float[3,N]", "float[2,3]", "float[2]"), []onnx.Attr{onnx.Int("transA", 1), onnx.Int("transB", 1)}, Names("float[N,2]")},
+	{"Gemm", 0, Names("float[N,3]", "float[3,2]", "float[3]"), nil, Names("shape-mismatch: C is float[3]")},
+	{"Einsum", 0, Names("float[N,2,3]", "float[N,3,4]"), []onnx.Attr{onnx.String("equation", "bij, bjk -> bik")}, Names("float[N,2,4]")},
+	{"Einsum", 0, Names("float[5,2,3]"), []onnx.Attr{onnx.String("equation", "...ij->...ji")}, Names("float[5,3,2]")},
+	{"Einsum", 0, Names("float[2,3]", "float[2]"), []onnx.Attr{onnx.String("equation", "ij,j->i")}, Names("shape-mismatch: has lengths 3 and 2")},
+	{"Det", 0, Names("float[N,2,2]"), nil, Names("float[N]")},
+
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]", "float[4]"), nil, Names("float[N,4,4,5]")},
+	{"Conv", 0, Names("float[N,4,5,7]", "float[6,2,2,3]"), []onnx.Attr{onnx.Int("group", 2), onnx.Ints("strides", 2, 3), onnx.Ints("pads", 1, 0, 1, 2), onnx.Ints("dilations", 2, 1), kernel23}, Names("float[N,6,3,3]")},
+	{"Conv", 0, Names("float[N,3,H,W]", "float[4,3,3,3]"), []onnx.Attr{onnx.Ints("pads", 1, 1, 1, 1)}, Names("float[N,4,H,W]")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.String("auto_pad", "SAME_UPPER"), onnx.Ints("strides", 2, 2)}, Names("float[N,4,3,4]")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,2,2,3]"), nil, Names("shape-mismatch: channels")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,6,3]"), nil, Names("shape-mismatch: a window of 6 on spatial axis 0 of 5")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.Ints("kernel_shape", 3, 3)}, Names("shape-mismatch: kernel_shape")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.Ints("strides", 0, 1)}, Names("attribute-range: strides")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.Ints("pads", 1, 1)}, Names("attribute-range: has 2 entries for 2 spatial axes, want 4")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.Ints("pads", -1, 0, 0, 0)}, Names("attribute-range: pads")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.Int("group", 0)}, Names("attribute-range: group")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]"), []onnx.Attr{onnx.String("auto_pad", "SAME")}, Names(`attribute-range: "auto_pad" is "SAME"`)},
+	{"Conv", 0, Names("float[N,4,5,7]", "float[5,2,2,3]"), []onnx.Attr{onnx.Int("group", 2)}, Names("shape-mismatch: 2 groups do not divide")},
+	{"Conv", 0, Names("float[N,3]", "float[4,3]"), nil, Names("shape-mismatch: want 3 at least axes")},
+	{"Conv", 0, Names("float[N,3,5,7]", "float[4,3,2,3]", "float[3]"), nil, Names("shape-mismatch: bias")},
+	{"ConvTranspose", 0, Names("float[N,3,5,7]", "float[3,4,2,3]", "float[4]"), []onnx.Attr{onnx.Ints("strides", 2, 2), onnx.Ints("pads", 1, 0, 0, 1), onnx.Ints("output_padding", 1, 0)}, Names("float[N,4,10,14]")},
+	{"ConvTranspose", 0, Names("float[N,3,5,7]", "float[3,4,2,3]"), []onnx.Attr{onnx.Int("group", 3), onnx.Ints("output_shape", 11, 12)}, Names("float[N,12,11,12]")},
+	{"ConvTranspose", 0, Names("float[N,2,5,7]", "float[3,4,2,3]"), nil, Names("shape-mismatch: channels")},
+	{"MaxPool", 0, Names("float[N,3,5,7]"), []onnx.Attr{kernel23, onnx.Ints("strides", 2, 2)}, Names("float[N,3,2,3]", "int64[N,3,2,3]")},
+	{"MaxPool", 0, Names("float[1,1,6]"), []onnx.Attr{onnx.Ints("kernel_shape", 3), onnx.Ints("strides", 2), onnx.Int("ceil_mode", 1)}, Names("float[1,1,3]")},
+	{"MaxPool", 0, Names("float[1,1,2,2]"), []onnx.Attr{onnx.Ints("kernel_shape", 3, 3)}, Names("shape-mismatch: a window of 3")},
+	{"GlobalAveragePool", 0, Names("float[N,3,H,W]"), nil, Names("float[N,3,1,1]")},
+	{"BatchNormalization", 0, Names("float[N,3,5,7]", "float[3]", "float[3]", "float[3]", "float[3]"), nil, Names("float[N,3,5,7]")},
+	{"BatchNormalization", 0, Names("float[N,3,5,7]", "float[3]", "float[2]", "float[3]", "float[3]"), nil, Names("shape-mismatch: channels of float[N,3,5,7] differ: 3 and 2")},
+	{"LayerNormalization", 17, Names("float[N,3,5]", "float[5]", "float[5]"), nil, Names("float[N,3,5]", "float[N,3,1]", "float[N,3,1]")},
+	{"LayerNormalization", 17, Names("float[N,3,5]", "float[3]"), nil, Names("shape-mismatch: does not broadcast")},
+	{"InstanceNormalization", 0, Names("float[N,3,5]", "float[3]", "float[4]"), nil, Names("shape-mismatch: differ: 3 and 4")},
+	{"GroupNormalization", 21, Names("float[N,6,5]", "float[6]", "float[6]"), []onnx.Attr{onnx.Int("num_groups", 4)}, Names("attribute-range: num_groups")},
+	{"LSTM", 0, Names("float[S,N,5]", "float[1,12,5]", "float[1,12,3]"), []onnx.Attr{onnx.Int("hidden_size", 3)}, Names("float[S,1,N,3]", "float[1,N,3]", "float[1,N,3]")},
+	{"LSTM", 0, Names("float[S,N,5]", "float[1,12,4]", "float[1,12,3]"), []onnx.Attr{onnx.Int("hidden_size", 3)}, Names("shape-mismatch: last axis")},
+
+	{"Shape", 0, Names("float[N,3]"), nil, Names("int64[2]")},
+	{"Size", 0, Names("float[N,3]"), nil, Names("int64[]")},
+	{"Reshape", 0, Names("float[N,784]", "{0,1,28,28}"), nil, Names("float[N,1,28,28]")},
+	{"Reshape", 0, Names("float[N,784]", "{-1,1,28,28}"), nil, Names("float[N,1,28,28]")},
+	{"Reshape", 0, Names("float[N,1,28,28]", "{0,-1}"), nil, Names("float[N,784]")},
+	{"Reshape", 0, Names("float[2,3]", "{3,-1}"), nil, Names("float[3,2]")},
+	{"Reshape", 0, Names("float[2,3]", "{4,-1}"), nil, Names("shape-mismatch: 4 does not divide 6")},
+	{"Reshape", 0, Names("float[2,3]", "{7}"), nil, Names("shape-mismatch: 6 elements and 7")},
+	{"Reshape", 0, Names("float[2,3]", "{-1,-1}"), nil, Names("attribute-range: -1 twice")},
+	{"Reshape", 0, Names("float[2,3]", "{-2}"), nil, Names("attribute-range: the length -2")},
+	{"Reshape", 0, Names("float[2,3]", "{6,1,0}"), nil, Names("shape-mismatch: keeps axis 2")},
+	{"Reshape", 14, Names("float[0,3]", "{3,0}"), []onnx.Attr{onnx.Int("allowzero", 1)}, Names("float[3,0]")},
+	{"Reshape", 0, Names("float[2,3]", "int64[3]"), nil, Names("float[?,?,?]")},
+	{"Flatten", 0, Names("float[N,1,28,28]"), nil, Names("float[N,784]")},
+	{"Flatten", 0, Names("float[N,3,H]"), nil, Names("float[N,?]")},
+	{"Flatten", 0, Names("float[2,3,4]"), []onnx.Attr{onnx.Int("axis", -1)}, Names("float[6,4]")},
+	{"Flatten", 0, Names("float[2,3,4]"), []onnx.Attr{onnx.Int("axis", 4)}, Names("attribute-range: axis 4")},
+	{"Squeeze", 0, Names("float[N,1,3]", "{1}"), nil, Names("float[N,3]")},
+	{"Squeeze", 0, Names("float[1,3]", "{1}"), nil, Names("shape-mismatch: has not length 1")},
+	{"Squeeze", 11, Names("float[1,3]"), []onnx.Attr{onnx.Ints("axes", -2)}, Names("float[3]")},
+	{"Unsqueeze", 0, Names("float[N,3]", "{0,-1}"), nil, Names("float[1,N,3,1]")},
+	{"Unsqueeze", 0, Names("float[N]", "{0,0}"), nil, Names("attribute-range: an axis comes twice")},
+	{"Transpose", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Ints("perm", 2, 0, 1)}, Names("float[5,N,3]")},
+	{"Transpose", 0, Names("float[N,3,5]"), nil, Names("float[5,3,N]")},
+	{"Transpose", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Ints("perm", 0, 1, 1)}, Names("attribute-range: no permutation of the 3 axes")},
+	{"Transpose", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Ints("perm", 0, 1)}, Names("attribute-range: no permutation")},
+	{"Concat", 0, Names("float[N,3]", "float[N,4]"), []onnx.Attr{onnx.Int("axis", -1)}, Names("float[N,7]")},
+	{"Concat", 0, Names("float[N,3]", "float[0,3]"), []onnx.Attr{onnx.Int("axis", 0)}, Names("float[N,3]")},
+	{"Concat", 0, Names("float[2,3]", "float[3,4]"), []onnx.Attr{onnx.Int("axis", 1)}, Names("shape-mismatch: axis 0 of input 1")},
+	{"Concat", 0, Names("float[2,3]", "float[2]"), []onnx.Attr{onnx.Int("axis", 0)}, Names("shape-mismatch: input 0 is float[2,3]")},
+	{"Split", 0, Names("float[N,6]"), []onnx.Attr{onnx.Int("axis", 1)}, Names("float[N,3]", "float[N,3]")},
+	{"Split", 0, Names("float[N,6]", "{2,4}"), []onnx.Attr{onnx.Int("axis", 1)}, Names("float[N,2]", "float[N,4]")},
+	{"Split", 0, Names("float[N,6]", "{2,5}"), []onnx.Attr{onnx.Int("axis", 1)}, Names("shape-mismatch: comes to 7", "")},
+	{"Split", 0, Names("float[N,6]", "{6}"), []onnx.Attr{onnx.Int("axis", 1)}, Names("attribute-range: 1 parts, and there are 2 outputs", "")},
+	{"Split", 0, Names("float[7]"), nil, Names("shape-mismatch: does not split into 2", "")},
+	{"Split", 18, Names("float[7]"), []onnx.Attr{onnx.Int("num_outputs", 2)}, Names("float[4]", "float[3]")},
+	{"Slice", 0, Names("float[N,10]", "{1}", "{-1}", "{1}", "{3}"), nil, Names("float[N,3]")},
+	{"Slice", 0, Names("float[N,10]", "{-1}", "{-11}", "{1}", "{-2}"), nil, Names("float[N,5]")},
+	{"Slice", 0, Names("float[N,10]", "{0}", "{9223372036854775807}", "{0}"), nil, Names("float[N,10]")},
+	{"Slice", 0, Names("float[10]", "{0}", "{5}", "{0}", "{0}"), nil, Names("attribute-range: a step of 0")},
+	{"Slice", 0, Names("float[10]", "{0,1}", "{5}"), nil, Names("shape-mismatch: 2 starts, 1 ends")},
+	{"Pad", 0, Names("float[N,3]", "{0,1,0,2}"), nil, Names("float[N,6]")},
+	{"Pad", 0, Names("float[N,3]", "{0,1,0}"), nil, Names("shape-mismatch: 3 pads for 2 axes")},
+	{"Pad", 0, Names("float[3]", "{-2,-2}"), nil, Names("shape-mismatch: leave nothing")},
+	{"Tile", 0, Names("float[N,3]", "{1,4}"), nil, Names("float[N,12]")},
+	{"Tile", 0, Names("float[3]", "{-1}"), nil, Names("attribute-range: none negative")},
+	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,2,2.5>"), nil, Names("float[N,3,10,17]")},
+	{"Resize", 0, Names("float[N,3,10,7]", "", "<1,1,0.7,2.5>"), nil, Names("float[N,3,7,17]")}, // 10 x 0.7 in float32
+	{"Resize", 0, Names("float[N,3,5,7]", "", "", "{4,3,9,9}"), nil, Names("float[4,3,9,9]")},
+	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,0,2>"), nil, Names("attribute-range: a scale of 0")},
+	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,2>"), nil, Names("shape-mismatch: 3 scales for 4 axes")},
+	{"Upsample", 9, Names("float[N,3,5,7]", "<1,1,2,3>"), nil, Names("float[N,3,10,21]")},
+	{"DepthToSpace", 0, Names("float[N,12,5,7]"), []onnx.Attr{onnx.Int("blocksize", 2)}, Names("float[N,3,10,14]")},
+	{"DepthToSpace", 0, Names("float[N,3,5,7]"), []onnx.Attr{onnx.Int("blocksize", 2)}, Names("shape-mismatch: do not divide")},
+	{"SpaceToDepth", 0, Names("float[N,3,4,6]"), []onnx.Attr{onnx.Int("blocksize", 2)}, Names("float[N,12,2,3]")},
+	{"Constant", 0, nil, []onnx.Attr{onnx.Ints("value_ints", 1, 2)}, Names("int64[2]")},
+	{"Constant", 0, nil, []onnx.Attr{onnx.Float("value_float", 1)}, Names("float[]")},
+	{"ConstantOfShape", 0, Names("{2,3}"), nil, Names("float[2,3]")},
+	{"ConstantOfShape", 0, Names("{1048576,1048576}"), nil, Names("value-too-large: more than 2147483648 elements")},
+	{"Expand", 0, Names("float[1]", "{4294967296,4294967296,4294967296}"), nil, Names("value-too-large: ")},
+	{"Tile", 0, Names("float[65536]", "{65536}"), nil, Names("value-too-large: ")},
+	{"MatMul", 0, Names("float[40000,4000000]", "float[4000000,40000]"), nil, Names("work-too-large: more than 1125899906842624")},
+	{"Range", 0, Names("(2)", "(9)", "(3)"), nil, Names("int64[3]")},
+	{"Range", 0, Names("(2)", "(9)", "(0)"), nil, Names("attribute-range: steps of 0")},
+	{"Range", 0, Names("(0)", "(9223372036854775807)", "(1)"), nil, Names("value-too-large: ")},
+
+	{"Gather", 0, Names("float[N,5]", "int64[2,3]"), []onnx.Attr{onnx.Int("axis", 1)}, Names("float[N,2,3]")},
+	{"Gather", 0, Names("float[5]", "(2)"), nil, Names("float[]")},
+	{"Gather", 0, Names("float[5]", "{7}"), nil, Names("attribute-range: index 7")},
+	{"GatherElements", 0, Names("float[5,2]", "int64[3,2]"), nil, Names("float[3,2]")},
+	{"GatherND", 0, Names("float[5,2,7]", "int64[N,2]"), nil, Names("float[N,7]")},
+	{"GatherND", 0, Names("float[5]", "int64[N,2]"), nil, Names("shape-mismatch: indices")},
+	{"ScatterND", 0, Names("float[5,2]", "int64[N,1]", "float[N,2]"), nil, Names("float[5,2]")},
+	{"OneHot", 0, Names("int64[N]", "(10)", "float[2]"), nil, Names("float[N,10]")},
+	{"TopK", 0, Names("float[N,5]", "{3}"), nil, Names("float[N,3]", "int64[N,3]")},
+	{"TopK", 0, Names("float[N,5]", "{6}"), nil, Names("shape-mismatch: the top 6")},
+	{"NonZero", 0, Names("float[N,5]"), nil, Names("int64[2,?]")},
+	{"ReduceSum", 0, Names("float[N,3,5]", "{1,-1}"), nil, Names("float[N,1,1]")},
+	{"ReduceSum", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Int("keepdims", 0)}, Names("float[]")},
+	{"ReduceMean", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Ints("axes", 1), onnx.Int("keepdims", 0)}, Names("float[N,5]")},
+	{"ReduceMean", 0, Names("float[N,3,5]"), []onnx.Attr{onnx.Ints("axes", 3)}, Names("attribute-range: axis 3")},
+	{"ArgMax", 0, Names("float[N,3]"), []onnx.Attr{onnx.Int("axis", 1)}, Names("int64[N,1]")},
+	{"NegativeLogLikelihoodLoss", 0, Names("float[N,3,5]", "int64[N,5]"), nil, Names("float[]")},
+	{"NegativeLogLikelihoodLoss", 0, Names("float[N,3]", "int64[N,3]"), nil, Names("shape-mismatch: one axis less")},
+	{"HannWindow", 17, Names("(7)"), nil, Names("float[7]")},
+	{"DFT", 17, Names("float[N,8,1]"), nil, Names("float[N,8,2]")},
+	{"Attention", 23, Names("float[N,4,5,8]", "float[N,4,7,8]", "float[N,4,7,9]"), nil, Names("float[N,4,5,9]")},
+}

@@ -1,0 +1,760 @@
+package infer
+
+import (
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/internal/sat"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+func inferShape(n *inferNode) {
+	d := n.dims(0)
+	if d == nil {
+		n.set(0, pb.TensorProto_INT64, unknownDims(1))
+		return
+	}
+	clamp := func(v int64) int {
+		if v < 0 {
+			v += int64(len(d))
+		}
+		return int(min(max(v, 0), int64(len(d))))
+	}
+	from, to := clamp(n.int("start", 0)), clamp(n.int("end", int64(len(d))))
+	part := d[from:max(from, to)]
+	n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Fixed(int64(len(part)))})
+	ints := make([]number, len(part))
+	for i, e := range part {
+		ints[i] = numberOf(e)
+	}
+	n.keepInts(ints)
+}
+
+func inferSize(n *inferNode) {
+	n.set(0, pb.TensorProto_INT64, []onnx.Dim{})
+	if p := productOf(n.dims(0)); n.dims(0) != nil && !p.open && len(p.symbols) == 0 {
+		n.keepInts([]number{known(p.count)})
+	}
+}
+
+func inferReshape(n *inferNode) {
+	var target []number
+	if shape, ok := n.ints("shape"); ok && n.op.Since < 5 {
+		target = numbers(shape)
+	} else if target = n.arg(1).ints; target == nil {
+		if d, ok := n.shapeInput(1); ok {
+			n.shape(0, d)
+		}
+		return
+	}
+	if len(n.dims(1)) == 0 && n.given(1) && n.dims(1) != nil {
+		n.wrong("shape-mismatch", "the new shape is a scalar, want one axis")
+		return
+	}
+	n.reshape(target, n.flag("allowzero", false))
+}
+
+// reshape brings input 0 into another shape: 0 keeps the length of its axis
+// unless zero is allowed, -1 once takes what is left.
+func (n *inferNode) reshape(target []number, allowZero bool) {
+	in := n.dims(0)
+	dims := make([]onnx.Dim, len(target))
+	open := -1
+	for i, t := range target {
+		dims[i] = t.dim()
+		switch {
+		case !t.known:
+		case t.value == -1 && open >= 0:
+			n.wrong("attribute-range", "the new shape has -1 twice")
+			return
+		case t.value == -1:
+			open = i
+		case t.value < -1:
+			n.wrong("attribute-range", "the new shape has the length %d", t.value)
+			return
+		case t.value == 0 && !allowZero:
+			switch {
+			case in == nil:
+				dims[i] = onnx.Unknown()
+			case i >= len(in):
+				n.wrong("shape-mismatch", "the new shape keeps axis %d of %v, which has none", i, n.arg(0))
+				return
+			default:
+				dims[i] = in[i]
+			}
+		}
+	}
+	if in == nil {
+		n.shape(0, dims)
+		return
+	}
+	all := productOf(in)
+	if open >= 0 {
+		others := productOf(join(dims[:open], dims[open+1:]))
+		if !all.open && !others.open && slices.Equal(all.symbols, others.symbols) && others.count > 0 && all.count%others.count != 0 {
+			n.wrong("shape-mismatch", "%v does not go into the shape %v: %d does not divide %d", n.arg(0), onnx.Type{Elem: n.arg(0).elem, Dims: dims}, others.count, all.count)
+			return
+		}
+		dims[open] = all.over(others)
+	} else if p := productOf(dims); !all.open && !p.open && slices.Equal(all.symbols, p.symbols) && all.count != p.count {
+		n.wrong("shape-mismatch", "%v does not go into the shape %v: %d elements and %d", n.arg(0), onnx.Type{Elem: n.arg(0).elem, Dims: dims}, all.count, p.count)
+		return
+	}
+	n.shape(0, dims)
+	if len(dims) <= 1 {
+		n.keepInts(n.arg(0).ints)
+	}
+}
+
+func inferFlatten(n *inferNode) {
+	d := n.dims(0)
+	if d == nil {
+		n.shape(0, unknownDims(2))
+		return
+	}
+	axis := n.int("axis", 1)
+	if axis < 0 && n.op.Since >= 11 {
+		axis += int64(len(d))
+	}
+	if axis < 0 || axis > int64(len(d)) {
+		n.wrong("attribute-range", "axis %d of a value with %d axes", n.int("axis", 1), len(d))
+		return
+	}
+	one := productOf(nil)
+	n.shape(0, []onnx.Dim{productOf(d[:axis]).over(one), productOf(d[axis:]).over(one)})
+}
+
+func inferSqueeze(n *inferNode) {
+	d := n.dims(0)
+	axes, given, ok := n.axesOf("axes", 1)
+	if d == nil || !ok {
+		return
+	}
+	drop := make([]bool, len(d))
+	if given {
+		set, ok := n.axisSet(axes, len(d))
+		if !ok {
+			return
+		}
+		for _, a := range set {
+			if d[a].Known() && d[a].Size != 1 {
+				n.wrong("shape-mismatch", "axis %d of %v is dropped, and has not length 1", a, n.arg(0))
+				return
+			}
+			drop[a] = true
+		}
+	} else {
+		for i, e := range d {
+			if !e.Known() {
+				return // it may be 1
+			}
+			drop[i] = e.Size == 1
+		}
+	}
+	dims := []onnx.Dim{}
+	for i, e := range d {
+		if !drop[i] {
+			dims = append(dims, e)
+		}
+	}
+	n.shape(0, dims)
+	n.keepInts(n.arg(0).ints)
+}
+
+func inferUnsqueeze(n *inferNode) {
+	d := n.dims(0)
+	axes, given, ok := n.axesOf("axes", 1)
+	if d == nil || !ok || !given {
+		return
+	}
+	if len(axes) > 64 {
+		n.wrong("attribute-range", "%d axes are inserted", len(axes))
+		return
+	}
+	set, ok := n.axisSet(axes, len(d)+len(axes))
+	if !ok {
+		return
+	}
+	dims := slices.Clone(d)
+	for _, a := range set {
+		dims = slices.Insert(dims, a, onnx.Fixed(1))
+	}
+	n.shape(0, dims)
+	n.keepInts(n.arg(0).ints)
+}
+
+func inferTranspose(n *inferNode) {
+	d := n.dims(0)
+	perm, given := n.ints("perm")
+	if d == nil {
+		if given && len(perm) > 0 {
+			n.shape(0, unknownDims(min(len(perm), 64)))
+		}
+		return
+	}
+	if !given {
+		out := slices.Clone(d)
+		slices.Reverse(out)
+		n.shape(0, out)
+		return
+	}
+	if !isPermutation(perm, len(d)) {
+		n.wrong("attribute-range", "attribute \"perm\" is %s, which is no permutation of the %d axes", onnx.Few(perm), len(d))
+		return
+	}
+	n.shape(0, permuted(d, perm))
+}
+
+func inferConcat(n *inferNode) {
+	if len(n.in) == 0 {
+		return
+	}
+	var dims []onnx.Dim
+	parts := make([]onnx.Dim, 0, len(n.in))
+	axis := 0
+	for i := range n.in {
+		d := n.dims(i)
+		if d == nil {
+			return
+		}
+		if i == 0 {
+			a, ok := n.axis(n.int("axis", 1), len(d))
+			if !ok {
+				return
+			}
+			axis, dims = a, slices.Clone(d)
+		} else if len(d) != len(dims) {
+			n.wrong("shape-mismatch", "input %d, %s, is %v, and input 0 is %v", i, onnx.Quote(n.proto.Input[i]), n.arg(i), n.arg(0))
+			return
+		}
+		for j := range d {
+			if j != axis {
+				dims[j] = n.equal(dims[j], d[j], "axis %d of input %d, %s, and of those before it differ", j, i, onnx.Quote(n.proto.Input[i]))
+			}
+		}
+		parts = append(parts, d[axis])
+	}
+	if n.failed {
+		return
+	}
+	dims[axis] = sum(parts...)
+	n.shape(0, dims)
+	n.concatInts()
+}
+
+// concatInts follows the elements of shapes that are put together.
+func (n *inferNode) concatInts() {
+	var ints []number
+	for _, v := range n.in {
+		if v.ints == nil || len(v.dims) != 1 || len(ints) > mostKnown {
+			return
+		}
+		ints = append(ints, v.ints...)
+	}
+	n.keepInts(ints)
+}
+
+func inferSplit(n *inferNode) {
+	d := n.dims(0)
+	if d == nil || len(n.out) == 0 {
+		return
+	}
+	axis, ok := n.axis(n.int("axis", 0), len(d))
+	if !ok {
+		return
+	}
+	count := int64(len(n.out))
+	if a := n.attr("num_outputs"); a != nil && a.GetI() != count {
+		n.wrong("attribute-range", "attribute \"num_outputs\" is %d, and there are %d outputs", a.GetI(), count)
+		return
+	}
+	sizes := unknownDims(len(n.out))
+	lengths, given, ok := n.axesOf("split", 1)
+	switch {
+	case given && ok:
+		total := int64(0)
+		if int64(len(lengths)) != count {
+			n.wrong("attribute-range", "the split %s has %d parts, and there are %d outputs", onnx.Few(lengths), len(lengths), count)
+			return
+		}
+		for i, v := range lengths {
+			if v < 0 {
+				n.wrong("attribute-range", "the split %s has a negative length", onnx.Few(lengths))
+				return
+			}
+			sizes[i], total = onnx.Fixed(v), sat.Add(total, v)
+		}
+		if d[axis].Known() && total != d[axis].Size {
+			n.wrong("shape-mismatch", "the split %s comes to %d, axis %d of %v does not", onnx.Few(lengths), total, axis, n.arg(0))
+			return
+		}
+	case !given && d[axis].Known():
+		part := (d[axis].Size + count - 1) / count
+		if n.op.Since < 18 && d[axis].Size%count != 0 {
+			n.wrong("shape-mismatch", "axis %d of %v does not split into %d equal parts", axis, n.arg(0), count)
+			return
+		}
+		left := d[axis].Size
+		for i := range sizes {
+			sizes[i] = onnx.Fixed(min(part, left))
+			left -= sizes[i].Size
+		}
+	}
+	for i := range n.out {
+		dims := slices.Clone(d)
+		dims[axis] = sizes[i]
+		n.shape(i, dims)
+	}
+}
+
+func inferSlice(n *inferNode) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	starts, okStarts := n.ints("starts")
+	ends, okEnds := n.ints("ends")
+	axes, okAxes := n.ints("axes")
+	var steps []int64
+	hasAxes, hasSteps := okAxes, false
+	if n.op.Since >= 10 {
+		starts, okStarts = n.knownInts(1)
+		ends, okEnds = n.knownInts(2)
+		hasAxes, hasSteps = n.given(3), n.given(4)
+		axes, okAxes = n.knownInts(3)
+		var okSteps bool
+		if steps, okSteps = n.knownInts(4); hasSteps && !okSteps {
+			n.shape(0, unknownDims(len(d)))
+			return
+		}
+	}
+	dims := slices.Clone(d)
+	if hasAxes && !okAxes {
+		n.shape(0, unknownDims(len(d)))
+		return
+	}
+	if !okStarts || !okEnds {
+		if !hasAxes {
+			n.shape(0, unknownDims(len(d)))
+			return
+		}
+		for _, v := range axes {
+			a, ok := n.axis(v, len(d))
+			if !ok {
+				return
+			}
+			dims[a] = onnx.Unknown()
+		}
+		n.shape(0, dims)
+		return
+	}
+	if !hasAxes {
+		for i := range starts {
+			axes = append(axes, int64(i))
+		}
+	}
+	if !hasSteps {
+		steps = slices.Repeat([]int64{1}, len(starts))
+	}
+	if len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
+		n.wrong("shape-mismatch", "%d starts, %d ends, %d axes, %d steps", len(starts), len(ends), len(axes), len(steps))
+		return
+	}
+	if _, ok := n.axisSet(axes, len(d)); !ok {
+		return
+	}
+	for i, v := range axes {
+		a, ok := n.axis(v, len(d))
+		if !ok {
+			return
+		}
+		if steps[i] == 0 {
+			n.wrong("attribute-range", "a step of 0 on axis %d", a)
+			return
+		}
+		if !d[a].Known() {
+			if starts[i] != 0 || ends[i] < math.MaxInt32 || steps[i] != 1 {
+				dims[a] = onnx.Unknown()
+			}
+			continue
+		}
+		from, to := sliceRange(starts[i], ends[i], steps[i], d[a].Size)
+		dims[a] = onnx.Fixed(sliceLength(from, to, steps[i]))
+		if ints := n.arg(0).ints; len(d) == 1 && int64(len(ints)) == d[0].Size && ints != nil {
+			part := []number{}
+			for j := range dims[0].Size {
+				part = append(part, ints[from+j*steps[i]])
+			}
+			n.shape(0, dims)
+			n.keepInts(part)
+			return
+		}
+	}
+	n.shape(0, dims)
+}
+
+// sliceRange brings start and end into an axis of length size, as NumPy does.
+func sliceRange(start, end, step, size int64) (from, to int64) {
+	wrap := func(v int64) int64 {
+		if v < 0 {
+			return v + size
+		}
+		return v
+	}
+	start, end = wrap(start), wrap(end)
+	if step > 0 {
+		return min(max(start, 0), size), min(max(end, 0), size)
+	}
+	return min(max(start, -1), size-1), min(max(end, -1), size-1)
+}
+
+// sliceLength is the number of steps from one place to before another.
+func sliceLength(from, to, step int64) int64 {
+	switch {
+	case step > 0 && to > from:
+		return (to-from-1)/step + 1
+	case step < 0 && from > to:
+		if step == math.MinInt64 {
+			return 1
+		}
+		return (from-to-1)/(-step) + 1
+	}
+	return 0
+}
+
+func inferPad(n *inferNode) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	pads, ok := n.ints("pads")
+	if !ok {
+		pads, ok = n.ints("paddings") // opset 1
+	}
+	if n.op.Since >= 11 {
+		pads, ok = n.knownInts(1)
+	}
+	if !ok {
+		n.shape(0, unknownDims(len(d)))
+		return
+	}
+	axes := make([]int64, len(d))
+	for i := range axes {
+		axes[i] = int64(i)
+	}
+	if n.given(3) {
+		if axes, ok = n.knownInts(3); !ok {
+			n.shape(0, unknownDims(len(d)))
+			return
+		}
+	}
+	if len(pads) != 2*len(axes) {
+		n.wrong("shape-mismatch", "%d pads for %d axes, want %d", len(pads), len(axes), 2*len(axes))
+		return
+	}
+	if _, ok := n.axisSet(axes, len(d)); !ok {
+		return
+	}
+	dims := slices.Clone(d)
+	for i, v := range axes {
+		a, ok := n.axis(v, len(d))
+		if !ok {
+			return
+		}
+		before, after := pads[i], pads[len(axes)+i]
+		if max(before, after) > 1<<40 || min(before, after) < -(1<<40) {
+			n.wrong("attribute-range", "pads of %d and %d on axis %d", before, after, a)
+			return
+		}
+		switch {
+		case before+after == 0:
+		case !d[a].Known():
+			dims[a] = onnx.Unknown()
+			n.atLeast(before + after)
+		case d[a].Size+before+after < 0:
+			n.wrong("shape-mismatch", "pads of %d and %d leave nothing of axis %d of %v", before, after, a, n.arg(0))
+			return
+		default:
+			dims[a] = onnx.Fixed(sat.Add(d[a].Size, max(before+after, -d[a].Size)))
+			if before+after < 0 {
+				dims[a] = onnx.Fixed(d[a].Size + before + after)
+			}
+		}
+	}
+	n.shape(0, dims)
+}
+
+func inferTile(n *inferNode) {
+	d := n.dims(0)
+	if d == nil || n.op.Since < 6 {
+		return
+	}
+	repeats, ok := n.knownInts(1)
+	if !ok {
+		n.shape(0, unknownDims(len(d)))
+		return
+	}
+	if len(repeats) != len(d) {
+		n.wrong("shape-mismatch", "%d repeats for the %d axes of %v", len(repeats), len(d), n.arg(0))
+		return
+	}
+	dims := slices.Clone(d)
+	least := int64(1)
+	for i, r := range repeats {
+		least = sat.Mul(least, sat.Mul(max(r, 0), leastElements(d[i:i+1])))
+		switch {
+		case r < 0:
+			n.wrong("attribute-range", "repeats are %s, want none negative", onnx.Few(repeats))
+			return
+		case d[i].Known():
+			dims[i] = onnx.Fixed(sat.Mul(d[i].Size, r))
+		case r != 1:
+			dims[i] = onnx.Unknown()
+		}
+	}
+	n.atLeast(least)
+	n.shape(0, dims)
+}
+
+// inferResize covers Upsample too. Scales and sizes are inputs, apart from the
+// scales of Upsample before opset 9.
+func inferResize(n *inferNode) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	scalesAt, sizesAt := 1, -1
+	if n.op.Name == "Resize" && n.op.Since >= 11 {
+		scalesAt, sizesAt = 2, 3
+	}
+	scales, okScales := n.arg(scalesAt).floats()
+	if a := n.attr("scales"); a != nil {
+		scales, okScales = widen(a.GetFloats()), true
+	}
+	axes := make([]int64, len(d))
+	for i := range axes {
+		axes[i] = int64(i)
+	}
+	if v, ok := n.ints("axes"); ok {
+		axes = v
+	}
+	if _, ok := n.axisSet(axes, len(d)); !ok {
+		return
+	}
+	dims := slices.Clone(d)
+	if sizesAt > 0 && n.given(sizesAt) {
+		n.resizeTo(dims, axes, sizesAt)
+		return
+	}
+	if !okScales || len(scales) == 0 {
+		for _, v := range axes {
+			if a, ok := n.axis(v, len(d)); ok {
+				dims[a] = onnx.Unknown()
+			}
+		}
+		n.shape(0, dims)
+		return
+	}
+	if len(scales) != len(axes) {
+		n.wrong("shape-mismatch", "%d scales for %d axes", len(scales), len(axes))
+		return
+	}
+	for i, v := range axes {
+		a, ok := n.axis(v, len(d))
+		if !ok {
+			return
+		}
+		s := scales[i]
+		switch {
+		case !(s > 0) || math.IsInf(s, 0):
+			n.wrong("attribute-range", "a scale of %g on axis %d", s, a)
+			return
+		case s == 1:
+		case !d[a].Known():
+			dims[a] = onnx.Unknown()
+			n.atLeast(int64(min(s, 1<<62)))
+		default:
+			// In float32, as ONNX's own inference and ONNX Runtime multiply: 10 times 0.7 is 7.
+			size := math.Floor(float64(float32(d[a].Size) * float32(s)))
+			if size > 1<<62 {
+				size = 1 << 62
+			}
+			dims[a] = onnx.Fixed(int64(size))
+		}
+	}
+	n.shape(0, dims)
+}
+
+// resizeTo reads the sizes of some axes from an input.
+func (n *inferNode) resizeTo(dims []onnx.Dim, axes []int64, sizesAt int) {
+	sizes, ok := n.shapeInput(sizesAt)
+	if ok && len(sizes) != len(axes) {
+		n.wrong("shape-mismatch", "%d sizes for %d axes", len(sizes), len(axes))
+		return
+	}
+	policy := n.string("keep_aspect_ratio_policy", "stretch")
+	for i, v := range axes {
+		a, inRange := n.axis(v, len(dims))
+		if !inRange {
+			return
+		}
+		dims[a] = onnx.Unknown()
+		if ok && policy == "stretch" {
+			dims[a] = sizes[i]
+		}
+	}
+	n.shape(0, dims)
+}
+
+func widen(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, e := range v {
+		out[i] = float64(e)
+	}
+	return out
+}
+
+func inferDepthToSpace(n *inferNode) {
+	d := n.dims(0)
+	if d == nil || !n.rank(0, 4, 4) {
+		return
+	}
+	b := n.int("blocksize", 1)
+	if b < 1 || b > 1<<20 {
+		n.wrong("attribute-range", "attribute \"blocksize\" is %d, want 1 or more", b)
+		return
+	}
+	if d[1].Known() && d[1].Size%(b*b) != 0 {
+		n.wrong("shape-mismatch", "blocks of %d by %d do not divide the %v channels", b, b, d[1])
+		return
+	}
+	n.shape(0, []onnx.Dim{d[0], scaled(d[1], 1, b*b), scaled(d[2], b, 1), scaled(d[3], b, 1)})
+}
+
+func inferSpaceToDepth(n *inferNode) {
+	d := n.dims(0)
+	if d == nil || !n.rank(0, 4, 4) {
+		return
+	}
+	b := n.int("blocksize", 1)
+	if b < 1 || b > 1<<20 {
+		n.wrong("attribute-range", "attribute \"blocksize\" is %d, want 1 or more", b)
+		return
+	}
+	if d[2].Known() && d[2].Size%b != 0 || d[3].Known() && d[3].Size%b != 0 {
+		n.wrong("shape-mismatch", "blocks of %d by %d do not divide %v", b, b, n.arg(0))
+		return
+	}
+	n.shape(0, []onnx.Dim{d[0], scaled(d[1], b*b, 1), scaled(d[2], 1, b), scaled(d[3], 1, b)})
+}
+
+// scaled multiplies and divides a length.
+func scaled(d onnx.Dim, times, by int64) onnx.Dim {
+	switch {
+	case times == 1 && by == 1:
+		return d
+	case !d.Known():
+		return onnx.Unknown()
+	}
+	return onnx.Fixed(sat.Mul(d.Size, times) / by)
+}
+
+func inferConstant(n *inferNode) {
+	if len(n.out) == 0 {
+		return
+	}
+	for _, a := range n.proto.Attribute {
+		resolved := n.scope.resolve(a)
+		if resolved == nil {
+			return
+		}
+		switch a.GetName() {
+		case "value":
+			if resolved.T != nil {
+				n.out[0] = constant(resolved.T)
+			}
+		case "sparse_value":
+			if t := resolved.SparseTensor; t != nil {
+				dims := make([]onnx.Dim, len(t.Dims))
+				for i, d := range t.Dims {
+					dims[i] = onnx.Dim{Size: max(d, -1)}
+				}
+				n.set(0, pb.TensorProto_DataType(t.GetValues().GetDataType()), dims)
+			}
+		case "value_int":
+			n.set(0, pb.TensorProto_INT64, []onnx.Dim{})
+			n.keepInts([]number{known(resolved.GetI())})
+		case "value_ints":
+			n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Fixed(int64(len(resolved.Ints)))})
+			if len(resolved.Ints) <= mostKnown {
+				n.keepInts(numbers(resolved.Ints))
+			}
+		case "value_float":
+			n.set(0, pb.TensorProto_FLOAT, []onnx.Dim{})
+		case "value_floats":
+			n.set(0, pb.TensorProto_FLOAT, []onnx.Dim{onnx.Fixed(int64(len(resolved.Floats)))})
+			if len(resolved.Floats) <= mostKnown {
+				n.out[0].data = &pb.TensorProto{DataType: int32of(pb.TensorProto_FLOAT), Dims: []int64{int64(len(resolved.Floats))}, FloatData: resolved.Floats}
+			}
+		case "value_string":
+			n.set(0, pb.TensorProto_STRING, []onnx.Dim{})
+		case "value_strings":
+			n.set(0, pb.TensorProto_STRING, []onnx.Dim{onnx.Fixed(int64(len(resolved.Strings)))})
+		}
+	}
+}
+
+func int32of(t pb.TensorProto_DataType) *int32 {
+	v := int32(t)
+	return &v
+}
+
+func inferConstantOfShape(n *inferNode) {
+	elem := pb.TensorProto_FLOAT
+	var fill number
+	a := n.attr("value")
+	if a != nil && a.T != nil {
+		v := constant(a.T)
+		elem = v.elem
+		if len(v.ints) == 1 {
+			fill = v.ints[0]
+		}
+	}
+	dims, ok := n.shapeInput(0)
+	if !ok {
+		n.set(0, elem, nil)
+		return
+	}
+	n.set(0, elem, dims)
+	if len(dims) == 1 && dims[0].Known() && dims[0].Size <= mostKnown && fill.known {
+		n.keepInts(slices.Repeat([]number{fill}, int(dims[0].Size)))
+	}
+}
+
+func inferRange(n *inferNode) {
+	n.shape(0, []onnx.Dim{onnx.Unknown()})
+	var start, limit, delta float64
+	for i, into := range []*float64{&start, &limit, &delta} {
+		if v, ok := n.knownInts(i); ok && len(v) == 1 {
+			*into = float64(v[0])
+		} else if v, ok := n.arg(i).floats(); ok && len(v) == 1 {
+			*into = v[0]
+		} else {
+			return
+		}
+	}
+	if delta == 0 {
+		n.wrong("attribute-range", "a range in steps of 0")
+		return
+	}
+	count := math.Ceil((limit - start) / delta)
+	switch {
+	case math.IsNaN(count) || math.IsInf(count, 0):
+		n.wrong("attribute-range", "a range from %g to %g in steps of %g", start, limit, delta)
+	case count <= 0:
+		n.shape(0, []onnx.Dim{onnx.Fixed(0)})
+	default:
+		n.shape(0, []onnx.Dim{onnx.Fixed(int64(min(count, 1<<62)))})
+	}
+}

@@ -1,0 +1,117 @@
+// Package op is the schema of ONNX's operators: what a node of each operator,
+// in each of its versions, must look like.
+//
+// A model imports a version of a domain, its opset; that selects, for each
+// operator, the newest version that is not newer. Find looks it up. The facts
+// are those of the specification's change logs, kept as text in operators.txt.
+package op
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A Schema is one version of an operator: what a node must look like whose
+// opset import selects it.
+type Schema struct {
+	Name       string
+	Domain     string // "" for ai.onnx
+	Since      int64
+	Deprecated bool // from Since on there is no such operator
+	In, Out    []Formal
+	Attrs      map[string]Attr
+	Types      map[string]TypeSet // of the type variables
+}
+
+// A Formal is a formal input or output.
+type Formal struct {
+	Name     string
+	Type     string // a type variable, or a type
+	Optional bool
+	Variadic bool // the last one: any number
+	AtLeast  int  // of a variadic one
+	Mixed    bool // a variadic one's types may differ
+	Variable bool // Type is a type variable
+	Set      TypeSet
+}
+
+// An Attr says what an attribute must be.
+type Attr struct {
+	Type     pb.AttributeProto_AttributeType
+	Required bool
+}
+
+// A TypeSet is a set of types: element types of tensors, sequences and
+// optionals as bits by DataType, and what else there is by name.
+type TypeSet struct {
+	Tensor, Seq, Opt, OptSeq uint64
+	Other                    []string
+}
+
+// Find returns the operator that a model with that opset import means: the
+// newest version that is not newer. It is nil when there is none.
+func Find(domain, name string, opset int64) *Schema {
+	for _, s := range slices.Backward(Versions(domain, name)) {
+		if s.Since <= opset {
+			return s
+		}
+	}
+	return nil
+}
+
+// Versions returns all versions of an operator in ascending order, none where
+// the operator is not known.
+func Versions(domain, name string) []*Schema {
+	return operators().versions[key{onnx.Domain(domain), name}]
+}
+
+// Newest returns the newest known version of a domain, false where the domain is
+// not known.
+func Newest(domain string) (int64, bool) {
+	n, ok := operators().newest[onnx.Domain(domain)]
+	return n, ok
+}
+
+// Arity returns how many inputs or outputs a list of formals allows.
+func Arity(list []Formal) (least, most int) {
+	for i, p := range list {
+		switch {
+		case p.Variadic:
+			return max(least, i+p.AtLeast), math.MaxInt
+		case !p.Optional:
+			least = i + 1
+		}
+	}
+	return least, len(list)
+}
+
+// FormalOf returns the formal of argument i; the last one stands for all further
+// ones when it is variadic.
+func FormalOf(list []Formal, i int) (Formal, bool) {
+	if i < len(list) {
+		return list[i], true
+	}
+	if n := len(list); n > 0 && list[n-1].Variadic {
+		return list[n-1], true
+	}
+	return Formal{}, false
+}
+
+// A table holds the versions of each operator in ascending order, and the
+// newest version of each domain.
+type table struct {
+	versions map[key][]*Schema
+	newest   map[string]int64
+}
+
+type key struct{ domain, name string }
+
+// operators returns the table. It is whole: a test reads it without an error.
+var operators = sync.OnceValue(func() *table {
+	t, _ := parseOperators(operatorsText)
+	return t
+})
