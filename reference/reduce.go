@@ -14,11 +14,11 @@ type reduction struct {
 	ints  func(x []int64) int64
 	uints func(x []uint64) uint64
 	empty identity // of no element at all
+	plain bool     // a sum, at most scaled
 	lacks typeSet  // types that the specification allows besides
 	// orders says that the result is one of the elements, which NaN has no place
 	// among.
 	orders bool
-	plain  bool // a sum, at most scaled
 }
 
 // An identity is what a reduction gives of nothing, by element type.
