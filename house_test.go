@@ -40,11 +40,13 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"onnx/op":              {may: []string{"onnx", "onnx/internal/sat", "onnx/pb"}},
 	"onnx/infer":           {may: []string{"onnx", "onnx/internal/sat", "onnx/op", "onnx/pb", "onnx/rule"}},
 	"onnx/check":           {may: []string{"onnx", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire"}},
-	"reference":            {may: []string{"onnx", "onnx/op", "onnx/pb"}},
-	"load":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia", "onnx-go"}},
-	"witness/child":        {may: []string{"onnx", "onnx/pb"}},
-	"witness/gorgonnx":     {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "witness/child"}, libraries: []string{"gorgonia", "onnx-go"}},
-	"verify":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference"}},
+	"reference":            {may: []string{"onnx", "onnx/op", "onnx/pb", "witness"}},
+	"load":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia", "onnx-go"}},
+	"witness":              {may: []string{"onnx", "onnx/pb"}},
+	"witness/witnesstest":  {may: []string{"onnx", "onnx/pb", "witness"}},
+	"witness/child":        {may: []string{"onnx", "onnx/pb", "witness"}},
+	"witness/gorgonnx":     {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "witness/child"}, libraries: []string{"gorgonia", "onnx-go"}},
+	"verify":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
 }
 
 // anything may be imported by these: the command line, and code that runs in tests and generators only.

@@ -1,7 +1,6 @@
 package export_test
 
 import (
-	"context"
 	"os"
 	"strings"
 	"testing"
@@ -13,9 +12,9 @@ import (
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
-	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/train"
 	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
 )
@@ -55,27 +54,23 @@ func trained(t *testing.T, m model.Model) *checkpoint.Snapshot {
 }
 
 // runtimes are those that must compute an export, by name.
-func runtimes(t *testing.T) (list []verify.Runtime, must []string) {
-	list = []verify.Runtime{
-		{Name: "load", Open: func(_ context.Context, m *onnx.Model) (verify.Session, error) { return load.Open(m) }},
-		{Name: "gorgonnx", Probe: gorgonnx.Probe, Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
-			return gorgonnx.Open(ctx, m)
-		}},
+func runtimes(t *testing.T) (list []witness.Runtime, must []string) {
+	list = []witness.Runtime{
+		load.Runtime{},
+		gorgonnx.Runtime{},
 	}
 	must = []string{verify.Recorded, "load"}
 	t.Run("ONNX Runtime is here", func(t *testing.T) {
 		witnesstest.Node(t, "onnxruntime-node")
 		ort := child.Node()
-		list = append(list, verify.Runtime{Name: "ort-node", Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
-			return ort.Open(ctx, m)
-		}})
+		list = append(list, ort)
 		must = append(must, "ort-node")
 	})
 	return list, must
 }
 
 // verified runs verify over an exported folder and wants every runtime to agree on every model.
-func verified(t *testing.T, dir string, files int, list []verify.Runtime, must []string) {
+func verified(t *testing.T, dir string, files int, list []witness.Runtime, must []string) {
 	t.Helper()
 	report, err := verify.Run(t.Context(), verify.Options{Paths: []string{dir}, Runtimes: list})
 	if err != nil {

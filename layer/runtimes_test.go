@@ -1,7 +1,6 @@
 package layer_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
 )
@@ -31,19 +31,15 @@ func TestMain(m *testing.M) {
 // What a layer emits is valid, uses no operator beyond Ops, and is computed alike by the training graph in inference, the
 // reference, and every runtime that is here, at batch 1 and 3 and for every opset that is offered.
 func TestEveryRuntimeComputesTheLayer(t *testing.T) {
-	runtimes := []verify.Runtime{
-		{Name: "load", Open: func(_ context.Context, m *onnx.Model) (verify.Session, error) { return load.Open(m) }},
-		{Name: "gorgonnx", Probe: gorgonnx.Probe, Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
-			return gorgonnx.Open(ctx, m)
-		}},
+	runtimes := []witness.Runtime{
+		load.Runtime{},
+		gorgonnx.Runtime{},
 	}
 	must := []string{verify.Recorded, "load"}
 	t.Run("ONNX Runtime is here", func(t *testing.T) {
 		witnesstest.Node(t, "onnxruntime-node")
 		ort := child.Node()
-		runtimes = append(runtimes, verify.Runtime{Name: "ort-node", Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
-			return ort.Open(ctx, m)
-		}})
+		runtimes = append(runtimes, ort)
 		must = append(must, "ort-node")
 	})
 	for _, k := range layer.Kinds() {

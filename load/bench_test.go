@@ -30,7 +30,7 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 				old := kernel.SetThreads(threads)
 				defer kernel.SetThreads(old)
 				node.Threads = threads
-				ort, err := node.Open(b.Context(), m)
+				ort, err := node.Start(b.Context(), m)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -17,28 +17,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // Port is an input or an output of a model.
-type Port struct {
-	Name string
-	Type onnx.Type
-}
-
-// String returns the port as in "z float[N,100]".
-func (p Port) String() string { return p.Name + " " + p.Type.String() }
+type Port = witness.Port
 
 // Session is a model made ready to run. Its methods may be called from several goroutines at once.
 type Session struct {
-	model   *model
-	inputs  []Port
-	outputs []Port
+	model     *model
+	signature witness.Signature
 
 	calls sync.Pool // of *matched
 
@@ -85,7 +78,7 @@ func Open(m *onnx.Model) (*Session, error) {
 	if err := supported(m); err != nil {
 		return nil, err
 	}
-	if s.inputs, s.outputs, err = ports(m.Proto.GetGraph()); err != nil {
+	if s.signature, err = signature(m); err != nil {
 		return nil, err
 	}
 	if s.model, err = newModel(m.Proto.GetGraph(), m.Opset()); err != nil {
@@ -94,35 +87,24 @@ func Open(m *onnx.Model) (*Session, error) {
 	return s, nil
 }
 
-// ports are the inputs that a run must give, those without an initializer, and the outputs.
-func ports(g *pb.GraphProto) (inputs, outputs []Port, err error) {
-	initialized := map[string]bool{}
-	for _, t := range g.GetInitializer() {
-		initialized[t.GetName()] = true
-	}
-	port := func(v *pb.ValueInfoProto) Port {
-		t, ok := onnx.TypeOf(v.GetType())
-		if !ok {
-			err = errors.Join(err, &onnx.UnsupportedError{Why: fmt.Sprintf("%s is not a tensor", v.GetName())})
-		}
-		return Port{v.GetName(), t}
-	}
-	for _, v := range g.GetInput() {
-		if !initialized[v.GetName()] {
-			inputs = append(inputs, port(v))
+// signature is what a run must give, the inputs without an initializer, and the outputs.
+func signature(m *onnx.Model) (witness.Signature, error) {
+	s := witness.SignatureOf(m)
+	s.Inputs = slices.DeleteFunc(s.Inputs, func(p Port) bool { return p.Optional })
+	var problems []error
+	for _, p := range slices.Concat(s.Inputs, s.Outputs) {
+		if p.Other {
+			problems = append(problems, &onnx.UnsupportedError{Why: p.Name + " is not a tensor"})
 		}
 	}
-	for _, v := range g.GetOutput() {
-		outputs = append(outputs, port(v))
-	}
-	return inputs, outputs, err
+	return s, errors.Join(problems...)
 }
 
 // Inputs are the values that a run must give, with their declared types.
-func (s *Session) Inputs() []Port { return slices.Clone(s.inputs) }
+func (s *Session) Inputs() []Port { return slices.Clone(s.signature.Inputs) }
 
 // Outputs are the values that a run returns, in order, with their declared types.
-func (s *Session) Outputs() []Port { return slices.Clone(s.outputs) }
+func (s *Session) Outputs() []Port { return slices.Clone(s.signature.Outputs) }
 
 // Run computes the outputs, in graph order, from the inputs, which are matched by name. The inputs are only read, and the
 // outputs are the caller's. A run is not interrupted once its arithmetic has begun.
@@ -132,7 +114,7 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 	}
 	m, ok := s.calls.Get().(*matched)
 	if !ok {
-		m = &matched{ordered: make([]*onnx.Tensor, len(s.inputs)), symbols: map[string]int{}}
+		m = &matched{}
 	}
 	defer s.calls.Put(m)
 	if err := s.match(m, inputs); err != nil {
@@ -142,7 +124,7 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := p.run(m.ordered)
+	outputs, err := p.run(m.Ordered)
 	if err != nil {
 		return nil, err // p may be in any state: it is not used again
 	}
@@ -153,10 +135,10 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 // Apply is Run for a model of one float32 input and one float32 output. Where the input declares one dimension that is not a
 // number, the batch, its size follows from len(x). It returns the elements of the output and its dimensions.
 func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []int, err error) {
-	if len(s.inputs) != 1 || len(s.outputs) != 1 {
-		return nil, nil, fmt.Errorf("the model has %d inputs and %d outputs: Apply wants one of each, use Run", len(s.inputs), len(s.outputs))
+	if in, out := len(s.signature.Inputs), len(s.signature.Outputs); in != 1 || out != 1 {
+		return nil, nil, fmt.Errorf("the model has %d inputs and %d outputs: Apply wants one of each, use Run", in, out)
 	}
-	in := s.inputs[0]
+	in := s.signature.Inputs[0]
 	shape, err := fit(in, len(x))
 	if err != nil {
 		return nil, nil, err
@@ -171,7 +153,7 @@ func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []i
 	}
 	y, ok := out[0].Data.(onnx.Slice[float32])
 	if !ok {
-		return nil, nil, fmt.Errorf("output %s is not float: use Run", s.outputs[0])
+		return nil, nil, fmt.Errorf("output %s is not float: use Run", s.signature.Outputs[0])
 	}
 	return y, out[0].Dims, nil
 }
@@ -205,84 +187,23 @@ func fit(p Port, n int) ([]int, error) {
 
 // matched is what a run knows of its inputs. It is used again, so that a run allocates nothing but its outputs.
 type matched struct {
-	ordered []*onnx.Tensor
-	symbols map[string]int // the sizes that named dimensions have taken
-	key     []byte         // of the graph
+	witness.Binding
+	key []byte // of the graph
 }
 
-// match puts the inputs of a run in the model's order and holds them against the declared types.
+// match puts the inputs of a run in the model's order and refuses what this package has no room for.
 func (s *Session) match(m *matched, inputs []*onnx.Tensor) error {
-	ordered := m.ordered
-	clear(ordered)
-	clear(m.symbols)
-	var errs []error
-	for i, t := range inputs {
-		if t == nil {
-			return fmt.Errorf("input %d is nil", i)
-		}
-		k := slices.IndexFunc(s.inputs, func(p Port) bool { return p.Name == t.Name })
+	if err := s.signature.Bind(&m.Binding, inputs); err != nil {
+		return err
+	}
+	for i, t := range m.Ordered {
+		p := s.signature.Inputs[i]
 		switch {
-		case k < 0:
-			errs = append(errs, fmt.Errorf("%q is not an input of the model", t.Name))
-		case ordered[k] != nil:
-			errs = append(errs, fmt.Errorf("input %q is given twice", t.Name))
-		default:
-			ordered[k] = t
+		case t.Type() == pb.TensorProto_STRING:
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: this package has no strings", p)}
+		case t.Len() == 0 && isFloat(t.Type()) && !s.model.fixed[p.Name]:
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: dims %v: this package runs no empty tensors", p, t.Dims)}
 		}
-	}
-	for i, p := range s.inputs {
-		if ordered[i] == nil {
-			errs = append(errs, fmt.Errorf("input %q is missing", p.Name))
-			continue
-		}
-		if err := p.accept(ordered[i], m.symbols, s.model.fixed[p.Name]); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// accept holds a tensor against a port. symbols carries the sizes that named dimensions have taken in this run. fixed says that it
-// is a constant of the graph, which may be empty.
-func (p Port) accept(t *onnx.Tensor, symbols map[string]int, fixed bool) error {
-	if t.Type() != p.Type.Elem {
-		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
-	}
-	n := 1
-	for _, d := range t.Dims {
-		if d < 0 || d > 0 && n > t.Len()/d {
-			return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
-		}
-		n *= d
-	}
-	if t.Type() == pb.TensorProto_STRING {
-		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: this package has no strings", p)}
-	}
-	if n != t.Len() {
-		return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
-	}
-	if p.Type.Dims != nil {
-		if len(t.Dims) != len(p.Type.Dims) {
-			return fmt.Errorf("input %s: got dims %v", p, t.Dims)
-		}
-		for i, d := range p.Type.Dims {
-			want := int(d.Size)
-			if !d.Known() {
-				if d.Symbol == "" {
-					continue
-				}
-				if _, seen := symbols[d.Symbol]; !seen {
-					symbols[d.Symbol] = t.Dims[i]
-				}
-				want = symbols[d.Symbol]
-			}
-			if t.Dims[i] != want {
-				return fmt.Errorf("input %s: got dims %v, want %d on axis %d", p, t.Dims, want, i)
-			}
-		}
-	}
-	if n == 0 && isFloat(t.Type()) && !fixed {
-		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: dims %v: this package runs no empty tensors", p, t.Dims)}
 	}
 	return nil
 }
@@ -290,7 +211,7 @@ func (p Port) accept(t *onnx.Tensor, symbols map[string]int, fixed bool) error {
 // take hands out a graph for the shapes of the inputs, and for the values of those that are part of it, building it if none is free.
 func (s *Session) take(m *matched) (*program, error) {
 	key := m.key[:0]
-	for _, t := range m.ordered {
+	for _, t := range m.Ordered {
 		key = binary.AppendUvarint(key, uint64(len(t.Dims)))
 		for _, d := range t.Dims {
 			key = binary.AppendUvarint(key, uint64(d))
@@ -318,7 +239,7 @@ func (s *Session) take(m *matched) (*program, error) {
 	}
 	s.mu.Unlock()
 
-	p, err := s.model.build(m.ordered)
+	p, err := s.model.build(m.Ordered)
 	if err != nil {
 		return nil, err
 	}

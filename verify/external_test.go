@@ -8,6 +8,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -42,7 +43,7 @@ func TestElementsInOtherFilesAreThoseBesideTheModel(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	write(".", make([]byte, len(elements))) // a runtime that opened it would compute zeros
-	options := Options{Paths: []string{path}, Runtimes: []Runtime{new(fake).runtime("fake")}}
+	options := Options{Paths: []string{path}, Runtimes: []witness.Runtime{new(fake).runtime("fake")}}
 
 	for _, c := range []struct {
 		name     string

@@ -13,6 +13,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -37,9 +38,29 @@ type fake struct {
 	plain   float32 // added where the model is not instrumented
 }
 
-func (f *fake) runtime(name string) Runtime {
+// made is a runtime of functions.
+type made struct {
+	name    string
+	version func(context.Context) (string, error)
+	open    func(context.Context, *onnx.Model) (witness.Session, error)
+}
+
+func (m made) Name() string { return m.name }
+
+func (m made) Version(ctx context.Context) (string, error) {
+	if m.version == nil {
+		return "", nil
+	}
+	return m.version(ctx)
+}
+
+func (m made) Open(ctx context.Context, model *onnx.Model) (witness.Session, error) {
+	return m.open(ctx, model)
+}
+
+func (f *fake) runtime(name string) made {
 	runs := new(atomic.Int64) // of all sessions, several at the same time where models are verified in parallel
-	return Runtime{Name: name, Open: func(_ context.Context, m *onnx.Model) (Session, error) {
+	return made{name: name, open: func(_ context.Context, m *onnx.Model) (witness.Session, error) {
 		// What a real runtime would see: the bytes, not the message.
 		again, err := wire.Parse("fake", m.Bytes, wire.Limits{})
 		if err != nil {

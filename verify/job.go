@@ -16,26 +16,29 @@ import (
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 )
 
-// probes asks every runtime once whether it is here.
+// probes asks every runtime once for its version.
 type probes struct {
 	mu   sync.Mutex
-	done map[string]error
+	done map[string]probed
 }
 
-func (p *probes) ask(ctx context.Context, rt Runtime, limit time.Duration) error {
-	if rt.Probe == nil {
-		return nil
-	}
+type probed struct {
+	version string
+	err     error
+}
+
+func (p *probes) ask(ctx context.Context, rt witness.Runtime, limit time.Duration) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err, ok := p.done[rt.Name]; ok {
-		return err
+	r, ok := p.done[rt.Name()]
+	if !ok {
+		r.version, r.err = guarded(ctx, limit, rt.Version)
+		p.done[rt.Name()] = r
 	}
-	_, err := guarded(ctx, limit, func(ctx context.Context) (struct{}, error) { return struct{}{}, rt.Probe(ctx) })
-	p.done[rt.Name] = err
-	return err
+	return r.version, r.err
 }
 
 // A job verifies one model.
@@ -175,37 +178,37 @@ func union(a, b []string) []string {
 }
 
 // runtime runs one runtime on all data.
-func (j *job) runtime(ctx context.Context, rt Runtime) {
-	info := RuntimeReport{Name: rt.Name, Status: Skipped}
-	skip := func(err error) {
-		info.Status, info.Reason = Skipped, err.Error()
+func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
+	info := RuntimeReport{Name: rt.Name(), Status: Skipped}
+	var rows []Row
+	defer func() {
 		j.report.Runtimes = append(j.report.Runtimes, info)
-	}
-	j.tell(rt.Name, "")
-	if err := j.probes.ask(ctx, rt, j.options.Timeout); err != nil {
-		skip(err)
+		j.report.Rows = append(j.report.Rows, rows...)
+	}()
+	j.tell(rt.Name(), "")
+	var err error
+	if info.Version, err = j.probes.ask(ctx, rt, j.options.Timeout); err != nil {
+		info.Status, info.Reason = Broken, err.Error()
+		if _, missing := errors.AsType[*witness.MissingError](err); missing {
+			info.Status = Skipped
+		}
 		return
-	}
-	if rt.Version != nil {
-		info.Version = rt.Version(ctx)
 	}
 	l := &lane{job: j, rt: rt}
 	defer l.close(ctx)
-	var rows []Row
-	for i := range j.sets {
+	for i, d := range j.sets {
 		if ctx.Err() != nil {
 			return
 		}
-		j.tell(rt.Name, j.sets[i].name)
-		r, err := l.set(ctx, j.sets[i])
-		if u, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-			if i == 0 {
-				skip(u)
+		j.tell(rt.Name(), d.name)
+		r, err := l.set(ctx, d)
+		if err != nil {
+			verdict := verdictOf(err)
+			if verdict == Skipped && i == 0 {
+				info.Reason = err.Error()
 				return
 			}
-			r = []Row{{Runtime: rt.Name, Set: j.sets[i].name, Verdict: Skipped, Reason: u.Error()}}
-		} else if err != nil {
-			r = []Row{{Runtime: rt.Name, Set: j.sets[i].name, Verdict: Failed, Reason: err.Error()}}
+			r = []Row{{Runtime: rt.Name(), Set: d.name, Verdict: verdict, Reason: err.Error()}}
 		}
 		rows = append(rows, r...)
 	}
@@ -213,6 +216,18 @@ func (j *job) runtime(ctx context.Context, rt Runtime) {
 	for _, r := range rows {
 		info.Status = worse(info.Status, r.Verdict)
 	}
-	j.report.Runtimes = append(j.report.Runtimes, info)
-	j.report.Rows = append(j.report.Rows, rows...)
+	if info.Status == Equal && slices.ContainsFunc(rows, func(r Row) bool { return r.Verdict == Broken }) {
+		info.Status = Broken
+	}
+}
+
+// verdictOf says what an error of a runtime means.
+func verdictOf(err error) Verdict {
+	if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+		return Skipped
+	}
+	if _, ok := errors.AsType[*witness.BrokenError](err); ok {
+		return Broken
+	}
+	return Failed
 }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // A lane is one runtime on one model: a session, opened again after an error.
 type lane struct {
 	*job
-	rt      Runtime
-	session Session
+	rt      witness.Runtime
+	session witness.Session
 	hung    bool
 	first   []*onnx.Tensor // what the first data set gave
 }
@@ -33,7 +34,7 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 	}
 	limit := l.options.Timeout
 	if l.session == nil {
-		s, err := guarded(ctx, limit, func(ctx context.Context) (Session, error) { return l.rt.Open(ctx, l.model) })
+		s, err := guarded(ctx, limit, func(ctx context.Context) (witness.Session, error) { return l.rt.Open(ctx, l.model) })
 		if err != nil {
 			l.hung = errors.Is(err, errHung)
 			return nil, err
@@ -59,7 +60,7 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 // errWrites says that a runtime changed the inputs it was given.
 var errWrites = errors.New("writes into its inputs")
 
-// onlyTensors refuses what a Session cannot be given or asked for.
+// onlyTensors refuses what a witness.Session cannot be given or asked for.
 func onlyTensors(what string, values []*reference.Value) error {
 	for _, v := range values {
 		if v.Kind != reference.Tensor {
@@ -91,7 +92,7 @@ func (l *lane) set(ctx context.Context, d dataSet) ([]Row, error) {
 	if writes {
 		for i := range rows {
 			rows[i].Verdict = worse(rows[i].Verdict, Different)
-			rows[i].Reason = join(rows[i].Reason, l.rt.Name+" "+errWrites.Error())
+			rows[i].Reason = join(rows[i].Reason, l.rt.Name()+" "+errWrites.Error())
 		}
 	}
 	return rows, nil
@@ -123,7 +124,7 @@ func (l *lane) again(ctx context.Context, rows []Row) {
 	own := rows[from:to]
 	if err != nil && !errors.Is(err, errWrites) {
 		for i := range own {
-			own[i].Verdict = worse(own[i].Verdict, Failed)
+			own[i].Verdict = worse(own[i].Verdict, verdictOf(err))
 			own[i].Reason = join(own[i].Reason, fmt.Sprintf("run again after a batch of another size: %v", err))
 		}
 		return

@@ -9,6 +9,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // Options say what to verify, and how.
@@ -17,7 +18,10 @@ type Options struct {
 	// them, or with such folders below.
 	Paths []string
 	// Runtimes are judged one by one. With none, only recorded outputs are.
-	Runtimes []Runtime
+	Runtimes []witness.Runtime
+	// Named says that the runtimes were asked for one by one, so that one that
+	// is broken is a reason to exit with 2.
+	Named bool
 	// Against, unless nil, gives the tensors that the initializers of a model
 	// must equal, by full name. Those of other nets than the model's are left
 	// out.
@@ -54,7 +58,7 @@ func (o Options) validate() error {
 	}
 	seen := map[string]bool{}
 	for _, rt := range o.Runtimes {
-		name := rt.Name
+		name := rt.Name()
 		if name == "" || name == Recorded || seen[name] {
 			return fmt.Errorf("runtime name %q is empty, taken, or given twice", name)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -259,8 +260,8 @@ func oldSoftmax(m *pb.ModelProto, _ map[string][2][]float32) bool {
 }
 
 // faulty is a float32 runtime that computes another model than it is given.
-func faulty(plant func(m *pb.ModelProto)) Runtime {
-	return Runtime{Name: "faulty", Open: func(ctx context.Context, m *onnx.Model) (Session, error) {
+func faulty(plant func(m *pb.ModelProto)) witness.Runtime {
+	return made{name: "faulty", open: func(ctx context.Context, m *onnx.Model) (witness.Session, error) {
 		p := proto.CloneOf(m.Proto)
 		plant(p)
 		b, err := onnx.Marshal(p)

@@ -10,6 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -117,7 +118,7 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 
 // prove runs the instrumented model on the runtime and compares every node with
 // the reference on the inputs that the runtime itself gave it.
-func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) {
+func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof, error) {
 	var values []*reference.Value
 	nodes := j.program.Nodes()
 	constant := map[string]bool{} // outputs of nodes that read nothing
@@ -140,7 +141,7 @@ func (j *job) prove(ctx context.Context, rt Runtime, d dataSet) (*proof, error) 
 	if err != nil {
 		return nil, err
 	}
-	session, err := guarded(ctx, j.options.Timeout, func(ctx context.Context) (Session, error) { return rt.Open(ctx, model) })
+	session, err := guarded(ctx, j.options.Timeout, func(ctx context.Context) (witness.Session, error) { return rt.Open(ctx, model) })
 	if err != nil {
 		return nil, fmt.Errorf("opening the model with all intermediate values as outputs: %w", err)
 	}
@@ -329,6 +330,6 @@ func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tenso
 	}
 }
 
-func closeSession(ctx context.Context, s Session) {
+func closeSession(ctx context.Context, s witness.Session) {
 	_, _ = guarded(context.WithoutCancel(ctx), grace, func(context.Context) (struct{}, error) { return struct{}{}, s.Close() })
 }

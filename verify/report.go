@@ -14,6 +14,7 @@ import (
 type Report struct {
 	Models  []*ModelReport `json:"models"`
 	Summary Summary        `json:"summary"`
+	named   bool           // a broken runtime was asked for by its name
 }
 
 // A Summary counts models.
@@ -26,6 +27,7 @@ type Summary struct {
 	Unreadable  int `json:"unreadable"`  // a file is missing or cannot be read
 	Compared    int `json:"compared"`    // outputs held against the reference
 	Skipped     int `json:"skipped"`     // runtimes, over all models
+	Broken      int `json:"broken"`      // runtimes that could not be started or ended, over all models
 }
 
 // A ModelReport is what was found about one model.
@@ -66,7 +68,7 @@ type RuntimeReport struct {
 	Name    string  `json:"name"`
 	Version string  `json:"version,omitempty"`
 	Status  Verdict `json:"status"`
-	Reason  string  `json:"reason,omitempty"` // why it was skipped
+	Reason  string  `json:"reason,omitempty"` // why it was skipped, or how it is broken
 }
 
 // A Row is one output of one runtime on one data set.
@@ -92,7 +94,7 @@ func describe(d dataSet) SetReport {
 }
 
 // gravity orders verdicts: what must not be hidden by the others comes last.
-var gravity = map[Verdict]int{Skipped: 0, Equal: 1, Unchecked: 2, Failed: 3, Different: 4}
+var gravity = map[Verdict]int{Skipped: 0, Broken: 1, Equal: 2, Unchecked: 3, Failed: 4, Different: 5}
 
 func worse(a, b Verdict) Verdict {
 	if gravity[b] > gravity[a] {
@@ -133,8 +135,11 @@ func (r *Report) summarize() {
 	for _, m := range r.Models {
 		s.Compared += m.compared()
 		for _, rt := range m.Runtimes {
-			if rt.Status == Skipped {
+			switch rt.Status {
+			case Skipped:
 				s.Skipped++
+			case Broken:
+				s.Broken++
 			}
 		}
 		switch v := m.Verdict(); {
@@ -171,7 +176,8 @@ func (r *Report) Verdict() Verdict {
 
 // ExitCode returns the exit status of a program that reports this: 0 equal, 1 a
 // finding, 2 something could not be checked: a file that cannot be read, nothing
-// compared, or, if strict, anything skipped or unsupported.
+// compared, a broken runtime that was asked for by its name, or, if strict,
+// anything skipped, broken or unsupported.
 func (r *Report) ExitCode(strict bool) int {
 	s := r.Summary
 	switch {
@@ -179,7 +185,7 @@ func (r *Report) ExitCode(strict bool) int {
 		return 1
 	case s.Unreadable > 0, s.Compared == 0, s.Passed == 0:
 		return 2
-	case strict && s.Unsupported+s.Uncompared+s.Skipped > 0:
+	case strict && s.Unsupported+s.Uncompared+s.Skipped+s.Broken > 0, r.named && s.Broken > 0:
 		return 2
 	}
 	return 0
@@ -271,8 +277,8 @@ func (m *ModelReport) writeRows(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", verdictText(r.Verdict), dash(string(r.Stage)))
 	}
 	for _, rt := range m.Runtimes {
-		if rt.Status == Skipped {
-			fmt.Fprintf(t, "  %s\tSKIP: %s\n", clean(rt.Name), clean(rt.Reason))
+		if rt.Reason != "" {
+			fmt.Fprintf(t, "  %s\t%s: %s\n", clean(rt.Name), verdictText(rt.Status), clean(rt.Reason))
 		}
 	}
 	return t.Flush()
@@ -280,7 +286,7 @@ func (m *ModelReport) writeRows(w io.Writer) error {
 
 func verdictText(v Verdict) string {
 	switch v {
-	case Different, Failed:
+	case Different, Failed, Broken:
 		return strings.ToUpper(string(v))
 	case Skipped:
 		return "SKIP"

@@ -7,10 +7,11 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // judgeAll judges the outputs of a runtime on a data set, one row each.
-func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*onnx.Tensor) []Row {
+func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outputs []*onnx.Tensor) []Row {
 	rows := make([]Row, len(d.want))
 	doubt := false
 	for i, want := range d.want {
@@ -18,7 +19,7 @@ func (j *job) judgeAll(ctx context.Context, rt Runtime, d dataSet, outputs []*on
 		if i < len(outputs) {
 			got = valueOf(outputs[i])
 		}
-		rows[i] = j.judge(rt.Name, d.name, want.Name, want, got)
+		rows[i] = j.judge(rt.Name(), d.name, want.Name, want, got)
 		doubt = doubt || rows[i].Measure != nil && (rows[i].Verdict != Equal || rows[i].doubtful())
 	}
 	if len(outputs) > len(d.want) {

@@ -10,25 +10,9 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// A Session is a model that a runtime has loaded.
-type Session interface {
-	// Run evaluates the model. Inputs are found by name; outputs are named, in
-	// the order of the graph's outputs. An *onnx.UnsupportedError means SKIP.
-	Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error)
-	Close() error
-}
-
-// A Runtime is something that computes models.
-type Runtime struct {
-	Name string
-	// Probe returns nil, or why the runtime is not here, which means SKIP.
-	Probe func(ctx context.Context) error
-	// Open loads a model. An *onnx.UnsupportedError means SKIP.
-	Open func(ctx context.Context, m *onnx.Model) (Session, error)
-	// Version, unless nil, says which version it is, for reports. It is asked
-	// after Probe returned nil.
-	Version func(ctx context.Context) string
-}
+// Broken is the verdict on a runtime that is here and cannot be started, or
+// ended by a fault that is known to be its own.
+const Broken Verdict = "broken"
 
 // errHung says that a runtime did not return in its time.
 var errHung = errors.New("did not return in time")

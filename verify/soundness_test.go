@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -14,6 +13,7 @@ import (
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
@@ -34,14 +34,14 @@ func graphsToDraw(t *testing.T, otherwise int) int {
 }
 
 // ortNode is ONNX Runtime for Node as a Runtime, if it is here.
-func ortNode(t testing.TB) Runtime {
+func ortNode(t testing.TB) witness.Runtime {
 	r := child.Node()
 	r.Program = witnesstest.Node(t, "onnxruntime-node")
-	return Runtime{Name: "ort-node", Open: func(ctx context.Context, m *onnx.Model) (Session, error) { return r.Open(ctx, m) }}
+	return r
 }
 
 // loadRuntime is package load as a Runtime.
-var loadRuntime = Runtime{Name: "load", Open: func(_ context.Context, m *onnx.Model) (Session, error) { return load.Open(m) }}
+var loadRuntime = load.Runtime{}
 
 // opsets that the random graphs are written for: each changes some operator
 // that they hold.
@@ -58,7 +58,7 @@ type tally struct {
 
 // hold holds the outputs of one runtime on a graph against the reference. Every
 // false alarm of the screen goes to the proof.
-func (y *tally) hold(t *testing.T, g *randomGraph, rt Runtime, got func(name string) *onnx.Tensor) {
+func (y *tally) hold(t *testing.T, g *randomGraph, rt witness.Runtime, got func(name string) *onnx.Tensor) {
 	t.Helper()
 	m := g.whole()
 	j := &job{options: Options{Timeout: time.Minute}.withDefaults(), model: m}
@@ -77,7 +77,7 @@ func (y *tally) hold(t *testing.T, g *randomGraph, rt Runtime, got func(name str
 		outputs = append(outputs, got(want.Name))
 		x := valueOf(got(want.Name))
 		if err := mismatch(want, x); err != nil {
-			t.Errorf("%s: graph %sat opset %d: %s: %v\n%s", rt.Name, g.prefix, g.opset, want.Name, err, g)
+			t.Errorf("%s: graph %sat opset %d: %s: %v\n%s", rt.Name(), g.prefix, g.opset, want.Name, err, g)
 			return
 		}
 		sound := measure(want, x, func(i int) float64 { return figure(want.Sound, i) })
@@ -90,10 +90,10 @@ func (y *tally) hold(t *testing.T, g *randomGraph, rt Runtime, got func(name str
 			y.worst = max(y.worst, float64(screen.Spreads))
 		}
 		if sound.Outside > 0 {
-			t.Errorf("%s: graph %sat opset %d: %s%v is beyond the sound limit\n%s", rt.Name, g.prefix, g.opset, want.Name, sound.First, g)
+			t.Errorf("%s: graph %sat opset %d: %s%v is beyond the sound limit\n%s", rt.Name(), g.prefix, g.opset, want.Name, sound.First, g)
 		}
 		if screen.Outside > 0 {
-			t.Logf("%s: graph %sat opset %d: %s%v is beyond the screen: %d of %d", rt.Name, g.prefix, g.opset, want.Name, screen.First, screen.Outside, want.Len())
+			t.Logf("%s: graph %sat opset %d: %s%v is beyond the screen: %d of %d", rt.Name(), g.prefix, g.opset, want.Name, screen.First, screen.Outside, want.Len())
 		}
 		_, bad := collect(want, x).outside()
 		alarm = alarm || screen.Outside > 0 || bad
@@ -115,10 +115,10 @@ func (y *tally) hold(t *testing.T, g *randomGraph, rt Runtime, got func(name str
 	}
 	y.nodes.spreads, y.nodes.rms, y.nodes.bias = max(y.nodes.spreads, p.spreads), max(y.nodes.rms, p.rms), max(y.nodes.bias, p.bias)
 	for i, want := range d.want {
-		row := j.judge(rt.Name, d.name, want.Name, want, valueOf(outputs[i]))
+		row := j.judge(rt.Name(), d.name, want.Name, want, valueOf(outputs[i]))
 		p.judge(&row, want, outputs[i], p.outputs[i])
 		if row.Verdict != Equal && row.Verdict != Unchecked {
-			t.Errorf("%s: graph %s: the proof leaves output %d %s: %s\n%s", rt.Name, g.prefix, i, row.Verdict, row.Reason, g)
+			t.Errorf("%s: graph %s: the proof leaves output %d %s: %s\n%s", rt.Name(), g.prefix, i, row.Verdict, row.Reason, g)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func TestONNXRuntimeStaysWithinTheSoundLimit(t *testing.T) {
 	}
 }
 
-func runOnce(t *testing.T, rt Runtime, m *onnx.Model, inputs []*onnx.Tensor) map[string]*onnx.Tensor {
+func runOnce(t *testing.T, rt witness.Runtime, m *onnx.Model, inputs []*onnx.Tensor) map[string]*onnx.Tensor {
 	t.Helper()
 	s, err := rt.Open(t.Context(), m)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // TestFilesThatPyTorchExports verifies what PyTorch's exporter makes of modules:
@@ -13,7 +14,7 @@ import (
 // outputs of PyTorch itself.
 func TestFilesThatPyTorchExports(t *testing.T) {
 	python := witnesstest.Python(t, "torch", "onnx")
-	runtimes := []Runtime{ortNode(t), loadRuntime}
+	runtimes := []witness.Runtime{ortNode(t), loadRuntime}
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), python, "testdata/export.py", dir).CombinedOutput(); err != nil {
 		t.Fatalf("export.py: %v\n%s", err, out)

@@ -13,9 +13,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	o = o.withDefaults()
-	report := &Report{}
+	report := &Report{named: o.Named}
 	var jobs []*job
-	probes := &probes{done: map[string]error{}}
+	probes := &probes{done: map[string]probed{}}
 	for _, path := range o.Paths {
 		sources, err := findModels(path)
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -75,7 +76,7 @@ func TestWhatEveryRuntimeIsFoundToBe(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := folder(t, m, &fake{}, 1, 3)
-			r := report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{tc.f.runtime("fake")}, Timeout: time.Second})
+			r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{tc.f.runtime("fake")}, Timeout: time.Second})
 			rows := rowsOf(r, "fake")
 			if got := r.Models[0].Runtimes[0].Status; got != tc.verdict {
 				t.Errorf("verdict %s, want %s: %+v", got, tc.verdict, rows)
@@ -101,7 +102,7 @@ func TestEveryBitOfAWeightThatShowsIsCaught(t *testing.T) {
 	caught := 0
 	for bit := range 32 {
 		f := fake{flip: "net.b.weight", bit: bit}
-		r := report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{f.runtime("fake")}})
+		r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{f.runtime("fake")}})
 		if r.Models[0].Runtimes[0].Status == Different {
 			caught++
 			continue
@@ -158,7 +159,7 @@ func flipEffect(t *testing.T, m *onnx.Model, dir string, bit int) (effect, limit
 func TestTheProofNamesTheFirstWrongNode(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 2)
 	f := fake{flip: "net.a.weight", bit: 20}
-	r := report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{f.runtime("fake")}})
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{f.runtime("fake")}})
 	fault := rowsOf(r, "fake")[0].Fault
 	if fault == nil || fault.Op != "MatMul" || fault.Output != "net.a.product" || !strings.Contains(fault.Node, "net.a.product") {
 		t.Fatalf("fault %+v, want the first MatMul", fault)
@@ -170,7 +171,7 @@ func TestTheProofNamesTheFirstWrongNode(t *testing.T) {
 
 func TestTheProofIsOfferedWhereTheScreenPasses(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 2)
-	r := report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{(&fake{}).runtime("fake")}, Prove: true})
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Prove: true})
 	row := rowsOf(r, "fake")[0]
 	if row.Verdict != Equal || row.Stage != Proof || !strings.Contains(row.Reason, "all 5 nodes") {
 		t.Errorf("row %+v, want equal by proof over 5 nodes", row)
@@ -183,15 +184,17 @@ func TestTheProofIsOfferedWhereTheScreenPasses(t *testing.T) {
 func TestARuntimeThatIsNotHereIsSkippedWithTheReason(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 1)
 	absent := (&fake{}).runtime("absent")
-	absent.Probe = func(context.Context) error { return errors.New("no such library") }
-	lacking := Runtime{Name: "lacking", Open: func(context.Context, *onnx.Model) (Session, error) {
+	absent.version = func(context.Context) (string, error) {
+		return "", &witness.MissingError{Runtime: "absent", Why: "no such library"}
+	}
+	lacking := made{name: "lacking", open: func(context.Context, *onnx.Model) (witness.Session, error) {
 		return nil, fmt.Errorf("opening: %w", &onnx.UnsupportedError{Op: "Tanh", Opset: 13})
 	}}
 	late := (&fake{fails: &onnx.UnsupportedError{Op: "LeakyRelu"}}).runtime("late")
-	r := report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{absent, lacking, late, (&fake{}).runtime("here")}})
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{absent, lacking, late, (&fake{}).runtime("here")}})
 	want := []RuntimeReport{
-		{Name: "absent", Status: Skipped, Reason: "no such library"},
-		{Name: "lacking", Status: Skipped, Reason: "unsupported operator Tanh at opset 13"},
+		{Name: "absent", Status: Skipped, Reason: "absent: no such library"},
+		{Name: "lacking", Status: Skipped, Reason: "opening: unsupported operator Tanh at opset 13"},
 		{Name: "late", Status: Skipped, Reason: "unsupported operator LeakyRelu"},
 		{Name: "here", Status: Equal},
 	}
@@ -206,20 +209,22 @@ func TestARuntimeThatIsNotHereIsSkippedWithTheReason(t *testing.T) {
 func TestNothingComparedIsNoSuccess(t *testing.T) {
 	path := writeModel(t, t.TempDir(), netModel(t))
 	absent := (&fake{}).runtime("absent")
-	absent.Probe = func(context.Context) error { return errors.New("not here") }
-	r := report(t, Options{Paths: []string{path}, Runtimes: []Runtime{absent}})
+	absent.version = func(context.Context) (string, error) {
+		return "", &witness.MissingError{Runtime: "absent", Why: "not here"}
+	}
+	r := report(t, Options{Paths: []string{path}, Runtimes: []witness.Runtime{absent}})
 	if r.ExitCode(false) != 2 || r.Verdict() != Skipped {
 		t.Errorf("verdict %s, exit code %d, want skipped and 2", r.Verdict(), r.ExitCode(false))
 	}
 	var b bytes.Buffer
-	if err := r.WriteTable(&b); err != nil || !strings.Contains(b.String(), "nothing was compared") || !strings.Contains(b.String(), "SKIP: not here") {
+	if err := r.WriteTable(&b); err != nil || !strings.Contains(b.String(), "nothing was compared") || !strings.Contains(b.String(), "SKIP: absent: not here") {
 		t.Errorf("table %q, error %v", b.String(), err)
 	}
 }
 
 func TestABareModelIsGivenSeededInputs(t *testing.T) {
 	path := writeModel(t, t.TempDir(), netModel(t))
-	o := Options{Paths: []string{path}, Runtimes: []Runtime{(&fake{}).runtime("fake")}, Seed: 7}
+	o := Options{Paths: []string{path}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Seed: 7}
 	r := report(t, o)
 	var shapes []string
 	for _, s := range r.Models[0].Sets {
@@ -249,7 +254,7 @@ func toJSON(t testing.TB, v any) string {
 
 func TestAFixedLimitReplacesTheDerivedOnes(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 1)
-	rt := func() []Runtime { return []Runtime{(&fake{alpha: 1e-4}).runtime("fake")} }
+	rt := func() []witness.Runtime { return []witness.Runtime{(&fake{alpha: 1e-4}).runtime("fake")} }
 	r := report(t, Options{Paths: []string{dir}, Runtimes: rt(), Fixed: &FixedLimit{Rtol: 1e-2, Atol: 1e-3}})
 	row := rowsOf(r, "fake")[0]
 	if row.Verdict != Equal || row.Stage != Tolerance {
@@ -279,18 +284,18 @@ func TestStateIsFoundByARunAfterAnotherBatch(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 2)
 	// Wrong only in the run after the third, which is the one after the batch of
 	// another size.
-	rt := Runtime{Name: "moody", Open: func(ctx context.Context, m *onnx.Model) (Session, error) {
+	rt := made{name: "moody", open: func(ctx context.Context, m *onnx.Model) (witness.Session, error) {
 		s, err := (&fake{}).runtime("fake").Open(ctx, m)
 		return &moody{Session: s}, err
 	}}
-	row := rowsOf(report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{rt}}), "moody")[0]
+	row := rowsOf(report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{rt}}), "moody")[0]
 	if row.Verdict != Different || !strings.Contains(row.Reason, "after a batch of another size") {
 		t.Errorf("row %+v, want a difference after a batch of another size", row)
 	}
 }
 
 type moody struct {
-	Session
+	witness.Session
 	other bool
 }
 
@@ -462,7 +467,7 @@ func TestFilesThatCannotBeJudged(t *testing.T) {
 		{"an operator that the reference lacks", write("unknown.onnx", unknownBytes), "unsupported operator com.example.Glaze", 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := report(t, Options{Paths: []string{tc.path}, Runtimes: []Runtime{(&fake{}).runtime("fake")}})
+			r := report(t, Options{Paths: []string{tc.path}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}})
 			m := r.Models[len(r.Models)-1]
 			if m.Problem == "" || !strings.Contains(m.Problem, tc.problem) {
 				t.Errorf("problem %q, want %q in it", m.Problem, tc.problem)
@@ -480,7 +485,7 @@ func TestFilesThatCannotBeJudged(t *testing.T) {
 func TestProgressTellsWhatIsDoneNext(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 1, 2)
 	var events []Event
-	report(t, Options{Paths: []string{dir}, Runtimes: []Runtime{(&fake{}).runtime("fake")}, Progress: func(e Event) { events = append(events, e) }})
+	report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Progress: func(e Event) { events = append(events, e) }})
 	if !slices.ContainsFunc(events, func(e Event) bool {
 		return e.Runtime == "fake" && e.Set == "test_data_set_1" && e.Model == 1 && e.Models == 1
 	}) {
@@ -494,7 +499,7 @@ func TestManyModelsAtOnceKeepTheirOrder(t *testing.T) {
 	for range 12 {
 		paths = append(paths, folder(t, m, &fake{}, 1))
 	}
-	r := report(t, Options{Paths: paths, Runtimes: []Runtime{(&fake{}).runtime("fake")}, Parallel: 4, Progress: func(Event) {}})
+	r := report(t, Options{Paths: paths, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Parallel: 4, Progress: func(Event) {}})
 	for i, m := range r.Models {
 		if filepath.Dir(m.Path) != paths[i] {
 			t.Errorf("model %d is %s, want one in %s", i, m.Path, paths[i])
@@ -512,11 +517,11 @@ func TestManyModelsAtOnceKeepTheirOrder(t *testing.T) {
 func TestAnInterruptIsAnErrorOfRun(t *testing.T) {
 	dir := folder(t, netModel(t), &fake{}, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	rt := Runtime{Name: "interrupted", Open: func(context.Context, *onnx.Model) (Session, error) {
+	rt := made{name: "interrupted", open: func(context.Context, *onnx.Model) (witness.Session, error) {
 		cancel()
 		return nil, errors.New("interrupted")
 	}}
-	if _, err := Run(ctx, Options{Paths: []string{dir}, Runtimes: []Runtime{rt}}); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{rt}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
@@ -524,9 +529,9 @@ func TestAnInterruptIsAnErrorOfRun(t *testing.T) {
 func TestOptionsThatMakeNoSense(t *testing.T) {
 	for _, o := range []Options{
 		{},
-		{Paths: []string{"x"}, Runtimes: []Runtime{{Name: ""}}},
-		{Paths: []string{"x"}, Runtimes: []Runtime{{Name: Recorded}}},
-		{Paths: []string{"x"}, Runtimes: []Runtime{{Name: "a"}, {Name: "a"}}},
+		{Paths: []string{"x"}, Runtimes: []witness.Runtime{made{}}},
+		{Paths: []string{"x"}, Runtimes: []witness.Runtime{made{name: Recorded}}},
+		{Paths: []string{"x"}, Runtimes: []witness.Runtime{made{name: "a"}, made{name: "a"}}},
 		{Paths: []string{"x"}, Fixed: &FixedLimit{Rtol: -1}},
 	} {
 		if _, err := Run(t.Context(), o); err == nil {
@@ -624,8 +629,8 @@ func TestACertificateNamesEveryFile(t *testing.T) {
 	m := netModel(t)
 	dir := folder(t, m, &fake{}, 1, 3)
 	rt := (&fake{}).runtime("fake")
-	rt.Version = func(context.Context) string { return "1.2" }
-	o := Options{Paths: []string{dir}, Runtimes: []Runtime{rt}}
+	rt.version = func(context.Context) (string, error) { return "1.2", nil }
+	o := Options{Paths: []string{dir}, Runtimes: []witness.Runtime{rt}}
 	r := report(t, o)
 	c, err := r.Certificate(dir, "petrify test")
 	if err != nil {

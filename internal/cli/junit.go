@@ -53,7 +53,7 @@ func writeJUnit(w io.Writer, r *verify.Report) error {
 			s.add("model", m.Verdict(), m.Problem)
 		}
 		for _, rt := range m.Runtimes {
-			if rt.Status == verify.Skipped {
+			if rt.Reason != "" {
 				s.add(rt.Name, rt.Status, rt.Reason)
 			}
 		}

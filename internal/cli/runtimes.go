@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +10,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/load"
-	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
 )
@@ -21,7 +19,7 @@ import (
 type runtimeKind struct {
 	name string
 	doc  string
-	make func(runtimeOptions) verify.Runtime
+	make func(runtimeOptions) witness.Runtime
 }
 
 // runtimeOptions say where runtimes are found.
@@ -36,66 +34,25 @@ func (o *runtimeOptions) flags(f *pflag.FlagSet) {
 // runtimes lists all that models can be run on, in the order of reports.
 func runtimes() []runtimeKind {
 	return []runtimeKind{
-		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", loadRuntime},
-		{gorgonnx.Name, "stock onnx-go with its Gorgonia backend", gorgonnxRuntime},
-		{"ort-node", "ONNX Runtime for Node.js, where it is installed", func(o runtimeOptions) verify.Runtime {
+		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", func(runtimeOptions) witness.Runtime {
+			return load.Runtime{Release: "petrify " + version()}
+		}},
+		{"gorgonnx", "stock onnx-go with its Gorgonia backend", func(runtimeOptions) witness.Runtime { return gorgonnx.Runtime{} }},
+		{"ort-node", "ONNX Runtime for Node.js, where it is installed", func(o runtimeOptions) witness.Runtime {
 			r := child.Node()
 			r.Places = o.nodePath
-			return driven(r)
+			return r
 		}},
-		{"ort-python", "ONNX Runtime for Python, where it is installed", func(runtimeOptions) verify.Runtime { return driven(child.Python()) }},
+		{"ort-python", "ONNX Runtime for Python, where it is installed", func(runtimeOptions) witness.Runtime { return child.Python() }},
 	}
 }
 
 // judge is the name of the reference, which judges and is never judged: alone, it leaves recorded outputs to judge.
 const judge = "reference"
 
-func loadRuntime(runtimeOptions) verify.Runtime {
-	return verify.Runtime{
-		Name:    "load",
-		Version: func(context.Context) string { return "petrify " + version() },
-		Open:    func(_ context.Context, m *onnx.Model) (verify.Session, error) { return session(load.Open(m)) },
-	}
-}
-
-func gorgonnxRuntime(runtimeOptions) verify.Runtime {
-	return versioned(gorgonnx.Version, verify.Runtime{
-		Name: gorgonnx.Name,
-		Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) {
-			return session(gorgonnx.Open(ctx, m))
-		},
-	})
-}
-
-func driven(r *child.Runtime) verify.Runtime {
-	return versioned(r.Version, verify.Runtime{
-		Name: r.Name,
-		Open: func(ctx context.Context, m *onnx.Model) (verify.Session, error) { return session(r.Open(ctx, m)) },
-	})
-}
-
-// versioned completes a runtime that says its version when it is probed.
-func versioned(ask func(context.Context) (string, error), rt verify.Runtime) verify.Runtime {
-	var said string // written by Probe, which comes first and once
-	rt.Probe = func(ctx context.Context) (err error) {
-		said, err = ask(ctx)
-		return err
-	}
-	rt.Version = func(context.Context) string { return said }
-	return rt
-}
-
-// session keeps a failed Open from becoming an interface that is not nil.
-func session[S verify.Session](s S, err error) (verify.Session, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // allRuntimes makes every runtime.
-func allRuntimes(o runtimeOptions) []verify.Runtime {
-	var all []verify.Runtime
+func allRuntimes(o runtimeOptions) []witness.Runtime {
+	var all []witness.Runtime
 	for _, k := range runtimes() {
 		all = append(all, k.make(o))
 	}
@@ -103,14 +60,14 @@ func allRuntimes(o runtimeOptions) []verify.Runtime {
 }
 
 // findRuntimes makes the runtimes of these names, in the order of reports; the reference is accepted and adds none.
-func findRuntimes(names []string, o runtimeOptions) ([]verify.Runtime, error) {
+func findRuntimes(names []string, o runtimeOptions) ([]witness.Runtime, error) {
 	known := runtimeNames()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("no runtime is called %q: there is %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
 		}
 	}
-	var found []verify.Runtime
+	var found []witness.Runtime
 	for _, k := range runtimes() {
 		if slices.Contains(names, k.name) {
 			found = append(found, k.make(o))

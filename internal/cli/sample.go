@@ -24,7 +24,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
-	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 type sampleOptions struct {
@@ -59,12 +60,12 @@ input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder. The sam
 	f.IntVarP(&o.n, "count", "n", 16, "pictures to make")
 	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
 	f.StringVarP(&o.out, "out", "o", "samples.png", "PNG file to write; - is standard output")
-	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames()[1:], ", "))
+	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames(), ", "))
 	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be)")
 	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
 	o.places.flags(f)
 	mustComplete(cmd, "runtime", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return runtimeNames()[1:], cobra.ShellCompDirectiveNoFileComp
+		return runtimeNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 	return cmd
 }
@@ -86,12 +87,12 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	if problems != nil {
 		return errors.Join(problems...)
 	}
-	if o.runtime == judge {
-		return fmt.Errorf("the %s judges models and draws no pictures: want one of %s", judge, strings.Join(runtimeNames()[1:], ", "))
-	}
-	found, err := findRuntimes([]string{o.runtime}, o.places)
-	if err != nil {
-		return err
+	found := []witness.Runtime{reference.Runtime{}}
+	if o.runtime != judge {
+		var err error
+		if found, err = findRuntimes([]string{o.runtime}, o.places); err != nil {
+			return err
+		}
 	}
 	path, err := generatorOf(o.model)
 	if err != nil {
@@ -147,7 +148,7 @@ func generatorOf(path string) (string, error) {
 }
 
 // generate runs the model on noise.
-func (o sampleOptions) generate(ctx context.Context, rt verify.Runtime, m *onnx.Model) (picture.Images, error) {
+func (o sampleOptions) generate(ctx context.Context, rt witness.Runtime, m *onnx.Model) (picture.Images, error) {
 	var none picture.Images
 	port, err := noisePort(m.Proto.GetGraph())
 	if err != nil {

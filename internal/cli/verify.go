@@ -50,7 +50,8 @@ recorded outputs are judged like those of a runtime. Without recorded inputs the
 
 The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
 show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
-that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason. Node.js and Python are found in
+that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason; one that is
+here and cannot be started is BROKEN, which makes exit code 2 where --runtime names it. Node.js and Python are found in
 PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in the folder that you stand in.
 
 Elements in other files are read from the model's folder under the rules of check --external-data, and become part of the
@@ -96,6 +97,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	}
 	var err error
 	if len(o.runtimes) > 0 {
+		v.Named = true
 		if v.Runtimes, err = findRuntimes(o.runtimes, o.places); err != nil {
 			return err
 		}

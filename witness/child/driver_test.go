@@ -19,6 +19,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 const behaviourEnv = "PETRIFY_TEST_DRIVER"
@@ -52,13 +53,13 @@ func (e *echo) Open(model []byte, threads int) error {
 func (e *echo) Run(in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	out := *in[0]
 	out.Name = "y"
-	switch x := in[0].Data.(type) {
-	case onnx.Slice[float32]:
-		if len(x) == 1 && x[0] < 0 {
+	if x, ok := in[0].Data.(onnx.Slice[float32]); ok && len(x) == 1 {
+		switch {
+		case x[0] < 0:
 			return nil, fmt.Errorf("%s: x is %v", e.model, x[0])
+		case x[0] == 13:
+			out.Name = "z"
 		}
-	case onnx.Slice[int8]:
-		out.Name = "z"
 	}
 	return []*onnx.Tensor{&out}, nil
 }
@@ -192,7 +193,7 @@ func driver(t testing.TB, behaviour string) *Runtime {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Runtime{Name: "test", Program: exe, Env: []string{behaviourEnv + "=" + behaviour, "GORACE=atexit_sleep_ms=0"}, Timeout: 30 * time.Second, parting: time.Second}
+	return &Runtime{Label: "test", Program: exe, Env: []string{behaviourEnv + "=" + behaviour, "GORACE=atexit_sleep_ms=0"}, Timeout: 30 * time.Second, parting: time.Second}
 }
 
 // model is one Identity from x to y, under the graph's name.
@@ -231,7 +232,7 @@ func x(t testing.TB, v ...float32) []*onnx.Tensor {
 }
 
 func TestProbe(t *testing.T) {
-	if err := driver(t, "honest").Probe(t.Context()); err != nil {
+	if _, err := driver(t, "honest").Version(t.Context()); err != nil {
 		t.Errorf("a runtime that is here: %v", err)
 	}
 	for _, test := range []struct {
@@ -240,15 +241,15 @@ func TestProbe(t *testing.T) {
 	}{
 		{"names module and remedy", "test: no module test: install test", driver(t, "missing")},
 		{"names the interpreter that is not in PATH", "x: nosuchprogram is not in PATH: get it",
-			&Runtime{Name: "x", names: []string{"nosuchprogram"}, remedy: "get it"}},
-		{"finds no Program", "x: /no/such/program is not in PATH", &Runtime{Name: "x", Program: "/no/such/program"}},
+			&Runtime{Label: "x", names: []string{"nosuchprogram"}, remedy: "get it"}},
+		{"finds no Program", "x: /no/such/program is not in PATH", &Runtime{Label: "x", Program: "/no/such/program"}},
 	} {
-		err := test.r.Probe(t.Context())
-		if _, ok := errors.AsType[*MissingError](err); !ok || err.Error() != test.want {
+		_, err := test.r.Version(t.Context())
+		if _, ok := errors.AsType[*witness.MissingError](err); !ok || err.Error() != test.want {
 			t.Errorf("%s: error is %v, want %s", test.claim, err, test.want)
 		}
 	}
-	if err := new(Runtime).Probe(t.Context()); err == nil {
+	if _, err := new(Runtime).Version(t.Context()); err == nil {
 		t.Error("the zero Runtime starts")
 	}
 }
@@ -281,7 +282,7 @@ func TestSessionRunsAgainAndAgain(t *testing.T) {
 
 func open(t *testing.T, behaviour string) *Session {
 	t.Helper()
-	s, err := driver(t, behaviour).Open(t.Context(), model(t, "g", 0))
+	s, err := driver(t, behaviour).Start(t.Context(), model(t, "g", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,13 +332,13 @@ func TestInputsAreCheckedByName(t *testing.T) {
 			t.Errorf("%s: error is %v, want %s", test.claim, err, test.want)
 		}
 	}
-	if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []int8{1}, 1)}); err == nil || !strings.Contains(err.Error(), `outputs ["z"] came, want ["y"]`) {
+	if _, err := s.Run(t.Context(), x(t, 13)); err == nil || !strings.Contains(err.Error(), `outputs ["z"] came, want ["y"]`) {
 		t.Errorf("an output of another name: %v", err)
 	}
 }
 
 func TestUnsupportedModelSaysSo(t *testing.T) {
-	_, err := driver(t, "honest").Open(t.Context(), model(t, "foreign", 0))
+	_, err := driver(t, "honest").Start(t.Context(), model(t, "foreign", 0))
 	u, ok := errors.AsType[*onnx.UnsupportedError](err)
 	if !ok || u.Op != "Foo" || u.Domain != "bar" || u.Opset != 3 || u.Why != "never heard of it" {
 		t.Errorf("error is %#v", err)
@@ -347,7 +348,7 @@ func TestUnsupportedModelSaysSo(t *testing.T) {
 func TestThreadsReachTheDriver(t *testing.T) {
 	r := driver(t, "honest")
 	r.Threads = 7
-	s, err := r.Open(t.Context(), model(t, "g", 0))
+	s, err := r.Start(t.Context(), model(t, "g", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +379,7 @@ func TestEveryEndIsToldAndBounded(t *testing.T) {
 		{"announces a terabyte", 0, []string{"1099511627776 bytes, 4294967296 are left of the limit"}},
 		{"announces 3 GiB and dies", 0, []string{"stream ends after 0 of 3221225472 bytes", "exit status 7"}},
 		{"endless header", 0, []string{"a header of more than 16777216 bytes", "xxx..."}},
-		{"floods stderr and dies", 0, []string{"exit status 9", "stderr ends: ...", "line 19999"}},
+		{"floods stderr and dies", 0, []string{"exit status 9", "stderr: line 0; line 1; ", "; ...; ", "line 19999"}},
 		{"leaves a child behind", 0, []string{"process ended before it answered", "exit status 8", "grandchild "}},
 	} {
 		t.Run(test.behaviour, func(t *testing.T) {
@@ -392,7 +393,7 @@ func TestEveryEndIsToldAndBounded(t *testing.T) {
 				padding = 1 << 20
 			}
 			start := time.Now()
-			s, err := r.Open(t.Context(), model(t, "g", padding))
+			s, err := r.Start(t.Context(), model(t, "g", padding))
 			if err == nil {
 				_, err = s.Run(t.Context(), x(t, 1))
 				if _, again := s.Run(t.Context(), x(t, 1)); again == nil || !strings.Contains(again.Error(), "session has ended") {
@@ -452,7 +453,7 @@ func TestWhatADriverStartedEndsWithIt(t *testing.T) {
 }
 
 func TestContextEndsARun(t *testing.T) {
-	s, err := driver(t, "never answers").Open(t.Context(), model(t, "g", 0))
+	s, err := driver(t, "never answers").Start(t.Context(), model(t, "g", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -487,7 +488,7 @@ func TestCloseTellsABadEnd(t *testing.T) {
 	for behaviour, want := range map[string]string{"ends badly": "exit status 11", "will not end": "did not end within"} {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
-			s, err := driver(t, behaviour).Open(t.Context(), model(t, "g", 0))
+			s, err := driver(t, behaviour).Start(t.Context(), model(t, "g", 0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -535,7 +536,7 @@ func TestSessionsLeakNothing(t *testing.T) {
 	before, goroutines := files(), runtime.NumGoroutine()
 	for range 5 {
 		for _, b := range []string{"honest", "dies at open", "dies in a tensor", "no greeting", "missing"} {
-			if s, err := driver(t, b).Open(t.Context(), model(t, "g", 0)); err == nil {
+			if s, err := driver(t, b).Start(t.Context(), model(t, "g", 0)); err == nil {
 				s.Run(t.Context(), x(t, 1))
 				s.Close()
 			}

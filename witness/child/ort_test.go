@@ -10,6 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // runtimes are the real ones, with what they need here; a missing one skips its subtest.
@@ -23,7 +24,7 @@ var runtimes = map[string]func(t *testing.T) *Runtime{
 	// to be had everywhere.
 	"python": func(t *testing.T) *Runtime {
 		r := Python()
-		if err := r.Probe(t.Context()); err != nil {
+		if _, err := r.Version(t.Context()); err != nil {
 			t.Skip(err)
 		}
 		return r
@@ -48,7 +49,7 @@ func eachRuntime(t *testing.T, f func(t *testing.T, r *Runtime)) {
 
 func TestRealRuntimeIsFound(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
-		if err := r.Probe(t.Context()); err != nil {
+		if _, err := r.Version(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -56,7 +57,7 @@ func TestRealRuntimeIsFound(t *testing.T) {
 
 func TestRealRuntimeComputes(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
-		s, err := r.Open(t.Context(), affine(t))
+		s, err := r.Start(t.Context(), affine(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +137,7 @@ func TestRealRuntimeTypes(t *testing.T) {
 				in := e.Input("x", v.Type(), dims...)
 				e.Step("same", "y")
 				e.Output(e.Node("Identity", "", []onnx.Value{in}), v.Type(), dims...)
-				s, err := r.Open(t.Context(), finish(t, e))
+				s, err := r.Start(t.Context(), finish(t, e))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -171,7 +172,7 @@ func TestRealRuntimeSaysWhatItLacks(t *testing.T) {
 			e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: test.opset})
 			e.Step("s", "y")
 			e.Output(e.Node(test.op, "", []onnx.Value{e.Input("x", test.elem, onnx.Fixed(1))}), test.elem, onnx.Fixed(1))
-			s, err := r.Open(t.Context(), finish(t, e))
+			s, err := r.Start(t.Context(), finish(t, e))
 			if err == nil {
 				s.Close()
 			}
@@ -187,11 +188,11 @@ func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
 		bad := affine(t)
 		bad.Proto.Graph.Node[2].Input[0] = "nowhere"
-		if s, err := r.Open(t.Context(), bad); err == nil {
+		if s, err := r.Start(t.Context(), bad); err == nil {
 			s.Close()
 			t.Error("a model with a dangling input opens")
 		}
-		s, err := r.Open(t.Context(), affine(t))
+		s, err := r.Start(t.Context(), affine(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +216,7 @@ func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
 
 func TestLargeTensorsTravel(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
-		s, err := r.Open(t.Context(), affine(t))
+		s, err := r.Start(t.Context(), affine(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,8 +258,8 @@ func TestMissingModuleNamesTheRemedy(t *testing.T) {
 			t.Chdir(t.TempDir())
 			t.Setenv("NODE_PATH", "node_modules")
 			t.Setenv("PYTHONPATH", "lib")
-			err := test.r.Probe(t.Context())
-			if _, ok := errors.AsType[*MissingError](err); !ok {
+			_, err := test.r.Version(t.Context())
+			if _, ok := errors.AsType[*witness.MissingError](err); !ok {
 				t.Fatalf("error is %v, want a MissingError", err)
 			}
 			for _, want := range test.want {

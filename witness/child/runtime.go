@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 //go:embed ort_node.js
@@ -41,7 +42,8 @@ var pythonDriver string
 // Runtime is a way to start driver processes. Its zero value can do nothing; Node and Python make useful ones, whose exported
 // fields may be changed before first use.
 type Runtime struct {
-	Name string
+	// Label is the runtime's name.
+	Label string
 
 	// Program is the interpreter or driver to start: a path, or a name to be found in PATH. Empty means the first of the
 	// names that the runtime goes by.
@@ -74,7 +76,7 @@ type Runtime struct {
 // Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node from Places or NODE_PATH.
 func Node() *Runtime {
 	return &Runtime{
-		Name:      "ort-node",
+		Label:     "ort-node",
 		Args:      []string{"--input-type=commonjs", "-e", nodeDriver, "--"},
 		names:     []string{"node", "nodejs"},
 		remedy:    "install Node.js 18 or later, https://nodejs.org",
@@ -87,7 +89,7 @@ func Node() *Runtime {
 // packages, those of the user included, from Places or PYTHONPATH. It runs isolated (-I), so that no folder but these counts.
 func Python() *Runtime {
 	return &Runtime{
-		Name:      "ort-python",
+		Label:     "ort-python",
 		Args:      []string{"-I", "-B", "-c", pythonDriver},
 		names:     []string{"python3", "python"},
 		remedy:    "install Python 3.8 or later",
@@ -95,24 +97,12 @@ func Python() *Runtime {
 	}
 }
 
-// MissingError says that a runtime is not installed, and how to get it.
-type MissingError struct{ Runtime, Why, Remedy string }
+// Name returns the label.
+func (r *Runtime) Name() string { return r.Label }
 
-func (e *MissingError) Error() string {
-	if e.Remedy == "" {
-		return fmt.Sprintf("%s: %s", e.Runtime, e.Why)
-	}
-	return fmt.Sprintf("%s: %s: %s", e.Runtime, e.Why, e.Remedy)
-}
-
-// Probe starts a driver, hears its greeting and ends it. It returns nil where the runtime can be used, and a *MissingError that
-// names the remedy where it is not installed.
-func (r *Runtime) Probe(ctx context.Context) error {
-	_, err := r.Version(ctx)
-	return err
-}
-
-// Version is Probe that also names the runtime in the words of its driver, with its version.
+// Version starts a driver, hears its greeting and ends it. It returns the name of the runtime in the words of its driver, with
+// its version, a *witness.MissingError that names the remedy where it is not installed, and a *witness.BrokenError where the
+// driver does not start.
 func (r *Runtime) Version(ctx context.Context) (string, error) {
 	s, err := r.start(ctx)
 	if err != nil {
@@ -121,21 +111,33 @@ func (r *Runtime) Version(ctx context.Context) (string, error) {
 	return s.version, s.Close()
 }
 
-// Open starts a process for m and gives it the model. A model that the runtime lacks something for gives an
+// Open is Start.
+func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
+	s, err := r.Start(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Start starts a process for m and gives it the model. A model that the runtime lacks something for gives an
 // *onnx.UnsupportedError. ctx bounds the opening only.
-func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (*Session, error) {
+func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if m.External() {
-		return nil, &onnx.UnsupportedError{Why: r.Name + ": elements are in other files, and a driver is given none: they must be embedded first"}
+		return nil, &onnx.UnsupportedError{Why: r.Label + ": elements are in other files, and a driver is given none: they must be embedded first"}
 	}
 	model, aliases, err := r.usable(m)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Name, err)
+		return nil, fmt.Errorf("%s: %w", r.Label, err)
 	}
 	s, err := r.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.learn(m.Proto, aliases)
+	s.signature, s.aliases = witness.SignatureOf(m), aliases
+	for _, p := range s.signature.Outputs {
+		s.outputs = append(s.outputs, p.Name)
+	}
 	if _, err := s.exchange(ctx, header{Do: "open", Threads: max(r.Threads, 1)}, model, nil); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -149,12 +151,12 @@ func (r *Runtime) program() (string, error) {
 		names = []string{r.Program}
 	}
 	if len(names) == 0 {
-		return "", fmt.Errorf("%s: no program to start", r.Name)
+		return "", fmt.Errorf("%s: no program to start", r.Label)
 	}
 	for _, name := range names {
 		if path, ok := find(name); ok {
 			return path, nil
 		}
 	}
-	return "", &MissingError{Runtime: r.Name, Why: names[0] + " is not in PATH", Remedy: r.remedy}
+	return "", &witness.MissingError{Runtime: r.Label, Why: names[0] + " is not in PATH", Remedy: r.remedy}
 }

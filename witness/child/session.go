@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 const (
@@ -33,9 +33,9 @@ type Session struct {
 	parting  time.Duration
 	maxReply int64
 
-	inputs  map[string]bool // of the model; true where a run must give it
-	outputs []string
-	aliases map[string]string // of inputs and outputs, as the driver knows them
+	signature witness.Signature // of the model
+	outputs   []string          // their names
+	aliases   map[string]string // of inputs and outputs, as the driver knows them
 
 	cmd    *exec.Cmd
 	stdin  *os.File // our ends of the driver's pipes
@@ -55,14 +55,14 @@ type DiedError struct {
 	Runtime string
 	Doing   string // open, run, or start
 	Status  string // how the process ended, such as "exit status 3" or "signal: killed"
-	Stderr  string // the last that it wrote to standard error
+	Stderr  string // the first and the last that it wrote to standard error
 	Err     error  // what the parent saw: a broken stream, a *FrameError, or the context's error
 }
 
 func (e *DiedError) Error() string {
 	s := fmt.Sprintf("%s: %s: %v (process: %s)", e.Runtime, e.Doing, e.Err, e.Status)
 	if e.Stderr != "" {
-		s += ": stderr ends: " + e.Stderr
+		s += ": stderr: " + e.Stderr
 	}
 	return s
 }
@@ -77,10 +77,10 @@ func (r *Runtime) start(ctx context.Context) (*Session, error) {
 	}
 	dirs, refused, err := r.lookIn()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Name, err)
+		return nil, fmt.Errorf("%s: %w", r.Label, err)
 	}
 	s := &Session{
-		name:     r.Name,
+		name:     r.Label,
 		timeout:  cmp.Or(r.Timeout, defaultTimeout),
 		parting:  cmp.Or(r.parting, defaultParting),
 		maxReply: cmp.Or(r.MaxReply, defaultBody),
@@ -91,13 +91,13 @@ func (r *Runtime) start(ctx context.Context) (*Session, error) {
 	s.cmd.WaitDelay = s.parting // a grandchild may keep standard error open
 	ownGroup(s.cmd)
 	if err := s.launch(r.Env); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Name, err)
+		return nil, &witness.BrokenError{Err: fmt.Errorf("%s: %w", r.Label, err)}
 	}
 	s.w, s.r = bufio.NewWriterSize(s.stdin, 64<<10), bufio.NewReaderSize(s.stdout, 64<<10)
 
 	greeting, err := s.exchange(ctx, header{}, nil, nil)
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, &witness.BrokenError{Err: errors.Join(err, s.Close())}
 	}
 	s.version = greeting.h.Runtime
 	if greeting.h.Missing != "" {
@@ -105,7 +105,7 @@ func (r *Runtime) start(ctx context.Context) (*Session, error) {
 		if len(refused) > 0 {
 			why += fmt.Sprintf(" (passed over in %s: %s)", r.placesEnv, strings.Join(refused, ", "))
 		}
-		return nil, errors.Join(&MissingError{Runtime: r.Name, Why: why, Remedy: greeting.h.Remedy}, s.Close())
+		return nil, errors.Join(&witness.MissingError{Runtime: r.Label, Why: why, Remedy: greeting.h.Remedy}, s.Close())
 	}
 	return s, nil
 }
@@ -150,22 +150,6 @@ func (s *Session) launch(env []string) (err error) {
 	return nil
 }
 
-// learn notes the names that runs are checked against, so that every runtime words the same mistake alike.
-func (s *Session) learn(m *pb.ModelProto, aliases map[string]string) {
-	s.inputs, s.aliases = map[string]bool{}, aliases
-	for _, in := range m.GetGraph().GetInput() {
-		s.inputs[in.GetName()] = true
-	}
-	for _, t := range m.GetGraph().GetInitializer() {
-		if _, ok := s.inputs[t.GetName()]; ok {
-			s.inputs[t.GetName()] = false
-		}
-	}
-	for _, out := range m.GetGraph().GetOutput() {
-		s.outputs = append(s.outputs, out.GetName())
-	}
-}
-
 // Version names the runtime in the words of its driver, with its version.
 func (s *Session) Version() string { return s.version }
 
@@ -197,8 +181,8 @@ func (s *Session) Time(ctx context.Context, inputs []*onnx.Tensor, n int) ([]*on
 }
 
 func (s *Session) run(ctx context.Context, inputs []*onnx.Tensor, repeat int) ([]*onnx.Tensor, []int64, error) {
-	if err := s.checkInputs(inputs); err != nil {
-		return nil, nil, err
+	if err := s.signature.Bind(&witness.Binding{}, inputs); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	reply, err := s.exchange(ctx, header{Do: "run", Repeat: repeat}, nil, renamed(inputs, s.aliases))
 	if err != nil {
@@ -215,30 +199,6 @@ func (s *Session) run(ctx context.Context, inputs []*onnx.Tensor, repeat int) ([
 		return nil, nil, fmt.Errorf("%s: outputs %q came, want %q", s.name, got, s.outputs)
 	}
 	return reply.tensors, reply.h.Nanos, nil
-}
-
-func (s *Session) checkInputs(inputs []*onnx.Tensor) error {
-	given := map[string]bool{}
-	var errs []error
-	for i, t := range inputs {
-		if t == nil {
-			return fmt.Errorf("%s: input %d is nil", s.name, i)
-		}
-		if _, ok := s.inputs[t.Name]; !ok {
-			errs = append(errs, fmt.Errorf("%s: %q is not an input of the model", s.name, t.Name))
-		}
-		if given[t.Name] {
-			errs = append(errs, fmt.Errorf("%s: input %q is given twice", s.name, t.Name))
-		}
-		given[t.Name] = true
-	}
-	for name, must := range s.inputs {
-		if must && !given[name] {
-			errs = append(errs, fmt.Errorf("%s: input %q is missing", s.name, name))
-		}
-	}
-	slices.SortFunc(errs, func(a, b error) int { return slices.Compare([]byte(a.Error()), []byte(b.Error())) })
-	return errors.Join(errs...)
 }
 
 func names(ts []*onnx.Tensor) []string {

@@ -14,6 +14,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // surroundings are what a driver of the tests finds.
@@ -49,7 +50,7 @@ func TestADriverStartsInAnEmptyFolderThatGoesWithIt(t *testing.T) {
 		t.Errorf("%d entries are left, %v", len(left), err)
 	}
 	for _, behaviour := range []string{"no greeting", "missing", "dies at open"} {
-		if s, err := driver(t, behaviour).Open(t.Context(), model(t, "g", 0)); err == nil {
+		if s, err := driver(t, behaviour).Start(t.Context(), model(t, "g", 0)); err == nil {
 			s.Close()
 			t.Errorf("%s: opens", behaviour)
 		}
@@ -114,8 +115,8 @@ func TestListsOfFoldersReachADriverWithoutTheWorkingFolder(t *testing.T) {
 }
 
 func TestABrokenRuntimeIsNotAMissingOne(t *testing.T) {
-	err := driver(t, "broken").Probe(t.Context())
-	if _, missing := errors.AsType[*MissingError](err); err == nil || missing || !strings.Contains(err.Error(), "test: start: libonnx.so has no version GLIBC_9") {
+	_, err := driver(t, "broken").Version(t.Context())
+	if _, missing := errors.AsType[*witness.MissingError](err); err == nil || missing || !strings.Contains(err.Error(), "test: start: libonnx.so has no version GLIBC_9") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -154,7 +155,7 @@ func TestNoCodeComesFromTheWorkingFolder(t *testing.T) {
 	module := os.Getenv("NODE_PATH")
 	for name, trap := range traps {
 		for _, r := range []*Runtime{Python(), Node()} {
-			t.Run(name+"/"+r.Name, func(t *testing.T) {
+			t.Run(name+"/"+r.Label, func(t *testing.T) {
 				dir, err := filepath.EvalSymlinks(t.TempDir())
 				if err != nil {
 					t.Fatal(err)
@@ -177,15 +178,15 @@ func TestNoCodeComesFromTheWorkingFolder(t *testing.T) {
 					t.Setenv(variable, value)
 				}
 				if name != "interpreters" && name != "interpreters above" {
-					r.Program = map[string]string{"ort-python": python, "ort-node": node}[r.Name]
+					r.Program = map[string]string{"ort-python": python, "ort-node": node}[r.Label]
 				}
-				if r.Name == "ort-python" {
+				if r.Label == "ort-python" {
 					r.Places = []string{standin}
 				} else {
 					r.Places = filepath.SplitList(module)
 				}
 				// The first Python in PATH may lack what the stand-in needs: then it says so, and nothing was sprung all the same.
-				if s, err := r.Open(t.Context(), affine(t)); err == nil {
+				if s, err := r.Start(t.Context(), affine(t)); err == nil {
 					if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
 						t.Error(err)
 					}
@@ -213,7 +214,7 @@ func TestNoCodeComesFromAroundTheProgram(t *testing.T) {
 	lay(t, filepath.Join(filepath.Dir(exe), "node_modules", "onnxruntime-node", "index.js"), sprung)
 	t.Cleanup(func() { os.RemoveAll(filepath.Join(filepath.Dir(exe), "node_modules")) })
 	t.Chdir(t.TempDir())
-	if err := r.Probe(t.Context()); err != nil {
+	if _, err := r.Version(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if by, err := os.ReadFile(sprung); err == nil {
@@ -265,7 +266,7 @@ func TestONNXRuntimeLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := r.Open(t.Context(), affine(t))
+		s, err := r.Start(t.Context(), affine(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +309,7 @@ func TestNamesOfAnyKindTravel(t *testing.T) {
 			if x != y {
 				m.Graph.Node = append(m.Graph.Node, &pb.NodeProto{OpType: new("Identity"), Input: []string{"other"}, Output: []string{y}})
 			}
-			s, err := r.Open(t.Context(), &onnx.Model{Proto: m})
+			s, err := r.Start(t.Context(), &onnx.Model{Proto: m})
 			if err != nil {
 				t.Errorf("%q to %q: %v", x, y, err)
 				continue
@@ -337,7 +338,7 @@ func TestElementsInOtherFilesAreRefused(t *testing.T) {
 	w := m.Proto.Graph.Initializer[0]
 	w.RawData, w.DataLocation = nil, new(pb.TensorProto_EXTERNAL)
 	w.ExternalData = []*pb.StringStringEntryProto{{Key: new("location"), Value: new("w.bin")}}
-	_, err := driver(t, "honest").Open(t.Context(), m)
+	_, err := driver(t, "honest").Start(t.Context(), m)
 	if _, ok := errors.AsType[*onnx.UnsupportedError](err); !ok || !strings.Contains(err.Error(), "in other files") {
 		t.Errorf("error is %v", err)
 	}

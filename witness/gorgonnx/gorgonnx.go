@@ -3,7 +3,8 @@
 //
 // The library computes some things wrongly without a word, so this package knows them, and refuses what it cannot vouch for
 // before a run: with an *onnx.UnsupportedError that names the node and the fault. An error or a panic of the library is
-// reported in the same way, because a model that petrify has checked is not to blame for it.
+// reported in the same way, because a model that petrify has checked is not to blame for it; a process that dies or hangs gives
+// a *witness.BrokenError.
 package gorgonnx
 
 import (
@@ -11,25 +12,22 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
-// Name is what reports call this runtime.
-const Name = "gorgonnx"
+// Runtime is stock onnx-go. It needs a program that calls [Main].
+type Runtime struct{}
 
-var errNotArmed = errors.New("gorgonnx: this program does not call gorgonnx.Main first in main, so it cannot start itself as a child")
+// Name is "gorgonnx".
+func (Runtime) Name() string { return "gorgonnx" }
 
-// Probe returns nil where the program can start itself as a child.
-func Probe(ctx context.Context) error {
-	_, err := Version(ctx)
-	return err
-}
-
-// Version names the versions of onnx-go and Gorgonia. It fails where Probe does.
-func Version(ctx context.Context) (string, error) {
+// Version names the versions of onnx-go and Gorgonia.
+func (Runtime) Version(ctx context.Context) (string, error) {
 	r, err := self()
 	if err != nil {
 		return "", err
@@ -37,21 +35,31 @@ func Version(ctx context.Context) (string, error) {
 	return r.Version(ctx)
 }
 
+// Open is the function [Open].
+func (Runtime) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
+	s, err := Open(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 func self() (*child.Runtime, error) {
 	if !armed.Load() {
-		return nil, errNotArmed
+		return nil, &witness.MissingError{Runtime: "gorgonnx", Why: "this program cannot start itself as a child", Remedy: "call gorgonnx.Main first in main"}
 	}
 	exe, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", Name, err)
+		return nil, fmt.Errorf("gorgonnx: %w", err)
 	}
-	return &child.Runtime{Name: Name, Program: exe, Env: []string{childEnv + "=" + childName}}, nil
+	return &child.Runtime{Label: "gorgonnx", Program: exe, Env: []string{childEnv + "=" + childName}}, nil
 }
 
 // Session is a model in a child process. When the child dies it is started anew by the next run.
 type Session struct {
-	runtime *child.Runtime
-	model   *onnx.Model
+	runtime   *child.Runtime
+	model     *onnx.Model
+	signature witness.Signature
 
 	mu     sync.Mutex
 	child  *child.Session // nil between a death and the next run
@@ -69,8 +77,8 @@ func Open(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{runtime: r, model: m, passed: map[string]bool{}}
-	if s.child, err = r.Open(ctx, m); err != nil {
+	s := &Session{runtime: r, model: m, signature: witness.SignatureOf(m), passed: map[string]bool{}}
+	if s.child, err = r.Start(ctx, m); err != nil {
 		return nil, blame(ctx, err)
 	}
 	return s, nil
@@ -88,7 +96,7 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 		return nil, err
 	}
 	if s.child == nil {
-		c, err := s.runtime.Open(ctx, s.model)
+		c, err := s.runtime.Start(ctx, s.model)
 		if err != nil {
 			return nil, blame(ctx, err)
 		}
@@ -103,11 +111,11 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 }
 
 func (s *Session) check(inputs []*onnx.Tensor) error {
+	if err := s.signature.Bind(&witness.Binding{}, inputs); err != nil {
+		return fmt.Errorf("gorgonnx: %w", err)
+	}
 	key := ""
-	for i, t := range inputs {
-		if t == nil {
-			return fmt.Errorf("gorgonnx: input %d is nil", i)
-		}
+	for _, t := range inputs {
 		key += fmt.Sprintf("%q%v%v", t.Name, t.Type(), t.Dims)
 	}
 	if s.passed[key] {
@@ -131,10 +139,14 @@ func (s *Session) Close() error {
 	return s.child.Close()
 }
 
-// blame turns the death of a child into the fault of the library, unless the caller's own context ended it.
+// blame tells the death of a child as the fault of the library, unless the caller's own context ended it.
 func blame(ctx context.Context, err error) error {
 	if d, died := errors.AsType[*child.DiedError](err); died && ctx.Err() == nil {
-		return &onnx.UnsupportedError{Why: "stock onnx-go ended its process: " + d.Error()}
+		brief := *d
+		for _, stack := range []string{"; runtime stack:", "; goroutine "} {
+			brief.Stderr, _, _ = strings.Cut(brief.Stderr, stack)
+		}
+		return &witness.BrokenError{Err: fmt.Errorf("stock onnx-go ended its process: %w", &brief)}
 	}
 	return err
 }

@@ -1,0 +1,28 @@
+package load
+
+import (
+	"context"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/witness"
+)
+
+// Runtime is this package as one runtime among others.
+type Runtime struct {
+	Release string // what Version says
+}
+
+// Name is "load".
+func (Runtime) Name() string { return "load" }
+
+// Version returns the release.
+func (r Runtime) Version(context.Context) (string, error) { return r.Release, nil }
+
+// Open is the function [Open].
+func (Runtime) Open(_ context.Context, m *onnx.Model) (witness.Session, error) {
+	s, err := Open(m)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,141 @@
+package witness
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A Port is an input or an output of a model.
+type Port struct {
+	Name string
+	Type onnx.Type // of a tensor
+	// Optional says of an input that an initializer stands in when it is not given.
+	Optional bool
+	// Other says that it is no tensor but a sequence, a map or an optional.
+	Other bool
+}
+
+// String returns the port as in "z float[N,100]".
+func (p Port) String() string {
+	if p.Other {
+		return p.Name + " (no tensor)"
+	}
+	return p.Name + " " + p.Type.String()
+}
+
+// A Signature is what a model is given and gives.
+type Signature struct{ Inputs, Outputs []Port }
+
+// SignatureOf reads the inputs and outputs of a model.
+func SignatureOf(m *onnx.Model) Signature {
+	g := m.Proto.GetGraph()
+	initialized := make(map[string]bool, len(g.GetInitializer()))
+	for _, t := range g.GetInitializer() {
+		initialized[t.GetName()] = true
+	}
+	for _, t := range g.GetSparseInitializer() {
+		initialized[t.GetValues().GetName()] = true
+	}
+	port := func(v *pb.ValueInfoProto) Port {
+		t, tensor := onnx.TypeOf(v.GetType())
+		return Port{Name: v.GetName(), Type: t, Other: !tensor && v.GetType().GetValue() != nil}
+	}
+	var s Signature
+	for _, v := range g.GetInput() {
+		p := port(v)
+		p.Optional = initialized[p.Name]
+		s.Inputs = append(s.Inputs, p)
+	}
+	for _, v := range g.GetOutput() {
+		s.Outputs = append(s.Outputs, port(v))
+	}
+	return s
+}
+
+// A Binding is the inputs of a run in the order of the model's. It may be used for one run after another, and then allocates
+// nothing.
+type Binding struct {
+	Ordered []*onnx.Tensor // nil where an optional input is not given
+	sizes   map[string]int // that named dimensions have taken
+}
+
+// Bind puts the inputs of a run in the model's order and holds them against the declared types, so that all runtimes find and
+// word the same mistakes alike. All problems are reported at once.
+func (s *Signature) Bind(b *Binding, inputs []*onnx.Tensor) error {
+	if b.sizes == nil {
+		b.Ordered, b.sizes = make([]*onnx.Tensor, len(s.Inputs)), map[string]int{}
+	}
+	clear(b.Ordered)
+	clear(b.sizes)
+	var problems []error
+	for i, t := range inputs {
+		if t == nil {
+			return fmt.Errorf("input %d is nil", i)
+		}
+		switch k := slices.IndexFunc(s.Inputs, func(p Port) bool { return p.Name == t.Name }); {
+		case k < 0:
+			problems = append(problems, fmt.Errorf("%q is not an input of the model", t.Name))
+		case b.Ordered[k] != nil:
+			problems = append(problems, fmt.Errorf("input %q is given twice", t.Name))
+		default:
+			b.Ordered[k] = t
+		}
+	}
+	for i := range s.Inputs {
+		if t := b.Ordered[i]; t != nil {
+			if err := s.Inputs[i].accept(t, b.sizes); err != nil {
+				problems = append(problems, err)
+			}
+		} else if !s.Inputs[i].Optional {
+			problems = append(problems, fmt.Errorf("input %q is missing", s.Inputs[i].Name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// accept holds a tensor against a port. sizes carries what named dimensions have taken in this run.
+func (p *Port) accept(t *onnx.Tensor, sizes map[string]int) error {
+	if p.Other {
+		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s cannot be given as a tensor", p)}
+	}
+	if t.Type() != p.Type.Elem && p.Type.Elem != pb.TensorProto_UNDEFINED {
+		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
+	}
+	n := 1
+	for _, d := range t.Dims {
+		if d < 0 || d > 0 && n > t.Len()/d {
+			return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
+		}
+		n *= d
+	}
+	if n != t.Len() {
+		return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
+	}
+	if p.Type.Dims == nil {
+		return nil
+	}
+	if len(t.Dims) != len(p.Type.Dims) {
+		return fmt.Errorf("input %s: got dims %v", p, t.Dims)
+	}
+	for i, d := range p.Type.Dims {
+		want := int(d.Size)
+		if !d.Known() {
+			if d.Symbol == "" {
+				continue
+			}
+			if _, seen := sizes[d.Symbol]; !seen {
+				sizes[d.Symbol] = t.Dims[i]
+			}
+			want = sizes[d.Symbol]
+		}
+		if t.Dims[i] != want {
+			return fmt.Errorf("input %s: got dims %v, want %d on axis %d", p, t.Dims, want, i)
+		}
+	}
+	return nil
+}
