@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 var update = flag.Bool("update", false, "write docs/operators.md anew")
@@ -35,10 +37,10 @@ func TestTheOperatorsPageIsMadeFromTheCode(t *testing.T) {
 func operatorsPage(t *testing.T) string {
 	var b strings.Builder
 	versions := map[string][]string{}
-	for _, s := range readSchemas(t) {
-		if !s.deprecated && (s.domain != "" || s.since <= newestOpset) {
-			name := qualified(s.domain, s.name)
-			versions[name] = append(versions[name], strconv.FormatInt(s.since, 10))
+	for s := range op.All() {
+		if !s.Deprecated && (s.Domain != "" || s.Since <= newestOpset) {
+			name := qualified(s.Domain, s.Name)
+			versions[name] = append(versions[name], strconv.FormatInt(s.Since, 10))
 		}
 	}
 	passed, unsupported := map[string]int{}, map[string][]string{}

@@ -32,17 +32,25 @@ var opDepthToSpace = operator{
 	}),
 }
 
-// opSpaceToDepth moves blocks of space into channels. ONNX SpaceToDepth, opset
-// 1, 13.
+// opSpaceToDepth moves blocks of space into channels, in the order that
+// DepthToSpace undoes. ONNX SpaceToDepth, opset 1, 13, 28.
 var opSpaceToDepth = operator{
-	name: "SpaceToDepth", attrs: attrs{"blocksize": aInt}, in: []port{need(tensors).move()},
+	name: "SpaceToDepth", attrs: attrs{"blocksize": aInt, "mode": aString}, in: []port{need(tensors).move()},
 	eval: single(func(c *call) (*Value, error) {
 		x, b := c.in[0], c.int("blocksize", 0)
 		if len(x.Dims) != 4 || b < 1 || b > math.MaxInt16 || x.Dims[2]%b != 0 || x.Dims[3]%b != 0 {
 			return nil, fmt.Errorf("input of shape %v in blocks of %d", x.Dims, b)
 		}
 		n, d, h, w := x.Dims[0], x.Dims[1], x.Dims[2]/b, x.Dims[3]/b
-		y, err := c.transpose(reshaped(x, []int{n, d, h, b, w, b}), []int{0, 3, 5, 1, 2, 4})
+		perm := []int{0, 3, 5, 1, 2, 4}
+		switch mode := c.text("mode", "DCR"); mode {
+		case "DCR":
+		case "CRD":
+			perm = []int{0, 1, 3, 5, 2, 4}
+		default:
+			return nil, fmt.Errorf("attribute mode is %q, want DCR or CRD", mode)
+		}
+		y, err := c.transpose(reshaped(x, []int{n, d, h, b, w, b}), perm)
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ func TestInferSaysWhatARunTakes(t *testing.T) {
 
 func TestAnnotateDeclaresWhatIsInferred(t *testing.T) {
 	m := onnxtest.DenseModel(t)
-	m.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: unknownDims(2)}.Proto()
+	m.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Unknown(), onnx.Unknown()}}.Proto()
 	before := onnxtest.Bytes(t, m)
 	types, _ := Types(m)
 	a := Annotate(m, types)

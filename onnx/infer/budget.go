@@ -5,6 +5,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/internal/sat"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
@@ -46,20 +47,20 @@ func (l *ledger) add(n int64) {
 
 func (l *ledger) drop(n int64) { l.live = max(l.live-n, 0) }
 
-// bytes is what the elements of a value take, those of an unknown type one byte
+// memoryOf is what the elements of a value take, those of an unknown type one byte
 // each and strings their header.
-func (v value) bytes() int64 {
-	if v.kind != tensorKind || v.dims == nil {
+func memoryOf(v op.Value) int64 {
+	if v.Kind != op.TensorKind || v.Dims == nil {
 		return 0
 	}
-	n := leastElements(v.dims)
+	n := op.LeastElements(v.Dims)
 	switch {
-	case v.elem == pb.TensorProto_STRING:
+	case v.Elem == pb.TensorProto_STRING:
 		return sat.Mul(n, 16)
-	case !onnx.IsElem(v.elem):
+	case !onnx.IsElem(v.Elem):
 		return n
 	}
-	b, ok := onnx.RawBytes(v.elem, n)
+	b, ok := onnx.RawBytes(v.Elem, n)
 	if !ok {
 		return math.MaxInt64
 	}
@@ -117,8 +118,8 @@ func deaths(list []*pb.NodeProto, keep []*pb.ValueInfoProto) map[int][]string {
 }
 
 // hold adds an output of a node.
-func (f *inferrer) hold(l *lifetime, name string, v value, at *rule.Place) {
-	n := v.bytes()
+func (f *inferrer) hold(l *lifetime, name string, v op.Value, at *rule.Place) {
+	n := memoryOf(v)
 	l.size[name] = n
 	before := f.peak
 	f.add(n)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
@@ -161,7 +162,7 @@ func TestInferAgreesWithWhatTheModelsOfONNXCompute(t *testing.T) {
 			if want.Elem == pb.TensorProto_UINT16 && got.Elem == pb.TensorProto_BFLOAT16 {
 				want.Elem = got.Elem // as the test data of onnx 1.12 keeps it
 			}
-			if _, fits := mergeDims(got.Dims, actual); ok && (got.Elem != want.Elem || !fits) {
+			if _, fits := op.MergeDims(got.Dims, actual); ok && (got.Elem != want.Elem || !fits) {
 				t.Errorf("%s: %s is %v, inferred %v", path, onnx.Quote(out.GetName()), want, got)
 			}
 			switch {
@@ -204,7 +205,7 @@ func TestInferKnowsAtLeastWhatTheONNXPackageInfers(t *testing.T) {
 			continue
 		}
 		theirs, _ := onnx.TypeOf(onnxtest.ParseType(t, "float"+f[3]))
-		if _, fits := mergeDims(got.Dims, theirs.Dims); ok && !fits {
+		if _, fits := op.MergeDims(got.Dims, theirs.Dims); ok && !fits {
 			t.Errorf("%s: %s is %v, the onnx package says %s", f[0], f[1], got, f[3])
 		}
 		for i, d := range theirs.Dims {

@@ -3,10 +3,16 @@
 //
 // A model imports a version of a domain, its opset; that selects, for each
 // operator, the newest version that is not newer. Find looks it up. The facts
-// are those of the specification's change logs, kept as text in operators.txt.
+// are those of the specification's change logs, kept as text, a file
+// for each family of operators; the Go file of the same name has the rules that
+// say what comes out of a node.
 package op
 
 import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -18,13 +24,16 @@ import (
 // A Schema is one version of an operator: what a node must look like whose
 // opset import selects it.
 type Schema struct {
-	Name       string
-	Domain     string // "" for ai.onnx
-	Since      int64
-	Deprecated bool // from Since on there is no such operator
-	In, Out    []Formal
-	Attrs      map[string]Attr
-	Types      map[string]TypeSet // of the type variables
+	Name         string
+	Domain       string // "" for ai.onnx
+	Since        int64
+	Deprecated   bool // from Since on there is no such operator
+	Experimental bool
+	In, Out      []Formal
+	Attrs        map[string]Attr
+	Types        map[string]TypeSet // of the type variables
+	Choices      []Choice
+	Rule         Rule // what comes out, nil where only its type is known
 }
 
 // A Formal is a formal input or output.
@@ -37,13 +46,37 @@ type Formal struct {
 	Mixed    bool // a variadic one's types may differ
 	Variable bool // Type is a type variable
 	Set      TypeSet
+	Shapes   [][]onnx.Dim // those allowed; any where there are none
 }
 
 // An Attr says what an attribute must be.
 type Attr struct {
-	Type     pb.AttributeProto_AttributeType
-	Required bool
+	Type        pb.AttributeProto_AttributeType
+	Required    bool
+	Default     *pb.AttributeProto // nil where there is none
+	Flag        bool               // an int that is 0 or 1
+	Enum        []string           // the strings allowed; any where there are none
+	AnyCase     bool               // of the letters of Enum
+	Least, Most float64            // of each number; infinite where there is no limit
 }
+
+// A Choice is a rule about which inputs and attributes are given together.
+type Choice struct {
+	Kind  ChoiceKind
+	Names []string
+}
+
+// A ChoiceKind says how many of the names of a Choice are given.
+type ChoiceKind uint8
+
+const (
+	ExactlyOne ChoiceKind = iota
+	AtMostOne
+	AllOrNone
+)
+
+// choiceWords are the kinds of choices as the text has them.
+var choiceWords = [...]string{ExactlyOne: "one", AtMostOne: "most", AllOrNone: "together"}
 
 // A TypeSet is a set of types: element types of tensors, sequences and
 // optionals as bits by DataType, and what else there is by name.
@@ -112,6 +145,80 @@ type key struct{ domain, name string }
 
 // operators returns the table. It is whole: a test reads it without an error.
 var operators = sync.OnceValue(func() *table {
-	t, _ := parseOperators(operatorsText)
+	t, _ := readTable()
 	return t
 })
+
+func readTable() (*table, error) {
+	t := &table{versions: make(map[key][]*Schema), newest: make(map[string]int64)}
+	for _, f := range families() {
+		text, err := texts.ReadFile(f.name + ".txt")
+		if err == nil {
+			err = t.parse(string(text), f.rules)
+		}
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return t, t.resolve()
+}
+
+// A family is a file of operators, with the rules of those whose shapes can be
+// inferred; of others only the element types are.
+type family struct {
+	name  string
+	rules map[string]Rule
+}
+
+func families() []family {
+	return []family{
+		{"elementwise", elementwise()},
+		{"quantize", quantize()},
+		{"constant", constants()},
+		{"product", products()},
+		{"conv", convolutions()},
+		{"pool", pools()},
+		{"norm", norms()},
+		{"recurrent", recurrent()},
+		{"shape", shapes()},
+		{"image", images()},
+		{"gather", gathers()},
+		{"reduce", reductions()},
+		{"signal", signals()},
+		{"sequence", sequences()},
+		{"control", controls()},
+		{"attention", attentions()},
+		{"text", textual()},
+		{"ml", nil},
+		{"training", training()},
+	}
+}
+
+// All yields every version of every operator, by domain, name and version.
+func All() iter.Seq[*Schema] {
+	return func(yield func(*Schema) bool) {
+		t := operators()
+		keys := slices.SortedFunc(maps.Keys(t.versions), func(a, b key) int {
+			return cmp.Or(cmp.Compare(a.domain, b.domain), cmp.Compare(a.name, b.name))
+		})
+		for _, k := range keys {
+			for _, s := range t.versions[k] {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// experimental were operators of opset 1 that no specification describes. The
+// ONNX checker passes them, and some runtimes run them.
+var experimental = []string{
+	"ATen", "Affine", "ConstantFill", "Crop", "DynamicSlice", "GRUUnit", "GivenTensorFill", "ImageScaler", "ParametricSoftplus", "Scale", "ScaledTanh",
+}
+
+// Undescribed reports whether an operator is one of the experimental ones that
+// the ONNX checker passes, although no specification describes them.
+func Undescribed(domain, name string) bool {
+	return onnx.Domain(domain) == "" && slices.Contains(experimental, name)
+}

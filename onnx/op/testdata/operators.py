@@ -1,7 +1,9 @@
 """Prints every operator version that the onnx package knows, one per line:
-domain, name, since, deprecated, arities, inputs, outputs, attributes, types."""
+domain, name, since, deprecated, arities, inputs, outputs, attributes with their defaults, types."""
 import re
+import struct
 
+import onnx
 import onnx.defs
 
 
@@ -18,8 +20,24 @@ def params(ps):
     return ",".join(out)
 
 
+def default(d):
+    """The default of an attribute, floats by their bits."""
+    if not d.name:
+        return ""
+    v = onnx.helper.get_attribute_value(d)
+    if isinstance(v, bool) or isinstance(v, int):
+        return "=%d" % v
+    if isinstance(v, float):
+        return "=%08x" % struct.unpack("<I", struct.pack("<f", v))
+    if isinstance(v, bytes):
+        return "=" + v.decode()
+    return "=[" + " ".join(e.decode() if isinstance(e, bytes) else str(e) for e in v) + "]"
+
+
 def attrs(a):
-    kinds = {n: str(s.type).rsplit(".", 1)[-1] + ("!" if s.required else "") for n, s in a.items()}
+    kinds = {}
+    for n, s in a.items():
+        kinds[n] = str(s.type).rsplit(".", 1)[-1] + ("!" if s.required else "") + default(s.default_value)
     return ",".join(n + " " + kinds[n] for n in sorted(kinds))
 
 

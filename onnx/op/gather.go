@@ -1,4 +1,4 @@
-package infer
+package op
 
 import (
 	"slices"
@@ -7,7 +7,27 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-func inferGather(n *inferNode) {
+func gathers() map[string]Rule {
+	return map[string]Rule{
+		"Compress":          ruleCompress,
+		"Gather":            ruleGather,
+		"GatherElements":    ruleGatherElements,
+		"GatherND":          ruleGatherND,
+		"NonMaxSuppression": ruleNonMaxSuppression,
+		"NonZero":           ruleNonZero,
+		"OneHot":            ruleOneHot,
+		"ReverseSequence":   ruleSame,
+		"Scatter":           ruleScatter,
+		"ScatterElements":   ruleScatter,
+		"ScatterND":         ruleScatter,
+		"TensorScatter":     ruleScatter,
+		"TopK":              ruleTopK,
+		"Trilu":             ruleTrilu,
+		"Unique":            ruleUnique,
+	}
+}
+
+func ruleGather(n *Node) {
 	d, indices := n.dims(0), n.dims(1)
 	if d == nil || indices == nil || !n.rank(0, 1, anyRank) {
 		return
@@ -21,8 +41,8 @@ func inferGather(n *inferNode) {
 	if !ok || !d[axis].Known() {
 		return
 	}
-	from := n.arg(0).ints
-	var chosen []number
+	from := n.arg(0).Ints
+	var chosen []Number
 	for _, p := range picks {
 		if p < -d[axis].Size || p >= d[axis].Size {
 			n.wrong("attribute-range", "index %d into axis %d of %v", p, axis, n.arg(0))
@@ -40,7 +60,7 @@ func inferGather(n *inferNode) {
 	}
 }
 
-func inferGatherElements(n *inferNode) {
+func ruleGatherElements(n *Node) {
 	d, indices := n.dims(0), n.dims(1)
 	if indices != nil {
 		n.shape(0, indices)
@@ -55,7 +75,7 @@ func inferGatherElements(n *inferNode) {
 	n.axis(n.int("axis", 0), len(d))
 }
 
-func inferGatherND(n *inferNode) {
+func ruleGatherND(n *Node) {
 	d, indices := n.dims(0), n.dims(1)
 	if d == nil || indices == nil || !n.rank(0, 1, anyRank) || !n.rank(1, 1, anyRank) {
 		return
@@ -76,9 +96,9 @@ func inferGatherND(n *inferNode) {
 	n.shape(0, join(indices[:len(indices)-1], d[batch+last.Size:]))
 }
 
-func inferScatter(n *inferNode) { n.shape(0, n.dims(0)) }
+func ruleScatter(n *Node) { n.shape(0, n.dims(0)) }
 
-func inferOneHot(n *inferNode) {
+func ruleOneHot(n *Node) {
 	indices := n.dims(0)
 	if indices == nil {
 		return
@@ -99,10 +119,10 @@ func inferOneHot(n *inferNode) {
 	if !ok {
 		return
 	}
-	n.set(0, n.arg(2).elem, slices.Insert(slices.Clone(indices), axis, depth))
+	n.set(0, n.arg(2).Elem, slices.Insert(slices.Clone(indices), axis, depth))
 }
 
-func inferTopK(n *inferNode) {
+func ruleTopK(n *Node) {
 	d := n.dims(0)
 	if d == nil {
 		return
@@ -112,7 +132,7 @@ func inferTopK(n *inferNode) {
 		return
 	}
 	k := onnx.Unknown()
-	if n.op.Since < 10 {
+	if n.Since < 10 {
 		k = onnx.Dim{Size: max(n.int("k", -1), -1)}
 	} else if v, ok := n.knownInts(1); ok && len(v) == 1 {
 		if v[0] < 0 {
@@ -131,7 +151,7 @@ func inferTopK(n *inferNode) {
 	n.set(1, pb.TensorProto_INT64, dims)
 }
 
-func inferNonZero(n *inferNode) {
+func ruleNonZero(n *Node) {
 	rank := onnx.Unknown()
 	if d := n.dims(0); d != nil {
 		rank = onnx.Fixed(int64(max(len(d), 1)))
@@ -142,7 +162,7 @@ func inferNonZero(n *inferNode) {
 	n.shape(0, []onnx.Dim{rank, onnx.Unknown()})
 }
 
-func inferCompress(n *inferNode) {
+func ruleCompress(n *Node) {
 	d := n.dims(0)
 	a := n.attr("axis")
 	if a == nil {
@@ -159,7 +179,7 @@ func inferCompress(n *inferNode) {
 	}
 }
 
-func inferUnique(n *inferNode) {
+func ruleUnique(n *Node) {
 	for i := 1; i < len(n.out); i++ {
 		n.set(i, pb.TensorProto_INT64, []onnx.Dim{onnx.Unknown()})
 	}
@@ -179,82 +199,12 @@ func inferUnique(n *inferNode) {
 	}
 }
 
-func inferNonMaxSuppression(n *inferNode) {
+func ruleNonMaxSuppression(n *Node) {
 	n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Unknown(), onnx.Fixed(3)})
 }
 
-func inferReduce(n *inferNode) {
-	d := n.dims(0)
-	axes, given, ok := n.axesOf("axes", 1)
-	keep := n.flag("keepdims", true)
-	if d == nil {
-		return
-	}
-	if !ok {
-		if keep {
-			n.shape(0, unknownDims(len(d)))
-		}
-		return
-	}
-	if len(axes) == 0 && n.flag("noop_with_empty_axes", false) {
-		n.shape(0, d)
-		return
-	}
-	if given && len(axes) == 0 {
-		given = false
-	}
-	set := make([]int, len(d))
-	for i := range set {
-		set[i] = i
-	}
-	if given {
-		if set, ok = n.axisSet(axes, len(d)); !ok {
-			return
-		}
-	}
-	n.shape(0, reduced(d, set, keep))
-}
-
-// reduced drops axes from a shape, or makes their length 1.
-func reduced(d []onnx.Dim, axes []int, keep bool) []onnx.Dim {
-	dims := []onnx.Dim{}
-	for i, e := range d {
-		switch {
-		case !slices.Contains(axes, i):
-			dims = append(dims, e)
-		case keep:
-			dims = append(dims, onnx.Fixed(1))
-		}
-	}
-	return dims
-}
-
-func inferArg(n *inferNode) {
-	n.set(0, pb.TensorProto_INT64, nil)
-	d := n.dims(0)
-	if d == nil {
-		return
-	}
-	if axis, ok := n.axis(n.int("axis", 0), len(d)); ok {
-		n.shape(0, reduced(d, []int{axis}, n.flag("keepdims", true)))
-	}
-}
-
-func inferLoss(n *inferNode) {
-	if r := n.string("reduction", "mean"); r == "none" {
-		n.shape(0, n.dims(1))
-	} else {
-		n.shape(0, []onnx.Dim{})
-	}
-	x, target := n.dims(0), n.dims(1)
-	if sameRank(x, target) || x != nil && target != nil && len(target) != len(x)-1 {
-		n.wrong("shape-mismatch", "scores %v for labels %v, want one axis less", n.arg(0), n.arg(1))
-	}
-}
-
-func inferCrossEntropy(n *inferNode) {
-	inferLoss(n)
-	if !n.failed {
-		n.set(1, n.arg(0).elem, n.dims(0))
+func ruleTrilu(n *Node) {
+	if n.dims(0) != nil && n.rank(0, 2, anyRank) {
+		n.shape(0, n.dims(0))
 	}
 }

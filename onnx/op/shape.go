@@ -1,4 +1,4 @@
-package infer
+package op
 
 import (
 	"math"
@@ -9,7 +9,27 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-func inferShape(n *inferNode) {
+func shapes() map[string]Rule {
+	return map[string]Rule{
+		"Concat":       ruleConcat,
+		"DepthToSpace": ruleDepthToSpace,
+		"Expand":       ruleExpand,
+		"Flatten":      ruleFlatten,
+		"Pad":          rulePad,
+		"Reshape":      ruleReshape,
+		"Shape":        ruleShape,
+		"Size":         ruleSize,
+		"Slice":        ruleSlice,
+		"SpaceToDepth": ruleSpaceToDepth,
+		"Split":        ruleSplit,
+		"Squeeze":      ruleSqueeze,
+		"Tile":         ruleTile,
+		"Transpose":    ruleTranspose,
+		"Unsqueeze":    ruleUnsqueeze,
+	}
+}
+
+func ruleShape(n *Node) {
 	d := n.dims(0)
 	if d == nil {
 		n.set(0, pb.TensorProto_INT64, unknownDims(1))
@@ -24,25 +44,25 @@ func inferShape(n *inferNode) {
 	from, to := clamp(n.int("start", 0)), clamp(n.int("end", int64(len(d))))
 	part := d[from:max(from, to)]
 	n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Fixed(int64(len(part)))})
-	ints := make([]number, len(part))
+	ints := make([]Number, len(part))
 	for i, e := range part {
 		ints[i] = numberOf(e)
 	}
 	n.keepInts(ints)
 }
 
-func inferSize(n *inferNode) {
+func ruleSize(n *Node) {
 	n.set(0, pb.TensorProto_INT64, []onnx.Dim{})
 	if p := productOf(n.dims(0)); n.dims(0) != nil && !p.open && len(p.symbols) == 0 {
-		n.keepInts([]number{known(p.count)})
+		n.keepInts([]Number{Known(p.count)})
 	}
 }
 
-func inferReshape(n *inferNode) {
-	var target []number
-	if shape, ok := n.ints("shape"); ok && n.op.Since < 5 {
+func ruleReshape(n *Node) {
+	var target []Number
+	if shape, ok := n.ints("shape"); ok && n.Since < 5 {
 		target = numbers(shape)
-	} else if target = n.arg(1).ints; target == nil {
+	} else if target = n.arg(1).Ints; target == nil {
 		if d, ok := n.shapeInput(1); ok {
 			n.shape(0, d)
 		}
@@ -57,23 +77,23 @@ func inferReshape(n *inferNode) {
 
 // reshape brings input 0 into another shape: 0 keeps the length of its axis
 // unless zero is allowed, -1 once takes what is left.
-func (n *inferNode) reshape(target []number, allowZero bool) {
+func (n *Node) reshape(target []Number, allowZero bool) {
 	in := n.dims(0)
 	dims := make([]onnx.Dim, len(target))
 	open := -1
 	for i, t := range target {
 		dims[i] = t.dim()
 		switch {
-		case !t.known:
-		case t.value == -1 && open >= 0:
+		case !t.Known:
+		case t.Value == -1 && open >= 0:
 			n.wrong("attribute-range", "the new shape has -1 twice")
 			return
-		case t.value == -1:
+		case t.Value == -1:
 			open = i
-		case t.value < -1:
-			n.wrong("attribute-range", "the new shape has the length %d", t.value)
+		case t.Value < -1:
+			n.wrong("attribute-range", "the new shape has the length %d", t.Value)
 			return
-		case t.value == 0 && !allowZero:
+		case t.Value == 0 && !allowZero:
 			switch {
 			case in == nil:
 				dims[i] = onnx.Unknown()
@@ -93,28 +113,28 @@ func (n *inferNode) reshape(target []number, allowZero bool) {
 	if open >= 0 {
 		others := productOf(join(dims[:open], dims[open+1:]))
 		if !all.open && !others.open && slices.Equal(all.symbols, others.symbols) && others.count > 0 && all.count%others.count != 0 {
-			n.wrong("shape-mismatch", "%v does not go into the shape %v: %d does not divide %d", n.arg(0), onnx.Type{Elem: n.arg(0).elem, Dims: dims}, others.count, all.count)
+			n.wrong("shape-mismatch", "%v does not go into the shape %v: %d does not divide %d", n.arg(0), onnx.Type{Elem: n.arg(0).Elem, Dims: dims}, others.count, all.count)
 			return
 		}
 		dims[open] = all.over(others)
 	} else if p := productOf(dims); !all.open && !p.open && slices.Equal(all.symbols, p.symbols) && all.count != p.count {
-		n.wrong("shape-mismatch", "%v does not go into the shape %v: %d elements and %d", n.arg(0), onnx.Type{Elem: n.arg(0).elem, Dims: dims}, all.count, p.count)
+		n.wrong("shape-mismatch", "%v does not go into the shape %v: %d elements and %d", n.arg(0), onnx.Type{Elem: n.arg(0).Elem, Dims: dims}, all.count, p.count)
 		return
 	}
 	n.shape(0, dims)
 	if len(dims) <= 1 {
-		n.keepInts(n.arg(0).ints)
+		n.keepInts(n.arg(0).Ints)
 	}
 }
 
-func inferFlatten(n *inferNode) {
+func ruleFlatten(n *Node) {
 	d := n.dims(0)
 	if d == nil {
 		n.shape(0, unknownDims(2))
 		return
 	}
 	axis := n.int("axis", 1)
-	if axis < 0 && n.op.Since >= 11 {
+	if axis < 0 && n.Since >= 11 {
 		axis += int64(len(d))
 	}
 	if axis < 0 || axis > int64(len(d)) {
@@ -125,7 +145,7 @@ func inferFlatten(n *inferNode) {
 	n.shape(0, []onnx.Dim{productOf(d[:axis]).over(one), productOf(d[axis:]).over(one)})
 }
 
-func inferSqueeze(n *inferNode) {
+func ruleSqueeze(n *Node) {
 	d := n.dims(0)
 	axes, given, ok := n.axesOf("axes", 1)
 	if d == nil || !ok {
@@ -159,10 +179,10 @@ func inferSqueeze(n *inferNode) {
 		}
 	}
 	n.shape(0, dims)
-	n.keepInts(n.arg(0).ints)
+	n.keepInts(n.arg(0).Ints)
 }
 
-func inferUnsqueeze(n *inferNode) {
+func ruleUnsqueeze(n *Node) {
 	d := n.dims(0)
 	axes, given, ok := n.axesOf("axes", 1)
 	if d == nil || !ok || !given {
@@ -181,10 +201,10 @@ func inferUnsqueeze(n *inferNode) {
 		dims = slices.Insert(dims, a, onnx.Fixed(1))
 	}
 	n.shape(0, dims)
-	n.keepInts(n.arg(0).ints)
+	n.keepInts(n.arg(0).Ints)
 }
 
-func inferTranspose(n *inferNode) {
+func ruleTranspose(n *Node) {
 	d := n.dims(0)
 	perm, given := n.ints("perm")
 	if d == nil {
@@ -206,7 +226,20 @@ func inferTranspose(n *inferNode) {
 	n.shape(0, permuted(d, perm))
 }
 
-func inferConcat(n *inferNode) {
+func ruleExpand(n *Node) {
+	target, ok := n.shapeInput(1)
+	if !ok {
+		return
+	}
+	dims, ok := Broadcast(n.dims(0), target)
+	if !ok {
+		n.wrong("shape-mismatch", "%v does not broadcast to %v", n.arg(0), onnx.Type{Elem: n.arg(0).Elem, Dims: target})
+		return
+	}
+	n.shape(0, dims)
+}
+
+func ruleConcat(n *Node) {
 	if len(n.in) == 0 {
 		return
 	}
@@ -244,18 +277,18 @@ func inferConcat(n *inferNode) {
 }
 
 // concatInts follows the elements of shapes that are put together.
-func (n *inferNode) concatInts() {
-	var ints []number
+func (n *Node) concatInts() {
+	var ints []Number
 	for _, v := range n.in {
-		if v.ints == nil || len(v.dims) != 1 || len(ints) > mostKnown {
+		if v.Ints == nil || len(v.Dims) != 1 || len(ints) > mostKnown {
 			return
 		}
-		ints = append(ints, v.ints...)
+		ints = append(ints, v.Ints...)
 	}
 	n.keepInts(ints)
 }
 
-func inferSplit(n *inferNode) {
+func ruleSplit(n *Node) {
 	d := n.dims(0)
 	if d == nil || len(n.out) == 0 {
 		return
@@ -291,7 +324,7 @@ func inferSplit(n *inferNode) {
 		}
 	case !given && d[axis].Known():
 		part := (d[axis].Size + count - 1) / count
-		if n.op.Since < 18 && d[axis].Size%count != 0 {
+		if n.Since < 18 && d[axis].Size%count != 0 {
 			n.wrong("shape-mismatch", "axis %d of %v does not split into %d equal parts", axis, n.arg(0), count)
 			return
 		}
@@ -308,7 +341,7 @@ func inferSplit(n *inferNode) {
 	}
 }
 
-func inferSlice(n *inferNode) {
+func ruleSlice(n *Node) {
 	d := n.dims(0)
 	if d == nil {
 		return
@@ -318,7 +351,7 @@ func inferSlice(n *inferNode) {
 	axes, okAxes := n.ints("axes")
 	var steps []int64
 	hasAxes, hasSteps := okAxes, false
-	if n.op.Since >= 10 {
+	if n.Since >= 10 {
 		starts, okStarts = n.knownInts(1)
 		ends, okEnds = n.knownInts(2)
 		hasAxes, hasSteps = n.given(3), n.given(4)
@@ -381,8 +414,8 @@ func inferSlice(n *inferNode) {
 		}
 		from, to := sliceRange(starts[i], ends[i], steps[i], d[a].Size)
 		dims[a] = onnx.Fixed(sliceLength(from, to, steps[i]))
-		if ints := n.arg(0).ints; len(d) == 1 && int64(len(ints)) == d[0].Size && ints != nil {
-			part := []number{}
+		if ints := n.arg(0).Ints; len(d) == 1 && int64(len(ints)) == d[0].Size && ints != nil {
+			part := []Number{}
 			for j := range dims[0].Size {
 				part = append(part, ints[from+j*steps[i]])
 			}
@@ -394,36 +427,7 @@ func inferSlice(n *inferNode) {
 	n.shape(0, dims)
 }
 
-// sliceRange brings start and end into an axis of length size, as NumPy does.
-func sliceRange(start, end, step, size int64) (from, to int64) {
-	wrap := func(v int64) int64 {
-		if v < 0 {
-			return v + size
-		}
-		return v
-	}
-	start, end = wrap(start), wrap(end)
-	if step > 0 {
-		return min(max(start, 0), size), min(max(end, 0), size)
-	}
-	return min(max(start, -1), size-1), min(max(end, -1), size-1)
-}
-
-// sliceLength is the number of steps from one place to before another.
-func sliceLength(from, to, step int64) int64 {
-	switch {
-	case step > 0 && to > from:
-		return (to-from-1)/step + 1
-	case step < 0 && from > to:
-		if step == math.MinInt64 {
-			return 1
-		}
-		return (from-to-1)/(-step) + 1
-	}
-	return 0
-}
-
-func inferPad(n *inferNode) {
+func rulePad(n *Node) {
 	d := n.dims(0)
 	if d == nil {
 		return
@@ -432,7 +436,7 @@ func inferPad(n *inferNode) {
 	if !ok {
 		pads, ok = n.ints("paddings") // opset 1
 	}
-	if n.op.Since >= 11 {
+	if n.Since >= 11 {
 		pads, ok = n.knownInts(1)
 	}
 	if !ok {
@@ -471,7 +475,7 @@ func inferPad(n *inferNode) {
 		case before+after == 0:
 		case !d[a].Known():
 			dims[a] = onnx.Unknown()
-			n.atLeast(before + after)
+			n.host.AtLeast(before + after)
 		case d[a].Size+before+after < 0:
 			n.wrong("shape-mismatch", "pads of %d and %d leave nothing of axis %d of %v", before, after, a, n.arg(0))
 			return
@@ -485,9 +489,9 @@ func inferPad(n *inferNode) {
 	n.shape(0, dims)
 }
 
-func inferTile(n *inferNode) {
+func ruleTile(n *Node) {
 	d := n.dims(0)
-	if d == nil || n.op.Since < 6 {
+	if d == nil || n.Since < 6 {
 		return
 	}
 	repeats, ok := n.knownInts(1)
@@ -502,7 +506,7 @@ func inferTile(n *inferNode) {
 	dims := slices.Clone(d)
 	least := int64(1)
 	for i, r := range repeats {
-		least = sat.Mul(least, sat.Mul(max(r, 0), leastElements(d[i:i+1])))
+		least = sat.Mul(least, sat.Mul(max(r, 0), LeastElements(d[i:i+1])))
 		switch {
 		case r < 0:
 			n.wrong("attribute-range", "repeats are %s, want none negative", onnx.Few(repeats))
@@ -513,109 +517,11 @@ func inferTile(n *inferNode) {
 			dims[i] = onnx.Unknown()
 		}
 	}
-	n.atLeast(least)
+	n.host.AtLeast(least)
 	n.shape(0, dims)
 }
 
-// inferResize covers Upsample too. Scales and sizes are inputs, apart from the
-// scales of Upsample before opset 9.
-func inferResize(n *inferNode) {
-	d := n.dims(0)
-	if d == nil {
-		return
-	}
-	scalesAt, sizesAt := 1, -1
-	if n.op.Name == "Resize" && n.op.Since >= 11 {
-		scalesAt, sizesAt = 2, 3
-	}
-	scales, okScales := n.arg(scalesAt).floats()
-	if a := n.attr("scales"); a != nil {
-		scales, okScales = widen(a.GetFloats()), true
-	}
-	axes := make([]int64, len(d))
-	for i := range axes {
-		axes[i] = int64(i)
-	}
-	if v, ok := n.ints("axes"); ok {
-		axes = v
-	}
-	if _, ok := n.axisSet(axes, len(d)); !ok {
-		return
-	}
-	dims := slices.Clone(d)
-	if sizesAt > 0 && n.given(sizesAt) {
-		n.resizeTo(dims, axes, sizesAt)
-		return
-	}
-	if !okScales || len(scales) == 0 {
-		for _, v := range axes {
-			if a, ok := n.axis(v, len(d)); ok {
-				dims[a] = onnx.Unknown()
-			}
-		}
-		n.shape(0, dims)
-		return
-	}
-	if len(scales) != len(axes) {
-		n.wrong("shape-mismatch", "%d scales for %d axes", len(scales), len(axes))
-		return
-	}
-	for i, v := range axes {
-		a, ok := n.axis(v, len(d))
-		if !ok {
-			return
-		}
-		s := scales[i]
-		switch {
-		case !(s > 0) || math.IsInf(s, 0):
-			n.wrong("attribute-range", "a scale of %g on axis %d", s, a)
-			return
-		case s == 1:
-		case !d[a].Known():
-			dims[a] = onnx.Unknown()
-			n.atLeast(int64(min(s, 1<<62)))
-		default:
-			// In float32, as ONNX's own inference and ONNX Runtime multiply: 10 times 0.7 is 7.
-			size := math.Floor(float64(float32(d[a].Size) * float32(s)))
-			if size > 1<<62 {
-				size = 1 << 62
-			}
-			dims[a] = onnx.Fixed(int64(size))
-		}
-	}
-	n.shape(0, dims)
-}
-
-// resizeTo reads the sizes of some axes from an input.
-func (n *inferNode) resizeTo(dims []onnx.Dim, axes []int64, sizesAt int) {
-	sizes, ok := n.shapeInput(sizesAt)
-	if ok && len(sizes) != len(axes) {
-		n.wrong("shape-mismatch", "%d sizes for %d axes", len(sizes), len(axes))
-		return
-	}
-	policy := n.string("keep_aspect_ratio_policy", "stretch")
-	for i, v := range axes {
-		a, inRange := n.axis(v, len(dims))
-		if !inRange {
-			return
-		}
-		dims[a] = onnx.Unknown()
-		if ok && policy == "stretch" {
-			dims[a] = sizes[i]
-		}
-	}
-	n.shape(0, dims)
-}
-
-func widen(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, e := range v {
-		out[i] = float64(e)
-	}
-	return out
-}
-
-func inferDepthToSpace(n *inferNode) {
+func ruleDepthToSpace(n *Node) {
 	d := n.dims(0)
 	if d == nil || !n.rank(0, 4, 4) {
 		return
@@ -632,7 +538,7 @@ func inferDepthToSpace(n *inferNode) {
 	n.shape(0, []onnx.Dim{d[0], scaled(d[1], 1, b*b), scaled(d[2], b, 1), scaled(d[3], b, 1)})
 }
 
-func inferSpaceToDepth(n *inferNode) {
+func ruleSpaceToDepth(n *Node) {
 	d := n.dims(0)
 	if d == nil || !n.rank(0, 4, 4) {
 		return
@@ -647,114 +553,4 @@ func inferSpaceToDepth(n *inferNode) {
 		return
 	}
 	n.shape(0, []onnx.Dim{d[0], scaled(d[1], b*b, 1), scaled(d[2], 1, b), scaled(d[3], 1, b)})
-}
-
-// scaled multiplies and divides a length.
-func scaled(d onnx.Dim, times, by int64) onnx.Dim {
-	switch {
-	case times == 1 && by == 1:
-		return d
-	case !d.Known():
-		return onnx.Unknown()
-	}
-	return onnx.Fixed(sat.Mul(d.Size, times) / by)
-}
-
-func inferConstant(n *inferNode) {
-	if len(n.out) == 0 {
-		return
-	}
-	for _, a := range n.proto.Attribute {
-		resolved := n.scope.resolve(a)
-		if resolved == nil {
-			return
-		}
-		switch a.GetName() {
-		case "value":
-			if resolved.T != nil {
-				n.out[0] = constant(resolved.T)
-			}
-		case "sparse_value":
-			if t := resolved.SparseTensor; t != nil {
-				dims := make([]onnx.Dim, len(t.Dims))
-				for i, d := range t.Dims {
-					dims[i] = onnx.Dim{Size: max(d, -1)}
-				}
-				n.set(0, pb.TensorProto_DataType(t.GetValues().GetDataType()), dims)
-			}
-		case "value_int":
-			n.set(0, pb.TensorProto_INT64, []onnx.Dim{})
-			n.keepInts([]number{known(resolved.GetI())})
-		case "value_ints":
-			n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Fixed(int64(len(resolved.Ints)))})
-			if len(resolved.Ints) <= mostKnown {
-				n.keepInts(numbers(resolved.Ints))
-			}
-		case "value_float":
-			n.set(0, pb.TensorProto_FLOAT, []onnx.Dim{})
-		case "value_floats":
-			n.set(0, pb.TensorProto_FLOAT, []onnx.Dim{onnx.Fixed(int64(len(resolved.Floats)))})
-			if len(resolved.Floats) <= mostKnown {
-				n.out[0].data = &pb.TensorProto{DataType: int32of(pb.TensorProto_FLOAT), Dims: []int64{int64(len(resolved.Floats))}, FloatData: resolved.Floats}
-			}
-		case "value_string":
-			n.set(0, pb.TensorProto_STRING, []onnx.Dim{})
-		case "value_strings":
-			n.set(0, pb.TensorProto_STRING, []onnx.Dim{onnx.Fixed(int64(len(resolved.Strings)))})
-		}
-	}
-}
-
-func int32of(t pb.TensorProto_DataType) *int32 {
-	v := int32(t)
-	return &v
-}
-
-func inferConstantOfShape(n *inferNode) {
-	elem := pb.TensorProto_FLOAT
-	var fill number
-	a := n.attr("value")
-	if a != nil && a.T != nil {
-		v := constant(a.T)
-		elem = v.elem
-		if len(v.ints) == 1 {
-			fill = v.ints[0]
-		}
-	}
-	dims, ok := n.shapeInput(0)
-	if !ok {
-		n.set(0, elem, nil)
-		return
-	}
-	n.set(0, elem, dims)
-	if len(dims) == 1 && dims[0].Known() && dims[0].Size <= mostKnown && fill.known {
-		n.keepInts(slices.Repeat([]number{fill}, int(dims[0].Size)))
-	}
-}
-
-func inferRange(n *inferNode) {
-	n.shape(0, []onnx.Dim{onnx.Unknown()})
-	var start, limit, delta float64
-	for i, into := range []*float64{&start, &limit, &delta} {
-		if v, ok := n.knownInts(i); ok && len(v) == 1 {
-			*into = float64(v[0])
-		} else if v, ok := n.arg(i).floats(); ok && len(v) == 1 {
-			*into = v[0]
-		} else {
-			return
-		}
-	}
-	if delta == 0 {
-		n.wrong("attribute-range", "a range in steps of 0")
-		return
-	}
-	count := math.Ceil((limit - start) / delta)
-	switch {
-	case math.IsNaN(count) || math.IsInf(count, 0):
-		n.wrong("attribute-range", "a range from %g to %g in steps of %g", start, limit, delta)
-	case count <= 0:
-		n.shape(0, []onnx.Dim{onnx.Fixed(0)})
-	default:
-		n.shape(0, []onnx.Dim{onnx.Fixed(int64(min(count, 1<<62)))})
-	}
 }

@@ -1,0 +1,166 @@
+package op
+
+import (
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+func controls() map[string]Rule {
+	return map[string]Rule{
+		"If":          ruleIf,
+		"Loop":        ruleLoop,
+		"Scan":        ruleScan,
+		"SequenceMap": ruleSequenceMap,
+	}
+}
+
+func ruleIf(n *Node) {
+	yes, ok := n.body("then_branch", nil, 1)
+	no, ok2 := n.body("else_branch", nil, 1)
+	if !ok || !ok2 {
+		return
+	}
+	if len(yes) != len(n.out) || len(no) != len(n.out) {
+		n.wrong("shape-mismatch", "%d outputs, the branches give %d and %d", len(n.out), len(yes), len(no))
+		return
+	}
+	for i := range n.out {
+		n.out[i] = common(yes[i], no[i])
+	}
+}
+
+// inferLoop gives the body the iteration's number, the condition and what the
+// loop carries, whose shape may change from one iteration to the next.
+func ruleLoop(n *Node) {
+	carried := len(n.in) - 2
+	if carried < 0 {
+		return
+	}
+	inputs := []Value{TensorOf(pb.TensorProto_INT64, nil), TensorOf(pb.TensorProto_BOOL, nil)}
+	for _, v := range n.in[2:] {
+		inputs = append(inputs, v.SameElements())
+	}
+	times := int64(1)
+	if v, ok := n.knownInts(0); ok && len(v) == 1 {
+		times = max(v[0], 0)
+	}
+	if times == math.MaxInt64 { // the way to say "until the condition fails"
+		times = 1
+	}
+	out, ok := n.body("body", inputs, times)
+	if !ok {
+		return
+	}
+	if len(out) != 1+len(n.out) || carried > len(n.out) {
+		n.wrong("shape-mismatch", "the body of a loop with %d outputs gives %d, want the condition and these", len(n.out), len(out))
+		return
+	}
+	for i := range n.out {
+		v := out[1+i]
+		switch {
+		case i < carried:
+			v = v.SameElements()
+		case v.Kind == TensorKind && v.Dims != nil:
+			count := onnx.Unknown()
+			v = TensorOf(v.Elem, join([]onnx.Dim{count}, v.Dims))
+		}
+		v.Ints, v.Data = nil, nil
+		n.out[i] = v
+	}
+}
+
+// inferScan gives the body the state and slices of the scanned inputs.
+func ruleScan(n *Node) {
+	if n.Since < 9 {
+		return // with a batch axis and sequence lengths; no longer written
+	}
+	scanned := int(min(max(n.int("num_scan_inputs", 0), 0), int64(len(n.in))))
+	state := len(n.in) - scanned
+	if scanned < 1 {
+		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs", 0), len(n.in))
+		return
+	}
+	for i := range n.in {
+		if !n.given(i) {
+			n.wrong("input-missing", "input %d is left out", i)
+			return
+		}
+	}
+	axes, _ := n.ints("scan_input_axes")
+	outAxes, _ := n.ints("scan_output_axes")
+	length := onnx.Unknown()
+	inputs := slices.Clone(n.in[:state])
+	for i := range inputs {
+		inputs[i].Ints, inputs[i].Data = nil, nil
+	}
+	for i, v := range n.in[state:] {
+		slice := TensorOf(v.Elem, nil)
+		if v.Dims != nil {
+			axis := int64(0)
+			if i < len(axes) {
+				axis = axes[i]
+			}
+			a, ok := n.axis(axis, len(v.Dims))
+			if !ok {
+				return
+			}
+			length = n.equal(length, v.Dims[a], "the scanned axes differ")
+			slice.Dims = reduced(v.Dims, []int{a}, false)
+		}
+		inputs = append(inputs, slice)
+	}
+	if n.failed {
+		return
+	}
+	out, ok := n.body("body", inputs, length.Size)
+	if !ok {
+		return
+	}
+	if len(out) != len(n.out) || state > len(out) {
+		n.wrong("shape-mismatch", "%d outputs, the body of the scan gives %d", len(n.out), len(out))
+		return
+	}
+	for i, v := range out {
+		v.Ints, v.Data = nil, nil
+		if j := i - state; j >= 0 && v.Kind == TensorKind && v.Dims != nil {
+			axis := int64(0)
+			if j < len(outAxes) {
+				axis = outAxes[j]
+			}
+			a, ok := n.axis(axis, len(v.Dims)+1)
+			if !ok {
+				return
+			}
+			v.Dims = slices.Insert(slices.Clone(v.Dims), a, length)
+		}
+		n.out[i] = v
+	}
+}
+
+// inferSequenceMap gives the body one element of each sequence, and the tensors
+// as they are.
+func ruleSequenceMap(n *Node) {
+	inputs := make([]Value, len(n.in))
+	for i, v := range n.in {
+		if v.Kind == SequenceKind {
+			v = *v.Inner
+		}
+		v.Ints, v.Data = nil, nil
+		inputs[i] = v
+	}
+	out, ok := n.body("body", inputs, 1)
+	if !ok {
+		return
+	}
+	if len(out) != len(n.out) {
+		n.wrong("shape-mismatch", "%d outputs, the body gives %d", len(n.out), len(out))
+		return
+	}
+	for i, v := range out {
+		v.Ints, v.Data = nil, nil
+		n.out[i] = Value{Kind: SequenceKind, Inner: &v}
+	}
+}

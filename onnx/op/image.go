@@ -1,0 +1,156 @@
+package op
+
+import (
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+func images() map[string]Rule {
+	return map[string]Rule{
+		"AffineGrid":    ruleAffineGrid,
+		"CenterCropPad": ruleCenterCropPad,
+		"GridSample":    ruleGridSample,
+		"Resize":        ruleResize,
+		"Upsample":      ruleResize,
+	}
+}
+
+// inferResize covers Upsample too. Scales and sizes are inputs, apart from the
+// scales of Upsample before opset 9.
+func ruleResize(n *Node) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	scalesAt, sizesAt := 1, -1
+	if n.Name == "Resize" && n.Since >= 11 {
+		scalesAt, sizesAt = 2, 3
+	}
+	scales, okScales := n.arg(scalesAt).floats()
+	if a := n.attr("scales"); a != nil {
+		scales, okScales = widen(a.GetFloats()), true
+	}
+	axes := make([]int64, len(d))
+	for i := range axes {
+		axes[i] = int64(i)
+	}
+	if v, ok := n.ints("axes"); ok {
+		axes = v
+	}
+	if _, ok := n.axisSet(axes, len(d)); !ok {
+		return
+	}
+	dims := slices.Clone(d)
+	if sizesAt > 0 && n.given(sizesAt) {
+		n.resizeTo(dims, axes, sizesAt)
+		return
+	}
+	if !okScales || len(scales) == 0 {
+		for _, v := range axes {
+			if a, ok := n.axis(v, len(d)); ok {
+				dims[a] = onnx.Unknown()
+			}
+		}
+		n.shape(0, dims)
+		return
+	}
+	if len(scales) != len(axes) {
+		n.wrong("shape-mismatch", "%d scales for %d axes", len(scales), len(axes))
+		return
+	}
+	for i, v := range axes {
+		a, ok := n.axis(v, len(d))
+		if !ok {
+			return
+		}
+		s := scales[i]
+		switch {
+		case !(s > 0) || math.IsInf(s, 0):
+			n.wrong("attribute-range", "a scale of %g on axis %d", s, a)
+			return
+		case s == 1:
+		case !d[a].Known():
+			dims[a] = onnx.Unknown()
+			n.host.AtLeast(int64(min(s, 1<<62)))
+		default:
+			// In float32, as ONNX's own inference and ONNX Runtime multiply: 10 times 0.7 is 7.
+			size := math.Floor(float64(float32(d[a].Size) * float32(s)))
+			if size > 1<<62 {
+				size = 1 << 62
+			}
+			dims[a] = onnx.Fixed(int64(size))
+		}
+	}
+	n.shape(0, dims)
+}
+
+// resizeTo reads the sizes of some axes from an input.
+func (n *Node) resizeTo(dims []onnx.Dim, axes []int64, sizesAt int) {
+	sizes, ok := n.shapeInput(sizesAt)
+	if ok && len(sizes) != len(axes) {
+		n.wrong("shape-mismatch", "%d sizes for %d axes", len(sizes), len(axes))
+		return
+	}
+	policy := n.string("keep_aspect_ratio_policy", "stretch")
+	for i, v := range axes {
+		a, inRange := n.axis(v, len(dims))
+		if !inRange {
+			return
+		}
+		dims[a] = onnx.Unknown()
+		if ok && policy == "stretch" {
+			dims[a] = sizes[i]
+		}
+	}
+	n.shape(0, dims)
+}
+
+func ruleGridSample(n *Node) {
+	x, grid := n.dims(0), n.dims(1)
+	if x == nil || grid == nil || !n.rank(0, 3, anyRank) || !n.rank(1, len(x), len(x)) {
+		return
+	}
+	n.shape(0, join([]onnx.Dim{n.equal(x[0], grid[0], "the batches of %v and %v differ", n.arg(0), n.arg(1)), x[1]}, grid[1:len(grid)-1]))
+}
+
+func ruleAffineGrid(n *Node) {
+	size, ok := n.shapeInput(1)
+	if !ok || len(size) < 3 {
+		return
+	}
+	n.shape(0, join(size[:1], size[2:], []onnx.Dim{onnx.Fixed(int64(len(size) - 2))}))
+}
+
+func ruleCenterCropPad(n *Node) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	target, ok := n.shapeInput(1)
+	axes, given := n.ints("axes")
+	if !ok {
+		n.shape(0, unknownDims(len(d)))
+		return
+	}
+	if !given {
+		for i := range d {
+			axes = append(axes, int64(i))
+		}
+	}
+	if _, ok := n.axisSet(axes, len(d)); !ok {
+		return
+	}
+	if len(axes) != len(target) {
+		n.wrong("shape-mismatch", "%d lengths for %d axes", len(target), len(axes))
+		return
+	}
+	dims := slices.Clone(d)
+	for i, v := range axes {
+		if a, ok := n.axis(v, len(d)); ok {
+			dims[a] = target[i]
+		}
+	}
+	n.shape(0, dims)
+}

@@ -1,0 +1,320 @@
+package op
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A Rule says what the outputs of one operator are, of any of its versions.
+// Element types that follow from the operator's type variables are there before
+// it is asked.
+type Rule func(n *Node)
+
+// A Host is the inference that a node is part of.
+type Host interface {
+	// Report says what contradicts, under the code of a rule.
+	Report(code, format string, args ...any)
+	// Resolve follows an attribute that refers to one of the function around
+	// the node. It is nil where the call has none.
+	Resolve(a *pb.AttributeProto) *pb.AttributeProto
+	// Body infers the graph in an attribute, which runs a number of times, and
+	// returns its outputs.
+	Body(attr string, g *pb.GraphProto, inputs []Value, times int64) []Value
+	// Spend adds multiplications and additions to the work of a run.
+	Spend(n int64)
+	// AtLeast says that a value has n elements or more, where its shape does
+	// not say so.
+	AtLeast(n int64)
+}
+
+// A Node is a node with what is known about its inputs, for the rule of its
+// operator.
+type Node struct {
+	*Schema
+	host   Host
+	proto  *pb.NodeProto
+	in     []Value
+	out    []Value
+	failed bool
+}
+
+// Infer says what the outputs of a node are, from what is known of its inputs,
+// those that are left out unknown. It reports to the host what contradicts.
+func (s *Schema) Infer(proto *pb.NodeProto, in []Value, host Host) []Value {
+	n := &Node{Schema: s, host: host, proto: proto, in: in, out: make([]Value, len(proto.Output))}
+	n.constrain()
+	if s.Rule != nil && !n.failed {
+		s.Rule(n)
+	}
+	return n.out
+}
+
+// wrong reports a contradiction. What the rule has not said by then about the
+// outputs stays unknown.
+func (n *Node) wrong(code, format string, args ...any) {
+	n.failed = true
+	n.host.Report(code, format, args...)
+}
+
+// constrain holds the inputs against the types that the operator takes, and
+// gives the outputs those that follow.
+func (n *Node) constrain() {
+	bound := make(map[string]Value)
+	for i, v := range n.in {
+		p, ok := FormalOf(n.Schema.In, i)
+		if !ok || i >= len(n.proto.Input) || n.proto.Input[i] == "" {
+			continue
+		}
+		if !p.Set.Takes(v) {
+			n.wrong("type-mismatch", "input %d, %s, is %v, which %s of opset %d does not take for %s", i, onnx.Quote(n.proto.Input[i]), v, n.Name, n.Since, p.Type)
+			continue
+		}
+		if !p.Variable || p.Variadic && p.Mixed || v.Kind == UnknownKind {
+			continue
+		}
+		first, ok := bound[p.Type]
+		switch {
+		case !ok || first.typeless():
+			bound[p.Type] = v
+		case !v.typeless() && !sameType(first, v):
+			n.wrong("type-mismatch", "input %d, %s, is %v, and another input for %s is %v", i, onnx.Quote(n.proto.Input[i]), v, p.Type, first)
+		}
+	}
+	for i := range n.out {
+		p, ok := FormalOf(n.Schema.Out, i)
+		if !ok || p.Variadic && p.Mixed {
+			continue
+		}
+		if v, ok := bound[p.Type]; ok {
+			n.out[i] = v.SameElements()
+			continue
+		}
+		if set := p.Set; set.Seq|set.Opt|set.OptSeq == 0 && len(set.Other) == 0 && bits.OnesCount64(set.Tensor) == 1 {
+			n.out[i] = TensorOf(pb.TensorProto_DataType(bits.TrailingZeros64(set.Tensor)), nil)
+		}
+	}
+}
+
+// attr returns an attribute, references of functions resolved.
+func (n *Node) attr(name string) *pb.AttributeProto {
+	a := onnx.Attribute(n.proto, name)
+	if a == nil {
+		return nil
+	}
+	return n.host.Resolve(a)
+}
+
+func (n *Node) int(name string, otherwise int64) int64 {
+	if a := n.attr(name); a != nil {
+		return a.GetI()
+	}
+	return otherwise
+}
+
+// flag is an attribute that is 0 or 1. Runtimes do not agree on other values.
+func (n *Node) flag(name string, otherwise bool) bool {
+	a := n.attr(name)
+	if a == nil {
+		return otherwise
+	}
+	if v := a.GetI(); v != 0 && v != 1 {
+		n.wrong("attribute-range", "attribute %q is %d, want 0 or 1", name, v)
+	}
+	return a.GetI() != 0
+}
+
+func (n *Node) ints(name string) ([]int64, bool) {
+	a := n.attr(name)
+	return a.GetInts(), a != nil
+}
+
+func (n *Node) string(name, otherwise string) string {
+	if a := n.attr(name); a != nil {
+		return string(a.GetS())
+	}
+	return otherwise
+}
+
+// arg returns input i, an unknown value when it is left out.
+func (n *Node) arg(i int) Value {
+	if i < len(n.in) {
+		return n.in[i]
+	}
+	return Value{}
+}
+
+// given reports whether input i is there.
+func (n *Node) given(i int) bool { return i < len(n.proto.Input) && n.proto.Input[i] != "" }
+
+// dims returns the shape of input i, nil when its rank is not known.
+func (n *Node) dims(i int) []onnx.Dim { return n.arg(i).Dims }
+
+// set says what output i is.
+func (n *Node) set(i int, elem pb.TensorProto_DataType, dims []onnx.Dim) {
+	if i < len(n.out) {
+		n.out[i] = TensorOf(elem, dims)
+	}
+}
+
+// shape says the shape of output i, whose element type follows from the
+// operator's constraints.
+func (n *Node) shape(i int, dims []onnx.Dim) {
+	if i < len(n.out) {
+		n.set(i, n.out[i].Elem, dims)
+	}
+}
+
+func (n *Node) setValue(i int, v Value) {
+	if i < len(n.out) {
+		n.out[i] = v
+	}
+}
+
+// knownInts returns the elements of input i when all are known.
+func (n *Node) knownInts(i int) ([]int64, bool) {
+	v := n.arg(i)
+	if v.Ints == nil {
+		return nil, false
+	}
+	out := make([]int64, len(v.Ints))
+	for j, e := range v.Ints {
+		if !e.Known {
+			return nil, false
+		}
+		out[j] = e.Value
+	}
+	return out, true
+}
+
+// axesOf returns axes from an attribute, or from input i where newer opsets
+// have them. ok is false when they cannot be known, given when there are any.
+func (n *Node) axesOf(name string, i int) (axes []int64, given, ok bool) {
+	if n.given(i) {
+		axes, ok = n.knownInts(i)
+		return axes, true, ok
+	}
+	axes, given = n.ints(name)
+	return axes, given, true
+}
+
+// axis brings an axis into [0, rank), and reports one that is out of range.
+func (n *Node) axis(v int64, rank int) (int, bool) {
+	if v < -int64(rank) || v >= int64(rank) {
+		n.wrong("attribute-range", "axis %d of a value with %d axes", v, rank)
+		return 0, false
+	}
+	if v < 0 {
+		v += int64(rank)
+	}
+	return int(v), true
+}
+
+// axisSet brings axes into [0, rank) and sorts them; none may come twice.
+func (n *Node) axisSet(axes []int64, rank int) ([]int, bool) {
+	out := make([]int, 0, len(axes))
+	for _, v := range axes {
+		a, ok := n.axis(v, rank)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, a)
+	}
+	slices.Sort(out)
+	if len(slices.Compact(slices.Clone(out))) != len(out) {
+		n.wrong("attribute-range", "an axis comes twice among %s of a value with %d axes", onnx.Few(axes), rank)
+		return nil, false
+	}
+	return out, true
+}
+
+// rank holds the rank of input i against what the operator takes. It is false
+// when it is not known, or wrong.
+func (n *Node) rank(i, least, most int) bool {
+	d := n.dims(i)
+	if d == nil {
+		return false
+	}
+	if len(d) < least || len(d) > most {
+		want := fmt.Sprint(least)
+		if most == math.MaxInt {
+			want += " at least"
+		} else if most != least {
+			want = fmt.Sprintf("%d to %d", least, most)
+		}
+		n.wrong("shape-mismatch", "input %d, %s, is %v, want %s axes", i, onnx.Quote(n.proto.Input[i]), n.arg(i), want)
+		return false
+	}
+	return true
+}
+
+// equal joins two lengths that must be the same.
+func (n *Node) equal(a, b onnx.Dim, format string, args ...any) onnx.Dim {
+	d, ok := MergeDim(a, b)
+	if !ok {
+		n.wrong("shape-mismatch", "%s: %v and %v", fmt.Sprintf(format, args...), a, b)
+	}
+	return d
+}
+
+// elemAttr is an element type that an attribute names.
+func (n *Node) elemAttr(name string, otherwise pb.TensorProto_DataType) pb.TensorProto_DataType {
+	code := n.int(name, int64(otherwise))
+	if _, ok := pb.TensorProto_DataType_name[int32(code)]; !ok || code != int64(int32(code)) || code == 0 && otherwise != 0 {
+		n.wrong("attribute-range", "attribute %q is %d, which is none of ONNX's data types", name, code)
+		return pb.TensorProto_UNDEFINED
+	}
+	return pb.TensorProto_DataType(code)
+}
+
+// keepInts says that the elements of output 0 are known.
+func (n *Node) keepInts(ints []Number) {
+	if len(n.out) > 0 && len(n.out[0].Dims) <= 1 && len(ints) <= mostKnown {
+		n.out[0].Ints = ints
+	}
+}
+
+// shapeInput reads a shape out of input i: its elements where they are known,
+// its rank where only that is. It is false when not even that is.
+func (n *Node) shapeInput(i int) ([]onnx.Dim, bool) {
+	v := n.arg(i)
+	if v.Dims != nil && !n.rank(i, 1, 1) {
+		return nil, false
+	}
+	if v.Ints == nil {
+		if len(v.Dims) == 1 && v.Dims[0].Known() && v.Dims[0].Size <= mostKnown {
+			return unknownDims(int(v.Dims[0].Size)), true
+		}
+		return nil, false
+	}
+	dims := make([]onnx.Dim, len(v.Ints))
+	for j, e := range v.Ints {
+		if e.Known && e.Value < 0 {
+			n.wrong("attribute-range", "input %d, %s, is a shape with the negative length %d", i, onnx.Quote(n.proto.Input[i]), e.Value)
+			return nil, false
+		}
+		dims[j] = e.dim()
+	}
+	return dims, true
+}
+
+// body infers a graph that the node holds, which runs a number of times, and
+// returns its outputs.
+func (n *Node) body(name string, inputs []Value, times int64) ([]Value, bool) {
+	a := n.attr(name)
+	if a == nil || a.G == nil {
+		return nil, false
+	}
+	if inputs != nil && len(a.G.Input) != len(inputs) {
+		n.wrong("shape-mismatch", "graph %q takes %d inputs, and is given %d", name, len(a.G.Input), len(inputs))
+		return nil, false
+	}
+	return n.host.Body(name, a.G, inputs, times), true
+}
+
+// noInput is the place of an input that an operator does not have.
+const noInput = 1 << 30

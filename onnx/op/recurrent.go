@@ -1,0 +1,57 @@
+package op
+
+import (
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/internal/sat"
+)
+
+func recurrent() map[string]Rule {
+	return map[string]Rule{
+		"GRU":  ruleRecurrent,
+		"LSTM": ruleRecurrent,
+		"RNN":  ruleRecurrent,
+	}
+}
+
+func ruleRecurrent(n *Node) {
+	x, w, r := n.dims(0), n.dims(1), n.dims(2)
+	if x == nil || !n.rank(0, 3, 3) {
+		return
+	}
+	directions := onnx.Fixed(1)
+	switch d := n.string("direction", "forward"); d {
+	case "bidirectional":
+		directions = onnx.Fixed(2)
+	case "forward", "reverse":
+	default:
+		n.wrong("attribute-range", "attribute \"direction\" is %s, want forward, reverse or bidirectional", onnx.Quote(d))
+		return
+	}
+	hidden := onnx.Unknown()
+	if h := n.int("hidden_size", 0); h > 0 {
+		hidden = onnx.Fixed(h)
+	}
+	if r != nil && n.rank(2, 3, 3) {
+		directions = n.equal(directions, r[0], "the directions and those of R differ")
+		hidden = n.equal(hidden, r[2], "hidden_size and R differ")
+	}
+	if w != nil && n.rank(1, 3, 3) {
+		n.equal(directions, w[0], "the directions and those of W differ")
+		n.equal(x[2], w[2], "the input's last axis and W's differ")
+	}
+	if n.failed {
+		return
+	}
+	seq, batch := x[0], x[1]
+	state := []onnx.Dim{directions, batch, hidden}
+	all := []onnx.Dim{seq, directions, batch, hidden}
+	if n.flag("layout", false) {
+		seq, batch = batch, seq
+		state = []onnx.Dim{batch, directions, hidden}
+		all = []onnx.Dim{batch, seq, directions, hidden}
+	}
+	n.shape(0, all)
+	n.shape(1, state)
+	n.shape(2, state)
+	n.host.Spend(sat.Mul(LeastElements(all), LeastElements([]onnx.Dim{x[2], hidden})))
+}
