@@ -70,10 +70,22 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 // idx DIR N writes a small data set of N images of 28x28 in MNIST's files.
 func writeIDX(ts *testscript.TestScript, _ bool, args []string) {
-	set, err := dataset.Synthetic(1, number(ts, args[1]), 1, 28, 28)
-	ts.Check(err)
-	dir := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(writeIDXFiles(ts.MkAbs(args[0]), number(ts, args[1])))
+}
+
+func writeSet(t *testing.T, dir string, n int) {
+	t.Helper()
+	if err := writeIDXFiles(dir, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeIDXFiles(dir string, n int) error {
+	set, err := dataset.Synthetic(1, n, 1, 28, 28)
+	if err != nil {
+		return err
+	}
+	problems := []error{os.MkdirAll(dir, 0o755)}
 	header := func(magic uint32, dims ...int) []byte {
 		b := binary.BigEndian.AppendUint32(nil, magic)
 		for _, d := range dims {
@@ -82,9 +94,11 @@ func writeIDX(ts *testscript.TestScript, _ bool, args []string) {
 		return b
 	}
 	for _, split := range []string{"train", "t10k"} {
-		ts.Check(os.WriteFile(filepath.Join(dir, split+"-images-idx3-ubyte"), append(header(0x803, set.N, set.H, set.W), set.Pixels...), 0o644))
-		ts.Check(os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), append(header(0x801, set.N), set.Labels...), 0o644))
+		problems = append(problems,
+			os.WriteFile(filepath.Join(dir, split+"-images-idx3-ubyte"), append(header(0x803, set.N, set.H, set.W), set.Pixels...), 0o644),
+			os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), append(header(0x801, set.N), set.Labels...), 0o644))
 	}
+	return errors.Join(problems...)
 }
 
 // png DIR N writes N small images in colour.
