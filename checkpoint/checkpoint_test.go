@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 )
@@ -230,6 +232,35 @@ func TestLyingLengthTakesNoMemory(t *testing.T) {
 		if took := after.TotalAlloc - before.TotalAlloc; took > 64<<10 {
 			t.Errorf("header length %d: %d bytes taken", n, took)
 		}
+	}
+}
+
+// Headers that are made to take long are refused before, or bounded by what a header may have.
+func TestLargeHeadersAreBounded(t *testing.T) {
+	many := func(first, more, last string, size int) string {
+		var b strings.Builder
+		b.WriteString(first)
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, more, i)
+		}
+		return b.String() + last
+	}
+	for _, test := range []struct{ name, head, say string }{
+		{"40 MB of tensors", many(`{"":{}`, `,"%d":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`, "}", 40<<20), "want at most 2097152"},
+		{"40 MB of metadata", many(`{"__metadata__":{"":""`, `,"%d":""`, "}}", 40<<20), "want at most 2097152"},
+		{"dimensions", many(`{"x":{"dtype":"F32","data_offsets":[0,4],"shape":[1`, `,%d`, "]}}", 1<<20), "more than 32 numbers"},
+	} {
+		mustBeRefused(t, test.name, forge(test.head, nil))
+		if _, err := decoded(forge(test.head, nil)); err == nil || !strings.Contains(err.Error(), test.say) || len(err.Error()) > 200 {
+			t.Errorf("%s: %v, want %q", test.name, err, test.say)
+		}
+	}
+	began := time.Now()
+	n := testing.AllocsPerRun(1, func() {
+		mustBeRefused(t, "2 MB of tensors", forge(many(`{"":{}`, `,"%d":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`, "}", maxHeader-100), nil))
+	})
+	if took := time.Since(began); took > 30*time.Second || n > 4e6 {
+		t.Errorf("a header of 2 MB takes %v and %v allocations", took, n)
 	}
 }
 

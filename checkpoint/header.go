@@ -177,7 +177,9 @@ func (p *parser) numbers(what string) ([]int64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %v, want a whole number from 0 on", what, t)
 		}
-		list = append(list, int64(v))
+		if list = append(list, int64(v)); len(list) > maxDims {
+			return nil, fmt.Errorf("%s: more than %d numbers", what, maxDims)
+		}
 	}
 	return list, p.delim(what, ']')
 }

@@ -16,8 +16,11 @@ import (
 const (
 	// lengthSize are the bytes in front of the header that say how long it is.
 	lengthSize = 8
-	// maxHeader is the limit of the safetensors library.
-	maxHeader = 100_000_000
+	// maxHeader is enough for 15,000 tensors and keeps a crafted file from taking more than moments. The safetensors
+	// library takes 100 MB, which are half a minute and 3 GB to read here.
+	maxHeader = 2 << 20
+	// maxDims is the most dimensions of a tensor, far more than layers have.
+	maxDims = 32
 )
 
 // ReadFile reads a checkpoint and checks all of it: the layout, names and

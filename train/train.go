@@ -95,6 +95,9 @@ func New(c Config) (*Trainer, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	if err := c.checkMemory(); err != nil {
+		return nil, err
+	}
 	t := &Trainer{config: c}
 	for _, n := range c.Model.Nets {
 		s, err := newNetState(n, c.Seed, t.stream)
