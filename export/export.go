@@ -101,64 +101,47 @@ func Model(m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 	if o.Opset < MinOpset || o.Opset > MaxOpset {
 		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
 	}
-	trained, err := trainedNet(net, s)
-	if err != nil {
-		return nil, err
-	}
-	ship := o.prepare(trained)
-	e := onnx.NewEmitter(onnx.EmitterOptions{
-		Graph: net.Name,
-		Opset: o.Opset,
-		IR:    IRVersion,
-		Param: func(full string) (*onnx.Tensor, error) {
-			t, ok := ship.weights[full]
-			if !ok {
-				return nil, fmt.Errorf("%s: no such parameter", full)
-			}
-			return onnx.NewTensor(full, t.Data, t.Dims...)
-		},
-	})
-	ship.plan.Emit(e)
-	model, err := e.Model()
-	if err != nil {
-		return nil, err
-	}
-	d := &draft{model: model, source: m, net: net, snapshot: s, weights: planWeights(trained.plan, trained.weights), options: o}
+	d := &draft{source: m, net: net, snapshot: s, options: o}
 	for _, p := range passes {
 		if err := p.run(d); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return model, nil
+	return d.model, nil
+}
+
+// Weights are the tensors of floats that the model of a net holds, in its order: those of the snapshot, or, where batch
+// normalisations are folded, what becomes of them. A model file can be compared with them bit for bit.
+func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
+	o.Opset = DefaultOpset // the weights are the same in all
+	d := &draft{net: net, snapshot: s, options: o}
+	if err := emit(d); err != nil {
+		return nil, err
+	}
+	if err := rewrite(d); err != nil {
+		return nil, err
+	}
+	var list []checkpoint.Tensor
+	for _, p := range d.model.GetGraph().GetInitializer() {
+		t, err := onnx.FromProto(p)
+		if err != nil {
+			return nil, err
+		}
+		if data, ok := t.Data.(onnx.Slice[float32]); ok {
+			list = append(list, checkpoint.Tensor{Name: t.Name, Dims: t.Dims, Data: data})
+		}
+	}
+	return list, nil
 }
 
 // trainedNet is a net's plan with the weights of a snapshot.
-func trainedNet(net layer.Net, s *checkpoint.Snapshot) (prepared, error) {
+func trainedNet(net layer.Net, s *checkpoint.Snapshot) (*layer.Plan, map[string]checkpoint.Tensor, error) {
 	plan, err := net.Plan()
 	if err != nil {
-		return prepared{}, err
+		return nil, nil, err
 	}
 	weights, err := weightsOf(plan, s)
-	return prepared{plan, weights}, err
-}
-
-// prepare is what happens to a plan before it is emitted.
-func (o Options) prepare(p prepared) prepared {
-	if !o.KeepBatchNorm {
-		p = foldBatchNorm(p)
-	}
-	return p
-}
-
-// Weights are the tensors that the model of a net holds, in the order of its steps: those of the snapshot, or, where batch
-// normalisations are folded, what becomes of them. A model file can be held against them bit for bit.
-func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
-	trained, err := trainedNet(net, s)
-	if err != nil {
-		return nil, err
-	}
-	ship := o.prepare(trained)
-	return planWeights(ship.plan, ship.weights), nil
+	return plan, weights, err
 }
 
 // weightsOf picks the plan's parameters from a snapshot. The error names every one that is missing or misshapen.
@@ -180,13 +163,4 @@ func weightsOf(p *layer.Plan, s *checkpoint.Snapshot) (map[string]checkpoint.Ten
 		picked[q.Name] = t
 	}
 	return picked, errors.Join(problems...)
-}
-
-// planWeights lists the weights in the order of the plan.
-func planWeights(p *layer.Plan, weights map[string]checkpoint.Tensor) []checkpoint.Tensor {
-	var list []checkpoint.Tensor
-	for q := range p.Params() {
-		list = append(list, weights[q.Name])
-	}
-	return list
 }

@@ -25,11 +25,10 @@ var goldenBatches = []int{1, 2, 7}
 // Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from streams
 // of their own: the same for every checkpoint.
 func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
-	trained, err := trainedNet(net, s)
+	plan, weights, err := trainedNet(net, s)
 	if err != nil {
 		return nil, err
 	}
-	plan, weights := trained.plan, trained.weights
 	var vectors []Vector
 	for i, batch := range goldenBatches {
 		inf, err := plan.NewInference(batch, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })

@@ -3,6 +3,7 @@ package export
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -10,28 +11,74 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // draft is a model on its way through the passes.
 type draft struct {
-	model    *pb.ModelProto
 	source   model.Model
 	net      layer.Net
 	snapshot *checkpoint.Snapshot
-	weights  []checkpoint.Tensor // in the order of the plan
 	options  Options
+
+	model   *pb.ModelProto
+	weights []checkpoint.Tensor // in the order of the plan
+	norm    string              // NormFolded or NormKept, "" where nothing is normalised
 }
 
-// passes are what happens to a model between its emission and its bytes, in order.
+// passes make a model, in order.
 var passes = []struct {
 	name string
 	run  func(*draft) error
 }{
+	{"emit", emit},
+	{"rewrite", rewrite},
 	{"describe", describe},
 	{"check", validate},
+}
+
+// rewriting is what happens to the graph as it was trained before it ships.
+var rewriting = []pass.Pass{pass.FoldBatchNorm}
+
+// emit writes the plan down as it was trained.
+func emit(d *draft) error {
+	plan, weights, err := trainedNet(d.net, d.snapshot)
+	if err != nil {
+		return err
+	}
+	for q := range plan.Params() {
+		d.weights = append(d.weights, weights[q.Name])
+	}
+	e := onnx.NewEmitter(onnx.EmitterOptions{
+		Graph: d.net.Name,
+		Opset: d.options.Opset,
+		IR:    IRVersion,
+		Param: func(full string) (*onnx.Tensor, error) {
+			t, ok := weights[full]
+			if !ok {
+				return nil, fmt.Errorf("%s: no such parameter", full)
+			}
+			return onnx.NewTensor(full, t.Data, t.Dims...)
+		},
+	})
+	plan.Emit(e)
+	d.model, err = e.Model()
+	return err
+}
+
+// rewrite applies the passes over graphs, unless batch normalisations are to be kept.
+func rewrite(d *draft) error {
+	if !slices.ContainsFunc(d.model.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
+		return nil
+	}
+	if d.norm = NormKept; !d.options.KeepBatchNorm {
+		d.norm, d.model = NormFolded, pass.Apply(d.model, rewriting...)
+	}
+	return nil
 }
 
 // Keys of the metadata that petrify writes. They hold no times and no paths.
@@ -68,7 +115,7 @@ func describe(d *draft) error {
 		{MetaData, p.DataName},
 		{MetaDataSum, p.DataDigest},
 		{MetaWeights, checkpoint.Digest(d.weights)},
-		{MetaNorm, d.norm()},
+		{MetaNorm, d.norm},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 	} {
 		if e[1] == "" {
@@ -77,22 +124,6 @@ func describe(d *draft) error {
 		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
 	}
 	return nil
-}
-
-// norm says what has become of batch normalisations, "" where there are none.
-func (d *draft) norm() string {
-	plan, err := d.net.Plan()
-	if err != nil {
-		return ""
-	}
-	for _, s := range plan.Steps {
-		if _, ok := s.Layer.(layer.BatchNorm); ok && d.options.KeepBatchNorm {
-			return NormKept
-		} else if ok {
-			return NormFolded
-		}
-	}
-	return ""
 }
 
 // validate refuses to write what our own checker would refuse to read.

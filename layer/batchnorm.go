@@ -64,6 +64,9 @@ func (b BatchNorm) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	c := gop.BatchNormConfig{Momentum: b.Momentum, Epsilon: b.Epsilon, Training: s.Training}
+	if s.Latest {
+		c.Momentum = 0
+	}
 	return gop.BatchNorm(s.Name, x[0], p[0], p[1], p[2], p[3], c, s.then(), gop.Need(s.Need))
 }
 

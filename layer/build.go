@@ -13,6 +13,7 @@ type BuildOptions struct {
 	Input    *G.Node                          // (N, in...)
 	Param    func(Param) (*G.Node, error)     // the node of a parameter, by its full name
 	Training bool                             // behave as in training, where a layer makes a difference
+	Latest   bool                             // in training, tracked parameters become those of the latest batch, whatever they were
 	Need     Need                             // gradients with respect to the net's input, to its parameters
 	Stream   func(step string) *random.Stream // random numbers of a step, in training; may be nil where no layer draws
 	Until    string                           // row name: stop there and return its node alone; "" builds all
@@ -56,7 +57,7 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 			}
 		}
 		wanted[i] = need.Input || need.Params
-		scope := Scope{Name: s.Name, Out: s.Out, Training: o.Training, Need: need, Stream: o.Stream, Param: paramsOf(s, o)}
+		scope := Scope{Name: s.Name, Out: s.Out, Training: o.Training, Latest: o.Latest, Need: need, Stream: o.Stream, Param: paramsOf(s, o)}
 		at := i
 		if f, ok := s.Layer.(Fuser); ok && i+1 < len(steps) && uses[i] == 1 {
 			if next := steps[i+1]; len(next.From) == 1 && next.From[0] == i && f.Fuses(next.Layer) {

@@ -84,7 +84,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 		b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
 	}
 	for i := range m.ops {
-		if b.done[i] || len(m.ops[i].out) == 0 { // fused, or folded
+		if b.done[i] { // fused
 			continue
 		}
 		if err := b.apply(i); err != nil {

@@ -17,17 +17,15 @@ import (
 // decode hands the graph to onnx-go's decoder and returns the operations that it has read, after comparing them with the
 // message. onnx-go allocates what declared types ask for and misreads some element types, so it is given the nodes, and the
 // weights in the one form that it reads rightly; the names of everything else are enough for it.
-func decode(g *pb.GraphProto, constants map[string]*onnx.Tensor) (ops []operation, err error) {
+func decode(g *pb.GraphProto, nodes []*pb.NodeProto, constants map[string]*onnx.Tensor) (ops []operation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("onnx-go: panic: %v", r)
 		}
 	}()
-	plain := &pb.GraphProto{Name: proto.String("graph"), Node: g.GetNode()}
+	plain := &pb.GraphProto{Name: proto.String("graph"), Node: nodes}
 	for _, v := range g.GetInput() {
-		if _, ok := constants[v.GetName()]; !ok {
-			plain.Input = append(plain.Input, &pb.ValueInfoProto{Name: v.Name})
-		}
+		plain.Input = append(plain.Input, &pb.ValueInfoProto{Name: v.Name})
 	}
 	for _, v := range g.GetOutput() {
 		plain.Output = append(plain.Output, &pb.ValueInfoProto{Name: v.Name})

@@ -81,7 +81,7 @@ func Open(m *onnx.Model) (*Session, error) {
 	if s.signature, err = signature(m); err != nil {
 		return nil, err
 	}
-	if s.model, err = newModel(m.Proto.GetGraph(), m.Opset()); err != nil {
+	if s.model, err = newModel(m.Proto); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
@@ -27,7 +26,6 @@ type model struct {
 	fillers   map[string]*onnx.Tensor // of ConstantOfShape, by output
 	uses      map[string]int          // how often a value is read by nodes, or is an output of the graph
 	users     map[string][]int        // the operations that read it
-	makers    map[string]int          // the operation that gives it
 	fixed     map[string]bool         // inputs whose values belong to the graph
 	limit     int64                   // bytes that the values of a graph may take
 
@@ -49,32 +47,33 @@ func validate(m *onnx.Model) error {
 	return errors.Join(errs...)
 }
 
-// newModel reads a graph that has been found to be supported.
-func newModel(g *pb.GraphProto, opset int64) (*model, error) {
+// passes make a model cheaper to run, and one that onnx-go's decoder reads: it invents inputs for Constant nodes.
+var passes = []pass.Pass{pass.FixDefaults, pass.ConstantsToData, pass.FoldBatchNorm, pass.LiftOverReshaping}
+
+// newModel reads a model that has been found to be supported.
+func newModel(source *pb.ModelProto) (*model, error) {
 	plain := &model{
-		opset: opset, constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
-		uses: map[string]int{}, users: map[string][]int{}, makers: map[string]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
+		graph: pass.Apply(source, passes...).GetGraph(), opset: onnx.Opset(source.GetOpsetImport(), ""),
+		constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
+		uses: map[string]int{}, users: map[string][]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
 	}
-	for _, p := range g.GetInitializer() {
+	for _, p := range plain.graph.GetInitializer() {
 		t, err := onnx.FromProto(p)
 		if err != nil {
 			return nil, err
 		}
 		plain.constants[t.Name] = t
 	}
-	var err error
-	if plain.graph, err = foldConstants(g, plain.constants, plain.fillers); err != nil {
+	nodes, err := plain.withoutTensors(plain.graph.GetNode())
+	if err != nil {
 		return nil, err
 	}
-	if len(plain.graph.GetNode()) > 0 { // onnx-go takes a graph without nodes for an error
-		if plain.ops, err = decode(plain.graph, plain.constants); err != nil {
+	if len(nodes) > 0 { // onnx-go takes a graph without nodes for an error
+		if plain.ops, err = decode(plain.graph, nodes, plain.constants); err != nil {
 			return nil, err
 		}
 	}
 	plain.index()
-	for _, pass := range passes {
-		pass(plain)
-	}
 	for _, v := range plain.graph.GetInput() {
 		if elem := pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType()); !isFloat(elem) || plain.onlySets(v.GetName()) {
 			plain.fixed[v.GetName()] = true
@@ -205,48 +204,40 @@ func nameOf(n *pb.NodeProto) string {
 	return n.GetName()
 }
 
-// foldConstants turns nodes that only carry a constant into initializers, because onnx-go's decoder invents an input for them,
-// and takes tensors out of attributes, which it misreads.
-func foldConstants(g *pb.GraphProto, constants, fillers map[string]*onnx.Tensor) (*pb.GraphProto, error) {
-	folded := &pb.GraphProto{Input: g.GetInput(), Output: g.GetOutput(), Initializer: slices.Clone(g.GetInitializer())}
-	for _, n := range g.GetNode() {
+// withoutTensors takes tensors out of attributes, which onnx-go misreads: those of ConstantOfShape.
+func (m *model) withoutTensors(nodes []*pb.NodeProto) ([]*pb.NodeProto, error) {
+	nodes = slices.Clone(nodes)
+	for i, n := range nodes {
 		if n.GetOpType() == "ConstantOfShape" && len(n.GetAttribute()) > 0 {
 			t, err := onnx.FromProto(n.GetAttribute()[0].GetT())
 			if err != nil {
 				return nil, err
 			}
-			fillers[n.GetOutput()[0]] = t
-			n = &pb.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.GetInput(), Output: n.GetOutput()}
+			m.fillers[n.GetOutput()[0]] = t
+			nodes[i] = &pb.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.GetInput(), Output: n.GetOutput()}
 		}
-		if n.GetOpType() != "Constant" {
-			folded.Node = append(folded.Node, n)
-			continue
-		}
-		t, err := constantOf(n)
-		if err != nil {
-			return nil, err
-		}
-		t.Name = n.GetOutput()[0]
-		constants[t.Name] = t
-		folded.Initializer = append(folded.Initializer, &pb.TensorProto{Name: proto.String(t.Name)})
 	}
-	return folded, nil
+	return nodes, nil
 }
 
-func constantOf(n *pb.NodeProto) (*onnx.Tensor, error) {
-	if len(n.GetAttribute()) != 1 {
-		return nil, &onnx.FormatError{Offset: -1, Where: fmt.Sprintf("node %q", nameOf(n)), What: fmt.Sprintf("constant with %d attributes, want 1", len(n.GetAttribute()))}
+// index counts who reads each value.
+func (m *model) index() {
+	for i, op := range m.ops {
+		for _, in := range op.in {
+			m.uses[in]++
+			m.users[in] = append(m.users[in], i)
+		}
 	}
-	switch a := n.GetAttribute()[0]; a.GetName() {
-	case "value":
-		return onnx.FromProto(a.GetT())
-	case "value_float":
-		return onnx.NewTensor("", []float32{a.GetF()})
-	case "value_int":
-		return onnx.NewTensor("", []int64{a.GetI()})
-	case "value_floats":
-		return onnx.NewTensor("", append([]float32{}, a.GetFloats()...), len(a.GetFloats()))
-	default: // value_ints: supported has seen to it
-		return onnx.NewTensor("", append([]int64{}, a.GetInts()...), len(a.GetInts()))
+	for _, out := range m.graph.GetOutput() {
+		m.uses[out.GetName()]++
 	}
+}
+
+// reader is the one operation that reads a value, if there is no other and the value is no output.
+func (m *model) reader(name string) (int, *operation) {
+	if m.uses[name] != 1 || len(m.users[name]) != 1 {
+		return 0, nil
+	}
+	i := m.users[name][0]
+	return i, &m.ops[i]
 }

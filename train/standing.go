@@ -46,7 +46,7 @@ func (t *Trainer) standing(s *netState, count int) error {
 	if err != nil {
 		return err
 	}
-	out, err := memoryless(s.plan).Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Stream: func(step string) *random.Stream {
+	out, err := s.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Latest: true, Stream: func(step string) *random.Stream {
 		return random.New(t.config.Seed, "standing/"+step)
 	}})
 	if err != nil {
@@ -90,17 +90,4 @@ func (t *Trainer) filler(s *netState) (func([]float32), error) {
 	}
 	stream := random.New(t.config.Seed, "standing/"+s.plan.Net.Name)
 	return newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, stream).next, nil
-}
-
-// memoryless is a plan whose running statistics are always those of the latest batch.
-func memoryless(p *layer.Plan) *layer.Plan {
-	q := *p
-	q.Steps = append([]layer.Step{}, p.Steps...)
-	for i, s := range q.Steps {
-		if l, ok := s.Layer.(layer.BatchNorm); ok {
-			l.Momentum = 0
-			q.Steps[i].Layer = l
-		}
-	}
-	return &q
 }
