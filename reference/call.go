@@ -16,7 +16,8 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
-	reordered    bool         // spreads hold for any usual order of summation
+	reordered    bool // spreads hold for any usual order of summation
+	profile      Profile
 	seen         func(*Value) // is shown every value of the block that starts next
 }
 
@@ -53,7 +54,14 @@ func (m *meter) note(format string, args ...any) {
 func (m *meter) format(v *Value) format { return m.formatOf(v.Type) }
 
 func (m *meter) formatOf(t pb.TensorProto_DataType) format {
-	f := formatOf(t)
+	f := m.profile.working(t)
+	f.reordered = m.reordered
+	return f
+}
+
+// products is format for sums of products.
+func (m *meter) products(v *Value) format {
+	f := m.profile.products(v.Type)
 	f.reordered = m.reordered
 	return f
 }
@@ -229,6 +237,7 @@ func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) (*Val
 	}
 	if figures {
 		v.Sound, v.Spread, v.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
+		v.stored = c.profile.stored(t)
 	}
 	return v, nil
 }

@@ -84,6 +84,9 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 	}
 	n := number{v: s.y}
 	n.sound = s.e + f.gamma(s.terms+1+more)*(s.abs+s.e) + float64(s.terms)*f.tiny
+	if f.operand > 0 {
+		n.sound += (2*f.operand + f.operand*f.operand) * (s.abs + s.e)
+	}
 	if s.abs+n.sound > f.max {
 		n.sound = math.Inf(1) // a partial sum may overflow
 	}
@@ -93,6 +96,8 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 	// Blocks that are added on their own have partial sums that are differences
 	// of two others: hence the factor 2.
 	round := f.u * f.u / 3 * (max(roundings*max(s.sq, s.y*s.y), 2*s.squares) + float64(1+more)*s.sq)
+	// Operands that are cut, not rounded, all err towards zero.
+	round += f.operand * f.operand * (2*s.sq/3 + s.y*s.y)
 	n.spread = max(math.Sqrt(max(s.ind, s.one*s.one)+round), s.drift)
 	n.declared = s.d + float64(s.terms)*f.tiny
 	return f.settle(n)
@@ -101,6 +106,7 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 // sumOf is the sum of numbers, with so many roundings of every term more. The
 // spreads are added as if all errors were one.
 func (f format) sumOf(terms []number, more int) number {
+	f.operand = 0 // there is no product
 	s := f.dot()
 	values := make([]float64, 0, len(terms))
 	for _, t := range terms {

@@ -48,7 +48,8 @@ type format struct {
 	tiny float64 // the absolute error of one that underflows or is flushed to zero
 	max  float64 // the largest finite value
 
-	reordered bool // spreads hold for any usual order of summation: see orders
+	operand   float64 // relative error of the operands of products, besides their figures
+	reordered bool    // spreads hold for any usual order of summation: see orders
 }
 
 // formatOf returns the format of a floating-point type. The reference is no

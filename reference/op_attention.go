@@ -106,7 +106,7 @@ func (a *attention) run() ([]*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := c.format(y)
+	f := c.products(y)
 	for n := range q[0] {
 		for h := range q[1] {
 			kv := n*k[1] + h/(q[1]/k[1]) // the head of the keys and values
@@ -143,7 +143,7 @@ func (a *attention) run() ([]*Value, error) {
 // weights are the probabilities of the keys for query i of a head; they are zero
 // where no key is allowed. It stores the scores of the stage that is asked for.
 func (a *attention) weights(scores *Value, n, h, i, kv int) ([]number, error) {
-	f, size, keys := a.c.format(scores), a.q.Dims[3], a.k.Dims[2]
+	f, size, keys := a.c.products(scores), a.q.Dims[3], a.k.Dims[2]
 	base := ((n*a.q.Dims[1]+h)*a.q.Dims[2] + i)
 	mode := a.c.int("qk_matmul_output_mode", 0)
 	weights := make([]number, keys)

@@ -66,7 +66,7 @@ func (c *call) convGeometry(x, w *Value) (convGeometry, error) {
 // convolve computes every output position from the patch of the input under
 // the kernel; positions in the padding are no terms of the sum.
 func (c *call) convolve(g convGeometry, x, w, out *Value) error {
-	f := c.format(out)
+	f := c.products(out)
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()
 	positions := size(g.window.out)

@@ -46,5 +46,5 @@ func (c *call) shiftedConvolution(x, zeroX, w, zeroW *Value) (*Value, error) {
 		return nil, err
 	}
 	out.Sound, out.Spread, out.Declared = nil, nil, nil
-	return out, nil
+	return out, c.addLostByConvolution(g, out, x, w)
 }

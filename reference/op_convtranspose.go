@@ -115,7 +115,7 @@ func (c *call) transposedWindow(in, kernel []int) (window, error) {
 // convolveTransposed adds, to every output position, the inputs whose patch
 // covers it.
 func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
-	f := c.format(out)
+	f := c.products(out)
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()
 	area, positions := size(g.window.out), size(g.window.in)

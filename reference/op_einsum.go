@@ -127,7 +127,7 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 		outer[i], summed[i] = e.steps(i, v, e.out), e.steps(i, v, e.summed)
 	}
 	at, k := make([]int, len(dims)), make([]int, len(inner))
-	f := c.format(out)
+	f := c.products(out)
 	out.sums(terms, f)
 	for i := range out.Len() {
 		if err := c.spend(int64(terms) * int64(len(c.in))); err != nil {

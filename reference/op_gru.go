@@ -14,7 +14,7 @@ var opGRU = operator{
 		linear := c.int("linear_before_reset", 0) != 0
 		f := q.f
 		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
-			h := s[0]
+			h, products := s[0], q.c.products(q.c.in[0])
 			z := each(q.gate(d, 0, t, b, h, nil), q.activations[2*d])
 			r := each(q.gate(d, 1, t, b, h, nil), q.activations[2*d])
 			reset := make([]number, q.hidden)
@@ -27,11 +27,11 @@ var opGRU = operator{
 				if linear {
 					var state dot
 					q.addState(&state, d, 2, u, h)
-					sum.term(f.mul(r[u], state.sum(f, 0)))
+					sum.term(f.mul(r[u], state.sum(products, 0)))
 				} else {
 					q.addState(&sum, d, 2, u, reset)
 				}
-				candidate := q.activations[2*d+1](q.clipped(sum.sum(f, 0)))
+				candidate := q.activations[2*d+1](q.clipped(sum.sum(products, 0)))
 				// Some runtimes compute h + z (H - h).
 				out[u] = f.rounded(f.add(f.mul(f.sub(exact(1), z[u]), candidate), f.mul(z[u], h[u])), 1)
 			}

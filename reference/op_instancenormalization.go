@@ -22,18 +22,18 @@ var opInstanceNormalization = operator{
 			}
 		}
 		one := func(_, ch int) (number, number) { return c.in[1].at(ch), c.in[2].at(ch) }
-		return c.normalizeGroups(x, x.Dims[0]*channels, one, func(group, _ int) int { return group % channels })
+		return c.normalizeGroups(c.format(x), nil, x, x.Dims[0]*channels, one, func(group, _ int) int { return group % channels })
 	}),
 }
 
 // normalizeGroups normalises runs of elements, each group by its own mean and
-// variance, and applies the scale and bias of the channel of each element.
-func (c *call) normalizeGroups(x *Value, groups int, params func(group, channel int) (scale, bias number), channel func(group, k int) int) (*Value, error) {
+// variance, and applies the scale and bias of the channel of each element, in the
+// format last unless that is nil.
+func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, params func(group, channel int) (scale, bias number), channel func(group, k int) int) (*Value, error) {
 	out, err := c.numbers(x.Type, x.Dims...)
 	if err != nil || x.Len() == 0 {
 		return out, err
 	}
-	f := c.format(x)
 	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 	n := x.Len() / groups
 	terms := make([]number, n)
@@ -45,7 +45,11 @@ func (c *call) normalizeGroups(x *Value, groups int, params func(group, channel 
 		std := sqrtFunction.at(f, f.add(variance, epsilon))
 		for k, t := range terms {
 			scale, bias := params(g, channel(g, k))
-			out.set(g*n+k, f.affine(t, mean, f.ratio(scale, std), bias))
+			if last == nil {
+				out.set(g*n+k, f.affine(t, mean, f.ratio(scale, std), bias))
+				continue
+			}
+			out.set(g*n+k, last.add(last.mul(last.rounded(f.ratio(f.sub(t, mean), std), 1), scale), bias))
 		}
 	}
 	return out, nil

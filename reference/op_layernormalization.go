@@ -37,7 +37,7 @@ var opLayerNormalization = operator{
 		for a := axis; a < len(small); a++ {
 			small[a] = 1
 		}
-		stash := pb.TensorProto_DataType(c.int("stash_type", int(pb.TensorProto_FLOAT)))
+		stash := c.stashType()
 		means, err := c.numbers(stash, small...)
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ var opLayerNormalization = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := c.format(x)
+		f, last := c.stash(), c.affineFormat(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 		terms := make([]number, n)
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
@@ -72,9 +72,38 @@ var opLayerNormalization = operator{
 				if bias != nil {
 					b = bias.at(sb.index(r*n + k))
 				}
-				y.set(r*n+k, f.affine(t, mean, f.mul(std, scale.at(ss.index(r*n+k))), b))
+				if last == nil {
+					y.set(r*n+k, f.affine(t, mean, f.mul(std, scale.at(ss.index(r*n+k))), b))
+					continue
+				}
+				y.set(r*n+k, last.add(last.mul(last.rounded(f.mul(f.sub(t, mean), std), 1), scale.at(ss.index(r*n+k))), b))
 			}
 		}
 		return []*Value{y, means, inverse}, nil
 	},
+}
+
+// stashType is the type that a normalisation keeps its statistics in: float32
+// unless attribute stash_type says otherwise.
+func (c *call) stashType() pb.TensorProto_DataType {
+	return pb.TensorProto_DataType(c.int("stash_type", int(pb.TensorProto_FLOAT)))
+}
+
+// stash is the format that a normalisation computes in, up to its scale and bias.
+// It is what the file asks for, whatever the profile.
+func (c *call) stash() format {
+	f := formatOf(c.stashType())
+	f.reordered = c.reordered
+	return f
+}
+
+// affineFormat is the format of scale and bias where it is not that of the
+// statistics, nil otherwise: the normalised value is then rounded to the type of x
+// before it is scaled, or is not; the three roundings cover both.
+func (c *call) affineFormat(x *Value) *format {
+	f := formatOf(x.Type)
+	if f.u <= c.stash().u {
+		return nil
+	}
+	return &f
 }

@@ -68,7 +68,7 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 // gives a term more for row i and column j; more is the number of roundings
 // that every term has besides.
 func (c *call) multiply(out *Value, offset int, a, b matrix, bias func(i, j int) number, more int) error {
-	f := c.format(out)
+	f := c.products(out)
 	row := newRowSum(f, b.cols)
 	for i := range a.rows {
 		if err := c.spend(int64(a.cols) * int64(b.cols)); err != nil {

@@ -30,7 +30,11 @@ func (c *call) shiftedProduct(a, zeroA, b, zeroB *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.matMul(left, right)
+	p, err := c.matMul(left, right)
+	if err != nil {
+		return nil, err
+	}
+	return p, c.addLost(p, a, b)
 }
 
 // shifted is x less a zero point, which is one for all or one for each place

@@ -54,7 +54,7 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 		if err != nil {
 			return nil, err
 		}
-		c.quantize(out, i, f.mul(exact(p.Float(i)), f.ratio(f.mul(a, b), scaleY.at(0))), zeroY.Float(0))
+		c.quantize(out, i, f.mul(p.at(i), f.ratio(f.mul(a, b), scaleY.at(0))), zeroY.Float(0))
 	}
 	return out, nil
 }

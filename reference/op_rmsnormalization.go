@@ -23,7 +23,7 @@ var opRMSNormalization = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := c.format(x)
+		f, last := c.stash(), c.affineFormat(x)
 		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
 		stretch := newStretch(scale.Dims, x.Dims)
 		squares := make([]number, n)
@@ -37,7 +37,12 @@ var opRMSNormalization = operator{
 			}
 			root := sqrtFunction.at(f, f.add(f.meanOf(squares, n), epsilon))
 			for k := range n {
-				out.set(r*n+k, f.mul(f.ratio(x.at(r*n+k), root), scale.at(stretch.index(r*n+k))))
+				normal, s := f.ratio(x.at(r*n+k), root), scale.at(stretch.index(r*n+k))
+				if last == nil {
+					out.set(r*n+k, f.mul(normal, s))
+				} else {
+					out.set(r*n+k, last.mul(last.rounded(normal, 1), s))
+				}
 			}
 		}
 		return out, nil

@@ -18,6 +18,8 @@ type Options struct {
 	Memory int64
 	// Work is the most elementary steps of one run; default 2^40.
 	Work int64
+	// Profile is the arithmetic of the runtimes that are judged.
+	Profile Profile
 }
 
 func (o Options) withDefaults() Options {
@@ -106,7 +108,7 @@ func (p *Program) Watch(ctx context.Context, inputs []*Value, seen func(*Value))
 }
 
 func (p *Program) meter(ctx context.Context) *meter {
-	return &meter{ctx: ctx, memory: p.options.Memory, work: p.options.Work}
+	return &meter{ctx: ctx, memory: p.options.Memory, work: p.options.Work, profile: p.options.Profile}
 }
 
 // bind checks the inputs and puts them into the scope.

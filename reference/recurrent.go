@@ -180,7 +180,7 @@ func (q *recurrence) gate(d, gate, t, b int, h []number, more func(s *dot, u int
 		if more != nil {
 			more(&s, u)
 		}
-		out[u] = q.clipped(s.sum(q.f, 0))
+		out[u] = q.clipped(s.sum(q.c.products(q.c.in[0]), 0))
 	}
 	return out
 }

@@ -40,6 +40,8 @@ type Value struct {
 	// roundoff of a result.
 	Terms int
 	Unit  float64
+
+	stored *format // that set rounds to; nil where elements were computed in it
 }
 
 // Screen returns how far from element i a correct runtime is expected:
@@ -113,6 +115,9 @@ func (v *Value) at(i int) number {
 
 // set stores n as element i of a floating-point tensor with room for figures.
 func (v *Value) set(i int, n number) {
+	if v.stored != nil {
+		n = v.stored.store(n)
+	}
 	v.Data.([]float64)[i] = n.v
 	v.setFigures(i, n)
 }
@@ -143,7 +148,11 @@ func (v *Value) trim() {
 }
 
 // sums marks the elements as sums of so many terms with roundings of their own.
-func (v *Value) sums(terms int, f format) { v.Terms, v.Unit = terms, f.u }
+func (v *Value) sums(terms int, f format) {
+	if v.Terms, v.Unit = terms, f.u; v.stored != nil {
+		v.Unit = v.stored.u
+	}
+}
 
 func (v *Value) floats() []float64 { return v.Data.([]float64) }
 

@@ -32,13 +32,15 @@ type Method struct {
 
 // A CertifiedModel is one model of a certificate.
 type CertifiedModel struct {
-	File     string          `json:"file"`
-	SHA256   string          `json:"sha256"`
-	Opset    int64           `json:"opset"`
-	Data     []FileDigest    `json:"data,omitempty"`
-	Weights  *Weights        `json:"weights,omitempty"`
-	Runtimes []RuntimeReport `json:"runtimes"`
-	Rows     []Row           `json:"rows"`
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	Opset  int64  `json:"opset"`
+	// Arithmetic is what runtimes were meant to compute in, where it is not float32.
+	Arithmetic string          `json:"arithmetic,omitempty"`
+	Data       []FileDigest    `json:"data,omitempty"`
+	Weights    *Weights        `json:"weights,omitempty"`
+	Runtimes   []RuntimeReport `json:"runtimes"`
+	Rows       []Row           `json:"rows"`
 }
 
 // A FileDigest names a file, relative to the folder, and its bytes.
@@ -83,7 +85,7 @@ func certify(root *os.Root, dir string, m *ModelReport) (CertifiedModel, error) 
 	if m.External {
 		return CertifiedModel{}, fmt.Errorf("%s: elements are in other files, and a certificate speaks of the model file alone", m.Path)
 	}
-	c := CertifiedModel{Opset: m.Opset, Weights: m.Weights, Rows: slices.Clone(m.Rows)}
+	c := CertifiedModel{Opset: m.Opset, Arithmetic: m.Arithmetic, Weights: m.Weights, Rows: slices.Clone(m.Rows)}
 	for i := range c.Rows {
 		c.Rows[i].Reason = "" // may hold what an operating system said
 	}

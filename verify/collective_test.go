@@ -285,5 +285,5 @@ func TestCollectiveLimitsByNumberOfElements(t *testing.T) {
 func ExampleFault() {
 	f := Fault{Node: `MatMul node of "y"`, Op: "MatMul", Output: "y", Log10: -40, At: Deviation{Index: []int{0, 3}, Got: 1.5, Want: 1.25, Limit: 0.1}}
 	fmt.Println(f.verdict())
-	// Output: improbable (about 1 in 10^40), though not impossible, as rounding: MatMul node of "y": y[0,3] is 1.5, want 1.25 ± 0.1
+	// Output: improbable as rounding (about 1 in 10^40): MatMul node of "y": y[0,3] is 1.5, want 1.25 ± 0.1
 }

@@ -102,6 +102,9 @@ func (j *job) prepare(ctx context.Context) error {
 	sum := sha256.Sum256(m.Bytes)
 	j.report.SHA256 = hex.EncodeToString(sum[:])
 	j.report.Opset = m.Opset()
+	if name := j.options.Reference.Profile.Name; name != reference.Profiles()[0].Name {
+		j.report.Arithmetic = name
+	}
 	j.report.External = m.External()
 	var broken []string
 	for _, f := range check.Model(m.Proto) {

@@ -46,15 +46,15 @@ func (f *Fault) verdict() string {
 	if f.Proven {
 		return fmt.Sprintf("rounding cannot explain %s", f)
 	}
-	return fmt.Sprintf("%s, though not impossible, as rounding: %s", improbable(float64(f.Log10)), f)
+	return fmt.Sprintf("%s: %s", improbable(float64(f.Log10)), f)
 }
 
 // improbable is a probability in words.
 func improbable(log10 float64) string {
 	if log10 < -300 {
-		return "improbable (below 1 in 10^300)"
+		return "improbable as rounding (below 1 in 10^300)"
 	}
-	return fmt.Sprintf("improbable (about 1 in 10^%.0f)", -log10)
+	return fmt.Sprintf("improbable as rounding (about 1 in 10^%.0f)", -log10)
 }
 
 // A proof is what the second stage found.
@@ -204,10 +204,18 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 			}
 			v := *t
 			v.Name = n.Outputs[k]
-			values[v.Name] = &v
+			values[v.Name] = j.operand(&v)
 		}
 	}
 	return nil
+}
+
+// operand is a value that a runtime gave as the next node may have read it.
+func (j *job) operand(v *reference.Value) *reference.Value {
+	if j.options.Reference.Profile.SumsInOwnType() {
+		return v
+	}
+	return v.Unrounded()
 }
 
 // behind returns the values that an output is made of, itself among them.

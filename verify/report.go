@@ -32,15 +32,17 @@ type Summary struct {
 
 // A ModelReport is what was found about one model.
 type ModelReport struct {
-	Path     string          `json:"path"`
-	SHA256   string          `json:"sha256,omitempty"`
-	Opset    int64           `json:"opset,omitempty"`
-	External bool            `json:"external_data,omitempty"` // elements in other files, which SHA256 is not of
-	Sets     []SetReport     `json:"sets,omitempty"`
-	Weights  *Weights        `json:"weights,omitempty"`
-	Runtimes []RuntimeReport `json:"runtimes,omitempty"`
-	Rows     []Row           `json:"rows,omitempty"`
-	Notes    []string        `json:"notes,omitempty"`
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256,omitempty"`
+	Opset  int64  `json:"opset,omitempty"`
+	// Arithmetic is what runtimes were meant to compute in, where it is not float32.
+	Arithmetic string          `json:"arithmetic,omitempty"`
+	External   bool            `json:"external_data,omitempty"` // elements in other files, which SHA256 is not of
+	Sets       []SetReport     `json:"sets,omitempty"`
+	Weights    *Weights        `json:"weights,omitempty"`
+	Runtimes   []RuntimeReport `json:"runtimes,omitempty"`
+	Rows       []Row           `json:"rows,omitempty"`
+	Notes      []string        `json:"notes,omitempty"`
 	// Problem says why the model could not be judged, and one of the flags what
 	// kind of problem that is.
 	Problem     string `json:"problem,omitempty"`
@@ -81,6 +83,8 @@ type Row struct {
 	Verdict Verdict `json:"verdict"`
 	Stage   Stage   `json:"stage,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
+	// Explained is the arithmetic that explains a difference, if one does.
+	Explained string `json:"explained_by,omitempty"`
 	*Measure
 	Fault *Fault `json:"fault,omitempty"`
 }

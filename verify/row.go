@@ -29,6 +29,7 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 		}
 		return rows
 	}
+	defer func() { j.explain(ctx, d, rows, valuesOf(outputs)) }()
 	if j.options.Fixed != nil && !j.options.Prove || !doubt && !j.options.Prove {
 		return rows
 	}
@@ -59,9 +60,10 @@ func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 		}
 		j.judgeNested(&rows, d.name, want.Name, want, got)
 		if want.Kind == reference.Tensor {
-			j.explainRecorded(ctx, d, &rows[len(rows)-1], i, got)
+			j.proveRecorded(ctx, d, &rows[len(rows)-1], i, got)
 		}
 	}
+	j.explain(ctx, d, rows, d.recorded)
 	return rows
 }
 
@@ -80,10 +82,10 @@ func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.
 	}
 }
 
-// explainRecorded judges a recorded output of a graph of one node as the proof
+// proveRecorded judges a recorded output of a graph of one node as the proof
 // would: the inputs are the node's own. Of a longer graph the files do not say what
 // the nodes before the last one gave.
-func (j *job) explainRecorded(ctx context.Context, d dataSet, row *Row, k int, got *reference.Value) {
+func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got *reference.Value) {
 	nodes := j.program.Nodes()
 	if len(nodes) != 1 || j.options.Fixed != nil || row.Measure == nil || row.Verdict == Unchecked {
 		return
@@ -148,7 +150,7 @@ func (m *Measure) verdict(want, got *reference.Value) string {
 	if sound := measure(want, got, func(i int) float64 { return figure(want.Sound, i) }); sound.Outside > 0 {
 		return "rounding cannot explain that"
 	}
-	return improbable(m.log10()) + ", though not impossible, as rounding"
+	return improbable(m.log10())
 }
 
 // doubtful reports whether the errors of an output as a whole are not what

@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -28,6 +29,7 @@ type verifyOptions struct {
 	places   runtimeOptions
 	against  string
 	prove    bool
+	profile  string
 	limit    string
 	seed     uint64
 	strict   bool
@@ -62,6 +64,7 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
   petrify verify runs/gan/onnx --against runs/gan
   petrify verify model.onnx --runtime load,ort-node --prove
   petrify verify /usr/share/libonnx-testdata/data/node --runtime reference --parallel 4
+  petrify verify model.onnx --arithmetic tf32
   petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
   petrify verify model.onnx --strict --junit report.xml`,
 		Args: arguments(1, -1, "model files or folders"),
@@ -74,7 +77,8 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to hold against the reference: "+strings.Join(runtimeNames()[1:], ", ")+
 		"; "+judge+" alone judges recorded outputs (default: all)")
 	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit")
-	f.BoolVar(&o.prove, "prove", false, "hold every node against its own limit, even where the outputs pass the screen")
+	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", "))
+	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
 	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
 	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
@@ -84,6 +88,7 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
 	o.places.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
+	mustComplete(cmd, "arithmetic", completeProfiles)
 	mustComplete(cmd, "against", completeFolders)
 	return cmd
 }
@@ -96,6 +101,9 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		Paths: o.paths, Runtimes: allRuntimes(o.places), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
 	}
 	var err error
+	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
+		return fmt.Errorf("--arithmetic: %w", err)
+	}
 	if len(o.runtimes) > 0 {
 		v.Named = true
 		if v.Runtimes, err = findRuntimes(o.runtimes, o.places); err != nil {
@@ -138,6 +146,22 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		return err
 	}
 	return exit(report.ExitCode(o.strict))
+}
+
+func profileNames() []string {
+	var names []string
+	for _, p := range reference.Profiles() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var offers []string
+	for _, p := range reference.Profiles() {
+		offers = append(offers, p.Name+"\t"+p.Doc)
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
 // parseLimit reads rtol=X,atol=Y, of which either may be left out.

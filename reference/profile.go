@@ -1,0 +1,133 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// A Profile is the arithmetic that a runtime is meant to compute in. Its zero
+// value is float32: see Profiles.
+type Profile struct {
+	Name, Doc string
+
+	operand  float64 // relative error of the operands of products of float32; 0 where they are used as they are
+	narrow   *format // what every float32 value is stored in, nil for float32 itself
+	own      bool    // float16 and bfloat16 are added up in their own type, not in float32
+	saturate bool    // sums of two products of uint8 and int8 stay within int16
+}
+
+// Profiles returns the profiles that have names, the default one first. Those
+// that follow are in the order in which they are tried as an explanation, the
+// narrower before the wider.
+func Profiles() []Profile {
+	half, brain := formatOf(pb.TensorProto_FLOAT16), formatOf(pb.TensorProto_BFLOAT16)
+	return []Profile{
+		{Name: "float32", Doc: "values in the graph's types; float32, float16 and bfloat16 are added up in float32; integers are exact"},
+		{Name: "tf32", Doc: "operands of products rounded or cut to 10 bits after the point, added up in float32", operand: 0x1p-10},
+		{Name: "float16", Doc: "operands and results in float16, added up in float32", operand: half.u, narrow: &half},
+		{Name: "bfloat16", Doc: "operands and results in bfloat16, added up in float32", operand: brain.u, narrow: &brain},
+		{Name: "float16-sums", Doc: "operands, partial sums and results in float16", operand: half.u, narrow: &half, own: true},
+		{Name: "int8-saturating", Doc: "as float32; sums of two products of uint8 and int8 are cut off at the range of int16 (vpmaddubsw, x86 without VNNI)", saturate: true},
+	}
+}
+
+// FindProfile returns the profile of that name; the empty name is the default.
+func FindProfile(name string) (Profile, error) {
+	all := Profiles()
+	if name == "" {
+		return all[0], nil
+	}
+	names := convert(all, func(p Profile) string { return p.Name })
+	if i := slices.Index(names, name); i >= 0 {
+		return all[i], nil
+	}
+	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s", name, strings.Join(names, ", "))
+}
+
+// SumsInOwnType reports whether no partial result is wider than the graph's types.
+func (p Profile) SumsInOwnType() bool { return p.own }
+
+// Stores reports whether v is a tensor of float32 whose elements are all numbers
+// of the narrower format that the profile stores results in.
+func (p Profile) Stores(v *Value) bool {
+	if p.narrow == nil || v.Type != pb.TensorProto_FLOAT {
+		return false
+	}
+	return !slices.ContainsFunc(v.floats(), func(x float64) bool { return p.narrow.nearest(x) != x })
+}
+
+// working is the format that values of a type are computed in, within a node.
+func (p Profile) working(t pb.TensorProto_DataType) format {
+	switch {
+	case p.own && (t == pb.TensorProto_FLOAT16 || t == pb.TensorProto_FLOAT && p.narrow != nil):
+		return formatOf(pb.TensorProto_FLOAT16)
+	case p.own && t == pb.TensorProto_BFLOAT16:
+		return formatOf(t)
+	case t == pb.TensorProto_FLOAT16, t == pb.TensorProto_BFLOAT16:
+		return formatOf(pb.TensorProto_FLOAT)
+	}
+	return formatOf(t)
+}
+
+// stored is the format that results of a type are rounded to, nil if they were
+// computed in it.
+func (p Profile) stored(t pb.TensorProto_DataType) *format {
+	var f format
+	switch t {
+	case pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16:
+		f = formatOf(t)
+	case pb.TensorProto_FLOAT:
+		if p.narrow == nil {
+			return nil
+		}
+		f = *p.narrow
+	default:
+		return nil
+	}
+	if f.u == p.working(t).u {
+		return nil
+	}
+	return &f
+}
+
+// products is the format of a sum of products of values of a type.
+func (p Profile) products(t pb.TensorProto_DataType) format {
+	f := p.working(t)
+	if t == pb.TensorProto_FLOAT {
+		f.operand = p.operand
+	}
+	return f
+}
+
+// store is n as a result of the format. What is exact and fits costs nothing.
+func (f *format) store(n number) number {
+	if n == exact(n.v) && (f.nearest(n.v) == n.v && math.Abs(n.v) <= f.max) {
+		return n
+	}
+	return f.rounded(n, 1)
+}
+
+// Unrounded returns v as a node of the same runtime may read it: runtimes that
+// compute float16 and bfloat16 in float32 do not always round what goes from one
+// node to the next, only what they are asked for. Other types are returned as they
+// are.
+func (v *Value) Unrounded() *Value {
+	if v.Kind != Tensor || v.Type != pb.TensorProto_FLOAT16 && v.Type != pb.TensorProto_BFLOAT16 {
+		return v
+	}
+	f := formatOf(v.Type)
+	w := *v
+	n := v.Len()
+	w.Sound, w.Spread, w.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
+	for i, x := range v.floats() {
+		if !math.IsInf(x, 0) {
+			w.setFigures(i, f.rounded(exact(x), 1))
+		}
+	}
+	w.trim()
+	return &w
+}

@@ -1,0 +1,224 @@
+package reference
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// What runtimes make of an operand, a partial sum or a result.
+
+func tf32(x float64) float64 { return formatOf(pb.TensorProto_FLOAT16).nearest(x) } // the precision of float16, the range of float32
+
+func cutTF32(x float64) float64 {
+	return float64(math.Float32frombits(math.Float32bits(float32(x)) &^ (1<<13 - 1)))
+}
+
+func half(x float64) float64  { return float64(onnx.NewFloat16(float32(x)).Float32()) }
+func brain(x float64) float64 { return float64(onnx.NewBFloat16(float32(x)).Float32()) }
+func plain(x float64) float64 { return x }
+func float(x float64) float64 {
+	return float64(float32(x))
+}
+
+// TestProductsUnderEveryProfile adds up products as the runtimes do that a profile
+// stands for, and as some that it does not.
+func TestProductsUnderEveryProfile(t *testing.T) {
+	type arithmetic struct{ operand, sum, store func(float64) float64 }
+	runtimes := map[string]arithmetic{
+		"float32":            {plain, float, plain},
+		"tf32":               {tf32, float, plain},
+		"tf32, cut":          {cutTF32, float, plain},
+		"float16":            {half, float, half},
+		"float16 in float16": {half, half, half},
+		"bfloat16":           {brain, float, brain},
+	}
+	within := map[string][]string{
+		"float32":      {"float32"},
+		"tf32":         {"float32", "tf32", "tf32, cut"},
+		"float16":      {"float32", "tf32", "float16"},
+		"float16-sums": {"float32", "tf32", "float16", "float16 in float16"},
+		"bfloat16":     {"float32", "tf32", "tf32, cut", "float16", "bfloat16"},
+	}
+	beyond := map[string][]string{
+		"float32": {"tf32", "tf32, cut", "float16", "float16 in float16", "bfloat16"},
+		"tf32":    {"float16 in float16"},
+		"float16": {"float16 in float16", "bfloat16"},
+	}
+	const rows, k, cols = 8, 700, 16
+	r := rand.New(rand.NewPCG(1, 8))
+	x, w := make([]float32, rows*k), make([]float32, k*cols)
+	for _, s := range [][]float32{x, w} {
+		for i := range s {
+			s[i] = float32(r.NormFloat64())
+		}
+	}
+	for _, p := range Profiles() {
+		if within[p.Name] == nil {
+			continue
+		}
+		v := multiplied(t, p, rows, k, cols, x, w)
+		for name, a := range runtimes {
+			outside := 0
+			for i := range rows {
+				for j := range cols {
+					y := 0.0
+					for l := range k {
+						y = a.sum(y + a.sum(a.operand(float64(x[i*k+l]))*a.operand(float64(w[l*cols+j]))))
+					}
+					at := i*cols + j
+					if d := math.Abs(a.store(y) - v.floats()[at]); !(d <= v.Screen(at)) {
+						outside++
+					} else if !(d <= v.Sound[at]) {
+						t.Errorf("%s: the screen is wider than the sound limit", p.Name)
+					}
+				}
+			}
+			if slices.Contains(within[p.Name], name) && outside > 0 || slices.Contains(beyond[p.Name], name) && outside == 0 {
+				t.Errorf("%s: %d of %d elements computed in %s are beyond the screen", p.Name, outside, rows*cols, name)
+			}
+		}
+	}
+}
+
+// multiplied is x (rows, k) times w (k, cols) with the figures of a profile.
+func multiplied(t *testing.T, p Profile, rows, k, cols int, x, w []float32) *Value {
+	t.Helper()
+	c := &call{meter: &meter{ctx: t.Context(), memory: 1 << 30, work: 1 << 40, profile: p}, step: &step{}}
+	a, err := FromTensor(&onnx.Tensor{Dims: []int{rows, k}, Data: onnx.Slice[float32](x)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := FromTensor(&onnx.Tensor{Dims: []int{k, cols}, Data: onnx.Slice[float32](w)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := c.matMul(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
+// TestHalfPrecisionIsAddedUpInFloat32 states what an element of a float16 graph
+// may be off: half a unit in its last place, and little more.
+func TestHalfPrecisionIsAddedUpInFloat32(t *testing.T) {
+	const terms = 4096
+	x := make([]onnx.Float16, terms)
+	for i := range x {
+		x[i] = onnx.NewFloat16(float32(1 + i%3))
+	}
+	for _, tc := range []struct {
+		profile string
+		least   float64 // of the screen over |y|, in units of 2^-11
+		most    float64
+	}{{"float32", 1, 1.6}, {"float16-sums", 50, math.Inf(1)}} {
+		p, err := FindProfile(tc.profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &call{meter: &meter{ctx: t.Context(), memory: 1 << 30, work: 1 << 40, profile: p}, step: &step{}}
+		a, err := FromTensor(&onnx.Tensor{Dims: []int{1, terms}, Data: onnx.Slice[onnx.Float16](x)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := c.matMul(a, reshaped(a, []int{terms, 1}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := y.Screen(0) / y.floats()[0] * 0x1p11; !(got >= tc.least && got <= tc.most) {
+			t.Errorf("%s: a screen of %.3g units, want %g to %g", tc.profile, got, tc.least, tc.most)
+		}
+	}
+}
+
+// normalisation is a normalisation of float16, by 64 elements.
+func normalisation(t *testing.T, opset int64, text, stash string) *Value {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, 8))
+	draw := func(n int) []onnx.Float16 {
+		x := make([]onnx.Float16, n)
+		for i := range x {
+			x[i] = onnx.NewFloat16(float32(3 + r.NormFloat64()))
+		}
+		return x
+	}
+	m := graph(t, opset, "in x float16 4,64\n"+strings.ReplaceAll(text, "STASH", stash), tensor(t, "s", draw(64), 64))
+	return run(t, m, tensor(t, "x", draw(256), 4, 64))[0]
+}
+
+// TestStashTypeIsObeyed holds what a normalisation of float16 may be off to the
+// type of its statistics.
+func TestStashTypeIsObeyed(t *testing.T) {
+	for op, text := range map[string]string{
+		"LayerNormalization": "y = LayerNormalization(x, s) stash_type=STASH\nout y",
+		"RMSNormalization":   "y = RMSNormalization(x, s) stash_type=STASH\nout y",
+	} {
+		width := map[string]float64{}
+		for _, stash := range []string{"1", "10"} {
+			v := normalisation(t, 23, text, stash)
+			for i := range v.floats() {
+				width[stash] = max(width[stash], v.Screen(i)/max(1, math.Abs(v.floats()[i])))
+			}
+		}
+		if !(width["1"] <= 6*0x1p-11 && width["10"] > 2*width["1"]) {
+			t.Errorf("%s: screens of %.3g with statistics in float32, %.3g in float16", op, width["1"], width["10"])
+		}
+	}
+}
+
+func TestPairsOfBytesThatSaturate(t *testing.T) {
+	p, err := FindProfile("int8-saturating")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		a    []uint8
+		b    []int8
+		want float64 // what may be lost
+	}{
+		{"small", []uint8{1, 2, 3, 4}, []int8{1, -2, 3, -4}, 0},
+		{"one pair", []uint8{255, 255, 1, 1}, []int8{127, 127, 1, 1}, 2*255*127 - 0x7FFF},
+		{"two pairs, one below", []uint8{255, 255, 255, 255}, []int8{127, 127, -128, -128}, 2*255*127 - 0x7FFF + 2*255*128 - 0x8000},
+		{"across pairs", []uint8{0, 255, 255, 0}, []int8{127, 127, 127, 127}, 0},
+		{"an odd one", []uint8{0, 0, 255}, []int8{0, 0, 127}, 0},
+	} {
+		for _, profile := range []Profile{p, {}} {
+			c := &call{meter: &meter{ctx: t.Context(), memory: 1 << 30, work: 1 << 40, profile: profile}, step: &step{}}
+			a, err := FromTensor(&onnx.Tensor{Dims: []int{1, len(tc.a)}, Data: onnx.Slice[uint8](tc.a)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := FromTensor(&onnx.Tensor{Dims: []int{len(tc.b), 1}, Data: onnx.Slice[int8](tc.b)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			y, err := c.shiftedProduct(a, nil, b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tc.want
+			if profile.Name == "" {
+				want = 0
+			}
+			if got := y.figures(0).sound; got != want {
+				t.Errorf("%s, profile %q: %g may be lost, want %g", tc.name, profile.Name, got, want)
+			}
+		}
+	}
+}
+
+func TestNamesOfProfiles(t *testing.T) {
+	if p, err := FindProfile(""); err != nil || p.Name != "float32" {
+		t.Errorf("the default is %q, %v", p.Name, err)
+	}
+	if _, err := FindProfile("fp8"); err == nil {
+		t.Error("a profile that is none is found")
+	}
+}
