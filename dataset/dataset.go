@@ -1,10 +1,12 @@
 // Package dataset reads the images that a model learns from.
 //
-// MNIST is carried by the program (package mnist); any other set is a folder
-// of IDX files under MNIST's names, gzipped or not, as Fashion-MNIST and
-// KMNIST are distributed. Open finds a set and decodes nothing; Train and Test
-// decode the split that is asked for, strictly: a file whose header and size
-// disagree is an error that names the file and the numbers.
+// MNIST is carried by the program (package mnist); any other set is a folder: of
+// IDX files under MNIST's names, of tables with a line for each image, or of
+// pictures. Open finds a set, says what it took the folder for, and decodes
+// nothing; Train and Test decode the split that is asked for, strictly: a file
+// whose header and size disagree is an error that names the file and the
+// numbers, and what would take more memory or time than its bytes can be worth
+// is refused.
 package dataset
 
 import (

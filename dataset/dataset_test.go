@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,8 +13,8 @@ import (
 	"github.com/petrify-ml/petrify/dataset/mnist"
 )
 
-// folder writes files into a new folder.
-func folder(t testing.TB, files map[string][]byte) string {
+// filesIn writes files into a new folder.
+func filesIn(t testing.TB, files map[string][]byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, b := range files {
@@ -30,7 +31,7 @@ func train(t testing.TB, name string) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := src.Train()
+	set, err := src.Train(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func TestMNIST(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name        string
-		read        func() (*Set, error)
+		read        func(context.Context) (*Set, error)
 		n           int
 		firstLabels []uint8
 		perLabel    [10]int // as counted in the literature
@@ -53,7 +54,7 @@ func TestMNIST(t *testing.T) {
 		{"train", src.Train, 60000, []uint8{5, 0, 4, 1, 9, 2, 1, 3, 1, 4}, [10]int{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}, 13.07},
 		{"test", src.Test, 10000, []uint8{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}, [10]int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}, 13.25},
 	} {
-		set, err := test.read()
+		set, err := test.read(t.Context())
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -94,22 +95,22 @@ func TestDigestDoesNotDependOnPacking(t *testing.T) {
 		}
 		files[name+".gz"] = b
 	}
-	src, err := Open(folder(t, files))
+	src, err := Open(filesIn(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	zipped, err := src.Test()
+	zipped, err := src.Test(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := folder(t, map[string][]byte{
+	plain := filesIn(t, map[string][]byte{
 		"t10k-images.idx3-ubyte": idx(zipped.Pixels, 10000, 28, 28),
 		"t10k-labels-idx1-ubyte": idx(zipped.Labels, 10000),
 	})
 	if src, err = Open(plain); err != nil {
 		t.Fatal(err)
 	}
-	unzipped, err := src.Test()
+	unzipped, err := src.Test(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestDigestSeesEveryPart(t *testing.T) {
 
 func TestFolders(t *testing.T) {
 	images, labels := idx(ramp(24), 2, 3, 4), idx([]byte{7, 9}, 2)
-	dir := folder(t, map[string][]byte{"train-images-idx3-ubyte.gz": gzipped(t, images), "train-labels-idx1-ubyte": labels})
+	dir := filesIn(t, map[string][]byte{"train-images-idx3-ubyte.gz": gzipped(t, images), "train-labels-idx1-ubyte": labels})
 	set := train(t, dir)
 	if set.Name != filepath.Base(dir) || set.N != 2 || set.C != 1 || set.H != 3 || set.W != 4 || !bytes.Equal(set.Pixels, ramp(24)) || !bytes.Equal(set.Labels, []byte{7, 9}) {
 		t.Errorf("read %+v", set)
@@ -163,11 +164,11 @@ func TestFolders(t *testing.T) {
 			[]string{"train-images-idx3-ubyte: header promises 2x3x4 = 24 bytes, the file has 14"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			src, err := Open(folder(t, test.files))
+			src, err := Open(filesIn(t, test.files))
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = src.Train()
+			_, err = src.Train(t.Context())
 			if err == nil {
 				t.Fatal("read")
 			}
@@ -181,7 +182,7 @@ func TestFolders(t *testing.T) {
 }
 
 func TestFileThatIsAFolder(t *testing.T) {
-	dir := folder(t, map[string][]byte{"train-labels-idx1-ubyte": idx([]byte{7, 9}, 2)})
+	dir := filesIn(t, map[string][]byte{"train-labels-idx1-ubyte": idx([]byte{7, 9}, 2)})
 	if err := os.Mkdir(filepath.Join(dir, "train-images-idx3-ubyte"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -189,13 +190,13 @@ func TestFileThatIsAFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := src.Train(); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := src.Train(t.Context()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestOpenHelpsWhoMistypes(t *testing.T) {
-	dir := folder(t, map[string][]byte{"weights.bin": {1}})
+	dir := filesIn(t, map[string][]byte{"weights.bin": {1}})
 	for _, test := range []struct{ name, say string }{
 		{"", "no data set named: want mnist or a folder"},
 		{"mnits", `data set "mnits": the folder does not exist, and known names are: mnist; did you mean mnist?`},
@@ -205,7 +206,7 @@ func TestOpenHelpsWhoMistypes(t *testing.T) {
 		{"data/nothing-here", "the folder does not exist, and known names are: mnist"},
 		{filepath.Join(dir, "weights.bin"), "a file, want a folder"},
 		{filepath.Join(dir, "weights.bin", "deeper"), "not a directory"},
-		{dir, "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it (it has weights.bin)"},
+		{dir, "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in it, nor pictures (it has weights.bin)"},
 		{t.TempDir(), "(it is empty)"},
 	} {
 		_, err := Open(test.name)
@@ -319,7 +320,7 @@ func BenchmarkDecodeMNIST(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		set, err := src.Train()
+		set, err := src.Train(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -3,14 +3,16 @@ package dataset
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/petrify-ml/petrify/internal/quote"
 )
@@ -47,7 +49,7 @@ const deflateRatio = 1032
 // bytes. Memory is taken for what the file's own length makes plausible, and
 // beyond that only as bytes arrive, never on the word of the header.
 func readIDX(file string, f io.Reader, size int64, rank int) (dims []int, data []byte, err error) {
-	r, packed, err := unpack(file, f)
+	r, packed, err := unpack(file, f, size)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,6 +87,8 @@ func readIDX(file string, f io.Reader, size int64, rank int) (dims []int, data [
 		return fail(nil, "header promises %s = %d bytes, the file has %d", promise, want, have)
 	case packed && int64(want)/deflateRatio > size:
 		return fail(nil, "header promises %s = %d bytes, more than %d compressed bytes can hold", promise, want, size)
+	case packed && int64(want) > max(freely, plausibleRatio*size):
+		return fail(nil, "header promises %s = %d bytes, more than %d times the %d compressed ones, which no images do", promise, want, plausibleRatio, size)
 	case uint64(want) > maxBytes:
 		return fail(nil, "header promises %s = %d bytes, at most %d can be read", promise, want, maxBytes)
 	}
@@ -109,7 +113,7 @@ func readIDX(file string, f io.Reader, size int64, rank int) (dims []int, data [
 
 // unpack undoes gzip where the first two bytes ask for it. The name is no
 // guide: browsers unpack downloads and leave the .gz on.
-func unpack(file string, f io.Reader) (r io.Reader, packed bool, err error) {
+func unpack(file string, f io.Reader, size int64) (r io.Reader, packed bool, err error) {
 	b := bufio.NewReaderSize(f, 64<<10)
 	first, err := b.Peek(2)
 	if err != nil && err != io.EOF {
@@ -122,7 +126,28 @@ func unpack(file string, f io.Reader) (r io.Reader, packed bool, err error) {
 	if err != nil {
 		return nil, true, failure(file, "damaged gzip header", damage(err))
 	}
-	return z, true, nil
+	return &frugalReader{z, max(freely, plausibleRatio*size) + 2<<20}, true, nil
+}
+
+// Packed data is unpacked freely up to a size, and beyond it only as far as real images pack: MNIST does to a fifth.
+const (
+	freely         = 256 << 20
+	plausibleRatio = 200
+)
+
+// A frugalReader reads no more than so many bytes.
+type frugalReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (f *frugalReader) Read(b []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, fmt.Errorf("unpacks to more than %d times its size, which no images do", plausibleRatio)
+	}
+	n, err := f.r.Read(b[:min(int64(len(b)), f.left)])
+	f.left -= int64(n)
+	return n, err
 }
 
 // badMagic says what is wrong with the first four bytes, or nothing.
@@ -185,22 +210,159 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
-// openIDX reads the first of the named files that the folder has. where is
-// the folder as the user calls it, for messages.
-func openIDX(folder fs.FS, where string, names []string, rank int) (file string, dims []int, data []byte, err error) {
-	name, info, err := find(folder, where, names)
+// idxFormat is that of MNIST: http://yann.lecun.com/exdb/mnist/.
+type idxFormat struct{}
+
+// An idxSet are IDX files in a folder dir below another.
+type idxSet struct {
+	folder
+	dir string
+}
+
+// find takes the folder nearest to the root that has images of either split.
+func (idxFormat) find(t *tree) (found, error) {
+	for _, n := range t.root.all() {
+		set := idxSet{t.folder, n.path}
+		for _, files := range []splitFiles{trainFiles, testFiles} {
+			if name, _, err := set.find(files.images); err == nil && name != "" {
+				return set, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// splitFiles are the names that a split's files go by, the first that exists counts. MNIST's site and its mirrors disagree on
+// a dot.
+type splitFiles struct{ images, labels []string }
+
+var (
+	trainFiles = filesOf("train")
+	testFiles  = filesOf("t10k")
+)
+
+func filesOf(split string) splitFiles {
+	names := func(what, rank string) []string {
+		dash, dot := split+"-"+what+"-"+rank+"-ubyte", split+"-"+what+"."+rank+"-ubyte"
+		return []string{dash, dash + ".gz", dot, dot + ".gz"}
+	}
+	return splitFiles{names("images", "idx3"), names("labels", "idx1")}
+}
+
+// find returns the first of names that the folder has as a file: in it, or, as some archives have it, in a folder of the same
+// name. What is no regular file comes last. It returns "" where there is none of them.
+func (s idxSet) find(names []string) (string, fs.FileInfo, error) {
+	var other string
+	var otherInfo fs.FileInfo
+	for _, name := range names {
+		for _, file := range []string{path.Join(s.dir, name), path.Join(s.dir, name, name)} {
+			info, err := s.stat(file)
+			switch {
+			case err == nil && info.Mode().IsRegular():
+				return file, info, nil
+			case err == nil && other == "":
+				other, otherInfo = file, info
+			case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+				return "", nil, err
+			}
+		}
+	}
+	return other, otherInfo, nil
+}
+
+// about says how many images the headers promise.
+func (s idxSet) about() string {
+	part := func(files splitFiles) string {
+		name, info, err := s.find(files.images)
+		if err != nil || name == "" || !info.Mode().IsRegular() {
+			return "none"
+		}
+		dims, err := s.head(name, info.Size())
+		if err != nil {
+			return "damaged"
+		}
+		return fmt.Sprintf("%s of %dx%d", plural(dims[0], "image", ""), dims[1], dims[2])
+	}
+	return fmt.Sprintf("IDX files; train: %s; test: %s", part(trainFiles), part(testFiles))
+}
+
+func (s idxSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
+	if part == trainSplit {
+		return s.decode(ctx, trainFiles)
+	}
+	images, _, err := s.find(testFiles.images)
+	labels, _, err2 := s.find(testFiles.labels)
+	if err == nil && err2 == nil && images == "" && labels == "" {
+		return nil, fmt.Errorf("%w: they would be in %s", ErrNoTest, testFiles.images[0])
+	}
+	return s.decode(ctx, testFiles)
+}
+
+func (s idxSet) decode(ctx context.Context, files splitFiles) (*Set, error) {
+	labelFile, labelDims, labels, err := s.open(ctx, files.labels, 1)
+	if err != nil {
+		return nil, err
+	}
+	imageFile, dims, pixels, err := s.open(ctx, files.images, 3)
+	if err != nil {
+		return nil, err
+	}
+	n, h, w := dims[0], dims[1], dims[2]
+	if labelDims[0] != n {
+		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, quote.Name(imageFile))}
+	}
+	return &Set{N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels}, nil
+}
+
+// open reads the first of the named files that the folder has.
+func (s idxSet) open(ctx context.Context, names []string, rank int) (file string, dims []int, data []byte, err error) {
+	name, _, err := s.find(names)
 	if err != nil {
 		return "", nil, nil, err
 	}
-	file = filepath.Join(where, name)
-	if !info.Mode().IsRegular() {
-		return "", nil, nil, fmt.Errorf("%s: not a regular file", file)
+	if name == "" {
+		return "", nil, nil, fmt.Errorf("data set %q: no %s or %s in it%s", s.where, names[0], names[1], s.contents())
 	}
-	f, err := folder.Open(name)
+	file = s.path(name)
+	f, size, err := s.folder.open(name)
 	if err != nil {
-		return "", nil, nil, fmt.Errorf("open %s: %w", file, err)
+		return "", nil, nil, err
 	}
 	defer f.Close()
-	dims, data, err = readIDX(file, f, info.Size(), rank)
+	dims, data, err = readIDX(file, patientReader{ctx, f}, size, rank)
 	return file, dims, data, err
+}
+
+// head reads the dimensions of a file of images.
+func (s idxSet) head(name string, size int64) ([]int, error) {
+	f, _, err := s.folder.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, _, err := unpack(name, f, size)
+	if err != nil {
+		return nil, err
+	}
+	head := make([]byte, 16)
+	if _, err := fill(r, head); err != nil || badMagic(head, 3) != "" {
+		return nil, fmt.Errorf("%s: damaged", name)
+	}
+	dims := make([]int, 3)
+	for i := range dims {
+		d := binary.BigEndian.Uint32(head[4+4*i:])
+		if uint64(d) > maxBytes {
+			return nil, fmt.Errorf("%s: damaged", name)
+		}
+		dims[i] = int(d)
+	}
+	return dims, nil
+}
+
+func (s idxSet) contents() string {
+	t, err := walk(s.folder)
+	if err != nil {
+		return ""
+	}
+	return t.contents()
 }

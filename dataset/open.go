@@ -1,212 +1,244 @@
 package dataset
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"github.com/petrify-ml/petrify/dataset/mnist"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 )
 
-// carried are the sets inside the program.
-var carried = []struct {
-	name        string
-	files       fs.FS
-	train, test string // digests: known, so that nobody waits for them
-	decoded     func() (*Set, error)
-}{
-	{"mnist", mnist.Files(), mnistTrain, mnistTest, mnistImages},
+// Options say how images are brought to one size, and who is told about it. The zero value leaves IDX and CSV files as they
+// are, makes 64x64 pixels in colour of the pictures of a folder, and tells nobody.
+type Options struct {
+	Size     int // height and width in pixels; 0 for the set's own, or 64
+	Channels int // 1 for grey, 3 for red, green, blue; 0 for the set's own, or 3
+
+	Note     func(text string)   // is told in a line what a folder was taken for, and what is odd about its images; may be nil
+	Progress func(done, all int) // is told how many pictures of a split are read, in one goroutine; may be nil
 }
 
-// mnistImages decodes the training images on several cores: from one file of
-// the program it takes most of the time until the first iteration.
-func mnistImages() (*Set, error) {
-	pixels, err := mnist.TrainPixels()
-	if err != nil {
-		return nil, err
+func (o Options) check() error {
+	if o.Size < 0 || o.Size > maxSize {
+		return fmt.Errorf("image size is %d, want 1 to %d, or 0 for the set's own", o.Size, maxSize)
 	}
-	_, _, labels, err := openIDX(mnist.Files(), "mnist", trainFiles.labels, 1)
-	if err != nil {
-		return nil, err
+	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
+		return fmt.Errorf("%d channels, want 1 (grey) or 3 (red, green, blue), or 0 for the set's own", o.Channels)
 	}
-	return &Set{Name: "mnist", N: mnist.TrainN, C: 1, H: mnist.Height, W: mnist.Width, Pixels: pixels, Labels: labels, Digest: mnistTrain}, nil
+	return nil
 }
 
-const (
-	mnistTrain = "013e0a690ea982f9f86a8aefd0c5949d3e9b12e37ad230ffe8af6604d2ef0de6"
-	mnistTest  = "5cfef7b2bb8a59ab696f81a0eaf40cb3778569d762c1ba39fc971485e040ec91"
-)
+// ErrNoTest says that a folder has no images that are held out.
+var ErrNoTest = errors.New("no test images")
 
-// Names lists the sets that the program carries.
-func Names() []string {
-	var names []string
-	for _, c := range carried {
-		names = append(names, c.name)
-	}
-	return names
+// A format is one way in which a folder keeps images.
+type format interface {
+	// find returns the data set that the folder holds in this format, nil where it holds none.
+	find(t *tree) (found, error)
 }
 
-// Source is a data set that was found and is not decoded yet. Its methods may
-// be called from several goroutines.
+// formats are tried one after another. A new one is a file of its own, and a line here.
+var formats = []format{idxFormat{}, csvFormat{}, pictureFormat{}}
+
+// found is a data set that was found and is not decoded yet.
+type found interface {
+	// about says in a few words what each split was taken for.
+	about() string
+	// read decodes a split; the error wraps ErrNoTest where there is none to test with. The set has no name yet, and is of its
+	// own size where a format has one.
+	read(ctx context.Context, s split, o Options) (*Set, error)
+}
+
+// Source is a data set that was found and is not decoded yet. Its methods may be called from several goroutines.
 type Source struct {
-	name        string // as given to Open
-	short       string // goes into the sets: no path, so that it may be published
-	files       fs.FS
-	images      bool // PNG and JPEG files, not IDX
-	options     Options
-	train, test string               // digests, "" where they must be computed
-	decoded     func() (*Set, error) // the training split, where there is a quicker way to it
+	name    string // finds it again
+	short   string // goes into the sets: no path, so that it may be published
+	options Options
+	found   found
 }
 
-// Open finds a data set. name is one of Names or the path of a folder; one
-// that is called like a set of the program is opened as "./mnist". A folder
-// holds IDX files under MNIST's names, or PNG and JPEG images: in folders
-// "train" and "test" or all for training, and there either directly or in one
-// folder for each label.
+// Open finds a data set. name is one of Names or the path of a folder; one that is called like a set of the program is opened
+// as "./mnist". A folder holds
+//
+//   - IDX files under MNIST's names, gzipped or not,
+//   - CSV files with a line of pixels for each image, as Kaggle hands out MNIST,
+//   - or pictures: PNG, JPEG, GIF, BMP, TIFF, WebP, in folders for training and testing, by any of their usual names, or all
+//     for training, and there either directly or in one folder for each class.
 func Open(name string) (*Source, error) { return OpenWith(name, Options{}) }
 
-// OpenWith is Open for images of a given size: their middle is cut out and
-// scaled.
+// OpenWith is Open for images of a given size: their middle is cut out and scaled.
 func OpenWith(name string, o Options) (*Source, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
 	for _, c := range carried {
 		if c.name == name {
-			return &Source{name: name, short: name, files: c.files, options: o, train: c.train, test: c.test, decoded: c.decoded}, nil
+			return &Source{name: name, short: name, options: o, found: c}, nil
 		}
 	}
-	info, err := os.Stat(name)
-	switch {
-	case name == "":
-		return nil, fmt.Errorf("no data set named: want %s or a folder", strings.Join(Names(), ", "))
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
-	case err != nil:
-		return nil, fmt.Errorf("data set %q: %w", name, err)
-	case !info.IsDir():
-		return nil, fmt.Errorf("data set %q: a file, want a folder", name)
+	folder, err := lookUp(name)
+	if err != nil {
+		return nil, err
 	}
-	path, err := filepath.Abs(name)
+	path, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
-	s := &Source{name: name, short: filepath.Base(path), files: os.DirFS(name), options: o}
-	_, _, errTrain := find(s.files, name, trainFiles.images)
-	_, _, errTest := find(s.files, name, testFiles.images)
-	if errTrain != nil && errTest != nil && hasImages(s.files) {
-		s.images = true
-		return s, nil
+	s := &Source{name: escapePath(path), short: quote.Text(filepath.Base(path)), options: o}
+	t, err := walk(newFolder(folder))
+	if err != nil {
+		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
-	if errTrain != nil && errTest != nil {
-		return nil, errTrain
+	for _, f := range formats {
+		if s.found, err = f.find(t); err != nil {
+			return nil, fmt.Errorf("data set %q: %w", name, err)
+		}
+		if s.found != nil {
+			s.note(fmt.Sprintf("%s: %s", quote.Name(s.short), s.found.about()))
+			return s, nil
+		}
 	}
-	return s, nil
+	return nil, fmt.Errorf("data set %q: no %s or %s in it, nor pictures%s", name, trainFiles.images[0], trainFiles.images[1], t.contents())
 }
 
-// Name is what Open was given: hand it to Open again for the same data.
+// lookUp finds the folder that a name stands for.
+func lookUp(name string) (string, error) {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if raw := unescapePath(name); raw != name {
+			if again, errRaw := os.Stat(raw); errRaw == nil {
+				name, info, err = raw, again, nil
+			}
+		}
+	}
+	switch {
+	case name == "":
+		return "", fmt.Errorf("no data set named: want %s or a folder", strings.Join(Names(), ", "))
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
+	case err != nil:
+		return "", fmt.Errorf("data set %q: %w", name, err)
+	case !info.IsDir():
+		hint := ""
+		if archive.MatchString(name) {
+			hint = ": unpack it"
+		}
+		return "", fmt.Errorf("data set %q: a file, want a folder%s", name, hint)
+	}
+	return name, nil
+}
+
+var archive = regexp.MustCompile(`(?i)\.(zip|tar|tgz|gz|bz2|xz|7z|rar|zst)$`)
+
+// Name finds the data again, from any working folder: hand it to Open. It is UTF-8, whatever the folder is called.
 func (s *Source) Name() string { return s.name }
 
 // Train decodes the training split.
-func (s *Source) Train() (*Set, error) {
-	if s.images {
-		return s.readImages("train")
-	}
-	if s.decoded != nil {
-		set, err := s.decoded()
-		if err != nil {
-			return nil, err
-		}
-		return set.resized(s.options)
-	}
-	return s.read(trainFiles, s.train)
-}
-
-// Test decodes the test split. The error wraps ErrNoTest where a folder of
-// images has none.
-func (s *Source) Test() (*Set, error) {
-	if s.images {
-		return s.readImages("test")
-	}
-	return s.read(testFiles, s.test)
-}
-
-// splitFiles are the names that a split's files go by, the first that exists
-// counts. MNIST's site and its mirrors disagree on a dot.
-type splitFiles struct{ images, labels []string }
-
-var (
-	trainFiles = filesOf("train")
-	testFiles  = filesOf("t10k")
-)
-
-func filesOf(split string) splitFiles {
-	names := func(what, rank string) []string {
-		dash, dot := split+"-"+what+"-"+rank+"-ubyte", split+"-"+what+"."+rank+"-ubyte"
-		return []string{dash, dash + ".gz", dot, dot + ".gz"}
-	}
-	return splitFiles{names("images", "idx3"), names("labels", "idx1")}
-}
-
-func (s *Source) read(names splitFiles, digest string) (*Set, error) {
-	labelFile, labelDims, labels, err := openIDX(s.files, s.name, names.labels, 1)
+func (s *Source) Train(ctx context.Context) (*Set, error) {
+	set, err := s.decode(ctx, trainSplit)
 	if err != nil {
 		return nil, err
 	}
-	imageFile, dims, pixels, err := openIDX(s.files, s.name, names.images, 3)
+	for _, note := range set.oddities() {
+		s.note(fmt.Sprintf("%s: %s", quote.Name(s.short), note))
+	}
+	return set, nil
+}
+
+// Test decodes the test split, or one for validation where there is no other. The error wraps ErrNoTest where there is none.
+func (s *Source) Test(ctx context.Context) (*Set, error) { return s.decode(ctx, testSplit) }
+
+func (s *Source) decode(ctx context.Context, part split) (*Set, error) {
+	set, err := s.found.read(ctx, part, s.options)
+	if errors.Is(err, ErrNoTest) {
+		return nil, fmt.Errorf("data set %q: %w", s.name, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	n, h, w := dims[0], dims[1], dims[2]
-	if labelDims[0] != n {
-		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, imageFile)}
-	}
-	set := &Set{Name: s.short, N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels, Digest: digest}
-	if digest == "" {
-		if set, err = New(s.short, n, 1, h, w, pixels, labels); err != nil {
-			return nil, err
-		}
-	}
+	set.Name = s.short
 	return set.resized(s.options)
 }
 
-// find returns the first of names that the folder has. where is the folder as
-// the user calls it.
-func find(folder fs.FS, where string, names []string) (string, fs.FileInfo, error) {
-	for _, name := range names {
-		info, err := fs.Stat(folder, name)
-		if err == nil {
-			return name, info, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", nil, fmt.Errorf("data set %q: %w", where, err)
-		}
+func (s *Source) note(text string) {
+	if s.options.Note != nil {
+		s.options.Note(text)
 	}
-	return "", nil, fmt.Errorf("data set %q: no %s or %s in it%s", where, names[0], names[1], contents(folder))
 }
 
-// contents names the first few files of a folder, for who wonders why nothing
-// was found in it.
-func contents(folder fs.FS) string {
-	const few = 5
-	entries, err := fs.ReadDir(folder, ".")
+// oddities say what keeps a model from learning anything from the images.
+func (s *Set) oddities() []string {
+	flat, same := 0, true
+	for i := range s.N {
+		image := s.Image(i)
+		if oneColour(image, s.C) {
+			flat++
+		}
+		same = same && string(image) == string(s.Image(0))
+	}
+	var notes []string
 	switch {
-	case err != nil:
-		return ""
-	case len(entries) == 0:
-		return " (it is empty)"
+	case s.N > 1 && same:
+		notes = append(notes, fmt.Sprintf("all %d images are the same", s.N))
+	case s.N == 1:
+		notes = append(notes, "there is one image to learn from")
 	}
-	var names []string
-	for _, e := range entries[:min(few, len(entries))] {
-		names = append(names, e.Name())
+	if flat > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d images have no contrast: each is of a single colour", flat, s.N))
 	}
-	more := ""
-	if len(entries) > few {
-		more = fmt.Sprintf(" and %d more", len(entries)-few)
+	return notes
+}
+
+func oneColour(image []uint8, channels int) bool {
+	area := len(image) / channels
+	for i, p := range image {
+		if p != image[i/area*area] {
+			return false
+		}
 	}
-	return " (it has " + strings.Join(names, ", ") + more + ")"
+	return true
+}
+
+// escapePath gives a path whose bytes are not UTF-8 a form that JSON can hold. Others stay as they are.
+func escapePath(path string) string {
+	if utf8.ValidString(path) {
+		return path
+	}
+	var b strings.Builder
+	for path != "" {
+		r, size := utf8.DecodeRuneInString(path)
+		if r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&b, `\x%02x`, path[0])
+		} else {
+			b.WriteString(path[:size])
+		}
+		path = path[size:]
+	}
+	return b.String()
+}
+
+var escapedByte = regexp.MustCompile(`\\x[89a-f][0-9a-f]`)
+
+func unescapePath(path string) string {
+	return escapedByte.ReplaceAllStringFunc(path, func(e string) string {
+		v, _ := strconv.ParseUint(e[2:], 16, 8)
+		return string([]byte{byte(v)})
+	})
+}
+
+// plural counts things: "1 image", "2 images".
+func plural(n int, what, whats string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %s", n, cmp.Or(whats, what+"s"))
 }

@@ -20,7 +20,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	dir = filepath.Join(dir, "gan")
 
-	r, err := run.Create(dir, run.Config{
+	r, err := run.Create(context.Background(), dir, run.Config{
 		Settings: run.Settings{
 			Model: "gan", Sizes: models.Options{Width: 16},
 			Data: run.Data{Source: "mnist"}, Seed: 1, Batch: 8, SampleEvery: 2,
@@ -42,7 +42,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	r, err = run.Resume(dir, run.ResumeOptions{Steps: 6})
+	r, err = run.Resume(context.Background(), dir, run.ResumeOptions{Steps: 6})
 	if err != nil {
 		log.Fatal(err)
 	}

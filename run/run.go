@@ -11,7 +11,7 @@
 //
 // Open reads a folder. Create and Resume give a Run, which alone may write to it until it is closed:
 //
-//	r, err := run.Create("runs/gan", run.Config{Settings: run.Settings{Model: "gan", Seed: 1}})
+//	r, err := run.Create(ctx, "runs/gan", run.Config{Settings: run.Settings{Model: "gan", Seed: 1}})
 //	defer r.Close()
 //	for ev, err := range r.Steps(ctx) { ... }
 //	files, err := r.Export(run.ExportOptions{})
@@ -48,6 +48,8 @@ type Config struct {
 	Images dataset.Options // size that images are brought to; the zero value leaves them as they are
 	Force  bool            // remove a run that is there already
 	Note   func(string)    // is told what a person should know; may be nil
+
+	Progress func(done, all int) // is told how many pictures of a split are read; may be nil
 }
 
 // ResumeOptions say how to go on. The zero value changes nothing.
@@ -55,6 +57,8 @@ type ResumeOptions struct {
 	Steps int          // iterations in all, where there are to be more
 	Data  string       // where the data is now, where it was moved
 	Note  func(string) // is told what a person should know; may be nil
+
+	Progress func(done, all int) // is told how many pictures of a split are read; may be nil
 }
 
 // Run is a folder that this process trains in. Its methods must not be called from several goroutines at once.
@@ -77,7 +81,7 @@ type Begun struct {
 var ErrExists = fmt.Errorf("there is a run in it: %w", fs.ErrExist)
 
 // Create begins a run in a folder, which it makes where it is missing.
-func Create(dir string, c Config) (_ *Run, err error) {
+func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
 	if _, err := models.Find(c.Model); err != nil {
 		return nil, err // before any file is read; what the sizes are good for depends on the images
 	}
@@ -90,7 +94,8 @@ func Create(dir string, c Config) (_ *Run, err error) {
 	if err := f.vacant(c.Force); err != nil {
 		return nil, err
 	}
-	images, err := readImages(c.Data.Source, c.Images)
+	c.Images.Note, c.Images.Progress = c.Note, c.Progress
+	images, err := readImages(ctx, c.Data.Source, c.Images)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +104,7 @@ func Create(dir string, c Config) (_ *Run, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.trainer(m, images)
+	t, err := c.trainer(ctx, m, images)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +123,13 @@ func Create(dir string, c Config) (_ *Run, err error) {
 }
 
 // trainer prepares the training of a model.
-func (c Config) trainer(m model.Model, images images) (*train.Trainer, error) {
+func (c Config) trainer(ctx context.Context, m model.Model, images images) (*train.Trainer, error) {
 	config := train.Config{Model: m, Data: images.train, Steps: c.Steps, Batch: c.Batch, Adam: m.Recipe.Adam, Seed: c.Seed}
 	if c.LearningRate != 0 {
 		config.Adam.LR = c.LearningRate
 	}
 	var err error
-	if config.Test, err = images.testFor(m); err != nil {
+	if config.Test, err = images.testFor(ctx, m); err != nil {
 		return nil, err
 	}
 	return train.New(config)
@@ -191,7 +196,7 @@ func (f *Folder) clear() error {
 }
 
 // Resume goes on with the run in a folder from its latest checkpoint.
-func Resume(dir string, o ResumeOptions) (_ *Run, err error) {
+func Resume(ctx context.Context, dir string, o ResumeOptions) (_ *Run, err error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		_, err := Open(dir) // which says what is wrong
 		return nil, err
@@ -210,7 +215,7 @@ func Resume(dir string, o ResumeOptions) (_ *Run, err error) {
 		return nil, err
 	}
 	r.lock, r.reported = l, map[int]bool{}
-	images, err := r.findImages(o.Data)
+	images, err := r.findImages(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +227,7 @@ func Resume(dir string, o ResumeOptions) (_ *Run, err error) {
 	if o.Steps != 0 {
 		d.Steps = o.Steps
 	}
-	if r.trainer, err = (Config{Settings: d.Settings, Steps: d.Steps}).trainer(m, images); err != nil {
+	if r.trainer, err = (Config{Settings: d.Settings, Steps: d.Steps}).trainer(ctx, m, images); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := r.restore(); err != nil {
@@ -391,28 +396,25 @@ type images struct {
 	train  *dataset.Set
 }
 
-func readImages(name string, o dataset.Options) (i images, err error) {
+func readImages(ctx context.Context, name string, o dataset.Options) (i images, err error) {
 	if i.open, err = dataset.OpenWith(name, o); err != nil {
 		return i, err
 	}
-	if i.train, err = i.open.Train(); err != nil {
+	if i.train, err = i.open.Train(ctx); err != nil {
 		return i, err
 	}
 	i.source = i.open.Name()
-	if !slices.Contains(dataset.Names(), i.source) {
-		i.source, err = filepath.Abs(i.source)
-	}
-	return i, err
+	return i, nil
 }
 
 // findImages opens the data of a run, at another place where one is given.
-func (f *Folder) findImages(place string) (images, error) {
-	var size dataset.Options // as the model takes it
+func (f *Folder) findImages(ctx context.Context, o ResumeOptions) (images, error) {
+	options := dataset.Options{Note: o.Note, Progress: o.Progress} // of the size that the model takes
 	if s := f.about.Sizes.Image; len(s) == 3 && s[1] == s[2] {
-		size = dataset.Options{Size: s[1], Channels: s[0]}
+		options.Size, options.Channels = s[1], s[0]
 	}
-	places := []string{place}
-	if place == "" {
+	places := []string{o.Data}
+	if o.Data == "" {
 		places = []string{f.about.Data.Source}
 	}
 	if places[0] == "" { // the description was lost, and checkpoints do not say where data lies
@@ -420,7 +422,7 @@ func (f *Folder) findImages(place string) (images, error) {
 	}
 	var problems []error
 	for _, p := range places {
-		found, err := readImages(p, size)
+		found, err := readImages(ctx, p, options)
 		if err == nil && found.train.Digest != f.about.Data.Digest {
 			err = fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", f.dir, p, found.train.Digest, f.about.Data.Digest)
 		}
@@ -433,11 +435,11 @@ func (f *Folder) findImages(place string) (images, error) {
 }
 
 // testFor decodes the test images for a model that is measured, or shown, by them.
-func (i images) testFor(m model.Model) (*dataset.Set, error) {
+func (i images) testFor(ctx context.Context, m model.Model) (*dataset.Set, error) {
 	if !m.Objective.Roles().HeldOut {
 		return nil, nil
 	}
-	set, err := i.open.Test()
+	set, err := i.open.Test(ctx)
 	if errors.Is(err, dataset.ErrNoTest) {
 		return nil, nil
 	}

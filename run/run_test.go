@@ -119,17 +119,17 @@ func TestInterruptedRunLeavesTheSameFolder(t *testing.T) {
 				config.Standing = 3
 			}
 			whole, parts := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
-			r, err := Create(whole, config)
+			r, err := Create(t.Context(), whole, config)
 			trained(t, r, err, 0)
 			want := folderOf(t, whole)
 			if len(want) < 15 {
 				t.Fatalf("%d files", len(want))
 			}
 
-			r, err = Create(parts, config)
+			r, err = Create(t.Context(), parts, config)
 			trained(t, r, err, 7)
 			for _, until := range []int{20, 33, 44, 0} {
-				r, err = Resume(parts, ResumeOptions{})
+				r, err = Resume(t.Context(), parts, ResumeOptions{})
 				trained(t, r, err, until)
 			}
 			if err := alike(want, folderOf(t, parts)); err != nil {
@@ -143,12 +143,12 @@ func TestInterruptedRunLeavesTheSameFolder(t *testing.T) {
 func TestFailedWritesAreDoneAnew(t *testing.T) {
 	config := small("vae", data(t, 30))
 	whole := filepath.Join(t.TempDir(), "run")
-	r, err := Create(whole, config)
+	r, err := Create(t.Context(), whole, config)
 	trained(t, r, err, 0)
 	want := folderOf(t, whole)
 	for after := range 20 {
 		dir := filepath.Join(t.TempDir(), "run")
-		r, err := Create(dir, config)
+		r, err := Create(t.Context(), dir, config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestFailedWritesAreDoneAnew(t *testing.T) {
 		if err := r.Close(); err != nil || !failed {
 			t.Fatalf("write %d: failed %v, close %v", after, failed, err)
 		}
-		r, err = Resume(dir, ResumeOptions{})
+		r, err = Resume(t.Context(), dir, ResumeOptions{})
 		trained(t, r, err, 0)
 		if err := alike(want, folderOf(t, dir)); err != nil {
 			t.Errorf("write %d: %v", after, err)
@@ -172,18 +172,18 @@ func TestLongerRunIsOneThatWasLongFromTheStart(t *testing.T) {
 	config := small("gan", data(t, 30))
 	config.Steps, config.Keep = 40, 0
 	longer := filepath.Join(t.TempDir(), "run")
-	r, err := Create(longer, config)
+	r, err := Create(t.Context(), longer, config)
 	trained(t, r, err, 0)
-	r, err = Resume(longer, ResumeOptions{Steps: 70})
+	r, err = Resume(t.Context(), longer, ResumeOptions{Steps: 70})
 	trained(t, r, err, 0)
 	config.Steps = 70
 	long := filepath.Join(t.TempDir(), "run")
-	r, err = Create(long, config)
+	r, err = Create(t.Context(), long, config)
 	trained(t, r, err, 0)
 	if err := alike(folderOf(t, long), folderOf(t, longer)); err != nil {
 		t.Error(err)
 	}
-	if _, err := Resume(long, ResumeOptions{Steps: 60}); err == nil || !strings.Contains(err.Error(), "70 steps already") {
+	if _, err := Resume(t.Context(), long, ResumeOptions{Steps: 60}); err == nil || !strings.Contains(err.Error(), "70 steps already") {
 		t.Errorf("fewer steps than are done: %v", err)
 	}
 }
@@ -191,28 +191,28 @@ func TestLongerRunIsOneThatWasLongFromTheStart(t *testing.T) {
 func TestDataAtAnotherPlace(t *testing.T) {
 	place := data(t, 30)
 	dir := filepath.Join(t.TempDir(), "run")
-	r, err := Create(dir, small("gan", place))
+	r, err := Create(t.Context(), dir, small("gan", place))
 	trained(t, r, err, 20)
-	if _, err := Resume(dir, ResumeOptions{Data: data(t, 31)}); err == nil || !strings.Contains(err.Error(), "other data") {
+	if _, err := Resume(t.Context(), dir, ResumeOptions{Data: data(t, 31)}); err == nil || !strings.Contains(err.Error(), "other data") {
 		t.Errorf("other data: %v", err)
 	}
 	moved := place + "-moved"
 	if err := os.Rename(place, moved); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(dir, ResumeOptions{}); err == nil {
+	if _, err := Resume(t.Context(), dir, ResumeOptions{}); err == nil {
 		t.Error("data that is missing: no error")
 	}
-	r, err = Resume(dir, ResumeOptions{Data: moved})
+	r, err = Resume(t.Context(), dir, ResumeOptions{Data: moved})
 	trained(t, r, err, 30)
-	r, err = Resume(dir, ResumeOptions{})
+	r, err = Resume(t.Context(), dir, ResumeOptions{})
 	trained(t, r, err, 0)
 }
 
 func TestLostDescriptionIsRebuilt(t *testing.T) {
 	place := data(t, 30)
 	dir := filepath.Join(t.TempDir(), "run")
-	r, err := Create(dir, small("gan", place))
+	r, err := Create(t.Context(), dir, small("gan", place))
 	trained(t, r, err, 0)
 	before := contents(t, dir)
 	if err := os.Remove(filepath.Join(dir, runFile)); err != nil {
@@ -229,20 +229,20 @@ func TestLostDescriptionIsRebuilt(t *testing.T) {
 		t.Error("a reader has written run.json")
 	}
 	var said []string
-	r, err = Resume(dir, ResumeOptions{Data: place, Note: func(s string) { said = append(said, s) }})
+	r, err = Resume(t.Context(), dir, ResumeOptions{Data: place, Note: func(s string) { said = append(said, s) }})
 	trained(t, r, err, 0)
 	after := contents(t, dir)
 	if after[runFile] != before[runFile] {
 		t.Errorf("run.json is\n%s\nit was\n%s", after[runFile], before[runFile])
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "run.json was lost") {
+	if len(said) != 2 || !strings.Contains(said[1], "run.json was lost") {
 		t.Errorf("said %q", said)
 	}
 }
 
 func TestSettingsBehindTheCheckpointsBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	r, err := Create(dir, small("gan", data(t, 30)))
+	r, err := Create(t.Context(), dir, small("gan", data(t, 30)))
 	trained(t, r, err, 20)
 	for _, change := range []struct{ old, new, say string }{
 		{`"batch": 4`, `"batch": 5`, "batch is 5, not 4"},
@@ -258,7 +258,7 @@ func TestSettingsBehindTheCheckpointsBack(t *testing.T) {
 		damage(t, f, runFile, func(b []byte) []byte {
 			return bytes.Replace(b, []byte(change.old), []byte(change.new), 1)
 		})
-		if _, err := Resume(dir, ResumeOptions{}); err == nil || !strings.Contains(err.Error(), change.say) {
+		if _, err := Resume(t.Context(), dir, ResumeOptions{}); err == nil || !strings.Contains(err.Error(), change.say) {
 			t.Errorf("%s: %v", change.new, err)
 		}
 		if _, err := (&Folder{dir: dir}).reread(t).Load(); err == nil || !strings.Contains(err.Error(), change.say) {
@@ -268,7 +268,7 @@ func TestSettingsBehindTheCheckpointsBack(t *testing.T) {
 			return bytes.Replace(b, []byte(change.new), []byte(change.old), 1)
 		})
 	}
-	r, err = Resume(dir, ResumeOptions{})
+	r, err = Resume(t.Context(), dir, ResumeOptions{})
 	trained(t, r, err, 0)
 }
 
@@ -286,7 +286,7 @@ func TestFirstFormat(t *testing.T) {
 	place := data(t, 30)
 	config := small("gan", place)
 	dir, want := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
-	r, err := Create(dir, config)
+	r, err := Create(t.Context(), dir, config)
 	trained(t, r, err, 20)
 	f, err := Open(dir)
 	if err != nil {
@@ -317,16 +317,16 @@ func TestFirstFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said []string
-	r, err = Resume(dir, ResumeOptions{Note: func(s string) { said = append(said, s) }})
+	r, err = Resume(t.Context(), dir, ResumeOptions{Note: func(s string) { said = append(said, s) }})
 	trained(t, r, err, 0)
-	if len(said) != 1 || !strings.Contains(said[0], `machine "abacus"`) {
+	if len(said) != 2 || !strings.Contains(said[1], `machine "abacus"`) { // behind what the data was taken for
 		t.Errorf("said %q", said)
 	}
 	sessions := f.reread(t).Description().Sessions
 	if len(sessions) != 2 || sessions[0].Machine != "abacus" || sessions[1] != thisSession(20) {
 		t.Errorf("sessions %+v", sessions)
 	}
-	r, err = Create(want, config)
+	r, err = Create(t.Context(), want, config)
 	trained(t, r, err, 0)
 	a, err1 := f.reread(t).Load()
 	b, err2 := (&Folder{dir: want}).reread(t).Load()
@@ -341,14 +341,14 @@ func TestFirstFormat(t *testing.T) {
 func TestOneWriterAtATime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	config := small("gan", data(t, 30))
-	r, err := Create(dir, config)
+	r, err := Create(t.Context(), dir, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config.Force = true
 	for name, try := range map[string]func() error{
-		"create": func() error { _, err := Create(dir, config); return err },
-		"resume": func() error { _, err := Resume(dir, ResumeOptions{}); return err },
+		"create": func() error { _, err := Create(t.Context(), dir, config); return err },
+		"resume": func() error { _, err := Resume(t.Context(), dir, ResumeOptions{}); return err },
 		"export": func() error {
 			f, err := Open(dir)
 			if err != nil {
@@ -376,7 +376,7 @@ func TestOneWriterAtATime(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, lockFile), []byte(`{"pid":1,"host":"gone"}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r, err = Resume(dir, ResumeOptions{Steps: 46})
+	r, err = Resume(t.Context(), dir, ResumeOptions{Steps: 46})
 	trained(t, r, err, 0)
 }
 
@@ -384,13 +384,13 @@ func TestForceRemovesTheRunAndNothingElse(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	config := small("gan", data(t, 30))
 	config.Force = true
-	r, err := Create(dir, config)
+	r, err := Create(t.Context(), dir, config)
 	trained(t, r, err, 0)
 	if err := os.WriteFile(filepath.Join(dir, "notes"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	config.Steps, config.SampleEvery = 5, 5
-	r, err = Create(dir, config)
+	r, err = Create(t.Context(), dir, config)
 	trained(t, r, err, 0)
 	var left []string
 	for name := range contents(t, dir) {

@@ -69,13 +69,22 @@ func (c *coder) shown() *dataset.Set {
 	return c.config.Data
 }
 
-// encode gives the first output of the encoder, (N, latent), for the first n images: the latent point, or its mean.
+// spread picks n of all images, at even distances: folders of classes are read class by class, and each is to be shown.
+func spread(n, all int) []int {
+	rows := make([]int, n)
+	for i := range rows {
+		rows[i] = int(int64(i) * int64(all) / int64(n))
+	}
+	return rows
+}
+
+// encode gives the first output of the encoder, (N, latent), for n images: the latent point, or its mean.
 func (c *coder) encode(n int) (images, latent []float32, err error) {
 	inf, err := c.encoder.plan.NewInference(n, c.encoder.weights)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.scale.images(inf.Input(), c.shown(), 0)
+	c.scale.rows(inf.Input(), c.shown(), spread(n, c.shown().N))
 	out, err := inf.Run()
 	if err != nil {
 		return nil, nil, err
@@ -181,8 +190,8 @@ func (c *coder) scatter() (Picture, error) {
 		return Picture{}, err
 	}
 	var clouds [256]Cloud
-	for i, label := range set.Labels[:n] {
-		p := &clouds[label]
+	for i, row := range spread(n, set.N) {
+		p := &clouds[set.Labels[row]]
 		p.X, p.Y = append(p.X, float64(latent[2*i])), append(p.Y, float64(latent[2*i+1]))
 	}
 	picture := Picture{Name: "scatter", Title: "encoded images by label"}

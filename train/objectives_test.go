@@ -234,3 +234,15 @@ func divergenceByHand(t *testing.T, tr *Trainer) float64 {
 	}
 	return sum / float64(c.shown().N)
 }
+
+// Pictures show every class of a set that lies class by class.
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		n, all int
+		want   []int
+	}{{4, 8, []int{0, 2, 4, 6}}, {3, 10, []int{0, 3, 6}}, {5, 5, []int{0, 1, 2, 3, 4}}, {1, 7, []int{0}}} {
+		if got := spread(c.n, c.all); !slices.Equal(got, c.want) {
+			t.Errorf("%d of %d: %v, want %v", c.n, c.all, got, c.want)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func iterate(model, data string, iters, warmup, batch, threads int, seed uint64)
 	if err != nil {
 		return nil, err
 	}
-	set, err := source.Train()
+	set, err := source.Train(context.Background())
 	if err != nil {
 		return nil, err
 	}

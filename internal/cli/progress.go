@@ -55,6 +55,30 @@ func (b *bar) show(now time.Time, n int, texts ...string) {
 	b.bar.Set(n)
 }
 
+// progress shows how much of something is done, with a bar of its own that is there while something is left.
+type progress struct {
+	streams *Streams
+	what    string
+	bar     *bar
+}
+
+func (p *progress) show(done, all int) {
+	if p.bar == nil {
+		p.bar = newBar(p.streams, all)
+	}
+	if now := time.Now(); p.bar.due(now) {
+		p.bar.show(now, done, fmt.Sprintf("%d of %d %s", done, all, p.what))
+	}
+	if done == all {
+		p.clear()
+	}
+}
+
+func (p *progress) clear() {
+	p.bar.clear()
+	p.bar = nil
+}
+
 // fit joins texts until the room is used up.
 func fit(texts []string, room int) string {
 	var line string

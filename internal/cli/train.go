@@ -79,9 +79,9 @@ there as if nothing had happened.`,
 		ValidArgsFunction: completeModels,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of IDX files under MNIST's names, gzipped or not, or of PNG and JPEG images")
-	f.IntVar(&o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for PNG and JPEG)")
-	f.IntVar(&o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for PNG and JPEG)")
+	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files under MNIST's names, or of CSV tables of pixels")
+	f.IntVar(&o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for pictures)")
+	f.IntVar(&o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for pictures)")
 	f.IntVar(&o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
 	f.IntVar(&o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
 	f.IntVar(&o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
@@ -130,7 +130,7 @@ func runTrain(ctx context.Context, o trainOptions) error {
 	if o.resume != "" {
 		open = o.goOn
 	}
-	r, err := open()
+	r, err := open(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,15 +168,17 @@ func (o trainOptions) validate() error {
 func (o trainOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", quote.Text(text)) }
 
 // begin starts a new run.
-func (o trainOptions) begin() (*run.Run, error) {
+func (o trainOptions) begin(ctx context.Context) (*run.Run, error) {
 	dir := cmp.Or(o.out, filepath.Join("runs", o.model))
-	r, err := run.Create(dir, run.Config{
+	reading := progress{streams: o.streams, what: "images read"}
+	r, err := run.Create(ctx, dir, run.Config{
 		Settings: run.Settings{
 			Model: o.model, Sizes: o.sizes, Data: run.Data{Source: o.data}, Seed: o.seed, Batch: o.batch, LearningRate: o.lr,
 			SampleEvery: o.sampleEvery, Keep: o.keep, Standing: o.standing,
 		},
-		Steps: o.steps, Images: o.images, Force: o.force, Note: o.note,
+		Steps: o.steps, Images: o.images, Force: o.force, Note: o.note, Progress: reading.show,
 	})
+	reading.clear()
 	if !errors.Is(err, run.ErrExists) {
 		return r, err
 	}
@@ -192,7 +194,7 @@ func (o trainOptions) begin() (*run.Run, error) {
 }
 
 // goOn opens a run that was stopped.
-func (o trainOptions) goOn() (*run.Run, error) {
+func (o trainOptions) goOn(ctx context.Context) (*run.Run, error) {
 	folder, err := run.Open(o.resume)
 	if err != nil {
 		return nil, err
@@ -200,14 +202,16 @@ func (o trainOptions) goOn() (*run.Run, error) {
 	if err := o.contradicts(folder.Description()); err != nil {
 		return nil, err
 	}
-	resume := run.ResumeOptions{Note: o.note}
+	reading := progress{streams: o.streams, what: "images read"}
+	resume := run.ResumeOptions{Note: o.note, Progress: reading.show}
 	if o.given("data") {
 		resume.Data = o.data
 	}
 	if o.given("steps") {
 		resume.Steps = o.steps
 	}
-	r, err := run.Resume(o.resume, resume)
+	r, err := run.Resume(ctx, o.resume, resume)
+	reading.clear()
 	if err != nil {
 		return nil, err
 	}

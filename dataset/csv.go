@@ -1,0 +1,246 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
+)
+
+// csvFormat is that of tables with a grey image in each line, as Kaggle hands out MNIST and its likes: the pixels row by row,
+// from 0 to 255, and the label in a column named so, or in the first one, or nowhere. The first line may name the columns.
+// Files may be gzipped.
+type csvFormat struct{}
+
+// A csvSet are such tables.
+type csvSet struct {
+	folder
+	splits map[split]csvFile
+}
+
+type csvFile struct {
+	path   string
+	side   int  // of an image, in pixels
+	label  int  // column, -1 where there is none
+	header bool // the first line is one of names
+}
+
+const (
+	leastSide = 8       // fewer columns are a table of something else
+	longest   = 1 << 20 // bytes of a line
+)
+
+// find takes the tables of the first folder that has one to train on, where there are no pictures.
+func (csvFormat) find(t *tree) (found, error) {
+	if t.root.pictures() > 0 {
+		return nil, nil
+	}
+	for _, n := range t.root.all() {
+		set := csvSet{t.folder, map[split]csvFile{}}
+		var unnamed []csvFile
+		for _, name := range n.files {
+			lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
+			if path.Ext(lower) != ".csv" {
+				continue
+			}
+			f, ok := set.recognise(path.Join(n.path, name))
+			if !ok {
+				continue
+			}
+			part, _ := splitOf(strings.TrimSuffix(lower, ".csv"))
+			if _, taken := set.splits[part]; part == noSplit || taken {
+				unnamed = append(unnamed, f)
+				continue
+			}
+			set.splits[part] = f
+		}
+		if _, ok := set.splits[trainSplit]; !ok && len(unnamed) == 1 {
+			set.splits[trainSplit] = unnamed[0]
+		}
+		if _, ok := set.splits[trainSplit]; ok {
+			return set, nil
+		}
+	}
+	return nil, nil
+}
+
+// recognise tells by its first two lines whether a table holds images.
+func (s csvSet) recognise(name string) (f csvFile, ok bool) {
+	r, end, err := s.reader(context.Background(), name)
+	if err != nil {
+		return f, false
+	}
+	defer end()
+	first, err := line(r)
+	if err != nil {
+		return f, false
+	}
+	cells := bytes.Split(first, []byte(","))
+	f = csvFile{path: name, label: -1, side: squareRoot(len(cells))}
+	for i, c := range cells {
+		if slices.Contains([]string{"label", "class", "target", "y"}, strings.ToLower(string(trim(c)))) {
+			f.label = i
+		}
+		if _, ok := level(c); !ok {
+			f.header = true
+		}
+	}
+	if f.label < 0 && f.side == 0 {
+		f.label = 0
+	}
+	if f.label >= 0 {
+		f.side = squareRoot(len(cells) - 1)
+	}
+	if f.side < leastSide {
+		return f, false
+	}
+	if f.header {
+		if first, err = line(r); err != nil {
+			return f, false
+		}
+	}
+	var label uint8
+	pixels, err := f.row(first, nil, &label)
+	return f, err == nil && len(pixels) == f.side*f.side
+}
+
+// squareRoot is that of a square, 0 of any other number.
+func squareRoot(n int) int {
+	for r := 1; r <= maxSize; r++ {
+		if r*r == n {
+			return r
+		}
+	}
+	return 0
+}
+
+func (s csvSet) about() string {
+	f := s.splits[trainSplit]
+	text := fmt.Sprintf("tables of %dx%d pixels; train: %s; test: ", f.side, f.side, quote.Name(f.path))
+	test, ok := s.held()
+	if !ok {
+		return text + "none"
+	}
+	return text + quote.Name(test.path)
+}
+
+func (s csvSet) held() (csvFile, bool) {
+	for _, part := range []split{testSplit, validationSplit} {
+		if f, ok := s.splits[part]; ok {
+			return f, true
+		}
+	}
+	return csvFile{}, false
+}
+
+func (s csvSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
+	f := s.splits[trainSplit]
+	if part == testSplit {
+		var ok bool
+		if f, ok = s.held(); !ok {
+			return nil, fmt.Errorf("%w: they would be in a table test.csv", ErrNoTest)
+		}
+	}
+	r, end, err := s.reader(ctx, f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var pixels, labels []uint8
+	for n := 1; ; n++ {
+		text, err := line(r)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, failure(s.path(f.path), fmt.Sprintf("line %d", n), err)
+		}
+		if n == 1 && f.header || len(text) == 0 {
+			continue
+		}
+		if uint64(len(pixels)) > maxBytes {
+			return nil, &FormatError{File: s.path(f.path), Why: fmt.Sprintf("line %d: more than %d bytes of pixels", n, maxBytes)}
+		}
+		var label uint8
+		before := len(pixels)
+		if pixels, err = f.row(text, pixels, &label); err != nil {
+			return nil, &FormatError{File: s.path(f.path), Why: fmt.Sprintf("line %d: %v", n, err)}
+		}
+		if len(pixels)-before != f.side*f.side {
+			return nil, &FormatError{File: s.path(f.path), Why: fmt.Sprintf("line %d: %d pixels, want %d", n, len(pixels)-before, f.side*f.side)}
+		}
+		labels = append(labels, label)
+	}
+	if len(labels) == 0 {
+		return nil, &FormatError{File: s.path(f.path), Why: "no images"}
+	}
+	return &Set{N: len(labels), C: 1, H: f.side, W: f.side, Pixels: pixels, Labels: labels}, nil
+}
+
+// row appends the pixels of a line, and sets its label.
+func (f csvFile) row(text []byte, pixels []uint8, label *uint8) ([]uint8, error) {
+	for column := 0; ; column++ {
+		cell, rest, more := bytes.Cut(text, []byte(","))
+		v, ok := level(cell)
+		if !ok {
+			return nil, fmt.Errorf("column %d is %s, want a whole number from 0 to 255", column+1, quote.Quote(string(cell)))
+		}
+		if column == f.label {
+			*label = v
+		} else {
+			pixels = append(pixels, v)
+		}
+		if !more {
+			return pixels, nil
+		}
+		text = rest
+	}
+}
+
+// level reads a number from 0 to 255. Some tables write 12.0 for 12.
+func level(cell []byte) (uint8, bool) {
+	cell = bytes.TrimSuffix(trim(cell), []byte(".0"))
+	v := 0
+	for _, c := range cell {
+		if c < '0' || c > '9' || v > 255 {
+			return 0, false
+		}
+		v = 10*v + int(c-'0')
+	}
+	return uint8(v), len(cell) > 0 && v <= 255
+}
+
+func trim(cell []byte) []byte { return bytes.Trim(cell, " \t\"") }
+
+// reader opens a table; end closes it.
+func (s csvSet) reader(ctx context.Context, name string) (r *bufio.Reader, end func() error, err error) {
+	f, size, err := s.open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, _, err := unpack(s.path(name), patientReader{ctx, f}, size)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return bufio.NewReaderSize(text, longest), f.Close, nil
+}
+
+// line reads a line without its end. It is good until the next one.
+func line(r *bufio.Reader) ([]byte, error) {
+	text, err := r.ReadSlice('\n')
+	switch {
+	case err == bufio.ErrBufferFull:
+		return nil, errors.New("longer than " + strconv.Itoa(longest) + " bytes")
+	case err == io.EOF && len(text) > 0, err == nil:
+		return bytes.TrimPrefix(bytes.TrimRight(text, "\r\n"), []byte("\ufeff")), nil
+	}
+	return nil, err
+}
