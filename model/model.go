@@ -103,6 +103,7 @@ type Objective interface {
 
 // Roles is what an objective declares to the rest of the program.
 type Roles struct {
+	Images  string   // the net that the images of the data set enter
 	Flows   []Flow   // between nets, which must fit
 	Sampler string   // the net that makes images, of noise or of points of a latent space
 	HeldOut bool     // measured by, or shown with, images that training does not see

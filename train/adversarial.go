@@ -1,10 +1,13 @@
 package train
 
 import (
+	"fmt"
+
 	G "gorgonia.org/gorgonia"
 
-	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
 )
 
 // Adversarial trains a generator against a discriminator (Goodfellow et al. 2014, the non-saturating form). Losses are
@@ -26,101 +29,207 @@ type Adversarial struct {
 // Roles is what the nets are to each other.
 func (o Adversarial) Roles() model.Roles {
 	return model.Roles{
+		Images:  o.Discriminator,
 		Flows:   []model.Flow{{From: o.Generator, To: o.Discriminator}},
 		Sampler: o.Generator,
 		Figures: []string{"d_loss", "d_accuracy", "g_loss"},
 	}
 }
 
-// adversarial is Adversarial at work, with a step of the discriminator for each of its batches. It holds three graphs
-// over the same parameters:
+// Start builds three graphs over the same parameters.
+func (o Adversarial) Start(t *Trainer) (Iteration, error) {
+	g, err := t.Net(o.Generator)
+	if err != nil {
+		return nil, err
+	}
+	d, err := t.Net(o.Discriminator)
+	if err != nil {
+		return nil, err
+	}
+	p := &opponents{of: o, trainer: t, generator: g, discriminator: d, batches: t.Batches(), noise: t.Stream("noise")}
+	if o.Joint {
+		return p.joint()
+	}
+	return p.separate()
+}
+
+// opponents are a generator and a discriminator: what both forms share.
+type opponents struct {
+	of                       Adversarial
+	trainer                  *Trainer
+	generator, discriminator *Net
+	batches                  *Batches
+	noise                    *random.Stream
+
+	real, fake, gen        *Update
+	realLogits, fakeLogits []float32
+}
+
+// judge adds the discriminator's logits of the images x, and what becomes of their loss against a target.
+func (p *opponents) judge(g *Graph, x *G.Node, target float64) (u *Update, logits []float32, err error) {
+	out, err := g.Apply(p.discriminator, x, p.of.Logit)
+	if err != nil {
+		return nil, nil, err
+	}
+	loss, err := gop.BCEWithLogits(g.learners[0].plan.Net.Name+".loss", out[0], target)
+	if err != nil {
+		return nil, nil, err
+	}
+	if u, err = g.Learn(loss, out[0]); err != nil {
+		return nil, nil, err
+	}
+	return u, out[0].Value().Data().([]float32), nil
+}
+
+// report writes the figures of an iteration.
+func (p *opponents) report(figures []float64, realLoss, fakeLoss, genLoss float64) {
+	right := 0
+	for i := range p.realLogits {
+		if p.realLogits[i] > 0 {
+			right++
+		}
+		if !(p.fakeLogits[i] > 0) {
+			right++
+		}
+	}
+	figures[0] = (realLoss + fakeLoss) / 2
+	figures[1] = float64(right) / float64(2*len(p.realLogits))
+	figures[2] = genLoss
+}
+
+// Line writes the figures for a log.
+func (p *opponents) Line(f []float64) string {
+	return fmt.Sprintf("[D loss: %f, acc.: %.2f%%] [G loss: %f]", f[0], 100*f[1], f[2])
+}
+
+// Evaluate measures nothing.
+func (p *opponents) Evaluate() ([]Metric, error) { return nil, nil }
+
+// Pictures are what the generator makes of noise.
+func (p *opponents) Pictures(n int) ([]Picture, error) {
+	samples, err := p.trainer.decodeNoise(p.generator, n)
+	return []Picture{{Name: "samples", Title: "samples", Images: samples}}, err
+}
+
+// separate has a step of the discriminator for each of its batches:
 //
 //	real       x -> D -> loss to 1, gradients of D
 //	fake       z -> G -> D -> loss to 0, gradients of D
 //	generator  z -> G -> D -> loss to 1, gradients of G
-type adversarial struct {
+type separate struct {
 	*opponents
-	real, fake, gen        *update
-	realLogits, fakeLogits []float32
-	x, zFake, zGen         []float32
+	x, zFake, zGen []float32
 }
 
-func newAdversarial(t *Trainer, o Adversarial) (*adversarial, error) {
-	p, err := newOpponents(t, o)
-	if err != nil {
+func (p *opponents) separate() (s *separate, err error) {
+	s = &separate{opponents: p}
+	batch := p.trainer.config.Batch
+	g := p.trainer.NewGraph(p.discriminator)
+	x, data := g.Input(p.discriminator, batch)
+	s.x = data
+	if p.real, p.realLogits, err = p.judge(g, x, 1); err != nil {
 		return nil, err
 	}
-	a := &adversarial{opponents: p}
-	var logits *G.Node
-	if a.real, a.x, logits, err = a.graph(nil, p.discriminator, 1, p.discriminator); err != nil {
+	if p.fake, s.zFake, p.fakeLogits, err = p.generated(p.discriminator, 0); err != nil {
 		return nil, err
 	}
-	a.realLogits = logits.Value().Data().([]float32)
-	if a.fake, a.zFake, logits, err = a.graph(p.generator, p.discriminator, 0, p.discriminator); err != nil {
-		return nil, err
-	}
-	a.fakeLogits = logits.Value().Data().([]float32)
-	if a.gen, a.zGen, _, err = a.graph(p.generator, p.discriminator, 1, p.generator); err != nil {
-		return nil, err
-	}
-	return a, nil
+	p.gen, s.zGen, _, err = p.generated(p.generator, 1)
+	return s, err
 }
 
-// graph builds input -> g (when given) -> d -> loss against target, with the gradients of the net that learns.
-func (a *adversarial) graph(g, d *netState, target float64, learns *netState) (*update, []float32, *G.Node, error) {
-	graph := G.NewGraph()
-	nets := []*netState{d}
-	if g != nil {
-		nets = []*netState{g, d}
-	}
-	x, input := inputOf(graph, nets[0], a.config.Batch)
-	var learner *bound
-	through := layer.Need{} // gradients are wanted only from the net that learns onwards
-	if g != nil {
-		b, err := g.bind(graph)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		images, err := b.build(x, true, layer.Need{Params: learns == g}, "")
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		x = images[0]
-		if learns == g {
-			learner, through = b, layer.Need{Input: true}
-		}
-	}
-	b, err := d.bind(graph)
+// generated is z -> G -> D -> loss against a target, with the gradients of the net that learns.
+func (p *opponents) generated(learner *Net, target float64) (u *Update, z, logits []float32, err error) {
+	g := p.trainer.NewGraph(learner)
+	noise, z := g.Input(p.generator, p.trainer.config.Batch)
+	images, err := g.Apply(p.generator, noise, "")
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if learns == d {
-		learner, through = b, layer.Need{Params: true}
-	}
-	loss, logits, err := a.judge(b, x, through, target, learns)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	u, err := newUpdate(updateConfig{loss: loss, learners: []*bound{learner}, nets: nets, also: G.Nodes{logits}, adam: a.config.Adam})
-	return u, input, logits, err
+	u, logits, err = p.judge(g, images[0], target)
+	return u, z, logits, err
 }
 
-func (a *adversarial) iterate() error {
-	a.batches.next(a.x)
-	realLoss, err := a.real.run()
+// Step makes one iteration.
+func (s *separate) Step(figures []float64) error {
+	s.batches.Next(s.x)
+	realLoss, err := s.real.Run()
 	if err != nil {
 		return err
 	}
-	a.noise.Normal(a.zFake)
-	fakeLoss, err := a.fake.run()
+	s.noise.Normal(s.zFake)
+	fakeLoss, err := s.fake.Run()
 	if err != nil {
 		return err
 	}
-	a.noise.Normal(a.zGen)
-	genLoss, err := a.gen.run()
+	s.noise.Normal(s.zGen)
+	genLoss, err := s.gen.Run()
 	if err != nil {
 		return err
 	}
-	a.record(realLoss, fakeLoss, genLoss, a.realLogits, a.fakeLogits)
+	s.report(figures, realLoss, fakeLoss, genLoss)
+	return nil
+}
+
+// joint has one step of the discriminator along the sum of two gradients, and the same images for both steps:
+//
+//	real       x -> D -> loss to 1, gradients of D
+//	fake       images -> D -> loss to 0, gradients of D
+//	generator  z -> G -> images -> D -> loss to 1, gradients of G
+//
+// The third runs in two halves, up to the images and from there, with the step of D between them.
+type joint struct {
+	*opponents
+	draw G.VM // z -> G -> images
+	x, z []float32
+}
+
+func (p *opponents) joint() (j *joint, err error) {
+	j = &joint{opponents: p}
+	batch := p.trainer.config.Batch
+	g := p.trainer.NewGraph(p.generator)
+	z, noise := g.Input(p.generator, batch)
+	images, err := g.Apply(p.generator, z, "")
+	if err != nil {
+		return nil, err
+	}
+	if j.draw, err = g.Compute(images...); err != nil {
+		return nil, err
+	}
+	if p.gen, _, err = p.judge(g, images[0], 1); err != nil {
+		return nil, err
+	}
+	g = p.trainer.NewGraph(p.discriminator)
+	x, data := g.Input(p.discriminator, batch)
+	j.x, j.z = data, noise
+	if p.real, p.realLogits, err = p.judge(g, x, 1); err != nil {
+		return nil, err
+	}
+	g = p.trainer.NewGraph(p.discriminator)
+	p.fake, p.fakeLogits, err = p.judge(g, g.Borrow(images[0]), 0)
+	return j, err
+}
+
+// Step makes one iteration.
+func (j *joint) Step(figures []float64) error {
+	j.batches.Next(j.x)
+	j.noise.Normal(j.z)
+	if err := j.draw.RunAll(); err != nil {
+		return err
+	}
+	realLoss, err := j.real.Compute()
+	if err != nil {
+		return err
+	}
+	fakeLoss, err := j.fake.Compute()
+	if err != nil {
+		return err
+	}
+	j.real.Add(j.fake)
+	j.real.Move()
+	genLoss, err := j.gen.Run()
+	if err != nil {
+		return err
+	}
+	j.report(figures, realLoss, fakeLoss, genLoss)
 	return nil
 }

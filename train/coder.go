@@ -3,9 +3,6 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
-
-	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/model"
@@ -14,6 +11,7 @@ import (
 // coderRoles are the roles of an encoder and a decoder.
 func coderRoles(encoder, decoder string, figures ...string) model.Roles {
 	return model.Roles{
+		Images:  encoder,
 		Flows:   []model.Flow{{From: encoder, To: decoder}, {From: decoder, To: encoder}},
 		Sampler: decoder,
 		HeldOut: true,
@@ -23,88 +21,57 @@ func coderRoles(encoder, decoder string, figures ...string) model.Roles {
 
 // coder is an encoder and a decoder: what both kinds of autoencoder share.
 type coder struct {
-	config           Config
-	encoder, decoder *netState
-	batches          *batches
-	scale            scale
+	trainer          *Trainer
+	encoder, decoder *Net
+	batches          *Batches
 }
 
 func newCoder(t *Trainer, encoder, decoder string) (*coder, error) {
-	e, err := t.net(encoder)
+	e, err := t.Net(encoder)
 	if err != nil {
 		return nil, err
 	}
-	d, err := t.net(decoder)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.fits(e); err != nil {
-		return nil, err
-	}
-	c := &coder{config: t.config, encoder: e, decoder: d, scale: newScale(t.config.Model.Recipe.Pixels)}
-	c.batches = newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, t.stream("batch"))
-	return c, nil
-}
-
-func (c *coder) nets() []*netState { return []*netState{c.encoder, c.decoder} }
-
-// bind puts the parameters of both into a graph.
-func (c *coder) bind(g *G.ExprGraph) ([]*bound, error) {
-	var list []*bound
-	for _, s := range c.nets() {
-		b, err := s.bind(g)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, b)
-	}
-	return list, nil
+	d, err := t.Net(decoder)
+	return &coder{trainer: t, encoder: e, decoder: d, batches: t.Batches()}, err
 }
 
 // shown is the set whose images pictures show: held-out ones where there are any.
 func (c *coder) shown() *dataset.Set {
-	if c.config.Test != nil {
-		return c.config.Test
+	if c.trainer.config.Test != nil {
+		return c.trainer.config.Test
 	}
-	return c.config.Data
+	return c.trainer.config.Data
 }
 
 // spread picks n of all images, at even distances: folders of classes are read class by class, and each is to be shown.
 func spread(n, all int) []int {
-	rows := make([]int, n)
-	for i := range rows {
-		rows[i] = int(int64(i) * int64(all) / int64(n))
+	picked := make([]int, n)
+	for i := range picked {
+		picked[i] = int(int64(i) * int64(all) / int64(n))
 	}
-	return rows
+	return picked
 }
 
 // encode gives the first output of the encoder, (N, latent), for n images: the latent point, or its mean.
 func (c *coder) encode(n int) (images, latent []float32, err error) {
-	inf, err := c.encoder.plan.NewInference(n, c.encoder.weights)
+	out, err := c.encoder.Infer(n, func(x []float32) {
+		c.trainer.scale().gather(x, c.shown(), spread(n, c.shown().N))
+		images = x
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	c.scale.rows(inf.Input(), c.shown(), spread(n, c.shown().N))
-	out, err := inf.Run()
-	if err != nil {
-		return nil, nil, err
-	}
-	return inf.Input(), slices.Clone(out[0]), nil
+	return images, out[0], nil
 }
 
 // decode makes images of latent points.
 func (c *coder) decode(latent []float32) (*Images, error) {
 	n := len(latent) / c.latent()
-	inf, err := c.decoder.plan.NewInference(n, c.decoder.weights)
+	out, err := c.decoder.Infer(n, func(x []float32) { copy(x, latent) })
 	if err != nil {
 		return nil, err
 	}
-	copy(inf.Input(), latent)
-	out, err := inf.Run()
-	if err != nil {
-		return nil, err
-	}
-	return c.config.images(slices.Clone(out[0]), n), nil
+	return c.trainer.Images(out[0]), nil
 }
 
 // latent is the number of dimensions of the latent space.
@@ -126,7 +93,7 @@ func (c *coder) pairs(n int) (Picture, error) {
 	if err != nil {
 		return Picture{}, err
 	}
-	originals := c.config.images(pixels, count)
+	originals := c.trainer.Images(pixels)
 	both := *originals
 	both.N, both.Pixels = 2*count, nil
 	row := columns * both.C * both.H * both.W

@@ -2,9 +2,6 @@ package train
 
 import (
 	G "gorgonia.org/gorgonia"
-
-	"github.com/petrify-ml/petrify/dataset"
-	"github.com/petrify-ml/petrify/internal/gop"
 )
 
 // Evaluate measures the model, as it behaves in inference, on the held-out images of Config.Test: the mean absolute error
@@ -15,46 +12,37 @@ func (t *Trainer) Evaluate() ([]Metric, error) {
 	if t.config.Test == nil {
 		return nil, nil
 	}
-	s := newScale(t.config.Model.Recipe.Pixels)
-	return t.objective.evaluate(&dataSplit{set: t.config.Test, scale: &s})
-}
-
-// dataSplit are images to measure on.
-type dataSplit struct {
-	set   *dataset.Set
-	scale *scale
+	return t.iteration.Evaluate()
 }
 
 // measure computes some means over a batch.
 type measure struct {
 	x       []float32 // (N,C,H,W)
 	prepare func()    // fills other inputs; may be nil
-	machine *gop.Machine
+	machine G.VM
 	means   []*G.Node
 }
 
-func newMeasure(x []float32, prepare func(), means ...*G.Node) (*measure, error) {
-	m, err := gop.NewMachine(means...)
-	if err != nil {
-		return nil, err
-	}
-	return &measure{x: x, prepare: prepare, machine: m, means: means}, nil
+func newMeasure(g *Graph, x []float32, prepare func(), means ...*G.Node) (*measure, error) {
+	m, err := g.Compute(means...)
+	return &measure{x: x, prepare: prepare, machine: m, means: means}, err
 }
 
-// mean is what a measure gives for the whole set, which it sees in batches.
-func (s *dataSplit) mean(graph func(batch int) (*measure, error)) ([]float64, error) {
+// overTest is what a measure gives for all held-out images, which it sees in batches.
+func (c *coder) overTest(graph func(batch int) (*measure, error)) ([]float64, error) {
 	const most = 250
+	set, scale := c.trainer.config.Test, c.trainer.scale()
 	var total []float64
 	var m *measure
-	for lo, batch := 0, 0; lo < s.set.N; lo += batch {
-		if n := min(most, s.set.N-lo); n != batch {
+	for lo, batch := 0, 0; lo < set.N; lo += batch {
+		if n := min(most, set.N-lo); n != batch {
 			var err error
 			if m, err = graph(n); err != nil {
 				return nil, err
 			}
 			batch = n
 		}
-		s.scale.images(m.x, s.set, lo)
+		scale.images(m.x, set, lo)
 		if m.prepare != nil {
 			m.prepare()
 		}
@@ -65,7 +53,7 @@ func (s *dataSplit) mean(graph func(batch int) (*measure, error)) ([]float64, er
 			total = make([]float64, len(m.means))
 		}
 		for i, node := range m.means {
-			total[i] += scalar(node) * float64(batch) / float64(s.set.N)
+			total[i] += Scalar(node) * float64(batch) / float64(set.N)
 		}
 	}
 	return total, nil

@@ -81,9 +81,9 @@ func finish(t *testing.T, tr *Trainer) {
 // Discriminator updates leave the generator as it is, bit for bit, and the other way round.
 func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 	tr := trainer(t, opposed(false), nil)
-	a := tr.objective.(*adversarial)
+	a := tr.iteration.(*separate)
 	weights := func(name string) []float32 {
-		n, err := tr.net(name)
+		n, err := tr.Net(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,12 +93,12 @@ func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 		}
 		return all
 	}
-	a.batches.next(a.x)
+	a.batches.Next(a.x)
 	a.noise.Normal(a.zFake)
 	a.noise.Normal(a.zGen)
 	for _, c := range []struct {
 		update       string
-		u            *update
+		u            *Update
 		moves, stays string
 	}{
 		{"real batch", a.real, "discriminator", "generator"},
@@ -106,7 +106,7 @@ func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 		{"generator", a.gen, "generator", "discriminator"},
 	} {
 		moving, staying := weights(c.moves), weights(c.stays)
-		if _, err := c.u.run(); err != nil {
+		if _, err := c.u.Run(); err != nil {
 			t.Fatal(err)
 		}
 		if slices.Equal(moving, weights(c.moves)) {
@@ -124,22 +124,22 @@ func TestEachUpdateMovesItsOwnNet(t *testing.T) {
 // nothing but the generator and what is tracked.
 func TestJointStep(t *testing.T) {
 	tr := trainer(t, opposed(true), nil)
-	j := tr.objective.(*joint)
-	j.batches.next(j.x)
+	j := tr.iteration.(*joint)
+	j.batches.Next(j.x)
 	j.noise.Normal(j.z)
 	if err := j.draw.RunAll(); err != nil {
 		t.Fatal(err)
 	}
 	var gradients [2][][]float32
-	for i, u := range []*update{j.real, j.fake} {
-		if _, err := u.compute(); err != nil {
+	for i, u := range []*Update{j.real, j.fake} {
+		if _, err := u.Compute(); err != nil {
 			t.Fatal(err)
 		}
-		for _, g := range u.learners[0].grads {
+		for _, g := range u.grads {
 			gradients[i] = append(gradients[i], slices.Clone(g))
 		}
 	}
-	learnt := j.real.learners[0].params
+	learnt := j.real.params
 	var want [][]float32
 	for i, p := range learnt {
 		w, g := slices.Clone(p.w), slices.Clone(gradients[0][i])
@@ -149,8 +149,8 @@ func TestJointStep(t *testing.T) {
 		kernel.Adam(kernel.AdamConfig(tr.config.Adam), 1, w, g, make([]float32, len(w)), make([]float32, len(w)))
 		want = append(want, w)
 	}
-	j.real.add(j.fake)
-	j.real.move()
+	j.real.Add(j.fake)
+	j.real.Move()
 	for i, p := range learnt {
 		if !slices.Equal(p.w, want[i]) {
 			t.Errorf("%s is not where one step along the summed gradients leads", p.Name)
@@ -159,7 +159,7 @@ func TestJointStep(t *testing.T) {
 	if j.discriminator.adamT != 1 {
 		t.Errorf("the discriminator took %d steps, want 1", j.discriminator.adamT)
 	}
-	if _, err := j.gen.run(); err != nil {
+	if _, err := j.gen.Run(); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range learnt {
@@ -181,7 +181,7 @@ func TestEvaluateByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := tr.objective.(*reconstruction).coder
+	c := tr.iteration.(*reconstruction).coder
 	images, latent, err := c.encode(test.N)
 	if err != nil {
 		t.Fatal(err)
@@ -217,13 +217,8 @@ func TestEvaluateByHand(t *testing.T) {
 // divergenceByHand is the mean divergence of what the encoder gives for the test images.
 func divergenceByHand(t *testing.T, tr *Trainer) float64 {
 	t.Helper()
-	c := tr.objective.(*variational).coder
-	inf, err := c.encoder.plan.NewInference(c.shown().N, c.encoder.weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.scale.images(inf.Input(), c.shown(), 0)
-	out, err := inf.Run()
+	c := tr.iteration.(*variational).coder
+	out, err := c.encoder.Infer(c.shown().N, func(x []float32) { tr.scale().images(x, c.shown(), 0) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,28 @@
 package train
 
+import "github.com/petrify-ml/petrify/random"
+
 // Images are N pictures, (N,C,H,W) in row-major order, with 0 black and 1 white.
 type Images struct {
 	Pixels     []float32
 	N, C, H, W int
 }
 
-// images are n pictures in the range of the model, brought to [0, 1] in place.
-func (c Config) images(pixels []float32, n int) *Images {
-	c.Model.Recipe.Pixels.ToUnit(pixels)
-	return &Images{Pixels: pixels, N: n, C: c.Data.C, H: c.Data.H, W: c.Data.W}
+// Images are pictures of the size of the training images whose pixels are in the range of the model. They are brought to
+// [0, 1] in place.
+func (t *Trainer) Images(pixels []float32) *Images {
+	t.config.Model.Recipe.Pixels.ToUnit(pixels)
+	d := t.config.Data
+	return &Images{Pixels: pixels, N: len(pixels) / (d.C * d.H * d.W), C: d.C, H: d.H, W: d.W}
+}
+
+// decodeNoise makes n images of standard normal noise, the same at every call.
+func (t *Trainer) decodeNoise(n *Net, count int) (*Images, error) {
+	out, err := n.Infer(count, random.New(t.config.Seed, "samples").Normal)
+	if err != nil {
+		return nil, err
+	}
+	return t.Images(out[0]), nil
 }
 
 // Picture is one thing to look at while a model learns: images in rows, or clouds of points.
@@ -29,11 +42,11 @@ type Cloud struct {
 
 // Pictures shows what the model can do by now. The first, named "samples", has n images or a few less; what the others are
 // depends on the objective. Noise and images are the same at every call, so that successive pictures show one development.
-func (t *Trainer) Pictures(n int) ([]Picture, error) { return t.objective.pictures(n) }
+func (t *Trainer) Pictures(n int) ([]Picture, error) { return t.iteration.Pictures(n) }
 
 // Samples are the images of the first of Pictures.
 func (t *Trainer) Samples(n int) (*Images, error) {
-	list, err := t.objective.pictures(n)
+	list, err := t.iteration.Pictures(n)
 	if err != nil {
 		return nil, err
 	}

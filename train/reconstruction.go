@@ -6,7 +6,6 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 )
 
@@ -20,74 +19,63 @@ type Reconstruction struct {
 // Roles is what the nets are to each other.
 func (o Reconstruction) Roles() model.Roles { return coderRoles(o.Encoder, o.Decoder, "mae") }
 
-// reconstruction is Reconstruction at work: x -> encoder -> decoder -> mean absolute error against x.
-type reconstruction struct {
-	*coder
-	update  *update
-	x       []float32
-	figures [1]Metric
-}
-
-func newReconstruction(t *Trainer, o Reconstruction) (*reconstruction, error) {
+// Start builds x -> encoder -> decoder -> mean absolute error against x.
+func (o Reconstruction) Start(t *Trainer) (Iteration, error) {
 	c, err := newCoder(t, o.Encoder, o.Decoder)
 	if err != nil {
 		return nil, err
 	}
-	r := &reconstruction{coder: c, figures: [1]Metric{{Name: "mae"}}}
-	g, err := r.graph(t.config.Batch, true)
+	r := &reconstruction{coder: c}
+	g := t.NewGraph(c.encoder, c.decoder)
+	x, loss, err := r.loss(g, t.config.Batch)
 	if err != nil {
 		return nil, err
 	}
-	r.x = g.x
-	r.update, err = newUpdate(updateConfig{loss: g.loss, learners: g.nets, nets: c.nets(), adam: t.config.Adam})
+	r.x = x
+	r.update, err = g.Learn(loss)
 	return r, err
 }
 
-// absoluteError is the graph of the loss.
-type absoluteError struct {
-	x    []float32
-	nets []*bound
-	loss *G.Node
+// reconstruction is Reconstruction at work.
+type reconstruction struct {
+	*coder
+	update *Update
+	x      []float32
 }
 
-func (r *reconstruction) graph(batch int, training bool) (*absoluteError, error) {
-	graph := G.NewGraph()
-	x, input := inputOf(graph, r.encoder, batch)
-	nets, err := r.bind(graph)
+func (r *reconstruction) loss(g *Graph, batch int) (input []float32, loss *G.Node, err error) {
+	x, input := g.Input(r.encoder, batch)
+	latent, err := g.Apply(r.encoder, x, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	latent, err := nets[0].build(x, training, layer.Need{Params: training}, "")
+	y, err := g.Apply(r.decoder, latent[0], "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	y, err := nets[1].build(latent[0], training, layer.Need{Params: training, Input: training}, "")
-	if err != nil {
-		return nil, err
-	}
-	loss, err := gop.L1("loss", y[0], x)
-	return &absoluteError{x: input, nets: nets, loss: loss}, err
+	loss, err = gop.L1("loss", y[0], x)
+	return input, loss, err
 }
 
-func (r *reconstruction) iterate() (err error) {
-	r.batches.next(r.x)
-	r.figures[0].Value, err = r.update.run()
+// Step makes one iteration.
+func (r *reconstruction) Step(figures []float64) (err error) {
+	r.batches.Next(r.x)
+	figures[0], err = r.update.Run()
 	return err
 }
 
-func (r *reconstruction) metrics() []Metric { return r.figures[:] }
+// Line writes the figures for a log.
+func (r *reconstruction) Line(f []float64) string { return fmt.Sprintf("[MAE: %f]", f[0]) }
 
-func (r *reconstruction) layout(e Event) string {
-	return fmt.Sprintf("%d [MAE: %f]", e.Step, e.Metrics[0].Value)
-}
-
-func (r *reconstruction) evaluate(split *dataSplit) ([]Metric, error) {
-	mean, err := split.mean(func(batch int) (*measure, error) {
-		g, err := r.graph(batch, false)
+// Evaluate is the mean absolute error.
+func (r *reconstruction) Evaluate() ([]Metric, error) {
+	mean, err := r.overTest(func(batch int) (*measure, error) {
+		g := r.trainer.NewGraph()
+		x, loss, err := r.loss(g, batch)
 		if err != nil {
 			return nil, err
 		}
-		return newMeasure(g.x, nil, g.loss)
+		return newMeasure(g, x, nil, loss)
 	})
 	if err != nil {
 		return nil, err
@@ -95,8 +83,8 @@ func (r *reconstruction) evaluate(split *dataSplit) ([]Metric, error) {
 	return []Metric{{Name: "test_mae", Value: mean[0]}}, nil
 }
 
-// pictures are originals above what is made of them, and the way between neighbours in the latent space.
-func (r *reconstruction) pictures(n int) ([]Picture, error) {
+// Pictures are originals above what is made of them, and the way between neighbours in the latent space.
+func (r *reconstruction) Pictures(n int) ([]Picture, error) {
 	pairs, err := r.pairs(n)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func (t *Trainer) StandingStatistics(batches int) error {
 	return nil
 }
 
-func (t *Trainer) standing(s *netState, count int) error {
+func (t *Trainer) standing(s *Net, count int) error {
 	var tracked []param
 	for _, p := range s.params {
 		if p.Tracked {
@@ -41,14 +41,20 @@ func (t *Trainer) standing(s *netState, count int) error {
 		return err
 	}
 	graph := G.NewGraph()
-	x, input := inputOf(graph, s, t.config.Batch)
-	b, err := s.bind(graph)
-	if err != nil {
-		return err
-	}
-	out, err := s.plan.Build(layer.BuildOptions{Input: x, Param: b.node, Training: true, Latest: true, Stream: func(step string) *random.Stream {
-		return random.New(t.config.Seed, "standing/"+step)
-	}})
+	x, input := layer.InputNode[float32](graph, "x", append(layer.Shape{t.config.Batch}, s.plan.Net.Input.Shape...))
+	out, err := s.plan.Build(layer.BuildOptions{
+		Input: x,
+		Param: func(q layer.Param) (*G.Node, error) {
+			w, err := s.weights(q)
+			if err != nil {
+				return nil, err
+			}
+			return layer.ParamNode(graph, q, w)
+		},
+		Training: true,
+		Latest:   true,
+		Stream:   func(step string) *random.Stream { return random.New(t.config.Seed, "standing/"+step) },
+	})
 	if err != nil {
 		return err
 	}
@@ -80,14 +86,10 @@ func (t *Trainer) standing(s *netState, count int) error {
 }
 
 // filler draws batches of what a net is made for.
-func (t *Trainer) filler(s *netState) (func([]float32), error) {
-	port := s.plan.Net.Input
-	if port.Noise {
-		return random.New(t.config.Seed, "standing/"+s.plan.Net.Name).Normal, nil
-	}
-	if err := t.fits(s); err != nil {
-		return nil, err
-	}
+func (t *Trainer) filler(s *Net) (func([]float32), error) {
 	stream := random.New(t.config.Seed, "standing/"+s.plan.Net.Name)
-	return newBatches(t.config.Data, t.config.Model.Recipe.Pixels, t.config.Batch, stream).next, nil
+	if s.plan.Net.Input.Noise {
+		return stream.Normal, nil
+	}
+	return t.batchesOf(stream).Next, t.fits(s)
 }

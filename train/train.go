@@ -44,29 +44,30 @@ type Metric struct {
 type Event struct {
 	Step    int      // 1 is the first
 	Metrics []Metric // overwritten by the next iteration
-	of      objective
+	of      *Trainer
 }
 
 // String writes the event as a line of a training log, such as
 // "1000 [D loss: 0.129656, acc.: 96.09%] [G loss: 3.387729]".
-func (e Event) String() string { return e.of.layout(e) }
+func (e Event) String() string {
+	figures := make([]float64, len(e.Metrics))
+	for i, m := range e.Metrics {
+		figures[i] = m.Value
+	}
+	return fmt.Sprintf("%d %s", e.Step, e.of.iteration.Line(figures))
+}
 
 // Trainer holds the parameters of a model, the state of its optimisers and streams, and the graphs of one iteration.
+//
+// Net, Stream, Batches, NewGraph and Images are what an objective of your own is built from.
 type Trainer struct {
 	config    Config
 	step      int
-	objective objective
-	nets      []*netState
+	iteration Iteration
+	figures   []float64
+	metrics   []Metric // the same with their names
+	nets      []*Net
 	streams   []namedStream
-}
-
-// objective is one iteration of a kind of training.
-type objective interface {
-	iterate() error
-	metrics() []Metric
-	layout(Event) string
-	pictures(n int) ([]Picture, error)
-	evaluate(*dataSplit) ([]Metric, error)
 }
 
 // DivergedError reports a loss that is no finite number.
@@ -95,33 +96,37 @@ func New(c Config) (*Trainer, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	if err := c.Model.Check(); err != nil {
+		return nil, err
+	}
+	o, ok := c.Model.Objective.(Objective)
+	if !ok {
+		return nil, fmt.Errorf("%s: the objective %T cannot be trained: want a train.Objective", c.Model.Name, c.Model.Objective)
+	}
 	if err := c.checkMemory(); err != nil {
 		return nil, err
 	}
 	t := &Trainer{config: c}
 	for _, n := range c.Model.Nets {
-		s, err := newNetState(n, c.Seed, t.stream)
+		s, err := newNet(n, c.Seed)
 		if err != nil {
 			return nil, err
 		}
 		t.nets = append(t.nets, s)
 	}
-	var err error
-	switch o := c.Model.Objective.(type) {
-	case Adversarial:
-		if o.Joint {
-			t.objective, err = newJoint(t, o)
-		} else {
-			t.objective, err = newAdversarial(t, o)
-		}
-	case Reconstruction:
-		t.objective, err = newReconstruction(t, o)
-	case Variational:
-		t.objective, err = newVariational(t, o)
-	default:
-		err = fmt.Errorf("%s: no training is known for the objective %T", c.Model.Name, o)
+	roles := o.Roles()
+	for _, name := range roles.Figures {
+		t.metrics = append(t.metrics, Metric{Name: name})
 	}
+	t.figures = make([]float64, len(t.metrics))
+	images, err := t.Net(roles.Images)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.fits(images); err != nil {
+		return nil, err
+	}
+	if t.iteration, err = o.Start(t); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -162,7 +167,7 @@ func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
 				yield(Event{}, err)
 				return
 			}
-			if err := t.objective.iterate(); err != nil {
+			if err := t.iteration.Step(t.figures); err != nil {
 				if d, ok := errors.AsType[*DivergedError](err); ok {
 					d.Step = t.step + 1
 				}
@@ -170,15 +175,18 @@ func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
 				return
 			}
 			t.step++
-			if !yield(Event{Step: t.step, Metrics: t.objective.metrics(), of: t.objective}, nil) {
+			for i, v := range t.figures {
+				t.metrics[i].Value = v
+			}
+			if !yield(Event{Step: t.step, Metrics: t.metrics, of: t}, nil) {
 				return
 			}
 		}
 	}
 }
 
-// net finds the state of a net by name.
-func (t *Trainer) net(name string) (*netState, error) {
+// Net finds a net of the model by its name.
+func (t *Trainer) Net(name string) (*Net, error) {
 	for _, s := range t.nets {
 		if s.plan.Net.Name == name {
 			return s, nil
@@ -188,7 +196,7 @@ func (t *Trainer) net(name string) (*netState, error) {
 }
 
 // fits says whether the images are what a net takes.
-func (t *Trainer) fits(s *netState) error {
+func (t *Trainer) fits(s *Net) error {
 	if want, set := s.plan.Net.Input.Shape, imageShape(t.config.Data); set.String() != want.String() {
 		return fmt.Errorf("%s takes images of %v, %s has %v", s.plan.Net.Name, want, t.config.Data.Name, set)
 	}
@@ -203,8 +211,9 @@ type namedStream struct {
 	stream *random.Stream
 }
 
-// stream is the stream of that name of the run's seed: there is one, however often it is asked for.
-func (t *Trainer) stream(name string) *random.Stream {
+// Stream is the stream of that name of the run's seed: there is one, however often it is asked for, and its position is part
+// of a snapshot.
+func (t *Trainer) Stream(name string) *random.Stream {
 	for _, s := range t.streams {
 		if s.name == name {
 			return s.stream

@@ -236,7 +236,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"data", train.Config{Model: find(t, "gan")}, "no training images"},
 		{"learning rate", train.Config{Model: find(t, "gan"), Data: set, Adam: model.Adam{LR: math.NaN()}}, "learning rate is NaN"},
 		{"image size", train.Config{Model: find(t, "gan"), Data: wide}, "discriminator takes images of 1x28x28, " + wide.Name + " has 3x28x28"},
-		{"objective", train.Config{Model: model.Model{Name: "odd"}, Data: set, Steps: 1, Batch: 1, Adam: model.Adam{LR: 1}}, "odd: no training is known"},
+		{"objective", train.Config{Model: model.Model{Name: "odd"}, Data: set, Steps: 1, Batch: 1, Adam: model.Adam{LR: 1}}, "odd: no objective"},
 	} {
 		if _, err := train.New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q", c.claim, err, c.want)

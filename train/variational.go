@@ -27,103 +27,94 @@ func (o Variational) Roles() model.Roles {
 	return coderRoles(o.Encoder, o.Decoder, "loss", "reconstruction", "kl")
 }
 
-// variational is Variational at work:
+// Start builds
 //
 //	x -> encoder -> mean, logvar -> draw, with noise as an input -> decoder -> logits
 //	loss = cross-entropy of the logits against x + beta divergence of (mean, logvar)
-type variational struct {
-	*coder
-	of      Variational
-	update  *update
-	elbo    *elbo
-	noise   *random.Stream
-	figures [3]Metric
-}
-
-func newVariational(t *Trainer, o Variational) (*variational, error) {
+func (o Variational) Start(t *Trainer) (Iteration, error) {
 	c, err := newCoder(t, o.Encoder, o.Decoder)
 	if err != nil {
 		return nil, err
 	}
-	v := &variational{coder: c, of: o, noise: t.stream("noise")}
-	v.figures = [3]Metric{{Name: "loss"}, {Name: "reconstruction"}, {Name: "kl"}}
-	g, err := v.graph(t.config.Batch, true)
-	if err != nil {
+	v := &variational{coder: c, of: o, noise: t.Stream("noise")}
+	g := t.NewGraph(c.encoder, c.decoder)
+	if v.elbo, err = v.graph(g, t.config.Batch); err != nil {
 		return nil, err
 	}
-	v.elbo = g
-	v.update, err = newUpdate(updateConfig{
-		loss: g.loss, learners: g.nets, nets: c.nets(), also: G.Nodes{g.reconstruction, g.divergence}, adam: t.config.Adam,
-	})
+	v.update, err = g.Learn(v.elbo.loss, v.elbo.reconstruction, v.elbo.divergence)
 	return v, err
+}
+
+// variational is Variational at work.
+type variational struct {
+	*coder
+	of     Variational
+	update *Update
+	elbo   *elbo
+	noise  *random.Stream
 }
 
 // elbo is the graph of the loss, the negative evidence lower bound.
 type elbo struct {
 	x, noise                         []float32
-	nets                             []*bound
 	loss, reconstruction, divergence *G.Node
 }
 
-func (v *variational) graph(batch int, training bool) (*elbo, error) {
-	graph := G.NewGraph()
-	x, input := inputOf(graph, v.encoder, batch)
-	nets, err := v.bind(graph)
-	if err != nil {
-		return nil, err
-	}
-	heads, err := nets[0].build(x, training, layer.Need{Params: training}, "")
+func (v *variational) graph(g *Graph, batch int) (*elbo, error) {
+	x, input := g.Input(v.encoder, batch)
+	heads, err := g.Apply(v.encoder, x, "")
 	if err != nil {
 		return nil, err
 	}
 	if len(heads) != 2 {
 		return nil, fmt.Errorf("%s has %d outputs, want two: mean and log-variance", v.of.Encoder, len(heads))
 	}
-	noise, draws := layer.InputNode[float32](graph, "noise", layer.Shape(heads[0].Shape()))
+	noise, draws := layer.InputNode[float32](g.ExprGraph, "noise", layer.Shape(heads[0].Shape()))
 	latent, err := gop.Reparameterize("latent", heads[0], heads[1], noise)
 	if err != nil {
 		return nil, err
 	}
-	logits, err := nets[1].build(latent, training, layer.Need{Params: training, Input: training}, v.of.Logit)
+	logits, err := g.Apply(v.decoder, latent, v.of.Logit)
 	if err != nil {
 		return nil, err
 	}
-	g := &elbo{x: input, noise: draws, nets: nets}
-	if g.reconstruction, err = gop.BCEWithLogitsTargets("reconstruction", logits[0], x); err != nil {
+	e := &elbo{x: input, noise: draws}
+	if e.reconstruction, err = gop.BCEWithLogitsTargets("reconstruction", logits[0], x); err != nil {
 		return nil, err
 	}
-	if g.divergence, err = gop.KL("divergence", heads[0], heads[1]); err != nil {
+	if e.divergence, err = gop.KL("divergence", heads[0], heads[1]); err != nil {
 		return nil, err
 	}
-	g.loss, err = gop.AddScalars("loss", g.reconstruction, g.divergence, v.of.Beta)
-	return g, err
+	e.loss, err = gop.AddScalars("loss", e.reconstruction, e.divergence, v.of.Beta)
+	return e, err
 }
 
-func (v *variational) iterate() (err error) {
-	v.batches.next(v.elbo.x)
+// Step makes one iteration.
+func (v *variational) Step(figures []float64) (err error) {
+	v.batches.Next(v.elbo.x)
 	v.noise.Normal(v.elbo.noise)
-	if v.figures[0].Value, err = v.update.run(); err != nil {
+	if figures[0], err = v.update.Run(); err != nil {
 		return err
 	}
-	v.figures[1].Value, v.figures[2].Value = scalar(v.elbo.reconstruction), scalar(v.elbo.divergence)
+	figures[1], figures[2] = Scalar(v.elbo.reconstruction), Scalar(v.elbo.divergence)
 	return nil
 }
 
-func (v *variational) metrics() []Metric { return v.figures[:] }
-
-func (v *variational) layout(e Event) string {
-	return fmt.Sprintf("%d [loss: %f] [reconstruction: %f] [KL: %f]", e.Step, e.Metrics[0].Value, e.Metrics[1].Value, e.Metrics[2].Value)
+// Line writes the figures for a log.
+func (v *variational) Line(f []float64) string {
+	return fmt.Sprintf("[loss: %f] [reconstruction: %f] [KL: %f]", f[0], f[1], f[2])
 }
 
-// evaluate measures the bound with one draw for each image, in nats. The divergence counts once, whatever Beta is.
-func (v *variational) evaluate(split *dataSplit) ([]Metric, error) {
-	noise := random.New(v.config.Seed, "evaluate")
-	mean, err := split.mean(func(batch int) (*measure, error) {
-		g, err := v.graph(batch, false)
+// Evaluate is the bound with one draw for each image, in nats. The divergence counts once, whatever Beta is.
+func (v *variational) Evaluate() ([]Metric, error) {
+	noise := random.New(v.trainer.config.Seed, "evaluate")
+	mean, err := v.overTest(func(batch int) (*measure, error) {
+		g := v.trainer.NewGraph()
+		e, err := v.graph(g, batch)
 		if err != nil {
 			return nil, err
 		}
-		return newMeasure(g.x, func() { noise.Normal(g.noise) }, g.reconstruction, g.divergence)
+		return newMeasure(g, e.x, func() { noise.Normal(e.noise) }, e.reconstruction, e.divergence)
 	})
 	if err != nil {
 		return nil, err
@@ -135,10 +126,10 @@ func (v *variational) evaluate(split *dataSplit) ([]Metric, error) {
 	}, nil
 }
 
-// pictures are images of the prior, originals above what is made of their means, and for two latent dimensions the plane
+// Pictures are images of the prior, originals above what is made of their means, and for two latent dimensions the plane
 // itself and where the encoder puts the images on it.
-func (v *variational) pictures(n int) ([]Picture, error) {
-	samples, err := decodeNoise(v.config, v.decoder, n)
+func (v *variational) Pictures(n int) ([]Picture, error) {
+	samples, err := v.trainer.decodeNoise(v.decoder, n)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +138,7 @@ func (v *variational) pictures(n int) ([]Picture, error) {
 		return nil, err
 	}
 	list := []Picture{{Name: "samples", Title: "samples of the prior", Images: samples}, pairs}
-	if v.decoder.plan.Net.Input.Shape.Len() != 2 {
+	if v.latent() != 2 {
 		return list, nil
 	}
 	plane, err := v.plane()
