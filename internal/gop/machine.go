@@ -26,7 +26,8 @@ type step struct {
 	// A stock operator of Gorgonia returns fresh storage; it is copied to where the steps behind expect it.
 	stock G.Op
 	in    []G.Value
-	out   *tensor.Dense
+	out   *tensor.Dense // of one that gives a tensor
+	one   scalar        // of one that gives a scalar
 }
 
 var _ G.VM = (*Machine)(nil)
@@ -88,8 +89,12 @@ func (m *Machine) plan(n *G.Node) (G.Value, error) {
 		}
 	} else {
 		s.stock = n.Op()
-		s.out = tensor.New(tensor.Of(n.Dtype()), tensor.WithShape(n.Shape()...))
-		out = s.out
+		if n.IsScalar() {
+			s.one, out = newScalar(n.Dtype())
+		} else {
+			s.out = tensor.New(tensor.Of(n.Dtype()), tensor.WithShape(n.Shape()...))
+			out = s.out
+		}
 	}
 	if err := G.UnsafeLet(n, out); err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name(), err)
@@ -151,15 +156,27 @@ func (m *Machine) RunAll() (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		d, ok := v.(*tensor.Dense)
-		if !ok {
-			return fmt.Errorf("%s: %v gave a %T, want a dense tensor", s.name, s.stock, v)
-		}
-		if err := tensor.Copy(s.out, d); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		if err := s.keep(v); err != nil {
+			return fmt.Errorf("%s: %v: %w", s.name, s.stock, err)
 		}
 	}
 	return nil
+}
+
+// keep copies what a stock operator gave.
+func (s *step) keep(v G.Value) error {
+	if s.out == nil {
+		x, err := scalarOf(v)
+		if err == nil {
+			s.one.set(x.get())
+		}
+		return err
+	}
+	d, ok := v.(*tensor.Dense)
+	if !ok {
+		return fmt.Errorf("a %T, want a dense tensor", v)
+	}
+	return tensor.Copy(s.out, d)
 }
 
 // Reset does nothing: no state outlives a run.
