@@ -131,7 +131,6 @@ func BenchmarkVector(b *testing.B) {
 		{"add", func() { Add(y, x, z) }},
 		{"leakygrad", func() { ActivateGrad(Activation{Func: LeakyReLU, Alpha: 0.2}, y, x, z) }},
 		{"tanhgrad", func() { ActivateGrad(Activation{Func: Tanh}, y, x, z) }},
-		{"tanhgradcolsum", func() { ActivateGradColSum(Activation{Func: Tanh}, y, sum, x, z, 128, 784) }},
 		{"colsum", func() { ColSum(sum, x, 128, 784) }},
 		{"adam", func() { Adam(c, 1000, x, z, y, v) }},
 		{"gather", func() { GatherRows(y, pixels, rows, 784, 1/127.5, -1) }},

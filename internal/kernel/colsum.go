@@ -14,27 +14,6 @@ func ColSum[T Float](dst, x []T, rows, cols int) {
 	addRows(dst, x, rows, cols)
 }
 
-// ActivateGradColSum is ActivateGrad over matrices (rows, cols), and ColSum of
-// the result into sum, in one pass: what the backward pass of a dense layer
-// begins with. The bits are those of the two calls. dx may be y or dy.
-func ActivateGradColSum[T Float](act Activation, dx, sum, y, dy []T, rows, cols int) {
-	const fn = "activate gradient and column sum"
-	act.check(fn)
-	needMatrix(fn, "dx", len(dx), rows, cols, cols)
-	needMatrix(fn, "y", len(y), rows, cols, cols)
-	needMatrix(fn, "dy", len(dy), rows, cols, cols)
-	need(fn, "sum", len(sum), cols)
-	sum = sum[:cols]
-	if sum, ok := any(sum).([]float32); ok {
-		columns{sum: sum, x: any(dx).([]float32), y: any(y).([]float32), dy: any(dy).([]float32), act: act, rows: rows}.run()
-		return
-	}
-	n := rows * cols
-	activateGrad(act, dx[:n], y[:n], dy[:n])
-	clear(sum)
-	addRows(sum, dx, rows, cols)
-}
-
 // addRows adds the rows of x, which lie ld apart, to dst.
 func addRows[T Float](dst, x []T, rows, ld int) {
 	for i := range rows {
@@ -44,19 +23,13 @@ func addRows[T Float](dst, x []T, rows, ld int) {
 	}
 }
 
-// columns is the task of adding up columns, after x = dy act'(.) if there is
-// a dy. A unit is a block of columns.
+// columns is the task of adding up columns. A unit is a block of them.
 type columns struct {
-	act      Activation
-	sum      []float32
-	x, y, dy []float32
-	rows     int
+	sum, x []float32
+	rows   int
 }
 
-const (
-	columnBlock = 64
-	columnRows  = 32 // of a part whose gradient is still in the first-level cache
-)
+const columnBlock = 64
 
 func (t columns) run() {
 	cols := len(t.sum)
@@ -74,28 +47,10 @@ func (t *columns) do(lo, hi int, _ *workspace) {
 	for j := lo * columnBlock; j < min(hi*columnBlock, ld); j += columnBlock {
 		sum := t.sum[j:min(j+columnBlock, ld)]
 		clear(sum)
-		for i := 0; i < t.rows; i += columnRows {
-			rows, at := min(columnRows, t.rows-i), i*ld+j
-			if t.dy != nil {
-				activateGradRows(t.act, rows, len(sum), ld, t.x[at:], t.y[at:], t.dy[at:])
-			}
-			if simd {
-				addRowsFast(sum, t.x[at:], rows, ld)
-			} else {
-				addRows(sum, t.x[at:], rows, ld)
-			}
+		if simd && t.rows > 0 {
+			addRowsFast(sum, t.x[j:], t.rows, ld)
+		} else {
+			addRows(sum, t.x[j:], t.rows, ld)
 		}
-	}
-}
-
-// activateGradRows is ActivateGrad over rows that lie ld apart.
-func activateGradRows(act Activation, rows, cols, ld int, dx, y, dy []float32) {
-	if simd {
-		activateGradFast(act, rows, cols, ld, dx, y, dy)
-		return
-	}
-	for i := range rows {
-		at := i * ld
-		activateGrad(act, dx[at:at+cols], y[at:at+cols], dy[at:at+cols])
 	}
 }

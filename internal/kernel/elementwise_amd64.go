@@ -81,11 +81,6 @@ func addEach(rows int, cols int, ld int, y *float32, a *float32, b *float32)
 //go:noescape
 func mulEach(rows int, cols int, ld int, y *float32, a *float32, b *float32)
 
-// axpyEach computes y = alpha x + y, product and sum rounded apart.
-//
-//go:noescape
-func axpyEach(rows int, cols int, ld int, y *float32, x *float32, alpha float32)
-
 // aboutEach computes y = (x - mean) scale + shift, the product and the sum in
 // one rounding.
 //
@@ -102,22 +97,6 @@ func combineEach(rows int, cols int, ld int, y *float32, x *float32, scale float
 //
 //go:noescape
 func adamEach(rows int, cols int, ld int, w *float32, m *float32, v *float32, gr *float32, b1 float32, b2 float32, rate float32, eps float32)
-
-// adamWEach is adamEach with w -= decay w before the step.
-//
-//go:noescape
-func adamWEach(rows int, cols int, ld int, w *float32, m *float32, v *float32, gr *float32, b1 float32, b2 float32, rate float32, eps float32, decay float32)
-
-// momentumEach computes m = momentum m - rate gr and w += m.
-//
-//go:noescape
-func momentumEach(rows int, cols int, ld int, w *float32, m *float32, gr *float32, rate float32, momentum float32)
-
-// rmsPropEach moves v to gr gr by rho and computes w -= rate gr / (sqrt(v) +
-// eps).
-//
-//go:noescape
-func rmsPropEach(rows int, cols int, ld int, w *float32, v *float32, gr *float32, rate float32, rho float32, eps float32)
 
 // columnSums adds rows of cols elements, ld elements apart, to dst, from the first
 // to the last.

@@ -33,12 +33,10 @@ func everyKernel() map[string][]float32 {
 	const n = rows * cols
 	for f := range Func(len(funcNames)) {
 		act := Activation{f, 0.2}
-		y, dx, fused, sum := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, cols)
+		y, dx := make([]float32, n), make([]float32, n)
 		Activate(act, y, numbers(1, n))
 		ActivateGrad(act, dx, y, numbers(2, n))
-		ActivateGradColSum(act, fused, sum, y, numbers(2, n), rows, cols)
 		out["activate "+f.String()], out["gradient "+f.String()] = y, dx
-		out["fused gradient "+f.String()], out["fused sum "+f.String()] = fused, sum
 	}
 	state := func() (w, g, m, v []float32) {
 		v = numbers(4, n)
@@ -47,22 +45,18 @@ func everyKernel() map[string][]float32 {
 	}
 	c := AdamConfig{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7}
 	for name, f := range map[string]func(w, g, m, v []float32){
-		"adam":     func(w, g, m, v []float32) { Adam(c, 2, w, g, m, v) },
-		"adamw":    func(w, g, m, v []float32) { AdamW(c, 0.1, 2, w, g, m, v) },
-		"momentum": func(w, g, m, v []float32) { Momentum(0.1, 0.9, w, g, m) },
-		"rmsprop":  func(w, g, m, v []float32) { RMSProp(0.1, 0.9, 1e-7, w, g, v) },
-		"add":      func(w, g, m, v []float32) { Add(w, g, m) },
-		"mul":      func(w, g, m, v []float32) { Mul(w, g, m) },
-		"axpy":     func(w, g, m, v []float32) { Axpy(w, 0.3, g) },
-		"exp":      func(w, g, m, v []float32) { Exp(w, g) },
-		"colsum":   func(w, g, m, v []float32) { ColSum(w, g, rows, cols) },
-		"uniform":  func(w, g, m, v []float32) { NewStream(1, "u").Uniform(w[1:]) },
-		"normal":   func(w, g, m, v []float32) { NewStream(1, "n").Normal(w[1:]) },
-		"bce":      func(w, g, m, v []float32) { w[0] = float32(BCEWithLogits(m, g, 0.9)) },
-		"l1":       func(w, g, m, v []float32) { w[0] = float32(AbsoluteError(m, g)); AbsoluteErrorGrad(v, m, g, 0.1) },
-		"entropy":  func(w, g, m, v []float32) { w[0] = float32(CrossEntropy(m, g)); CrossEntropyGrad(v, m, g, 0.1) },
-		"kl":       func(w, g, m, v []float32) { w[0] = float32(Divergence(m, g)); DivergenceGrad(v, m, 0.1) },
-		"gather":   func(w, g, m, v []float32) { GatherRows(w, make([]uint8, 999), make([]int, rows), cols, 0.1, -1) },
+		"adam":    func(w, g, m, v []float32) { Adam(c, 2, w, g, m, v) },
+		"add":     func(w, g, m, v []float32) { Add(w, g, m) },
+		"mul":     func(w, g, m, v []float32) { Mul(w, g, m) },
+		"exp":     func(w, g, m, v []float32) { Exp(w, g) },
+		"colsum":  func(w, g, m, v []float32) { ColSum(w, g, rows, cols) },
+		"uniform": func(w, g, m, v []float32) { NewStream(1, "u").Uniform(w[1:]) },
+		"normal":  func(w, g, m, v []float32) { NewStream(1, "n").Normal(w[1:]) },
+		"bce":     func(w, g, m, v []float32) { w[0] = float32(BCEWithLogits(m, g, 0.9)) },
+		"l1":      func(w, g, m, v []float32) { w[0] = float32(AbsoluteError(m, g)); AbsoluteErrorGrad(v, m, g, 0.1) },
+		"entropy": func(w, g, m, v []float32) { w[0] = float32(CrossEntropy(m, g)); CrossEntropyGrad(v, m, g, 0.1) },
+		"kl":      func(w, g, m, v []float32) { w[0] = float32(Divergence(m, g)); DivergenceGrad(v, m, 0.1) },
+		"gather":  func(w, g, m, v []float32) { GatherRows(w, make([]uint8, 999), make([]int, rows), cols, 0.1, -1) },
 	} {
 		w, g, m, v := state()
 		f(w, g, m, v)
@@ -258,10 +252,8 @@ func TestNoKernelAllocates(t *testing.T) {
 		"large":    func() { Gemm(false, false, 100, 100, 100, x, 100, y, 100, z, 100, false) },
 		"activate": func() { Activate(Activation{Func: Tanh}, y, x) },
 		"gradient": func() { ActivateGrad(Activation{Func: ELU}, z, y, x) },
-		"fused":    func() { ActivateGradColSum(Activation{Func: Tanh}, z, v[:100], y, x, 200, 100) },
 		"colsum":   func() { ColSum(v, x, 200, 100) },
 		"add":      func() { Add(y, x, z) },
-		"axpy":     func() { Axpy(y, 0.5, x) },
 		"exp":      func() { Exp(y, x) },
 		"adam":     func() { Adam(adam, 3, x, y, z, v) },
 		"bce":      func() { BCEWithLogits(y, x, 1) },
@@ -295,28 +287,24 @@ func TestShortSlicesStopTheCallBeforeItWrites(t *testing.T) {
 	x, y := numbers(1, 12), numbers(2, 12)
 	before := slices.Clone(y)
 	for name, f := range map[string]func(){
-		"kernel: gemm: a has 11 elements, want at least 12":                             func() { Gemm(false, false, 3, 4, 4, x[:11], 4, x, 4, y, 4, false) },
-		"kernel: gemm: b is 4 by 4 with leading dimension 3":                            func() { Gemm(false, false, 3, 4, 4, x, 4, x, 3, y, 4, false) },
-		"kernel: gemm: c has 11 elements":                                               func() { Gemm(false, false, 3, 4, 1, x, 1, x, 4, y[:11], 4, false) },
-		"kernel: gemm: a is -1 by 4":                                                    func() { Gemm(false, false, -1, 4, 4, x, 4, x, 4, y, 4, false) },
-		"kernel: dense: bias has 3 elements, want at least 4":                           func() { Dense(y, x, x, x[:3], 3, 4, 1, Activation{}) },
-		"kernel: dense: unknown activation func(99)":                                    func() { Dense(y, x, x, x, 3, 4, 1, Activation{Func: 99}) },
-		"kernel: activate: x has 3 elements, want at least 12":                          func() { Activate(Activation{}, y, x[:3]) },
-		"kernel: activate: unknown activation func(7)":                                  func() { Activate(Activation{Func: 7}, y, x) },
-		"kernel: activate gradient: dy has 0 elements, want at least 12":                func() { ActivateGrad(Activation{}, y, x, nil) },
-		"kernel: activate gradient and column sum: sum has 3 elements, want at least 4": func() { ActivateGradColSum(Activation{}, y, y[:3], x, x, 3, 4) },
-		"kernel: column sum: x has 12 elements, want at least 15":                       func() { ColSum(y, x, 3, 5) },
-		"kernel: add: b has 5 elements, want at least 12":                               func() { Add(y, x, x[:5]) },
-		"kernel: multiply: a has 5 elements, want at least 12":                          func() { Mul(y, x[:5], x) },
-		"kernel: axpy: x has 5 elements, want at least 12":                              func() { Axpy(y, 1, x[:5]) },
-		"kernel: exp: x has 5 elements, want at least 12":                               func() { Exp(y, x[:5]) },
-		"kernel: adam: v has 5 elements, want at least 12":                              func() { Adam(AdamConfig{}, 1, y, x, x, x[:5]) },
-		"kernel: momentum: m has 5 elements, want at least 12":                          func() { Momentum(1, 1, y, x, x[:5]) },
-		"kernel: rmsprop: g has 5 elements, want at least 12":                           func() { RMSProp(1, 1, 1, y, x[:5], x) },
-		"kernel: bce with logits: grad has 5 elements, want at least 12":                func() { BCEWithLogits(y[:5], x, 1) },
-		"kernel: gather rows: dst has 12 elements, want at least 15":                    func() { GatherRows(y, make([]uint8, 50), []int{0, 1, 2}, 5, 1, 0) },
-		"kernel: gather rows: row 2, want one of 2":                                     func() { GatherRows(y, make([]uint8, 10), []int{0, 2}, 5, 1, 0) },
-		"kernel: gather rows: row -1, want one of 2":                                    func() { GatherRows(y, make([]uint8, 10), []int{-1}, 5, 1, 0) },
+		"kernel: gemm: a has 11 elements, want at least 12":              func() { Gemm(false, false, 3, 4, 4, x[:11], 4, x, 4, y, 4, false) },
+		"kernel: gemm: b is 4 by 4 with leading dimension 3":             func() { Gemm(false, false, 3, 4, 4, x, 4, x, 3, y, 4, false) },
+		"kernel: gemm: c has 11 elements":                                func() { Gemm(false, false, 3, 4, 1, x, 1, x, 4, y[:11], 4, false) },
+		"kernel: gemm: a is -1 by 4":                                     func() { Gemm(false, false, -1, 4, 4, x, 4, x, 4, y, 4, false) },
+		"kernel: dense: bias has 3 elements, want at least 4":            func() { Dense(y, x, x, x[:3], 3, 4, 1, Activation{}) },
+		"kernel: dense: unknown activation func(99)":                     func() { Dense(y, x, x, x, 3, 4, 1, Activation{Func: 99}) },
+		"kernel: activate: x has 3 elements, want at least 12":           func() { Activate(Activation{}, y, x[:3]) },
+		"kernel: activate: unknown activation func(7)":                   func() { Activate(Activation{Func: 7}, y, x) },
+		"kernel: activate gradient: dy has 0 elements, want at least 12": func() { ActivateGrad(Activation{}, y, x, nil) },
+		"kernel: column sum: x has 12 elements, want at least 15":        func() { ColSum(y, x, 3, 5) },
+		"kernel: add: b has 5 elements, want at least 12":                func() { Add(y, x, x[:5]) },
+		"kernel: multiply: a has 5 elements, want at least 12":           func() { Mul(y, x[:5], x) },
+		"kernel: exp: x has 5 elements, want at least 12":                func() { Exp(y, x[:5]) },
+		"kernel: adam: v has 5 elements, want at least 12":               func() { Adam(AdamConfig{}, 1, y, x, x, x[:5]) },
+		"kernel: bce with logits: grad has 5 elements, want at least 12": func() { BCEWithLogits(y[:5], x, 1) },
+		"kernel: gather rows: dst has 12 elements, want at least 15":     func() { GatherRows(y, make([]uint8, 50), []int{0, 1, 2}, 5, 1, 0) },
+		"kernel: gather rows: row 2, want one of 2":                      func() { GatherRows(y, make([]uint8, 10), []int{0, 2}, 5, 1, 0) },
+		"kernel: gather rows: row -1, want one of 2":                     func() { GatherRows(y, make([]uint8, 10), []int{-1}, 5, 1, 0) },
 	} {
 		func() {
 			defer func() {

@@ -64,7 +64,7 @@ func activateRun[T Float](act Activation, y []T) {
 // activateGradRun is ActivateGrad.
 func activateGradRun[T Float](act Activation, dx, y, dy []T) {
 	if dx, ok := any(dx).([]float32); ok && simd && len(dx) > 0 {
-		activateGradFast(act, 1, len(dx), len(dx), dx, any(y).([]float32), any(dy).([]float32))
+		activateGradFast(act, dx, any(y).([]float32), any(dy).([]float32))
 		return
 	}
 	activateGrad(act, dx, y, dy)

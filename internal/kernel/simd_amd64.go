@@ -255,28 +255,26 @@ func activateFast(act Activation, rows, cols, ld int, y, x *float32) {
 	}
 }
 
-// activateGradFast is ActivateGrad over rows that lie ld apart.
-func activateGradFast(act Activation, rows, cols, ld int, dx, y, dy []float32) {
-	end := (rows-1)*ld + cols - 1
-	_, _, _ = dx[end], y[end], dy[end]
+// activateGradFast is ActivateGrad of one element or more.
+func activateGradFast(act Activation, dx, y, dy []float32) {
+	n := len(dx)
+	_, _ = y[n-1], dy[n-1]
 	alpha := float32(act.Alpha)
 	switch act.Func {
 	case Identity:
-		for i := 0; i <= end; i += ld {
-			copy(dx[i:i+cols], dy[i:i+cols])
-		}
+		copy(dx, dy)
 	case ReLU:
-		reluSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+		reluSlope(1, n, n, &dx[0], &y[0], &dy[0])
 	case LeakyReLU:
-		leakySlope(rows, cols, ld, &dx[0], &y[0], &dy[0], alpha)
+		leakySlope(1, n, n, &dx[0], &y[0], &dy[0], alpha)
 	case Tanh:
-		tanhSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+		tanhSlope(1, n, n, &dx[0], &y[0], &dy[0])
 	case Sigmoid:
-		sigmoidSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+		sigmoidSlope(1, n, n, &dx[0], &y[0], &dy[0])
 	case Softplus:
-		softplusSlope(rows, cols, ld, &dx[0], &y[0], &dy[0])
+		softplusSlope(1, n, n, &dx[0], &y[0], &dy[0])
 	case ELU:
-		eluSlope(rows, cols, ld, &dx[0], &y[0], &dy[0], alpha)
+		eluSlope(1, n, n, &dx[0], &y[0], &dy[0], alpha)
 	}
 }
 
@@ -300,23 +298,15 @@ func (v *vectors) fast(lo, hi int) {
 		}
 		activateFast(v.act, 1, n, n, y, a)
 	case opGrad:
-		activateGradFast(v.act, 1, n, n, v.y[lo:hi], v.a[lo:hi], v.b[lo:hi])
+		activateGradFast(v.act, v.y[lo:hi], v.a[lo:hi], v.b[lo:hi])
 	case opExp:
 		expEach(1, n, n, y, a)
 	case opAdd:
 		addEach(1, n, n, y, a, b)
 	case opMul:
 		mulEach(1, n, n, y, a, b)
-	case opAxpy:
-		axpyEach(1, n, n, y, a, s[0])
 	case opAdam:
 		adamEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3])
-	case opAdamW:
-		adamWEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3], s[4])
-	case opMomentum:
-		momentumEach(1, n, n, y, b, a, s[0], s[1])
-	case opRMSProp:
-		rmsPropEach(1, n, n, y, b, a, s[0], s[1], s[2])
 	}
 }
 

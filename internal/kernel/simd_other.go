@@ -20,7 +20,7 @@ func innerProducts(dst, mat []float32, ld int, x []float32) { innerProductsPlain
 
 func activateRows(act Activation, rows, cols, ld int, y []float32) {}
 
-func activateGradFast(act Activation, rows, cols, ld int, dx, y, dy []float32) {}
+func activateGradFast(act Activation, dx, y, dy []float32) {}
 
 func (v *vectors) fast(lo, hi int) {}
 

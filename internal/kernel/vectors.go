@@ -8,7 +8,7 @@ type vectors struct {
 	act     Activation
 	y       []float32 // written; its length counts
 	a, b, c []float32 // read; b and c are written too where they hold state
-	s       [5]float32
+	s       [4]float32
 }
 
 type operation uint8
@@ -19,11 +19,7 @@ const (
 	opExp                       // y = exp(a)
 	opAdd                       // y = a + b
 	opMul                       // y = a b
-	opAxpy                      // y += s[0] a
 	opAdam                      // w = y, g = a, m = b, v = c
-	opAdamW
-	opMomentum // m = b
-	opRMSProp  // v = b
 )
 
 const (
@@ -76,16 +72,8 @@ func (v *vectors) plain(lo, hi int) {
 		add(y, a, b)
 	case opMul:
 		mul(y, a, b)
-	case opAxpy:
-		axpy(y, v.s[0], a)
 	case opAdam:
-		adam(y, a, b, c, v.s[0], v.s[1], v.s[2], v.s[3], 0)
-	case opAdamW:
-		adam(y, a, b, c, v.s[0], v.s[1], v.s[2], v.s[3], v.s[4])
-	case opMomentum:
-		momentum(y, a, b, v.s[0], v.s[1])
-	case opRMSProp:
-		rmsProp(y, a, b, v.s[0], v.s[1], v.s[2])
+		adam(y, a, b, c, v.s[0], v.s[1], v.s[2], v.s[3])
 	}
 }
 
@@ -113,17 +101,6 @@ func Mul[T Float](y, a, b []T) {
 	mul(y, a, b)
 }
 
-// Axpy adds alpha x to y, elementwise over len(y).
-func Axpy[T Float](y []T, alpha T, x []T) {
-	need("axpy", "x", len(x), len(y))
-	x = x[:len(y)]
-	if y, ok := any(y).([]float32); ok {
-		vectors{op: opAxpy, y: y, a: any(x).([]float32), s: [5]float32{float32(alpha)}}.run()
-		return
-	}
-	axpy(y, alpha, x)
-}
-
 // Exp writes e^x into y, elementwise over len(y). y may be x. In float32 the
 // error is below 1 unit in the last place, subnormal results included.
 func Exp[T Float](y, x []T) {
@@ -145,12 +122,6 @@ func add[T Float](y, a, b []T) {
 func mul[T Float](y, a, b []T) {
 	for i := range y {
 		y[i] = a[i] * b[i]
-	}
-}
-
-func axpy[T Float](y []T, alpha T, x []T) {
-	for i := range y {
-		y[i] = T(alpha*x[i]) + y[i]
 	}
 }
 

@@ -106,13 +106,6 @@ func elementwise(g *gen) {
 	}
 	binary("addEach", "computes y = a + b.", func(a, b reg.VecVirtual) { g.VADDPS(b, a, a) })
 	binary("mulEach", "computes y = a b.", func(a, b reg.VecVirtual) { g.VMULPS(b, a, a) })
-	g.each(loop{"axpyEach", "computes y = alpha x + y, product and sum rounded apart.", []string{"x", "y"}, []string{"y"}, []string{"alpha"}},
-		func(v, s []reg.VecVirtual) []reg.VecVirtual {
-			g.VMULPS(s[0], v[0], v[0])
-			g.VADDPS(v[0], v[1], v[1])
-			return v[1:]
-		})
-
 	g.each(loop{"aboutEach", "computes y = (x - mean) scale + shift, the product and the sum in one rounding.", []string{"x"}, []string{"y"}, []string{"mean", "scale", "shift"}},
 		func(v, s []reg.VecVirtual) []reg.VecVirtual {
 			g.VSUBPS(s[0], v[0], v[0])
@@ -127,14 +120,14 @@ func elementwise(g *gen) {
 			return v[:1]
 		})
 
-	optimisers(g)
+	g.adam()
 	g.columnSums()
 	g.pixels()
 }
 
-// optimisers emits the updates of the parameters. Every product and sum is
-// rounded apart, as the portable path does, so that both agree to the last bit.
-func optimisers(g *gen) {
+// adam emits the update of the parameters. Every product and sum is rounded
+// apart, as the portable path does, so that both agree to the last bit.
+func (g *gen) adam() {
 	// toward moves m by rate times the distance to x.
 	toward := func(m, x, rate reg.VecVirtual) {
 		d := g.YMM()
@@ -142,51 +135,19 @@ func optimisers(g *gen) {
 		g.VMULPS(rate, d, d)
 		g.VADDPS(d, m, m)
 	}
-	adam := func(decay bool) func(v, s []reg.VecVirtual) []reg.VecVirtual {
-		return func(v, s []reg.VecVirtual) []reg.VecVirtual {
-			w, gr, m, sq := v[0], v[1], v[2], v[3]
-			toward(m, gr, s[0])
-			g.VMULPS(gr, gr, gr)
-			toward(sq, gr, s[1])
-			root, step := g.YMM(), g.YMM()
-			g.VSQRTPS(sq, root)
-			g.VADDPS(s[3], root, root)
-			g.VMULPS(s[2], m, step)
-			g.VDIVPS(root, step, step)
-			if decay {
-				t := g.YMM()
-				g.VMULPS(s[4], w, t)
-				g.VSUBPS(t, w, w)
-			}
-			g.VSUBPS(step, w, w)
-			return []reg.VecVirtual{w, m, sq}
-		}
-	}
 	g.each(loop{"adamEach", "makes a step of Adam; b1 and b2 are 1 - beta, rate holds the bias corrections.",
-		[]string{"w", "gr", "m", "v"}, []string{"w", "m", "v"}, []string{"b1", "b2", "rate", "eps"}}, adam(false))
-	g.each(loop{"adamWEach", "is adamEach with w -= decay w before the step.",
-		[]string{"w", "gr", "m", "v"}, []string{"w", "m", "v"}, []string{"b1", "b2", "rate", "eps", "decay"}}, adam(true))
-	g.each(loop{"momentumEach", "computes m = momentum m - rate gr and w += m.",
-		[]string{"w", "gr", "m"}, []string{"w", "m"}, []string{"rate", "momentum"}}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
-		w, gr, m := v[0], v[1], v[2]
-		g.VMULPS(s[0], gr, gr)
-		g.VMULPS(s[1], m, m)
-		g.VSUBPS(gr, m, m)
-		g.VADDPS(m, w, w)
-		return []reg.VecVirtual{w, m}
-	})
-	g.each(loop{"rmsPropEach", "moves v to gr gr by rho and computes w -= rate gr / (sqrt(v) + eps).",
-		[]string{"w", "gr", "v"}, []string{"w", "v"}, []string{"rate", "rho", "eps"}}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
-		w, gr, sq := v[0], v[1], v[2]
-		square, root := g.YMM(), g.YMM()
-		g.VMULPS(gr, gr, square)
-		toward(sq, square, s[1])
+		[]string{"w", "gr", "m", "v"}, []string{"w", "m", "v"}, []string{"b1", "b2", "rate", "eps"}}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
+		w, gr, m, sq := v[0], v[1], v[2], v[3]
+		toward(m, gr, s[0])
+		g.VMULPS(gr, gr, gr)
+		toward(sq, gr, s[1])
+		root, step := g.YMM(), g.YMM()
 		g.VSQRTPS(sq, root)
-		g.VADDPS(s[2], root, root)
-		g.VMULPS(s[0], gr, gr)
-		g.VDIVPS(root, gr, gr)
-		g.VSUBPS(gr, w, w)
-		return []reg.VecVirtual{w, sq}
+		g.VADDPS(s[3], root, root)
+		g.VMULPS(s[2], m, step)
+		g.VDIVPS(root, step, step)
+		g.VSUBPS(step, w, w)
+		return []reg.VecVirtual{w, m, sq}
 	})
 }
 
