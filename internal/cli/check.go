@@ -75,7 +75,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	f.StringVar(&o.infer, "infer", "", "write the model with all inferred types and shapes to this file")
 	f.BoolVar(&o.json, "json", false, "write JSON")
 	f.BoolVar(&o.sarif, "sarif", false, "write SARIF 2.1.0, which code scanning services read")
-	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
+	exclusive(cmd, "json", "sarif")
 	mustComplete(cmd, "severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return severities, cobra.ShellCompDirectiveNoFileComp
 	})

@@ -160,10 +160,11 @@ func harmless(args []string) []string {
 func newRootCmd(s *Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "petrify",
-		Version: version(),
-		Short:   "Train generative image models in Go, export them to ONNX, prove that the files compute what was trained",
-		Long: `petrify trains generative image models in Gorgonia, exports them to ONNX, and verifies that each file computes what
-was trained, in every runtime that is at hand.
+		Version: versionText(),
+		Short:   "Train generative image models, export them to ONNX, verify the files",
+		Long: `petrify trains generative image models in Go, exports them to ONNX, the file format that most
+programs for neural networks read, and verifies that each file computes what was trained, in every
+runtime that it finds.
 
 Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage, 130 interrupted.`,
 		SilenceErrors:              true,
@@ -186,5 +187,8 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 		newModelsCmd(s, runModels),
 		newVersionCmd(s),
 	)
+	root.SetHelpCommand(newHelpCmd())
+	root.SetVersionTemplate("{{.Version}}")
+	strictCompletion(root)
 	return root
 }

@@ -53,8 +53,8 @@ check says whether it is one. MODEL is a file, or - for the standard input. Name
 	f.BoolVar(&o.json, "json", false, "write JSON")
 	f.BoolVar(&o.text, "text", false, "write the whole model as text, a line for each node")
 	f.BoolVar(&o.weights, "weights", false, "show statistics of each initializer")
-	cmd.MarkFlagsMutuallyExclusive("json", "text")
-	cmd.MarkFlagsMutuallyExclusive("text", "weights")
+	exclusive(cmd, "json", "text")
+	exclusive(cmd, "text", "weights")
 	return cmd
 }
 

@@ -26,7 +26,7 @@ func newModelsCmd(s *Streams, run func(context.Context, modelsOptions) error) *c
 		Example: `  petrify models
   petrify models gan
   petrify models gan --json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1, "one model at most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.name = args[0]

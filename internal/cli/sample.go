@@ -5,6 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -18,6 +24,9 @@ import (
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -45,8 +54,9 @@ func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "sample MODEL",
 		Short: "Make pictures with an ONNX generator",
-		Long: `sample feeds a generator with standard normal noise and writes what it makes as one PNG. MODEL is an ONNX file with one
-input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder. The same seed gives the same pictures.`,
+		Long: `sample gives a generator standard normal noise and writes the pictures that it makes as one grid: PNG, JPEG or GIF, by the
+name of the file. MODEL is an ONNX file with one input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder.
+The same seed gives the same pictures.`,
 		Example: `  petrify sample runs/gan -o grid.png
   petrify sample runs/gan/onnx/generator/generator.onnx -n 64 --seed 7 -o grid.png
   petrify sample generator.onnx --runtime ort-node -o - > grid.png`,
@@ -59,7 +69,7 @@ input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder. The sam
 	f := cmd.Flags()
 	f.IntVarP(&o.n, "count", "n", 16, "pictures to make")
 	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
-	f.StringVarP(&o.out, "out", "o", "samples.png", "PNG file to write; - is standard output")
+	f.StringVarP(&o.out, "out", "o", "samples.png", "file to write, .png, .jpg or .gif; - writes PNG to the standard output")
 	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames(), ", "))
 	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be)")
 	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
@@ -83,6 +93,10 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	if o.scale < 0 || o.scale > 64 {
 		problems = append(problems, fmt.Errorf("--scale is %d, want 1 to 64, or 0", o.scale))
+	}
+	encode, err := encoderFor(o.out)
+	if err != nil {
+		problems = append(problems, err)
 	}
 	if problems != nil {
 		return errors.Join(problems...)
@@ -117,6 +131,11 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	if err := picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale}); err != nil {
 		return fmt.Errorf("%s: %w", quote.Name(path), err)
 	}
+	if encode != nil {
+		if err := encode(&b); err != nil {
+			return fmt.Errorf("%s: %w", quote.Name(o.out), err)
+		}
+	}
 	if o.out == "-" {
 		_, err := o.streams.plainOut.Write(b.Bytes())
 		return err
@@ -126,6 +145,40 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	fmt.Fprintf(o.streams.Err, "%d pictures of %dx%d in %s\n", images.N, images.W, images.H, quote.Name(o.out))
 	return nil
+}
+
+// encoderFor finds what makes of a PNG a picture as the name of a file asks for it; it is nil where PNG is asked for.
+func encoderFor(name string) (func(*bytes.Buffer) error, error) {
+	anew := func(encode func(w io.Writer, img image.Image) error) func(*bytes.Buffer) error {
+		return func(b *bytes.Buffer) error {
+			img, err := png.Decode(b)
+			if err != nil {
+				return err
+			}
+			b.Reset()
+			return encode(b, img)
+		}
+	}
+	switch suffix := strings.ToLower(filepath.Ext(name)); suffix {
+	case ".png", "":
+		return nil, nil
+	case ".jpg", ".jpeg":
+		return anew(func(w io.Writer, img image.Image) error { return jpeg.Encode(w, img, &jpeg.Options{Quality: 95}) }), nil
+	case ".gif":
+		return anew(func(w io.Writer, img image.Image) error {
+			if grey, ok := img.(*image.Gray); ok { // whose 256 levels a GIF can hold
+				shades := image.NewPaletted(grey.Rect, make(color.Palette, 256))
+				for i := range shades.Palette {
+					shades.Palette[i] = color.Gray{uint8(i)}
+				}
+				shades.Pix, shades.Stride = grey.Pix, grey.Stride
+				img = shades
+			}
+			return gif.Encode(w, img, nil)
+		}), nil
+	default:
+		return nil, fmt.Errorf("--out %s: no picture is written as %s, want .png, .jpg or .gif", quote.Name(name), suffix)
+	}
 }
 
 // generatorOf finds the generator of a run folder; a file is taken as it is.
@@ -150,9 +203,15 @@ func generatorOf(path string) (string, error) {
 // generate runs the model on noise.
 func (o sampleOptions) generate(ctx context.Context, rt witness.Runtime, m *onnx.Model) (picture.Images, error) {
 	var none picture.Images
+	if err := takesNoise(m.Proto); err != nil {
+		return none, err
+	}
 	port, err := noisePort(m.Proto.GetGraph())
 	if err != nil {
 		return none, err
+	}
+	if d := port.dims; len(d) == 3 && d[1]*d[2] > 1 {
+		fmt.Fprintf(o.streams.Err, "note: input %s has the shape of images, %v: what noise gives there may mean nothing\n", onnx.Quote(port.name), layer.Shape(d))
 	}
 	for _, f := range check.Model(m.Proto) {
 		if f.Severity == rule.Error {
@@ -179,6 +238,51 @@ func (o sampleOptions) generate(ctx context.Context, rt witness.Runtime, m *onnx
 		return none, err
 	}
 	return imagesOf(outputs, o.n, low, high)
+}
+
+// takesNoise refuses a net of petrify's that was not trained on noise. Of other files it knows nothing.
+func takesNoise(file *pb.ModelProto) error {
+	var about, net string
+	for _, e := range file.GetMetadataProps() {
+		switch e.GetKey() {
+		case export.MetaModel:
+			about = e.GetValue()
+		case export.MetaNet:
+			net = e.GetValue()
+		}
+	}
+	m, err := models.Find(about)
+	if err != nil {
+		return nil
+	}
+	for _, n := range m.Exports() {
+		if n.Name != net || n.Input.Noise {
+			continue
+		}
+		if makers := ofNoise(m); len(makers) > 0 {
+			return fmt.Errorf("the %s of a %s takes no noise (%s): sample its %s", net, m.Name, n.Doc, strings.Join(makers, " or "))
+		}
+		var others []string
+		for _, other := range models.All() {
+			if len(ofNoise(other)) > 0 {
+				others = append(others, other.Name)
+			}
+		}
+		return fmt.Errorf("the %s of an %s takes no noise (%s), and nothing else in that model does; models that make pictures of noise are %s",
+			net, m.Name, n.Doc, strings.Join(others, ", "))
+	}
+	return nil
+}
+
+// ofNoise are the nets of a model that make something of noise.
+func ofNoise(m model.Model) []string {
+	var names []string
+	for _, n := range m.Exports() {
+		if n.Input.Noise {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 // A port is an input for noise.

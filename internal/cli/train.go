@@ -102,8 +102,8 @@ there as if nothing had happened.`,
 	mustComplete(cmd, "data", completeData)
 	mustComplete(cmd, "resume", completeFolders)
 	mustComplete(cmd, "out", completeFolders)
-	cmd.MarkFlagsMutuallyExclusive("resume", "out")
-	cmd.MarkFlagsMutuallyExclusive("resume", "force")
+	exclusive(cmd, "resume", "out")
+	exclusive(cmd, "resume", "force")
 	return cmd
 }
 

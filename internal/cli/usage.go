@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 )
 
@@ -16,17 +17,120 @@ func usageError(cmd *cobra.Command, format string, args ...any) error {
 	return fmt.Errorf("%w (see %s --help)", fmt.Errorf(format, args...), cmd.CommandPath())
 }
 
-// flagError completes what pflag says about a flag.
+// flagError says in petrify's words what pflag says about a flag.
 func flagError(cmd *cobra.Command, err error) error {
-	hint := ""
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		hint := ""
 		if near := suggest.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			hint = "; did you mean --" + near + "?"
 		}
+		return usageError(cmd, "%w%s", err, hint)
 	}
-	return usageError(cmd, "%w%s", err, hint)
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		flag, value := wrong.GetFlag(), quote.Quote(wrong.GetValue())
+		want, cause := wanted[flag.Value.Type()], wrong.Unwrap().Error()
+		if said, ok := strings.CutPrefix(cause, "want "); ok {
+			want = said
+		}
+		if want != "" {
+			return usageError(cmd, "--%s is %s, want %s", flag.Name, value, want)
+		}
+		return usageError(cmd, "--%s: %s", flag.Name, cause)
+	}
+	return usageError(cmd, "%w", err)
+}
+
+// wanted says what flags of a type take.
+var wanted = map[string]string{
+	"duration": "a time with its unit, such as 5s, 2m or 1h30m",
+	"int":      "a whole number",
+	"int64":    "a whole number",
+	"uint64":   "a whole number from 0 on",
+	"float64":  "a number",
+	"bool":     "true or false",
+}
+
+// exclusive refuses more than one of these flags.
+func exclusive(cmd *cobra.Command, names ...string) {
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		var given []string
+		for _, n := range names {
+			if cmd.Flags().Changed(n) {
+				given = append(given, "--"+n)
+			}
+		}
+		if len(given) > 1 {
+			return usageError(cmd, "%s cannot be given together: choose one", strings.Join(given, " and "))
+		}
+		if before != nil {
+			return before(cmd, args)
+		}
+		return nil
+	}
+}
+
+// newHelpCmd is cobra's, but that it refuses what is no command.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about := cmd.Root()
+			for _, name := range args {
+				inner, _, err := about.Find([]string{name})
+				if err != nil || inner == about {
+					return unknownCommand(about, name)
+				}
+				about = inner
+			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil || about == cmd.Root() && len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return commandNames(about), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// strictCompletion makes cobra's command for completion refuse shells that it does not know.
+func strictCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	cmd, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		panic(err)
+	}
+	cmd.Short = "Write the completion script for a shell"
+	cmd.Long = "completion writes the script by which a shell completes petrify's commands, flags and models.\nThe help of each shell says how to load it."
+	cmd.Args = nil
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		shells := strings.Join(commandNames(cmd), ", ")
+		if len(args) == 0 {
+			return usageError(cmd, "completion: want a shell: %s", shells)
+		}
+		return usageError(cmd, "there is no completion for %s, but for %s", quote.Quote(args[0]), shells)
+	}
+}
+
+func commandNames(cmd *cobra.Command) []string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	return usageError(cmd, "no command is called %s%s", quote.Quote(name), suggest.DidYouMean(name, commandNames(cmd)))
 }
 
 // arguments checks how many there are; what names them, such as "a run folder".
@@ -36,7 +140,7 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 		case len(args) < least:
 			return usageError(cmd, "%s: want %s", cmd.Name(), what)
 		case most >= 0 && len(args) > most:
-			return usageError(cmd, "%s: want %s, got %d arguments: %s", cmd.Name(), what, len(args), strings.Join(args, " "))
+			return usageError(cmd, "%s: want %s, got %s", cmd.Name(), what, strings.Join(args, " "))
 		}
 		return nil
 	}
@@ -47,11 +151,7 @@ func rootArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	var names []string
-	for _, c := range cmd.Commands() {
-		names = append(names, c.Name())
-	}
-	return usageError(cmd, "no command is called %q%s", args[0], suggest.DidYouMean(args[0], names))
+	return unknownCommand(cmd, args[0])
 }
 
 // mustComplete registers completion for a flag that exists.
