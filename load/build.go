@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -120,28 +121,23 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 
 // apply adds operation i to the graph.
 func (b *builder) apply(i int) error {
-	op := &b.ops[i]
-	in := make([]value, len(op.in))
-	for k, name := range op.in {
+	o := &b.ops[i]
+	in := make([]value, len(o.in))
+	for k, name := range o.in {
 		if name == "" {
 			continue // left out
 		}
 		v, ok := b.values[name]
 		if !ok {
-			return fmt.Errorf("%s: input %q is not computed before it is used", op.out[0], name)
+			return fmt.Errorf("%s: input %q is not computed before it is used", o.out[0], name)
 		}
 		in[k] = v
 	}
-	o := operators[op.name]
-	if len(in) < o.min || len(in) > o.max {
-		return fmt.Errorf("%s: %s of %d inputs, want %d to %d", op.out[0], op.name, len(in), o.min, o.max)
+	out, err := b.infer(o, in)
+	if err != nil {
+		return err
 	}
-	for k := range o.min {
-		if in[k].node == nil && in[k].fixed == nil {
-			return fmt.Errorf("%s: input %d of %s is left out", op.out[0], k, op.name)
-		}
-	}
-	c := call{op: op, index: i, in: in}
+	c := call{op: o, index: i, in: in, out: out}
 	b.alone, c.constant = true, true
 	for k := range in {
 		if c.has(k) {
@@ -149,13 +145,14 @@ func (b *builder) apply(i int) error {
 			c.constant = c.constant && in[k].constant
 		}
 	}
+	build := operators[o.name].build
 	if !b.alone {
-		return o.build(b, c)
+		return build(b, c)
 	}
-	if c.constant && b.recall(op) {
+	if c.constant && b.recall(o) {
 		return nil
 	}
-	if err := o.build(b, c); err != nil {
+	if err := build(b, c); err != nil {
 		return err
 	}
 	return b.settle(c)
@@ -220,6 +217,7 @@ type call struct {
 	op    *operation
 	index int
 	in    []value
+	out   []op.Value // what the rule of the operator says of the outputs
 	// constant: all inputs are, for all of the model.
 	constant bool
 }

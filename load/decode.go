@@ -58,6 +58,7 @@ func readRightly(t *onnx.Tensor) bool {
 
 // operation is a node of the graph as onnx-go has read it.
 type operation struct {
+	node    *pb.NodeProto // as petrify has read it, which is the same
 	name    string
 	attrs   map[string]any // float32, int64, string, and slices of them
 	in, out []string       // an optional input that is left out is ""
@@ -137,6 +138,7 @@ func (b *backend) compare(g *pb.GraphProto, constants map[string]*onnx.Tensor) e
 	}
 	for i, n := range g.GetNode() {
 		op := &b.ops[i]
+		op.node = n
 		if op.name != n.GetOpType() || !slices.Equal(op.in, n.GetInput()) || !slices.Equal(op.out, n.GetOutput()) || len(op.attrs) != len(n.GetAttribute()) {
 			errs = append(errs, fmt.Errorf("onnx-go read node %d as %s of %q with %d attributes, it is %s of %q with %d",
 				i, op.name, op.in, len(op.attrs), n.GetOpType(), n.GetInput(), len(n.GetAttribute())))

@@ -170,10 +170,6 @@ func unary(b *builder, c call) error {
 		t, err := narrow(x.elem, y, x.dims)
 		return b.setFixed(c.name(), t, err)
 	}
-	elem := x.elem
-	if gives := operators[c.op.name].gives; gives != pb.TensorProto_UNDEFINED {
-		elem = gives
-	}
 	if c.op.name != "Not" {
 		if err := c.real(0); err != nil {
 			return err
@@ -197,7 +193,7 @@ func unary(b *builder, c call) error {
 			n, err = gop.Elementwise(c.name(), c.op.name, n, f)
 		}
 	}
-	return b.setAs(c.name(), elem, n, err, x.dims...)
+	return b.setAs(c.name(), c.elem(0), n, err, x.dims...)
 }
 
 // realOf is the function that an operation of one variable computes.
@@ -592,12 +588,9 @@ func narrowed(elem pb.TensorProto_DataType, v int64) int64 {
 
 // where chooses between two values, all three broadcast together.
 func where(b *builder, c call) error {
-	dims := []int{}
-	for _, v := range c.in {
-		var err error
-		if dims, err = gop.BroadcastShape(dims, v.dims); err != nil {
-			return fmt.Errorf("%s: %w", c.name(), err)
-		}
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
 	elem := c.in[1].elem
 	if c.in[0].fixed != nil && c.in[1].fixed != nil && c.in[2].fixed != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
@@ -115,81 +116,34 @@ func supported(m *onnx.Model) error {
 	if n := len(m.Proto.GetGraph().GetSparseInitializer()); n > 0 {
 		errs = append(errs, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)})
 	}
-	elems := elemTypes(m.Proto.GetGraph())
+	types, _ := infer.Types(m.Proto)
 	for _, n := range m.Proto.GetGraph().GetNode() {
 		o, known := operators[n.GetOpType()]
 		switch {
-		case n.GetDomain() != "" && n.GetDomain() != "ai.onnx", !known:
+		case onnx.Domain(n.GetDomain()) != "", !known:
 			lack(n, "not among the operators that load has: %s", list())
 			continue
 		case m.Opset() < o.since:
 			lack(n, "load has it from opset %d on", o.since)
-		case axesOfKernel(m.Proto.GetGraph(), n) > 2:
-			lack(n, "a kernel of %d axes, load has it for one and two", axesOfKernel(m.Proto.GetGraph(), n))
-		case len(n.GetOutput()) > max(1, o.outs):
+		case n.GetOpType() == "Conv" || n.GetOpType() == "ConvTranspose":
+			if axes := len(types[n.GetInput()[1]].Dims) - 2; axes > 2 {
+				lack(n, "a kernel of %d axes, load has it for one and two", axes)
+			}
+		case o.outs > 0 && len(n.GetOutput()) > o.outs:
 			lack(n, "%d outputs", len(n.GetOutput()))
 		}
 		for _, a := range n.GetAttribute() {
-			if !slices.Contains(o.attrs, a.GetName()) {
+			if slices.Contains(o.lacks, a.GetName()) {
 				lack(n, "attribute %s", a.GetName())
 			}
 		}
-		elem := pb.TensorProto_FLOAT
-		if len(n.GetInput()) > o.of && n.GetOpType() != "ConstantOfShape" {
-			elem = elems[n.GetInput()[o.of]]
-		}
-		if t := slices.IndexFunc(n.GetAttribute(), func(a *pb.AttributeProto) bool { return a.GetT() != nil }); t >= 0 {
-			elem = pb.TensorProto_DataType(n.GetAttribute()[t].GetT().GetDataType())
-		}
-		if !o.takes.has(elem) {
-			lack(n, "elements of type %s", strings.ToLower(elem.String()))
-		}
-		if o.gives != pb.TensorProto_UNDEFINED {
-			elem = o.gives
-		}
-		if to := slices.IndexFunc(n.GetAttribute(), func(a *pb.AttributeProto) bool { return a.GetName() == "to" }); to >= 0 {
-			elem = pb.TensorProto_DataType(n.GetAttribute()[to].GetI())
-		}
-		for _, out := range n.GetOutput() {
-			elems[out] = elem
+		if len(n.GetInput()) > 0 {
+			if elem := types[n.GetInput()[0]].Elem; !o.takes.has(elem) {
+				lack(n, "elements of type %s", strings.ToLower(elem.String()))
+			}
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// axesOfKernel is how many axes a convolution goes over, where that is written down, or 0.
-func axesOfKernel(g *pb.GraphProto, n *pb.NodeProto) int {
-	if n.GetOpType() != "Conv" && n.GetOpType() != "ConvTranspose" || len(n.GetInput()) < 2 {
-		return 0
-	}
-	for _, a := range n.GetAttribute() {
-		if a.GetName() == "kernel_shape" {
-			return len(a.GetInts())
-		}
-	}
-	for _, t := range g.GetInitializer() {
-		if t.GetName() == n.GetInput()[1] {
-			return len(t.GetDims()) - 2
-		}
-	}
-	for _, v := range g.GetInput() {
-		if v.GetName() == n.GetInput()[1] {
-			return len(v.GetType().GetTensorType().GetShape().GetDim()) - 2
-		}
-	}
-	return 0
-}
-
-// elemTypes are the element types of what is there before the first node.
-func elemTypes(g *pb.GraphProto) map[string]pb.TensorProto_DataType {
-	elems := map[string]pb.TensorProto_DataType{}
-	for _, v := range g.GetInput() {
-		elems[v.GetName()] = pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType())
-	}
-	for _, t := range g.GetInitializer() {
-		elems[t.GetName()] = pb.TensorProto_DataType(t.GetDataType())
-	}
-	return elems
 }
 
 // isFloat reports whether arithmetic is done on elements of a type.

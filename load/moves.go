@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 // take gives an output the elements of x that m wants, under dims; filler is a constant of one element, or nil for zero.
@@ -57,9 +58,6 @@ func transpose(b *builder, c call) error {
 	}
 	perm := make([]int, 0, len(from))
 	for _, p := range list {
-		if p < 0 || p >= int64(len(from)) {
-			return fmt.Errorf("%s: perm %v of %d axes", c.name(), list, len(from))
-		}
 		perm = append(perm, int(p))
 	}
 	if list == nil {
@@ -76,17 +74,9 @@ func transpose(b *builder, c call) error {
 
 // expand repeats axes of length 1 until the value has the shape that is asked for, or more.
 func expand(b *builder, c call) error {
-	shape, err := c.ints(1)
+	dims, err := c.dims(0)
 	if err != nil {
 		return err
-	}
-	want, err := lengths(c.name(), shape)
-	if err != nil {
-		return err
-	}
-	dims, err := gop.BroadcastShape(c.in[0].dims, want)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
 	}
 	if err := b.account(c.name(), dims, 8); err != nil {
 		return err
@@ -111,31 +101,18 @@ func lengths(name string, list []int64) ([]int, error) {
 }
 
 func tile(b *builder, c call) error {
-	list, err := c.ints(1)
+	dims, err := c.dims(0)
 	if err != nil {
 		return err
 	}
-	repeats, err := lengths(c.name(), list)
-	if err != nil {
+	if err := b.account(c.name(), dims, 8); err != nil {
 		return err
 	}
-	from := c.in[0].dims
-	if len(repeats) != len(from) {
-		return fmt.Errorf("%s: %v repeats of %d axes", c.name(), repeats, len(from))
-	}
-	steps := gop.Strides(from)
-	m := gop.Moves{Shape: make([]int, len(from)), Offsets: make([][]int, len(from))}
-	for i, n := range from {
-		if n > 0 && repeats[i] > math.MaxInt32/n {
-			return b.tooLarge(c.name(), repeats)
+	m := everything(c.in[0].dims)
+	for i, n := range c.in[0].dims {
+		if m.Shape[i] = dims[i]; n > 0 {
+			m.Offsets[i] = slices.Repeat(m.Offsets[i], dims[i]/n)
 		}
-		m.Shape[i] = n * repeats[i]
-	}
-	if err := b.account(c.name(), m.Shape, 8); err != nil {
-		return err
-	}
-	for i, n := range from {
-		m.Offsets[i] = slices.Repeat(gop.Every(n, steps[i]), repeats[i])
 	}
 	return b.take(c.name(), c.in[0], m, nil, m.Shape)
 }
@@ -163,44 +140,24 @@ func slice(b *builder, c call) error {
 			axes = append(axes, int64(i))
 		}
 	}
-	if by == nil {
-		by = slices.Repeat([]int64{1}, len(axes))
-	}
-	if len(starts) != len(axes) || len(ends) != len(axes) || len(by) != len(axes) {
-		return fmt.Errorf("%s: slice with %d starts, %d ends, %d axes, %d steps", c.name(), len(starts), len(ends), len(axes), len(by))
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
 	m := everything(from)
-	seen := make([]bool, len(from))
 	for i, a := range axes {
 		axis, err := axisOf(c.name(), a, len(from))
 		if err != nil {
 			return err
 		}
-		if seen[axis] {
-			return fmt.Errorf("%s: axis %d comes twice in %v", c.name(), axis, axes)
+		step := int64(1)
+		if by != nil {
+			step = by[i]
 		}
-		seen[axis] = true
-		all := m.Offsets[axis]
-		first, end, step := starts[i], ends[i], by[i]
-		n := int64(len(all))
-		if first < 0 {
-			first += n
-		}
-		if end < 0 && end >= math.MinInt64+n {
-			end += n
-		}
-		var some []int
-		switch {
-		case step > 0:
-			for k := min(max(first, 0), n); k < min(end, n); k += min(step, n) {
-				some = append(some, all[k])
-			}
-		case step < 0:
-			for k := min(max(first, -1), n-1); k > max(end, -1); k += max(step, -n) {
-				some = append(some, all[k])
-			}
-		default:
-			return fmt.Errorf("%s: slice with a step of 0", c.name())
+		first, _ := op.SliceRange(starts[i], ends[i], step, int64(from[axis]))
+		some := make([]int, dims[axis])
+		for k := range some {
+			some[k] = m.Offsets[axis][first+int64(k)*step]
 		}
 		m.Offsets[axis], m.Shape[axis] = some, len(some)
 	}
@@ -228,36 +185,13 @@ func split(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	list, err := attribute[[]int64](c.op, "split", nil)
-	if err != nil {
-		return err
-	}
-	if c.has(1) {
-		if list, err = c.ints(1); err != nil {
+	at := 0
+	for i := range c.op.out {
+		dims, err := c.dims(i)
+		if err != nil {
 			return err
 		}
-	}
-	n, parts := from[axis], len(c.op.out)
-	if list == nil {
-		each := (n + parts - 1) / parts
-		for i := range parts {
-			list = append(list, int64(max(0, min(each, n-i*each))))
-		}
-	}
-	sizes, err := lengths(c.name(), list)
-	if err != nil {
-		return err
-	}
-	total := 0
-	for _, s := range sizes {
-		total += s
-	}
-	if len(sizes) != parts || total != n {
-		return fmt.Errorf("%s: split of %d into %v for %d outputs", c.name(), n, sizes, parts)
-	}
-	at := 0
-	for i, size := range sizes {
-		m := everything(from)
+		m, size := everything(from), dims[axis]
 		m.Offsets[axis], m.Shape[axis] = m.Offsets[axis][at:at+size], size
 		at += size
 		if c.op.out[i] == "" {
@@ -292,9 +226,6 @@ func pad(b *builder, c call) error {
 			return err
 		}
 	} else {
-		if !c.has(1) {
-			return fmt.Errorf("%s: pad without pads", c.name())
-		}
 		if list, err = c.ints(1); err != nil {
 			return err
 		}
@@ -311,8 +242,12 @@ func pad(b *builder, c call) error {
 			return err
 		}
 	}
-	if len(list) != 2*len(axes) {
-		return fmt.Errorf("%s: %d pads for %d axes", c.name(), len(list), len(axes))
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	if err := b.account(c.name(), dims, 8); err != nil {
+		return err
 	}
 	m := everything(from)
 	for i, a := range axes {
@@ -320,18 +255,10 @@ func pad(b *builder, c call) error {
 		if err != nil {
 			return err
 		}
-		before, after := list[i], list[len(axes)+i]
-		n := int64(from[axis])
-		if before < -math.MaxInt32 || after < -math.MaxInt32 || before > math.MaxInt32 || after > math.MaxInt32 || before+n+after < 0 {
-			return fmt.Errorf("%s: pads %d and %d of %d", c.name(), before, after, n)
-		}
-		m.Shape[axis] = int(before + n + after)
-		if err := b.account(c.name(), m.Shape, 8); err != nil {
-			return err
-		}
-		table := make([]int, m.Shape[axis])
+		m.Shape[axis] = dims[axis]
+		table := make([]int, dims[axis])
 		for k := range table {
-			at, err := padded(mode, k-int(before), int(n))
+			at, err := padded(mode, k-int(list[i]), from[axis])
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name(), err)
 			}
@@ -440,63 +367,47 @@ func gather(b *builder, c call) error {
 		table[i] = m.Offsets[axis][k]
 	}
 	m.Offsets[axis], m.Shape[axis] = table, len(table)
-	dims := slices.Concat(from[:axis], c.in[1].dims, from[axis+1:])
-	return b.take(c.name(), c.in[0], m, nil, dims)
-}
-
-// rearrange is a transposition of a value seen in a shape of more axes.
-func (b *builder) rearrange(c call, inner, perm, dims []int) error {
-	m, err := gop.Transposed(inner, perm)
+	dims, err := c.dims(0)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
+		return err
 	}
 	return b.take(c.name(), c.in[0], m, nil, dims)
 }
 
-// block is the shape of the input of a depth-to-space or back, and the block's edge.
-func block(c call) (n, ch, h, w, k int, err error) {
-	size, err := attribute[int64](c.op, "blocksize", 0)
-	if err != nil {
-		return 0, 0, 0, 0, 0, err
+// blocks is a depth-to-space or back: the input seen with an axis for each of both edges of a block.
+func blocks(inner func(mode string, n, ch, h, w, k int) (inner, perm []int)) func(*builder, call) error {
+	return func(b *builder, c call) error {
+		size, err := attribute[int64](c.op, "blocksize", 0)
+		if err != nil {
+			return err
+		}
+		mode, err := attribute(c.op, "mode", "DCR")
+		if err != nil {
+			return err
+		}
+		dims, err := c.dims(0)
+		if err != nil {
+			return err
+		}
+		d := c.in[0].dims
+		shape, perm := inner(mode, d[0], d[1], d[2], d[3], int(size))
+		m, err := gop.Transposed(shape, perm)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name(), err)
+		}
+		return b.take(c.name(), c.in[0], m, nil, dims)
 	}
-	d := c.in[0].dims
-	if len(d) != 4 || size < 1 || size > math.MaxInt16 {
-		return 0, 0, 0, 0, 0, fmt.Errorf("%s: %v in blocks of %d, want (N, C, H, W)", c.name(), d, size)
-	}
-	return d[0], d[1], d[2], d[3], int(size), nil
 }
 
-func depthToSpace(b *builder, c call) error {
-	n, ch, h, w, k, err := block(c)
-	if err != nil {
-		return err
+func depthToSpace(mode string, n, ch, h, w, k int) (inner, perm []int) {
+	if mode == "CRD" {
+		return []int{n, ch / k / k, k, k, h, w}, []int{0, 1, 4, 2, 5, 3}
 	}
-	if ch%(k*k) != 0 {
-		return fmt.Errorf("%s: %d channels in blocks of %d by %d", c.name(), ch, k, k)
-	}
-	mode, err := attribute(c.op, "mode", "DCR")
-	if err != nil {
-		return err
-	}
-	dims := []int{n, ch / (k * k), h * k, w * k}
-	switch mode {
-	case "DCR":
-		return b.rearrange(c, []int{n, k, k, dims[1], h, w}, []int{0, 3, 4, 1, 5, 2}, dims)
-	case "CRD":
-		return b.rearrange(c, []int{n, dims[1], k, k, h, w}, []int{0, 1, 4, 2, 5, 3}, dims)
-	}
-	return fmt.Errorf("%s: attribute mode is %q", c.name(), mode)
+	return []int{n, k, k, ch / k / k, h, w}, []int{0, 3, 4, 1, 5, 2}
 }
 
-func spaceToDepth(b *builder, c call) error {
-	n, ch, h, w, k, err := block(c)
-	if err != nil {
-		return err
-	}
-	if h%k != 0 || w%k != 0 {
-		return fmt.Errorf("%s: %d by %d in blocks of %d", c.name(), h, w, k)
-	}
-	return b.rearrange(c, []int{n, ch, h / k, k, w / k, k}, []int{0, 3, 5, 1, 2, 4}, []int{n, ch * k * k, h / k, w / k})
+func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
+	return []int{n, ch, h / k, k, w / k, k}, []int{0, 3, 5, 1, 2, 4}
 }
 
 func concat(b *builder, c call) error {
@@ -504,30 +415,19 @@ func concat(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	dims := slices.Clone(c.in[0].dims)
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
 	along, err := axisOf(c.name(), axis, len(dims))
 	if err != nil {
 		return err
 	}
 	var parts []*onnx.Tensor
-	for k, v := range c.in {
-		if !c.has(k) {
-			return fmt.Errorf("%s: input %d of concat is left out", c.name(), k)
-		}
+	for _, v := range c.in {
 		if v.fixed != nil {
 			parts = append(parts, v.fixed)
 		}
-		if k == 0 {
-			continue
-		}
-		same := slices.Clone(v.dims)
-		if len(same) == len(dims) {
-			same[along] = dims[along]
-		}
-		if !slices.Equal(same, dims) || v.elem != c.in[0].elem {
-			return fmt.Errorf("%s: concat of %v%v and %v%v", c.name(), c.in[0].elem, c.in[0].dims, v.elem, v.dims)
-		}
-		dims[along] += v.dims[along]
 	}
 	if len(parts) == len(c.in) {
 		if err := b.account(c.name(), dims, 8); err != nil {

@@ -3,7 +3,6 @@ package load
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -11,16 +10,13 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// operator says how an operator of ONNX becomes operators of Gorgonia.
+// operator says how an operator of ONNX becomes operators of Gorgonia, and what of it is lacking here.
 type operator struct {
-	since    int64 // the first opset whose definition this is
-	min, max int   // inputs
-	outs     int   // outputs, where there may be more than one
-	takes    types // of the input that of names
-	of       int
-	gives    pb.TensorProto_DataType // UNDEFINED for the type that it takes
-	attrs    []string
-	build    func(*builder, call) error
+	since int64    // the first opset whose definition this is, 0 for the first there is
+	takes types    // of input 0
+	lacks []string // attributes
+	outs  int      // outputs, 0 for all
+	build func(*builder, call) error
 }
 
 // types are the element types that an operator takes. Integers and flags are those that do not depend on floats of the inputs,
@@ -37,95 +33,73 @@ func (t types) has(elem pb.TensorProto_DataType) bool {
 	return t == anything || isFloat(elem) || t == numbers && isInt(elem)
 }
 
-const many = math.MaxInt
-
 // operators are filled in by init because building one may look at the next.
 var operators map[string]operator
 
 func init() {
 	operators = map[string]operator{
-		"BatchNormalization":        {since: 6, min: 5, max: 5, outs: 5, attrs: []string{"epsilon", "is_test", "momentum", "spatial", "training_mode"}, build: batchNormalization},
-		"Cast":                      {since: 6, takes: anything, min: 1, max: 1, attrs: []string{"to", "saturate", "round_mode"}, build: castTo},
-		"Clip":                      {since: 6, takes: numbers, min: 1, max: 3, attrs: []string{"min", "max"}, build: clip},
-		"Concat":                    {since: 4, takes: anything, min: 1, max: many, attrs: []string{"axis"}, build: concat},
-		"Constant":                  {since: 1, takes: anything, attrs: []string{"value", "value_float", "value_floats", "value_int", "value_ints"}},
-		"ConstantOfShape":           {since: 9, takes: anything, min: 1, max: 1, attrs: []string{"value"}, build: constantOfShape},
-		"DepthToSpace":              {since: 1, takes: anything, min: 1, max: 1, attrs: []string{"blocksize", "mode"}, build: depthToSpace},
-		"Dropout":                   {since: 6, takes: anything, min: 1, max: 3, outs: 2, attrs: []string{"is_test", "ratio", "seed"}, build: dropout},
-		"Expand":                    {since: 8, takes: anything, min: 2, max: 2, build: expand},
-		"Flatten":                   {since: 1, takes: anything, min: 1, max: 1, attrs: []string{"axis"}, build: flatten},
-		"Gather":                    {since: 1, takes: anything, min: 2, max: 2, attrs: []string{"axis"}, build: gather},
-		"Gelu":                      {since: 20, min: 1, max: 1, attrs: []string{"approximate"}, build: unary},
-		"Gemm":                      {since: 6, min: 2, max: 3, attrs: []string{"alpha", "beta", "broadcast", "transA", "transB"}, build: gemm},
-		"GlobalAveragePool":         {since: 1, min: 1, max: 1, build: globalPool(gop.ReduceMean)},
-		"GlobalMaxPool":             {since: 1, min: 1, max: 1, build: globalPool(gop.ReduceMax)},
-		"GroupNormalization":        {since: 18, min: 3, max: 3, attrs: []string{"epsilon", "num_groups", "stash_type"}, build: groupNormalization},
-		"Identity":                  {since: 1, takes: anything, min: 1, max: 1, build: identity},
-		"InstanceNormalization":     {since: 6, min: 3, max: 3, attrs: []string{"epsilon"}, build: instanceNormalization},
-		"IsInf":                     {since: 10, min: 1, max: 1, gives: pb.TensorProto_BOOL, attrs: []string{"detect_negative", "detect_positive"}, build: unary},
-		"IsNaN":                     {since: 9, min: 1, max: 1, gives: pb.TensorProto_BOOL, build: unary},
-		"LayerNormalization":        {since: 17, min: 2, max: 3, outs: 3, attrs: []string{"axis", "epsilon", "stash_type"}, build: layerNormalization},
-		"LogSoftmax":                {since: 1, min: 1, max: 1, attrs: []string{"axis"}, build: softmax},
-		"MatMul":                    {since: 1, min: 2, max: 2, build: matMul},
-		"MeanVarianceNormalization": {since: 9, min: 1, max: 1, attrs: []string{"axes"}, build: meanVarianceNormalization},
-		"Mod":                       {since: 10, takes: numbers, min: 2, max: 2, attrs: []string{"fmod"}, build: modulo},
-		"Pad":                       {since: 2, takes: anything, min: 1, max: 4, attrs: []string{"mode", "pads", "value"}, build: pad},
-		"Range":                     {since: 11, takes: numbers, min: 3, max: 3, build: span},
-		"Reshape":                   {since: 5, takes: anything, min: 2, max: 2, attrs: []string{"allowzero"}, build: reshape},
-		"Resize":                    {since: 10, takes: anything, min: 1, max: 4, attrs: []string{"antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"}, build: resize},
-		"Shape":                     {since: 1, takes: anything, min: 1, max: 1, gives: pb.TensorProto_INT64, attrs: []string{"end", "start"}, build: shapeOf},
-		"Size":                      {since: 1, takes: anything, min: 1, max: 1, gives: pb.TensorProto_INT64, build: sizeOf},
-		"Slice":                     {since: 1, takes: anything, min: 1, max: 5, attrs: []string{"axes", "ends", "starts"}, build: slice},
-		"Softmax":                   {since: 1, min: 1, max: 1, attrs: []string{"axis"}, build: softmax},
-		"SpaceToDepth":              {since: 1, takes: anything, min: 1, max: 1, attrs: []string{"blocksize"}, build: spaceToDepth},
-		"Split":                     {since: 2, takes: anything, min: 1, max: 2, outs: many, attrs: []string{"axis", "num_outputs", "split"}, build: split},
-		"Squeeze":                   {since: 1, takes: anything, min: 1, max: 2, attrs: []string{"axes"}, build: squeeze},
-		"Tile":                      {since: 6, takes: anything, min: 2, max: 2, build: tile},
-		"Transpose":                 {since: 1, takes: anything, min: 1, max: 1, attrs: []string{"perm"}, build: transpose},
-		"Unsqueeze":                 {since: 1, takes: anything, min: 1, max: 2, attrs: []string{"axes"}, build: unsqueeze},
-		"Upsample":                  {since: 7, takes: anything, min: 1, max: 2, attrs: []string{"mode", "scales"}, build: resize},
-		"Where":                     {since: 9, takes: anything, of: 1, min: 3, max: 3, build: where},
+		"ArgMax":                    {build: argument},
+		"ArgMin":                    {build: argument},
+		"AveragePool":               {build: pool},
+		"BatchNormalization":        {since: 6, build: batchNormalization},
+		"Cast":                      {since: 6, takes: anything, build: castTo},
+		"Clip":                      {since: 6, takes: numbers, build: clip},
+		"Concat":                    {since: 4, takes: anything, build: concat},
+		"Constant":                  {takes: anything, lacks: []string{"sparse_value", "value_string", "value_strings"}},
+		"ConstantOfShape":           {since: 9, takes: anything, build: constantOfShape},
+		"Conv":                      {build: convolution},
+		"ConvTranspose":             {build: convolution},
+		"DepthToSpace":              {takes: anything, build: blocks(depthToSpace)},
+		"Dropout":                   {since: 6, takes: anything, build: dropout},
+		"Expand":                    {since: 8, takes: anything, build: expand},
+		"Flatten":                   {takes: anything, build: reshaped},
+		"Gather":                    {takes: anything, build: gather},
+		"Gemm":                      {since: 6, build: gemm},
+		"GlobalAveragePool":         {build: globalPool(gop.ReduceMean)},
+		"GlobalMaxPool":             {build: globalPool(gop.ReduceMax)},
+		"GroupNormalization":        {since: 18, build: groupNormalization},
+		"Identity":                  {takes: anything, build: identity},
+		"InstanceNormalization":     {since: 6, build: instanceNormalization},
+		"LayerNormalization":        {since: 17, build: layerNormalization},
+		"LogSoftmax":                {build: softmax},
+		"MatMul":                    {build: matMul},
+		"MaxPool":                   {outs: 1, build: pool},
+		"MeanVarianceNormalization": {since: 9, build: meanVarianceNormalization},
+		"Mod":                       {since: 10, takes: numbers, build: modulo},
+		"Pad":                       {since: 2, takes: anything, build: pad},
+		"Range":                     {since: 11, takes: numbers, build: span},
+		"Reshape":                   {since: 5, takes: anything, build: reshaped},
+		"Resize":                    {since: 10, takes: anything, build: resize},
+		"Shape":                     {takes: anything, build: counted},
+		"Size":                      {takes: anything, build: counted},
+		"Slice":                     {takes: anything, build: slice},
+		"Softmax":                   {build: softmax},
+		"SpaceToDepth":              {takes: anything, build: blocks(spaceToDepth)},
+		"Split":                     {since: 2, takes: anything, build: split},
+		"Squeeze":                   {takes: anything, build: reshaped},
+		"Tile":                      {since: 6, takes: anything, build: tile},
+		"Transpose":                 {takes: anything, build: transpose},
+		"Unsqueeze":                 {takes: anything, build: reshaped},
+		"Upsample":                  {since: 7, takes: anything, build: resize},
+		"Where":                     {since: 9, takes: anything, build: where},
 	}
-	window := []string{"auto_pad", "dilations", "kernel_shape", "pads", "strides"}
-	operators["Conv"] = operator{since: 1, min: 2, max: 3, attrs: append([]string{"group"}, window...), build: convolution}
-	operators["ConvTranspose"] = operator{since: 1, min: 2, max: 3, attrs: append([]string{"group", "output_padding", "output_shape"}, window...), build: convolution}
-	operators["AveragePool"] = operator{since: 1, min: 1, max: 1, attrs: append([]string{"ceil_mode", "count_include_pad"}, window...), build: pool}
-	operators["MaxPool"] = operator{since: 1, min: 1, max: 1, attrs: append([]string{"ceil_mode", "storage_order"}, window...), build: pool}
-	for name, attrs := range map[string][]string{
-		"Abs": nil, "Acos": nil, "Acosh": nil, "Asin": nil, "Asinh": nil, "Atan": nil, "Atanh": nil, "Ceil": nil, "Celu": {"alpha"},
-		"Cos": nil, "Cosh": nil, "Elu": {"alpha"}, "Erf": nil, "Exp": nil, "Floor": nil, "HardSigmoid": {"alpha", "beta"}, "HardSwish": nil,
-		"LeakyRelu": {"alpha"}, "Log": nil, "Mish": nil, "Neg": nil, "Not": nil, "Reciprocal": nil, "Relu": nil, "Round": nil,
-		"Selu": {"alpha", "gamma"}, "Shrink": {"bias", "lambd"}, "Sigmoid": nil, "Sign": nil, "Sin": nil, "Sinh": nil, "Softplus": nil,
-		"Softsign": nil, "Sqrt": nil, "Swish": {"alpha"}, "Tan": nil, "Tanh": nil, "ThresholdedRelu": {"alpha"},
-	} {
-		o := operator{since: 6, min: 1, max: 1, attrs: attrs, build: unary}
+	for _, name := range strings.Fields(`Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu
+		Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu`) {
+		o := operator{since: 6, build: unary}
 		switch name {
 		case "Not", "Softplus", "Softsign":
-			o.since = 1
+			o.since = 0
 		}
 		if integerFunctions[name] != nil {
 			o.takes = numbers
 		}
 		operators[name] = o
 	}
-	for name, f := range pairs {
-		o := operator{since: 6, min: 2, max: 2, takes: numbers, attrs: []string{"axis", "broadcast"}, build: combine}
-		switch {
-		case name == "Sum", name == "Mean", name == "Max", name == "Min":
-			o.min, o.max, o.attrs = 1, many, nil
-		case name == "PRelu":
-			o.attrs = nil
-		}
-		if f.logical {
-			o.gives = pb.TensorProto_BOOL
-		}
-		operators[name] = o
+	for name := range pairs {
+		operators[name] = operator{since: 6, takes: numbers, build: combine}
 	}
 	for name := range reductions {
-		operators[name] = operator{since: 1, min: 1, max: 2, takes: numbers, attrs: []string{"axes", "keepdims", "noop_with_empty_axes"}, build: reduction}
-	}
-	for _, name := range []string{"ArgMax", "ArgMin"} {
-		operators[name] = operator{since: 1, min: 1, max: 1, gives: pb.TensorProto_INT64, attrs: []string{"axis", "keepdims", "select_last_index"}, build: argument}
+		operators[name] = operator{takes: numbers, build: reduction}
 	}
 }
 

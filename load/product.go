@@ -17,9 +17,6 @@ func matMul(b *builder, c call) error {
 		return err
 	}
 	as, bs := c.in[0].dims, c.in[1].dims
-	if len(as) == 0 || len(bs) == 0 {
-		return fmt.Errorf("%s: matrix product of dims %v and %v", c.name(), as, bs)
-	}
 	if len(as) == 2 && len(bs) == 2 {
 		name := c.name()
 		bias := b.biasAfter(&name, bs[1])
@@ -29,9 +26,9 @@ func matMul(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	dims := []int(n.Shape())
-	if len(as) == 1 && len(bs) == 1 {
-		dims = nil
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
 	return b.set(c.name(), n, nil, dims...)
 }
@@ -42,17 +39,11 @@ func gemm(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	as, bs := c.in[0].dims, c.in[1].dims
-	if len(as) != 2 || len(bs) != 2 {
-		return fmt.Errorf("%s: gemm of dims %v and %v, want two matrices", c.name(), as, bs)
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
-	m, n := as[0], bs[1]
-	if cfg.TransA {
-		m = as[1]
-	}
-	if cfg.TransB {
-		n = bs[0]
-	}
+	m, n := dims[0], dims[1]
 	plain := !cfg.TransA && cfg.Alpha == 1
 	if c.has(2) {
 		plain = plain && cfg.Beta == 1 && isRow(c.in[2].dims, n)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 var reductions = map[string]gop.Reduction{
@@ -52,14 +51,9 @@ func reduction(b *builder, c call) error {
 			axes = append(axes, i)
 		}
 	}
-	dims := []int{}
-	for i, d := range x.dims {
-		switch {
-		case !slices.Contains(axes, i):
-			dims = append(dims, d)
-		case keep != 0:
-			dims = append(dims, 1)
-		}
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
 	if x.fixed != nil && !isFloat(x.elem) {
 		return b.reduceKnown(c, axes, dims)
@@ -160,12 +154,12 @@ func argument(b *builder, c call) error {
 	if err := b.account(c.name(), x.dims, 8); err != nil {
 		return err
 	}
-	dims := slices.Clone(x.dims)
-	if dims[axis] = 1; keep == 0 {
-		dims = slices.Delete(dims, axis, axis+1)
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
 	}
 	n, err = gop.Reduce(c.name(), f, n, []int{axis}, keep != 0)
-	return b.setAs(c.name(), pb.TensorProto_INT64, n, err, dims...)
+	return b.setAs(c.name(), c.elem(0), n, err, dims...)
 }
 
 // softmax goes along one axis; before opset 13 along all from one axis on.
@@ -211,9 +205,9 @@ func softmax(b *builder, c call) error {
 // globalPool takes all of each channel together.
 func globalPool(f gop.Reduction) func(*builder, call) error {
 	return func(b *builder, c call) error {
-		dims := slices.Clone(c.in[0].dims)
-		if len(dims) < 3 {
-			return fmt.Errorf("%s: pooling of %v, want (N, C, ...)", c.name(), dims)
+		dims, err := c.dims(0)
+		if err != nil {
+			return err
 		}
 		var axes []int
 		for i := 2; i < len(dims); i++ {
@@ -223,11 +217,8 @@ func globalPool(f gop.Reduction) func(*builder, call) error {
 		if err != nil {
 			return err
 		}
-		if err := b.account(c.name(), dims, 8); err != nil {
+		if err := b.account(c.name(), c.in[0].dims, 8); err != nil {
 			return err
-		}
-		for i := range axes {
-			dims[i+2] = 1
 		}
 		x, err = gop.Reduce(c.name(), f, x, axes, true)
 		return b.set(c.name(), x, err, dims...)

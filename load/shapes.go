@@ -54,47 +54,22 @@ func onlyElement[T onnx.Element](v value) (x T, ok bool) {
 	return d[0], true
 }
 
-// shapeOf gives dims, or those between two axes, as numbers.
-func shapeOf(b *builder, c call) error {
-	dims := c.in[0].dims
-	n := int64(len(dims))
-	start, err := attribute[int64](c.op, "start", 0)
+// counted is a shape or a size: the rule of the operator says the elements.
+func counted(b *builder, c call) error {
+	list := make([]int64, len(c.out[0].Ints))
+	for i, e := range c.out[0].Ints {
+		list[i] = e.Value
+	}
+	dims, err := c.dims(0)
 	if err != nil {
 		return err
 	}
-	end, err := attribute(c.op, "end", n)
-	if err != nil {
-		return err
-	}
-	inside := func(a int64) int64 {
-		if a < 0 {
-			a += n
-		}
-		return min(max(a, 0), n)
-	}
-	list := []int64{}
-	for i := inside(start); i < inside(end); i++ {
-		list = append(list, int64(dims[i]))
-	}
-	t, err := onnx.NewTensor("", list, len(list))
-	return b.setFixed(c.name(), t, err)
-}
-
-func sizeOf(b *builder, c call) error {
-	n := int64(1)
-	for _, d := range c.in[0].dims {
-		n *= int64(d)
-	}
-	t, err := onnx.NewTensor("", []int64{n})
+	t, err := onnx.NewTensor("", list, dims...)
 	return b.setFixed(c.name(), t, err)
 }
 
 func constantOfShape(b *builder, c call) error {
-	list, err := c.ints(0)
-	if err != nil {
-		return err
-	}
-	dims, err := lengths(c.name(), list)
+	dims, err := c.dims(0)
 	if err != nil {
 		return err
 	}
@@ -151,79 +126,17 @@ func (b *builder) view(name string, x value, dims []int) (value, error) {
 	return value{dims: dims, elem: x.elem, node: n}, err
 }
 
-// moved gives the output of an operation the elements of its input under other dimensions.
-func (b *builder) moved(c call, dims []int) error {
+// reshaped gives the output of an operation the elements of its input under the dimensions that its rule says.
+func reshaped(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
 	v, err := b.view(c.name(), c.in[0], dims)
 	if err == nil {
 		b.values[c.name()] = v // a view, which takes no memory
 	}
 	return err
-}
-
-func flatten(b *builder, c call) error {
-	axis, err := attribute[int64](c.op, "axis", 1)
-	if err != nil {
-		return err
-	}
-	rank := len(c.in[0].dims)
-	at := rank
-	if axis != int64(rank) {
-		if at, err = axisOf(c.name(), axis, rank); err != nil {
-			return err
-		}
-	}
-	dims := []int{1, 1}
-	for i, d := range c.in[0].dims {
-		if i < at {
-			dims[0] *= d
-		} else {
-			dims[1] *= d
-		}
-	}
-	return b.moved(c, dims)
-}
-
-func reshape(b *builder, c call) error {
-	want, err := c.ints(1)
-	if err != nil {
-		return err
-	}
-	allowZero, err := attribute[int64](c.op, "allowzero", 0)
-	if err != nil {
-		return err
-	}
-	from := c.in[0].dims
-	total := 1
-	for _, d := range from {
-		total *= d
-	}
-	dims, open, known := make([]int, len(want)), -1, 1
-	for i, d := range want {
-		switch {
-		case d == -1 && open < 0:
-			open = i
-			continue
-		case d == 0 && allowZero == 0 && i < len(from):
-			d = int64(from[i])
-		case d <= 0 && total != 0 || d < 0 || d > int64(total):
-			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
-		}
-		dims[i] = int(d)
-		if known *= int(d); known > total {
-			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
-		}
-	}
-	if open >= 0 {
-		if known == 0 {
-			return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
-		}
-		dims[open] = total / known
-		known *= dims[open]
-	}
-	if known != total {
-		return fmt.Errorf("%s: reshape of %v to %v", c.name(), from, want)
-	}
-	return b.moved(c, dims)
 }
 
 // axesOf are the axes of a squeeze, unsqueeze or reduction, an attribute in older opsets and input 1 since, by rank of the fuller
@@ -252,56 +165,4 @@ func axesOf(c call, rank func(axes int) int) (axes []int, given bool, err error)
 		axes = append(axes, at)
 	}
 	return axes, true, nil
-}
-
-func squeeze(b *builder, c call) error {
-	from := c.in[0].dims
-	axes, given, err := axesOf(c, func(int) int { return len(from) })
-	if err != nil {
-		return err
-	}
-	dims := []int{}
-	for i, d := range from {
-		gone := d == 1
-		if given {
-			gone = slices.Contains(axes, i)
-		}
-		switch {
-		case !gone:
-			dims = append(dims, d)
-		case d != 1:
-			return fmt.Errorf("%s: squeeze of axis %d of %v, which is not 1 long", c.name(), i, from)
-		}
-	}
-	return b.moved(c, dims)
-}
-
-func unsqueeze(b *builder, c call) error {
-	from := c.in[0].dims
-	axes, given, err := axesOf(c, func(axes int) int { return len(from) + axes })
-	if err != nil {
-		return err
-	}
-	if !given {
-		return fmt.Errorf("%s: unsqueeze without axes", c.name())
-	}
-	dims := make([]int, 0, len(from)+len(axes))
-	for i := range len(from) + len(axes) {
-		if slices.Contains(axes, i) {
-			dims = append(dims, 1)
-			continue
-		}
-		dims = append(dims, from[i-before(axes, i)])
-	}
-	return b.moved(c, dims)
-}
-
-func before(axes []int, i int) int {
-	n := 0
-	for _, a := range axes {
-		if a < i {
-			n++
-		}
-	}
-	return n
 }

@@ -191,8 +191,8 @@ func scaled(d onnx.Dim, times, by int64) onnx.Dim {
 	return onnx.Fixed(sat.Mul(d.Size, times) / by)
 }
 
-// sliceRange brings start and end into an axis of length size, as NumPy does.
-func sliceRange(start, end, step, size int64) (from, to int64) {
+// SliceRange brings start and end into an axis of length size, as NumPy does.
+func SliceRange(start, end, step, size int64) (from, to int64) {
 	wrap := func(v int64) int64 {
 		if v < 0 {
 			return v + size

@@ -412,7 +412,7 @@ func ruleSlice(n *Node) {
 			}
 			continue
 		}
-		from, to := sliceRange(starts[i], ends[i], steps[i], d[a].Size)
+		from, to := SliceRange(starts[i], ends[i], steps[i], d[a].Size)
 		dims[a] = onnx.Fixed(sliceLength(from, to, steps[i]))
 		if ints := n.arg(0).Ints; len(d) == 1 && int64(len(ints)) == d[0].Size && ints != nil {
 			part := []Number{}
