@@ -9,7 +9,7 @@ import (
 
 // convVAE is the variational autoencoder with convolutions, sized as convAutoencoder.
 func convVAE(o Options) model.Model {
-	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 32, Depth: convDepth, Beta: 1})
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 32, Depth: convDepth})
 	m := vae(o)
 	m.Name, m.Title = "conv-vae", "Convolutional variational autoencoder"
 	m.Doc = "The variational autoencoder with strided convolutions on the way in and transposed ones on the way out."

@@ -9,6 +9,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // Options are the sizes of a model. Zero values mean the architecture's own; what a size stands for is said by the
@@ -18,7 +19,7 @@ type Options struct {
 	Latent int         `json:"latent,omitempty"` // dimensions of the latent space, or of the noise
 	Width  int         `json:"width,omitempty"`  // units or channels of the layers within
 	Depth  int         `json:"depth,omitempty"`  // number of hidden layers, or of steps between resolutions
-	Beta   float64     `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder
+	Beta   *float64    `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder; 0 is one, too
 }
 
 // or fills zero values from the sizes that an architecture has by itself.
@@ -30,9 +31,6 @@ func (o Options) or(own Options) Options {
 		if *p.to == 0 {
 			*p.to = *p.from
 		}
-	}
-	if o.Beta == 0 {
-		o.Beta = own.Beta
 	}
 	return o
 }
@@ -64,8 +62,8 @@ func (o Options) check() error {
 			fail("%s is %d, want 1 to %d, or 0 for the model's own", p.name, p.got, p.most)
 		}
 	}
-	if !(o.Beta >= 0 && o.Beta <= 1e6) {
-		fail("beta is %v, want 0 (the model's own) to 1e6", o.Beta)
+	if o.Beta != nil && !(*o.Beta >= 0 && *o.Beta <= 1e6) {
+		fail("beta is %v, want 0 to 1e6", *o.Beta)
 	}
 	return errors.Join(problems...)
 }
@@ -125,6 +123,9 @@ func Build(name string, o Options) (model.Model, error) {
 			}
 		}
 		m := a.build(o)
+		if _, variational := m.Objective.(train.Variational); o.Beta != nil && !variational {
+			return model.Model{}, fmt.Errorf("%s: beta has no effect: it weighs the divergence of a variational autoencoder", name)
+		}
 		if err := m.Check(); err != nil {
 			return model.Model{}, fmt.Errorf("%s: %w", name, err)
 		}

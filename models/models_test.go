@@ -6,6 +6,7 @@ import (
 
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/train"
 )
 
 func TestEveryModelFitsTogether(t *testing.T) {
@@ -68,10 +69,28 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		{"vae", Options{Latent: 1 << 20}, "vae: latent is 1048576, want 1 to"},
 		{"dcgan", Options{Image: layer.Shape{1, 30, 28}}, "dcgan: image is 1x30x28, want height and width that 4 divides, for 2 steps"},
 		{"conv-vae", Options{Depth: 3}, "conv-vae: image is 1x28x28, want height and width that 8 divides"},
-		{"vae", Options{Beta: -1}, "vae: beta is -1"},
+		{"vae", Options{Beta: new(-1.0)}, "vae: beta is -1"},
+		{"gan", Options{Beta: new(1.0)}, "gan: beta has no effect"},
 	} {
 		if _, err := Build(c.name, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %+v: error is %v, want %q", c.name, c.o, err, c.want)
+		}
+	}
+}
+
+func TestBetaMayBeZero(t *testing.T) {
+	for _, name := range []string{"vae", "conv-vae"} {
+		for _, c := range []struct {
+			beta *float64
+			want float64
+		}{{nil, 1}, {new(0.0), 0}, {new(4.0), 4}} {
+			m, err := Build(name, Options{Beta: c.beta})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Objective.(train.Variational).Beta; got != c.want {
+				t.Errorf("%s: beta %v, want %v", name, got, c.want)
+			}
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // vae is the variational autoencoder: a prior of Latent dimensions, Depth hidden layers of Width units on either side.
 func vae(o Options) model.Model {
-	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 400, Depth: 1, Beta: 1})
+	o = o.or(Options{Image: layer.Shape{1, 28, 28}, Latent: 20, Width: 400, Depth: 1})
 	encoder := layer.Net{
 		Name:  "encoder",
 		Doc:   "images in [0, 1] to the mean and the log-variance of a normal distribution",
@@ -35,7 +35,7 @@ func vae(o Options) model.Model {
 		Doc:       "An autoencoder whose latent space is filled by a normal distribution, so that drawing from it makes new images. Smooth, a little blurred; with two latent dimensions the whole space is one picture.",
 		Source:    "Kingma and Welling 2014",
 		Nets:      []layer.Net{encoder, decoder},
-		Objective: train.Variational{Encoder: "encoder", Decoder: "decoder", Logit: "logit", Beta: o.Beta},
+		Objective: train.Variational{Encoder: "encoder", Decoder: "decoder", Logit: "logit", Beta: o.beta()},
 		Recipe:    codingRecipe,
 	}
 }
@@ -46,4 +46,12 @@ func heads(from string, latent int) []layer.Row {
 		{Name: "mean", Layer: layer.Dense{Out: latent}},
 		{Name: "logvar", Layer: layer.Dense{Out: latent}, From: []string{from}},
 	}
+}
+
+// beta is the weight of the divergence: 1, which makes the loss a bound of the evidence, unless told otherwise.
+func (o Options) beta() float64 {
+	if o.Beta == nil {
+		return 1
+	}
+	return *o.Beta
 }

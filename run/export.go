@@ -38,6 +38,9 @@ func (f *Folder) Certificate() string { return filepath.Join(f.ONNX(), certifica
 // Samples is the folder of the pictures.
 func (f *Folder) Samples() string { return f.path(samplesFolder) }
 
+// Curves is the path of the picture of the losses.
+func (f *Folder) Curves() string { return f.path(curvesFile) }
+
 // Model is the architecture that the run trains.
 func (f *Folder) Model() (model.Model, error) {
 	m, err := models.Build(f.about.Model, f.about.Sizes)

@@ -108,6 +108,9 @@ func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Standing > 0 && !learnsStatistics(m) {
+		return nil, fmt.Errorf("%s has no batch normalisation: standing statistics have no effect", c.Model)
+	}
 	if c.SampleEvery == 0 {
 		c.SampleEvery = m.Recipe.SampleEvery
 	}
@@ -133,6 +136,22 @@ func (c Config) trainer(ctx context.Context, m model.Model, images images) (*tra
 		return nil, err
 	}
 	return train.New(config)
+}
+
+// learnsStatistics tells whether a model has batch normalisations.
+func learnsStatistics(m model.Model) bool {
+	for _, n := range m.Nets {
+		plan, err := n.Plan()
+		if err != nil {
+			return false // which training has said
+		}
+		for p := range plan.Params() {
+			if p.Tracked {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // vacant sees to it that a folder holds no run, or one that may go, and that no other process is about to write there.

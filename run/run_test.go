@@ -249,7 +249,7 @@ func TestSettingsBehindTheCheckpointsBack(t *testing.T) {
 		{`"seed": 3`, `"seed": 4`, "seed is 4, not 3"},
 		{`"keep": 2`, `"keep": 0`, "keep is 0, not 2"},
 		{`"learning_rate": 0.001`, `"learning_rate": 0.01`, "learning_rate is 0.01, not 0.001"},
-		{`"width": 8`, `"width": 8, "beta": 3`, "sizes is "},
+		{`"width": 8`, `"width": 8, "depth": 1`, "sizes is "},
 	} {
 		f, err := Open(dir)
 		if err != nil {

@@ -190,5 +190,6 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 	root.SetHelpCommand(newHelpCmd())
 	root.SetVersionTemplate("{{.Version}}")
 	strictCompletion(root)
+	fitHelp(root)
 	return root
 }

@@ -139,7 +139,7 @@ func (r *training) finish(ctx context.Context) error {
 		fmt.Fprintf(r.streams.Err, "exported %s (%d bytes)\n", quote.Name(e.Model), e.Bytes)
 	}
 	if r.options.noVerify {
-		return nil
+		return r.next()
 	}
 	weights, err := shippedWeights(r.run.Folder)
 	if err != nil {
@@ -159,6 +159,25 @@ func (r *training) finish(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(r.streams.Err, "verified: see %s\n", quote.Name(r.run.Certificate()))
+	return r.next()
+}
+
+// next says where to look, and what can be done with the run.
+func (r *training) next() error {
+	m, err := r.run.Model()
+	if err != nil {
+		return err
+	}
+	d := r.run.Description()
+	dir := quote.Shell(r.run.Dir())
+	fmt.Fprintf(r.streams.Err, "pictures of every report are in %s, the losses in %s\n", quote.Name(r.run.Samples()), quote.Name(r.run.Curves()))
+	if net, ok := m.Net(m.Objective.Roles().Sampler); ok && net.Input.Noise {
+		fmt.Fprintf(r.streams.Err, "  more pictures   petrify sample %s -o grid.png\n", dir)
+	}
+	fmt.Fprintf(r.streams.Err, "  train on        petrify train --resume %s --steps %d\n", dir, 2*d.Steps)
+	if r.options.noVerify {
+		fmt.Fprintf(r.streams.Err, "  verify          petrify verify %s --against %s\n", quote.Shell(r.run.ONNX()), dir)
+	}
 	return nil
 }
 

@@ -80,22 +80,22 @@ there as if nothing had happened.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files under MNIST's names, or of CSV tables of pixels")
-	f.IntVar(&o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for pictures)")
-	f.IntVar(&o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for pictures)")
-	f.IntVar(&o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
-	f.IntVar(&o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
-	f.IntVar(&o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
-	f.Float64Var(&o.sizes.Beta, "beta", 0, "weight of the divergence of a variational autoencoder (default: the model's)")
-	f.IntVar(&o.steps, "steps", 0, "iterations in all (default: the model's)")
-	f.IntVar(&o.batch, "batch", 0, "images in a batch (default: the model's)")
+	quantityVar(f, &o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for pictures)")
+	quantityVar(f, &o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for pictures)")
+	quantityVar(f, &o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
+	quantityVar(f, &o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
+	quantityVar(f, &o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
+	f.Var(number{&o.sizes.Beta}, "beta", "weight of the divergence of a variational autoencoder (default: the model's)")
+	quantityVar(f, &o.steps, "steps", 0, "iterations in all (default: the model's)")
+	quantityVar(f, &o.batch, "batch", 0, "images in a batch (default: the model's)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default: the model's)")
 	f.Uint64Var(&o.seed, "seed", 1, "of all randomness")
 	f.StringVarP(&o.out, "out", "o", "", "run folder (default: runs/MODEL)")
 	f.StringVar(&o.resume, "resume", "", "go on with the run in this folder")
-	f.IntVar(&o.sampleEvery, "sample-every", 0, "iterations from one report, with samples and checkpoint, to the next (default: the model's)")
-	f.IntVar(&o.keep, "keep", 3, "checkpoints to keep, the latest ones; 0 keeps all")
-	f.IntVar(&o.threads, "threads", 0, "threads to compute on; 0 is one for each core")
-	f.IntVar(&o.standing, "standing", 0, "batches to take the statistics of batch normalisations from anew before the export; 0 keeps the running ones")
+	quantityVar(f, &o.sampleEvery, "sample-every", 0, "iterations from one report, with samples and checkpoint, to the next (default: the model's)")
+	quantityVar(f, &o.keep, "keep", 3, "checkpoints to keep, the latest ones; 0 keeps all")
+	quantityVar(f, &o.threads, "threads", 0, "threads to compute on; 0 is one for each core")
+	quantityVar(f, &o.standing, "standing", 0, "batches to take the statistics of batch normalisations from anew before the export; 0 keeps the running ones")
 	f.BoolVar(&o.force, "force", false, "start over where the run folder holds a run: it is removed")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but what went wrong")
@@ -245,13 +245,13 @@ func (o trainOptions) contradicts(d run.Description) error {
 		{"batch", o.batch, d.Batch}, {"lr", o.lr, d.LearningRate}, {"seed", o.seed, d.Seed},
 		{"sample-every", o.sampleEvery, d.SampleEvery}, {"keep", o.keep, d.Keep}, {"standing", o.standing, d.Standing},
 		{"latent", o.sizes.Latent, d.Sizes.Latent}, {"width", o.sizes.Width, d.Sizes.Width}, {"depth", o.sizes.Depth, d.Sizes.Depth},
-		{"beta", o.sizes.Beta, d.Sizes.Beta}, {"image-size", o.images.Size, size}, {"channels", o.images.Channels, channels},
+		{"beta", number{&o.sizes.Beta}.String(), number{&d.Sizes.Beta}.String()}, {"image-size", o.images.Size, size}, {"channels", o.images.Channels, channels},
 	} {
 		if !o.given(f.name) || f.wants == f.has {
 			continue
 		}
 		has := fmt.Sprint(f.has)
-		if has == "0" && (f.name == "latent" || f.name == "width" || f.name == "depth" || f.name == "beta") {
+		if has == "" || has == "0" && (f.name == "latent" || f.name == "width" || f.name == "depth") {
 			has = "the model's own"
 		}
 		problems = append(problems, fmt.Errorf("--%s is %v, and %s was begun with %s: leave the flag out, or start another run with --out", f.name, f.wants, o.resume, has))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -152,6 +153,48 @@ func rootArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return unknownCommand(cmd, args[0])
+}
+
+// helpWidth is how many columns help takes at most.
+const helpWidth = 100
+
+// fitHelp breaks the lines of all help texts anew: paragraphs are filled, indented lines stay.
+func fitHelp(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
+	for _, c := range append(root.Commands(), root) {
+		c.Long = fill(c.Long, helpWidth)
+	}
+}
+
+// fill breaks lines so that they take at most so many columns.
+func fill(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" || strings.HasPrefix(line, " ") {
+			if column > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line + "\n")
+			column = 0
+			continue
+		}
+		for word := range strings.FieldsSeq(line) {
+			switch n := utf8.RuneCountInString(word); {
+			case column == 0:
+				column = n
+			case column+1+n > width:
+				b.WriteByte('\n')
+				column = n
+			default:
+				b.WriteByte(' ')
+				column += 1 + n
+			}
+			b.WriteString(word)
+		}
+	}
+	return b.String()
 }
 
 // mustComplete registers completion for a flag that exists.
