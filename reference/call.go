@@ -16,7 +16,9 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
-	reordered    bool // spreads hold for any usual order of summation
+	trace        *Trace // of the graph that is evaluated; nil where nobody asks
+	traces       int    // how many more may be kept
+	reordered    bool   // spreads hold for any usual order of summation
 	profile      Profile
 	seen         func(*Value) // is shown every value of the block that starts next
 }

@@ -45,5 +45,5 @@ func (c *call) runBlock(name string, inputs []*Value) ([]*Value, error) {
 			s.values[b.inputs[i]] = v
 		}
 	}
-	return b.run(c.meter, s)
+	return c.within(name, func() ([]*Value, error) { return b.run(c.meter, s) })
 }

@@ -290,6 +290,9 @@ func (b *block) run(m *meter, s *scope) ([]*Value, error) {
 	seen := m.seen
 	m.seen = nil // blocks within this one are not watched
 	for i, st := range b.steps {
+		if m.trace != nil {
+			m.trace.position = i
+		}
 		outputs, err := st.run(m, inner)
 		if err != nil {
 			return nil, err
@@ -369,7 +372,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 				inner.values[name] = in[i]
 			}
 		}
-		outputs, err := st.body.run(m, inner)
+		outputs, err := m.within("", func() ([]*Value, error) { return st.body.run(m, inner) })
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (p *product) judge(t *testing.T, y []float32) examination {
 		t.Fatal(err)
 	}
 	got := valueOf(&onnx.Tensor{Name: "y", Dims: []int{p.rows, p.cols}, Data: onnx.Slice[float32](y)})
-	e, err := p.job.examine(t.Context(), 0, 0, p.values, r.Outputs[0], got)
+	e, err := examine(t.Context(), p.job.program, 0, 0, p.values, r.Outputs[0], got)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,12 +86,12 @@ func explains(rows []Row, under, got []*reference.Value) bool {
 		if rows[i].Verdict != Different {
 			continue
 		}
+		if _, odd := rows[i].Collective.outside(); rows[i].Outside == 0 && !odd {
+			return false // a node is at fault whose error the output does not show
+		}
 		c := collect(w, got[i])
 		switch {
 		case c == nil:
-			if rows[i].Outside == 0 { // what is explained is not on the element's own
-				return false
-			}
 		case float64(c.RMS) < typical, c.RMS > c.RMSLimit:
 			return false
 		}

@@ -59,6 +59,7 @@ func improbable(log10 float64) string {
 
 // A proof is what the second stage found.
 type proof struct {
+	program   *reference.Program
 	nodes     []reference.Node
 	faults    []*Fault    // in the order of the nodes
 	unbounded [][2]string // output and label of nodes that the reference has no limit for
@@ -117,10 +118,40 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 }
 
 // prove runs the instrumented model on the runtime and compares every node with
-// the reference on the inputs that the runtime itself gave it.
+// the reference on the inputs that the runtime itself gave it. Functions, branches
+// and loops are written out before; where they cannot be, or the runtime does not
+// take the result, a node with graphs within is judged as a whole, by its screen.
 func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof, error) {
+	if slices.ContainsFunc(j.program.Nodes(), func(n reference.Node) bool { return n.Composite }) {
+		if model, program := j.flat(ctx, d); program != nil {
+			if p, err := j.proveAs(ctx, rt, d, model, program); err == nil {
+				return p, nil
+			}
+		}
+	}
+	return j.proveAs(ctx, rt, d, j.model, j.program)
+}
+
+// flat is the model written out for the data, nil where that is not possible.
+func (j *job) flat(ctx context.Context, d dataSet) (*onnx.Model, *reference.Program) {
+	trace, err := j.program.Trace(ctx, d.values)
+	if err != nil || trace == nil {
+		return nil, nil
+	}
+	model, err := flatten(j.model, trace)
+	if err != nil {
+		return nil, nil
+	}
+	program, err := reference.Compile(model, j.options.Reference)
+	if err != nil {
+		return nil, nil
+	}
+	return model, program
+}
+
+func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onnx.Model, program *reference.Program) (*proof, error) {
 	var values []*reference.Value
-	nodes := j.program.Nodes()
+	nodes := program.Nodes()
 	constant := map[string]bool{} // outputs of nodes that read nothing
 	for _, n := range nodes {
 		if len(n.Inputs) == 0 {
@@ -129,7 +160,7 @@ func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof,
 			}
 		}
 	}
-	_, err := j.program.Watch(ctx, d.values, func(v *reference.Value) {
+	_, err := program.Watch(ctx, d.values, func(v *reference.Value) {
 		if !constant[v.Name] {
 			values = append(values, &reference.Value{Name: v.Name, Kind: v.Kind, Type: v.Type, Dims: v.Dims})
 		}
@@ -137,7 +168,7 @@ func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof,
 	if err != nil {
 		return nil, err
 	}
-	model, probes, err := instrumented(j.model, values)
+	model, probes, err := instrumented(m, values)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +193,7 @@ func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof,
 	if len(outputs) < own {
 		return nil, fmt.Errorf("%d outputs of the model with all intermediate values as outputs, want at least %d", len(outputs), own)
 	}
-	p := &proof{nodes: nodes, outputs: outputs[:own]}
+	p := &proof{program: program, nodes: nodes, outputs: outputs[:own]}
 	return p, j.holdNodes(ctx, p, d.values, func(name string) *reference.Value { return got[probes[name]] })
 }
 
@@ -174,7 +205,7 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 		values[v.Name] = v
 	}
 	for i, n := range p.nodes {
-		r, err := j.program.RunNode(ctx, i, values)
+		r, err := p.program.RunNode(ctx, i, values)
 		if err != nil && len(p.faults) > 0 && ctx.Err() == nil {
 			return nil // what a faulty node gave may be no operand
 		}
@@ -190,7 +221,7 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 			if t == nil {
 				continue // a constant, or no tensor: the reference's own value goes on
 			}
-			e, err := j.examine(ctx, i, k, values, want, t)
+			e, err := examine(ctx, p.program, i, k, values, want, t)
 			if err != nil {
 				return err
 			}
@@ -243,8 +274,8 @@ type examination struct {
 // examine compares output k of node i, evaluated on values, with a runtime's. What
 // the usual spread makes improbable is looked at again with one that holds for
 // other orders of summation.
-func (j *job) examine(ctx context.Context, i, k int, values map[string]*reference.Value, want, got *reference.Value) (examination, error) {
-	n := j.program.Nodes()[i]
+func examine(ctx context.Context, program *reference.Program, i, k int, values map[string]*reference.Value, want, got *reference.Value) (examination, error) {
+	n := program.Nodes()[i]
 	// The figures of operands have no part in what independent errors are.
 	collective := !n.Composite && want.Terms > 0
 	for _, name := range n.Inputs {
@@ -256,7 +287,7 @@ func (j *job) examine(ctx context.Context, i, k int, values map[string]*referenc
 	if e.fault == nil || e.fault.Proven {
 		return e, nil
 	}
-	r, err := j.program.ReorderNode(ctx, i, values)
+	r, err := program.ReorderNode(ctx, i, values)
 	if err != nil {
 		return e, err
 	}
@@ -297,6 +328,17 @@ func hold(n reference.Node, want, got *reference.Value, collective bool) examina
 	return e
 }
 
+// whole names the nodes with graphs within that an output is made of.
+func (p *proof) whole(made map[string]bool) []string {
+	var labels []string
+	for _, n := range p.nodes {
+		if n.Composite && slices.ContainsFunc(n.Outputs, func(out string) bool { return made[out] }) {
+			labels = append(labels, n.Label)
+		}
+	}
+	return labels
+}
+
 // judge turns what the proof found into the verdict of a row.
 func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tensor) {
 	row.Stage = Proof
@@ -318,6 +360,12 @@ func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tenso
 	default:
 		row.Verdict = Equal
 		row.Reason = fmt.Sprintf("all %d nodes compute what is asked of them, but for rounding: %v", len(p.nodes), &p.statistics)
+		if len(p.nodes) == 1 {
+			row.Reason = fmt.Sprintf("the only node computes what is asked of it, but for rounding: %v", &p.statistics)
+		}
+		if whole := p.whole(made); len(whole) > 0 {
+			row.Reason = join(row.Reason, "judged as a whole: "+strings.Join(whole, ", "))
+		}
 		if len(p.faults) > 0 {
 			row.Reason = "every node that it is made of computes what is asked of it, but for rounding"
 		}

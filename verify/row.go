@@ -102,7 +102,7 @@ func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got
 	if k < 0 || err != nil {
 		return
 	}
-	e, err := j.examine(ctx, 0, k, values, r.Outputs[k], got)
+	e, err := examine(ctx, j.program, 0, k, values, r.Outputs[k], got)
 	switch {
 	case err != nil || e.unbounded:
 	case e.fault != nil:
