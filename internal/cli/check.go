@@ -42,8 +42,8 @@ func newCheckCmd(s *Streams, run func(context.Context, checkOptions) error) *cob
 	o := checkOptions{streams: s, maxSize: 2 << 30, budget: 64 << 30, work: 1 << 50}
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Say what is wrong with ONNX files, safely on files that nobody vouches for",
-		Long: `check reads ONNX files within limits and holds them against the rules of docs/rules.md: the wire format, the model and its
+		Short: "Check ONNX files for errors; safe on untrusted files",
+		Long: `check reads ONNX files within limits and checks them by the rules of docs/rules.md: the wire format, the model and its
 graphs, every node against its operator at the model's opset, tensors, types and shapes inferred over the whole graph, and
 what one run would take. Nothing is run, and no other file is opened without --external-data.
 

@@ -211,7 +211,7 @@ func (o sampleOptions) generate(ctx context.Context, rt witness.Runtime, m *onnx
 		return none, err
 	}
 	if d := port.dims; len(d) == 3 && d[1]*d[2] > 1 {
-		fmt.Fprintf(o.streams.Err, "note: input %s has the shape of images, %v: what noise gives there may mean nothing\n", onnx.Quote(port.name), layer.Shape(d))
+		fmt.Fprintf(o.streams.Err, "note: input %s has the shape of images, %v: it may not be made for noise\n", onnx.Quote(port.name), layer.Shape(d))
 	}
 	for _, f := range check.Model(m.Proto) {
 		if f.Severity == rule.Error {
@@ -349,5 +349,5 @@ func imagesOf(outputs []*onnx.Tensor, n int, low, high float64) (picture.Images,
 		}
 		seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
 	}
-	return picture.Images{}, fmt.Errorf("gave %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), n)
+	return picture.Images{}, fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), n)
 }

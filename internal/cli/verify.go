@@ -43,8 +43,8 @@ func newVerifyCmd(s *Streams, do func(context.Context, verifyOptions) error) *co
 	o := verifyOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify PATH...",
-		Short: "Hold runtimes against the reference on ONNX models",
-		Long: `verify asks of every runtime at hand whether it computes what a model says. A reference in float64 gives each element of
+		Short: "Verify that runtimes compute what ONNX models say",
+		Long: `verify compares what every runtime at hand makes of a model with what the model says. A reference in float64 gives each element of
 each output together with the error that rounding can explain, so there is no tolerance to choose.
 
 A PATH is a model file, or a folder with a model and test_data_set_N/input_K.pb, output_K.pb in it or below it. The
@@ -74,7 +74,7 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to hold against the reference: "+strings.Join(runtimeNames()[1:], ", ")+
+	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to compare with the reference: "+strings.Join(runtimeNames()[1:], ", ")+
 		"; "+judge+" alone judges recorded outputs (default: all)")
 	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit")
 	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", "))
