@@ -11,9 +11,6 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
-// fewChannels are as many as do not fill a tile of the products that other transposed convolutions are made of.
-const fewChannels = 8
-
 // convolution is a Conv or a ConvTranspose over one or two axes, with the activation behind it where that is alone. One axis is the
 // width of an image of height 1.
 func convolution(b *builder, c call) error {
@@ -73,15 +70,9 @@ func convolution(b *builder, c call) error {
 		return err
 	}
 	var y *G.Node
-	switch {
-	case transposed && ws[1] <= fewChannels && groups == 1:
-		if err := b.account(name, []int{xs[0], product(ws[1:]), product(xs[2:])}, 8); err != nil {
-			return err
-		}
-		y, err = gop.ScatterTranspose(name, in[0], in[1], bias, win, act)
-	case transposed:
+	if transposed {
 		y, err = gop.ConvTranspose(name, in[0], in[1], bias, win, act, gop.Need{})
-	default:
+	} else {
 		y, err = gop.Conv(name, in[0], in[1], bias, win, act, gop.Need{})
 	}
 	if err != nil {

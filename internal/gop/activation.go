@@ -1,8 +1,6 @@
 package gop
 
 import (
-	"fmt"
-
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
@@ -10,16 +8,10 @@ import (
 
 // Activate applies an activation element by element: y = act(x), of the shape of x.
 func Activate(name string, x *G.Node, act kernel.Activation) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of %v is missing", name, act)
+	if err := present(name, "activation", x); err != nil {
+		return nil, err
 	}
-	o, err := byType(x,
-		func() operator { return &activate[float32]{act: act} },
-		func() operator { return &activate[float64]{act: act} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "activation", x.Shape().Clone(), x)
+	return build(name, "activation", x.Shape(), &activate[float32]{act: act}, &activate[float64]{act: act}, x)
 }
 
 type activate[T kernel.Float] struct {
@@ -28,14 +20,9 @@ type activate[T kernel.Float] struct {
 	y, x []T
 }
 
-func (o *activate[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *activate[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *activate[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *activate[T]) run()               { kernel.Activate(o.act, o.y, o.x) }
@@ -48,7 +35,7 @@ func (o *activate[T]) SymDiff(_ G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 
 // activateGrad is dx = dy act'(x), where the derivative is told from the activation's output y.
 func activateGrad[T kernel.Float](name string, y, dy *G.Node, act kernel.Activation) (*G.Node, error) {
-	return apply(&activationGrad[T]{act: act}, name, "activation gradient", y.Shape().Clone(), y, dy)
+	return apply(&activationGrad[T]{act: act}, name, "activation gradient", y.Shape(), y, dy)
 }
 
 type activationGrad[T kernel.Float] struct {
@@ -57,18 +44,9 @@ type activationGrad[T kernel.Float] struct {
 	dx, y, dy []T
 }
 
-func (o *activationGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *activationGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := o.shape.TotalSize()
-	if o.y, err = elements[T](in[0], n); err != nil {
-		return nil, err
-	}
-	if o.dy, err = elements[T](in[1], n); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *activationGrad[T]) bind(b *binding) {
+	take(b, &o.y, &o.dy)
+	o.dx = output[T](b)
 }
 
 func (o *activationGrad[T]) run() { kernel.ActivateGrad(o.act, o.dx, o.y, o.dy) }

@@ -14,13 +14,7 @@ func Add(name string, a, b *G.Node) (*G.Node, error) {
 	if err := sameShape(name, "sum", a, b); err != nil {
 		return nil, err
 	}
-	o, err := byType(a,
-		func() operator { return &add[float32]{} },
-		func() operator { return &add[float64]{} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "sum", a.Shape().Clone(), a, b)
+	return build(name, "sum", a.Shape(), &add[float32]{}, &add[float64]{}, a, b)
 }
 
 type add[T kernel.Float] struct {
@@ -28,14 +22,9 @@ type add[T kernel.Float] struct {
 	y, a, b []T
 }
 
-func (o *add[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *add[T]) bind(in []G.Value) (out G.Value, err error) {
-	if err := takeAll(in, o.shape.TotalSize(), &o.a, &o.b); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *add[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.y = output[T](b)
 }
 
 func (o *add[T]) run()               { kernel.Add(o.y, o.a, o.b) }
@@ -47,10 +36,10 @@ func (o *add[T]) SymDiff(_ G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 
 // AddScalars is a + weight b, the sum of two scalar losses.
 func AddScalars(name string, a, b *G.Node, weight float64) (*G.Node, error) {
+	if err := present(name, "the sum", a, b); err != nil {
+		return nil, err
+	}
 	for i, x := range []*G.Node{a, b} {
-		if x == nil {
-			return nil, fmt.Errorf("%s: input %d of the sum is missing", name, i)
-		}
 		if !x.IsScalar() {
 			return nil, fmt.Errorf("%s: input %d of the sum has shape %v, want a scalar", name, i, x.Shape())
 		}
@@ -66,17 +55,12 @@ type addScalars struct {
 	xs      []scalar
 }
 
-func (o *addScalars) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *addScalars) bind(in []G.Value) (out G.Value, err error) {
-	o.xs = make([]scalar, len(in))
-	for i, v := range in {
-		if o.xs[i], err = scalarOf(v); err != nil {
-			return nil, err
-		}
+func (o *addScalars) bind(b *binding) {
+	o.xs = make([]scalar, len(b.in))
+	for i := range o.xs {
+		o.xs[i] = b.scalar(i)
 	}
-	o.y, out = newScalar(o.dtype)
-	return out, nil
+	o.y = b.scalarOutput()
 }
 
 func (o *addScalars) run() {

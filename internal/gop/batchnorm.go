@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
@@ -22,10 +21,8 @@ type BatchNormConfig struct {
 func BatchNorm(name string, x, gamma, beta, mean, variance *G.Node, cfg BatchNormConfig, act kernel.Activation, need Need) (*G.Node, error) {
 	const kind = "batch normalisation"
 	inputs := []*G.Node{x, gamma, beta, mean, variance}
-	for i, in := range inputs {
-		if in == nil {
-			return nil, fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
-		}
+	if err := present(name, kind, inputs...); err != nil {
+		return nil, err
 	}
 	s := x.Shape()
 	if s.Dims() < 2 || s.TotalSize() == 0 {
@@ -40,17 +37,9 @@ func BatchNorm(name string, x, gamma, beta, mean, variance *G.Node, cfg BatchNor
 		return nil, fmt.Errorf("%s: epsilon %v and momentum %v, want no negative epsilon and a momentum from 0 to 1", name, cfg.Epsilon, cfg.Momentum)
 	}
 	pixels := s.TotalSize() / s[0] / s[1]
-	o, err := byType(x,
-		func() operator {
-			return &batchNorm[float32]{memory: kernel.NewBatchNorm[float32](s[1], pixels, cfg.Epsilon), cfg: cfg, act: act, need: need}
-		},
-		func() operator {
-			return &batchNorm[float64]{memory: kernel.NewBatchNorm[float64](s[1], pixels, cfg.Epsilon), cfg: cfg, act: act, need: need}
-		})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, s.Clone(), inputs...)
+	return build(name, kind, s,
+		&batchNorm[float32]{memory: kernel.NewBatchNorm[float32](s[1], pixels, cfg.Epsilon), cfg: cfg, act: act, need: need},
+		&batchNorm[float64]{memory: kernel.NewBatchNorm[float64](s[1], pixels, cfg.Epsilon), cfg: cfg, act: act, need: need}, inputs...)
 }
 
 type batchNorm[T kernel.Float] struct {
@@ -62,17 +51,9 @@ type batchNorm[T kernel.Float] struct {
 	y, x, gamma, beta, mean, variance []T
 }
 
-func (o *batchNorm[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *batchNorm[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	if err := takeAll(in[1:], o.shape[1], &o.gamma, &o.beta, &o.mean, &o.variance); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *batchNorm[T]) bind(b *binding) {
+	take(b, &o.x, &o.gamma, &o.beta, &o.mean, &o.variance)
+	o.y = output[T](b)
 }
 
 func (o *batchNorm[T]) run() {
@@ -90,7 +71,7 @@ func (o *batchNorm[T]) DiffWRT(int) []bool {
 func (o *batchNorm[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err error) {
 	d := &batchNormGrad[T]{memory: o.memory, cfg: o.cfg, act: o.act, dgamma: make([]T, o.shape[1]), dbeta: make([]T, o.shape[1])}
 	grads = make(G.Nodes, 5)
-	dx, err := apply(d, out.Name()+".dx", "batch normalisation gradient", o.shape.Clone(), in[0], in[1], out, grad)
+	dx, err := apply(d, out.Name()+".dx", "batch normalisation gradient", o.shape, in[0], in[1], out, grad)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +79,10 @@ func (o *batchNorm[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, er
 		grads[0] = dx
 	}
 	if o.need.Params {
-		if grads[1], err = apply(&byproduct[T]{of: d.dgamma}, out.Name()+".dgamma", "scale gradient", in[1].Shape().Clone(), dx); err != nil {
+		if grads[1], err = apply(&byproduct[T]{of: d.dgamma}, out.Name()+".dgamma", "scale gradient", in[1].Shape(), dx); err != nil {
 			return nil, err
 		}
-		if grads[2], err = apply(&byproduct[T]{of: d.dbeta}, out.Name()+".dbeta", "shift gradient", in[2].Shape().Clone(), dx); err != nil {
+		if grads[2], err = apply(&byproduct[T]{of: d.dbeta}, out.Name()+".dbeta", "shift gradient", in[2].Shape(), dx); err != nil {
 			return nil, err
 		}
 	}
@@ -118,21 +99,9 @@ type batchNormGrad[T kernel.Float] struct {
 	dx, x, gamma, y, dy []T
 }
 
-func (o *batchNormGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *batchNormGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := o.shape.TotalSize()
-	if err := takeAll(in[:1], n, &o.x); err != nil {
-		return nil, err
-	}
-	if err := takeAll(in[1:2], o.shape[1], &o.gamma); err != nil {
-		return nil, err
-	}
-	if err := takeAll(in[2:], n, &o.y, &o.dy); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *batchNormGrad[T]) bind(b *binding) {
+	take(b, &o.x, &o.gamma, &o.y, &o.dy)
+	o.dx = output[T](b)
 }
 
 func (o *batchNormGrad[T]) run() {
@@ -145,10 +114,8 @@ type byproduct[T kernel.Float] struct {
 	of []T
 }
 
-func (o *byproduct[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *byproduct[T]) bind([]G.Value) (G.Value, error) {
-	return tensor.New(tensor.WithShape(o.shape...), tensor.WithBacking(o.of)), nil
+func (o *byproduct[T]) bind(b *binding) {
+	show(b, o.of)
 }
 
 func (o *byproduct[T]) run() {}

@@ -22,14 +22,8 @@ func ConvTranspose(name string, x, w, b *G.Node, win kernel.Window, act kernel.A
 }
 
 func convolve(name, kind string, x, w, b *G.Node, win kernel.Window, act kernel.Activation, need Need, transposed bool) (*G.Node, error) {
-	inputs := []*G.Node{x, w}
-	if b != nil {
-		inputs = append(inputs, b)
-	}
-	for i, in := range inputs {
-		if in == nil {
-			return nil, fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
-		}
+	if err := present(name, kind, x, w); err != nil {
+		return nil, err
 	}
 	xs, ws := x.Shape(), w.Shape()
 	if xs.Dims() != 4 || ws.Dims() != 4 {
@@ -58,53 +52,37 @@ func convolve(name, kind string, x, w, b *G.Node, win kernel.Window, act kernel.
 	if transposed {
 		small, large = large, small
 	}
-	plan32, plan64 := (*kernel.Convolution[float32])(nil), (*kernel.Convolution[float64])(nil)
-	if x.Dtype() == tensor.Float64 {
-		plan64, err = kernel.NewConvolution[float64](xs[0], small, large, win)
-	} else {
-		plan32, err = kernel.NewConvolution[float32](xs[0], small, large, win)
-	}
+	plan32, err := kernel.NewConvolution[float32](xs[0], small, large, win)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", name, kind, err)
 	}
-	c := convolution[float32]{transposed: transposed, out: out, pixels: oh * ow, act: act, need: need}
-	o, err := byType(x,
-		func() operator { c.plan = plan32; return &c },
-		func() operator {
-			return &convolution[float64]{plan: plan64, transposed: transposed, out: out, pixels: oh * ow, act: act, need: need}
-		})
+	plan64, err := kernel.NewConvolution[float64](xs[0], small, large, win)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %s: %w", name, kind, err)
 	}
-	return apply(o, name, kind, tensor.Shape{xs[0], out, oh, ow}, inputs...)
+	c := convolving{transposed: transposed, pixels: oh * ow, act: act, need: need}
+	return build(name, kind, tensor.Shape{xs[0], out, oh, ow},
+		&convolution[float32]{convolving: c, plan: plan32}, &convolution[float64]{convolving: c, plan: plan64}, optional(x, w, b)...)
+}
+
+// convolving says what a convolution is, whatever its elements are.
+type convolving struct {
+	transposed bool
+	pixels     int // positions of y
+	act        kernel.Activation
+	need       Need
 }
 
 type convolution[T kernel.Float] struct {
 	op
-	plan        *kernel.Convolution[T]
-	transposed  bool
-	out, pixels int // channels and positions of y
-	act         kernel.Activation
-	need        Need
-	y, x, w, b  []T
+	convolving
+	plan       *kernel.Convolution[T]
+	y, x, w, b []T
 }
 
-func (o *convolution[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *convolution[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.w, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if len(in) > 2 {
-		if o.b, err = elements[T](in[2], o.out); err != nil {
-			return nil, err
-		}
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *convolution[T]) bind(b *binding) {
+	take(b, &o.x, &o.w, &o.b)
+	o.y = output[T](b)
 }
 
 func (o *convolution[T]) run() {
@@ -133,18 +111,18 @@ func (o *convolution[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, 
 	grads = make(G.Nodes, len(in))
 	if o.need.Input {
 		d := &convolutionInputGrad[T]{plan: o.plan, transposed: o.transposed}
-		if grads[0], err = apply(d, name+".dx", "input gradient of "+o.kind, in[0].Shape().Clone(), pre, in[1]); err != nil {
+		if grads[0], err = apply(d, name+".dx", "input gradient of "+o.kind, in[0].Shape(), pre, in[1]); err != nil {
 			return nil, err
 		}
 	}
 	if o.need.Params {
 		d := &convolutionWeightGrad[T]{plan: o.plan, transposed: o.transposed}
-		if grads[1], err = apply(d, name+".dw", "weight gradient of "+o.kind, in[1].Shape().Clone(), in[0], pre); err != nil {
+		if grads[1], err = apply(d, name+".dw", "weight gradient of "+o.kind, in[1].Shape(), in[0], pre); err != nil {
 			return nil, err
 		}
 		if len(in) > 2 {
 			c := &channelSum[T]{pixels: o.pixels}
-			if grads[2], err = apply(c, name+".db", "channel sum", in[2].Shape().Clone(), pre); err != nil {
+			if grads[2], err = apply(c, name+".db", "channel sum", in[2].Shape(), pre); err != nil {
 				return nil, err
 			}
 		}
@@ -161,17 +139,9 @@ type convolutionInputGrad[T kernel.Float] struct {
 	dx, dy, w  []T
 }
 
-func (o *convolutionInputGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *convolutionInputGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.dy, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.w, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *convolutionInputGrad[T]) bind(b *binding) {
+	take(b, &o.dy, &o.w)
+	o.dx = output[T](b)
 }
 
 func (o *convolutionInputGrad[T]) run() {
@@ -190,22 +160,13 @@ type convolutionWeightGrad[T kernel.Float] struct {
 	small, large []T
 }
 
-func (o *convolutionWeightGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *convolutionWeightGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	x, err := elements[T](in[0], in[0].Shape().TotalSize())
-	if err != nil {
-		return nil, err
+func (o *convolutionWeightGrad[T]) bind(b *binding) {
+	if o.transposed {
+		take(b, &o.small, &o.large)
+	} else {
+		take(b, &o.large, &o.small)
 	}
-	dy, err := elements[T](in[1], in[1].Shape().TotalSize())
-	if err != nil {
-		return nil, err
-	}
-	if o.small, o.large = dy, x; o.transposed {
-		o.small, o.large = x, dy
-	}
-	out, o.dw = newOutput[T](o.shape)
-	return out, nil
+	o.dw = output[T](b)
 }
 
 func (o *convolutionWeightGrad[T]) run() { o.plan.Weights(o.dw, o.small, o.large) }
@@ -217,14 +178,9 @@ type channelSum[T kernel.Float] struct {
 	y, x   []T
 }
 
-func (o *channelSum[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *channelSum[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *channelSum[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *channelSum[T]) run() { kernel.ChannelSum(o.y, o.x, len(o.y), o.pixels) }

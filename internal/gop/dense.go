@@ -12,14 +12,8 @@ import (
 // Dense is a fully connected layer with its activation: y = act(x w + b).
 // x is (N, In), w is (In, Out), b is (Out) or nil, y is (N, Out).
 func Dense(name string, x, w, b *G.Node, act kernel.Activation, need Need) (*G.Node, error) {
-	inputs := []*G.Node{x, w}
-	if b != nil {
-		inputs = append(inputs, b)
-	}
-	for i, in := range inputs {
-		if in == nil {
-			return nil, fmt.Errorf("%s: input %d of dense is missing", name, i)
-		}
+	if err := present(name, "dense", x, w); err != nil {
+		return nil, err
 	}
 	xs, ws := x.Shape(), w.Shape()
 	if xs.Dims() != 2 || ws.Dims() != 2 || xs[1] != ws[0] {
@@ -29,13 +23,9 @@ func Dense(name string, x, w, b *G.Node, act kernel.Activation, need Need) (*G.N
 	if b != nil && b.Shape().TotalSize() != n {
 		return nil, fmt.Errorf("%s: bias has shape %v, want (%d)", name, b.Shape(), n)
 	}
-	o, err := byType(x,
-		func() operator { return &dense[float32]{m: m, k: k, n: n, act: act, need: need} },
-		func() operator { return &dense[float64]{m: m, k: k, n: n, act: act, need: need} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "dense", tensor.Shape{m, n}, inputs...)
+	return build(name, "dense", tensor.Shape{m, n},
+		&dense[float32]{m: m, k: k, n: n, act: act, need: need},
+		&dense[float64]{m: m, k: k, n: n, act: act, need: need}, optional(x, w, b)...)
 }
 
 type dense[T kernel.Float] struct {
@@ -46,22 +36,9 @@ type dense[T kernel.Float] struct {
 	y, x, w, b []T
 }
 
-func (o *dense[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *dense[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.m*o.k); err != nil {
-		return nil, err
-	}
-	if o.w, err = elements[T](in[1], o.k*o.n); err != nil {
-		return nil, err
-	}
-	if len(in) > 2 {
-		if o.b, err = elements[T](in[2], o.n); err != nil {
-			return nil, err
-		}
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *dense[T]) bind(b *binding) {
+	take(b, &o.x, &o.w, &o.b)
+	o.y = output[T](b)
 }
 
 func (o *dense[T]) run() { kernel.Dense(o.y, o.x, o.w, o.b, o.m, o.n, o.k, o.act) }
@@ -90,7 +67,7 @@ func (o *dense[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err er
 		}
 		if len(in) > 2 {
 			c := &colSum[T]{rows: o.m, cols: o.n}
-			if grads[2], err = apply(c, name+".db", "column sum", in[2].Shape().Clone(), pre); err != nil {
+			if grads[2], err = apply(c, name+".db", "column sum", in[2].Shape(), pre); err != nil {
 				return nil, err
 			}
 		}
@@ -110,17 +87,9 @@ type gemm[T kernel.Float] struct {
 	c, a, b []T
 }
 
-func (o *gemm[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *gemm[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.a, err = elements[T](in[0], o.m*o.k); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], o.k*o.n); err != nil {
-		return nil, err
-	}
-	out, o.c = newOutput[T](o.shape)
-	return out, nil
+func (o *gemm[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.c = output[T](b)
 }
 
 func (o *gemm[T]) run() {
@@ -140,14 +109,9 @@ type colSum[T kernel.Float] struct {
 	y, x       []T
 }
 
-func (o *colSum[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *colSum[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.rows*o.cols); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *colSum[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *colSum[T]) run() { kernel.ColSum(o.y, o.x, o.rows, o.cols) }

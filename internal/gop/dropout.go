@@ -12,8 +12,8 @@ import (
 // form). It draws them anew in every run by uniform, which fills a slice with numbers from [0, 1). Outside of training it is the
 // identity, and uniform may be nil.
 func Dropout(name string, x *G.Node, rate float64, uniform func(dst []float32), training bool) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of dropout is missing", name)
+	if err := present(name, "dropout", x); err != nil {
+		return nil, err
 	}
 	if !(rate >= 0 && rate < 1) {
 		return nil, fmt.Errorf("%s: dropout with rate %v, want at least 0 and less than 1", name, rate)
@@ -25,17 +25,9 @@ func Dropout(name string, x *G.Node, rate float64, uniform func(dst []float32), 
 		return nil, fmt.Errorf("%s: random numbers of dropout are missing", name)
 	}
 	n := x.Shape().TotalSize()
-	o, err := byType(x,
-		func() operator {
-			return &dropout[float32]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float32, n)}
-		},
-		func() operator {
-			return &dropout[float64]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float64, n)}
-		})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "dropout", x.Shape().Clone(), x)
+	return build(name, "dropout", x.Shape(),
+		&dropout[float32]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float32, n)},
+		&dropout[float64]{rate: rate, uniform: uniform, draws: make([]float32, n), mask: make([]float64, n)}, x)
 }
 
 type dropout[T kernel.Float] struct {
@@ -47,14 +39,9 @@ type dropout[T kernel.Float] struct {
 	y, x    []T
 }
 
-func (o *dropout[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *dropout[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], len(o.mask)); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *dropout[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *dropout[T]) run() {
@@ -72,7 +59,7 @@ func (o *dropout[T]) run() {
 func (o *dropout[T]) DiffWRT(int) []bool { return []bool{true} }
 
 func (o *dropout[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
-	d, err := apply(&dropoutGrad[T]{mask: o.mask}, out.Name()+".dx", "dropout gradient", o.shape.Clone(), out, grad)
+	d, err := apply(&dropoutGrad[T]{mask: o.mask}, out.Name()+".dx", "dropout gradient", o.shape, out, grad)
 	return G.Nodes{d}, err
 }
 
@@ -83,14 +70,9 @@ type dropoutGrad[T kernel.Float] struct {
 	dx, dy []T
 }
 
-func (o *dropoutGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *dropoutGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.dy, err = elements[T](in[1], len(o.mask)); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *dropoutGrad[T]) bind(b *binding) {
+	take(b, nil, &o.dy)
+	o.dx = output[T](b)
 }
 
 func (o *dropoutGrad[T]) run() { kernel.Mul(o.dx, o.dy, o.mask) }

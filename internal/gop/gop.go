@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"slices"
 	"sync/atomic"
 
 	"github.com/chewxy/hm"
@@ -30,18 +31,19 @@ type Need struct {
 	Params bool // the gradients with respect to its parameters
 }
 
-// operator is what every operator of this package is, beyond a Gorgonia Op.
+// operator is what every operator of this package is, beyond a Gorgonia Op. It embeds op and adds what is its own.
 type operator interface {
 	G.SDOp
 	common() *op
-	// bind takes hold of the inputs' storage and returns the value that run will fill.
-	bind(in []G.Value) (G.Value, error)
+	// bind takes hold of the storage of the inputs and of the output.
+	bind(b *binding)
 	// run computes the bound output from the bound inputs.
 	run()
 }
 
 // op is the part that all operators share. It is embedded by each of them.
 type op struct {
+	self  operator // the whole of it
 	kind  string
 	id    uint32
 	dtype tensor.Dtype
@@ -76,6 +78,70 @@ func (o *op) SymDiff(G.Nodes, *G.Node, *G.Node) (G.Nodes, error) {
 	return nil, fmt.Errorf("%s has no derivative", o)
 }
 
+// Do runs the operator the way Gorgonia's own machines ask for it.
+func (o *op) Do(in ...G.Value) (G.Value, error) {
+	if o.out == nil || !slices.Equal(in, o.bound) {
+		out, err := bind(o.self, in)
+		if err != nil {
+			return nil, err
+		}
+		o.out, o.bound = out, slices.Clone(in)
+	}
+	o.self.run()
+	return o.out, nil
+}
+
+// loop is embedded by operators that do their work in parts.
+type loop struct {
+	units, grain int // how many there are, and how many at least are worth a thread
+	part         func(lo, hi int)
+}
+
+// parts are those of work on so many elements, per of them at a time; a thread is worth about enough elements.
+func parts(elements, per, enough int, part func(lo, hi int)) loop {
+	if per == 0 {
+		return loop{part: part}
+	}
+	return loop{elements / per, enough / per, part}
+}
+
+func (l *loop) run() { kernel.Parallel(l.units, max(1, l.grain), l.part) }
+
+// present says which input of an operator is missing.
+func present(name, kind string, inputs ...*G.Node) error {
+	if i := slices.Index(inputs, nil); i >= 0 {
+		return fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
+	}
+	return nil
+}
+
+// optional are inputs of which the last may be missing.
+func optional(inputs ...*G.Node) []*G.Node {
+	if last := len(inputs) - 1; inputs[last] == nil {
+		return inputs[:last]
+	}
+	return inputs
+}
+
+// build puts the float32 or the float64 form of an operator, as the first input demands, into the graph of its inputs.
+func build(name, kind string, shape tensor.Shape, f32, f64 operator, inputs ...*G.Node) (*G.Node, error) {
+	o, err := typed(inputs[0], f32, f64)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return apply(o, name, kind, shape, inputs...)
+}
+
+func typed(x *G.Node, f32, f64 operator) (operator, error) {
+	switch x.Dtype() {
+	case tensor.Float32:
+		return f32, nil
+	case tensor.Float64:
+		return f64, nil
+	}
+	return nil, fmt.Errorf("element type is %v, want float32 or float64", x.Dtype())
+}
+
 // apply puts o into the graph of its inputs, as a node of the given name and of the shape of its output.
 func apply(o operator, name, kind string, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
 	for i, in := range inputs {
@@ -92,7 +158,7 @@ func apply(o operator, name, kind string, shape tensor.Shape, inputs ...*G.Node)
 // applyAs is apply for an operator whose output has an element type of its own.
 func applyAs(o operator, name, kind string, dt tensor.Dtype, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
 	c := o.common()
-	c.kind, c.id, c.dtype, c.shape, c.inputs = kind, lastID.Add(1), dt, shape, inputs
+	c.init(o, kind, dt, shape, inputs)
 	types := make([]hm.Type, 0, len(inputs)+1)
 	for _, in := range inputs {
 		types = append(types, in.Type())
@@ -106,6 +172,10 @@ func applyAs(o operator, name, kind string, dt tensor.Dtype, shape tensor.Shape,
 	return n, nil
 }
 
+func (o *op) init(self operator, kind string, dt tensor.Dtype, shape tensor.Shape, inputs []*G.Node) {
+	o.self, o.kind, o.id, o.dtype, o.shape, o.inputs = self, kind, lastID.Add(1), dt, shape.Clone(), inputs
+}
+
 func typeOf(dt tensor.Dtype, shape tensor.Shape) hm.Type {
 	if shape.IsScalar() {
 		return dt
@@ -113,28 +183,65 @@ func typeOf(dt tensor.Dtype, shape tensor.Shape) hm.Type {
 	return G.TensorType{Dims: shape.Dims(), Of: dt}
 }
 
-// do runs an operator the way Gorgonia's own machines ask for it.
-func do(o operator, in []G.Value) (G.Value, error) {
-	c := o.common()
-	same := c.out != nil && len(in) == len(c.bound)
-	for i := 0; same && i < len(in); i++ {
-		same = in[i] == c.bound[i]
-	}
-	if !same {
-		out, err := o.bind(in)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c, err)
-		}
-		c.out, c.bound = out, append(c.bound[:0], in...)
-	}
-	o.run()
-	return c.out, nil
+// binding is an operator taking hold of storage. Its methods keep the first error.
+type binding struct {
+	op  *op
+	in  []G.Value
+	out G.Value
+	err error
 }
 
-// newOutput allocates the storage of an operator's output.
-func newOutput[T kernel.Float](shape tensor.Shape) (*tensor.Dense, []T) {
-	data := make([]T, shape.TotalSize())
-	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data)), data
+// bind returns the value that o will fill.
+func bind(o operator, in []G.Value) (G.Value, error) {
+	b := &binding{op: o.common(), in: in}
+	o.bind(b)
+	if b.err != nil {
+		return nil, fmt.Errorf("%s: %w", b.op, b.err)
+	}
+	return b.out, nil
+}
+
+// take gives the storage of the inputs, in order. It passes over those that nil stands for, and leaves those as they are that
+// the operator was made without.
+func take[T kernel.Float](b *binding, into ...*[]T) {
+	for i, x := range into {
+		if x == nil || i >= len(b.in) {
+			continue
+		}
+		var err error
+		if *x, err = elements[T](b.in[i], b.op.inputs[i].Shape().TotalSize()); err != nil && b.err == nil {
+			b.err = err
+		}
+	}
+}
+
+// output allocates the storage of the output.
+func output[T kernel.Float](b *binding) []T {
+	data := make([]T, b.op.shape.TotalSize())
+	show(b, data)
+	return data
+}
+
+// show makes existing storage the output.
+func show[T kernel.Float](b *binding, data []T) {
+	if b.err == nil {
+		b.out = tensor.New(tensor.WithShape(b.op.shape...), tensor.WithBacking(data))
+	}
+}
+
+// scalar gives input i, a scalar.
+func (b *binding) scalar(i int) scalar {
+	s, err := scalarOf(b.in[i])
+	if err != nil && b.err == nil {
+		b.err = err
+	}
+	return s
+}
+
+// scalarOutput allocates the output, a scalar.
+func (b *binding) scalarOutput() (s scalar) {
+	s, b.out = newScalar(b.op.dtype)
+	return s
 }
 
 // elements is the storage of a value: contiguous, row-major, n elements of type T.
@@ -193,15 +300,4 @@ func (s scalar) set(x float64) {
 		return
 	}
 	*s.f32 = G.F32(x)
-}
-
-// byType makes the float32 or the float64 form of an operator, as the node demands.
-func byType(x *G.Node, f32, f64 func() operator) (operator, error) {
-	switch x.Dtype() {
-	case tensor.Float32:
-		return f32(), nil
-	case tensor.Float64:
-		return f64(), nil
-	}
-	return nil, fmt.Errorf("element type is %v, want float32 or float64", x.Dtype())
 }

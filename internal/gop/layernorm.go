@@ -13,8 +13,8 @@ import (
 // mean m and biased variance v over them.
 func LayerNorm(name string, x, gamma, beta *G.Node, epsilon float64, need Need) (*G.Node, error) {
 	const kind = "layer normalisation"
-	if x == nil || gamma == nil || beta == nil {
-		return nil, fmt.Errorf("%s: an input of %s is missing", name, kind)
+	if err := present(name, kind, x, gamma, beta); err != nil {
+		return nil, err
 	}
 	xs, gs := x.Shape(), gamma.Shape()
 	if len(gs) == 0 || len(gs) > len(xs) || !slices.Equal(xs[len(xs)-len(gs):], gs) || !gs.Eq(beta.Shape()) || xs.TotalSize() == 0 || !(epsilon >= 0) {
@@ -22,17 +22,9 @@ func LayerNorm(name string, x, gamma, beta *G.Node, epsilon float64, need Need) 
 	}
 	cols := gs.TotalSize()
 	rows := xs.TotalSize() / cols
-	o, err := byType(x,
-		func() operator {
-			return &layerNorm[float32]{epsilon: epsilon, need: need, cols: cols, mean: make([]float32, rows), inverse: make([]float32, rows)}
-		},
-		func() operator {
-			return &layerNorm[float64]{epsilon: epsilon, need: need, cols: cols, mean: make([]float64, rows), inverse: make([]float64, rows)}
-		})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, xs.Clone(), x, gamma, beta)
+	return build(name, kind, xs,
+		&layerNorm[float32]{epsilon: epsilon, need: need, cols: cols, mean: make([]float32, rows), inverse: make([]float32, rows)},
+		&layerNorm[float64]{epsilon: epsilon, need: need, cols: cols, mean: make([]float64, rows), inverse: make([]float64, rows)}, x, gamma, beta)
 }
 
 type layerNorm[T kernel.Float] struct {
@@ -44,17 +36,9 @@ type layerNorm[T kernel.Float] struct {
 	y, x, gamma, beta []T
 }
 
-func (o *layerNorm[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *layerNorm[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	if err := takeAll(in[1:], o.cols, &o.gamma, &o.beta); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *layerNorm[T]) bind(b *binding) {
+	take(b, &o.x, &o.gamma, &o.beta)
+	o.y = output[T](b)
 }
 
 func (o *layerNorm[T]) run() {
@@ -65,7 +49,7 @@ func (o *layerNorm[T]) DiffWRT(int) []bool { return []bool{o.need.Input, o.need.
 
 func (o *layerNorm[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err error) {
 	d := &layerNormGrad[T]{of: o, dgamma: make([]T, o.cols), dbeta: make([]T, o.cols)}
-	dx, err := apply(d, out.Name()+".dx", "gradient of "+o.kind, o.shape.Clone(), in[0], in[1], grad, out)
+	dx, err := apply(d, out.Name()+".dx", "gradient of "+o.kind, o.shape, in[0], in[1], grad, out)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +60,7 @@ func (o *layerNorm[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, er
 	if o.need.Params {
 		for i, of := range [][]T{d.dgamma, d.dbeta} {
 			name := out.Name() + [...]string{".dgamma", ".dbeta"}[i]
-			if grads[i+1], err = apply(&byproduct[T]{of: of}, name, "sum over rows", in[i+1].Shape().Clone(), dx); err != nil {
+			if grads[i+1], err = apply(&byproduct[T]{of: of}, name, "sum over rows", in[i+1].Shape(), dx); err != nil {
 				return nil, err
 			}
 		}
@@ -93,21 +77,9 @@ type layerNormGrad[T kernel.Float] struct {
 	gamma, dy     []T
 }
 
-func (o *layerNormGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *layerNormGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := o.shape.TotalSize()
-	if o.x, err = elements[T](in[0], n); err != nil {
-		return nil, err
-	}
-	if o.gamma, err = elements[T](in[1], len(o.dgamma)); err != nil {
-		return nil, err
-	}
-	if o.dy, err = elements[T](in[2], n); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *layerNormGrad[T]) bind(b *binding) {
+	take(b, &o.x, &o.gamma, &o.dy)
+	o.dx = output[T](b)
 }
 
 func (o *layerNormGrad[T]) run() {

@@ -319,38 +319,6 @@ func TestRedirectedResultsLeaveTheOldStorageAlone(t *testing.T) {
 	}
 }
 
-func TestScatterTransposeIsConvTranspose(t *testing.T) {
-	for _, win := range []kernel.Window{
-		{Kernel: [2]int{4, 4}, Stride: [2]int{2, 2}, Pads: [4]int{1, 1, 1, 1}},
-		{Kernel: [2]int{3, 2}, Stride: [2]int{2, 3}, Pads: [4]int{1, 0, 0, 1}, OutputPad: [2]int{1, 2}},
-		{Kernel: [2]int{2, 3}, Stride: [2]int{1, 1}, Dilation: [2]int{2, 1}, Pads: [4]int{0, 2, 1, 0}},
-	} {
-		if win.Dilation == [2]int{} {
-			win.Dilation = [2]int{1, 1}
-		}
-		g := G.NewGraph()
-		x, _ := input[float64](g, "x", 3, 4, 5, 7)
-		w, _ := input[float64](g, "second", 4, 2, win.Kernel[0], win.Kernel[1])
-		b, _ := input[float64](g, "b", 2)
-		for _, bias := range []*G.Node{nil, b} {
-			want, err := ConvTranspose("want", x, w, bias, win, leaky, Need{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			y, err := ScatterTranspose("y", x, w, bias, win, leaky)
-			got, wanted := compute(t, y, err), compute(t, want, nil)
-			if !y.Shape().Eq(want.Shape()) {
-				t.Fatalf("shape %v, want %v", y.Shape(), want.Shape())
-			}
-			for i, v := range wanted {
-				if !(math.Abs(got[i]-v) <= 1e-12) {
-					t.Fatalf("%+v: element %d is %v, want %v", win, i, got[i], v)
-				}
-			}
-		}
-	}
-}
-
 func TestDenseRowIsDense(t *testing.T) {
 	for _, n := range []int{1, StripWidth, 3*StripWidth + 5} {
 		g := G.NewGraph()

@@ -84,7 +84,7 @@ func (m *Machine) plan(n *G.Node) (G.Value, error) {
 	}
 	if ok {
 		s.own = o
-		if out, err = o.bind(in); err != nil {
+		if out, err = bind(o, in); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name(), err)
 		}
 	} else {
@@ -111,14 +111,11 @@ func ownSum(n *G.Node, in []*G.Node) (operator, bool) {
 		!in[0].Shape().Eq(n.Shape()) || !in[1].Shape().Eq(n.Shape()) {
 		return nil, false
 	}
-	o, err := byType(n,
-		func() operator { return &add[float32]{} },
-		func() operator { return &add[float64]{} })
+	o, err := typed(n, &add[float32]{}, &add[float64]{})
 	if err != nil {
 		return nil, false
 	}
-	c := o.common()
-	c.kind, c.id, c.dtype, c.shape, c.inputs = "sum", lastID.Add(1), n.Dtype(), n.Shape().Clone(), in
+	o.common().init(o, "sum", n.Dtype(), n.Shape(), in)
 	return o, true
 }
 

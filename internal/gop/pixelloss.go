@@ -39,21 +39,18 @@ func compare(name, kind string, y, target *G.Node, of func(tensor.Shape) int,
 		return nil, err
 	}
 	per := 1 / float64(of(y.Shape()))
-	o, err := byType(y,
-		func() operator { return &comparison[float32]{per: per, sum: sum32, grad: grad32} },
-		func() operator { return &comparison[float64]{per: per, sum: sum64, grad: grad64} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, tensor.ScalarShape(), y, target)
+	return build(name, kind, tensor.ScalarShape(),
+		&comparison[float32]{per: per, sum: sum32, grad: grad32},
+		&comparison[float64]{per: per, sum: sum64, grad: grad64}, y, target)
 }
 
 // sameShape demands operands of one shape with elements in it.
 func sameShape(name, kind string, xs ...*G.Node) error {
+	if err := present(name, kind, xs...); err != nil {
+		return err
+	}
 	for i, x := range xs {
 		switch {
-		case x == nil:
-			return fmt.Errorf("%s: input %d of %s is missing", name, i, kind)
 		case x.Shape().TotalSize() == 0:
 			return fmt.Errorf("%s: %s of no elements: shape %v", name, kind, x.Shape())
 		case !x.Shape().Eq(xs[0].Shape()):
@@ -72,25 +69,16 @@ type comparison[T kernel.Float] struct {
 	mean scalar
 }
 
-func (o *comparison[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *comparison[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := in[0].Shape().TotalSize()
-	if o.a, err = elements[T](in[0], n); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], n); err != nil {
-		return nil, err
-	}
-	o.mean, out = newScalar(o.dtype)
-	return out, nil
+func (o *comparison[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.mean = b.scalarOutput()
 }
 
 func (o *comparison[T]) run()               { o.mean.set(o.per * o.sum(o.a, o.b)) }
 func (o *comparison[T]) DiffWRT(int) []bool { return []bool{true, false} }
 
 func (o *comparison[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
-	d, err := apply(&comparisonGrad[T]{per: o.per, grad: o.grad}, out.Name()+".dy", "gradient of "+o.kind, in[0].Shape().Clone(), in[0], in[1], grad)
+	d, err := apply(&comparisonGrad[T]{per: o.per, grad: o.grad}, out.Name()+".dy", "gradient of "+o.kind, in[0].Shape(), in[0], in[1], grad)
 	return G.Nodes{d, nil}, err
 }
 
@@ -102,21 +90,10 @@ type comparisonGrad[T kernel.Float] struct {
 	dmean   scalar
 }
 
-func (o *comparisonGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *comparisonGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := o.shape.TotalSize()
-	if o.a, err = elements[T](in[0], n); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], n); err != nil {
-		return nil, err
-	}
-	if o.dmean, err = scalarOf(in[2]); err != nil {
-		return nil, err
-	}
-	out, o.d = newOutput[T](o.shape)
-	return out, nil
+func (o *comparisonGrad[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.dmean = b.scalar(2)
+	o.d = output[T](b)
 }
 
 func (o *comparisonGrad[T]) run() { o.grad(o.d, o.a, o.b, o.per*o.dmean.get()) }

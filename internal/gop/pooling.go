@@ -38,13 +38,7 @@ func poolImages(name, kind string, x *G.Node, win kernel.Window, greatest bool) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", name, kind, err)
 	}
-	o, err := byType(x,
-		func() operator { return newPooling[float32](s, win, greatest) },
-		func() operator { return newPooling[float64](s, win, greatest) })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, tensor.Shape{s[0], s[1], oh, ow}, x)
+	return build(name, kind, tensor.Shape{s[0], s[1], oh, ow}, newPooling[float32](s, win, greatest), newPooling[float64](s, win, greatest), x)
 }
 
 // shapeOf is the shape of a node for a message, which may be about none.
@@ -71,14 +65,9 @@ type pooling[T kernel.Float] struct {
 	y, x     []T
 }
 
-func (o *pooling[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *pooling[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *pooling[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *pooling[T]) run() {
@@ -93,7 +82,7 @@ func (o *pooling[T]) DiffWRT(int) []bool { return []bool{true} }
 
 func (o *pooling[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
 	// The output is an input of the gradient so that it is computed before: the plan remembers where the maxima were.
-	d, err := apply(&poolingGrad[T]{plan: o.plan, greatest: o.greatest}, out.Name()+".dx", "gradient of "+o.kind, in[0].Shape().Clone(), out, grad)
+	d, err := apply(&poolingGrad[T]{plan: o.plan, greatest: o.greatest}, out.Name()+".dx", "gradient of "+o.kind, in[0].Shape(), out, grad)
 	return G.Nodes{d}, err
 }
 
@@ -104,14 +93,9 @@ type poolingGrad[T kernel.Float] struct {
 	dx, dy   []T
 }
 
-func (o *poolingGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *poolingGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.dy, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.dx = newOutput[T](o.shape)
-	return out, nil
+func (o *poolingGrad[T]) bind(b *binding) {
+	take(b, nil, &o.dy)
+	o.dx = output[T](b)
 }
 
 func (o *poolingGrad[T]) run() {

@@ -15,38 +15,24 @@ func UpsampleNearest(name string, x *G.Node, fh, fw int) (*G.Node, error) {
 		return nil, fmt.Errorf("%s: upsampling of %v by %dx%d, want (N, C, H, W) and factors from 1 on", name, shapeOf(x), fh, fw)
 	}
 	s := x.Shape()
-	o, err := byType(x,
-		func() operator { return &upsample[float32]{fh: fh, fw: fw} },
-		func() operator { return &upsample[float64]{fh: fh, fw: fw} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "nearest upsampling", tensor.Shape{s[0], s[1], s[2] * fh, s[3] * fw}, x)
+	return build(name, "nearest upsampling", tensor.Shape{s[0], s[1], s[2] * fh, s[3] * fw},
+		&upsample[float32]{fh: fh, fw: fw},
+		&upsample[float64]{fh: fh, fw: fw}, x)
 }
 
 // upsample repeats pixels or, as its own gradient, adds up what they became.
 type upsample[T kernel.Float] struct {
 	op
+	loop
 	fh, fw int
 	back   bool
 	y, x   []T
-	part   func(lo, hi int)
 }
 
-func (o *upsample[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *upsample[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.planes
-	return out, nil
-}
-
-func (o *upsample[T]) run() {
-	pixels := max(1, o.shape[2]*o.shape[3])
-	kernel.Parallel(o.shape[0]*o.shape[1], max(1, 8192/pixels), o.part)
+func (o *upsample[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = loop{o.shape[0] * o.shape[1], 8192 / max(1, o.shape[2]*o.shape[3]), o.planes}
 }
 
 // planes does channels [lo, hi), counted over the samples.
@@ -65,6 +51,6 @@ func (o *upsample[T]) planes(lo, hi int) {
 func (o *upsample[T]) DiffWRT(int) []bool { return []bool{!o.back} }
 
 func (o *upsample[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
-	d, err := apply(&upsample[T]{fh: o.fh, fw: o.fw, back: true}, out.Name()+".dx", "gradient of "+o.kind, in[0].Shape().Clone(), grad)
+	d, err := apply(&upsample[T]{fh: o.fh, fw: o.fw, back: true}, out.Name()+".dx", "gradient of "+o.kind, in[0].Shape(), grad)
 	return G.Nodes{d}, err
 }

@@ -1,8 +1,6 @@
 package gop
 
 import (
-	"fmt"
-
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -16,13 +14,7 @@ func KL(name string, mean, logvar *G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	per := 1 / float64(batchOf(mean.Shape()))
-	o, err := byType(mean,
-		func() operator { return &divergence[float32]{per: per} },
-		func() operator { return &divergence[float64]{per: per} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "divergence", tensor.ScalarShape(), mean, logvar)
+	return build(name, "divergence", tensor.ScalarShape(), &divergence[float32]{per: per}, &divergence[float64]{per: per}, mean, logvar)
 }
 
 type divergence[T kernel.Float] struct {
@@ -32,18 +24,9 @@ type divergence[T kernel.Float] struct {
 	kl           scalar
 }
 
-func (o *divergence[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *divergence[T]) bind(in []G.Value) (out G.Value, err error) {
-	n := in[0].Shape().TotalSize()
-	if o.mean, err = elements[T](in[0], n); err != nil {
-		return nil, err
-	}
-	if o.logvar, err = elements[T](in[1], n); err != nil {
-		return nil, err
-	}
-	o.kl, out = newScalar(o.dtype)
-	return out, nil
+func (o *divergence[T]) bind(b *binding) {
+	take(b, &o.mean, &o.logvar)
+	o.kl = b.scalarOutput()
 }
 
 func (o *divergence[T]) run()               { o.kl.set(o.per * kernel.Divergence(o.mean, o.logvar)) }
@@ -53,7 +36,7 @@ func (o *divergence[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, e
 	grads = make(G.Nodes, 2)
 	for i, name := range []string{".dmean", ".dlogvar"} {
 		d := &divergenceGrad[T]{per: o.per, logvar: i == 1}
-		if grads[i], err = apply(d, out.Name()+name, "divergence gradient", in[i].Shape().Clone(), in[i], grad); err != nil {
+		if grads[i], err = apply(d, out.Name()+name, "divergence gradient", in[i].Shape(), in[i], grad); err != nil {
 			return nil, err
 		}
 	}
@@ -69,17 +52,10 @@ type divergenceGrad[T kernel.Float] struct {
 	dkl    scalar
 }
 
-func (o *divergenceGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *divergenceGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.dkl, err = scalarOf(in[1]); err != nil {
-		return nil, err
-	}
-	out, o.d = newOutput[T](o.shape)
-	return out, nil
+func (o *divergenceGrad[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.dkl = b.scalar(1)
+	o.d = output[T](b)
 }
 
 func (o *divergenceGrad[T]) run() {
@@ -98,13 +74,7 @@ func Reparameterize(name string, mean, logvar, noise *G.Node) (*G.Node, error) {
 	if err := sameShape(name, kind, mean, logvar, noise); err != nil {
 		return nil, err
 	}
-	o, err := byType(mean,
-		func() operator { return &reparameterize[float32]{} },
-		func() operator { return &reparameterize[float64]{} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, mean.Shape().Clone(), mean, logvar, noise)
+	return build(name, kind, mean.Shape(), &reparameterize[float32]{}, &reparameterize[float64]{}, mean, logvar, noise)
 }
 
 type reparameterize[T kernel.Float] struct {
@@ -112,21 +82,16 @@ type reparameterize[T kernel.Float] struct {
 	z, mean, logvar, noise []T
 }
 
-func (o *reparameterize[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *reparameterize[T]) bind(in []G.Value) (out G.Value, err error) {
-	if err := takeAll(in, o.shape.TotalSize(), &o.mean, &o.logvar, &o.noise); err != nil {
-		return nil, err
-	}
-	out, o.z = newOutput[T](o.shape)
-	return out, nil
+func (o *reparameterize[T]) bind(b *binding) {
+	take(b, &o.mean, &o.logvar, &o.noise)
+	o.z = output[T](b)
 }
 
 func (o *reparameterize[T]) run()               { kernel.Reparameterize(o.z, o.mean, o.logvar, o.noise) }
 func (o *reparameterize[T]) DiffWRT(int) []bool { return []bool{true, true, false} }
 
 func (o *reparameterize[T]) SymDiff(in G.Nodes, out, grad *G.Node) (G.Nodes, error) {
-	d, err := apply(&reparameterizeGrad[T]{}, out.Name()+".dlogvar", "reparameterization gradient", o.shape.Clone(), grad, in[1], in[2])
+	d, err := apply(&reparameterizeGrad[T]{}, out.Name()+".dlogvar", "reparameterization gradient", o.shape, grad, in[1], in[2])
 	return G.Nodes{grad, d, nil}, err
 }
 
@@ -135,24 +100,9 @@ type reparameterizeGrad[T kernel.Float] struct {
 	d, dz, logvar, noise []T
 }
 
-func (o *reparameterizeGrad[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *reparameterizeGrad[T]) bind(in []G.Value) (out G.Value, err error) {
-	if err := takeAll(in, o.shape.TotalSize(), &o.dz, &o.logvar, &o.noise); err != nil {
-		return nil, err
-	}
-	out, o.d = newOutput[T](o.shape)
-	return out, nil
+func (o *reparameterizeGrad[T]) bind(b *binding) {
+	take(b, &o.dz, &o.logvar, &o.noise)
+	o.d = output[T](b)
 }
 
 func (o *reparameterizeGrad[T]) run() { kernel.ReparameterizeGrad(o.d, o.dz, o.logvar, o.noise) }
-
-// takeAll takes hold of the storage of values of n elements each.
-func takeAll[T kernel.Float](in []G.Value, n int, into ...*[]T) (err error) {
-	for i, x := range into {
-		if *x, err = elements[T](in[i], n); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -28,57 +28,32 @@ func Strips(k, n int) Moves {
 // DenseRow is Dense for one row x, (1, k), and weights in the order of Strips. Their rows lie side by side in memory, not one row of a wide
 // matrix apart, which is what a single product with them spends its time on. b is (n). It serves inference and has no derivative.
 func DenseRow(name string, x, strips, b *G.Node, act kernel.Activation) (*G.Node, error) {
-	if x == nil || strips == nil {
-		return nil, fmt.Errorf("%s: an input of dense is missing", name)
+	if err := present(name, "dense", x, strips); err != nil {
+		return nil, err
 	}
 	xs, size := x.Shape(), strips.Shape().TotalSize()
 	if len(xs) != 2 || xs[0] != 1 || size%xs[1] != 0 {
 		return nil, fmt.Errorf("%s: dense of one row %v by %d weights", name, xs, size)
 	}
 	n := size / xs[1]
-	inputs := []*G.Node{x, strips}
-	if b != nil {
-		if b.Shape().TotalSize() != n {
-			return nil, fmt.Errorf("%s: bias has shape %v, want (%d)", name, b.Shape(), n)
-		}
-		inputs = append(inputs, b)
+	if b != nil && b.Shape().TotalSize() != n {
+		return nil, fmt.Errorf("%s: bias has shape %v, want (%d)", name, b.Shape(), n)
 	}
-	o, err := byType(x,
-		func() operator { return &denseRow[float32]{act: act} },
-		func() operator { return &denseRow[float64]{act: act} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "dense", tensor.Shape{1, n}, inputs...)
+	return build(name, "dense", tensor.Shape{1, n}, &denseRow[float32]{act: act}, &denseRow[float64]{act: act}, optional(x, strips, b)...)
 }
 
 type denseRow[T kernel.Float] struct {
 	op
+	loop
 	act        kernel.Activation
 	y, x, w, b []T
-	part       func(lo, hi int)
 }
 
-func (o *denseRow[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *denseRow[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.w, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if len(in) > 2 {
-		if o.b, err = elements[T](in[2], o.shape[1]); err != nil {
-			return nil, err
-		}
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.columns
-	return out, nil
+func (o *denseRow[T]) bind(b *binding) {
+	take(b, &o.x, &o.w, &o.b)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), 1, StripWidth, o.columns)
 }
-
-func (o *denseRow[T]) run() { kernel.Parallel(len(o.y), StripWidth, o.part) }
 
 func (o *denseRow[T]) redirect(y []T) { o.y = y }
 

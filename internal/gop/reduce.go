@@ -35,8 +35,8 @@ const (
 // Reduce takes axes of x together. In the output they are 1 long, or gone where keep is not set.
 // It serves inference and has no derivative.
 func Reduce(name string, f Reduction, x *G.Node, axes []int, keep bool) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of reduction is missing", name)
+	if err := present(name, "reduction", x); err != nil {
+		return nil, err
 	}
 	xs := x.Shape()
 	steps := Strides(xs)
@@ -63,39 +63,28 @@ func Reduce(name string, f Reduction, x *G.Node, axes []int, keep bool) (*G.Node
 	if len(shape) == 0 {
 		shape = tensor.Shape{1}
 	}
-	o, err := byType(x,
-		func() operator { return &reduction[float32]{f: f, outputs: outputs, terms: terms} },
-		func() operator { return &reduction[float64]{f: f, outputs: outputs, terms: terms} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "reduction", shape, x)
+	return build(name, "reduction", shape,
+		&reduction[float32]{f: f, outputs: outputs, terms: terms},
+		&reduction[float64]{f: f, outputs: outputs, terms: terms}, x)
 }
 
 type reduction[T kernel.Float] struct {
 	op
+	loop
 	f              Reduction
 	outputs, terms []int // offsets in x: element i of the output takes x[outputs[i]+terms[j]] for all j
 	y, x           []T
-	part           func(lo, hi int)
 }
 
-func (o *reduction[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *reduction[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = func(lo, hi int) {
+func (o *reduction[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = loop{len(o.y), 4096 / max(1, len(o.terms)), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			o.y[i] = T(reduce(o.f, o.x[o.outputs[i]:], o.terms))
 		}
-	}
-	return out, nil
+	}}
 }
-
-func (o *reduction[T]) run() { kernel.Parallel(len(o.y), max(1, 4096/len(o.terms)), o.part) }
 
 func reduce[T kernel.Float](f Reduction, x []T, terms []int) float64 {
 	switch f {
@@ -168,41 +157,30 @@ func reduce[T kernel.Float](f Reduction, x []T, terms []int) float64 {
 // Softmax is e^x over the sum of those along the middle one of three axes (outer, n, inner) that the elements of x fill, or the
 // logarithm of that. It serves inference and has no derivative.
 func Softmax(name string, x *G.Node, n, inner int, logarithm bool) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of softmax is missing", name)
+	if err := present(name, "softmax", x); err != nil {
+		return nil, err
 	}
 	if n < 1 || inner < 1 || x.Shape().TotalSize()%(n*inner) != 0 {
 		return nil, fmt.Errorf("%s: softmax of %v in %d by %d", name, x.Shape(), n, inner)
 	}
-	o, err := byType(x,
-		func() operator { return &softmax[float32]{n: n, inner: inner, log: logarithm} },
-		func() operator { return &softmax[float64]{n: n, inner: inner, log: logarithm} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "softmax", x.Shape().Clone(), x)
+	return build(name, "softmax", x.Shape(),
+		&softmax[float32]{n: n, inner: inner, log: logarithm},
+		&softmax[float64]{n: n, inner: inner, log: logarithm}, x)
 }
 
 type softmax[T kernel.Float] struct {
 	op
+	loop
 	n, inner int
 	log      bool
 	y, x     []T
-	part     func(lo, hi int)
 }
 
-func (o *softmax[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *softmax[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.rows
-	return out, nil
+func (o *softmax[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), o.n, 1024, o.rows)
 }
-
-func (o *softmax[T]) run() { kernel.Parallel(len(o.y)/o.n, max(1, 1024/o.n), o.part) }
 
 func (o *softmax[T]) rows(lo, hi int) {
 	for r := lo; r < hi; r++ {

@@ -163,8 +163,8 @@ func move[T any](m *Moves, y, x []T, filler T, lo, hi int) {
 
 // Take moves the elements of x. It serves inference and has no derivative.
 func Take(name string, x *G.Node, m Moves, filler float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: the input that is moved is missing", name)
+	if err := present(name, "take", x); err != nil {
+		return nil, err
 	}
 	if len(m.Shape) == 0 {
 		m = Moves{Shape: []int{1}, Offsets: [][]int{{0}}}
@@ -172,43 +172,27 @@ func Take(name string, x *G.Node, m Moves, filler float64) (*G.Node, error) {
 	if err := m.plan(x.Shape().TotalSize()); err != nil {
 		return nil, fmt.Errorf("%s: moves from %v to %v: %w", name, x.Shape(), m.Shape, err)
 	}
-	o, err := byType(x,
-		func() operator { return &take[float32]{m: m, filler: float32(filler)} },
-		func() operator { return &take[float64]{m: m, filler: filler} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "take", tensor.Shape(m.Shape), x)
+	return build(name, "take", tensor.Shape(m.Shape), &moved[float32]{m: m, filler: float32(filler)}, &moved[float64]{m: m, filler: filler}, x)
 }
 
-type take[T kernel.Float] struct {
+type moved[T kernel.Float] struct {
 	op
+	loop
 	m      Moves
 	filler T
 	y, x   []T
-	part   func(lo, hi int)
 }
 
-func (o *take[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *take[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = func(lo, hi int) { move(&o.m, o.y, o.x, o.filler, lo, hi) }
-	return out, nil
-}
-
-func (o *take[T]) run() {
-	n := len(o.m.inner)
-	kernel.Parallel(len(o.y)/n, max(1, 8192/n), o.part)
+func (o *moved[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), len(o.m.inner), 8192, func(lo, hi int) { move(&o.m, o.y, o.x, o.filler, lo, hi) })
 }
 
 // Transpose reorders the axes of x: axis i of the output is axis perm[i] of x. It serves inference and has no derivative.
 func Transpose(name string, x *G.Node, perm ...int) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of transpose is missing", name)
+	if err := present(name, "transpose", x); err != nil {
+		return nil, err
 	}
 	m, err := Transposed(x.Shape(), perm)
 	if err != nil {

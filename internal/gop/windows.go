@@ -14,8 +14,8 @@ import (
 // place of the output looks at. f is ReduceMax, ReduceMean or ReduceSum; count, where it is not nil, is what a sum is divided by for each
 // place of the output, so that padding may count or not. It serves inference and has no derivative.
 func Pool(name string, f Reduction, x *G.Node, windows [][][]int, count []float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of pooling is missing", name)
+	if err := present(name, "pooling", x); err != nil {
+		return nil, err
 	}
 	xs := x.Shape()
 	if len(xs) != len(windows)+2 || len(windows) == 0 {
@@ -46,37 +46,26 @@ func Pool(name string, f Reduction, x *G.Node, windows [][][]int, count []float6
 		return nil, fmt.Errorf("%s: pooling with %d divisors for %d places", name, len(count), len(places))
 	}
 	size := tensor.Shape(xs[2:]).TotalSize()
-	o, err := byType(x,
-		func() operator { return &pool[float32]{f: f, size: size, places: places, count: count} },
-		func() operator { return &pool[float64]{f: f, size: size, places: places, count: count} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "pooling", shape, x)
+	return build(name, "pooling", shape,
+		&pool[float32]{f: f, size: size, places: places, count: count},
+		&pool[float64]{f: f, size: size, places: places, count: count}, x)
 }
 
 type pool[T kernel.Float] struct {
 	op
+	loop
 	f      Reduction
 	size   int // of a channel of x
 	places [][]int
 	count  []float64
 	y, x   []T
-	part   func(lo, hi int)
 }
 
-func (o *pool[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *pool[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.channels
-	return out, nil
+func (o *pool[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), len(o.places), 1024, o.channels)
 }
-
-func (o *pool[T]) run() { kernel.Parallel(len(o.y)/len(o.places), max(1, 1024/len(o.places)), o.part) }
 
 func (o *pool[T]) channels(lo, hi int) {
 	for r := lo; r < hi; r++ {

@@ -18,8 +18,8 @@ type Tap struct {
 // Interpolate gives one axis of x other places: place i of the output is the sum of its taps on x, or filler where it has none.
 // It serves inference and has no derivative.
 func Interpolate(name string, x *G.Node, along int, places [][]Tap, filler float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of interpolation is missing", name)
+	if err := present(name, "interpolation", x); err != nil {
+		return nil, err
 	}
 	shape := x.Shape().Clone()
 	if along < 0 || along >= len(shape) {
@@ -35,37 +35,24 @@ func Interpolate(name string, x *G.Node, along int, places [][]Tap, filler float
 	}
 	inner := tensor.Shape(shape[along+1:]).TotalSize() // 1 for no axes
 	shape[along] = len(places)
-	o, err := byType(x,
-		func() operator { return &interpolation[float32]{n: n, inner: inner, places: places, filler: filler} },
-		func() operator { return &interpolation[float64]{n: n, inner: inner, places: places, filler: filler} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "interpolation", shape, x)
+	return build(name, "interpolation", shape,
+		&interpolation[float32]{n: n, inner: inner, places: places, filler: filler},
+		&interpolation[float64]{n: n, inner: inner, places: places, filler: filler}, x)
 }
 
 type interpolation[T kernel.Float] struct {
 	op
+	loop
 	n, inner int
 	places   [][]Tap
 	filler   float64
 	y, x     []T
-	part     func(lo, hi int)
 }
 
-func (o *interpolation[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *interpolation[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.rows
-	return out, nil
-}
-
-func (o *interpolation[T]) run() {
-	kernel.Parallel(len(o.y)/o.inner, max(1, 2048/o.inner), o.part)
+func (o *interpolation[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), o.inner, 2048, o.rows)
 }
 
 // rows does those of the output, each of inner neighbours.

@@ -12,41 +12,28 @@ import (
 // Standardize gives every run of n elements of x the mean 0 and the variance 1: y = (x - mean) / sqrt(variance + eps). Both are
 // of the run itself, in float64. It serves inference and has no derivative.
 func Standardize(name string, x *G.Node, n int, eps float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of normalization is missing", name)
+	if err := present(name, "normalization", x); err != nil {
+		return nil, err
 	}
 	if n < 1 || x.Shape().TotalSize()%n != 0 {
 		return nil, fmt.Errorf("%s: normalization of %v by runs of %d", name, x.Shape(), n)
 	}
-	o, err := byType(x,
-		func() operator { return &standardize[float32]{n: n, eps: eps} },
-		func() operator { return &standardize[float64]{n: n, eps: eps} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "normalization", x.Shape().Clone(), x)
+	return build(name, "normalization", x.Shape(), &standardize[float32]{n: n, eps: eps}, &standardize[float64]{n: n, eps: eps}, x)
 }
 
 type standardize[T kernel.Float] struct {
 	op
+	loop
 	n    int
 	eps  float64
 	y, x []T
-	part func(lo, hi int)
 }
 
-func (o *standardize[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *standardize[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.rows
-	return out, nil
+func (o *standardize[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), o.n, 4096, o.rows)
 }
-
-func (o *standardize[T]) run() { kernel.Parallel(len(o.y)/o.n, max(1, 4096/o.n), o.part) }
 
 func (o *standardize[T]) rows(lo, hi int) {
 	n := float64(o.n)
@@ -70,20 +57,14 @@ func (o *standardize[T]) rows(lo, hi int) {
 // Affine is an activation of one linear function for each channel: y = act(a x + b), where x is (N, C, ...) and a and b are (C).
 // It serves inference and has no derivative.
 func Affine(name string, x, a, b *G.Node, act kernel.Activation) (*G.Node, error) {
-	if x == nil || a == nil || b == nil {
-		return nil, fmt.Errorf("%s: an input of the affine function is missing", name)
+	if err := present(name, "affine function", x, a, b); err != nil {
+		return nil, err
 	}
 	xs := x.Shape()
 	if len(xs) < 2 || a.Shape().TotalSize() != xs[1] || b.Shape().TotalSize() != xs[1] {
 		return nil, fmt.Errorf("%s: affine function of %v with %v and %v, want one of each for every channel", name, xs, a.Shape(), b.Shape())
 	}
-	o, err := byType(x,
-		func() operator { return &affine[float32]{channels: xs[1], act: act} },
-		func() operator { return &affine[float64]{channels: xs[1], act: act} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "affine function", xs.Clone(), x, a, b)
+	return build(name, "affine function", xs, &affine[float32]{channels: xs[1], act: act}, &affine[float64]{channels: xs[1], act: act}, x, a, b)
 }
 
 type affine[T kernel.Float] struct {
@@ -94,17 +75,10 @@ type affine[T kernel.Float] struct {
 	part       func(lo, hi int)
 }
 
-func (o *affine[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *affine[T]) bind(in []G.Value) (out G.Value, err error) {
-	for i, to := range []*[]T{&o.x, &o.a, &o.b} {
-		if *to, err = elements[T](in[i], in[i].Shape().TotalSize()); err != nil {
-			return nil, err
-		}
-	}
-	out, o.y = newOutput[T](o.shape)
+func (o *affine[T]) bind(b *binding) {
+	take(b, &o.x, &o.a, &o.b)
+	o.y = output[T](b)
 	o.part = o.rows
-	return out, nil
 }
 
 func (o *affine[T]) run() {

@@ -12,54 +12,35 @@ import (
 // Elementwise applies a function of one real variable: y = f(x), of the shape of x, evaluated in float64 and rounded once.
 // kind names the function. It serves inference and has no derivative.
 func Elementwise(name, kind string, x *G.Node, f func(float64) float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of %s is missing", name, kind)
+	if err := present(name, kind, x); err != nil {
+		return nil, err
 	}
-	o, err := byType(x,
-		func() operator { return &elementwise[float32]{f: f} },
-		func() operator { return &elementwise[float64]{f: f} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, x.Shape().Clone(), x)
+	return build(name, kind, x.Shape(), &elementwise[float32]{f: f}, &elementwise[float64]{f: f}, x)
 }
 
 type elementwise[T kernel.Float] struct {
 	op
+	loop
 	f    func(float64) float64
 	y, x []T
-	part func(lo, hi int)
 }
 
-func (o *elementwise[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *elementwise[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = func(lo, hi int) {
+func (o *elementwise[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
+	o.loop = parts(len(o.y), 1, 1024, func(lo, hi int) {
 		for i, v := range o.x[lo:hi] {
 			o.y[lo+i] = T(o.f(float64(v)))
 		}
-	}
-	return out, nil
+	})
 }
-
-func (o *elementwise[T]) run() { kernel.Parallel(len(o.y), 1024, o.part) }
 
 // Exp is e^x, element by element. It serves inference and has no derivative.
 func Exp(name string, x *G.Node) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of exponential is missing", name)
+	if err := present(name, "exponential", x); err != nil {
+		return nil, err
 	}
-	o, err := byType(x,
-		func() operator { return &exponential[float32]{} },
-		func() operator { return &exponential[float64]{} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "exponential", x.Shape().Clone(), x)
+	return build(name, "exponential", x.Shape(), &exponential[float32]{}, &exponential[float64]{}, x)
 }
 
 type exponential[T kernel.Float] struct {
@@ -67,22 +48,17 @@ type exponential[T kernel.Float] struct {
 	y, x []T
 }
 
-func (o *exponential[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *exponential[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[T](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *exponential[T]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[T](b)
 }
 
 func (o *exponential[T]) run() { kernel.Exp(o.y, o.x) }
 
 // Convert gives the elements of x another type, after f where that is not nil. It serves inference and has no derivative.
 func Convert(name string, x *G.Node, to tensor.Dtype, f func(float64) float64) (*G.Node, error) {
-	if x == nil {
-		return nil, fmt.Errorf("%s: input of conversion is missing", name)
+	if err := present(name, "conversion", x); err != nil {
+		return nil, err
 	}
 	if f == nil {
 		f = func(x float64) float64 { return x }
@@ -98,77 +74,55 @@ func Convert(name string, x *G.Node, to tensor.Dtype, f func(float64) float64) (
 	default:
 		return nil, fmt.Errorf("%s: conversion from %v to %v", name, from, to)
 	}
-	return applyAs(o, name, "conversion", to, x.Shape().Clone(), x)
+	return applyAs(o, name, "conversion", to, x.Shape(), x)
 }
 
 type conversion[To, From kernel.Float] struct {
 	op
-	f    func(float64) float64
-	y    []To
-	x    []From
-	part func(lo, hi int)
+	loop
+	f func(float64) float64
+	y []To
+	x []From
 }
 
-func (o *conversion[To, From]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *conversion[To, From]) bind(in []G.Value) (out G.Value, err error) {
-	if o.x, err = elements[From](in[0], o.shape.TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[To](o.shape)
-	o.part = func(lo, hi int) {
+func (o *conversion[To, From]) bind(b *binding) {
+	take(b, &o.x)
+	o.y = output[To](b)
+	o.loop = parts(len(o.y), 1, 1024, func(lo, hi int) {
 		for i, v := range o.x[lo:hi] {
 			o.y[lo+i] = To(o.f(float64(v)))
 		}
-	}
-	return out, nil
+	})
 }
-
-func (o *conversion[To, From]) run() { kernel.Parallel(len(o.y), 1024, o.part) }
 
 // Select is x where c is not zero, and y elsewhere; all three have one shape. It serves inference and has no derivative.
 func Select(name string, c, x, y *G.Node) (*G.Node, error) {
-	if c == nil || x == nil || y == nil {
-		return nil, fmt.Errorf("%s: an input of select is missing", name)
+	if err := present(name, "select", c, x, y); err != nil {
+		return nil, err
 	}
 	if !c.Shape().Eq(x.Shape()) || !c.Shape().Eq(y.Shape()) {
 		return nil, fmt.Errorf("%s: select between %v and %v by %v", name, x.Shape(), y.Shape(), c.Shape())
 	}
-	o, err := byType(x,
-		func() operator { return &selection[float32]{} },
-		func() operator { return &selection[float64]{} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "select", x.Shape().Clone(), c, x, y)
+	return build(name, "select", x.Shape(), &selection[float32]{}, &selection[float64]{}, c, x, y)
 }
 
 type selection[T kernel.Float] struct {
 	op
+	loop
 	z, c, x, y []T
-	part       func(lo, hi int)
 }
 
-func (o *selection[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *selection[T]) bind(in []G.Value) (out G.Value, err error) {
-	for i, to := range []*[]T{&o.c, &o.x, &o.y} {
-		if *to, err = elements[T](in[i], o.shape.TotalSize()); err != nil {
-			return nil, err
-		}
-	}
-	out, o.z = newOutput[T](o.shape)
-	o.part = func(lo, hi int) {
+func (o *selection[T]) bind(b *binding) {
+	take(b, &o.c, &o.x, &o.y)
+	o.z = output[T](b)
+	o.loop = parts(len(o.z), 1, 4096, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			if o.z[i] = o.y[i]; o.c[i] != 0 {
 				o.z[i] = o.x[i]
 			}
 		}
-	}
-	return out, nil
+	})
 }
-
-func (o *selection[T]) run() { kernel.Parallel(len(o.z), 4096, o.part) }
 
 // Arithmetic is an operation of two operands.
 type Arithmetic uint8
@@ -221,21 +175,15 @@ func Combine(name, kind string, a, b *G.Node, f func(a, b float64) float64) (*G.
 }
 
 func broadcastTogether(name, kind string, f Arithmetic, own func(a, b float64) float64, a, b *G.Node) (*G.Node, error) {
-	if a == nil || b == nil {
-		return nil, fmt.Errorf("%s: an operand of the %s is missing", name, kind)
+	if err := present(name, kind, a, b); err != nil {
+		return nil, err
 	}
 	shape, err := BroadcastShape(a.Shape(), b.Shape())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	axes := walk(shape, a.Shape(), b.Shape())
-	o, err := byType(a,
-		func() operator { return &broadcast[float32]{f: f, own: own, axes: axes} },
-		func() operator { return &broadcast[float64]{f: f, own: own, axes: axes} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, kind, shape, a, b)
+	return build(name, kind, shape, &broadcast[float32]{f: f, own: own, axes: axes}, &broadcast[float64]{f: f, own: own, axes: axes}, a, b)
 }
 
 // axis is one axis of a walk over an output and two operands: its length, and how far a step along it moves in each operand.
@@ -275,37 +223,21 @@ func walk(shape, a, b []int) []axis {
 
 type broadcast[T kernel.Float] struct {
 	op
+	loop
 	f       Arithmetic
 	own     func(a, b float64) float64 // instead of f
 	axes    []axis
 	y, a, b []T
-	part    func(lo, hi int)
 }
 
-func (o *broadcast[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *broadcast[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.a, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	o.part = o.rows
+func (o *broadcast[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.y = output[T](b)
 	if len(o.axes) == 1 {
-		o.part = o.stretch
+		o.loop = parts(len(o.y), 1, 4096, o.stretch)
+	} else {
+		o.loop = parts(len(o.y), o.axes[len(o.axes)-1].n, 4096, o.rows)
 	}
-	return out, nil
-}
-
-func (o *broadcast[T]) run() {
-	inner := o.axes[len(o.axes)-1].n
-	if len(o.axes) == 1 {
-		kernel.Parallel(inner, 4096, o.part)
-		return
-	}
-	kernel.Parallel(len(o.y)/inner, max(1, 4096/inner), o.part)
 }
 
 // stretch is the whole work where one axis is left, between two positions on it.

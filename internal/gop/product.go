@@ -14,8 +14,8 @@ import (
 // broadcast; an operand of one axis is a row on the left, a column on the right, and that axis is gone from the output.
 // It serves inference and has no derivative.
 func MatMul(name string, a, b *G.Node) (*G.Node, error) {
-	if a == nil || b == nil {
-		return nil, fmt.Errorf("%s: an operand of the matrix product is missing", name)
+	if err := present(name, "matrix product", a, b); err != nil {
+		return nil, err
 	}
 	as, bs := slices.Clone([]int(a.Shape())), slices.Clone([]int(b.Shape()))
 	row, column := len(as) == 1, len(bs) == 1
@@ -51,13 +51,9 @@ func MatMul(name string, a, b *G.Node) (*G.Node, error) {
 	if len(shape) == 0 {
 		shape = tensor.Shape{1} // a product of two vectors; values here have an axis at least
 	}
-	o, err := byType(a,
-		func() operator { return &batchedProduct[float32]{m: m, n: n, k: k, axes: axes} },
-		func() operator { return &batchedProduct[float64]{m: m, n: n, k: k, axes: axes} })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "batched matrix product", shape, a, b)
+	return build(name, "batched matrix product", shape,
+		&batchedProduct[float32]{m: m, n: n, k: k, axes: axes},
+		&batchedProduct[float64]{m: m, n: n, k: k, axes: axes}, a, b)
 }
 
 type batchedProduct[T kernel.Float] struct {
@@ -67,17 +63,9 @@ type batchedProduct[T kernel.Float] struct {
 	y, a, b []T
 }
 
-func (o *batchedProduct[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *batchedProduct[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.a, err = elements[T](in[0], in[0].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], in[1].Shape().TotalSize()); err != nil {
-		return nil, err
-	}
-	out, o.y = newOutput[T](o.shape)
-	return out, nil
+func (o *batchedProduct[T]) bind(b *binding) {
+	take(b, &o.a, &o.b)
+	o.y = output[T](b)
 }
 
 func (o *batchedProduct[T]) run() {
@@ -103,8 +91,8 @@ type GemmConfig struct {
 // Gemm is ONNX's Gemm: y = alpha op(a) op(b) + beta c, where c, which may be nil, is broadcast to (M, N).
 // It serves inference and has no derivative.
 func Gemm(name string, a, b, c *G.Node, cfg GemmConfig) (*G.Node, error) {
-	if a == nil || b == nil {
-		return nil, fmt.Errorf("%s: an operand of gemm is missing", name)
+	if err := present(name, "gemm", a, b); err != nil {
+		return nil, err
 	}
 	as, bs := a.Shape(), b.Shape()
 	if len(as) != 2 || len(bs) != 2 {
@@ -120,7 +108,6 @@ func Gemm(name string, a, b, c *G.Node, cfg GemmConfig) (*G.Node, error) {
 	if k != k2 {
 		return nil, fmt.Errorf("%s: gemm of (%d, %d) by (%d, %d)", name, m, k, k2, n)
 	}
-	inputs := []*G.Node{a, b}
 	var rowStep, columnStep int // in c
 	if c != nil {
 		shape, err := BroadcastShape([]int{m, n}, c.Shape())
@@ -133,19 +120,10 @@ func Gemm(name string, a, b, c *G.Node, cfg GemmConfig) (*G.Node, error) {
 		if cs := c.Shape(); len(cs) == 2 && cs[0] > 1 {
 			rowStep = cs[1]
 		}
-		inputs = append(inputs, c)
 	}
-	o, err := byType(a,
-		func() operator {
-			return &onnxGemm[float32]{cfg: cfg, m: m, n: n, k: k, rowStep: rowStep, columnStep: columnStep}
-		},
-		func() operator {
-			return &onnxGemm[float64]{cfg: cfg, m: m, n: n, k: k, rowStep: rowStep, columnStep: columnStep}
-		})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return apply(o, name, "gemm", tensor.Shape{m, n}, inputs...)
+	return build(name, "gemm", tensor.Shape{m, n},
+		&onnxGemm[float32]{cfg: cfg, m: m, n: n, k: k, rowStep: rowStep, columnStep: columnStep},
+		&onnxGemm[float64]{cfg: cfg, m: m, n: n, k: k, rowStep: rowStep, columnStep: columnStep}, optional(a, b, c)...)
 }
 
 type onnxGemm[T kernel.Float] struct {
@@ -157,23 +135,10 @@ type onnxGemm[T kernel.Float] struct {
 	part                func(lo, hi int)
 }
 
-func (o *onnxGemm[T]) Do(in ...G.Value) (G.Value, error) { return do(o, in) }
-
-func (o *onnxGemm[T]) bind(in []G.Value) (out G.Value, err error) {
-	if o.a, err = elements[T](in[0], o.m*o.k); err != nil {
-		return nil, err
-	}
-	if o.b, err = elements[T](in[1], o.k*o.n); err != nil {
-		return nil, err
-	}
-	if len(in) > 2 {
-		if o.c, err = elements[T](in[2], in[2].Shape().TotalSize()); err != nil {
-			return nil, err
-		}
-	}
-	out, o.y = newOutput[T](o.shape)
+func (o *onnxGemm[T]) bind(b *binding) {
+	take(b, &o.a, &o.b, &o.c)
+	o.y = output[T](b)
 	o.part = o.finish
-	return out, nil
 }
 
 func (o *onnxGemm[T]) run() {
