@@ -77,26 +77,45 @@ func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number
 	var single, weight number
 	for t := range size(counts) {
 		unravel(t, counts, pick)
-		from, other := 0, 0
 		weight = exact(1)
 		for a := range axes {
-			p := axes[a][pick[a]]
-			from, other = advance(from, p.index, own[a]), advance(other, p.other, own[a])
-			if p.weight != exact(1) {
+			if p := axes[a][pick[a]]; p.weight != exact(1) {
 				weight = f.mul(weight, p.weight)
 			}
 		}
-		if single = value(from); from != other {
-			height := math.Abs(value(other).v-single.v) + value(other).sound
-			single.sound += height
-			single.declared += height
+		candidates := elementsAt(axes, pick, own)
+		single = value(candidates[0])
+		height := 0.0
+		for _, other := range candidates[1:] {
+			height = max(height, math.Abs(value(other).v-single.v)+value(other).sound)
 		}
-		s.add(value(from), weight)
+		s.add(value(candidates[0]), weight)
+		single.sound += height
+		single.declared += height
 	}
 	if size(counts) == 1 && weight == exact(1) {
 		return single // moved, not weighed
 	}
 	return s.sum(f, len(axes))
+}
+
+// elementsAt returns the elements that rounding may choose for one tap of each
+// axis, the reference's own first; negative ones lie outside.
+func elementsAt(axes [][]tap, pick, own []int) []int {
+	elements := []int{0}
+	for a := range axes {
+		p := axes[a][pick[a]]
+		n := len(elements)
+		if p.other != p.index {
+			for _, e := range elements[:n] {
+				elements = append(elements, advance(e, p.other, own[a]))
+			}
+		}
+		for k := range n {
+			elements[k] = advance(elements[k], p.index, own[a])
+		}
+	}
+	return elements
 }
 
 // advance adds a coordinate to an index; negative means outside for both.

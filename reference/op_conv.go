@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -78,6 +79,12 @@ func (c *call) convolve(g convGeometry, x, w, out *Value) error {
 		// (co, ci*taps) -> (ci*taps, co), so that a row holds the weights of
 		// all output channels.
 		kernel := matrixOf(w, group*co*ci*taps, co, ci*taps).transposed()
+		var spoiled []int // elements of kernel that are not finite
+		for i, v := range kernel.v {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				spoiled = append(spoiled, i)
+			}
+		}
 		for n := range g.batch {
 			for p := range positions {
 				if err := c.spend(int64(taps) * int64(ci) * int64(co)); err != nil {
@@ -99,6 +106,11 @@ func (c *call) convolve(g convGeometry, x, w, out *Value) error {
 						s.term(b.at(group*co + o))
 					}
 					out.set((n*g.out+group*co+o)*positions+p, s.sum(f, 0))
+				}
+				for _, i := range spoiled {
+					if patch[i/co%taps] < 0 {
+						c.undefined(out, (n*g.out+group*co+i%co)*positions+p, spoiledPadding)
+					}
 				}
 			}
 		}

@@ -15,7 +15,7 @@ var opGridSample = operator{
 	eval: single(func(c *call) (*Value, error) {
 		x, grid := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2
-		if rank < 1 || len(grid.Dims) != rank+2 || grid.Dims[0] != x.Dims[0] || grid.Dims[rank+1] != rank || x.Len() == 0 {
+		if rank < 1 || len(grid.Dims) != rank+2 || grid.Dims[0] != x.Dims[0] || grid.Dims[rank+1] != rank {
 			return nil, fmt.Errorf("input of shape %v and grid of shape %v", x.Dims, grid.Dims)
 		}
 		g := gridSampler{
@@ -33,6 +33,9 @@ var opGridSample = operator{
 			return nil, err
 		}
 		channels, area := x.Dims[1], size(g.in)
+		if out.Len() > 0 && area == 0 {
+			return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
+		}
 		for n := range x.Dims[0] {
 			for p := range places {
 				if err := c.spend(int64(channels) << (2 * rank)); err != nil {
@@ -77,8 +80,16 @@ func (g gridSampler) taps(f format, a int, u number) []tap {
 	case g.padding == "reflection":
 		x.v = g.reflect(a, x.v)
 	}
-	if math.IsNaN(x.v) || math.Abs(x.v) > 1<<30 {
-		x = exact(-100) // far outside
+	e := max(x.sound, x.screen())
+	const reach = 4 // beyond it all neighbours lie outside, whatever the kernel
+	switch {
+	case math.IsNaN(x.v), g.mode == "nearest" && e > 1 && g.padding == "reflection":
+		return []tap{{0, 0, unknown(0)}} // the place may be any
+	case g.padding == "reflection":
+	case x.v-e > n.v+reach:
+		x = exact(n.v + reach)
+	case x.v+e < -reach:
+		x = exact(-reach)
 	}
 	if g.mode == "nearest" {
 		t := tap{index: g.place(a, int(math.RoundToEven(x.v))), weight: exact(1)}

@@ -37,9 +37,10 @@ var opLoop = operator{
 			return nil, errors.New("no attribute body")
 		}
 		carried := c.loopCarried()
-		stacked := len(body.outputs) - 1 - len(carried)
-		if stacked < 0 || len(body.inputs) != 2+len(carried) {
-			return nil, fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), len(carried))
+		states := len(carried)
+		stacked := len(body.outputs) - 1 - states
+		if stacked < 0 || len(body.inputs) != 2+states {
+			return nil, fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), states)
 		}
 		stacks := make([][]*Value, stacked)
 		for i := 0; i < trips && goOn; i++ {
@@ -60,19 +61,20 @@ var opLoop = operator{
 				}
 			}
 			goOn = cond[0]
-			carried = outputs[1 : 1+len(carried)]
-			for k, v := range outputs[1+len(carried):] {
+			carried = outputs[1 : 1+states]
+			for k, v := range outputs[1+states:] {
 				stacks[k] = append(stacks[k], v)
 			}
 		}
+		out := slices.Clone(carried)
 		for k, s := range stacks {
-			v, err := c.stack(s, body.outTypes[1+len(carried)+k], 0)
+			v, err := c.stack(s, body.outTypes[1+states+k], 0)
 			if err != nil {
 				return nil, err
 			}
-			carried = append(slices.Clip(carried), v)
+			out = append(out, v)
 		}
-		return carried, nil
+		return out, nil
 	},
 }
 

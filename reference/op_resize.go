@@ -67,9 +67,6 @@ type resizer struct {
 func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) error {
 	r.out = slices.Clone(x.Dims)
 	r.scale = slices.Repeat([]float64{1}, len(x.Dims))
-	if x.Len() == 0 {
-		return fmt.Errorf("nothing to sample in shape %v", x.Dims)
-	}
 	switch bySize := sizes != nil && sizes.Len() > 0; {
 	case bySize:
 		lengths, ok := sizes.ints()
@@ -77,11 +74,11 @@ func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) e
 			return fmt.Errorf("sizes are %v, want one for each of %d axes", sizes.Data, len(axes))
 		}
 		for i, a := range axes {
-			if lengths[i] < 1 || lengths[i] > math.MaxInt32 {
+			if lengths[i] < min(1, x.Dims[a]) || lengths[i] > math.MaxInt32 {
 				return fmt.Errorf("sizes are %v, want numbers from 1 to 2^31", lengths)
 			}
 			r.out[a] = lengths[i]
-			r.scale[a] = float64(lengths[i]) / float64(x.Dims[a])
+			r.scale[a] = float64(lengths[i]) / float64(max(1, x.Dims[a]))
 		}
 		return r.keepAspect(c.text("keep_aspect_ratio_policy", "stretch"), x.Dims, axes)
 	case scales == nil || scales.Len() != len(axes):
@@ -94,7 +91,7 @@ func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) e
 		if r.crops() {
 			continue // settled with the region
 		}
-		if !(s > 0) || n < 1 || n > math.MaxInt32 {
+		if !(s > 0) || n < float64(min(1, x.Dims[a])) || n > math.MaxInt32 {
 			return fmt.Errorf("scale %v of axis %d, want a positive number that leaves from 1 to 2^31 elements of %d", s, a, x.Dims[a])
 		}
 		r.out[a], r.scale[a] = int(n), s
@@ -142,7 +139,7 @@ func (r *resizer) crop(x *Value, axes []int, roi *Value) error {
 			continue
 		}
 		n := math.Floor(float64(x.Dims[a]) * (r.end[a] - r.begin[a]) * r.scale[a])
-		if !(n >= 1 && n <= math.MaxInt32) {
+		if !(n >= float64(min(1, x.Dims[a])) && n <= math.MaxInt32) {
 			return fmt.Errorf("region from %v to %v of axis %d, scaled by %v, has %v elements", r.begin[a], r.end[a], a, r.scale[a], n)
 		}
 		r.out[a] = int(n)
@@ -155,75 +152,109 @@ func (c *call) resize(x *Value, r *resizer) (*Value, error) {
 	if !isFloat && r.mode != "nearest" {
 		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: fmt.Sprintf("mode %s of %s", r.mode, typeName(x.Type))}
 	}
-	out, err := c.zeros(x.Type, isFloat || x.Sound != nil, r.out...)
-	if err != nil {
-		return nil, err
-	}
 	// Every axis has its own taps, whatever the other coordinates are.
 	taps := make([][][]tap, len(r.out))
+	sides := make([][]side, len(r.out))
+	doubts := x.Sound != nil
+	if x.Len() == 0 && size(r.out) > 0 {
+		return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
+	}
 	for a := range taps {
-		taps[a] = make([][]tap, r.out[a])
+		if x.Len() == 0 {
+			break // nothing to make of nothing
+		}
+		if err := c.take(int64(r.out[a])); err != nil {
+			return nil, err
+		}
+		taps[a], sides[a] = make([][]tap, r.out[a]), make([]side, r.out[a])
 		for i := range taps[a] {
-			if taps[a][i], err = r.taps(c.format(x), x, a, i); err != nil {
+			var err error
+			if taps[a][i], sides[a][i], err = r.taps(c.format(x), x, a, i); err != nil {
 				return nil, err
 			}
+			doubts = doubts || sides[a][i].doubt || slices.ContainsFunc(taps[a][i], func(t tap) bool { return t.other != t.index })
 			if err := c.spend(int64(1 + len(taps[a][i]))); err != nil {
 				return nil, err
 			}
 		}
 	}
+	out, err := c.zeros(x.Type, isFloat || doubts, r.out...)
+	if err != nil {
+		return nil, err
+	}
 	at := make([]int, len(r.out))
 	axes := make([][]tap, len(r.out))
 	for i := range out.Len() {
 		unravel(i, r.out, at)
-		combinations, extrapolated := int64(1), false
+		combinations, where := int64(1), side{}
 		for a := range axes {
 			axes[a] = taps[a][at[a]]
 			combinations *= int64(len(axes[a]))
-			extrapolated = extrapolated || len(axes[a]) == 0
+			where.outside = where.outside || sides[a][at[a]].outside
+			where.doubt = where.doubt || sides[a][at[a]].doubt
 		}
 		if err := c.spend(combinations); err != nil {
 			return nil, err
 		}
 		switch {
-		case extrapolated && isFloat:
-			out.set(i, exact(r.outside))
-		case extrapolated:
-			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
 		case isFloat:
-			out.set(i, c.format(x).interpolate(x, 0, x.Dims, axes))
+			out.set(i, where.choose(c.format(x).interpolate(x, 0, x.Dims, axes), exact(r.outside)))
+		case where.outside && texts&setOf(x) != 0:
+			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
 		default:
-			from := 0
-			own := strides(x.Dims)
-			for a, t := range axes {
-				from = advance(from, t[0].index, own[a])
+			candidates := elementsAt(axes, make([]int, len(axes)), strides(x.Dims))
+			c.copyOne(out, i, x, candidates[0])
+			if where.outside {
+				out.number(i, r.outside)
 			}
-			c.copyOne(out, i, x, from)
+			if where.doubt || len(candidates) > 1 {
+				out.setFigures(i, unknown(0))
+			}
 		}
 	}
 	return out, nil
 }
 
+// A side says whether a place is outside of the input, where the result is the
+// extrapolation value, and whether rounding decides that.
+type side struct{ outside, doubt bool }
+
+// choose is one of the two values, with limits that cover the other one if it may
+// be taken.
+func (s side) choose(in, out number) number {
+	if s.outside {
+		in, out = out, in
+	}
+	if s.doubt {
+		gap := math.Abs(in.v - out.v)
+		in.sound = max(in.sound, gap+out.sound)
+		in.declared = max(in.declared, gap+out.screen())
+	}
+	return in
+}
+
 // taps returns the neighbours of element i of the result along axis a, with
-// weights; none where the place is outside of the input and has the
-// extrapolation value.
-func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, error) {
+// weights, and on which side of the border it lies.
+func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
+	var where side
 	if r.scale[a] == 1 && r.out[a] == x.Dims[a] && (!r.crops() || r.begin[a] == 0 && r.end[a] == 1) {
-		return []tap{{i, i, exact(1)}}, nil
+		return []tap{{i, i, exact(1)}}, where, nil
 	}
 	n := x.Dims[a]
 	place, err := r.source(a, i, n, f)
 	if err != nil {
-		return nil, err
+		return nil, where, err
 	}
-	if r.crops() && (place.v < 0 || place.v > float64(n-1)) {
-		return nil, nil
+	if r.crops() {
+		last := float64(n - 1)
+		where.outside = place.v < 0 || place.v > last
+		where.doubt = math.Abs(place.v) <= place.sound || math.Abs(place.v-last) <= place.sound
 	}
 	inside := func(k int) int { return min(max(k, 0), n-1) }
 	if r.mode == "nearest" {
 		round, ok := roundings[r.nearest]
 		if !ok {
-			return nil, fmt.Errorf("attribute nearest_mode is %q", r.nearest)
+			return nil, where, fmt.Errorf("attribute nearest_mode is %q", r.nearest)
 		}
 		t := tap{index: inside(int(round(place.v))), weight: exact(1)}
 		t.other = t.index
@@ -232,7 +263,7 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, error) {
 				t.other = k
 			}
 		}
-		return []tap{t}, nil
+		return []tap{t}, where, nil
 	}
 	var k kernel
 	switch r.mode {
@@ -241,14 +272,14 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, error) {
 	case "cubic":
 		k = cubicKernel(r.cubic)
 	default:
-		return nil, fmt.Errorf("attribute mode is %q", r.mode)
+		return nil, where, fmt.Errorf("attribute mode is %q", r.mode)
 	}
 	stretch := 1.0
 	if r.antialias {
 		stretch = min(1, r.scale[a])
 	}
 	if float64(n) < float64(k.reach)/stretch/(1<<20) {
-		return nil, fmt.Errorf("scale %v of axis %d", r.scale[a], a)
+		return nil, where, fmt.Errorf("scale %v of axis %d", r.scale[a], a)
 	}
 	indices, weights := k.around(f, place, stretch)
 	if r.exclude {
@@ -268,7 +299,7 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, error) {
 	for j, index := range indices {
 		taps[j] = tap{inside(index), inside(index), weights[j]}
 	}
-	return taps, nil
+	return taps, where, nil
 }
 
 // roundings choose one of the two neighbours.
@@ -320,6 +351,9 @@ func (r *resizer) source(a, i, n int, f format) (number, error) {
 		return p, nil
 	}
 	e := f.u * (math.Abs(p.v) + length)
+	if r.crops() {
+		e += f.u * length * (math.Abs(r.begin[a]) + math.Abs(r.end[a]))
+	}
 	p.sound, p.spread = 8*e, e
 	return p, nil
 }
