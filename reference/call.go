@@ -45,6 +45,22 @@ func (m *meter) spend(n int64) error {
 	return nil
 }
 
+// afford refuses steps that are beyond what is left, before the first of them.
+func (m *meter) afford(factors ...int) error {
+	left := m.work - m.done
+	n := int64(1)
+	for _, f := range factors {
+		if f == 0 {
+			return nil
+		}
+		if n > left/int64(f) {
+			return fmt.Errorf("%v steps, multiplied, more than the %d done are beyond the budget of %d", factors, m.done, m.work)
+		}
+		n *= int64(f)
+	}
+	return nil
+}
+
 // note remembers something about this run, once.
 func (m *meter) note(format string, args ...any) {
 	if s := fmt.Sprintf(format, args...); !slices.Contains(m.notes, s) {
@@ -68,12 +84,19 @@ func (m *meter) products(v *Value) format {
 	return f
 }
 
+// What a value and the evaluation of a node cost, beside their elements: in
+// numbers of 8 bytes, and in elementary steps.
+const (
+	valueCost = 32
+	nodeCost  = 1024
+)
+
 // cost is the number of numbers that v holds.
 func cost(v *Value) int64 {
 	if v == nil {
 		return 0
 	}
-	n := int64(v.Len() + len(v.Sound) + len(v.Spread) + len(v.Declared))
+	n := valueCost + int64(v.Len()+len(v.Sound)+len(v.Spread)+len(v.Declared))
 	for _, e := range v.Elems {
 		n += cost(e)
 	}
@@ -280,6 +303,34 @@ func (c *call) pick(v *Value, dims []int, from func(i int) int) (*Value, error) 
 	}
 	c.copyInto(out, v, index)
 	return out, nil
+}
+
+// copyRuns copies runs of v, one after the other, to out: the first to element at,
+// each next one step elements further on.
+func copyRuns(out *Value, at, step int, v *Value, run int) {
+	switch d := v.Data.(type) {
+	case []float64:
+		spreadRuns(out.Data.([]float64), at, step, d, run)
+	case []int64:
+		spreadRuns(out.Data.([]int64), at, step, d, run)
+	case []uint64:
+		spreadRuns(out.Data.([]uint64), at, step, d, run)
+	case []bool:
+		spreadRuns(out.Data.([]bool), at, step, d, run)
+	case []string:
+		spreadRuns(out.Data.([]string), at, step, d, run)
+	}
+	if v.Sound != nil && out.Sound != nil {
+		spreadRuns(out.Sound, at, step, v.Sound, run)
+		spreadRuns(out.Spread, at, step, v.Spread, run)
+		spreadRuns(out.Declared, at, step, v.Declared, run)
+	}
+}
+
+func spreadRuns[T any](dst []T, at, step int, src []T, run int) {
+	for ; len(src) > 0; src, at = src[run:], at+step {
+		copy(dst[at:], src[:run])
+	}
 }
 
 // copyInto sets out[i] = v[index[i]] wherever index[i] is not negative.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -21,6 +22,11 @@ const (
 // *onnx.FormatError when the graph contradicts itself.
 func Compile(m *onnx.Model, o Options) (*Program, error) {
 	c := &compiler{functions: map[string]*pb.FunctionProto{}, opsets: map[string]int64{}}
+	inferred := infer.Model(m.Proto, infer.Budget{})
+	c.bodies = inferred.Bodies
+	if products := inferred.Work / 2; products > o.withDefaults().Work {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("a run of %.2g products, beyond the budget of %.2g", float64(products), float64(o.withDefaults().Work))}
+	}
 	c.meter = &meter{ctx: context.Background(), memory: o.withDefaults().Memory, work: 1 << 62}
 	for _, imp := range m.Proto.GetOpsetImport() {
 		c.opsets[domainName(imp.GetDomain())] = imp.GetVersion()
@@ -72,6 +78,7 @@ type compiler struct {
 	functions map[string]*pb.FunctionProto
 	nodes     int
 	unknown   []*onnx.UnsupportedError
+	bodies    map[*pb.GraphProto][]onnx.Type // see infer.Result
 }
 
 // unsupported puts everything that is unknown into one error.
@@ -151,10 +158,44 @@ func (c *compiler) graph(g *pb.GraphProto, outer map[string]bool, refs map[strin
 			return nil, &onnx.FormatError{Offset: -1, Where: where("output %q", out.GetName()), What: "no node computes it"}
 		}
 		declared, _ := onnx.TypeOf(out.GetType())
+		if depth > 0 {
+			declared = c.completed(declared, g, len(b.outputs))
+		}
 		b.outputs, b.outTypes = append(b.outputs, out.GetName()), append(b.outTypes, declared)
 	}
 	b.settleLast(own)
 	return b, nil
+}
+
+// completed is the declared type of an output of a graph that a node holds, with
+// what is left open there as inference has it. A loop without an iteration has
+// nothing else to go by.
+func (c *compiler) completed(declared onnx.Type, g *pb.GraphProto, i int) onnx.Type {
+	open := func(d onnx.Dim) bool { return !d.Known() }
+	if declared.Elem != pb.TensorProto_UNDEFINED && declared.Dims != nil && !slices.ContainsFunc(declared.Dims, open) {
+		return declared
+	}
+	outputs := c.bodies[g]
+	if i >= len(outputs) {
+		return declared
+	}
+	inferred := outputs[i]
+	switch {
+	case declared.Elem == pb.TensorProto_UNDEFINED:
+		return inferred
+	case len(declared.Dims) != len(inferred.Dims):
+		if declared.Dims == nil {
+			declared.Dims = inferred.Dims
+		}
+		return declared
+	}
+	declared.Dims = slices.Clone(declared.Dims)
+	for a, d := range declared.Dims {
+		if open(d) {
+			declared.Dims[a] = inferred.Dims[a]
+		}
+	}
+	return declared
 }
 
 // constant decodes an initializer, within the budget.

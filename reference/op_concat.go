@@ -43,18 +43,11 @@ func (c *call) concat(in []*Value, axis int) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	outer, total, inner := split(dims, a)
+	_, total, inner := split(dims, a)
 	from := 0
 	for _, v := range in {
-		n := v.Dims[a]
-		index := slices.Repeat([]int{-1}, out.Len())
-		for o := range outer {
-			for i := range n * inner {
-				index[o*total*inner+from*inner+i] = o*n*inner + i
-			}
-		}
-		c.copyInto(out, v, index)
-		from += n
+		copyRuns(out, from*inner, total*inner, v, v.Dims[a]*inner)
+		from += v.Dims[a]
 	}
 	return out, nil
 }

@@ -73,6 +73,9 @@ func (c *call) convolve(g convGeometry, x, w, out *Value) error {
 	positions := size(g.window.out)
 	area := size(g.window.in)
 	out.sums(ci*taps, f)
+	if err := c.afford(g.batch, positions, taps, ci, co, g.group); err != nil {
+		return err
+	}
 	row := newRowSum(f, co, taps)
 	patch := make([]int, taps)
 	for group := range g.group {

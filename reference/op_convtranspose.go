@@ -120,6 +120,9 @@ func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
 	taps := g.window.taps()
 	area, positions := size(g.window.out), size(g.window.in)
 	out.sums(ci*taps, f)
+	if err := c.afford(g.batch, positions, taps, ci, co, g.group); err != nil {
+		return err
+	}
 	row := newRowSum(f, co, taps)
 	sources := make([]int, taps)
 	for group := range g.group {
@@ -143,7 +146,7 @@ func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
 		}
 		for n := range g.batch {
 			for p := range positions {
-				if err := c.spend(int64(taps) * int64(ci)); err != nil {
+				if err := c.spend(int64(taps) * int64(ci) * int64(co)); err != nil {
 					return err
 				}
 				g.window.sources(p, sources)

@@ -120,6 +120,9 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.afford(out.Len(), terms, len(c.in)); err != nil {
+		return nil, err
+	}
 	// How far a step along each label of the result, and of the sum, goes in
 	// each operand.
 	outer, summed := make([][]int, len(c.in)), make([][]int, len(c.in))

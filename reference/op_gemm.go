@@ -34,6 +34,9 @@ var opGemm = operator{
 		if err != nil {
 			return nil, err
 		}
+		if err := c.afford(left.rows, left.cols, right.cols); err != nil {
+			return nil, err
+		}
 		alpha, beta := c.float("alpha", 1), c.float("beta", 1)
 		more := 0 // roundings by the two scalings
 		if alpha != 1 {

@@ -43,7 +43,19 @@ var opLoop = operator{
 			return nil, fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), states)
 		}
 		stacks := make([][]*Value, stacked)
+		start, kept := c.live, int64(0) // before the loop, and what its stacks hold
+		if goOn && body.passesOn() {    // then nothing ends the loop before its time
+			if err := c.afford(trips, nodeCost*(1+len(body.steps))); err != nil {
+				return nil, err
+			}
+			if n := int64(stacked * valueCost); n > 0 && int64(trips) > (c.memory-c.live)/n {
+				return nil, fmt.Errorf("%d values to stack are beyond the budget of %d numbers", trips, c.memory)
+			}
+		}
 		for i := 0; i < trips && goOn; i++ {
+			if err := c.spend(nodeCost); err != nil {
+				return nil, fmt.Errorf("iteration %d: %w", i, err)
+			}
 			iteration := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(i)}}
 			condition := &Value{Type: pb.TensorProto_BOOL, Data: []bool{goOn}}
 			outputs, err := c.runBlock("body", slices.Concat([]*Value{iteration, condition}, carried))
@@ -64,6 +76,11 @@ var opLoop = operator{
 			carried = outputs[1 : 1+states]
 			for k, v := range outputs[1+states:] {
 				stacks[k] = append(stacks[k], v)
+				kept += cost(v)
+			}
+			c.live = start + kept // what went round before is free again
+			for _, v := range carried {
+				c.live += cost(v)
 			}
 		}
 		out := slices.Clone(carried)
@@ -78,21 +95,33 @@ var opLoop = operator{
 	},
 }
 
+// passesOn reports whether the body of a loop hands its condition on as it is.
+func (b *block) passesOn() bool {
+	name := b.outputs[0]
+	for _, st := range slices.Backward(b.steps) {
+		if st.op != nil && st.op.name == "Identity" && st.out[0] == name {
+			name = st.in[0]
+		}
+	}
+	return name == b.inputs[1]
+}
+
 // loopCarried returns the inputs that go round.
 func (c *call) loopCarried() []*Value { return c.in[2:max(2, len(c.step.in))] }
 
 // stack joins values along a new axis. Of no value the result is empty, of the
-// declared type.
+// type that is declared or inferred; a length that is neither is 0.
 func (c *call) stack(list []*Value, declared onnx.Type, axis int) (*Value, error) {
 	if len(list) == 0 {
 		if declared.Elem == pb.TensorProto_UNDEFINED {
 			declared.Elem = pb.TensorProto_FLOAT
 		}
-		dims := make([]int, 1, 1+len(declared.Dims))
-		for _, d := range declared.Dims {
-			dims = append(dims, int(max(0, min(d.Size, math.MaxInt32))))
+		dims := convert(declared.Dims, func(d onnx.Dim) int { return int(max(0, min(d.Size, math.MaxInt32))) })
+		a, err := axisOf(axis, len(dims)+1)
+		if err != nil {
+			return nil, err
 		}
-		return c.zeros(declared.Elem, false, dims...)
+		return c.zeros(declared.Elem, false, slices.Insert(dims, a, 0)...)
 	}
 	wide := make([]*Value, len(list))
 	for i, v := range list {

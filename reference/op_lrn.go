@@ -24,6 +24,9 @@ var opLRN = operator{
 		for i := range out.Len() {
 			ch := channelOf(x.Dims, i)
 			first, last := max(0, ch-(n-1)/2), min(x.Dims[1]-1, ch+(n-1)-(n-1)/2)
+			if err := c.spend(int64(max(0, last-first+1))); err != nil {
+				return nil, err
+			}
 			var squares []number
 			for k := first; k <= last; k++ {
 				y := x.at(i + (k-ch)*area)

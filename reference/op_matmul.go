@@ -50,6 +50,9 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 	}
 	left, right := newStretch(batchA, batch), newStretch(batchB, batch)
 	count, _ := product(batch)
+	if err := c.afford(count, m, k, n); err != nil {
+		return nil, err
+	}
 	for i := range count {
 		oa, ob, oo := left.index(i)*m*k, right.index(i)*k*n, i*m*n
 		if isFloat {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opScan evaluates its body once for every slice of its last inputs along an
@@ -83,7 +85,11 @@ func (c *call) scan(s scan, values []*Value, limit int) ([]*Value, error) {
 		}
 	}
 	stacks := make([][]*Value, len(body.outputs)-s.states)
+	start, kept := c.live, int64(0)
 	for t := range steps {
+		if err := c.spend(nodeCost); err != nil {
+			return nil, fmt.Errorf("step %d: %w", t, err)
+		}
 		arguments := slices.Clone(state)
 		for i, v := range inputs {
 			at := t
@@ -103,6 +109,11 @@ func (c *call) scan(s scan, values []*Value, limit int) ([]*Value, error) {
 		state = outputs[:s.states]
 		for k, v := range outputs[s.states:] {
 			stacks[k] = append(stacks[k], v)
+			kept += cost(v)
+		}
+		c.live = start + kept // slices and earlier states are free again
+		for _, v := range state {
+			c.live += cost(v)
 		}
 	}
 	out := slices.Clone(state)
@@ -172,6 +183,18 @@ func (c *call) scanBatch(s scan, lengths *Value, values []*Value) ([]*Value, err
 		}
 	}
 	out := make([]*Value, len(all))
+	if batch == 0 {
+		for k, t := range c.step.blocks["body"].outTypes {
+			if k >= s.states {
+				t.Dims = slices.Insert(slices.Clone(t.Dims), 0, onnx.Fixed(int64(longest)))
+			}
+			v, err := c.stack(nil, t, 0)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+	}
 	for k, list := range all {
 		var err error
 		if out[k], err = c.stack(list, c.step.blocks["body"].outTypes[k], 0); err != nil {

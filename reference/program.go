@@ -333,7 +333,7 @@ func (st *step) run(m *meter, s *scope) ([]*Value, error) {
 	if err := m.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := m.spend(1); err != nil {
+	if err := m.spend(nodeCost); err != nil {
 		return nil, fmt.Errorf("%s: %w", st.label, err)
 	}
 	in := make([]*Value, len(st.in))

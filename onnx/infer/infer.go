@@ -29,6 +29,9 @@ type Result struct {
 	Findings []rule.Finding
 	Memory   int64 // bytes of the values that one run holds at the same time, weights apart
 	Work     int64 // multiplications and additions of one run
+	// Bodies are the types of the outputs of graphs that nodes hold, in their order,
+	// as far as every evaluation of the graph has them.
+	Bodies map[*pb.GraphProto][]onnx.Type
 }
 
 // Types derives the types of the values of a model's main graph: of its inputs
@@ -50,7 +53,7 @@ func Types(m *pb.ModelProto) (map[string]onnx.Type, []rule.Finding) {
 // Model is Types under a budget, and says what one run of the model takes
 // as far as that is known. Axes without a number count as one there.
 func Model(m *pb.ModelProto, budget Budget) Result {
-	f := &inferrer{ir: m.GetIrVersion(), budget: budget.withDefaults()}
+	f := &inferrer{ir: m.GetIrVersion(), bodies: map[*pb.GraphProto][]op.Value{}, budget: budget.withDefaults()}
 	at := &rule.Place{Kind: "model"}
 	imports := make(map[string]int64)
 	for _, o := range m.OpsetImport {
@@ -73,7 +76,17 @@ func Model(m *pb.ModelProto, budget Budget) Result {
 			types[name] = onnx.Type{Elem: v.Elem, Dims: v.Dims}
 		}
 	}
-	return Result{types, f.List, f.peak, f.work}
+	bodies := make(map[*pb.GraphProto][]onnx.Type, len(f.bodies))
+	for g, outputs := range f.bodies {
+		for _, v := range outputs {
+			t := onnx.Type{}
+			if v.Kind == op.TensorKind {
+				t = onnx.Type{Elem: v.Elem, Dims: v.Dims}
+			}
+			bodies[g] = append(bodies[g], t)
+		}
+	}
+	return Result{types, f.List, f.peak, f.work, bodies}
 }
 
 // An inferrer goes through one model.
@@ -82,6 +95,7 @@ type inferrer struct {
 	ledger
 	ir        int64
 	functions map[onnx.FunctionKey]*pb.FunctionProto
+	bodies    map[*pb.GraphProto][]op.Value // outputs of graphs that nodes hold
 	budget    Budget
 	deaths    map[*pb.NodeProto]map[int][]string // by the first node of a list
 	steps     int
@@ -334,6 +348,11 @@ func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Value, times int64
 	out := make([]op.Value, len(g.Output))
 	for i, v := range g.Output {
 		out[i] = s.known[v.GetName()]
+		if before := h.bodies[g]; i < len(before) {
+			before[i] = op.Common(before[i], out[i])
+		} else {
+			h.bodies[g] = append(before, out[i])
+		}
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func ruleIf(n *Node) {
 		return
 	}
 	for i := range n.out {
-		n.out[i] = common(yes[i], no[i])
+		n.out[i] = Common(yes[i], no[i])
 	}
 }
 

@@ -29,7 +29,7 @@ func ruleSequenceConstruct(n *Node) {
 	}
 	inner := n.in[0]
 	for _, v := range n.in[1:] {
-		inner = common(inner, v)
+		inner = Common(inner, v)
 	}
 	inner.Ints, inner.Data = nil, nil
 	n.out[0] = Value{Kind: SequenceKind, Inner: &inner}
@@ -56,7 +56,7 @@ func ruleSequenceKeep(n *Node) {
 			n.wrong("type-mismatch", "%v goes into %v", x, v)
 			return
 		}
-		inner := common(*v.Inner, n.arg(1))
+		inner := Common(*v.Inner, n.arg(1))
 		v.Inner = &inner
 	}
 	n.setValue(0, v)

@@ -149,14 +149,14 @@ func (v Value) floats() ([]float64, bool) {
 	return nil, false
 }
 
-// common is the type that holds both of two values, as of the two branches of
+// Common is the type that holds both of two values, as of the two branches of
 // an If.
-func common(a, b Value) Value {
+func Common(a, b Value) Value {
 	if a.Kind != b.Kind || a.Kind == UnknownKind || a.Kind == OtherKind {
 		return Value{Kind: map[bool]Kind{true: a.Kind}[a.Kind == b.Kind]}
 	}
 	if a.Inner != nil && b.Inner != nil {
-		inner := common(*a.Inner, *b.Inner)
+		inner := Common(*a.Inner, *b.Inner)
 		return Value{Kind: a.Kind, Inner: &inner}
 	}
 	out := Value{Kind: a.Kind, Elem: a.Elem}
