@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -147,13 +148,13 @@ func (b *builder) apply(i int) error {
 	}
 	build := operators[o.name].build
 	if !b.alone {
-		return build(b, c)
+		return c.lacking(build(b, c))
 	}
 	if c.constant && b.recall(o) {
 		return nil
 	}
 	if err := build(b, c); err != nil {
-		return err
+		return c.lacking(err)
 	}
 	return b.settle(c)
 }
@@ -229,6 +230,23 @@ func (c call) name() string { return c.op.out[0] }
 
 func (c call) unsupported(format string, args ...any) error {
 	return &onnx.UnsupportedError{Op: c.op.name, Why: fmt.Sprintf("%s: %s", c.name(), fmt.Sprintf(format, args...))}
+}
+
+// A fault is wrong with the values, or with this package: nothing that load lacks.
+type fault struct{ error }
+
+// lacking is the error of building an operation that its rule has let pass: what is not said to be a fault is lacking here.
+func (c call) lacking(err error) error {
+	if err == nil {
+		return nil
+	}
+	_, isFault := errors.AsType[fault](err)
+	_, isUnsupported := errors.AsType[*onnx.UnsupportedError](err)
+	_, isFormat := errors.AsType[*onnx.FormatError](err)
+	if isFault || isUnsupported || isFormat {
+		return err
+	}
+	return &onnx.UnsupportedError{Op: c.op.name, Why: err.Error()}
 }
 
 // leaf is a node over the storage of t, outside of any operator.
@@ -353,7 +371,7 @@ func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, er
 		return err
 	}
 	if shape := n.Shape(); !slices.Equal([]int(shape), nodeShape(dims)) {
-		return fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)
+		return fault{fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)}
 	}
 	if err := b.account(name, dims, int64(n.Dtype().Size())); err != nil {
 		return err

@@ -422,7 +422,7 @@ func (b *builder) known(c call, f pair, x, y *onnx.Tensor, elem pb.TensorProto_D
 	z := make([]int64, len(xs))
 	for i := range z {
 		if c.op.name == "Div" && ys[i] == 0 {
-			return nil, fmt.Errorf("%s: element %d is %d / 0", c.name(), i, xs[i])
+			return nil, fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, xs[i])}
 		}
 		z[i] = f.ints(xs[i], ys[i])
 	}

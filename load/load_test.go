@@ -840,3 +840,59 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// What the standard allows and this package cannot do is refused by name, at the latest when the shapes are known.
+func TestLackingIsUnsupported(t *testing.T) {
+	for _, test := range []struct {
+		claim string
+		dims  []int
+		op    string
+		attrs []onnx.Attr
+	}{
+		{"nothing along an inner axis", []int{2, 0, 4}, "ReduceSum", []onnx.Attr{onnx.Int("keepdims", 0)}},
+		{"nothing along two axes", []int{0, 3, 0}, "Relu", nil},
+	} {
+		m := oneNode(t, test.op, fixedDims(test.dims), nil, test.attrs...)
+		_, err := open(t, m).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float32{}, test.dims...)})
+		if _, ok := errors.AsType[*onnx.UnsupportedError](err); !ok {
+			t.Errorf("%s: error is %v, want an UnsupportedError", test.claim, err)
+		}
+	}
+}
+
+func TestNormalizationOfOneAxisHasOneChannel(t *testing.T) {
+	one := func(v float32) *onnx.Tensor { return makeTensor(t, "", []float32{v}, 1) }
+	m := oneNode(t, "BatchNormalization", []onnx.Dim{onnx.Symbolic("N")}, []*onnx.Tensor{one(2), one(-1), one(0.5), one(3)})
+	in := []*onnx.Tensor{makeTensor(t, "x", random(1, 10, 1), 10)}
+	got, err := open(t, m).Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree(t, m, in, got)
+}
+
+// Before opset 7 a normalization says by is_test that it is not training.
+func TestNormalizationOfTheBatchIsUnsupported(t *testing.T) {
+	for _, test := range []struct {
+		claim string
+		opset int64
+		attrs []onnx.Attr
+		runs  bool
+	}{
+		{"opset 6 in training", 6, nil, false},
+		{"opset 6 in inference", 6, []onnx.Attr{onnx.Int("is_test", 1)}, true},
+		{"opset 9", 9, nil, true},
+		{"opset 15 in training", 15, []onnx.Attr{onnx.Int("training_mode", 1)}, false},
+	} {
+		list := makeTensor(t, "", []float32{1, 2, 3}, 3)
+		m := oneNode(t, "BatchNormalization", fixedDims([]int{2, 3, 4}), []*onnx.Tensor{list, list, list, list}, test.attrs...)
+		m.Proto.OpsetImport[0].Version = proto.Int64(test.opset)
+		s, err := Open(m)
+		if err == nil {
+			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", random(1, 24, 1), 2, 3, 4)})
+		}
+		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); unsupported == test.runs || test.runs && err != nil {
+			t.Errorf("%s: error is %v, runs %v", test.claim, err, test.runs)
+		}
+	}
+}

@@ -88,18 +88,6 @@ func expand(b *builder, c call) error {
 	return b.take(c.name(), c.in[0], m, nil, dims)
 }
 
-// lengths are those of axes, which must not be negative.
-func lengths(name string, list []int64) ([]int, error) {
-	dims := make([]int, len(list))
-	for i, d := range list {
-		if d < 0 || d > math.MaxInt32 {
-			return nil, fmt.Errorf("%s: %v is no shape", name, list)
-		}
-		dims[i] = int(d)
-	}
-	return dims, nil
-}
-
 func tile(b *builder, c call) error {
 	dims, err := c.dims(0)
 	if err != nil {
@@ -359,7 +347,7 @@ func gather(b *builder, c call) error {
 	for i, k := range numbers {
 		n := int64(from[axis])
 		if k < -n || k >= n {
-			return fmt.Errorf("%s: gather of number %d of %d", c.name(), k, n)
+			return fault{fmt.Errorf("%s: gather of number %d of %d", c.name(), k, n)}
 		}
 		if k < 0 {
 			k += n

@@ -12,14 +12,16 @@ import (
 
 // batchNormalization in inference is one linear function for each channel, with the activation behind it where that is alone.
 func batchNormalization(b *builder, c call) error {
-	for name, inference := range map[string]int64{"training_mode": 0, "spatial": 1} {
-		if v, err := attribute(c.op, name, inference); err != nil || v != inference {
-			return cmpOr(err, c.unsupported("attribute %s is %d", name, v))
+	for _, a := range []struct {
+		name                 string
+		otherwise, inference int64
+	}{{"training_mode", 0, 0}, {"spatial", 1, 1}, {"is_test", 0, 1}} {
+		if a.name == "is_test" && b.opset >= 7 { // later versions say so by other means
+			continue
 		}
-	}
-	dims := c.in[0].dims
-	if len(dims) < 2 {
-		return fmt.Errorf("%s: batch normalization of %v, want (N, C, ...)", c.name(), dims)
+		if v, err := attribute(c.op, a.name, a.otherwise); err != nil || v != a.inference {
+			return cmpOr(err, c.unsupported("attribute %s is %d", a.name, v))
+		}
 	}
 	eps, err := attribute[float32](c.op, "epsilon", 1e-5)
 	if err != nil {
@@ -29,6 +31,14 @@ func batchNormalization(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
+	dims := c.in[0].dims
+	alone := len(dims) == 1 // one channel
+	if alone {
+		dims = []int{dims[0], 1}
+		if x, err = gop.Reshape(c.name()+".channel", x, dims...); err != nil {
+			return err
+		}
+	}
 	name := c.name()
 	act := b.activationAfter(&name)
 	scale, shift, err := b.lineOf(c, dims[1], float64(eps))
@@ -36,6 +46,10 @@ func batchNormalization(b *builder, c call) error {
 		return err
 	}
 	y, err := gop.Affine(name, x, scale, shift, act)
+	if alone && err == nil {
+		dims = dims[:1]
+		y, err = gop.Reshape(name, y, dims...)
+	}
 	return b.set(name, y, err, dims...)
 }
 

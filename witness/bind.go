@@ -106,9 +106,9 @@ func (p *Port) accept(t *onnx.Tensor, sizes map[string]int) error {
 	if t.Type() != p.Type.Elem && p.Type.Elem != pb.TensorProto_UNDEFINED {
 		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
 	}
-	n := 1
+	n, empty := 1, slices.Contains(t.Dims, 0)
 	for _, d := range t.Dims {
-		if d < 0 || d > 0 && n > t.Len()/d {
+		if d < 0 || !empty && n > t.Len()/d {
 			return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
 		}
 		n *= d
