@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -210,7 +211,7 @@ func luma(r, g, b uint8) uint8 {
 
 // resized brings a set of grey images to another size and number of channels. Where neither is asked for the set stays as it
 // is, square or not.
-func (s *Set) resized(o Options) (*Set, error) {
+func (s *Set) resized(ctx context.Context, o Options) (*Set, error) {
 	if (o.Size == 0 || o.Size == s.H && o.Size == s.W) && (o.Channels == 0 || o.Channels == s.C) {
 		if s.Digest == "" {
 			return New(s.Name, s.N, s.C, s.H, s.W, s.Pixels, s.Labels)
@@ -225,13 +226,18 @@ func (s *Set) resized(o Options) (*Set, error) {
 		channels = s.C
 	}
 	each := channels * size * size
-	if total, ok := product(s.N, each); !ok || uint64(total) > maxBytes {
+	total, ok := product(s.N, each)
+	if !ok || uint64(total) > maxBytes {
 		return nil, fmt.Errorf("data set %s: %d images of %dx%dx%d take more than %d bytes", s.Name, s.N, channels, size, size, uint64(maxBytes))
 	}
-	pixels := make([]uint8, 0, s.N*each)
-	for i := range s.N {
+	pixels := make([]uint8, total)
+	err := parallel(ctx, s.N, o.Progress, func(i int) error {
 		grey := &picture{Image: &image.Gray{Pix: s.Image(i), Stride: s.W, Rect: image.Rect(0, 0, s.W, s.H)}, turn: upright}
-		pixels = append(pixels, grey.fit(size, channels)...)
+		copy(pixels[i*each:], grey.fit(size, channels))
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return New(s.Name, s.N, channels, size, size, pixels, s.Labels)
 }

@@ -24,7 +24,7 @@ type Options struct {
 	Channels int // 1 for grey, 3 for red, green, blue; 0 for the set's own, or 3
 
 	Note     func(text string)   // is told in a line what a folder was taken for, and what is odd about its images; may be nil
-	Progress func(done, all int) // is told how many pictures of a split are read, in one goroutine; may be nil
+	Progress func(done, all int) // is told how many images of a split are read, or scaled, in one goroutine; may be nil
 }
 
 func (o Options) check() error {
@@ -166,7 +166,7 @@ func (s *Source) decode(ctx context.Context, part split) (*Set, error) {
 		return nil, err
 	}
 	set.Name = s.short
-	return set.resized(s.options)
+	return set.resized(ctx, s.options)
 }
 
 func (s *Source) note(text string) {
