@@ -44,6 +44,7 @@ var CheckCases = []RuleCase{
 	}, "opset-import-duplicate", "model", `"ai.onnx" is imported twice`},
 	{"imports before IR 3", func(m *pb.ModelProto) { m.IrVersion = proto.Int64(2) }, "opset-import-unexpected", "model", "IR version 2"},
 	{"opset 0", func(m *pb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(0) }, "opset-version-invalid", "model", "version 0"},
+	{"an opset beyond 31 bits", func(m *pb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(1<<32 + 13) }, "opset-version-invalid", "model", "version 4294967309"},
 	{"a future opset", func(m *pb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(99) }, "opset-version-unknown", "model", "version 99, the newest known is 28"},
 	{"metadata of a model twice", func(m *pb.ModelProto) {
 		p := &pb.StringStringEntryProto{Key: proto.String("a")}
@@ -124,7 +125,11 @@ var CheckCases = []RuleCase{
 	{"an output of a function from nowhere", func(m *pb.ModelProto) { WithFunction(m); m.Functions[0].Output = Names("z") }, "output-undefined", `function "local.act"`, `"z"`},
 	{"an outer value as the output of a nested graph", func(m *pb.ModelProto) { WithIf(m); Branch(m).Output[0].Name = proto.String("net.fc1") },
 		"output-undefined", `node "y" (If) / attribute "then_branch" / graph "then_branch" / output "net.fc1"`, "no node of the graph"},
-	{"a value info twice", func(m *pb.ModelProto) { m.Graph.ValueInfo = []*pb.ValueInfoProto{m.Graph.Output[0], m.Graph.Output[0]} }, "value-info-duplicate", `value info "y"`, "this name"},
+	{"a value info twice", func(m *pb.ModelProto) { m.Graph.ValueInfo = []*pb.ValueInfoProto{m.Graph.Output[0], m.Graph.Output[0]} }, "value-info-repeated", `value info "y"`, "are alike"},
+	{"a value info twice, in two ways", func(m *pb.ModelProto) {
+		m.Graph.ValueInfo = []*pb.ValueInfoProto{m.Graph.Output[0], ValueInfo("y", pb.TensorProto_FLOAT, []onnx.Dim{onnx.Fixed(1), onnx.Fixed(2)})}
+	}, "value-info-duplicate", `value info "y"`, "not alike"},
+	{"a type inside a graph that says nothing", func(m *pb.ModelProto) { WithIf(m); Branch(m).Output[0].Type = &pb.TypeProto{} }, "type-empty", "", "is empty"},
 	{"a value info of nothing", func(m *pb.ModelProto) { m.Graph.ValueInfo = []*pb.ValueInfoProto{{Name: proto.String("z")}} }, "value-info-unknown", `value info "z"`, "no value"},
 	{"two nodes of one name", func(m *pb.ModelProto) { m.Graph.Node[1].Name = m.Graph.Node[0].Name }, "node-name-duplicate", `node "net.fc1.matmul" (Add)`, "this name"},
 	{"an output that no input has a say in", func(m *pb.ModelProto) {
@@ -140,7 +145,7 @@ var CheckCases = []RuleCase{
 	{"an empty node", func(m *pb.ModelProto) { m.Graph.Node = append(m.Graph.Node, Node("Relu", nil, nil)) }, "node-empty", `node "" (Relu)`, "neither"},
 	{"an operator that does not exist", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("LeakyReLU") }, "operator-not-registered", `node "y" (LeakyReLU)`, "no operator LeakyReLU"},
 	{"an operator before its time", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("Gelu"); m.Graph.Node[2].Attribute = nil }, "operator-not-registered", `node "y" (Gelu)`, "at opset 13, it begins at 20"},
-	{"an operator that is gone", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("Upsample") }, "operator-deprecated", `node "y" (Upsample)`, "gone since opset 10"},
+	{"an operator that is gone", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("Upsample") }, "operator-deprecated", `node "y" (Upsample)`, "withdrawn at opset 10"},
 	{"an unknown operator of the future", func(m *pb.ModelProto) {
 		m.OpsetImport[0].Version = proto.Int64(99)
 		m.Graph.Node[2].OpType = proto.String("Later")
@@ -160,7 +165,19 @@ var CheckCases = []RuleCase{
 	{"an unknown attribute", func(m *pb.ModelProto) { m.Graph.Node[2].Attribute[0].Name = proto.String("slope") }, "attribute-unknown", lastPlace, `no attribute "slope"`},
 	{"an unknown attribute of a function", func(m *pb.ModelProto) { WithFunction(m); m.Graph.Node[2].Attribute[0].Name = proto.String("alpha") }, "attribute-unknown", `node "y" (act)`, `no attribute "alpha"`},
 	{"a required attribute missing", func(m *pb.ModelProto) { m.Graph.Node[1].OpType = proto.String("Concat") }, "attribute-missing", `node "net.fc1" (Concat)`, `requires attribute "axis"`},
-	{"a required attribute of a function missing", func(m *pb.ModelProto) { WithFunction(m); m.Graph.Node[2].Attribute = nil }, "attribute-missing", `node "y" (act)`, `requires attribute "slope"`},
+	{"a required attribute of a function missing", func(m *pb.ModelProto) { WithFunction(m); m.Graph.Node[2].Attribute = nil }, "function-attribute-missing", `node "y" (act)`, `attribute "slope"`},
+	{"a function named as an operator", func(m *pb.ModelProto) {
+		m.Functions = []*pb.FunctionProto{ReluFunction()}
+		m.Functions[0].Domain, m.Functions[0].Name = proto.String(""), proto.String("Relu")
+	}, "function-shadows-operator", "model", `".Relu" has the name`},
+	{"an operator that no specification describes", func(m *pb.ModelProto) { m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("ImageScaler"), nil }, "operator-undescribed", `node "y" (ImageScaler)`, "experimental"},
+	{"a device configuration without a name", func(m *pb.ModelProto) {
+		m.Configuration = []*pb.DeviceConfigurationProto{{NumDevices: proto.Int32(2)}}
+	}, "device-configuration", `device configuration ""`, "no name"},
+	{"a node on unknown devices", func(m *pb.ModelProto) {
+		m.Graph.Node[2].DeviceConfigurations = []*pb.NodeDeviceConfigurationProto{{ConfigurationId: proto.String("gpus")}}
+	}, "device-configuration", lastPlace, `"gpus", which the model does not have`},
+	{"a shard of another node's value", func(m *pb.ModelProto) { shard(m, "x", 0) }, "device-configuration", lastPlace, `"x", which is none`},
 	{"an attribute twice", func(m *pb.ModelProto) { a := m.Graph.Node[2].Attribute; m.Graph.Node[2].Attribute = append(a, a[0]) }, "attribute-duplicate", lastPlace, `named "alpha"`},
 	{"an attribute of another type", func(m *pb.ModelProto) { m.Graph.Node[2].Attribute[0] = onnx.Int("alpha", 1).Proto() }, "attribute-type", lastPlace, `"alpha" is of type INT, want FLOAT`},
 	{"an attribute with two values", func(m *pb.ModelProto) { m.Graph.Node[2].Attribute[0].I = proto.Int64(1) }, "attribute-value", lastPlace + ` / attribute "alpha"`, "values of 2 types, [FLOAT INT]"},
@@ -273,6 +290,25 @@ var CheckCases = []RuleCase{
 
 // InferCases break each rule of types, shapes and budgets.
 var InferCases = []RuleCase{
+	{"a shard along an axis that is not there", func(m *pb.ModelProto) { shard(m, "y", 7) }, "device-configuration", lastPlace, "axis 7"},
+	{"a value info of a weight with another shape", func(m *pb.ModelProto) {
+		m.Graph.ValueInfo = []*pb.ValueInfoProto{ValueInfo("net.fc1.weight", pb.TensorProto_FLOAT, []onnx.Dim{onnx.Fixed(4), onnx.Fixed(2)})}
+	}, "declared-shape-mismatch", `value info "net.fc1.weight"`, "float[4,2]"},
+	{"an attribute of a function of another type", func(m *pb.ModelProto) {
+		WithFunction(m)
+		m.Graph.Node[2].Attribute = []*pb.AttributeProto{onnx.Int("slope", 1).Proto()}
+	}, "attribute-type", "", `"alpha" is of type INT, want FLOAT`},
+	{"a switch that is neither on nor off", func(m *pb.ModelProto) {
+		n := m.Graph.Node[0]
+		n.OpType, n.Attribute = proto.String("Gemm"), []*pb.AttributeProto{onnx.Int("transA", 0).Proto(), onnx.Int("transB", 2).Proto()}
+		m.Graph.Initializer[0].Dims = []int64{2, 3}
+	}, "attribute-flag", "", `"transB" is 2`},
+	{"branches of two types", func(m *pb.ModelProto) {
+		WithIf(m)
+		g := m.Graph.Node[2].Attribute[1].G
+		g.Node = []*pb.NodeProto{Node("Cast", Names("net.fc1"), Names("r"), onnx.Int("to", 7))}
+		g.Output[0] = ValueInfo("r", pb.TensorProto_INT64, []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)})
+	}, "type-mismatch", `node "y" (If)`, "by the other"},
 	{"inputs of the wrong type", func(m *pb.ModelProto) {
 		m.Graph.Input[0].Type = onnx.Type{Elem: pb.TensorProto_DOUBLE, Dims: []onnx.Dim{onnx.Fixed(1), onnx.Fixed(3)}}.Proto()
 	},
@@ -362,4 +398,12 @@ var InferCases = []RuleCase{
 		f.OpsetImport = append(f.OpsetImport, m.OpsetImport[1])
 		f.Node[0].OpType, f.Node[0].Domain = proto.String("act"), proto.String("local")
 	}, "inference-budget", "", "100 deep"},
+}
+
+// shard splits a value at the last node along an axis, for two devices.
+func shard(m *pb.ModelProto, name string, axis int64) {
+	m.Configuration = []*pb.DeviceConfigurationProto{{Name: proto.String("two"), NumDevices: proto.Int32(2)}}
+	m.Graph.Node[2].DeviceConfigurations = []*pb.NodeDeviceConfigurationProto{{ConfigurationId: proto.String("two"), ShardingSpec: []*pb.ShardingSpecProto{{
+		TensorName: &name, ShardedDim: []*pb.ShardedDimProto{{Axis: &axis, SimpleSharding: []*pb.SimpleShardedDimProto{{NumShards: proto.Int64(2)}}}},
+	}}}}
 }

@@ -8,6 +8,7 @@
 package check
 
 import (
+	"math"
 	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -44,6 +45,7 @@ type checker struct {
 	ir        int64
 	imports   map[string]int64 // of the model
 	functions map[onnx.FunctionKey]*function
+	devices   map[string]bool // the names of device configurations
 }
 
 // A function is a FunctionProto with the names of its attributes.
@@ -86,6 +88,7 @@ func (c *checker) model(m *pb.ModelProto) {
 	c.metadata(m.MetadataProps, at)
 	c.countExternal(m, at)
 	c.functionList(m.Functions, at)
+	c.configurations(m.Configuration, at)
 	if m.Graph == nil {
 		c.Report(at, "required-field-missing", "there is no graph")
 		return
@@ -136,8 +139,8 @@ func (c *checker) opsetImports(list []*pb.OperatorSetIdProto, at *rule.Place) ma
 		switch {
 		case o.Version == nil:
 			c.Report(at, "required-field-missing", "the import of domain %s has no version", onnx.Quote(o.GetDomain()))
-		case o.GetVersion() < 1:
-			c.Report(at, "opset-version-invalid", "domain %s is imported at version %d, want 1 or more", onnx.Quote(o.GetDomain()), o.GetVersion())
+		case o.GetVersion() < 1 || o.GetVersion() > math.MaxInt32:
+			c.Report(at, "opset-version-invalid", "domain %s is imported at version %d, want 1 to %d", onnx.Quote(o.GetDomain()), o.GetVersion(), math.MaxInt32)
 		case known && o.GetVersion() > newest && domain != "ai.onnx.ml":
 			c.Report(at, "opset-version-unknown", "domain %s is imported at version %d, the newest known is %d", onnx.Quote(o.GetDomain()), o.GetVersion(), newest)
 		}
@@ -182,6 +185,9 @@ func (c *checker) functionList(list []*pb.FunctionProto, at *rule.Place) {
 			continue
 		}
 		c.functions[key] = newFunction(f)
+		if len(op.Versions(key.Domain, key.Name)) > 0 {
+			c.Report(at, "function-shadows-operator", "function %s has the name of an operator", onnx.Quote(key.String()))
+		}
 	}
 	c.recursion(list, at)
 }

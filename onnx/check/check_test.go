@@ -54,6 +54,7 @@ var ofONNX = []struct{ models, code, where, why string }{
 		"test_layer_normalization_*_expanded", "node-unused", "_function_Rank\" (Size)",
 		"the function body of LayerNormalization in onnx 1.12 computes a rank that it does not use",
 	},
+	{"test_batchnorm_*_training_mode", "training-mode", "(BatchNormalization)", "they test training"},
 }
 
 func TestCheckExplainsAllItFindsInTheModelsOfONNX(t *testing.T) {

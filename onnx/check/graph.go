@@ -5,6 +5,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
+	"google.golang.org/protobuf/proto"
 )
 
 // A scope holds the values that nodes of one graph may read: its own, and
@@ -228,14 +229,18 @@ func (c *checker) outputs(g *pb.GraphProto, at *rule.Place, s *scope, main bool)
 }
 
 func (c *checker) valueInfos(g *pb.GraphProto, at *rule.Place, s *scope) {
-	seen := make(map[string]bool, len(g.ValueInfo))
+	seen := make(map[string]*pb.ValueInfoProto, len(g.ValueInfo))
 	for _, v := range g.ValueInfo {
 		in := at.In("value info", v.GetName())
 		c.valueInfo(v, in, false)
-		if seen[v.GetName()] {
-			c.Report(in, "value-info-duplicate", "two value infos have this name")
+		switch first := seen[v.GetName()]; {
+		case first == nil:
+			seen[v.GetName()] = v
+		case proto.Equal(first.Type, v.Type):
+			c.Report(in, "value-info-repeated", "two value infos have this name, and are alike")
+		default:
+			c.Report(in, "value-info-duplicate", "two value infos have this name, and are not alike")
 		}
-		seen[v.GetName()] = true
 		if !s.here(v.GetName()) {
 			c.Report(in, "value-info-unknown", "the graph has no value of this name")
 		}

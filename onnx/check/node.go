@@ -15,6 +15,7 @@ import (
 // node checks one node by itself: its operator, arity and attributes.
 func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 	c.metadata(n.MetadataProps, at)
+	c.placement(n, at)
 	if len(n.Input) == 0 && len(n.Output) == 0 {
 		c.Report(at, "node-empty", "the node has neither inputs nor outputs")
 	}
@@ -43,15 +44,27 @@ func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 	}
 	schema := op.Find(domain, n.GetOpType(), opset)
 	switch {
+	case schema == nil && op.Undescribed(domain, n.GetOpType()):
+		c.Report(at, "operator-undescribed", "%s was an experimental operator of opset 1, which no specification describes", n.GetOpType())
 	case schema == nil && opset > newest:
 		c.Report(at, "operator-unknown", "no operator %s is known up to opset %d, the newest known; the model is of opset %d", onnx.Printable(n.GetOpType()), newest, opset)
 	case schema == nil:
 		c.Report(at, "operator-not-registered", "there is no operator %s in domain %s at opset %d%s", onnx.Printable(n.GetOpType()), onnx.Quote(n.GetDomain()), opset, c.since(domain, n.GetOpType()))
 	case schema.Deprecated:
-		c.Report(at, "operator-deprecated", "operator %s is gone since opset %d, the model is of opset %d", schema.Name, schema.Since, opset)
+		c.Report(at, "operator-deprecated", "operator %s was withdrawn at opset %d, the model is of opset %d%s", schema.Name, schema.Since, opset, again(schema))
 	default:
 		c.holdAgainst(n, schema, at)
 	}
+}
+
+// again tells when an operator that was withdrawn came back.
+func again(withdrawn *op.Schema) string {
+	for _, s := range op.Versions(withdrawn.Domain, withdrawn.Name) {
+		if s.Since > withdrawn.Since && !s.Deprecated {
+			return "; use opset " + strconv.FormatInt(s.Since, 10)
+		}
+	}
+	return ""
 }
 
 // since tells from when on an operator exists, if it ever does.
@@ -125,7 +138,7 @@ func (c *checker) call(n *pb.NodeProto, f *function, at *rule.Place) {
 	}
 	for _, name := range f.Attribute {
 		if !given[name] {
-			c.Report(at, "attribute-missing", "the function requires attribute %s", onnx.Quote(name))
+			c.Report(at, "function-attribute-missing", "the function has attribute %s without a default, and the call does not give it", onnx.Quote(name))
 		}
 	}
 }

@@ -20,6 +20,11 @@ func TestEveryRuleHasACase(t *testing.T) {
 	for _, c := range slices.Concat(onnxtest.CheckCases, onnxtest.InferCases) {
 		cases[c.Code] = true
 	}
+	for _, c := range onnxtest.NodeCases {
+		if code, _, ok := strings.Cut(c.Want[0], ": "); ok {
+			cases[code] = true
+		}
+	}
 	for _, c := range externalCases {
 		cases[c.code] = true
 	}
@@ -46,7 +51,7 @@ var update = flag.Bool("update", false, "write the page anew")
 // writes it anew.
 func TestThePageOfRules(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Rules of petrify check\n\nMade from `rule.All()` by `go test ./onnx/check -run Page -update`. Codes do not change; where the ONNX checker has a code for\nthe same rule, it is that one. Each rule has a test that breaks it: see `CheckCases` and `InferCases` in\n`internal/onnxtest`, `externalCases` and `fileCases` in `onnx/check`.\n\n")
+	b.WriteString("# Rules of petrify check\n\nMade from `rule.All()` by `go test ./onnx/check -run Page -update`. Codes do not change; where the ONNX checker has a code for\nthe same rule, it is that one. Each rule has a test that breaks it: see `CheckCases`, `InferCases` and `NodeCases`\nin `internal/onnxtest`, `externalCases` and `fileCases` in `onnx/check`.\n\n")
 	b.WriteString("An error breaks a rule of ONNX or of the budget: `petrify verify` and `petrify export` refuse such a model. A warning is likely\nto fail, or to do what nobody meant. An info is worth knowing.\n\n")
 	b.WriteString("| code | severity | what holds |\n|---|---|---|\n")
 	for _, r := range rule.All() {

@@ -320,6 +320,10 @@ func (c *checker) valueInfo(v *pb.ValueInfoProto, at *rule.Place, whole bool) {
 		}
 		return
 	}
+	if v.Type.GetValue() == nil && !whole {
+		c.Report(at, "type-empty", "the type is empty")
+		return
+	}
 	c.typeProto(v.Type, at, whole)
 }
 

@@ -199,6 +199,9 @@ func (f *inferrer) graph(g *pb.GraphProto, above *rule.Place, up *values, given 
 	declared := make(map[string]*pb.ValueInfoProto, len(g.ValueInfo)+len(g.Output))
 	for _, v := range g.ValueInfo {
 		declared[v.GetName()] = v
+		if known, ok := s.known[v.GetName()]; ok { // of an input or initializer
+			f.merge(known, op.ValueOf(v.Type), at.In("value info", v.GetName()), "the value")
+		}
 	}
 	for _, v := range g.Output {
 		declared[v.GetName()] = v
@@ -241,7 +244,22 @@ func (f *inferrer) nodes(list []*pb.NodeProto, at *rule.Place, s *values, declar
 			s.known[name] = v
 			f.hold(life, name, v, in)
 		}
+		f.shards(n, in, s)
 		f.release(life, j)
+	}
+}
+
+// shards sees that the axes along which a node splits its values exist.
+func (f *inferrer) shards(n *pb.NodeProto, at *rule.Place, s *values) {
+	for _, d := range n.DeviceConfigurations {
+		for _, spec := range d.ShardingSpec {
+			dims := s.get(spec.GetTensorName()).Dims
+			for _, dim := range spec.ShardedDim {
+				if rank := int64(len(dims)); dims != nil && (dim.GetAxis() < -rank || dim.GetAxis() >= rank) {
+					f.Report(at, "device-configuration", "axis %d of %s is split, which has %d axes", dim.GetAxis(), onnx.Quote(spec.GetTensorName()), rank)
+				}
+			}
+		}
 	}
 }
 

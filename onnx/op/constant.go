@@ -14,6 +14,7 @@ func constants() map[string]Rule {
 		"Constant":          ruleConstant,
 		"ConstantOfShape":   ruleConstantOfShape,
 		"EyeLike":           ruleEyeLike,
+		"Multinomial":       ruleMultinomial,
 		"RandomNormal":      ruleRandom,
 		"RandomNormalLike":  ruleRandomLike,
 		"RandomUniform":     ruleRandom,
@@ -73,6 +74,10 @@ func ruleConstantOfShape(n *Node) {
 	a := n.attr("value")
 	if a != nil && a.T != nil {
 		v := ConstantOf(a.T)
+		if count, err := onnx.ElementCount(a.T.Dims); err != nil || count != 1 {
+			n.wrong("attribute-range", "attribute \"value\" has %d elements, want 1", count)
+			return
+		}
 		elem = v.Elem
 		if len(v.Ints) == 1 {
 			fill = v.Ints[0]
@@ -134,6 +139,15 @@ func ruleRandom(n *Node) {
 
 func ruleRandomLike(n *Node) {
 	n.set(0, n.elemAttr("dtype", n.arg(0).Elem), n.dims(0))
+}
+
+// ruleMultinomial draws samples for each row of probabilities.
+func ruleMultinomial(n *Node) {
+	rows := onnx.Unknown()
+	if d := n.dims(0); len(d) == 2 {
+		rows = d[0]
+	}
+	n.set(0, n.elemAttr("dtype", pb.TensorProto_INT32), []onnx.Dim{rows, onnx.Fixed(n.int("sample_size", 1))})
 }
 
 func ruleEyeLike(n *Node) {

@@ -28,11 +28,21 @@ func ruleIf(n *Node) {
 		return
 	}
 	for i := range n.out {
+		if contradict(yes[i], no[i]) {
+			n.wrong("type-mismatch", "output %d is %v by one branch, and %v by the other", i, yes[i], no[i])
+			return
+		}
 		n.out[i] = Common(yes[i], no[i])
 	}
 }
 
-// inferLoop gives the body the iteration's number, the condition and what the
+// contradict reports whether two values cannot be of one type. An optional may
+// hold what the other one is.
+func contradict(a, b Value) bool {
+	return !a.typeless() && !b.typeless() && !sameType(a, b) && a.Kind != OptionalKind && b.Kind != OptionalKind
+}
+
+// ruleLoop gives the body the iteration's number, the condition and what the
 // loop carries, whose shape may change from one iteration to the next.
 func ruleLoop(n *Node) {
 	carried := len(n.in) - 2
@@ -58,8 +68,16 @@ func ruleLoop(n *Node) {
 		n.wrong("shape-mismatch", "the body of a loop with %d outputs gives %d, want the condition and these", len(n.out), len(out))
 		return
 	}
+	if c := out[0]; contradict(c, inputs[1]) {
+		n.wrong("type-mismatch", "the body gives %v for its condition, want a bool", c)
+		return
+	}
 	for i := range n.out {
 		v := out[1+i]
+		if i < carried && contradict(v, inputs[2+i]) {
+			n.wrong("type-mismatch", "the loop carries %v, and the body gives %v", inputs[2+i], v)
+			return
+		}
 		switch {
 		case i < carried:
 			v = v.SameElements()
@@ -72,7 +90,7 @@ func ruleLoop(n *Node) {
 	}
 }
 
-// inferScan gives the body the state and slices of the scanned inputs.
+// ruleScan gives the body the state and slices of the scanned inputs.
 func ruleScan(n *Node) {
 	if n.Since < 9 {
 		return // with a batch axis and sequence lengths; no longer written
@@ -91,6 +109,18 @@ func ruleScan(n *Node) {
 	}
 	axes, _ := n.ints("scan_input_axes")
 	outAxes, _ := n.ints("scan_output_axes")
+	for _, a := range []struct {
+		name string
+		want int
+	}{
+		{"scan_input_axes", scanned}, {"scan_input_directions", scanned},
+		{"scan_output_axes", len(n.out) - state}, {"scan_output_directions", len(n.out) - state},
+	} {
+		if v, ok := n.ints(a.name); ok && len(v) != a.want {
+			n.wrong("attribute-range", "attribute %q has %d entries, want %d", a.name, len(v), a.want)
+			return
+		}
+	}
 	length := onnx.Unknown()
 	inputs := slices.Clone(n.in[:state])
 	for i := range inputs {
@@ -124,6 +154,10 @@ func ruleScan(n *Node) {
 		return
 	}
 	for i, v := range out {
+		if i < state && contradict(v, inputs[i]) {
+			n.wrong("type-mismatch", "the scan carries %v, and the body gives %v", inputs[i], v)
+			return
+		}
 		v.Ints, v.Data = nil, nil
 		if j := i - state; j >= 0 && v.Kind == TensorKind && v.Dims != nil {
 			axis := int64(0)
@@ -140,7 +174,7 @@ func ruleScan(n *Node) {
 	}
 }
 
-// inferSequenceMap gives the body one element of each sequence, and the tensors
+// ruleSequenceMap gives the body one element of each sequence, and the tensors
 // as they are.
 func ruleSequenceMap(n *Node) {
 	inputs := make([]Value, len(n.in))

@@ -13,6 +13,7 @@ func convolutions() map[string]Rule {
 		"Conv":          ruleConv,
 		"ConvInteger":   ruleConvInteger,
 		"ConvTranspose": ruleConvTranspose,
+		"DeformConv":    ruleDeformConv,
 		"QLinearConv":   ruleQLinearConv,
 	}
 }
@@ -54,12 +55,11 @@ func (n *Node) window(rank int) (window, bool) {
 		}
 		*a.into = v
 	}
-	switch w.auto {
-	case "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER":
-		return w, true
+	if v, ok := n.ints("pads"); ok && len(v) > 0 && w.auto != "NOTSET" {
+		n.wrong("either-or", "attribute \"pads\" is given, and \"auto_pad\" is %s", w.auto)
+		return w, false
 	}
-	n.wrong("attribute-range", "attribute \"auto_pad\" is %s, want NOTSET, VALID, SAME_UPPER or SAME_LOWER", onnx.Quote(w.auto))
-	return w, false
+	return w, true
 }
 
 // out is the length of spatial axis i after the window went over it. ceil lets
@@ -94,7 +94,7 @@ func (w window) out(n *Node, i int, in onnx.Dim, ceil bool) onnx.Dim {
 	steps := (in.Size - reach) / w.strides[i]
 	if ceil && (in.Size-reach)%w.strides[i] != 0 {
 		// No window begins in the padding at the end.
-		if w.auto != "NOTSET" || (steps+1)*w.strides[i] < in.Size-w.pads[len(w.strides)+i] {
+		if (steps+1)*w.strides[i] < in.Size-w.pads[len(w.strides)+i] {
 			steps++
 		}
 	}
@@ -103,9 +103,47 @@ func (w window) out(n *Node, i int, in onnx.Dim, ceil bool) onnx.Dim {
 
 func ruleConv(n *Node) { n.conv(0, 1, 2) }
 
-func ruleConvInteger(n *Node) { n.conv(0, 1, noInput) }
+func ruleConvInteger(n *Node) {
+	n.perChannel(1, 3)
+	n.conv(0, 1, noInput)
+}
 
-func ruleQLinearConv(n *Node) { n.conv(0, 3, 8) }
+func ruleQLinearConv(n *Node) {
+	n.perChannel(3, 4)
+	n.perChannel(3, 5)
+	n.conv(0, 3, 8)
+}
+
+// perChannel sees that input s has one element, or one for each output channel of
+// the weights.
+func (n *Node) perChannel(weights, s int) {
+	if d, w := n.dims(s), n.dims(weights); len(d) == 1 && d[0] != onnx.Fixed(1) && len(w) > 0 {
+		n.like(s, w[0])
+	}
+}
+
+// ruleDeformConv is a convolution whose taps move by offsets.
+func ruleDeformConv(n *Node) {
+	x, weights := n.dims(0), n.dims(1)
+	n.conv(0, 1, 3)
+	if n.failed || x == nil || weights == nil || len(n.out) == 0 || n.out[0].Dims == nil {
+		return
+	}
+	groups, taps := n.int("offset_group", 1), int64(1)
+	for _, d := range weights[2:] {
+		if !d.Known() {
+			return
+		}
+		taps = sat.Mul(taps, d.Size)
+	}
+	if x[1].Known() && x[1].Size%groups != 0 {
+		n.wrong("shape-mismatch", "%d groups of offsets do not divide the %v channels", groups, x[1])
+		return
+	}
+	spatial := n.out[0].Dims[2:]
+	n.like(2, join([]onnx.Dim{x[0], onnx.Fixed(sat.Mul(sat.Mul(groups, taps), int64(len(spatial))))}, spatial)...)
+	n.like(4, join([]onnx.Dim{x[0], onnx.Fixed(sat.Mul(groups, taps))}, spatial)...)
+}
 
 // conv is a convolution of input xi with the weights wi and the bias bi.
 func (n *Node) conv(xi, wi, bi int) {
@@ -122,10 +160,6 @@ func (n *Node) conv(xi, wi, bi int) {
 		return
 	}
 	group := n.int("group", 1)
-	if group < 1 {
-		n.wrong("attribute-range", "attribute \"group\" is %d, want 1 or more", group)
-		return
-	}
 	if weights == nil {
 		return
 	}
@@ -199,9 +233,8 @@ func ruleConvTranspose(n *Node) {
 	if !ok || weights == nil {
 		return
 	}
-	if group < 1 {
-		n.wrong("attribute-range", "attribute \"group\" is %d, want 1 or more", group)
-		return
+	if x[1].Known() && x[1].Size%group != 0 {
+		n.wrong("shape-mismatch", "%d groups do not divide the %v channels", group, x[1])
 	}
 	n.equal(x[1], weights[0], "the channels of %v and of the weights %v differ", n.arg(0), n.arg(1))
 	if !n.kernelOf(&w, weights[2:]) {
@@ -269,11 +302,28 @@ func ruleCol2Im(n *Node) {
 	if !ok {
 		return
 	}
+	for _, a := range []struct {
+		name string
+		each int
+	}{{"strides", 1}, {"dilations", 1}, {"pads", 2}} {
+		if v, ok := n.ints(a.name); ok && len(v) != a.each*len(image) {
+			n.wrong("attribute-range", "attribute %q has %d entries for %d spatial axes", a.name, len(v), len(image))
+			return
+		}
+	}
+	if known && len(block) != len(image) {
+		n.wrong("shape-mismatch", "blocks of %d axes for an image of %d", len(block), len(image))
+		return
+	}
 	channels := onnx.Unknown()
 	if known {
 		taps := int64(1)
 		for _, b := range block {
 			taps = sat.Mul(taps, max(b, 1))
+		}
+		if d[1].Known() && d[1].Size%taps != 0 {
+			n.wrong("shape-mismatch", "blocks of %d elements do not divide the %v rows", taps, d[1])
+			return
 		}
 		if d[1].Known() {
 			channels = onnx.Fixed(d[1].Size / taps)

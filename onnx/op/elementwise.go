@@ -42,6 +42,13 @@ func ruleBroadcast(n *Node) {
 	}
 	if n.Since < 7 && n.Attrs["broadcast"].Type != 0 { // B is made to fit A, by attributes
 		n.shape(0, n.dims(0))
+		if d := n.dims(0); d != nil && !n.flag("broadcast", false) {
+			n.like(1, d...)
+		}
+		return
+	}
+	if n.Name == "Mod" && !n.flag("fmod", false) && isFloat(n.arg(0).Elem) {
+		n.wrong("either-or", "%v wants attribute \"fmod\" to be 1", n.arg(0))
 		return
 	}
 	dims := n.dims(0)
@@ -107,6 +114,14 @@ func apply(op string, x, y Number) Number {
 	return Number{}
 }
 
+func isFloat(t pb.TensorProto_DataType) bool {
+	switch t {
+	case pb.TensorProto_FLOAT, pb.TensorProto_DOUBLE, pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16:
+		return true
+	}
+	return false
+}
+
 func rulePRelu(n *Node) {
 	d := n.dims(0)
 	n.shape(0, d)
@@ -119,6 +134,13 @@ func rulePRelu(n *Node) {
 }
 
 func ruleDropout(n *Node) {
+	if v := n.arg(2); v.Data != nil && n.given(2) {
+		if t, err := onnx.FromProto(v.Data); err == nil {
+			if on, ok := t.Data.(onnx.Slice[bool]); ok && len(on) == 1 && on[0] {
+				n.host.Report("training-mode", "elements are dropped at random (training_mode is true)")
+			}
+		}
+	}
 	n.set(0, n.arg(0).Elem, n.dims(0))
 	if n.Since < 10 {
 		n.set(1, n.arg(0).Elem, n.dims(0))

@@ -16,11 +16,11 @@ func gathers() map[string]Rule {
 		"NonMaxSuppression": ruleNonMaxSuppression,
 		"NonZero":           ruleNonZero,
 		"OneHot":            ruleOneHot,
-		"ReverseSequence":   ruleSame,
-		"Scatter":           ruleScatter,
-		"ScatterElements":   ruleScatter,
-		"ScatterND":         ruleScatter,
-		"TensorScatter":     ruleScatter,
+		"ReverseSequence":   ruleReverseSequence,
+		"Scatter":           ruleScatterElements,
+		"ScatterElements":   ruleScatterElements,
+		"ScatterND":         ruleScatterND,
+		"TensorScatter":     ruleTensorScatter,
 		"TopK":              ruleTopK,
 		"Trilu":             ruleTrilu,
 		"Unique":            ruleUnique,
@@ -37,17 +37,14 @@ func ruleGather(n *Node) {
 		return
 	}
 	n.shape(0, join(d[:axis], indices, d[axis+1:]))
+	n.indices(1, d[axis])
 	picks, ok := n.knownInts(1)
-	if !ok || !d[axis].Known() {
+	if !ok || !d[axis].Known() || n.failed {
 		return
 	}
 	from := n.arg(0).Ints
 	var chosen []Number
 	for _, p := range picks {
-		if p < -d[axis].Size || p >= d[axis].Size {
-			n.wrong("attribute-range", "index %d into axis %d of %v", p, axis, n.arg(0))
-			return
-		}
 		if p < 0 {
 			p += d[axis].Size
 		}
@@ -72,7 +69,32 @@ func ruleGatherElements(n *Node) {
 		n.wrong("shape-mismatch", "indices %v into %v", n.arg(1), n.arg(0))
 		return
 	}
-	n.axis(n.int("axis", 0), len(d))
+	n.within(1, 0, n.int("axis", 0))
+}
+
+// within sees that indices, input i, of elements have as many axes as the data,
+// input 0, that they are no longer than it but along the axis, and that those
+// which are known exist.
+func (n *Node) within(i, data int, along int64) {
+	indices, d := n.dims(i), n.dims(data)
+	if indices == nil || d == nil {
+		return
+	}
+	if len(d) != len(indices) {
+		n.wrong("shape-mismatch", "indices %v into %v", n.arg(i), n.arg(data))
+		return
+	}
+	axis, ok := n.axis(along, len(d))
+	if !ok {
+		return
+	}
+	for j := range d {
+		if j != axis && d[j].Known() && indices[j].Known() && indices[j].Size > d[j].Size {
+			n.wrong("shape-mismatch", "indices %v into %v along axis %d: axis %d is longer", n.arg(i), n.arg(data), axis, j)
+			return
+		}
+	}
+	n.indices(i, d[axis])
 }
 
 func ruleGatherND(n *Node) {
@@ -93,18 +115,104 @@ func ruleGatherND(n *Node) {
 		n.wrong("shape-mismatch", "indices %v with %d axes into %v", n.arg(1), last.Size, n.arg(0))
 		return
 	}
+	if last.Size < 1 {
+		n.wrong("shape-mismatch", "indices %v of no axes", n.arg(1))
+		return
+	}
+	for j := range batch {
+		n.equal(d[j], indices[j], "axis %d of the batch of %v and %v", j, n.arg(0), n.arg(1))
+	}
+	if n.failed {
+		return
+	}
+	n.tuples(1, d[batch:batch+last.Size])
 	n.shape(0, join(indices[:len(indices)-1], d[batch+last.Size:]))
 }
 
-func ruleScatter(n *Node) { n.shape(0, n.dims(0)) }
+// tuples sees that the elements of input i, where they are known, are places in
+// axes, as many in a row as there are.
+func (n *Node) tuples(i int, axes []onnx.Dim) {
+	list, ok := n.constantInts(i)
+	if !ok {
+		return
+	}
+	for j, v := range list {
+		if axis := axes[j%len(axes)]; axis.Known() && (v < -axis.Size || v >= axis.Size) {
+			n.wrong("attribute-range", "index %d, in input %d, %s, into an axis of %d", v, i, onnx.Quote(n.proto.Input[i]), axis.Size)
+			return
+		}
+	}
+}
+
+// ruleScatterElements puts updates at indices of the same shape.
+func ruleScatterElements(n *Node) {
+	n.shape(0, n.dims(0))
+	n.within(1, 0, n.int("axis", 0))
+	if d := n.dims(1); d != nil {
+		n.like(2, d...)
+	}
+}
+
+// ruleScatterND puts updates at tuples of indices.
+func ruleScatterND(n *Node) {
+	d, indices := n.dims(0), n.dims(1)
+	n.shape(0, d)
+	if d == nil || indices == nil || !n.rank(0, 1, anyRank) || !n.rank(1, 1, anyRank) {
+		return
+	}
+	last := indices[len(indices)-1]
+	if !last.Known() {
+		return
+	}
+	if last.Size < 1 || last.Size > int64(len(d)) {
+		n.wrong("shape-mismatch", "indices %v with %d axes into %v", n.arg(1), last.Size, n.arg(0))
+		return
+	}
+	n.tuples(1, d[:last.Size])
+	n.like(2, join(indices[:len(indices)-1], d[last.Size:])...)
+}
+
+// ruleTensorScatter writes into a cache along an axis of sequences.
+func ruleTensorScatter(n *Node) {
+	d, update := n.dims(0), n.dims(1)
+	n.shape(0, d)
+	if d == nil || len(d) == 0 {
+		return
+	}
+	axis, ok := n.axis(n.int("axis", -2), len(d))
+	if !ok {
+		return
+	}
+	if axis == 0 {
+		n.wrong("attribute-range", "axis 0 is the batch")
+		return
+	}
+	want := slices.Clone(d)
+	want[axis] = onnx.Unknown()
+	n.like(1, want...)
+	if update != nil && len(update) == len(d) && update[axis].Known() && d[axis].Known() && update[axis].Size > d[axis].Size {
+		n.wrong("shape-mismatch", "an update %v of %v: axis %d is longer", n.arg(1), n.arg(0), axis)
+	}
+	n.like(2, d[0])
+}
+
+// ruleReverseSequence turns the beginning of each sequence of a batch round.
+func ruleReverseSequence(n *Node) {
+	d := n.dims(0)
+	n.shape(0, d)
+	batch, time := n.int("batch_axis", 1), n.int("time_axis", 0)
+	if batch == time {
+		n.wrong("attribute-range", "attributes \"batch_axis\" and \"time_axis\" are both %d", batch)
+		return
+	}
+	if d != nil && n.rank(0, 2, anyRank) {
+		n.like(1, d[batch])
+	}
+}
 
 func ruleOneHot(n *Node) {
 	indices := n.dims(0)
 	if indices == nil {
-		return
-	}
-	if d := n.dims(1); len(d) > 1 || len(d) == 1 && d[0].Known() && d[0].Size != 1 {
-		n.wrong("shape-mismatch", "the depth is %v, want one element", n.arg(1))
 		return
 	}
 	depth := onnx.Unknown()
@@ -173,6 +281,10 @@ func ruleCompress(n *Node) {
 		return
 	}
 	if axis, ok := n.axis(a.GetI(), len(d)); ok {
+		if c := n.dims(1); len(c) == 1 && c[0].Known() && d[axis].Known() && c[0].Size > d[axis].Size {
+			n.wrong("shape-mismatch", "a condition %v for axis %d of %v", n.arg(1), axis, n.arg(0))
+			return
+		}
 		dims := slices.Clone(d)
 		dims[axis] = onnx.Unknown()
 		n.shape(0, dims)
@@ -200,6 +312,9 @@ func ruleUnique(n *Node) {
 }
 
 func ruleNonMaxSuppression(n *Node) {
+	if boxes := n.dims(0); boxes != nil {
+		n.like(1, boxes[0], onnx.Unknown(), boxes[1])
+	}
 	n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Unknown(), onnx.Fixed(3)})
 }
 

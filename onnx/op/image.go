@@ -28,6 +28,7 @@ func ruleResize(n *Node) {
 	if n.Name == "Resize" && n.Since >= 11 {
 		scalesAt, sizesAt = 2, 3
 	}
+	filled := func(i int) bool { return n.given(i) && !slices.Contains(n.dims(i), onnx.Fixed(0)) }
 	scales, okScales := n.arg(scalesAt).floats()
 	if a := n.attr("scales"); a != nil {
 		scales, okScales = widen(a.GetFloats()), true
@@ -42,8 +43,19 @@ func ruleResize(n *Node) {
 	if _, ok := n.axisSet(axes, len(d)); !ok {
 		return
 	}
+	if n.string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" && n.Since >= 11 {
+		n.like(1, onnx.Fixed(int64(2*len(axes))))
+	}
 	dims := slices.Clone(d)
-	if sizesAt > 0 && n.given(sizesAt) {
+	if sizesAt > 0 && len(n.dims(scalesAt)) == 1 && filled(scalesAt) && filled(sizesAt) && n.dims(scalesAt)[0].Known() {
+		n.wrong("either-or", "scales and sizes are both given")
+		return
+	}
+	if sizesAt > 0 && !filled(scalesAt) && !filled(sizesAt) && (n.dims(scalesAt) != nil || !n.given(scalesAt)) && (n.dims(sizesAt) != nil || !n.given(sizesAt)) {
+		n.wrong("either-or", "neither scales nor sizes are given")
+		return
+	}
+	if sizesAt > 0 && filled(sizesAt) {
 		n.resizeTo(dims, axes, sizesAt)
 		return
 	}
@@ -67,7 +79,7 @@ func ruleResize(n *Node) {
 		}
 		s := scales[i]
 		switch {
-		case !(s > 0) || math.IsInf(s, 0):
+		case !(s > 0) || math.IsInf(s, 0) || s < 1 && n.Name == "Upsample":
 			n.wrong("attribute-range", "a scale of %g on axis %d", s, a)
 			return
 		case s == 1:
@@ -107,11 +119,13 @@ func (n *Node) resizeTo(dims []onnx.Dim, axes []int64, sizesAt int) {
 	n.shape(0, dims)
 }
 
+// ruleGridSample has a grid with one coordinate for each spatial axis.
 func ruleGridSample(n *Node) {
 	x, grid := n.dims(0), n.dims(1)
 	if x == nil || grid == nil || !n.rank(0, 3, anyRank) || !n.rank(1, len(x), len(x)) {
 		return
 	}
+	n.equal(grid[len(grid)-1], onnx.Fixed(int64(len(x)-2)), "the last axis of the grid %v, and the spatial axes of %v", n.arg(1), n.arg(0))
 	n.shape(0, join([]onnx.Dim{n.equal(x[0], grid[0], "the batches of %v and %v differ", n.arg(0), n.arg(1)), x[1]}, grid[1:len(grid)-1]))
 }
 

@@ -41,6 +41,7 @@ type Node struct {
 	in     []Value
 	out    []Value
 	failed bool
+	named  bool // an attribute names the type of the output
 }
 
 // Infer says what the outputs of a node are, from what is known of its inputs,
@@ -48,8 +49,12 @@ type Node struct {
 func (s *Schema) Infer(proto *pb.NodeProto, in []Value, host Host) []Value {
 	n := &Node{Schema: s, host: host, proto: proto, in: in, out: make([]Value, len(proto.Output))}
 	n.constrain()
+	n.conform()
 	if s.Rule != nil && !n.failed {
 		s.Rule(n)
+	}
+	if n.named {
+		n.conformOutputs()
 	}
 	return n.out
 }
@@ -116,16 +121,12 @@ func (n *Node) int(name string, otherwise int64) int64 {
 	return otherwise
 }
 
-// flag is an attribute that is 0 or 1. Runtimes do not agree on other values.
+// flag is an attribute that is 0 or 1.
 func (n *Node) flag(name string, otherwise bool) bool {
-	a := n.attr(name)
-	if a == nil {
-		return otherwise
+	if a := n.attr(name); a != nil {
+		return a.GetI() != 0
 	}
-	if v := a.GetI(); v != 0 && v != 1 {
-		n.wrong("attribute-range", "attribute %q is %d, want 0 or 1", name, v)
-	}
-	return a.GetI() != 0
+	return otherwise
 }
 
 func (n *Node) ints(name string) ([]int64, bool) {
@@ -189,6 +190,75 @@ func (n *Node) knownInts(i int) ([]int64, bool) {
 		out[j] = e.Value
 	}
 	return out, true
+}
+
+// constantInts returns the elements of input i, of any rank, when it is a constant
+// of integers.
+func (n *Node) constantInts(i int) ([]int64, bool) {
+	if v, ok := n.knownInts(i); ok {
+		return v, true
+	}
+	data := n.arg(i).Data
+	if data == nil {
+		return nil, false
+	}
+	t, err := onnx.FromProto(data)
+	if err != nil {
+		return nil, false
+	}
+	switch d := t.Data.(type) {
+	case onnx.Slice[int64]:
+		return d, true
+	case onnx.Slice[int32]:
+		wide := make([]int64, len(d))
+		for j, v := range d {
+			wide[j] = int64(v)
+		}
+		return wide, true
+	}
+	return nil, false
+}
+
+// indices sees that the elements of input i, where they are known, are indices
+// into an axis of a known length.
+func (n *Node) indices(i int, axis onnx.Dim) {
+	list, ok := n.constantInts(i)
+	if !ok || !axis.Known() {
+		return
+	}
+	for _, v := range list {
+		if v < -axis.Size || v >= axis.Size {
+			n.wrong("attribute-range", "index %d, in input %d, %s, into an axis of %d", v, i, onnx.Quote(n.proto.Input[i]), axis.Size)
+			return
+		}
+	}
+}
+
+// fits sees that input i broadcasts to a shape, which stays as it is.
+func (n *Node) fits(i int, to []onnx.Dim) {
+	d := n.dims(i)
+	if d == nil || to == nil || !n.given(i) {
+		return
+	}
+	ok := len(d) <= len(to)
+	for j := 0; ok && j < len(d); j++ {
+		have, want := d[j], to[len(to)-len(d)+j]
+		ok = !have.Known() || have.Size == 1 || !want.Known() || have.Size == want.Size
+	}
+	if !ok {
+		n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast to %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), shapeText(to))
+	}
+}
+
+// like sees that input i has a shape, where it is given.
+func (n *Node) like(i int, want ...onnx.Dim) {
+	d := n.dims(i)
+	if d == nil || !n.given(i) {
+		return
+	}
+	if _, ok := MergeDims(d, want); !ok {
+		n.wrong("shape-mismatch", "input %d, %s, is %v, want the shape %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), shapeText(want))
+	}
 }
 
 // axesOf returns axes from an attribute, or from input i where newer opsets
@@ -263,6 +333,7 @@ func (n *Node) equal(a, b onnx.Dim, format string, args ...any) onnx.Dim {
 
 // elemAttr is an element type that an attribute names.
 func (n *Node) elemAttr(name string, otherwise pb.TensorProto_DataType) pb.TensorProto_DataType {
+	n.named = true
 	code := n.int(name, int64(otherwise))
 	if _, ok := pb.TensorProto_DataType_name[int32(code)]; !ok || code != int64(int32(code)) || code == 0 && otherwise != 0 {
 		n.wrong("attribute-range", "attribute %q is %d, which is none of ONNX's data types", name, code)

@@ -12,18 +12,32 @@ func norms() map[string]Rule {
 		"BatchNormalization":        ruleBatchNorm,
 		"GroupNormalization":        ruleChannelNorm,
 		"InstanceNormalization":     ruleChannelNorm,
-		"LRN":                       ruleSame,
+		"LRN":                       ruleLRN,
 		"LayerNormalization":        ruleLayerNorm,
 		"LpNormalization":           ruleAxisSame,
-		"MeanVarianceNormalization": ruleSame,
+		"MeanVarianceNormalization": ruleMeanVariance,
 		"RMSNormalization":          ruleRMSNorm,
 	}
 }
 
 func ruleBatchNorm(n *Node) {
-	if all := len(n.out); len(n.out) != 1 && len(n.out) != all {
+	given := 0
+	for _, name := range n.proto.Output {
+		if name != "" {
+			given++
+		}
+	}
+	switch all := len(n.Schema.Out); {
+	case len(n.out) != 1 && len(n.out) != all:
 		n.wrong("output-count", "%d outputs, want 1 or %d", len(n.out), all)
 		return
+	case n.Since >= 14 && n.flag("training_mode", false):
+		n.host.Report("training-mode", "the batch is normalized by its own mean and variance (training_mode 1)")
+	case n.Since >= 14 && given > 1:
+		n.wrong("output-count", "%d outputs, want 1 where training_mode is 0", given)
+		return
+	case given > 1:
+		n.host.Report("training-mode", "mean and variance of the batch are given out, as in training")
 	}
 	x := n.dims(0)
 	n.shape(0, x)
@@ -68,9 +82,11 @@ func ruleChannelNorm(n *Node) {
 		return
 	}
 	for i := 1; i < 3; i++ {
-		if d := n.dims(i); d != nil && n.rank(i, 1, 1) && !perGroup {
-			n.equal(x[1], d[0], "input %d, %s, and the channels of %v differ", i, onnx.Quote(n.proto.Input[i]), n.arg(0))
+		want := x[1]
+		if perGroup && n.Since < 21 {
+			want = onnx.Fixed(groups)
 		}
+		n.like(i, want)
 	}
 }
 
@@ -84,7 +100,8 @@ func ruleLayerNorm(n *Node) {
 	if !ok {
 		return
 	}
-	n.scaleFits(x, axis)
+	n.fits(1, x)
+	n.fits(2, x)
 	reduced := slices.Clone(x)
 	for i := axis; i < len(x); i++ {
 		reduced[i] = onnx.Fixed(1)
@@ -100,17 +117,28 @@ func ruleRMSNorm(n *Node) {
 	if x == nil {
 		return
 	}
-	if axis, ok := n.axis(n.int("axis", -1), len(x)); ok {
-		n.scaleFits(x, axis)
+	if _, ok := n.axis(n.int("axis", -1), len(x)); ok {
+		n.fits(1, x)
 	}
 }
 
-// scaleFits holds scale and bias against the axes that are normalized.
-func (n *Node) scaleFits(x []onnx.Dim, axis int) {
-	for i := 1; i < len(n.in); i++ {
-		joined, ok := Broadcast(x[axis:], n.dims(i))
-		if n.dims(i) != nil && (!ok || len(joined) > len(x)) {
-			n.wrong("shape-mismatch", "input %d, %s, is %v, which does not broadcast to %v from axis %d on", i, onnx.Quote(n.proto.Input[i]), n.arg(i), n.arg(0), axis)
-		}
+// ruleMeanVariance has axes, of which the default is made for images.
+func ruleMeanVariance(n *Node) {
+	x := n.dims(0)
+	n.shape(0, x)
+	axes, ok := n.ints("axes")
+	if !ok {
+		axes = []int64{0, 2, 3}
+	}
+	if x != nil && (ok || n.Since >= 9) {
+		n.axisSet(axes, len(x))
+	}
+}
+
+// ruleLRN goes over the channels.
+func ruleLRN(n *Node) {
+	n.shape(0, n.dims(0))
+	if n.dims(0) != nil {
+		n.rank(0, 2, anyRank)
 	}
 }

@@ -27,10 +27,11 @@ import (
 //	                           of letters), 1.. or 0..1 the range of each number
 //	    type VARIABLE TYPE ... the types that a variable may stand for
 //	    one NAME NAME ...      exactly one of these inputs or attributes is given,
-//	    most NAME NAME ...     one at most,
-//	    together NAME NAME ... all of them or none
+//	    most NAME NAME ...     one at most, some NAME NAME ... one at least,
+//	    together NAME NAME ... all of them or none,
+//	    equal NAME NAME ...    and the lists that are given have one length
 //	    no attr NAME ...       these are gone, as are types; "no rules" drops those
-//	                           of the last three kinds
+//	                           about what is given
 //
 // A version begins as the one before it, and says what is different: lists of
 // inputs and outputs as a whole, the rest by name.

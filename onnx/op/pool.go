@@ -67,13 +67,14 @@ func ruleRoi(n *Node) {
 		return
 	}
 	h, w := n.int("output_height", 1), n.int("output_width", 1)
-	if v, ok := n.ints("pooled_shape"); ok && len(v) == 2 {
+	if v, ok := n.ints("pooled_shape"); ok {
+		if len(v) != 2 {
+			n.wrong("attribute-range", "attribute \"pooled_shape\" is %s, want two lengths", onnx.Few(v))
+			return
+		}
 		h, w = v[0], v[1]
 	}
-	if h < 1 || w < 1 {
-		n.wrong("attribute-range", "an output of %d by %d", h, w)
-		return
-	}
+	n.like(2, rois[0])
 	n.shape(0, []onnx.Dim{rois[0], x[1], onnx.Fixed(h), onnx.Fixed(w)})
 }
 
@@ -82,6 +83,7 @@ func ruleMaxUnpool(n *Node) {
 	if x == nil || !n.rank(0, 3, anyRank) {
 		return
 	}
+	n.like(1, x...)
 	if n.given(2) {
 		if d, ok := n.shapeInput(2); ok {
 			n.shape(0, d)

@@ -15,14 +15,51 @@ func products() map[string]Rule {
 		"Einsum":        ruleEinsum,
 		"Gemm":          ruleGemm,
 		"MatMul":        ruleMatMul,
-		"MatMulInteger": ruleMatMul,
+		"MatMulInteger": ruleMatMulInteger,
 		"QLinearMatMul": ruleQLinearMatMul,
 	}
 }
 
 func ruleMatMul(n *Node) { n.matmul(0, 1, 0) }
 
-func ruleQLinearMatMul(n *Node) { n.matmul(0, 3, 0) }
+func ruleMatMulInteger(n *Node) {
+	n.perRow(0, 2)
+	n.perColumn(1, 3)
+	n.matmul(0, 1, 0)
+}
+
+func ruleQLinearMatMul(n *Node) {
+	n.perRow(0, 1)
+	n.perRow(0, 2)
+	n.perColumn(3, 4)
+	n.perColumn(3, 5)
+	n.matmul(0, 3, 0)
+}
+
+// perRow sees that input s has one element for input x, or one for each row of
+// its matrices.
+func (n *Node) perRow(x, s int) {
+	d, rows := n.dims(s), n.dims(x)
+	switch {
+	case len(rows) < 2 || len(d) == 0 || len(d) == 1 && d[0] == onnx.Fixed(1):
+	case len(d) == 1:
+		n.like(s, rows[len(rows)-2])
+	default:
+		n.like(s, join(rows[:len(rows)-1], []onnx.Dim{onnx.Fixed(1)})...)
+	}
+}
+
+// perColumn is perRow for columns.
+func (n *Node) perColumn(x, s int) {
+	d, cols := n.dims(s), n.dims(x)
+	switch {
+	case len(cols) < 2 || len(d) == 0 || len(d) == 1 && d[0] == onnx.Fixed(1):
+	case len(d) == 1:
+		n.like(s, cols[len(cols)-1])
+	default:
+		n.like(s, join(cols[:len(cols)-2], []onnx.Dim{onnx.Fixed(1)}, cols[len(cols)-1:])...)
+	}
+}
 
 // matmul is NumPy's matmul of inputs a and b.
 func (n *Node) matmul(a, b, out int) {
@@ -68,10 +105,8 @@ func ruleGemm(n *Node) {
 	dims := []onnx.Dim{a[0], b[1]}
 	n.shape(0, dims)
 	n.host.Spend(sat.Mul(LeastElements(dims), LeastElements([]onnx.Dim{k})))
-	if c := n.dims(2); c != nil && n.Since >= 7 {
-		if joined, ok := Broadcast(dims, c); !ok || len(joined) > 2 {
-			n.wrong("shape-mismatch", "C is %v, which does not broadcast to %v", n.arg(2), n.out[0])
-		}
+	if n.Since >= 7 || n.flag("broadcast", false) {
+		n.fits(2, dims)
 	}
 }
 
@@ -84,7 +119,7 @@ func ruleDet(n *Node) {
 	n.shape(0, d[:len(d)-2])
 }
 
-// inferEinsum reads the equation: letters for axes, an ellipsis for any number
+// ruleEinsum reads the equation: letters for axes, an ellipsis for any number
 // of axes that broadcast.
 func ruleEinsum(n *Node) {
 	equation := strings.ReplaceAll(n.string("equation", ""), " ", "")
@@ -92,6 +127,11 @@ func ruleEinsum(n *Node) {
 	terms := strings.Split(left, ",")
 	if len(equation) > 4096 {
 		n.wrong("attribute-range", "an equation of %d letters", len(equation))
+		return
+	}
+	letters := strings.NewReplacer("...", "", ",", "", "->", "").Replace(equation)
+	if strings.ContainsFunc(letters, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) {
+		n.wrong("attribute-range", "equation %s has more than letters, ellipses, commas and an arrow", onnx.Quote(equation))
 		return
 	}
 	if len(terms) != len(n.in) {
@@ -106,6 +146,10 @@ func ruleEinsum(n *Node) {
 			return
 		}
 		before, after, dots := strings.Cut(term, "...")
+		if strings.Contains(after, "...") {
+			n.wrong("attribute-range", "term %s of the equation has two ellipses", onnx.Quote(term))
+			return
+		}
 		d := n.dims(i)
 		if few := len(before) + len(after); few > len(d) || !dots && few != len(d) {
 			n.wrong("shape-mismatch", "term %s of the equation does not fit input %d, %v", onnx.Quote(term), i, n.arg(i))
@@ -147,6 +191,10 @@ func ruleEinsum(n *Node) {
 			}
 		}
 	}
+	if explicit && len(rest) > 0 && !strings.Contains(right, "...") {
+		n.wrong("attribute-range", "the result of equation %s has no ellipsis for the axes of the inputs' ellipses", onnx.Quote(equation))
+		return
+	}
 	var dims []onnx.Dim
 	for i := 0; i < len(right); i++ {
 		if strings.HasPrefix(right[i:], "...") {
@@ -157,6 +205,10 @@ func ruleEinsum(n *Node) {
 		d, ok := size[right[i]]
 		if !ok {
 			n.wrong("attribute-range", "equation %s has axis %q in its result only", onnx.Quote(equation), right[i])
+			return
+		}
+		if strings.Count(right, right[i:i+1]) > 1 {
+			n.wrong("attribute-range", "equation %s has axis %q twice in its result", onnx.Quote(equation), right[i])
 			return
 		}
 		dims = append(dims, d)

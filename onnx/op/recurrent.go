@@ -19,13 +19,15 @@ func ruleRecurrent(n *Node) {
 		return
 	}
 	directions := onnx.Fixed(1)
-	switch d := n.string("direction", "forward"); d {
-	case "bidirectional":
+	if n.string("direction", "forward") == "bidirectional" {
 		directions = onnx.Fixed(2)
-	case "forward", "reverse":
-	default:
-		n.wrong("attribute-range", "attribute \"direction\" is %s, want forward, reverse or bidirectional", onnx.Quote(d))
-		return
+	}
+	if a := n.attr("activations"); a != nil {
+		each := map[string]int64{"RNN": 1, "GRU": 2, "LSTM": 3}[n.Name]
+		if want := each * directions.Size; int64(len(a.Strings)) != want {
+			n.wrong("attribute-range", "attribute \"activations\" has %d entries, want %d", len(a.Strings), want)
+			return
+		}
 	}
 	hidden := onnx.Unknown()
 	if h := n.int("hidden_size", 0); h > 0 {
@@ -39,9 +41,6 @@ func ruleRecurrent(n *Node) {
 		n.equal(directions, w[0], "the directions and those of W differ")
 		n.equal(x[2], w[2], "the input's last axis and W's differ")
 	}
-	if n.failed {
-		return
-	}
 	seq, batch := x[0], x[1]
 	state := []onnx.Dim{directions, batch, hidden}
 	all := []onnx.Dim{seq, directions, batch, hidden}
@@ -49,6 +48,17 @@ func ruleRecurrent(n *Node) {
 		seq, batch = batch, seq
 		state = []onnx.Dim{batch, directions, hidden}
 		all = []onnx.Dim{batch, seq, directions, hidden}
+	}
+	gates := map[string]int64{"RNN": 1, "GRU": 3, "LSTM": 4}[n.Name]
+	n.like(1, directions, scaled(hidden, gates, 1), x[2])
+	n.like(2, directions, scaled(hidden, gates, 1), hidden)
+	n.like(3, directions, scaled(hidden, 2*gates, 1))
+	n.like(4, batch)
+	n.like(5, state...)
+	n.like(6, state...)
+	n.like(7, directions, scaled(hidden, 3, 1)) // the peepholes of LSTM
+	if n.failed {
+		return
 	}
 	n.shape(0, all)
 	n.shape(1, state)

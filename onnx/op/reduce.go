@@ -79,16 +79,21 @@ func ruleCumSum(n *Node) {
 	}
 }
 
-// inferAxisSame is for operators that keep the shape and work along an axis.
+// ruleAxisSame is for operators that keep the shape and work along an axis.
 func ruleAxisSame(n *Node) {
 	n.shape(0, n.dims(0))
 	d := n.dims(0)
-	if a := n.attr("axis"); a != nil && d != nil && len(d) > 0 {
-		if n.Since < 13 && a.GetI() == int64(len(d)) { // the axis that flattening begins at
+	if d == nil {
+		return
+	}
+	flattens := n.Since < 13 && n.Name != "LpNormalization"
+	axis := n.int("axis", -1)
+	if flattens {
+		if axis = n.int("axis", 1); axis == int64(len(d)) || n.attr("axis") == nil { // where flattening begins
 			return
 		}
-		n.axis(a.GetI(), len(d))
 	}
+	n.axis(axis, len(d))
 }
 
 func ruleLoss(n *Node) {
@@ -98,9 +103,15 @@ func ruleLoss(n *Node) {
 		n.shape(0, []onnx.Dim{})
 	}
 	x, target := n.dims(0), n.dims(1)
-	if sameRank(x, target) || x != nil && target != nil && len(target) != len(x)-1 {
-		n.wrong("shape-mismatch", "scores %v for labels %v, want one axis less", n.arg(0), n.arg(1))
+	if x == nil || !n.rank(0, 2, anyRank) {
+		return
 	}
+	if target != nil && len(target) != len(x)-1 {
+		n.wrong("shape-mismatch", "scores %v for labels %v, want one axis less", n.arg(0), n.arg(1))
+		return
+	}
+	n.like(1, join(x[:1], x[2:])...)
+	n.like(2, x[1])
 }
 
 func ruleCrossEntropy(n *Node) {

@@ -60,23 +60,27 @@ type Attr struct {
 	Least, Most float64            // of each number; infinite where there is no limit
 }
 
-// A Choice is a rule about which inputs and attributes are given together.
+// A Choice is a rule about which inputs, outputs and attributes are given
+// together.
 type Choice struct {
 	Kind  ChoiceKind
 	Names []string
 }
 
-// A ChoiceKind says how many of the names of a Choice are given.
+// A ChoiceKind says how many of the names of a Choice are given, or what those
+// that are have in common.
 type ChoiceKind uint8
 
 const (
 	ExactlyOne ChoiceKind = iota
 	AtMostOne
+	AtLeastOne
 	AllOrNone
+	SameLength // the lists that are given, of attributes
 )
 
 // choiceWords are the kinds of choices as the text has them.
-var choiceWords = [...]string{ExactlyOne: "one", AtMostOne: "most", AllOrNone: "together"}
+var choiceWords = [...]string{ExactlyOne: "one", AtMostOne: "most", AtLeastOne: "some", AllOrNone: "together", SameLength: "equal"}
 
 // A TypeSet is a set of types: element types of tensors, sequences and
 // optionals as bits by DataType, and what else there is by name.

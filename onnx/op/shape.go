@@ -105,6 +105,10 @@ func (n *Node) reshape(target []Number, allowZero bool) {
 			}
 		}
 	}
+	if allowZero && open >= 0 && slices.Contains(target, Known(0)) {
+		n.wrong("either-or", "the new shape has 0 and -1, and attribute \"allowzero\" is 1")
+		return
+	}
 	if in == nil {
 		n.shape(0, dims)
 		return

@@ -31,6 +31,17 @@ func ruleStringNormalizer(n *Node) {
 func ruleTfIdf(n *Node) {
 	d := n.dims(0)
 	indexes, ok := n.ints("ngram_indexes")
+	if least, most := n.int("min_gram_length", 1), n.int("max_gram_length", 1); least > most {
+		n.wrong("attribute-range", "attribute \"min_gram_length\" is %d, and \"max_gram_length\" %d", least, most)
+		return
+	}
+	if counts, ok := n.ints("ngram_counts"); ok {
+		pool := len(n.attr("pool_int64s").GetInts()) + len(n.attr("pool_strings").GetStrings())
+		if len(counts) == 0 || !slices.IsSorted(counts) || counts[0] != 0 || counts[len(counts)-1] > int64(pool) {
+			n.wrong("attribute-range", "attribute \"ngram_counts\" is %s, want places in a pool of %d, in order from 0 on", onnx.Few(counts), pool)
+			return
+		}
+	}
 	if d == nil || !ok || len(indexes) == 0 || !n.rank(0, 1, 2) {
 		return
 	}

@@ -61,7 +61,7 @@ var rules = []Rule{
 	{"opset-import-missing", Error, "A model imports an operator set from IR version 3 on, and each domain whose operators it uses."},
 	{"opset-import-duplicate", Error, "A domain is imported once; \"\" and \"ai.onnx\" are the same domain."},
 	{"opset-import-unexpected", Error, "There are no opset imports before IR version 3."},
-	{"opset-version-invalid", Error, "The version of an operator set is 1 or more."},
+	{"opset-version-invalid", Error, "The version of an operator set is 1 to 2^31-1; readers take the low bits of larger ones."},
 	{"opset-version-unknown", Warning, "The version of an operator set is not newer than the newest that this program knows; beyond it, operators are checked as of that one."},
 	{"metadata-props-duplicate-key", Error, "No two metadata entries of one thing have the same key."},
 	{"name-unprintable", Warning, "Names have no control characters."},
@@ -70,6 +70,9 @@ var rules = []Rule{
 	{"function-recursive", Error, "A function does not call itself, directly or through others."},
 	{"function-parameter-duplicate", Error, "The inputs, outputs and attributes of a function have different names."},
 	{"function-opset-mismatch", Error, "An operator that a function uses is the same in the opset of the function and in that of the model."},
+	{"function-shadows-operator", Warning, "A function of the model does not have the domain and name of one of ONNX's operators; runtimes do not agree which one is meant."},
+	{"function-attribute-missing", Warning, "A call gives each attribute of a function that has no default; without it, attributes that refer to it are left out."},
+	{"device-configuration", Error, "A model's device configurations have names and numbers of devices; nodes refer to them, and shard values of their own along axes that exist."},
 	{"function-ir-version", Error, "A model has functions of its own from IR version 8 on."},
 
 	// Graphs.
@@ -83,9 +86,10 @@ var rules = []Rule{
 	{"node-order", Error, "A node stands after the nodes whose outputs it reads."},
 	{"graph-cycle", Error, "No node depends on its own output."},
 	{"output-undefined", Error, "An output of a graph is the output of one of its nodes, an input or an initializer."},
-	{"value-info-duplicate", Error, "The type of a value is declared once among a graph's value infos."},
+	{"value-info-duplicate", Error, "The type of a value is declared once among a graph's value infos, or each time alike."},
+	{"value-info-repeated", Warning, "The type of a value is declared once."},
 	{"value-info-unknown", Info, "A value info describes a value that exists."},
-	{"node-name-duplicate", Warning, "No two nodes of a graph have the same name."},
+	{"node-name-duplicate", Error, "No two nodes of a graph have the same name."},
 	{"output-constant", Warning, "An output depends on an input, where the graph has inputs at all."},
 	{"node-unused", Info, "Something reads an output of each node."},
 	{"initializer-unused", Info, "Something reads each initializer."},
@@ -95,6 +99,7 @@ var rules = []Rule{
 	{"node-empty", Error, "A node has an input or an output."},
 	{"operator-not-registered", Error, "The operator exists in its domain at the opset that the model imports."},
 	{"operator-deprecated", Error, "The operator still exists at that opset."},
+	{"operator-undescribed", Warning, "The operator is described by the specification; those that were experimental in opset 1 are not, and few runtimes have them."},
 	{"operator-unknown", Warning, "The operator is one that this program knows; it may be newer."},
 	{"operator-custom-domain", Info, "The domain is one of ONNX's; operators of others cannot be checked."},
 	{"input-count", Error, "A node has as many inputs as its operator takes."},
@@ -106,6 +111,9 @@ var rules = []Rule{
 	{"attribute-duplicate", Error, "A node has an attribute once."},
 	{"attribute-type", Error, "The attribute has the type that the operator wants."},
 	{"attribute-value", Error, "An attribute has one value, that of its type."},
+	{"attribute-flag", Warning, "An attribute that switches something is 0 or 1; runtimes do not agree on other values."},
+	{"either-or", Error, "Of inputs and attributes that exclude or need each other, such as scales and sizes of Resize, or pads and auto_pad, the right ones are given."},
+	{"training-mode", Warning, "No node is in training mode, as a model exported for inference has none."},
 	{"attribute-reference", Error, "An attribute refers to another one inside a function only, and to one that the function has."},
 
 	// Tensors.
@@ -131,10 +139,11 @@ var rules = []Rule{
 
 	// Types and shapes.
 	{"type-invalid", Error, "The keys of a map type are integers or strings."},
+	{"type-empty", Warning, "A type that is declared inside a graph says something."},
 	{"dim-negative", Warning, "No dimension of a type is negative; runtimes take such a one for unknown, or fail."},
-	{"type-mismatch", Error, "The inputs of a node have types that its operator takes together."},
+	{"type-mismatch", Error, "The inputs of a node have types that its operator takes together, its outputs those that it gives, and the branches of an If give the same."},
 	{"shape-mismatch", Error, "The inputs of a node have shapes that its operator takes together."},
-	{"attribute-range", Error, "An attribute, or an input that takes its place, has a value that makes sense: an axis that exists, a permutation, a positive stride."},
+	{"attribute-range", Error, "An attribute, or an input that takes its place, has a value that the operator takes: one of the words that it knows, an axis that exists, a permutation, a positive stride."},
 	{"declared-type-mismatch", Error, "A value has the type that is declared for it."},
 	{"declared-shape-mismatch", Error, "A value has the shape that is declared for it."},
 	{"value-too-large", Error, "No value has more elements than the budget allows (2^31 unless told otherwise), axes without a number counted as one."},

@@ -1,0 +1,163 @@
+package op
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// conform holds a node against what its schema says beside types: the values of
+// attributes, the shapes of inputs, and which of them are given together.
+func (n *Node) conform() {
+	for _, name := range slices.Sorted(maps.Keys(n.Attrs)) {
+		if a := n.attr(name); a != nil {
+			n.conformAttr(name, n.Attrs[name], a)
+		}
+	}
+	for i := range n.in {
+		if p, ok := FormalOf(n.Schema.In, i); ok && n.given(i) {
+			n.conformShape(i, p)
+		}
+	}
+	for _, c := range n.Choices {
+		n.conformChoice(c)
+	}
+}
+
+// conformAttr holds an attribute, references of functions resolved, against what
+// it may be.
+func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
+	if a.Type != nil && a.GetType() != spec.Type {
+		n.wrong("attribute-type", "attribute %s is of type %s, want %s", onnx.Quote(name), a.GetType(), spec.Type)
+		return
+	}
+	if v := a.GetI(); spec.Flag && v != 0 && v != 1 {
+		n.host.Report("attribute-flag", "attribute %s is %d, want 0 or 1", onnx.Quote(name), v)
+	}
+	var texts [][]byte
+	var numbers []float64
+	switch spec.Type {
+	case pb.AttributeProto_STRING:
+		texts = [][]byte{a.S}
+	case pb.AttributeProto_STRINGS:
+		texts = a.Strings
+	case pb.AttributeProto_INT:
+		numbers = []float64{float64(a.GetI())}
+	case pb.AttributeProto_FLOAT:
+		numbers = []float64{float64(a.GetF())}
+	case pb.AttributeProto_INTS:
+		for _, v := range a.Ints {
+			numbers = append(numbers, float64(v))
+		}
+	}
+	for _, t := range texts {
+		if len(spec.Enum) > 0 && !slices.ContainsFunc(spec.Enum, func(e string) bool { return e == string(t) || spec.AnyCase && strings.EqualFold(e, string(t)) }) {
+			n.wrong("attribute-range", "attribute %s is %s, want %s", onnx.Quote(name), onnx.Quote(string(t)), oneOf(spec.Enum))
+			return
+		}
+	}
+	for _, v := range numbers {
+		if !(v >= spec.Least && v <= spec.Most) {
+			n.wrong("attribute-range", "attribute %s is %s, want %s", onnx.Quote(name), strconv.FormatFloat(v, 'g', -1, 64), spec.limits())
+			return
+		}
+	}
+}
+
+// limits says in words what numbers an attribute takes.
+func (a Attr) limits() string {
+	if a.Most > 1<<53 {
+		return fmt.Sprintf("%g or more", a.Least)
+	}
+	return fmt.Sprintf("%g to %g", a.Least, a.Most)
+}
+
+// oneOf lists words.
+func oneOf(list []string) string {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
+}
+
+// conformShape holds the shape of input i against those that are allowed.
+func (n *Node) conformShape(i int, p Formal) {
+	d := n.dims(i)
+	if d == nil || len(p.Shapes) == 0 {
+		return
+	}
+	var forms []string
+	for _, shape := range p.Shapes {
+		if _, ok := MergeDims(d, shape); ok {
+			return
+		}
+		forms = append(forms, strings.ReplaceAll(shapeText(shape), "?", "*"))
+	}
+	n.wrong("shape-mismatch", "input %d, %s, is %v, want the shape %s for %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), oneOf(forms), p.Name)
+}
+
+// shapeText writes a shape as in [N,3].
+func shapeText(dims []onnx.Dim) string {
+	words := make([]string, len(dims))
+	for i, d := range dims {
+		words[i] = d.String()
+	}
+	return "[" + strings.Join(words, ",") + "]"
+}
+
+// conformChoice counts which inputs, outputs and attributes of a choice are given.
+func (n *Node) conformChoice(c Choice) {
+	var given []string
+	lengths := make(map[int]string)
+	for _, name := range c.Names {
+		if !n.has(name) {
+			continue
+		}
+		given = append(given, name)
+		if a := n.attr(name); a != nil {
+			lengths[len(a.Ints)+len(a.Floats)+len(a.Strings)] = name
+		}
+	}
+	all := oneOf(c.Names)
+	switch k := len(given); {
+	case c.Kind == ExactlyOne && k == 0, c.Kind == AtLeastOne && k == 0:
+		n.wrong("either-or", "none of %s is given", all)
+	case c.Kind == ExactlyOne && k > 1, c.Kind == AtMostOne && k > 1:
+		n.wrong("either-or", "%s are given, want one of %s", strings.Join(given, " and "), all)
+	case c.Kind == AllOrNone && k > 0 && k < len(c.Names):
+		n.wrong("either-or", "%s is given, and not all of %s", strings.Join(given, " and "), strings.Join(c.Names, " and "))
+	case c.Kind == SameLength && len(lengths) > 1:
+		n.wrong("either-or", "the lists %s have different lengths", strings.Join(given, ", "))
+	}
+}
+
+// has reports whether an input, an output or an attribute is given.
+func (n *Node) has(name string) bool {
+	for i, p := range n.Schema.In {
+		if p.Name == name {
+			return n.given(i)
+		}
+	}
+	for i, p := range n.Schema.Out {
+		if p.Name == name {
+			return i < len(n.proto.Output) && n.proto.Output[i] != ""
+		}
+	}
+	return n.attr(name) != nil
+}
+
+// conformOutputs sees that the types of outputs are those that the operator
+// gives. An attribute that names a type may name another.
+func (n *Node) conformOutputs() {
+	for i, v := range n.out {
+		if p, ok := FormalOf(n.Schema.Out, i); ok && v.Kind != UnknownKind && !p.Set.Takes(v) {
+			n.wrong("type-mismatch", "output %d would be %v, which %s of opset %d does not give for %s", i, v, n.Name, n.Since, p.Type)
+			n.out[i] = Value{}
+		}
+	}
+}
