@@ -170,7 +170,9 @@ var CheckCases = []RuleCase{
 		m.Functions = []*pb.FunctionProto{ReluFunction()}
 		m.Functions[0].Domain, m.Functions[0].Name = proto.String(""), proto.String("Relu")
 	}, "function-shadows-operator", "model", `".Relu" has the name`},
-	{"an operator that no specification describes", func(m *pb.ModelProto) { m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("ImageScaler"), nil }, "operator-undescribed", `node "y" (ImageScaler)`, "experimental"},
+	{"an operator that no specification describes", func(m *pb.ModelProto) {
+		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("ImageScaler"), nil
+	}, "operator-undescribed", `node "y" (ImageScaler)`, "experimental"},
 	{"a device configuration without a name", func(m *pb.ModelProto) {
 		m.Configuration = []*pb.DeviceConfigurationProto{{NumDevices: proto.Int32(2)}}
 	}, "device-configuration", `device configuration ""`, "no name"},
