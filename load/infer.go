@@ -7,6 +7,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // host is what the rules of operators ask of the graph that is built: what contradicts fails, and nothing else counts.
@@ -15,7 +16,10 @@ type host struct {
 	errs []error
 }
 
-func (h *host) Report(_, format string, args ...any) {
+func (h *host) Report(code, format string, args ...any) {
+	if s, _ := rule.SeverityOf(code); s != rule.Error {
+		return
+	}
 	h.errs = append(h.errs, fmt.Errorf("%s: %s", h.name, fmt.Sprintf(format, args...)))
 }
 
