@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,126 +12,91 @@ import (
 	"strings"
 )
 
-// A source is a model file and the folders of recorded data beside it.
+// A source is a model file and the folders of recorded data beside it, or a
+// place where there should be one and what is wrong with it.
 type source struct {
 	model string
 	sets  []string // test_data_set_N, in the order of N
+	err   error
 }
 
-// deepest is how far below a given folder models are looked for.
-const deepest = 6
-
-// findModels returns what there is to verify at path: the file itself, the
-// model of the folder, or the models of the folders below it.
-func findModels(path string) ([]source, error) {
+// findModels returns what there is to verify at path: the file itself, or the
+// models of the folder and of those below it. What cannot be read is one source
+// of its own, and hides nothing else.
+func findModels(path string) []source {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return []source{{model: path, err: err}}
 	}
 	if !info.IsDir() {
 		s := source{model: path}
 		// Recorded data belong to a file that has its folder to itself.
-		if models, err := modelsIn(filepath.Dir(path)); err == nil && len(models) == 1 && filepath.Base(path) == models[0] {
-			s.sets, err = setsIn(filepath.Dir(path))
-			return []source{s}, err
+		if f := listFolder(filepath.Dir(path)); f.err == nil && len(f.models) == 1 && filepath.Base(path) == f.models[0] {
+			s.sets = f.sets
 		}
-		return []source{s}, nil
+		return []source{s}
 	}
-	found, err := walk(path, 0)
-	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("%s: no .onnx file in this folder, nor in those below it", path)
+	found := walk(path)
+	if len(found) == 0 {
+		found = []source{{model: path, err: errors.New("no .onnx file in this folder, nor in those below it")}}
 	}
-	return found, err
+	return found
 }
 
-func walk(dir string, depth int) ([]source, error) {
-	models, err := modelsIn(dir)
-	if err != nil {
-		return nil, err
-	}
-	switch len(models) {
-	case 0:
-	case 1:
-		sets, err := setsIn(dir)
-		return []source{{filepath.Join(dir, models[0]), sets}}, err
-	default:
-		sets, err := setsIn(dir)
-		if err != nil {
-			return nil, err
-		}
-		if len(sets) > 0 {
-			return nil, fmt.Errorf("%s: %d models (%s) share the recorded data, want one", dir, len(models), strings.Join(models, ", "))
-		}
-		var all []source
-		for _, m := range models {
-			all = append(all, source{model: filepath.Join(dir, m)})
-		}
-		return all, nil
-	}
-	if depth == deepest {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
+// walk looks through a folder and all below it. Links to folders are not followed.
+func walk(dir string) []source {
+	f := listFolder(dir)
 	var all []source
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		below, err := walk(filepath.Join(dir, e.Name()), depth+1)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, below...)
+	if f.err != nil {
+		all = append(all, source{model: dir, err: f.err})
 	}
-	return all, nil
+	if len(f.models) > 1 && len(f.sets) > 0 {
+		all = append(all, source{model: dir, err: fmt.Errorf("%d models (%s) share the recorded data, want one", len(f.models), strings.Join(f.models, ", "))})
+	} else {
+		for _, m := range f.models {
+			all = append(all, source{model: filepath.Join(dir, m), sets: f.sets})
+		}
+	}
+	for _, name := range f.folders {
+		below := filepath.Join(dir, name)
+		if len(f.models) == 0 || !slices.Contains(f.sets, below) {
+			all = append(all, walk(below)...)
+		}
+	}
+	return all
 }
 
-// modelsIn returns the names of the .onnx files of a folder, in order.
-func modelsIn(dir string) ([]string, error) {
+// A folderList is what a folder holds, each in order.
+type folderList struct {
+	models  []string // names of .onnx files
+	sets    []string // paths of folders of recorded data, by their numbers
+	folders []string // names of all folders
+	err     error    // why there may be more
+}
+
+func listFolder(dir string) folderList {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
+	f := folderList{err: err}
+	numbers := map[string]int{}
 	for _, e := range entries {
-		if !e.IsDir() && strings.EqualFold(filepath.Ext(e.Name()), ".onnx") {
-			names = append(names, e.Name())
+		switch name := e.Name(); {
+		case e.IsDir():
+			f.folders = append(f.folders, name)
+			if text, ok := strings.CutPrefix(name, setPrefix); ok {
+				if n, err := strconv.Atoi(text); err == nil {
+					path := filepath.Join(dir, name)
+					f.sets, numbers[path] = append(f.sets, path), n
+				}
+			}
+		case strings.EqualFold(filepath.Ext(name), ".onnx"):
+			f.models = append(f.models, name)
 		}
 	}
-	return names, nil
+	slices.SortStableFunc(f.sets, func(a, b string) int { return cmp.Compare(numbers[a], numbers[b]) })
+	return f
 }
 
 const setPrefix = "test_data_set_"
-
-// setsIn returns the folders of recorded data in dir, in the order of their
-// numbers.
-func setsIn(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	type numbered struct {
-		path string
-		n    int
-	}
-	var sets []numbered
-	for _, e := range entries {
-		if text, ok := strings.CutPrefix(e.Name(), setPrefix); ok && e.IsDir() {
-			if n, err := strconv.Atoi(text); err == nil {
-				sets = append(sets, numbered{filepath.Join(dir, e.Name()), n})
-			}
-		}
-	}
-	slices.SortStableFunc(sets, func(a, b numbered) int { return a.n - b.n })
-	paths := make([]string, len(sets))
-	for i, s := range sets {
-		paths[i] = s.path
-	}
-	return paths, nil
-}
 
 // exists reports whether there is a file at path.
 func exists(path string) (bool, error) {

@@ -59,24 +59,24 @@ func (j *job) tell(rt, set string) {
 }
 
 func (j *job) run(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil { // so that the other models keep their reports
+			j.report.problem(&unjudged{fmt.Errorf("petrify failed, which is a fault of petrify: panic: %v", p)})
+		}
+	}()
 	j.number = j.progress.begin()
 	j.tell("", "")
 	if err := j.prepare(ctx); err != nil {
-		j.report.Problem = err.Error()
-		if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-			j.report.Unsupported = true
-		} else if _, ok := errors.AsType[*onnx.FormatError](err); ok {
-			j.report.Invalid = true
-		} else if errors.Is(err, errInvalid) {
-			j.report.Invalid = true
-		} else {
-			j.report.Unreadable = true
-		}
+		j.report.problem(err)
 		return
 	}
 	for _, d := range j.sets {
 		j.report.Sets = append(j.report.Sets, describe(d))
 		j.report.Notes = union(j.report.Notes, d.notes)
+		if len(d.files) > 0 && len(d.recorded) == 0 {
+			j.report.Unrecorded++
+			j.report.Notes = append(j.report.Notes, fmt.Sprintf("%s has inputs and no outputs, so nothing recorded was compared", d.name))
+		}
 		if d.recorded != nil {
 			j.report.Rows = append(j.report.Rows, j.judgeRecorded(ctx, d)...)
 		}
@@ -89,11 +89,35 @@ func (j *job) run(ctx context.Context) {
 	}
 }
 
+// problem notes why the model could not be judged.
+func (m *ModelReport) problem(err error) {
+	m.Problem = err.Error()
+	if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+		m.Unsupported = true
+	} else if _, ok := errors.AsType[*unjudged](err); ok {
+		m.Unjudged = true
+	} else if _, ok := errors.AsType[*onnx.FormatError](err); ok || errors.Is(err, errInvalid) {
+		m.Invalid = true
+	} else {
+		m.Unreadable = true
+	}
+}
+
+// An unjudged error says that a model is fine as far as is known, and could not
+// be evaluated.
+type unjudged struct{ err error }
+
+func (e *unjudged) Error() string { return e.err.Error() }
+func (e *unjudged) Unwrap() error { return e.err }
+
 // errInvalid marks a model that breaks a rule of ONNX.
 var errInvalid = errors.New("not valid ONNX")
 
 // prepare reads and checks the model, and evaluates the reference on all data.
 func (j *job) prepare(ctx context.Context) error {
+	if j.source.err != nil {
+		return j.source.err
+	}
 	m, err := wire.Read(j.source.model, j.options.Limits)
 	if err != nil {
 		return err
@@ -134,23 +158,43 @@ func (j *job) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := j.evaluate(ctx, &d); err != nil {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
 		j.sets = append(j.sets, d)
 	}
 	if len(j.sets) == 0 {
-		if j.sets, err = seededSets(j.program, j.options.Seed); err != nil {
-			return err
-		}
-	}
-	for i := range j.sets {
-		d := &j.sets[i]
-		j.tell("", d.name)
-		r, err := j.program.Run(ctx, d.values)
-		if err != nil {
-			return fmt.Errorf("%s: %w", d.name, err)
-		}
-		d.want, d.notes = r.Outputs, r.Notes
+		return j.drawSets(ctx)
 	}
 	return nil
+}
+
+// errSlow says that an evaluation took too long.
+var errSlow = errors.New("the reference was not done")
+
+// evaluate has the reference evaluate a data set.
+func (j *job) evaluate(ctx context.Context, d *dataSet) error {
+	limited, cancel := context.WithTimeout(ctx, j.options.Timeout)
+	defer cancel()
+	done, nodes := 0, len(j.program.Nodes())
+	j.tell("", d.name)
+	r, err := j.program.Watch(limited, d.values, func(*reference.Value) {
+		done++
+		j.progress.tell(Event{Path: j.source.model, Set: d.name, Model: j.number, Node: min(done, nodes), Nodes: nodes})
+	})
+	switch {
+	case err == nil:
+		d.want, d.notes = r.Outputs, r.Notes
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil:
+		return &unjudged{fmt.Errorf("%w after %v, and may be with more time", errSlow, j.options.Timeout)}
+	}
+	if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+		return err
+	}
+	return &unjudged{err}
 }
 
 // embed makes elements in other files part of the model, so that what is checked is what runs.
@@ -207,6 +251,10 @@ func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
 		r, err := l.set(ctx, d)
 		if err != nil {
 			verdict := verdictOf(err)
+			if _, refused := errors.AsType[*witness.RefusedError](err); refused && len(d.files) == 0 {
+				// It may be right not to take what was drawn, such as a threshold of 1.4.
+				verdict, err = Unchecked, fmt.Errorf("%w; these inputs were drawn: recorded ones would tell", err)
+			}
 			if verdict == Skipped && i == 0 {
 				info.Reason = err.Error()
 				return

@@ -32,7 +32,8 @@ type Options struct {
 	Fixed *FixedLimit
 	// Seed draws the inputs of models without recorded ones.
 	Seed uint64
-	// Timeout bounds each single call of a runtime; default 2 minutes.
+	// Timeout bounds each single call of a runtime, and each evaluation by the
+	// reference; default 2 minutes.
 	Timeout time.Duration
 	// Limits bound the files, Reference the interpreter.
 	Limits    wire.Limits

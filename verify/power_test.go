@@ -271,7 +271,7 @@ func faulty(plant func(m *pb.ModelProto)) witness.Runtime {
 		planted := &onnx.Model{Proto: p, Bytes: b}
 		s, err := load.Open(planted)
 		if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-			return reference.Open(ctx, planted)
+			return (reference.Runtime{}).Open(ctx, planted)
 		}
 		return s, err
 	}}
@@ -297,11 +297,14 @@ func newSubject(t *testing.T, name string, p *pb.ModelProto) subject {
 	if s.job.program, err = reference.Compile(s.job.model, reference.Options{}); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	sets, err := seededSets(s.job.program, 5)
-	if err != nil {
+	d := newDrawing(s.job.program.Inputs(), p.GetGraph(), 5)
+	n := 1
+	if d.batch {
+		n = 3
+	}
+	if s.data, err = d.set(n, n); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	s.data = sets[len(sets)-1]
 	r, err := s.job.program.Watch(t.Context(), s.data.values, func(v *reference.Value) { s.statistics[v.Name] = statisticsOf(v) })
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)

@@ -1,8 +1,6 @@
 package verify
 
-import (
-	"sync"
-)
+import "sync"
 
 // An Event says what is done next.
 type Event struct {
@@ -11,6 +9,9 @@ type Event struct {
 	Set     string
 	// Model counts the models that are begun, of Models.
 	Model, Models int
+	// Node counts the nodes that the reference has evaluated, of Nodes; 0 before
+	// the first one.
+	Node, Nodes int
 }
 
 // progress serialises the events of models that are verified at once.

@@ -25,6 +25,8 @@ type Summary struct {
 	Unsupported int `json:"unsupported"` // the reference cannot judge it
 	Uncompared  int `json:"uncompared"`  // every runtime was skipped
 	Unreadable  int `json:"unreadable"`  // a file is missing or cannot be read
+	Unjudged    int `json:"unjudged"`    // the reference could not evaluate it, with these inputs or within its bounds
+	Unrecorded  int `json:"unrecorded"`  // data sets in folders that have inputs and no outputs
 	Compared    int `json:"compared"`    // outputs held against the reference
 	Skipped     int `json:"skipped"`     // runtimes, over all models
 	Broken      int `json:"broken"`      // runtimes that could not be started or ended, over all models
@@ -49,6 +51,9 @@ type ModelReport struct {
 	Unsupported bool   `json:"unsupported,omitempty"` // valid as far as is known, but beyond the reference
 	Invalid     bool   `json:"invalid,omitempty"`     // not ONNX
 	Unreadable  bool   `json:"unreadable,omitempty"`  // no file, or no data that fit it
+	Unjudged    bool   `json:"unjudged,omitempty"`    // fine as far as is known, and not evaluated: too much to compute, or inputs that it refuses
+	// Unrecorded counts the data sets that have inputs and no outputs.
+	Unrecorded int `json:"unrecorded,omitempty"`
 }
 
 // A SetReport describes the inputs of a data set.
@@ -138,6 +143,7 @@ func (r *Report) summarize() {
 	s := Summary{Models: len(r.Models)}
 	for _, m := range r.Models {
 		s.Compared += m.compared()
+		s.Unrecorded += m.Unrecorded
 		for _, rt := range m.Runtimes {
 			switch rt.Status {
 			case Skipped:
@@ -153,6 +159,8 @@ func (r *Report) summarize() {
 			s.Unsupported++
 		case m.Unreadable:
 			s.Unreadable++
+		case m.Unjudged:
+			s.Unjudged++
 		case v == Equal:
 			s.Passed++
 		default:
@@ -168,7 +176,7 @@ func (r *Report) Verdict() Verdict {
 	switch s := r.Summary; {
 	case s.Failed > 0:
 		return Different
-	case s.Unreadable > 0:
+	case s.Unreadable+s.Unjudged > 0:
 		return Unchecked
 	case s.Compared == 0:
 		return Skipped
@@ -181,15 +189,15 @@ func (r *Report) Verdict() Verdict {
 // ExitCode returns the exit status of a program that reports this: 0 equal, 1 a
 // finding, 2 something could not be checked: a file that cannot be read, nothing
 // compared, a broken runtime that was asked for by its name, or, if strict,
-// anything skipped, broken or unsupported.
+// anything skipped, broken or unsupported, or recorded without outputs.
 func (r *Report) ExitCode(strict bool) int {
 	s := r.Summary
 	switch {
 	case s.Failed > 0:
 		return 1
-	case s.Unreadable > 0, s.Compared == 0, s.Passed == 0:
+	case s.Unreadable+s.Unjudged > 0, s.Compared == 0, s.Passed == 0:
 		return 2
-	case strict && s.Unsupported+s.Uncompared+s.Skipped+s.Broken > 0, r.named && s.Broken > 0:
+	case strict && s.Unrecorded+s.Unsupported+s.Uncompared+s.Skipped+s.Broken > 0, r.named && s.Broken > 0:
 		return 2
 	}
 	return 0
@@ -212,6 +220,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 		if s.Unreadable > 0 {
 			p.printf(" / %d unreadable", s.Unreadable)
+		}
+		if s.Unjudged > 0 {
+			p.printf(" / %d not judged", s.Unjudged)
 		}
 		p.printf("\n")
 	}
@@ -242,6 +253,8 @@ func (m *ModelReport) writeTable(p *printer) {
 			kind = "unsupported"
 		case m.Invalid:
 			kind = "invalid"
+		case m.Unjudged:
+			kind = "not judged"
 		}
 		p.printf("  %s: %s\n", kind, clean(m.Problem))
 	}

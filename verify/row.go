@@ -33,7 +33,7 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 	if j.options.Fixed != nil && !j.options.Prove || !doubt && !j.options.Prove {
 		return rows
 	}
-	p, err := j.prove(ctx, rt, d)
+	p, err := j.boundedProof(ctx, rt, d)
 	for i := range rows {
 		switch {
 		case rows[i].Measure == nil: // not even comparable
@@ -47,6 +47,18 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 		}
 	}
 	return rows
+}
+
+// boundedProof is prove in the time of a few calls: besides the runtime's, there
+// are two evaluations by the reference in it.
+func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet) (*proof, error) {
+	limited, cancel := context.WithTimeout(ctx, 4*j.options.Timeout)
+	defer cancel()
+	p, err := j.prove(limited, rt, d)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w after %v", errSlow, 4*j.options.Timeout)
+	}
+	return p, err
 }
 
 // judgeRecorded judges the outputs in the files, one row for every tensor: the

@@ -17,13 +17,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	var jobs []*job
 	probes := &probes{done: map[string]probed{}}
 	for _, path := range o.Paths {
-		sources, err := findModels(path)
-		if err != nil {
-			jobs = append(jobs, &job{report: &ModelReport{Path: path, Problem: err.Error(), Unreadable: true}})
-			continue
-		}
-		for _, s := range sources {
-			jobs = append(jobs, &job{options: o, source: s, probes: probes, report: &ModelReport{Path: s.model}})
+		for _, source := range findModels(path) {
+			jobs = append(jobs, &job{options: o, source: source, probes: probes, report: &ModelReport{Path: source.model}})
 		}
 	}
 	progress := newProgress(o.Progress, len(jobs))
@@ -31,9 +26,6 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	slots := make(chan struct{}, o.Parallel)
 	for _, j := range jobs {
 		j.progress = progress
-		if j.report.Unreadable {
-			continue
-		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()

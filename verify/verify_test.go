@@ -391,45 +391,143 @@ func TestFindingWhatToVerify(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(two, "other.onnx"), m.Bytes, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	mixed := filepath.Join(root, "mixed") // a model, more below it, and two folders that are wrong, each in its way
+	writeModel(t, mixed, m)
+	writeModel(t, filepath.Join(mixed, "below", "deep", "deeper", "1", "2", "3", "4", "5"), m)
+	shared := filepath.Join(mixed, "shared")
+	writeModel(t, shared, m)
+	if err := os.WriteFile(filepath.Join(shared, "other.onnx"), m.Bytes, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	writeSet(t, shared, 0, []*onnx.Tensor{{Dims: []int{1, 5}, Data: make(onnx.Slice[float32], 5)}}, nil)
+	writeModel(t, filepath.Join(shared, "below"), m)
+	locked := filepath.Join(mixed, "locked")
+	if err := os.Mkdir(locked, 0); err != nil {
+		t.Fatal(err)
+	}
+	inMixed := []string{"mixed/below/deep/deeper/1/2/3/4/5/net.onnx", "mixed/net.onnx", "mixed/shared/below/net.onnx"}
+	inMixedWrong := []string{"mixed/shared: 2 models (net.onnx, other.onnx) share the recorded data"}
+	if _, err := os.ReadDir(locked); err != nil { // not as root
+		inMixedWrong = append([]string{"mixed/locked: "}, inMixedWrong...)
+	}
 	for _, tc := range []struct {
 		name, path string
 		models     []string
 		sets       []string // of the last model
-		err        string
+		wrong      []string // beginnings of what is said, place first
 	}{
-		{"a file", filepath.Join(root, "runs", "a", "net.onnx"), []string{"runs/a/net.onnx"}, nil, ""},
-		{"a file beside its data", filepath.Join(b, "net.onnx"), []string{"runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, ""},
-		{"a folder", b, []string{"runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, ""},
-		{"folders below", filepath.Join(root, "runs"), []string{"runs/a/net.onnx", "runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, ""},
-		{"two models in a folder", two, []string{"two/net.onnx", "two/other.onnx"}, nil, ""},
-		{"nothing", empty, nil, nil, "no .onnx file"},
-		{"no such path", filepath.Join(root, "none"), nil, nil, "no such file"},
+		{"a file", filepath.Join(root, "runs", "a", "net.onnx"), []string{"runs/a/net.onnx"}, nil, nil},
+		{"a file beside its data", filepath.Join(b, "net.onnx"), []string{"runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, nil},
+		{"a folder", b, []string{"runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, nil},
+		{"folders below", filepath.Join(root, "runs"), []string{"runs/a/net.onnx", "runs/b/net.onnx"}, []string{"test_data_set_2", "test_data_set_10"}, nil},
+		{"two models in a folder", two, []string{"two/net.onnx", "two/other.onnx"}, nil, nil},
+		{"right and wrong ones", mixed, inMixed, nil, inMixedWrong},
+		{"nothing", empty, nil, nil, []string{"empty: no .onnx file"}},
+		{"no such path", filepath.Join(root, "none"), nil, nil, []string{"none: "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			found, err := findModels(tc.path)
-			if tc.err != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.err) {
-					t.Errorf("error %v, want %q in it", err, tc.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var models, sets []string
-			for _, s := range found {
+			var models, sets, wrong []string
+			for _, s := range findModels(tc.path) {
 				rel, _ := filepath.Rel(root, s.model)
-				models = append(models, filepath.ToSlash(rel))
+				rel = filepath.ToSlash(rel)
+				if s.err != nil {
+					wrong = append(wrong, rel+": "+s.err.Error())
+					continue
+				}
+				models = append(models, rel)
 				sets = nil
 				for _, d := range s.sets {
 					sets = append(sets, filepath.Base(d))
 				}
 			}
 			slices.Sort(models)
+			slices.Sort(wrong)
 			if !slices.Equal(models, tc.models) || !slices.Equal(sets, tc.sets) {
 				t.Errorf("models %v with sets %v, want %v with %v", models, sets, tc.models, tc.sets)
 			}
+			if !slices.EqualFunc(wrong, tc.wrong, strings.HasPrefix) {
+				t.Errorf("wrong %q, want %q", wrong, tc.wrong)
+			}
 		})
+	}
+}
+
+func TestOneBadFolderHidesNoFinding(t *testing.T) {
+	dir := t.TempDir()
+	m := netModel(t)
+	writeModel(t, filepath.Join(dir, "model"), m)
+	writeModel(t, filepath.Join(dir, "model", "below"), m)
+	shared := filepath.Join(dir, "a-shared")
+	writeModel(t, shared, m)
+	if err := os.WriteFile(filepath.Join(shared, "other.onnx"), m.Bytes, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	writeSet(t, shared, 0, nil, nil)
+	r := report(t, Options{Paths: []string{filepath.Join(dir, "none"), dir}, Runtimes: []witness.Runtime{(&fake{alpha: 1e-3}).runtime("wrong")}})
+	if s := r.Summary; s.Unreadable != 2 || s.Failed != 2 || r.ExitCode(false) != 1 {
+		t.Errorf("summary %+v, exit code %d, want 2 unreadable, 2 failed and 1", s, r.ExitCode(false))
+	}
+}
+
+func TestAPanicTakesOneModelOnly(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		writeModel(t, filepath.Join(dir, name), netModel(t))
+	}
+	calls := 0
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Against: func(*onnx.Model) (map[string]Weight, error) {
+		if calls++; calls == 2 {
+			panic("out of my depth")
+		}
+		return nil, &onnx.UnsupportedError{Why: "no matter"}
+	}})
+	if m := r.Models[1]; !m.Unjudged || !strings.Contains(m.Problem, "panic: out of my depth") || r.ExitCode(false) != 2 {
+		t.Errorf("report %+v, exit code %d", m, r.ExitCode(false))
+	}
+	if s := r.Summary; s.Unsupported != 2 || s.Unjudged != 1 {
+		t.Errorf("summary %+v, want 2 unsupported and 1 not judged", s)
+	}
+}
+
+func TestAFolderThatLostItsOutputsIsSaid(t *testing.T) {
+	m := netModel(t)
+	dir := folder(t, m, &fake{}, 1)
+	writeSet(t, dir, 1, []*onnx.Tensor{{Dims: []int{1, 5}, Data: make(onnx.Slice[float32], 5)}}, nil)
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}})
+	if notes := r.Models[0].Notes; !slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, "test_data_set_1 has inputs and no outputs") }) {
+		t.Errorf("notes %q", notes)
+	}
+	if r.ExitCode(false) != 0 || r.ExitCode(true) != 2 {
+		t.Errorf("exit codes %d and, strict, %d, want 0 and 2", r.ExitCode(false), r.ExitCode(true))
+	}
+}
+
+func TestABrokenRuntimeIsNotSkipped(t *testing.T) {
+	dir := folder(t, netModel(t), &fake{}, 1, 3)
+	broken := (&fake{}).runtime("broken")
+	broken.version = func(context.Context) (string, error) { return "", errors.New("no GLIBC_9") }
+	hangs := (&fake{}).runtime("hangs")
+	hangs.version = func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+	dies := (&fake{fails: &witness.BrokenError{Err: errors.New("ran out of memory")}}).runtime("dies")
+	options := Options{Paths: []string{dir}, Runtimes: []witness.Runtime{broken, hangs, dies, (&fake{}).runtime("fake")}, Timeout: time.Second}
+	for _, named := range []bool{false, true} {
+		options.Named = named
+		r := report(t, options)
+		for i, want := range []Verdict{Broken, Broken, Broken, Equal} {
+			if rt := r.Models[0].Runtimes[i]; rt.Status != want {
+				t.Errorf("%s is %s: %s", rt.Name, rt.Status, rt.Reason)
+			}
+		}
+		if got := r.ExitCode(false); got == 2 != named || got == 1 {
+			t.Errorf("named %v: exit code %d", named, got)
+		}
+		if r.ExitCode(true) != 2 {
+			t.Errorf("named %v: strict exit code %d, want 2", named, r.ExitCode(true))
+		}
+		var b bytes.Buffer
+		if err := r.WriteTable(&b); err != nil || !strings.Contains(b.String(), "BROKEN: no GLIBC_9") {
+			t.Errorf("table %s", b.String())
+		}
 	}
 }
 
@@ -565,7 +663,7 @@ func TestNotANumberOnBothSidesIsAgreementAndSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &onnx.Model{Proto: p, Bytes: b}
-		s, err := reference.Open(t.Context(), m)
+		s, err := (reference.Runtime{}).Open(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -106,14 +106,7 @@ func (p *Port) accept(t *onnx.Tensor, sizes map[string]int) error {
 	if t.Type() != p.Type.Elem && p.Type.Elem != pb.TensorProto_UNDEFINED {
 		return fmt.Errorf("input %s: got elements of type %s", p, strings.ToLower(t.Type().String()))
 	}
-	n, empty := 1, slices.Contains(t.Dims, 0)
-	for _, d := range t.Dims {
-		if d < 0 || !empty && n > t.Len()/d {
-			return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
-		}
-		n *= d
-	}
-	if n != t.Len() {
+	if !fits(t.Dims, t.Len()) {
 		return fmt.Errorf("input %s: dims %v do not fit %d elements", p, t.Dims, t.Len())
 	}
 	if p.Type.Dims == nil {
@@ -138,4 +131,21 @@ func (p *Port) accept(t *onnx.Tensor, sizes map[string]int) error {
 		}
 	}
 	return nil
+}
+
+// fits reports whether dims are those of n elements.
+func fits(dims []int, n int) bool {
+	if slices.ContainsFunc(dims, func(d int) bool { return d < 0 }) {
+		return false
+	}
+	if slices.Contains(dims, 0) {
+		return n == 0
+	}
+	for _, d := range dims {
+		if n%d != 0 || n == 0 {
+			return false
+		}
+		n /= d
+	}
+	return n == 1
 }

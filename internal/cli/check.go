@@ -104,14 +104,11 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	if o.work < 1 {
 		return fmt.Errorf("--budget-work is %d, want at least 1", o.work)
 	}
-	files, err := modelFiles(o.paths)
-	if err != nil {
-		return err
-	}
+	files := modelFiles(o.paths)
 	if o.infer != "" && len(files) != 1 {
 		return fmt.Errorf("--infer writes one file, and there are %d models", len(files))
 	}
-	if o.external && slices.Contains(files, stdin) {
+	if o.external && slices.Contains(o.paths, stdin) {
 		return errors.New("--external-data: the standard input is in no folder that could have the data")
 	}
 	reports := []checkReport{}
@@ -137,11 +134,12 @@ func runCheck(ctx context.Context, o checkOptions) error {
 			if f.Severity != "error" {
 				mark = " [" + f.Severity + "]"
 			}
-			if _, err := fmt.Fprintf(o.streams.Out, "%s: %s: %s: %s%s\n", shown(file), f.Where, f.Code, f.Message, mark); err != nil {
+			if _, err := fmt.Fprintf(o.streams.Out, "%s: %s: %s: %s%s\n", shown(file.path), f.Where, f.Code, f.Message, mark); err != nil {
 				return err
 			}
 		}
 	}
+	var err error
 	switch {
 	case o.json:
 		err = writeJSON(o.streams.Out, reports)
@@ -163,8 +161,17 @@ func runCheck(ctx context.Context, o checkOptions) error {
 }
 
 // checkOne checks one file, and counts the findings below the severity that is asked for.
-func checkOne(o checkOptions, file string, least rule.Severity) (r checkReport, hidden int) {
-	r = checkReport{File: file, Findings: []checkFinding{}}
+func checkOne(o checkOptions, file target, least rule.Severity) (r checkReport, hidden int) {
+	r = checkReport{File: file.path, Findings: []checkFinding{}}
+	if file.err != nil {
+		r.Problem = quote.Text(file.err.Error())
+		return r, 0
+	}
+	defer func() {
+		if p := recover(); p != nil { // so that the other files keep their reports
+			r.Problem = quote.Text(fmt.Sprintf("%s: petrify failed, which is a fault of petrify: panic: %v", file.path, p))
+		}
+	}()
 	options := check.Options{
 		Limits: wire.Limits{Size: int64(o.maxSize)}, Budget: infer.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external,
 	}
@@ -173,10 +180,10 @@ func checkOne(o checkOptions, file string, least rule.Severity) (r checkReport, 
 		found []rule.Finding
 		err   error
 	)
-	if file == stdin {
+	if file.path == stdin {
 		m, found, err = check.From("standard input", o.streams.In, options)
 	} else {
-		m, found, err = check.File(file, options)
+		m, found, err = check.File(file.path, options)
 	}
 	if err == nil && m != nil && o.infer != "" {
 		err = writeInferred(m, o.infer)
@@ -212,30 +219,36 @@ func writeInferred(m *onnx.Model, path string) error {
 // stdin is the argument that stands for the standard input.
 const stdin = "-"
 
-// modelFiles replaces folders by the models in and below them.
-func modelFiles(paths []string) ([]string, error) {
-	var files []string
+// A target is a file to check, or a place in a folder that could not be looked at.
+type target struct {
+	path string
+	err  error
+}
+
+// modelFiles replaces folders by the models in and below them. A folder that cannot be read hides none of the others.
+func modelFiles(paths []string) []target {
+	var targets []target
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if path == stdin || err != nil || !info.IsDir() { // a missing file is a matter of its own
-			files = append(files, path)
+			targets = append(targets, target{path: path})
 			continue
 		}
-		before := len(files)
-		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && strings.EqualFold(filepath.Ext(p), ".onnx") {
-				files = append(files, p)
+		before := len(targets)
+		filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				targets = append(targets, target{p, err})
+			case !d.IsDir() && strings.EqualFold(filepath.Ext(p), ".onnx"):
+				targets = append(targets, target{path: p})
 			}
-			return err
+			return nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		if len(files) == before {
-			return nil, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))
+		if len(targets) == before {
+			targets = append(targets, target{path, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))})
 		}
 	}
-	return files, nil
+	return targets
 }
 
 // shown is the name of a file as a terminal may show it.

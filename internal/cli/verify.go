@@ -36,30 +36,33 @@ type verifyOptions struct {
 	json     bool
 	junit    string
 	timeout  time.Duration
+	budget   byteSize
 	parallel int
 }
 
 func newVerifyCmd(s *Streams, do func(context.Context, verifyOptions) error) *cobra.Command {
-	o := verifyOptions{streams: s}
+	o := verifyOptions{streams: s, budget: 2 << 30}
 	cmd := &cobra.Command{
 		Use:   "verify PATH...",
 		Short: "Verify that runtimes compute what ONNX models say",
 		Long: `verify compares what every runtime at hand makes of a model with what the model says. A reference in float64 gives each element of
 each output together with the error that rounding can explain, so there is no tolerance to choose.
 
-A PATH is a model file, or a folder with a model and test_data_set_N/input_K.pb, output_K.pb in it or below it. The
-recorded outputs are judged like those of a runtime. Without recorded inputs they are drawn from --seed.
+A PATH is a model file, or a folder: all models in it and below it. test_data_set_N/input_K.pb and output_K.pb beside a
+model are recorded data, and the recorded outputs are judged like those of a runtime. Without recorded inputs they are
+drawn from --seed; what the model refuses of those is left out with a note.
 
 The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
 show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
-that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason; one that is
-here and cannot be started is BROKEN, which makes exit code 2 where --runtime names it. Node.js and Python are found in
-PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in the folder that you stand in.
+that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason; one that is here and
+cannot be started is BROKEN. A model that takes more than --timeout or --budget is not judged, and says so.
 
-Elements in other files are read from the model's folder under the rules of check --external-data, and become part of the
-model before anything runs it.
+Node.js and Python are found in PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in
+the folder that you stand in. Elements in other files are read from the model's folder under the rules of check
+--external-data, and become part of the model before anything runs it.
 
-Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict, something was skipped.`,
+Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime that --runtime
+names is broken, or, with --strict, something was skipped or has lost its recorded outputs.`,
 		Example: `  petrify verify model.onnx
   petrify verify runs/gan/onnx --against runs/gan
   petrify verify model.onnx --runtime load,ort-node --prove
@@ -84,7 +87,8 @@ Exit codes: 0 equal, 1 a finding, 2 nothing could be compared or, with --strict,
 	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
 	f.BoolVar(&o.json, "json", false, "write the report as JSON")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
+	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
 	o.places.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
@@ -99,6 +103,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	}
 	v := verify.Options{
 		Paths: o.paths, Runtimes: allRuntimes(o.places), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
+		Reference: reference.Options{Memory: int64(o.budget) / 8},
 	}
 	var err error
 	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
@@ -193,7 +198,11 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 			b = newBar(s, e.Models)
 		}
 		if now := time.Now(); b.due(now) {
-			b.show(now, e.Model-1, fmt.Sprintf("%d of %d", e.Model, e.Models), e.Runtime, filepath.Base(filepath.Dir(e.Path)), e.Set)
+			at := e.Runtime
+			if e.Nodes > 0 {
+				at = fmt.Sprintf("node %d of %d", e.Node, e.Nodes)
+			}
+			b.show(now, e.Model-1, fmt.Sprintf("%d of %d", e.Model, e.Models), at, filepath.Base(filepath.Dir(e.Path)), e.Set)
 		}
 	}
 	report, err := verify.Run(ctx, o)

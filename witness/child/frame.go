@@ -106,7 +106,7 @@ func newFrame(h header, model []byte, tensors []*onnx.Tensor) (*frame, error) {
 			}
 		}
 		if th.Type == "" {
-			return nil, fmt.Errorf("tensor %q: elements of type %v do not travel to a driver", t.Name, t.Type())
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("tensor %q: elements of type %v do not travel between processes", t.Name, t.Type())}
 		}
 		if th.Dims == nil {
 			th.Dims = []int64{} // a scalar's dims are [] for every driver, never null

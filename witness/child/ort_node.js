@@ -37,16 +37,18 @@ const arrays = {
   int64: BigInt64Array, uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, bool: Uint8Array,
 };
 
+const lacking = (message) => Object.assign(new Error(message), { lacking: true });
+
 function toTensor(h, raw) {
   const of = arrays[h.type];
-  if (!of) throw new Error(`input ${JSON.stringify(h.name)}: onnxruntime-node has no ${h.type} tensors`);
+  if (!of) throw lacking(`input ${JSON.stringify(h.name)}: onnxruntime-node has no ${h.type} tensors`);
   let data = new of(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength)); // a copy, aligned
   if (h.type === 'float16' && typeof Float16Array !== 'undefined') data = new Float16Array(data.buffer);
   return new ort.Tensor(h.type, data, h.dims);
 }
 
 function fromTensor(name, t) {
-  if (!arrays[t.type]) throw new Error(`output ${JSON.stringify(name)}: ${t.type} tensors do not travel`);
+  if (!arrays[t.type]) throw lacking(`output ${JSON.stringify(name)}: ${t.type} tensors do not travel between processes`);
   const d = t.data;
   return [{ name, type: t.type, dims: Array.from(t.dims), bytes: d.byteLength }, Buffer.from(d.buffer, d.byteOffset, d.byteLength)];
 }
@@ -152,7 +154,7 @@ async function main() {
       reply = await answer(h, model, inputs);
     } catch (e) {
       const message = String((e && e.message) || e);
-      const u = unsupported(message);
+      const u = e && e.lacking ? { why: message } : unsupported(message);
       reply = [u ? { unsupported: u } : { error: message }, []];
     }
     send(...reply);

@@ -47,16 +47,20 @@ except Exception as e:  # a broken installation raises anything
 TYPES = ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 
 
+class Lacking(Exception):
+    """The model is right, and this driver cannot run it."""
+
+
 def to_array(h, raw):
     if h["type"] not in TYPES:
-        raise ValueError("input %r: onnxruntime for Python has no %s arrays" % (h["name"], h["type"]))
+        raise Lacking("input %r: onnxruntime for Python has no %s arrays" % (h["name"], h["type"]))
     return np.frombuffer(raw, np.dtype(h["type"]).newbyteorder("<")).reshape(h["dims"])
 
 
 def from_array(name, a):
     a = np.asarray(a)
     if a.dtype.name not in TYPES:
-        raise ValueError("output %r: %s arrays do not travel" % (name, a.dtype))
+        raise Lacking("output %r: %s arrays do not travel between processes" % (name, a.dtype))
     raw = a.astype(a.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
     return {"name": name, "type": a.dtype.name, "dims": list(a.shape), "bytes": len(raw)}, raw
 
@@ -146,6 +150,6 @@ while True:
     try:
         reply, bodies = answer(h, model, inputs)
     except Exception as e:
-        u = unsupported(str(e))
+        u = {"why": str(e)} if isinstance(e, Lacking) else unsupported(str(e))
         reply, bodies = ({"unsupported": u} if u else {"error": str(e)}), ()
     send(reply, bodies)

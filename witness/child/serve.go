@@ -73,20 +73,25 @@ func serveOne(d Driver, h *header, model []byte, inputs []*onnx.Tensor) (header,
 	default:
 		err = fmt.Errorf("request %q is unknown", h.Do)
 	}
-	if u, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-		return header{Unsupported: &unsupported{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: u.Why}}, nil
-	}
 	if err != nil {
-		return header{Error: err.Error()}, nil
+		return refusal(err), nil
 	}
 	return header{}, outputs
+}
+
+// refusal is the reply that tells an error.
+func refusal(err error) header {
+	if u, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+		return header{Unsupported: &unsupported{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: u.Why}}
+	}
+	return header{Error: err.Error()}
 }
 
 // answer sends a reply; outputs that cannot travel become its error.
 func answer(w *bufio.Writer, h header, outputs []*onnx.Tensor) error {
 	f, err := newFrame(h, nil, outputs)
 	if err != nil {
-		if f, err = newFrame(header{Error: err.Error()}, nil, nil); err != nil {
+		if f, err = newFrame(refusal(err), nil, nil); err != nil {
 			return err
 		}
 	}

@@ -253,7 +253,11 @@ func (s *Session) exchange(ctx context.Context, req header, model []byte, tensor
 	case u != nil:
 		return nil, &onnx.UnsupportedError{Op: u.Op, Domain: u.Domain, Opset: u.Opset, Why: plain(u.Why)}
 	case rep.h.Error != "":
-		return nil, fmt.Errorf("%s: %s: %s", s.name, doing, plain(rep.h.Error))
+		err := fmt.Errorf("%s: %s: %s", s.name, doing, plain(rep.h.Error))
+		if req.Do == "run" {
+			err = &witness.RefusedError{Err: err}
+		}
+		return nil, err
 	}
 	return rep, nil
 }
