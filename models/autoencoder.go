@@ -16,10 +16,7 @@ func autoencoder(o Options) model.Model {
 		Doc:   "images in [0, 1] to points of the latent space",
 		Input: layer.Port{Name: "image", Shape: o.Image},
 		Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
-			hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
-				{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Latent}},
-				{Name: "latent", Layer: layer.ReLU{}},
-			}),
+			hidden(o.Depth, o.Width, layer.ReLU{}), code(numbered("fc", o.Depth+1), o.Latent)),
 	}
 	decoder := layer.Net{
 		Name:  "decoder",
@@ -41,6 +38,18 @@ func autoencoder(o Options) model.Model {
 		Objective: train.Reconstruction{Encoder: "encoder", Decoder: "decoder"},
 		Recipe:    codingRecipe,
 	}
+}
+
+// fewUnits is up to how many units a code is linear. A rectifier halves the range of a unit, and now and then one is 0 for
+// every image from early on, so that no gradient brings it back: of many units the others make up for it, of few they cannot.
+const fewUnits = 8
+
+// code are the last layers of an encoder: a dense one, with a rectifier behind it where the units are many.
+func code(dense string, units int) []layer.Row {
+	if units <= fewUnits {
+		return []layer.Row{{Name: "latent", Layer: layer.Dense{Out: units}}}
+	}
+	return []layer.Row{{Name: dense, Layer: layer.Dense{Out: units}}, {Name: "latent", Layer: layer.ReLU{}}}
 }
 
 // dark is where the biases of the output start: most pixels are black, and sigmoid(-2) is 0.12, about the mean of MNIST.

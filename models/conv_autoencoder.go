@@ -15,11 +15,7 @@ func convAutoencoder(o Options) model.Model {
 	m.Name, m.Title = "conv-autoencoder", "Convolutional autoencoder"
 	m.Doc = "The autoencoder with strided convolutions on the way in and transposed ones on the way out: fewer parameters, sharper images."
 	encoder, decoder := m.Nets[0], m.Nets[1]
-	encoder.Rows = slices.Concat(convolutions(o), []layer.Row{
-		{Name: "flatten", Layer: layer.Flatten{}},
-		{Name: "fc", Layer: layer.Dense{Out: o.Latent}},
-		{Name: "latent", Layer: layer.ReLU{}},
-	})
+	encoder.Rows = slices.Concat(convolutions(o), []layer.Row{{Name: "flatten", Layer: layer.Flatten{}}}, code("fc", o.Latent))
 	decoder.Rows = append(transposed(o, numbered("up", o.Depth), dark), layer.Row{Name: "reconstruction", Layer: layer.Sigmoid{}})
 	m.Nets = []layer.Net{encoder, decoder}
 	m.Chains = []layer.Net{whole(encoder, decoder)}

@@ -94,3 +94,19 @@ func TestBetaMayBeZero(t *testing.T) {
 		}
 	}
 }
+
+// Few units are linear, so that none of them can die; the code of the model's own size is as it was.
+func TestFewUnitsAreLinear(t *testing.T) {
+	for _, name := range []string{"autoencoder", "conv-autoencoder"} {
+		for units, want := range map[int]layer.Layer{0: layer.ReLU{}, 9: layer.ReLU{}, 8: layer.Dense{Out: 8}, 2: layer.Dense{Out: 2}} {
+			m, err := Build(name, Options{Latent: units})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows := m.Nets[0].Rows
+			if last := rows[len(rows)-1]; last.Name != "latent" || layer.Describe(last.Layer) != layer.Describe(want) {
+				t.Errorf("%s with %d units ends with %s, %s; want %s", name, units, last.Name, layer.Describe(last.Layer), layer.Describe(want))
+			}
+		}
+	}
+}

@@ -34,7 +34,14 @@ func (r *Run) report(ev train.Event, rate float64) error {
 	if err := r.log.append(line); err != nil {
 		return err
 	}
-	if err := r.pictures(ev.Step); err != nil {
+	pictures, err := r.trainer.Pictures(sampled)
+	if err != nil {
+		return err
+	}
+	if err := r.draw(ev.Step, pictures); err != nil {
+		return err
+	}
+	if err := r.health.report(r.trainer, pictures, ev.Step == r.about.Steps); err != nil {
 		return err
 	}
 	c := r.trainer.Config()
@@ -48,12 +55,8 @@ func (r *Run) report(ev train.Event, rate float64) error {
 	return r.save(s, true)
 }
 
-// pictures writes what the model makes by now.
-func (r *Run) pictures(step int) error {
-	list, err := r.trainer.Pictures(sampled)
-	if err != nil {
-		return err
-	}
+// draw writes what the model makes by now.
+func (r *Run) draw(step int, list []train.Picture) error {
 	if err := os.MkdirAll(r.path(samplesFolder), 0o777); err != nil {
 		return err
 	}

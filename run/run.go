@@ -67,6 +67,7 @@ type Run struct {
 	trainer *train.Trainer
 	log     *eventLog
 	curves  *curves
+	health  *health
 	note    func(string)
 	begun   Begun
 }
@@ -339,6 +340,11 @@ type Event struct {
 // ctx.Err(); where even that fails, it does not.
 func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		r.health = newHealth(r.tell)
+		if err := r.health.begin(r.trainer.Config()); err != nil {
+			yield(Event{}, err)
+			return
+		}
 		last, lastTime := r.trainer.Step(), time.Now()
 		for ev, err := range r.trainer.Steps(ctx) {
 			if err != nil {
@@ -346,6 +352,7 @@ func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
 				return
 			}
 			r.curves.add(ev.Metrics)
+			r.health.iteration(ev.Metrics)
 			e := Event{Event: ev}
 			if ev.Step%r.about.SampleEvery == 0 || ev.Step == r.about.Steps {
 				e.Reported = true

@@ -64,6 +64,12 @@ func (c *coder) encode(n int) (images, latent []float32, err error) {
 	return images, out[0], nil
 }
 
+// Codes are the latent points of n images, or of as many as there are, (N, latent).
+func (c *coder) Codes(n int) (points []float32, size int, err error) {
+	_, points, err = c.encode(min(n, c.shown().N))
+	return points, c.latent(), err
+}
+
 // decode makes images of latent points.
 func (c *coder) decode(latent []float32) (*Images, error) {
 	n := len(latent) / c.latent()

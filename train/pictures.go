@@ -52,3 +52,15 @@ func (t *Trainer) Samples(n int) (*Images, error) {
 	}
 	return list[0].Images, nil
 }
+
+// Codes are the points of the latent space that images of Config.Test, or of Config.Data, are encoded to: (N, size) in
+// row-major order, n at most. They are nil for an objective without a latent space: whose Iteration has no method Codes.
+func (t *Trainer) Codes(n int) (points []float32, size int, err error) {
+	c, ok := t.iteration.(interface {
+		Codes(n int) ([]float32, int, error)
+	})
+	if !ok {
+		return nil, 0, nil
+	}
+	return c.Codes(n)
+}

@@ -19,12 +19,17 @@ type training struct {
 	options trainOptions
 	streams *Streams
 	run     *run.Run
-	bar     *bar
+	*watch
 
 	shown     int // the step that the bar shows, and when it was drawn
 	shownTime time.Time
 	rate      float64 // images per second, averaged over the last redraws
 }
+
+// A watch holds the bar while there is one.
+type watch struct{ bar *bar }
+
+func (w *watch) clear() { w.bar.clear() }
 
 // resume is the command that goes on with the run.
 func (r *training) resume() string { return "petrify train --resume " + quote.Shell(r.run.Dir()) }

@@ -38,6 +38,8 @@ type trainOptions struct {
 	force       bool
 	noVerify    bool
 	quiet       bool
+
+	watch *watch // the bar of the training, which notes must not write into
 }
 
 func newTrainCmd(s *Streams, do func(context.Context, trainOptions) error) *cobra.Command {
@@ -126,6 +128,7 @@ func runTrain(ctx context.Context, o trainOptions) error {
 	if o.threads > 0 {
 		defer kernel.SetThreads(kernel.SetThreads(o.threads))
 	}
+	o.watch = &watch{}
 	open := o.begin
 	if o.resume != "" {
 		open = o.goOn
@@ -134,7 +137,7 @@ func runTrain(ctx context.Context, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	t := &training{options: o, streams: o.streams, run: r}
+	t := &training{options: o, streams: o.streams, run: r, watch: o.watch}
 	if err := t.train(ctx); err != nil {
 		return errors.Join(err, r.Close())
 	}
@@ -165,7 +168,10 @@ func (o trainOptions) validate() error {
 }
 
 // note is told what a person should know.
-func (o trainOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", quote.Text(text)) }
+func (o trainOptions) note(text string) {
+	o.watch.clear()
+	fmt.Fprintf(o.streams.Err, "note: %s\n", quote.Text(text))
+}
 
 // begin starts a new run.
 func (o trainOptions) begin(ctx context.Context) (*run.Run, error) {

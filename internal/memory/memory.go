@@ -22,13 +22,13 @@ func Total() float64 {
 
 // Text shows a number of bytes as people read it: 6.3 TB.
 func Text(bytes float64) string {
-	if bytes >= 1e21 {
-		return "more than 1000 EB"
-	}
 	for _, u := range []struct {
 		name string
 		size float64
 	}{{"EB", 1e18}, {"PB", 1e15}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}} {
+		if bytes >= 1000*u.size {
+			return fmt.Sprintf("%.0f %s", bytes/u.size, u.name)
+		}
 		if bytes >= u.size {
 			return fmt.Sprintf("%.3g %s", bytes/u.size, u.name)
 		}
