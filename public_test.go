@@ -2,12 +2,16 @@ package petrify
 
 import (
 	"fmt"
+	"go/ast"
+	"go/doc"
 	"go/importer"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +43,33 @@ func TestPublicPackagesShowNothingInternal(t *testing.T) {
 		}
 		for _, problem := range mentions(p) {
 			t.Errorf("%s", strings.TrimPrefix(problem, module))
+		}
+	}
+}
+
+// Every public package shows by an example that runs how it is used; but not what is generated, nor a suite that runs in
+// tests only.
+func TestPublicPackagesHaveExamples(t *testing.T) {
+	for room := range rooms {
+		if room == "" || room == "onnx/pb" || strings.HasSuffix(room, "test") || strings.HasPrefix(room, "cmd/") || internal(module+room) {
+			continue
+		}
+		tests, err := filepath.Glob(filepath.Join(filepath.FromSlash(room), "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := false
+		for _, name := range tests {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range doc.Examples([]*ast.File{f}...) {
+				runs = runs || e.Output != ""
+			}
+		}
+		if !runs {
+			t.Errorf("%s has no example that runs", room)
 		}
 	}
 }
