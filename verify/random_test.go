@@ -27,6 +27,7 @@ type randomGraph struct {
 	values []*reference.Value // of inputs and nodes, without figures
 	used   map[string]bool    // read by a node
 	only   []string           // operators that it may have; nil means all
+	wide   bool               // axes of up to 4096
 }
 
 type randomNode struct {
@@ -41,6 +42,9 @@ type randomNode struct {
 func newRandomGraph(t testing.TB, seed uint64, opset int64, nodes int, only []string) *randomGraph {
 	g := &randomGraph{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, opset: opset, prefix: fmt.Sprintf("g%d.", seed), used: map[string]bool{}, only: only}
 	shapes := [][]int{{2, 3, 5, 7}, {1, 4, 6, 6}, {3, 8}, {2, 5, 4}, {5, 9}}
+	if g.wide = seed%8 == 3; g.wide {
+		shapes = [][]int{{2, g.width()}, {3, g.width()}, {1, 2, g.width()}, {1, 64, 5, 5}, {1, 256, 3, 3}}
+	}
 	for i := range 1 + g.IntN(2) {
 		x := g.normal(g.prefix+fmt.Sprintf("x%d", i), 1, shapes[g.IntN(len(shapes))]...)
 		g.inputs = append(g.inputs, x)
@@ -57,6 +61,17 @@ func newRandomGraph(t testing.TB, seed uint64, opset int64, nodes int, only []st
 		}
 	}
 	return g
+}
+
+// width is a length of an axis from 64 to 4096, short ones as likely as long ones.
+func (g *randomGraph) width() int { return int(64 * math.Exp2(6*g.Float64())) }
+
+// columns is how many columns a matrix of so many rows gets.
+func (g *randomGraph) columns(rows, most int) int {
+	if g.wide && g.IntN(2) == 0 {
+		return min(g.width(), 1+(1<<20)/rows)
+	}
+	return 1 + g.IntN(most)
 }
 
 // normal draws a tensor of normal numbers.
@@ -131,7 +146,7 @@ func (g *randomGraph) node(op string, in []any, attrs ...onnx.Attr) {
 		g.t.Fatalf("%s of %v: %v", op, given, err)
 	}
 	y := r.Outputs[0]
-	if y.Len() == 0 || y.Len() > 2000 || !within(-1e4, 1e4)(y) {
+	if y.Len() == 0 || y.Len() > g.most() || !within(-1e4, 1e4)(y) {
 		return
 	}
 	g.nodes = append(g.nodes, n)
@@ -139,6 +154,14 @@ func (g *randomGraph) node(op string, in []any, attrs ...onnx.Attr) {
 		g.used[x.Name] = true
 	}
 	g.values = append(g.values, &reference.Value{Name: n.out, Type: y.Type, Dims: y.Dims, Data: y.Data})
+}
+
+// most is how many elements a value may have.
+func (g *randomGraph) most() int {
+	if g.wide {
+		return 16384
+	}
+	return 2000
 }
 
 // outputs are the values that no node reads.
@@ -370,8 +393,8 @@ func growGemm(g *randomGraph) {
 	if x == nil {
 		return
 	}
-	out := 1 + g.IntN(20)
 	transA, transB := g.IntN(2), g.IntN(2)
+	out := g.columns(x.Dims[1-transA], 20)
 	w := g.normal("", 0.5, x.Dims[1-transA], out)
 	if transB == 1 {
 		w.Dims = []int{out, x.Dims[1-transA]}
@@ -382,7 +405,8 @@ func growGemm(g *randomGraph) {
 
 func growMatMul(g *randomGraph) {
 	if x := g.pick(rank(2, 4)); x != nil {
-		g.node("MatMul", []any{x, g.normal("", 0.5, x.Dims[len(x.Dims)-1], 1+g.IntN(12))})
+		k := x.Dims[len(x.Dims)-1]
+		g.node("MatMul", []any{x, g.normal("", 0.5, k, g.columns(k, 12))})
 	}
 }
 
@@ -409,7 +433,7 @@ func (g *randomGraph) window(x *reference.Value) (kernel []int64, attrs []onnx.A
 
 func growConv(g *randomGraph) {
 	x := g.pick(rank(4, 4))
-	if x == nil || x.Dims[1] > 64 {
+	if x == nil || x.Dims[1] > 256 {
 		return
 	}
 	kernel, attrs, ok := g.window(x)
