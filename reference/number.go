@@ -156,6 +156,9 @@ func (f format) div(a, b number) number {
 	if math.IsNaN(q.v) {
 		return notANumber(a, b)
 	}
+	if half, _ := math.Frexp(b.v); math.Abs(half) == 0.5 && a == exact(a.v) && b == exact(b.v) && f.holds(q.v) {
+		return q // exact, as a product with the reciprocal, too
+	}
 	x, y := math.Abs(q.v), math.Abs(b.v)
 	// a'/b' - a/b = (a'-a - q (b'-b)) / b', and |b'| is at least y - error.
 	q.sound = quotient(a.sound+times(x, b.sound), y-b.sound)
@@ -165,6 +168,11 @@ func (f format) div(a, b number) number {
 		q = number{v: q.v} // finite over infinite is zero, whatever the error
 	}
 	return f.rounded(q, 1)
+}
+
+// holds reports whether x is a number of the format, and no subnormal one.
+func (f format) holds(x float64) bool {
+	return f.nearest(x) == x && math.Abs(x) <= f.max && (x == 0 || math.Abs(x) >= f.tiny)
 }
 
 // ratio is a quotient inside of an operator, which runtimes compute as a product

@@ -337,7 +337,7 @@ func statisticsOf(v *reference.Value) [2][]float32 {
 }
 
 // caught is which of the ways to compare tell the fault.
-type caught struct{ screen, proof, loose, tight bool }
+type caught struct{ screen, collective, proof, loose, tight bool }
 
 func (s subject) try(t *testing.T, plant func(m *pb.ModelProto)) caught {
 	t.Helper()
@@ -359,6 +359,8 @@ func (s subject) try(t *testing.T, plant func(m *pb.ModelProto)) caught {
 		}
 		beyond := func(limit func(k int) float64) bool { return measure(want, got, limit).Outside > 0 }
 		c.screen = c.screen || beyond(want.Screen)
+		_, odd := collect(want, got).outside()
+		c.collective = c.collective || odd
 		c.loose = c.loose || beyond(func(k int) float64 { return 1e-5 + 1e-3*math.Abs(want.Float(k)) })
 		c.tight = c.tight || beyond(func(k int) float64 { return 1e-5 + 1e-5*math.Abs(want.Float(k)) })
 	}
@@ -376,7 +378,7 @@ func (c caught) String() string {
 	for _, x := range []struct {
 		yes  bool
 		name string
-	}{{c.screen, "S"}, {c.proof, "P"}, {c.loose, "3"}, {c.tight, "5"}} {
+	}{{c.screen, "S"}, {c.collective, "C"}, {c.proof, "P"}, {c.loose, "3"}, {c.tight, "5"}} {
 		if x.yes {
 			text += x.name
 		}
@@ -441,6 +443,7 @@ func initial(q layer.Param) []float32 {
 const (
 	tableBegin = "<!-- made by go test ./verify -update -->\n"
 	tableEnd   = "<!-- end -->\n"
+	page       = "../docs/verification.md"
 )
 
 // TestPlantedFaultsAreCaught holds the table of docs/verification.md against what
@@ -471,7 +474,7 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 		b.WriteString(s.flips(t) + " |\n")
 	}
 	b.WriteString("\n")
-	holdPage(t, "../docs/verification.md", b.String())
+	holdPage(t, page, tableBegin, b.String())
 }
 
 // flips counts, for each way to compare, the bits of the largest weight of the
@@ -522,13 +525,13 @@ func largest(d []float32) int {
 
 // holdPage holds the part of a page between the marks against the table, or
 // writes it there.
-func holdPage(t *testing.T, path, table string) {
+func holdPage(t *testing.T, path, tableBegin, table string) {
 	t.Helper()
-	page, err := os.ReadFile(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(page), tableBegin)
+	before, rest, ok := strings.Cut(string(text), tableBegin)
 	old, after, ok2 := strings.Cut(rest, tableEnd)
 	if !ok || !ok2 {
 		t.Fatalf("%s has no place for the table", path)
