@@ -104,15 +104,18 @@ func (w *window) slid(c call, k int) (int, error) {
 	return room/w.stride[k] + 1, nil
 }
 
-// pooled is slid where ceil_mode may add a place that starts before the end.
+// pooled is slid where ceil_mode may add a place, and none may start in the padding at the end.
 func (w *window) pooled(c call, k int) (int, error) {
 	n, err := w.slid(c, k)
 	if err != nil || !w.ceil {
 		return n, err
 	}
 	room := w.in[k] + w.before[k] + w.after[k] - w.reach(k)
-	if room%w.stride[k] != 0 && n*w.stride[k] < w.in[k]+w.before[k] {
+	if room%w.stride[k] != 0 {
 		n++
+	}
+	if n > 1 && (n-1)*w.stride[k] >= w.in[k]+w.before[k] {
+		n--
 	}
 	return n, nil
 }

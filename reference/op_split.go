@@ -7,7 +7,7 @@ import (
 
 // opSplit cuts its input along an axis: into the lengths of attribute split
 // until opset 12, of input 1 from opset 13 on, by default into equal parts of
-// which the last may be shorter. ONNX Split, opset 1, 2, 11, 13, 18.
+// which, from opset 18 on, the last may be shorter. ONNX Split, opset 1, 2, 11, 13, 18.
 var opSplit = operator{
 	name: "Split", attrs: attrs{"axis": aInt, "split": aInts.until(12), "num_outputs": aInt},
 	in:  []port{need(tensors).move(), need(integers).opt()},
@@ -26,6 +26,9 @@ var opSplit = operator{
 			lengths, ok = c.intList("split"), true
 		}
 		if !ok {
+			if n, parts := x.Dims[axis], len(c.step.out); c.opset < 18 && n%parts != 0 {
+				return nil, fmt.Errorf("axis %d of shape %v does not split into %d equal parts", axis, x.Dims, parts)
+			}
 			lengths = equalParts(x.Dims[axis], len(c.step.out))
 		}
 		return c.cut(x, axis, lengths)

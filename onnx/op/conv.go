@@ -92,10 +92,13 @@ func (w window) out(n *Node, i int, in onnx.Dim, ceil bool) onnx.Dim {
 		return onnx.Unknown()
 	}
 	steps := (in.Size - reach) / w.strides[i]
-	if ceil && (in.Size-reach)%w.strides[i] != 0 {
-		// No window begins in the padding at the end.
-		if (steps+1)*w.strides[i] < in.Size-w.pads[len(w.strides)+i] {
+	if ceil {
+		end := in.Size - w.pads[len(w.strides)+i] // where the padding at the end begins
+		if (in.Size-reach)%w.strides[i] != 0 {
 			steps++
+		}
+		if steps > 0 && steps*w.strides[i] >= end { // no window begins in the padding
+			steps--
 		}
 	}
 	return onnx.Fixed(steps + 1)
@@ -278,7 +281,7 @@ func ruleConvTranspose(n *Node) {
 				pads = 0
 			}
 			size := sat.Add(sat.Mul(w.strides[i], max(d.Size-1, 0)), extra[i]+(w.kernel[i]-1)*w.dilations[i]+1) - pads
-			if size < 1 {
+			if size < 0 {
 				n.wrong("shape-mismatch", "spatial axis %d of %v comes out with a length of %d", i, n.arg(0), size)
 				return
 			}

@@ -116,6 +116,10 @@ func (n *Node) reshape(target []Number, allowZero bool) {
 	all := productOf(in)
 	if open >= 0 {
 		others := productOf(join(dims[:open], dims[open+1:]))
+		if others.count == 0 {
+			n.wrong("shape-mismatch", "-1 stands for any length in the shape %v, which has no elements", onnx.Type{Elem: n.arg(0).Elem, Dims: dims})
+			return
+		}
 		if !all.open && !others.open && slices.Equal(all.symbols, others.symbols) && others.count > 0 && all.count%others.count != 0 {
 			n.wrong("shape-mismatch", "%v does not go into the shape %v: %d does not divide %d", n.arg(0), onnx.Type{Elem: n.arg(0).Elem, Dims: dims}, others.count, all.count)
 			return
