@@ -50,6 +50,16 @@ func (f *Folder) Model() (model.Model, error) {
 	return m, nil
 }
 
+// Sampler is the path that the net has once it is exported which makes images, as the model's objective says.
+func (f *Folder) Sampler() (string, error) {
+	m, err := f.Model()
+	if err != nil {
+		return "", err
+	}
+	net := m.Objective.Roles().Sampler
+	return filepath.Join(f.ONNX(), net, net+".onnx"), nil
+}
+
 // Export writes the models of the latest checkpoint. A certificate beside them is removed: it speaks of the files that
 // stood there until now. Into the run's own folder, it needs the right to write there, as a Run has it.
 func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {

@@ -34,6 +34,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -181,23 +182,29 @@ func encoderFor(name string) (func(*bytes.Buffer) error, error) {
 	}
 }
 
-// generatorOf finds the generator of a run folder; a file is taken as it is.
+// generatorOf finds what makes pictures in a run folder; a file is taken as it is.
 func generatorOf(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return path, err
 	}
-	var near []string
-	for _, net := range []string{"generator", "decoder"} {
-		file := filepath.Join(path, "onnx", net, net+".onnx")
-		if _, err := os.Stat(file); err == nil {
-			return file, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-		near = append(near, filepath.Join("onnx", net, net+".onnx"))
+	folder, err := run.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s is neither an ONNX file nor a run folder", quote.Name(path))
 	}
-	return "", fmt.Errorf("%s holds none of %s: name an ONNX file, or a run that was exported (petrify export %[1]s)", quote.Shell(path), strings.Join(near, ", "))
+	if err != nil {
+		return "", err
+	}
+	file, err := folder.Sampler()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s was not exported yet: petrify export %s", quote.Name(path), quote.Shell(path))
+	} else if err != nil {
+		return "", err
+	}
+	return file, nil
 }
 
 // generate runs the model on noise.

@@ -38,6 +38,14 @@ func activateGrad[T kernel.Float](name string, y, dy *G.Node, act kernel.Activat
 	return apply(&activationGrad[T]{act: act}, name, "activation gradient", y.Shape(), y, dy)
 }
 
+// beforeActivation leads the gradient of a fused operator's output back to where its activation begins.
+func beforeActivation[T kernel.Float](out, grad *G.Node, act kernel.Activation) (*G.Node, error) {
+	if act.Func == kernel.Identity {
+		return grad, nil
+	}
+	return activateGrad[T](out.Name()+".dpre", out, grad, act)
+}
+
 type activationGrad[T kernel.Float] struct {
 	op
 	act       kernel.Activation

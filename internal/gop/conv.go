@@ -102,11 +102,9 @@ func (o *convolution[T]) DiffWRT(inputs int) []bool {
 
 func (o *convolution[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err error) {
 	name := out.Name()
-	pre := grad
-	if o.act.Func != kernel.Identity {
-		if pre, err = activateGrad[T](name+".dpre", out, grad, o.act); err != nil {
-			return nil, err
-		}
+	pre, err := beforeActivation[T](out, grad, o.act)
+	if err != nil {
+		return nil, err
 	}
 	grads = make(G.Nodes, len(in))
 	if o.need.Input {

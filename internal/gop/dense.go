@@ -49,11 +49,9 @@ func (o *dense[T]) DiffWRT(inputs int) []bool {
 
 func (o *dense[T]) SymDiff(in G.Nodes, out, grad *G.Node) (grads G.Nodes, err error) {
 	name := out.Name()
-	pre := grad
-	if o.act.Func != kernel.Identity {
-		if pre, err = activateGrad[T](name+".dpre", out, grad, o.act); err != nil {
-			return nil, err
-		}
+	pre, err := beforeActivation[T](out, grad, o.act)
+	if err != nil {
+		return nil, err
 	}
 	grads = make(G.Nodes, len(in))
 	if o.need.Input { // dx = dpre wᵀ, (N, Out) by (Out, In)

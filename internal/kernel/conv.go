@@ -25,8 +25,8 @@ type Convolution[T Float] struct {
 	small, large Image
 	win          Window
 
-	down, up sampler  // small from large, large from small
-	spread   spreader // what up does, where that has few channels
+	down, up im2col // small from large, large from small
+	taps     col2im // what up does, where that has few channels
 	gradient weightGradient
 	order    weightOrder
 }
@@ -67,7 +67,7 @@ func NewConvolution[T Float](n int, small, large Image, win Window) (*Convolutio
 	c := &Convolution[T]{n: n, small: small, large: large, win: win}
 	if _, fast := any(c).(*Convolution[float32]); fast {
 		c.down, c.gradient = newDown(n, small, large, win), newWeightGradient(n, small, large, win)
-		if c.spread = newSpreader(n, small, large, win); !c.spread.pays() {
+		if c.taps = newCol2im(n, small, large, win); !c.taps.pays() {
 			c.up = newUp(n, small, large, win)
 			c.order = newWeightOrder(&c.up, win)
 		}
@@ -133,8 +133,8 @@ func (c *Convolution[T]) Up(large, small, w, bias []T, act Activation) {
 	}
 	if large, ok := any(large).([]float32); ok {
 		small, w, bias := any(small).([]float32), any(w).([]float32), any(bias).([]float32)
-		if c.spread.pays() {
-			c.spread.run(large, small, w, bias, act)
+		if c.taps.pays() {
+			c.taps.run(large, small, w, bias, act)
 		} else {
 			c.up.run(large, small, c.order.arrange(w), bias, act)
 		}

@@ -119,8 +119,8 @@ type pool struct {
 	terms   terms
 	norm    norm[float32]
 	// Plans are made once: the tasks are theirs.
-	sampler  *sampler
-	spreader *spreader
+	im2col   *im2col
+	col2im   *col2im
 	gradient *weightGradient
 	draws    draws
 }
@@ -181,7 +181,7 @@ func (p *pool) forget() {
 	}
 	p.ranges, p.product, p.vectors = rangeTask{}, product{}, vectors{}
 	p.columns, p.gather, p.norm, p.terms, p.draws = columns{}, gather{}, norm[float32]{}, terms{}, draws{}
-	p.sampler, p.spreader, p.gradient = nil, nil, nil
+	p.im2col, p.col2im, p.gradient = nil, nil, nil
 	p.idle.Store(false)
 	p.busy.Store(false)
 }

@@ -1,10 +1,10 @@
 package kernel
 
-// spreader is the task of a transposed convolution to few channels, for which
-// the tiles of a sampler would be too low. A sample is the product of the
+// col2im is the task of a transposed convolution to few channels, for which
+// the tiles of im2col would be too low. A sample is the product of the
 // transposed weights with the small image, whose rows are then added to where
-// their taps lead.
-type spreader struct {
+// their taps lead: what the field calls col2im.
+type col2im struct {
 	n             int
 	small, large  Image
 	win           Window
@@ -14,30 +14,30 @@ type spreader struct {
 
 const (
 	fewChannels   = 8       // of a group of the large image
-	spreadProduct = 1 << 18 // elements of the product of a sample at most
+	col2imProduct = 1 << 18 // elements of the product of a sample at most
 )
 
-func newSpreader(n int, small, large Image, win Window) spreader {
-	return spreader{n: n, small: small, large: large, win: win}
+func newCol2im(n int, small, large Image, win Window) col2im {
+	return col2im{n: n, small: small, large: large, win: win}
 }
 
 // terms is the number of rows of the product.
-func (s *spreader) terms() int {
+func (s *col2im) terms() int {
 	return s.large.Channels / s.win.Groups * s.win.Kernel[0] * s.win.Kernel[1]
 }
 
 // pays tells whether this is the way to go.
-func (s *spreader) pays() bool {
-	return s.large.Channels/s.win.Groups <= fewChannels && s.terms()*s.small.pixels() <= spreadProduct
+func (s *col2im) pays() bool {
+	return s.large.Channels/s.win.Groups <= fewChannels && s.terms()*s.small.pixels() <= col2imProduct
 }
 
 // run computes act(transposed w x + bias) into y.
-func (s *spreader) run(y, x, w, bias []float32, act Activation) {
+func (s *col2im) run(y, x, w, bias []float32, act Activation) {
 	s.y, s.x, s.w, s.bias, s.act = y, x, w, bias, act
 	units := s.n * s.win.Groups
 	if units > 1 && s.n*s.small.Channels*s.small.pixels()*s.terms() >= smallProduct && workers.lock() {
-		workers.spreader = s
-		workers.run(workers.spreader, units)
+		workers.col2im = s
+		workers.run(workers.col2im, units)
 		return
 	}
 	ws := takeWorkspace()
@@ -46,7 +46,7 @@ func (s *spreader) run(y, x, w, bias []float32, act Activation) {
 }
 
 // do does units, each a group of channels of a sample.
-func (s *spreader) do(lo, hi int, ws *workspace) {
+func (s *col2im) do(lo, hi int, ws *workspace) {
 	m, k, n := s.terms(), s.small.Channels/s.win.Groups, s.small.pixels()
 	perGroup := s.large.Channels / s.win.Groups
 	taps := s.win.Kernel[0] * s.win.Kernel[1]
@@ -72,7 +72,7 @@ func (s *spreader) do(lo, hi int, ws *workspace) {
 }
 
 // addTap adds a small image to the pixels of y that a tap leads to.
-func (s *spreader) addTap(y, x []float32, ky, kx int) {
+func (s *col2im) addTap(y, x []float32, ky, kx int) {
 	stride := s.win.Stride[1]
 	left := kx*s.win.Dilation[1] - s.win.Pads[1]
 	first := max(0, (-left+stride-1)/stride)

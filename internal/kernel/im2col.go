@@ -1,16 +1,16 @@
 package kernel
 
-// sampler is the task of a convolution in one direction: every pixel of a
+// im2col is the task of a convolution in one direction: every pixel of a
 // destination is a sum over the channels of a source and over taps, which are
 // positions of the source relative to the pixel. It is a product of matrices,
 // with the weights for A and for B a matrix that is never there as a whole: the
 // columns of a panel are pixels of the destination, its rows are picked from the
-// source when a panel is due.
+// source when a panel is due: what the field calls an implicit im2col.
 //
 // A transposed convolution of stride s falls into s by s phases of pixels with
 // the same taps, so that nothing is multiplied that is not wanted and nothing is
 // added up between threads.
-type sampler struct {
+type im2col struct {
 	n        int
 	dst, src Image
 	groups   int
@@ -47,7 +47,7 @@ type lanes struct{ offset, row, col [widePanel]int32 }
 // outside is a row that no step leads back into the image.
 const outside = -1 << 30
 
-func newDown(n int, small, large Image, win Window) sampler {
+func newDown(n int, small, large Image, win Window) im2col {
 	p := phase{height: small.Height, width: small.Width}
 	for c := range large.Channels / win.Groups {
 		for ky := range win.Kernel[0] {
@@ -56,11 +56,11 @@ func newDown(n int, small, large Image, win Window) sampler {
 			}
 		}
 	}
-	return sampler{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
+	return im2col{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
 }
 
-func newUp(n int, small, large Image, win Window) sampler {
-	s := sampler{n: n, dst: large, src: small, groups: win.Groups, step: win.Stride, move: [2]int{1, 1}}
+func newUp(n int, small, large Image, win Window) im2col {
+	s := im2col{n: n, dst: large, src: small, groups: win.Groups, step: win.Stride, move: [2]int{1, 1}}
 	weights := 0
 	for top := range min(win.Stride[0], large.Height) {
 		rows := upTaps(win, 0, top)
@@ -105,12 +105,12 @@ func (p *phase) step(src Image, channel, row, col int) {
 }
 
 // run computes act(w x + bias) into y.
-func (s *sampler) run(y, x, w, bias []float32, act Activation) {
+func (s *im2col) run(y, x, w, bias []float32, act Activation) {
 	s.y, s.x, s.w, s.bias, s.act = y, x, w, bias, act
 	units, work := s.divide()
 	if units > 1 && work >= smallProduct && workers.lock() {
-		workers.sampler = s
-		workers.run(workers.sampler, units)
+		workers.im2col = s
+		workers.run(workers.im2col, units)
 		return
 	}
 	ws := takeWorkspace()
@@ -128,7 +128,7 @@ const (
 
 // divide settles the units, a panel against a block of channels each, and
 // returns their number and that of multiplications.
-func (s *sampler) divide() (units, work int) {
+func (s *im2col) divide() (units, work int) {
 	s.width, s.panels = panelWidth, 0
 	channels := s.dst.Channels / s.groups
 	for i := range s.phases {
@@ -148,7 +148,7 @@ func (s *sampler) divide() (units, work int) {
 }
 
 // do does units in an order that keeps a thread at its block of weights.
-func (s *sampler) do(lo, hi int, ws *workspace) {
+func (s *im2col) do(lo, hi int, ws *workspace) {
 	channels := s.dst.Channels / s.groups
 	for u := lo; u < hi; u++ {
 		block, panel := u/s.panels, u%s.panels
@@ -164,7 +164,7 @@ func (s *sampler) do(lo, hi int, ws *workspace) {
 
 // panel computes channels [c0, c1) of a group at pixels first, first+1, ... of
 // a phase, as many as a panel has columns.
-func (s *sampler) panel(p *phase, group, c0, c1, first int, ws *workspace) {
+func (s *im2col) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 	rows, cols := c1-c0, min(s.width, s.n*p.height*p.width-first)
 	channel := group*(s.dst.Channels/s.groups) + c0
 	s.aim(p, group, channel, first, cols, ws)
@@ -194,7 +194,7 @@ func (s *sampler) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 
 // aim sets the lanes to the pixels, and ws.to to where they lie in the
 // destination.
-func (s *sampler) aim(p *phase, group, channel, first, cols int, ws *workspace) {
+func (s *im2col) aim(p *phase, group, channel, first, cols int, ws *workspace) {
 	n, at := first/(p.height*p.width), first%(p.height*p.width)
 	a, b := at/p.width, at%p.width
 	l := &ws.lanes
@@ -221,7 +221,7 @@ func (s *sampler) aim(p *phase, group, channel, first, cols int, ws *workspace) 
 }
 
 // store writes the columns of c to where ws.to says.
-func (s *sampler) store(p *phase, rows, cols int, c []float32, ws *workspace) {
+func (s *im2col) store(p *phase, rows, cols int, c []float32, ws *workspace) {
 	pixels := s.dst.pixels()
 	if s.step[1] != 1 {
 		if scatterFast(s.y, pixels, c, s.width, rows, &ws.to, cols) {
@@ -281,7 +281,7 @@ func pick(panel []float32, steps []int32, l *lanes, cols int, x []float32, heigh
 
 // weightOrder copies the weights into the order in which up reads them.
 type weightOrder struct {
-	up     *sampler
+	up     *im2col
 	taps   [][]int // of each phase, positions in the kernel
 	kernel int     // positions of the kernel
 	out    []float32
@@ -291,7 +291,7 @@ type weightOrder struct {
 	rows   func(lo, hi int)
 }
 
-func newWeightOrder(up *sampler, win Window) weightOrder {
+func newWeightOrder(up *im2col, win Window) weightOrder {
 	o := weightOrder{up: up, kernel: win.Kernel[0] * win.Kernel[1]}
 	size := 0
 	for _, p := range up.phases {
