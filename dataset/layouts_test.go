@@ -551,16 +551,26 @@ func TestReadingEndsAtOnce(t *testing.T) {
 	}
 }
 
-// Of several bad files the first one is named, however many are read at a time.
-func TestTheFirstBadFileIsNamed(t *testing.T) {
-	files := map[string][]byte{"a.png": pngOf(t, 8, 8, color.White)}
-	for i := range 30 {
-		files[fmt.Sprintf("b%02d.png", i)] = []byte("bad")
-	}
-	s := opened(t, treeOf(t, files), Options{Size: 8})
-	for range 10 {
-		if _, err := s.Train(t.Context()); err == nil || !strings.Contains(err.Error(), "b00.png") {
-			t.Fatalf("error is %v", err)
+// All bad files are named at once, in their order, the first ones of many.
+func TestBadFilesAreNamedAtOnce(t *testing.T) {
+	for bad, want := range map[int]int{1: 1, 3: 3, 30: 10} {
+		files := map[string][]byte{}
+		for i := range 40 {
+			files[fmt.Sprintf("a%02d.png", i)] = pngOf(t, 8, 8, color.White)
+		}
+		for i := range bad {
+			files[fmt.Sprintf("b%02d.png", i)] = []byte("bad")
+		}
+		s := opened(t, treeOf(t, files), Options{Size: 8})
+		for range 5 {
+			_, err := s.Train(t.Context())
+			if err == nil {
+				t.Fatal("read")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != want || !slices.IsSorted(lines) || !strings.Contains(lines[0], "b00.png") {
+				t.Fatalf("%d bad files: %d lines, want %d:\n%v", bad, len(lines), want, err)
+			}
 		}
 	}
 }

@@ -2,13 +2,18 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// parallel does work 0 to n-1 on all cores, and returns the error of the first one in their order that fails. When the
-// context ends it returns at once: work under way ends by itself.
+// enough errors are told at once.
+const enough = 10
+
+// parallel does work 0 to n-1 on all cores, and returns the errors in that order, the first ones where there are many. When
+// the context ends it returns at once: work under way ends by itself.
 func parallel(ctx context.Context, n int, progress func(done, all int), work func(i int) error) error {
 	type result struct {
 		i   int
@@ -16,20 +21,20 @@ func parallel(ctx context.Context, n int, progress func(done, all int), work fun
 	}
 	var (
 		next    atomic.Int64
-		failed  atomic.Bool
+		failed  atomic.Int64
 		workers sync.WaitGroup
 		results = make(chan result)
 	)
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
-			for !failed.Load() && ctx.Err() == nil {
+			for failed.Load() < enough && ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {
 					return
 				}
 				r := result{i, work(i)}
 				if r.err != nil {
-					failed.Store(true)
+					failed.Add(1)
 				}
 				select {
 				case results <- r:
@@ -42,7 +47,7 @@ func parallel(ctx context.Context, n int, progress func(done, all int), work fun
 		workers.Wait()
 		close(results)
 	}()
-	first := result{i: n}
+	var problems []result
 	for done := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -52,10 +57,15 @@ func parallel(ctx context.Context, n int, progress func(done, all int), work fun
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				return first.err
+				slices.SortFunc(problems, func(a, b result) int { return a.i - b.i })
+				var all []error
+				for _, p := range problems[:min(enough, len(problems))] {
+					all = append(all, p.err)
+				}
+				return errors.Join(all...)
 			}
-			if r.err != nil && r.i < first.i {
-				first = r
+			if r.err != nil {
+				problems = append(problems, r)
 			}
 			if done++; progress != nil {
 				progress(done, n)
