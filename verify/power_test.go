@@ -389,13 +389,26 @@ func (c caught) String() string {
 	return text
 }
 
-// subjects are the exports of all models, narrowed, with weights as at the start
-// of training and statistics and biases that are not zero; and a Softmax over
-// channels, which none of the models has.
+// subjects are the exports of all models, narrowed, and a Softmax over channels,
+// which none of the models has.
 func subjects(t *testing.T) []subject {
+	list := exports(t, models.Options{Width: 8}, func(string) bool { return true })
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "softmax"})
+	x := e.Input("x", elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
+	e.Step("y", "y")
+	e.Output(e.Node("Softmax", "", []onnx.Value{x}, onnx.Int("axis", 1)), elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
+	return append(list, newSubject(t, "softmax over channels", finished(t, e).Proto))
+}
+
+// exports are those of the models that are asked for, with weights as at the start
+// of training and statistics and biases that are not zero.
+func exports(t *testing.T, o models.Options, ask func(name string) bool) []subject {
 	var list []subject
 	for _, full := range models.All() {
-		m, err := models.Build(full.Name, models.Options{Width: 8})
+		if !ask(full.Name) {
+			continue
+		}
+		m, err := models.Build(full.Name, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -417,11 +430,7 @@ func subjects(t *testing.T) []subject {
 			list = append(list, newSubject(t, m.Name+" "+n.Name, p))
 		}
 	}
-	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "softmax"})
-	x := e.Input("x", elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
-	e.Step("y", "y")
-	e.Output(e.Node("Softmax", "", []onnx.Value{x}, onnx.Int("axis", 1)), elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
-	return append(list, newSubject(t, "softmax over channels", finished(t, e).Proto))
+	return list
 }
 
 func initial(q layer.Param) []float32 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"google.golang.org/protobuf/proto"
@@ -26,7 +27,7 @@ var families = []family{
 		v := e.Input("x", elem, onnx.Fixed(4), onnx.Fixed(int64(w)))
 		e.Step("net", "")
 		weight := func(name string, scale float64, dims ...int) onnx.Value {
-			return e.Const(name, &onnx.Tensor{Dims: dims, Data: onnx.Slice[float32](normals(r, product1(dims), scale))})
+			return e.Const(name, &onnx.Tensor{Dims: dims, Data: onnx.Slice[float32](normals(r, lengthOf(dims), scale))})
 		}
 		v = e.Node("MatMul", "first", []onnx.Value{v, weight("a", 1/math.Sqrt(float64(w)), w, hidden)})
 		v = e.Node("Add", "shift", []onnx.Value{v, weight("b", 0.3, hidden)})
@@ -112,7 +113,7 @@ var slipsOfBytes = []slip{
 	}},
 }
 
-func product1(dims []int) int {
+func lengthOf(dims []int) int {
 	n := 1
 	for _, d := range dims {
 		n *= d
@@ -134,29 +135,24 @@ var slips = []slip{
 	{"weights 3e-5 too large", gainOf(3e-5)},
 	{"weights 1e-5 too large", gainOf(1e-5)},
 	{"one input left out", func(m *pb.ModelProto) bool {
+		in, _ := weightAxes(m)
 		return editFirst(m, func(t *onnx.Tensor, d []float32) {
-			inputs, step := t.Dims[0], len(d)/t.Dims[0]
-			if len(t.Dims) > 2 { // (out, in, height, width)
-				inputs = t.Dims[1]
-				for o := range t.Dims[0] {
-					clear(d[(o*inputs+inputs-1)*9:][:9])
+			step := stepAlong(t.Dims, in)
+			for i := range d {
+				if i/step%t.Dims[in] == t.Dims[in]-1 {
+					d[i] = 0
 				}
-				return
 			}
-			clear(d[(inputs-1)*step:])
 		})
 	}},
 	{"two channels swapped", func(m *pb.ModelProto) bool {
+		_, out := weightAxes(m)
 		return editFirst(m, func(t *onnx.Tensor, d []float32) {
-			if len(t.Dims) > 2 {
-				n := len(d) / t.Dims[0]
-				for i := range n {
-					d[i], d[n+i] = d[n+i], d[i]
+			step := stepAlong(t.Dims, out)
+			for i := range d {
+				if i/step%t.Dims[out] == 0 {
+					d[i], d[i+step] = d[i+step], d[i]
 				}
-				return
-			}
-			for i := 0; i < len(d); i += t.Dims[1] {
-				d[i], d[i+1] = d[i+1], d[i]
 			}
 		})
 	}},
@@ -206,9 +202,23 @@ func gainOf(g float32) func(m *pb.ModelProto) bool {
 
 // editFirst edits the weights of the first product.
 func editFirst(m *pb.ModelProto, f func(t *onnx.Tensor, d []float32)) bool {
-	n := firstNode(m, "MatMul", "Conv")
+	n := firstNode(m, products...)
 	return n != nil && edit(m, n.Input[1], f)
 }
+
+var products = []string{"MatMul", "Gemm", "Conv", "ConvTranspose"}
+
+// weightAxes are the axes of the inputs and of the outputs of the first product's
+// weights.
+func weightAxes(m *pb.ModelProto) (in, out int) {
+	if n := firstNode(m, products...); n.GetOpType() == "Conv" || attributeOf(n, "transB").GetI() != 0 {
+		return 1, 0
+	}
+	return 0, 1
+}
+
+// stepAlong is how far apart neighbours along an axis are.
+func stepAlong(dims []int, axis int) int { return lengthOf(dims[axis+1:]) }
 
 // before puts nodes in front of n.
 func before(m *pb.ModelProto, n *pb.NodeProto, nodes ...*pb.NodeProto) {
@@ -220,7 +230,7 @@ func before(m *pb.ModelProto, n *pb.NodeProto, nodes ...*pb.NodeProto) {
 func narrowOperands(m *pb.ModelProto, bits int) bool {
 	m.Graph.Initializer = append(m.Graph.Initializer, (&onnx.Tensor{Name: "splitter", Dims: []int{}, Data: onnx.Slice[float32]{float32(int(1)<<(24-bits) + 1)}}).Proto())
 	for _, n := range slices.Clone(m.Graph.Node) {
-		if op := n.GetOpType(); op != "MatMul" && op != "Conv" {
+		if !slices.Contains(products, n.GetOpType()) {
 			continue
 		}
 		for k := range 2 {
@@ -328,4 +338,54 @@ func TestPowerByWidth(t *testing.T) {
 			}
 		}
 	}
+}
+
+const fullBegin = "<!-- made by go test ./verify -run PowerAtFullWidth -update -->\n"
+
+// TestPowerAtFullWidth writes the table of the models as they are trained, or holds
+// the smallest of them against it.
+func TestPowerAtFullWidth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("dozens of proofs")
+	}
+	ask := func(name string) bool { return *update || name == "gan" }
+	general := slices.DeleteFunc(slices.Clone(slips), func(p slip) bool { return firstOf(p.name, "RMS", "Gelu", "epsilon") })
+	var b strings.Builder
+	b.WriteString("\n| model | right in float32 |")
+	for _, p := range general {
+		fmt.Fprintf(&b, " %s |", p.name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(general)) + "\n")
+	var rows []string
+	for _, s := range exports(t, models.Options{}, ask) {
+		c := s.try(t, func(*pb.ModelProto) {})
+		if c.screen || c.proof {
+			t.Errorf("%s: a correct runtime is caught by %s", s.name, c)
+		}
+		row := fmt.Sprintf("| %s | %s |", s.name, c)
+		for _, p := range general {
+			row += fmt.Sprintf(" %s |", s.try(t, func(m *pb.ModelProto) { p.plant(m) }))
+		}
+		rows = append(rows, row+"\n")
+		b.WriteString(row + "\n")
+	}
+	b.WriteString("\n")
+	if *update {
+		holdPage(t, page, fullBegin, b.String())
+		return
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if !strings.Contains(string(text), row) {
+			t.Errorf("%s has no row %s", page, row)
+		}
+	}
+}
+
+// firstOf reports whether the text begins with one of the words.
+func firstOf(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(text, w) })
 }
