@@ -256,7 +256,7 @@ func (m *ModelReport) writeTable(p *printer) {
 		case m.Unjudged:
 			kind = "not judged"
 		}
-		p.printf("  %s: %s\n", kind, clean(m.Problem))
+		p.printf("  %s: %s\n", kind, clean(strings.TrimPrefix(m.Problem, "unsupported: ")))
 	}
 	if w := m.Weights; w != nil {
 		if w.Equal {

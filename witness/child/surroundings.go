@@ -27,7 +27,10 @@ var (
 	// searched are lists of folders that programs and libraries are found in.
 	searched = []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NODE_PATH"}
 	// homes are folders of the user, where version managers keep what python3 and node stand for.
-	homes = []string{"HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"}
+	homes = []string{
+		"HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
+		"PYENV_ROOT", "NODENV_ROOT", "VOLTA_HOME", "ASDF_DIR", "ASDF_DATA_DIR", "MISE_DATA_DIR",
+	}
 )
 
 // environment is that of a driver whose working folder is dir.

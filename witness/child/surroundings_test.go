@@ -60,8 +60,8 @@ func TestADriverStartsInAnEmptyFolderThatGoesWithIt(t *testing.T) {
 	}
 }
 
-// TestOnlyListedVariablesReachADriver sets what would load code and what is secret, and wants neither there.
-func TestOnlyListedVariablesReachADriver(t *testing.T) {
+// TestTrapsAndSecretsInTheEnvironmentDoNotReachADriver sets what would load code and what is secret, and wants neither there.
+func TestTrapsAndSecretsInTheEnvironmentDoNotReachADriver(t *testing.T) {
 	for _, name := range []string{
 		"GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "NPM_TOKEN", "SSH_AUTH_SOCK", "HTTPS_PROXY", "npm_config_prefix",
 		"NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "NODE_V8_COVERAGE", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONINSPECT",
@@ -128,8 +128,8 @@ type trap struct {
 	env   map[string]string
 }
 
-// TestNoCodeComesFromTheWorkingFolder lays traps where runtimes used to look, or where their languages would.
-func TestNoCodeComesFromTheWorkingFolder(t *testing.T) {
+// TestTrapsInTheWorkingFolderAreNotSprung lays traps where runtimes used to look, or where their languages would.
+func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 	user := filepath.Join(".local", "lib", "python%s", "site-packages")
 	traps := map[string]trap{
 		"standard library": {files: []string{"json.py", "queue.py", "re.py", "threading.py", "time.py", "site.py", "encodings/__init__.py"}},
@@ -202,7 +202,7 @@ func TestNoCodeComesFromTheWorkingFolder(t *testing.T) {
 	}
 }
 
-func TestNoCodeComesFromAroundTheProgram(t *testing.T) {
+func TestATrapAroundTheProgramIsNotSprung(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
