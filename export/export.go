@@ -83,7 +83,7 @@ func writeNet(out string, m model.Model, net layer.Net, s *checkpoint.Snapshot, 
 		return Exported{}, err
 	}
 	dir := filepath.Join(out, net.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Exported{}, err
 	}
 	e := Exported{Net: net.Name, Dir: dir, Model: filepath.Join(dir, net.Name+".onnx"), Bytes: len(b)}

@@ -90,7 +90,7 @@ func dims(batch int, s layer.Shape) []int { return append([]int{batch}, s...) }
 func writeVectors(dir string, vectors []Vector) error {
 	for i, v := range vectors {
 		set := filepath.Join(dir, fmt.Sprintf("test_data_set_%d", i))
-		if err := os.MkdirAll(set, 0o755); err != nil {
+		if err := os.MkdirAll(set, 0o777); err != nil {
 			return err
 		}
 		for kind, tensors := range map[string][]*onnx.Tensor{"input": v.Inputs, "output": v.Outputs} {

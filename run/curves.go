@@ -75,8 +75,9 @@ func (c *curves) seal(s *checkpoint.Snapshot) error {
 	return err
 }
 
-// takeCurves takes them out of a checkpoint; one of an earlier version carries none, and they begin behind it.
-func takeCurves(s *checkpoint.Snapshot) (*curves, error) {
+// takeCurves takes them out of a checkpoint of a run with those figures; one of an earlier version carries none, and they
+// begin behind it.
+func takeCurves(s *checkpoint.Snapshot, figures []string) (*curves, error) {
 	text, ok := s.Meta[curvesKey]
 	if !ok {
 		return &curves{First: s.Step}, nil
@@ -85,23 +86,27 @@ func takeCurves(s *checkpoint.Snapshot) (*curves, error) {
 	if err := json.Unmarshal([]byte(text), c); err != nil {
 		return nil, fmt.Errorf("the curves in the checkpoint of step %d: %w", s.Step, err)
 	}
-	c.points = make([][]float32, len(c.Names))
-	rest := s.Tensors[:0]
-	for _, t := range s.Tensors {
-		name, ok := strings.CutPrefix(t.Name, curvesPrefix)
-		if i := slices.Index(c.Names, name); ok && i >= 0 && len(t.Data) < mostPoints {
-			c.points[i] = append(make([]float32, 0, mostPoints), t.Data...)
-		} else {
-			rest = append(rest, t)
-		}
-	}
-	s.Tensors = rest
 	if len(c.Names) == 0 { // before the first iteration
 		return &curves{First: s.Step}, nil
 	}
-	fit := len(c.Sums) == len(c.Names) && c.First+c.Stretch*len(c.points[0])+c.Summed == s.Step
-	for _, p := range c.points {
-		fit = fit && len(p) == len(c.points[0])
+	c.points = make([][]float32, len(c.Names))
+	s.Tensors = slices.DeleteFunc(s.Tensors, func(t checkpoint.Tensor) bool {
+		name, ok := strings.CutPrefix(t.Name, curvesPrefix)
+		i := slices.Index(c.Names, name)
+		if !ok || i < 0 || len(t.Data) >= mostPoints {
+			return false
+		}
+		c.points[i] = append(make([]float32, 0, mostPoints), t.Data...)
+		return true
+	})
+	fit := slices.Equal(c.Names, figures) && len(c.Sums) == len(c.Names) &&
+		0 <= c.First && c.First < s.Step && 1 <= c.Stretch && c.Stretch <= s.Step && 0 <= c.Summed && c.Summed < c.Stretch
+	for i, p := range c.points {
+		done := s.Step - c.First - c.Summed
+		fit = fit && done%c.Stretch == 0 && done/c.Stretch == len(p)
+		if p == nil {
+			c.points[i] = make([]float32, 0, mostPoints)
+		}
 	}
 	if !fit {
 		return nil, fmt.Errorf("the curves in the checkpoint of step %d do not fit together", s.Step)

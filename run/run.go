@@ -40,8 +40,8 @@ import (
 	"github.com/petrify-ml/petrify/train"
 )
 
-// Config says what to train. Of Settings, zero values mean the model's own, Keep and Standing excepted; Data.Source is a
-// name of package dataset or a folder, and the rest of Data and the size of the images come from there.
+// Config says what to train. Of Settings, zero values mean the model's own, those of Seed, Keep and Standing excepted;
+// Data.Source is a name of package dataset or a folder, and the rest of Data and the size of the images come from there.
 type Config struct {
 	Settings
 	Steps  int             // iterations in all; 0 means the model's own number
@@ -308,7 +308,7 @@ func (r *Run) restore() error {
 		return err
 	}
 	r.begun = Begun{Step: s.Step, Lost: lost}
-	if r.curves, err = takeCurves(s); err != nil {
+	if r.curves, err = takeCurves(s, r.trainer.Config().Model.Objective.Roles().Figures); err != nil {
 		return fmt.Errorf("%s: %w", r.dir, err)
 	}
 	if err := r.trainer.Restore(s); err != nil {

@@ -297,7 +297,7 @@ func TestFirstFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := takeCurves(s); err != nil {
+	if _, err := takeCurves(s, []string{"d_loss", "d_accuracy", "g_loss"}); err != nil {
 		t.Fatal(err)
 	}
 	delete(s.Meta, settingsKey)

@@ -173,7 +173,10 @@ func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 func parseLimit(text string) (*verify.FixedLimit, error) {
 	var f verify.FixedLimit
 	for part := range strings.SplitSeq(text, ",") {
-		name, value, _ := strings.Cut(part, "=")
+		name, value, named := strings.Cut(part, "=")
+		if !named {
+			return nil, fmt.Errorf("--limit %s: %q does not say which tolerance it is, want rtol=1e-3, atol=1e-5 or both", text, part)
+		}
 		x, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(x >= 0) || math.IsInf(x, 0) {
 			return nil, fmt.Errorf("--limit %s: %q is %q, want a number from 0 on, as in rtol=1e-3,atol=1e-5", text, name, value)
