@@ -28,6 +28,7 @@ type checkOptions struct {
 
 	severity string
 	external bool
+	finite   bool
 	maxSize  byteSize
 	budget   byteSize
 	work     int64
@@ -68,6 +69,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.severity, "severity", "error", "lowest severity that counts: "+strings.Join(severities, ", "))
+	f.BoolVar(&o.finite, "finite", false, "a weight that is NaN or infinite is an error, not a warning")
 	f.BoolVar(&o.external, "external-data", false, "check the files of external data, too; they must be regular files in the model's folder")
 	f.Var(&o.maxSize, "max-size", "largest file that is read")
 	f.Var(&o.budget, "budget", "memory that the values of one run may take at the same time")
@@ -173,7 +175,7 @@ func checkOne(o checkOptions, file target, least rule.Severity) (r checkReport, 
 		}
 	}()
 	options := check.Options{
-		Limits: wire.Limits{Size: int64(o.maxSize)}, Budget: infer.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external,
+		Limits: wire.Limits{Size: int64(o.maxSize)}, Budget: infer.Budget{Memory: int64(o.budget), Work: o.work}, External: o.external, Finite: o.finite,
 	}
 	var (
 		m     *onnx.Model

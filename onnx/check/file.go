@@ -17,6 +17,7 @@ type Options struct {
 	Limits   wire.Limits
 	Budget   infer.Budget
 	External bool // look at the files of external data, too
+	Finite   bool // weights that are NaN or infinite are errors
 }
 
 // File reads the model at path and checks it, and its files of external
@@ -52,6 +53,11 @@ func checkRead(m *onnx.Model, err error, o Options) (*onnx.Model, []rule.Finding
 			}
 		}
 		found = append(kept, wire.CheckExternal(m)...)
+	}
+	for i, f := range found {
+		if o.Finite && (f.Code == "weight-nan" || f.Code == "weight-infinite") {
+			found[i].Severity = rule.Error
+		}
 	}
 	return m, found, nil
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,17 @@ func TestCheckFileLooksAtExternalDataWhenAsked(t *testing.T) {
 		_, found, err := File(path, Options{External: c.asked})
 		if c.code == "" && (err != nil || len(found) > 0) || c.code != "" && (err != nil || len(found) != 1 || found[0].Code != c.code) {
 			t.Errorf("asked %t, file there %t: got %v%s, want %q", c.asked, c.lay, err, onnxtest.Lines(found), c.code)
+		}
+	}
+}
+
+func TestWeightsMustBeFiniteWhereThatIsAsked(t *testing.T) {
+	m := onnxtest.DenseModel(t)
+	m.Graph.Initializer[0] = onnxtest.Floats("net.fc1.weight", []int64{3, 2}, 1, 2, float32(math.NaN()), float32(math.Inf(1)), 5, 6)
+	for asked, want := range map[bool]rule.Severity{false: rule.Warning, true: rule.Error} {
+		_, found, err := From("m.onnx", bytes.NewReader(onnxtest.Bytes(t, m)), Options{Finite: asked})
+		if err != nil || len(found) != 2 || found[0].Severity != want || found[1].Severity != want || !strings.Contains(found[0].Where, "net.fc1.weight") {
+			t.Errorf("asked %t: got %v%s, want two of %v", asked, err, onnxtest.Lines(found), want)
 		}
 	}
 }

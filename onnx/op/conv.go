@@ -40,7 +40,7 @@ func (n *Node) window(rank int) (window, bool) {
 		{"dilations", &w.dilations, rank, 1}, {"pads", &w.pads, 2 * rank, 0},
 	} {
 		v, ok := n.ints(a.name)
-		if !ok || len(v) == 0 && a.name != "kernel_shape" {
+		if !ok {
 			continue
 		}
 		if len(v) != a.count {

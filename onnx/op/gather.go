@@ -281,10 +281,6 @@ func ruleCompress(n *Node) {
 		return
 	}
 	if axis, ok := n.axis(a.GetI(), len(d)); ok {
-		if c := n.dims(1); len(c) == 1 && c[0].Known() && d[axis].Known() && c[0].Size > d[axis].Size {
-			n.wrong("shape-mismatch", "a condition %v for axis %d of %v", n.arg(1), axis, n.arg(0))
-			return
-		}
 		dims := slices.Clone(d)
 		dims[axis] = onnx.Unknown()
 		n.shape(0, dims)

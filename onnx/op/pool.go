@@ -84,14 +84,17 @@ func ruleMaxUnpool(n *Node) {
 		return
 	}
 	n.like(1, x...)
+	w, ok := n.window(len(x) - 2)
+	if !ok {
+		return
+	}
 	if n.given(2) {
 		if d, ok := n.shapeInput(2); ok {
 			n.shape(0, d)
 		}
 		return
 	}
-	w, ok := n.window(len(x) - 2)
-	if !ok || w.kernel == nil {
+	if w.kernel == nil {
 		return
 	}
 	dims := []onnx.Dim{x[0], x[1]}

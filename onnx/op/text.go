@@ -35,12 +35,12 @@ func ruleTfIdf(n *Node) {
 		n.wrong("attribute-range", "attribute \"min_gram_length\" is %d, and \"max_gram_length\" %d", least, most)
 		return
 	}
-	if counts, ok := n.ints("ngram_counts"); ok {
-		pool := len(n.attr("pool_int64s").GetInts()) + len(n.attr("pool_strings").GetStrings())
-		if len(counts) == 0 || !slices.IsSorted(counts) || counts[0] != 0 || counts[len(counts)-1] > int64(pool) {
-			n.wrong("attribute-range", "attribute \"ngram_counts\" is %s, want places in a pool of %d, in order from 0 on", onnx.Few(counts), pool)
-			return
-		}
+	if counts, ok := n.ints("ngram_counts"); ok && !n.ngrams(counts) {
+		return
+	}
+	if ok && (len(indexes) == 0 || slices.Min(indexes) < 0) {
+		n.wrong("attribute-range", "attribute \"ngram_indexes\" is %s, want columns from 0 on", onnx.Few(indexes))
+		return
 	}
 	if d == nil || !ok || len(indexes) == 0 || !n.rank(0, 1, 2) {
 		return
@@ -51,4 +51,25 @@ func ruleTfIdf(n *Node) {
 		return
 	}
 	n.shape(0, append(slices.Clone(d[:len(d)-1]), onnx.Fixed(most+1)))
+}
+
+// ngrams sees that the places in the pool at which the n-grams of each length
+// begin are in order, and that n divides what lies between.
+func (n *Node) ngrams(counts []int64) bool {
+	pool := int64(len(n.attr("pool_int64s").GetInts()) + len(n.attr("pool_strings").GetStrings()))
+	if most := n.int("max_gram_length", 1); most > int64(len(counts)) {
+		n.wrong("attribute-range", "attribute \"max_gram_length\" is %d, and \"ngram_counts\" has %d entries", most, len(counts))
+		return false
+	}
+	for i, from := range counts {
+		to := pool
+		if i+1 < len(counts) {
+			to = counts[i+1]
+		}
+		if from < 0 || to < from || to > pool || (to-from)%int64(i+1) != 0 {
+			n.wrong("attribute-range", "attribute \"ngram_counts\" is %s in a pool of %d: %d to %d are no %d-grams", onnx.Few(counts), pool, from, to, i+1)
+			return false
+		}
+	}
+	return true
 }
