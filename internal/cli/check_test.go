@@ -61,7 +61,7 @@ func TestCheckWritesALineForEachFinding(t *testing.T) {
 		m.Graph.Node[0].Input[1] = "nowhere"
 	})
 	odd := modelFile(t, dir, "odd.onnx", func(m *pb.ModelProto) {
-		m.Graph.Node[0].Name, m.Graph.Node[1].Name = proto.String("n"), proto.String("n")
+		m.Graph.ValueInfo = append(m.Graph.ValueInfo, m.Graph.Output[0], m.Graph.Output[0])
 	})
 	page := filepath.Join(dir, "page.onnx")
 	if err := os.WriteFile(page, []byte("<html><body>404</body></html>"), 0o644); err != nil {
@@ -85,7 +85,7 @@ func TestCheckWritesALineForEachFinding(t *testing.T) {
 			bad + `: node of "y" ("ReLU\x1b[2J"): operator-not-registered: `,
 		}, "findings of lower severity"},
 		{"a warning is not shown", "", []string{odd}, exitDone, nil, "1 findings of lower severity"},
-		{"a warning that counts", "", []string{odd, "--severity", "warning"}, exitFinding, []string{`node "n" (Relu): node-name-duplicate: two nodes have this name [warning]`}, ""},
+		{"a warning that counts", "", []string{odd, "--severity", "warning"}, exitFinding, []string{`value info "y": value-info-repeated: two value infos have this name, and are alike [warning]`}, ""},
 		{"a web page", "", []string{page}, exitFinding, []string{"page.onnx: file: file-format: not ONNX: this is an HTML page"}, ""},
 		{"a folder", "", []string{dir}, exitFinding, []string{"bad.onnx: ", "page.onnx: "}, ""},
 		{"the standard input", string(bytesOfGood), []string{"-"}, exitDone, nil, ""},
