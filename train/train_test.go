@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -411,6 +412,28 @@ func TestEveryModelShowsPictures(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != want[m.Name] {
 			t.Errorf("%s shows %s, want %s", m.Name, got, want[m.Name])
+		}
+	}
+}
+
+// Every objective is that of a model which the tests above train, and declares what the rest of the program asks of it.
+func TestObjectivesDeclareThemselves(t *testing.T) {
+	for _, o := range train.Objectives() {
+		kind := reflect.TypeOf(o)
+		i := slices.IndexFunc(models.All(), func(m model.Model) bool { return reflect.TypeOf(m.Objective) == kind })
+		if i < 0 {
+			t.Errorf("no model has the objective %v", kind)
+			continue
+		}
+		m := models.All()[i]
+		r := m.Objective.Roles()
+		for role, net := range map[string]string{"images enter": r.Images, "samples leave": r.Sampler} {
+			if _, ok := m.Net(net); !ok {
+				t.Errorf("%v: %s net %q, which %s lacks", kind, role, net, m.Name)
+			}
+		}
+		if len(r.Flows) == 0 || len(r.Figures) == 0 || slices.Contains(r.Figures, "") {
+			t.Errorf("%v declares too little: %+v", kind, r)
 		}
 	}
 }
