@@ -5,6 +5,9 @@
 //	t, err := train.New(train.Config{Model: model, Data: images, Seed: 1})
 //	for ev, err := range t.Steps(ctx) { ... }
 //
+// What an iteration is, the model's objective says. Those that petrify comes with are Adversarial, Reconstruction and
+// Variational; one of your own implements Objective, over graphs that the Trainer makes.
+//
 // Randomness is an input: every draw comes from a named stream of the seed, and nothing reads the clock. One seed gives
 // one result, bit for bit, whatever the number of threads, and a run that was stopped and restored goes on as if it had
 // not been. The steady step allocates nothing.
