@@ -281,7 +281,7 @@ func (s idxSet) about() string {
 		if err != nil {
 			return "damaged"
 		}
-		return fmt.Sprintf("%s of %dx%d", plural(dims[0], "image", ""), dims[1], dims[2])
+		return fmt.Sprintf("%s of %dx%d", plural(dims[0], "image"), dims[1], dims[2])
 	}
 	return fmt.Sprintf("IDX files; train: %s; test: %s", part(trainFiles), part(testFiles))
 }

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -235,10 +234,13 @@ func unescapePath(path string) string {
 	})
 }
 
-// plural counts things: "1 image", "2 images".
-func plural(n int, what, whats string) string {
-	if n == 1 {
+// plural counts things: "1 image", "2 images", "2 classes".
+func plural(n int, what string) string {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case strings.HasSuffix(what, "s"):
+		return fmt.Sprintf("%d %ses", n, what)
 	}
-	return fmt.Sprintf("%d %s", n, cmp.Or(whats, what+"s"))
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -87,20 +87,14 @@ func (pictureFormat) find(t *tree) (found, error) {
 	}
 	train := s.splits[trainSplit]
 	if train == nil {
-		return nil, fmt.Errorf("images to test with alone, in %s: those to train on would be in a folder %q beside it", cmp.Or(s.where0(testSplit), s.where0(validationSplit)), "train")
+		held, _ := s.held()
+		return nil, fmt.Errorf("images to test with alone, in %s: those to train on would be in a folder %q beside it", strings.Join(held.where, ", "), "train")
 	}
 	for _, part := range []split{testSplit, validationSplit} {
 		s.splits[part].labelAs(train)
 	}
 	s.ignored = t.leftOut(unused)
 	return s, nil
-}
-
-func (s *pictureSet) where0(part split) string {
-	if p := s.splits[part]; p != nil {
-		return strings.Join(p.where, ", ")
-	}
-	return ""
 }
 
 // unread says which pictures there are that nobody can read, nil where there are none.
@@ -119,7 +113,7 @@ func (t *tree) unread() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%s, which petrify does not read: convert them to PNG or JPEG", t.kinds(names))
+	return fmt.Errorf("%s, which petrify does not read: convert them to PNG or JPEG", kinds(names))
 }
 
 // unwrapped goes down while there is one folder and nothing else to choose from.
@@ -287,7 +281,7 @@ func (p *pictures) labelAs(other *pictures) {
 func (t *tree) leftOut(unused []*node) string {
 	var parts, pictures, others []string
 	for _, n := range unused {
-		parts = append(parts, fmt.Sprintf("%s of folder %s", plural(n.pictures(), "image", ""), quote.Name(n.path)))
+		parts = append(parts, fmt.Sprintf("%s of folder %s", plural(n.pictures(), "image"), quote.Name(n.path)))
 	}
 	for _, n := range t.root.all() {
 		for _, f := range n.files {
@@ -301,19 +295,19 @@ func (t *tree) leftOut(unused []*node) string {
 		}
 	}
 	if len(pictures) > 0 {
-		parts = append(parts, t.kinds(pictures)+" (convert them to PNG or JPEG)")
+		parts = append(parts, kinds(pictures)+" (convert them to PNG or JPEG)")
 	}
 	if len(others) > 0 {
-		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(others), "other file", ""), shownNames(others)))
+		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(others), "other file"), shownNames(others)))
 	}
 	if len(t.runs) > 0 {
-		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(t.runs), "training run", ""), shownNames(t.runs)))
+		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(t.runs), "training run"), shownNames(t.runs)))
 	}
 	return strings.Join(parts, ", ")
 }
 
 // kinds counts files by their extension.
-func (t *tree) kinds(names []string) string {
+func kinds(names []string) string {
 	count := map[string]int{}
 	var order []string
 	for _, n := range names {
@@ -325,7 +319,7 @@ func (t *tree) kinds(names []string) string {
 	}
 	slices.Sort(order)
 	for i, e := range order {
-		order[i] = plural(count[e], e+" file", "")
+		order[i] = plural(count[e], e+" file")
 	}
 	return strings.Join(order, ", ")
 }
@@ -369,9 +363,9 @@ func (s *pictureSet) held() (*pictures, split) {
 }
 
 func (p *pictures) about() string {
-	text := plural(len(p.files), "image", "")
+	text := plural(len(p.files), "image")
 	if len(p.classes) > 1 || p.classes[0] != "" {
-		text += fmt.Sprintf(" in %s (%s)", plural(len(p.classes), "class", "classes"), shownNames(p.classes))
+		text += fmt.Sprintf(" in %s (%s)", plural(len(p.classes), "class"), shownNames(p.classes))
 	}
 	if len(p.classes) > maxLabels {
 		text += fmt.Sprintf(", more than %d, so labels are left out", maxLabels)
