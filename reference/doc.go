@@ -10,8 +10,9 @@
 //
 // The value of an element is computed in float64 from the weights and inputs
 // as they are stored. Beside it stand three figures. They speak of a runtime
-// that rounds every result to the element type of the graph, whose unit
-// roundoff is u (2^-24 for float32):
+// that computes as the Profile in Options says: by default in float32, rounding
+// every result of a node to the element type of the graph, and float64 in its own
+// type. u is the unit roundoff (2^-24 for float32):
 //
 //   - Sound is a proof. A runtime that computes each operator by the usual
 //     formula is within it, whatever the order of its sums, with or without
@@ -43,6 +44,14 @@
 //     independent, or all of them one and the same;
 //   - equal terms make equal rounding errors: a sum with groups of n1, n2...
 //     equal terms counts n1² + n2² + ... roundings where it would count n.
+//
+// Sums may have larger errors than that where their partial sums climb and come
+// back, or where their additions all round the same way. Program.ReorderNode adds
+// the terms in the orders that runtimes use, and widens the spread to what it finds.
+//
+// The elements of one value have errors of their own where Value.Terms is not 0:
+// sums of products, plain sums and means. Elsewhere they may share roundings, as
+// those of a normalisation share its mean.
 //
 // # Discontinuities
 //

@@ -99,6 +99,10 @@ func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.
 // the nodes before the last one gave.
 func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got *reference.Value) {
 	nodes := j.program.Nodes()
+	if len(nodes) != 1 && row.Verdict == Equal && row.doubtful() {
+		what, _ := row.Collective.outside()
+		row.Reason = join(row.Reason, what+"; whether that is one error upstream or a fault, the proof of a runtime tells")
+	}
 	if len(nodes) != 1 || j.options.Fixed != nil || row.Measure == nil || row.Verdict == Unchecked {
 		return
 	}
@@ -118,10 +122,10 @@ func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got
 	switch {
 	case err != nil || e.unbounded:
 	case e.fault != nil:
-		row.Verdict, row.Stage, row.Fault, row.Reason = Different, Proof, e.fault, e.fault.verdict()
+		row.Verdict, row.Stage, row.Fault, row.Reason = Different, Proof, e.fault, join(e.fault.verdict(), row.remark())
 	default:
 		row.Verdict, row.Stage = Equal, Proof
-		row.Reason = "the only node computes what is asked of it, but for rounding"
+		row.Reason = join("the only node computes what is asked of it, but for rounding", row.remark())
 	}
 }
 
