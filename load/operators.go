@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -162,11 +163,9 @@ func (c call) real(k int) error {
 
 // axisOf settles an axis that may count from the end, of a value of the given rank.
 func axisOf(name string, axis int64, rank int) (int, error) {
-	if axis < -int64(rank) || axis >= int64(rank) {
+	a, ok := op.Axis(axis, rank)
+	if !ok {
 		return 0, fmt.Errorf("%s: axis %d of %d axes", name, axis, rank)
 	}
-	if axis < 0 {
-		axis += int64(rank)
-	}
-	return int(axis), nil
+	return a, nil
 }

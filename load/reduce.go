@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 var reductions = map[string]gop.Reduction{
@@ -228,13 +229,11 @@ func globalPool(f gop.Reduction) func(*builder, call) error {
 // pool takes windows together.
 func pool(b *builder, c call) error {
 	dims := c.in[0].dims
-	if len(dims) < 3 {
-		return fmt.Errorf("%s: pooling of %v, want (N, C, ...)", c.name(), dims)
-	}
-	w, err := windowOf(c, dims[2:], nil)
+	outs, err := c.dims(0)
 	if err != nil {
 		return err
 	}
+	ws := op.Windows(c.op.node, dims[2:], nil)
 	f := gop.ReduceMax
 	padding := int64(0)
 	if c.op.name == "AveragePool" {
@@ -243,15 +242,11 @@ func pool(b *builder, c call) error {
 			return err
 		}
 	}
-	outs, taken := slices.Clone(dims[:2]), int64(1)
-	windows, counts := make([][][]int, len(w.kernel)), []float64{1}
-	for k := range w.kernel {
-		n, err := w.pooled(c, k)
-		if err != nil {
-			return err
-		}
-		outs = append(outs, n)
-		taken *= int64(n) * int64(w.kernel[k])
+	taken := int64(1)
+	windows, counts := make([][][]int, len(ws)), []float64{1}
+	for k, w := range ws {
+		n := outs[2+k]
+		taken *= int64(n) * int64(w.Kernel)
 		if taken > b.limit/8 || taken > math.MaxInt32 {
 			return b.tooLarge(c.name(), outs)
 		}
@@ -259,12 +254,12 @@ func pool(b *builder, c call) error {
 		for i := range n {
 			var inside []int
 			counted := 0
-			for t := range w.kernel[k] {
-				at := i*w.stride[k] - w.before[k] + t*w.dilation[k]
-				if at >= 0 && at < w.in[k] {
+			for t := range w.Kernel {
+				at := i*w.Stride - w.Before + t*w.Dilation
+				if at >= 0 && at < w.In {
 					inside = append(inside, at)
 				}
-				if padding != 0 && at < w.in[k]+w.after[k] {
+				if padding != 0 && at < w.In+w.After {
 					counted++
 				}
 			}

@@ -191,6 +191,18 @@ func scaled(d onnx.Dim, times, by int64) onnx.Dim {
 	return onnx.Fixed(sat.Mul(d.Size, times) / by)
 }
 
+// Axis brings an axis, which may count from the end, into [0, rank). It is false
+// for one that is out of range.
+func Axis(v int64, rank int) (int, bool) {
+	if v < -int64(rank) || v >= int64(rank) {
+		return 0, false
+	}
+	if v < 0 {
+		v += int64(rank)
+	}
+	return int(v), true
+}
+
 // SliceRange brings start and end into an axis of length size, as NumPy does.
 func SliceRange(start, end, step, size int64) (from, to int64) {
 	wrap := func(v int64) int64 {

@@ -274,14 +274,11 @@ func (n *Node) axesOf(name string, i int) (axes []int64, given, ok bool) {
 
 // axis brings an axis into [0, rank), and reports one that is out of range.
 func (n *Node) axis(v int64, rank int) (int, bool) {
-	if v < -int64(rank) || v >= int64(rank) {
+	a, ok := Axis(v, rank)
+	if !ok {
 		n.wrong("attribute-range", "axis %d of a value with %d axes", v, rank)
-		return 0, false
 	}
-	if v < 0 {
-		v += int64(rank)
-	}
-	return int(v), true
+	return a, ok
 }
 
 // axisSet brings axes into [0, rank) and sorts them; none may come twice.
