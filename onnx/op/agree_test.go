@@ -20,7 +20,6 @@ type draw struct {
 	*rand.Rand
 	op     string
 	opset  int64
-	elem   pb.TensorProto_DataType
 	in     [][]int        // shapes of the inputs that are given
 	consts []*onnx.Tensor // nil for one that is left out
 	attrs  []onnx.Attr
