@@ -162,8 +162,11 @@ func TestTheReferenceIsBounded(t *testing.T) {
 		{"time", Options{Timeout: 300 * time.Millisecond}, "the reference was not done after 300ms"},
 		{"work", Options{Reference: reference.Options{Work: 1 << 30}}, "a run of 4.3e+09 products, beyond the budget of 1.1e+09"},
 		{"memory", Options{Reference: reference.Options{Memory: 1 << 20}}, "beyond the budget"},
+		{"memory for weights", Options{Paths: []string{writeModel(t, t.TempDir(), netModel(t))}, Reference: reference.Options{Memory: 20}}, "beyond the budget"},
 	} {
-		c.o.Paths = []string{path}
+		if c.o.Paths == nil {
+			c.o.Paths = []string{path}
+		}
 		begun := time.Now()
 		r := report(t, c.o)
 		if got := r.Models[0]; !got.Unjudged && !got.Unsupported || !strings.Contains(got.Problem, c.want) || r.ExitCode(false) != 2 {

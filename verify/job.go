@@ -151,7 +151,7 @@ func (j *job) prepare(ctx context.Context) error {
 		j.report.Weights = &w
 	}
 	if j.program, err = reference.Compile(m, j.options.Reference); err != nil {
-		return err
+		return blameless(err)
 	}
 	for _, dir := range j.source.sets {
 		d, err := readSet(dir, m.Proto.GetGraph(), j.options.Limits)
@@ -191,7 +191,16 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	case limited.Err() != nil:
 		return &unjudged{fmt.Errorf("%w after %v, and may be with more time", errSlow, j.options.Timeout)}
 	}
+	return blameless(err)
+}
+
+// blameless makes of an error of the reference one that says nothing against the
+// file, unless it says what kind it is of.
+func blameless(err error) error {
 	if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+		return err
+	}
+	if _, ok := errors.AsType[*onnx.FormatError](err); ok {
 		return err
 	}
 	return &unjudged{err}
