@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -305,6 +306,7 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("%d inputs and %d outputs, function %s has %d and %d", len(st.in), len(st.out), n.GetOpType(), len(body.inputs), len(body.outputs))}
 		}
 		st.body, st.op = body, &operator{name: n.GetOpType(), domain: domain}
+		st.shadows = op.Find(domain, n.GetOpType(), st.opset) != nil
 		return st, nil
 	}
 

@@ -102,7 +102,10 @@ type Function struct {
 
 const (
 	measured = "largest error of ONNX Runtime 1.30 (CPU) and PyTorch 1.13 over 10^6 arguments, times 1.5, rounded up"
-	ieee     = "IEEE 754-2019, section 5.4.1: correctly rounded"
+	// Kernels of RNN, GRU and LSTM have approximations of their own, which are
+	// accurate in absolute terms only.
+	recurrentlyMeasured = "largest error of ONNX Runtime 1.30 (CPU) in RNN, GRU and LSTM over 20,000 arguments, times 1.5, rounded up: not accurate in ULP where the result is small"
+	ieee                = "IEEE 754-2019, section 5.4.1: correctly rounded"
 )
 
 // Functions returns the table of declared errors, by name.
@@ -120,6 +123,8 @@ func Functions() []Function {
 		{"Exp", 3, 0, measured},
 		{"Log", 6, 0, measured},
 		{"Pow", 4, 0, "exponential of a product in extended precision: an error of 2 ULP, twice that of Exp and Log in the C libraries"},
+		{"RecurrentSoftplus", 3, 13, recurrentlyMeasured},
+		{"RecurrentTanh", 3, 13, recurrentlyMeasured},
 		{"Sigmoid", 3, 4, measured + "; not accurate in ULP where the result is small"},
 		{"Sin", 5, 0, measured},
 		{"Sinh", 4, 0, measured},

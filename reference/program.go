@@ -272,15 +272,16 @@ type block struct {
 
 // A step is a node, ready to be evaluated.
 type step struct {
-	op     *operator
-	label  string
-	opset  int64
-	attrs  map[string]*pb.AttributeProto
-	blocks map[string]*block // graph attributes
-	body   *block            // of a function; op is nil then
-	in     []string
-	out    []string
-	reads  []string // in, and what the blocks read from around them
+	op      *operator
+	label   string
+	opset   int64
+	attrs   map[string]*pb.AttributeProto
+	blocks  map[string]*block // graph attributes
+	body    *block            // of a function; op has nothing but its name then
+	shadows bool              // the function has the name of a standard operator
+	in      []string
+	out     []string
+	reads   []string // in, and what the blocks read from around them
 }
 
 // run evaluates the block in the scope s, which holds its inputs.
@@ -331,7 +332,7 @@ func (b *block) run(m *meter, s *scope) ([]*Value, error) {
 // run evaluates the step with what it reads from s.
 func (st *step) run(m *meter, s *scope) ([]*Value, error) {
 	if err := m.ctx.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", st.label, err)
 	}
 	if err := m.spend(nodeCost); err != nil {
 		return nil, fmt.Errorf("%s: %w", st.label, err)
@@ -376,7 +377,14 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		return outputs[:min(len(outputs), len(st.out))], nil
+		outputs = outputs[:min(len(outputs), len(st.out))]
+		if st.shadows {
+			m.note("%s: the model's function %s has the name of a standard operator, and the standard leaves it to the runtime which of them it takes; what follows has no limit", st.label, st.op.name)
+			for _, v := range outputs {
+				makeUnknown(v)
+			}
+		}
+		return outputs, nil
 	}
 	if err := st.checkTypes(in); err != nil {
 		return nil, err

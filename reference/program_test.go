@@ -339,3 +339,24 @@ func TestWatchShowsTheValuesOfTheMainGraph(t *testing.T) {
 		t.Errorf("saw %q, want %q", names, want)
 	}
 }
+
+// TestAFunctionWithTheNameOfAStandardOperatorHasNoLimit: the standard leaves it to
+// the runtime which of the two it takes.
+func TestAFunctionWithTheNameOfAStandardOperatorHasNoLimit(t *testing.T) {
+	for name, shadows := range map[string]bool{"Relu": true, "Twice": false} {
+		m := graph(t, 13, "in x float 2\ny = "+name+"(x)\nout y")
+		f := graph(t, 13, "in x float 2\ny = Add(x, x)\nout y").Proto.Graph
+		m.Proto.Functions = []*pb.FunctionProto{{Name: proto.String(name), Input: []string{"x"}, Output: []string{"y"}, Node: f.Node, OpsetImport: m.Proto.OpsetImport}}
+		p, err := Compile(m, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.RunTensors(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{-1, 2}, 2)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if y := r.Outputs[0]; y.Float(0) != -2 || math.IsInf(y.at(0).sound, 1) != shadows || (len(r.Notes) == 1) != shadows {
+			t.Errorf("%s: %v ± %v, notes %q", name, y.Data, y.Sound, r.Notes)
+		}
+	}
+}

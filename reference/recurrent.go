@@ -92,13 +92,13 @@ func (q *recurrence) activate(defaults []string) error {
 		var g func(number) number
 		switch strings.ToLower(name) {
 		case "tanh":
-			g = func(x number) number { return tanhFunction.at(f, x) }
+			g = func(x number) number { return recurrentTanh.at(f, x) }
 		case "sigmoid":
 			g = func(x number) number { return sigmoidFunction.at(f, x) }
 		case "relu":
 			g = relu
 		case "softplus":
-			g = func(x number) number { return softplusFunction.at(f, x) }
+			g = func(x number) number { return recurrentSoftplus.at(f, x) }
 		case "softsign":
 			g = func(x number) number { return f.ratio(x, f.add(exact(1), absolute([]number{x})[0])) }
 		case "affine":
@@ -115,7 +115,7 @@ func (q *recurrence) activate(defaults []string) error {
 			g = func(x number) number { return f.hardSigmoid(x, a, b) }
 		case "scaledtanh":
 			a, b := next(&alphas, 1), next(&betas, 1)
-			g = func(x number) number { return f.mul(a, tanhFunction.at(f, f.mul(b, x))) }
+			g = func(x number) number { return f.mul(a, recurrentTanh.at(f, f.mul(b, x))) }
 		case "thresholdedrelu":
 			a := next(&alphas, 1)
 			g = func(x number) number {
@@ -132,6 +132,12 @@ func (q *recurrence) activate(defaults []string) error {
 	}
 	return nil
 }
+
+// The activations whose error in recurrent operators is another than outside.
+var (
+	recurrentTanh     = function{f: math.Tanh, change: tanhFunction.change, declared: declared("RecurrentTanh")}
+	recurrentSoftplus = function{f: softplus, change: softplusFunction.change, declared: declared("RecurrentSoftplus")}
+)
 
 // clipped limits what goes into an activation.
 func (q *recurrence) clipped(x number) number {
