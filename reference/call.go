@@ -113,29 +113,47 @@ type call struct {
 	said  string   // what was noted as undefined last
 }
 
-// Attributes. Their types were checked when the program was compiled.
+// Attributes. Their types were checked when the program was compiled. Where a node
+// leaves one out, the default of its version holds, or, where the schema has none,
+// what the operator takes then.
 
 func (c *call) has(name string) bool { return c.step.attrs[name] != nil }
 
-func (c *call) int(name string, otherwise int) int {
+// attr returns the attribute or its default, nil where there is neither.
+func (c *call) attr(name string) *pb.AttributeProto {
 	if a := c.step.attrs[name]; a != nil {
+		return a
+	}
+	return c.step.schema.Attrs[name].Default
+}
+
+func (c *call) int(name string, otherwise ...int) int {
+	if a := c.attr(name); a != nil {
 		return int(a.GetI())
 	}
-	return otherwise
+	return only(otherwise)
 }
 
-func (c *call) float(name string, otherwise float64) float64 {
-	if a := c.step.attrs[name]; a != nil {
+func (c *call) float(name string, otherwise ...float64) float64 {
+	if a := c.attr(name); a != nil {
 		return float64(a.GetF())
 	}
-	return otherwise
+	return only(otherwise)
 }
 
-func (c *call) text(name, otherwise string) string {
-	if a := c.step.attrs[name]; a != nil {
+func (c *call) text(name string, otherwise ...string) string {
+	if a := c.attr(name); a != nil {
 		return string(a.GetS())
 	}
-	return otherwise
+	return only(otherwise)
+}
+
+// only is the element of a list that has one, else zero.
+func only[T any](list []T) (v T) {
+	if len(list) > 0 {
+		v = list[0]
+	}
+	return v
 }
 
 func (c *call) intList(name string) []int {

@@ -310,12 +310,12 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 		return st, nil
 	}
 
-	op := find(domain, n.GetOpType())
+	st.op, st.schema = find(domain, n.GetOpType()), schemaOf(domain, n.GetOpType(), st.opset)
 	refuse := func(why string) {
 		c.unknown = append(c.unknown, &onnx.UnsupportedError{Op: n.GetOpType(), Domain: domain, Opset: st.opset, Why: why})
 	}
 	switch {
-	case op == nil:
+	case st.op == nil:
 		refuse("")
 		return nil, nil
 	case st.opset == 0:
@@ -323,25 +323,25 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 	case domain == "" && st.opset > newestOpset:
 		refuse(fmt.Sprintf("known up to opset %d", newestOpset))
 		return nil, nil
-	case st.opset < op.since:
-		refuse(fmt.Sprintf("known from opset %d on", op.since))
+	case st.schema == nil:
+		refuse(fmt.Sprintf("known from opset %d on", op.Versions(domain, n.GetOpType())[0].Since))
 		return nil, nil
 	}
-	st.op = op
 	if err := st.checkArity(); err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.attrs)) {
 		a := st.attrs[name]
-		want, ok := op.attrs[name]
-		if !ok || want.last > 0 && st.opset > want.last {
+		want, ok := st.schema.Attrs[name]
+		if !ok || want.Type == pb.AttributeProto_SPARSE_TENSOR {
 			refuse("attribute " + name)
 			return nil, nil
 		}
-		if got := attrType(a); got != want.AttributeProto_AttributeType {
-			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("attribute %s is of type %v, want %v", name, got, want)}
+		// Files of IR version 1 and 2 may leave the type out.
+		if got := a.GetType(); got != want.Type && got != pb.AttributeProto_UNDEFINED {
+			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("attribute %s is of type %v, want %v", name, got, want.Type)}
 		}
-		if want != aGraph {
+		if want.Type != pb.AttributeProto_GRAPH {
 			continue
 		}
 		b, err := c.graph(a.GetG(), known, refs, depth+1)
@@ -354,33 +354,16 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 	return st, nil
 }
 
-// attrType returns the type of the attribute; files of IR version 1 and 2 may
-// leave it out, and the field that is there tells it.
-func attrType(a *pb.AttributeProto) pb.AttributeProto_AttributeType {
-	if t := a.GetType(); t != pb.AttributeProto_UNDEFINED {
-		return t
+// schemaOf returns the version that an operator has at an opset, nil where there is
+// none. One that was withdrawn means what it meant last, or first.
+func schemaOf(domain, name string, opset int64) *op.Schema {
+	var found *op.Schema
+	for _, s := range op.Versions(domain, name) {
+		if !s.Deprecated && (s.Since <= opset || found == nil && op.Find(domain, name, opset) != nil) {
+			found = s
+		}
 	}
-	switch {
-	case a.F != nil:
-		return pb.AttributeProto_FLOAT
-	case a.I != nil:
-		return pb.AttributeProto_INT
-	case a.S != nil:
-		return pb.AttributeProto_STRING
-	case a.T != nil:
-		return pb.AttributeProto_TENSOR
-	case a.G != nil:
-		return pb.AttributeProto_GRAPH
-	case len(a.Floats) > 0:
-		return pb.AttributeProto_FLOATS
-	case len(a.Ints) > 0:
-		return pb.AttributeProto_INTS
-	case len(a.Strings) > 0:
-		return pb.AttributeProto_STRINGS
-	case a.Tp != nil:
-		return pb.AttributeProto_TYPE_PROTO
-	}
-	return pb.AttributeProto_UNDEFINED
+	return found
 }
 
 // free returns the names that the block reads from around it.
@@ -410,26 +393,25 @@ func (b *block) free() []string {
 	return free
 }
 
-// checkArity holds the number of inputs and outputs against the operator.
+// mayLack reports whether an argument may be left out: where any number of any types
+// is taken, some have no value.
+func mayLack(f op.Formal) bool { return f.Optional || f.Variadic && f.Mixed }
+
+// checkArity compares the number of inputs and outputs with the schema.
 func (st *step) checkArity() error {
-	op := st.op
-	least := 0
-	for i, p := range op.in {
-		if !p.optional && (!p.rest || i == 0) {
-			least = i + 1
-		}
+	wrong := func(format string, args ...any) error {
+		return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf(format, args...)}
 	}
-	rest := len(op.in) > 0 && op.in[len(op.in)-1].rest
-	if len(st.in) < least || len(st.in) > len(op.in) && !rest {
-		return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("%s has %d inputs, want %d to %d", op.name, len(st.in), least, len(op.in))}
+	if least, most := op.Arity(st.schema.In); len(st.in) < least || len(st.in) > most {
+		return wrong("%s has %d inputs, want %d to %d", st.op.name, len(st.in), least, most)
 	}
 	for i, name := range st.in {
-		if p, _ := op.portOf(i); name == "" && !p.optional {
-			return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("input %d of %s is left out, and is not optional", i, op.name)}
+		if f, _ := op.FormalOf(st.schema.In, i); name == "" && !mayLack(f) {
+			return wrong("input %d of %s is left out, and is not optional", i, st.op.name)
 		}
 	}
-	if most := max(op.out, 1); op.out != many && len(st.out) > most {
-		return &onnx.FormatError{Offset: -1, Where: st.label, What: fmt.Sprintf("%s has %d outputs, want at most %d", op.name, len(st.out), most)}
+	if _, most := op.Arity(st.schema.Out); len(st.out) > most {
+		return wrong("%s has %d outputs, want at most %d", st.op.name, len(st.out), most)
 	}
 	return nil
 }

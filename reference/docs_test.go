@@ -37,10 +37,21 @@ func TestTheOperatorsPageIsMadeFromTheCode(t *testing.T) {
 func operatorsPage(t *testing.T) string {
 	var b strings.Builder
 	versions := map[string][]string{}
+	inputs := map[string][]typeSet{} // the types of each input, of all versions
 	for s := range op.All() {
-		if !s.Deprecated && (s.Domain != "" || s.Since <= newestOpset) {
-			name := qualified(s.Domain, s.Name)
-			versions[name] = append(versions[name], strconv.FormatInt(s.Since, 10))
+		if s.Deprecated || s.Domain == "" && s.Since > newestOpset {
+			continue
+		}
+		name := qualified(s.Domain, s.Name)
+		versions[name] = append(versions[name], strconv.FormatInt(s.Since, 10))
+		for i, f := range s.In {
+			if i == len(inputs[name]) {
+				inputs[name] = append(inputs[name], 0)
+			}
+			inputs[name][i] |= typesOf(f.Set)
+			if f.Optional {
+				inputs[name][i] |= optionalInput
+			}
 		}
 	}
 	passed, unsupported := map[string]int{}, map[string][]string{}
@@ -84,13 +95,14 @@ The last column counts the tests of ONNX 1.12 (Debian's libonnx-testdata) that h
 	slices.SortFunc(ops, func(a, b operator) int {
 		return strings.Compare(strings.ToLower(qualified(a.domain, a.name)), strings.ToLower(qualified(b.domain, b.name)))
 	})
-	for _, op := range ops {
-		name := qualified(op.domain, op.name)
+	for _, row := range ops {
+		name := qualified(row.domain, row.name)
+		in := inputs[name]
 		types := "none"
-		if len(op.in) > 0 {
-			types = typesText(op.in[0].types)
+		if len(in) > 0 {
+			types = typesText(in[0] &^ optionalInput &^ row.portAt(0).lacks)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", name, strings.Join(versions[name], ", "), types, op.limits(), passed[name])
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", name, strings.Join(versions[name], ", "), types, row.limits(in), passed[name])
 	}
 	b.WriteString("\n## The tests of ONNX 1.12\n\n| folder | tests | pass | unsupported | wrong |\n|---|---|---|---|---|\n")
 	for _, folder := range sortedKeys(byFolder) {
@@ -125,22 +137,34 @@ func qualified(domain, name string) string {
 	return domain + "." + name
 }
 
-// limits says how the operator treats rounding errors.
-func (o operator) limits() string {
-	moved, float := len(o.in) > 0, false
-	for _, p := range o.in {
+// optionalInput marks the types of an input that may be left out.
+const optionalInput typeSet = 1 << 61
+
+// portAt is the port of one of the first inputs.
+func (o operator) portAt(i int) port {
+	if i < len(o.in) {
+		return o.in[i]
+	}
+	return derived
+}
+
+// limits says how the operator treats rounding errors; in are the types of its inputs.
+func (o operator) limits(in []typeSet) string {
+	moved, float := len(in) > 0, false
+	for i, types := range in {
+		p := o.portAt(i)
 		switch {
 		case p.blind:
 			return "blind"
-		case !p.moved && p.types&floats != 0 && !p.optional:
+		case !p.moved && types&floats != 0 && types&optionalInput == 0:
 			moved = false
 		}
-		float = float || p.types&floats != 0
+		float = float || types&floats != 0
 	}
 	switch {
 	case o.drawn:
 		return "drawn"
-	case moved && o.in[0].moved:
+	case moved && o.portAt(0).moved:
 		return "moved"
 	case !float:
 		return "exact"

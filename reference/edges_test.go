@@ -188,7 +188,7 @@ func TestReductionsOfNothing(t *testing.T) {
 	} {
 		for i, w := range []float64{want.float, want.int8s, want.int32s, want.int64s, want.uint8s, want.uint32s, want.uint64s, want.bools} {
 			x := empty[i]
-			if find("", name).in[0].types&(1<<x.Type()) == 0 {
+			if schemaOf("", name, 20).In[0].Set.Tensor&(1<<x.Type()) == 0 || find("", name).in[0].lacks&(1<<x.Type()) != 0 {
 				continue
 			}
 			opset := int64(20)
@@ -411,5 +411,23 @@ func TestABatchOfNothing(t *testing.T) {
 		if got := strings.ReplaceAll(fmt.Sprint(r.Outputs[0].Dims), " ", ","); got != tc.want {
 			t.Errorf("%s: shape %s, want %s", tc.src, got, tc.want)
 		}
+	}
+}
+
+// TestOldVersionsOfOperators: what they took other types of.
+func TestOldVersionsOfOperators(t *testing.T) {
+	pick := tensor(t, "x", []float32{3, -4, 0, 2}, 1, 1, 4)
+	for _, e := range []edge{
+		{"Cast-1 by name", 1, "in x float 1,1,4\ny = Cast(x) to=\"INT32\"\nout y", []*onnx.Tensor{pick}, []float64{3, -4, 0, 2}, "", nil},
+		{"LpPool-1 with a fraction", 1, "in x float 1,1,4\ny = LpPool(x) p=2.0 kernel_shape=2,\nout y", []*onnx.Tensor{pick}, []float64{5, 4, 2}, "", nil},
+		{"LpPool-1 by 1.5", 1, "in x float 1,1,4\ny = LpPool(x) p=1.5 kernel_shape=4,\nout y", []*onnx.Tensor{pick}, []float64{math.Pow(math.Pow(3, 1.5)+8+math.Pow(2, 1.5), 1/1.5)}, "", nil},
+		{"GlobalLpPool-1", 1, "in x float 1,1,4\ny = GlobalLpPool(x) p=1.0\nout y", []*onnx.Tensor{pick}, []float64{9}, "", nil},
+		{"Tile-1 along an axis", 1, "in x float 2\nin n float -\nin a float -\ny = Tile(x, n, a)\nout y", []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 2), tensor(t, "n", []float32{2}), tensor(t, "a", []float32{0})}, []float64{1, 2, 1, 2}, "", nil},
+		{"Scatter, withdrawn since opset 11", 11, "in x float 2\nin i int64 1\nin u float 1\ny = Scatter(x, i, u)\nout y", []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 2), tensor(t, "i", []int64{1}, 1), tensor(t, "u", []float32{9}, 1)}, []float64{1, 9}, "", nil},
+	} {
+		t.Run(e.name, e.check)
+	}
+	if _, err := Compile(graph(t, 1, "in x float 2\ny = Cast(x) to=7\nout y"), Options{}); err == nil || !strings.Contains(err.Error(), "INT, want STRING") {
+		t.Errorf("Cast-1 by number: error %v", err)
 	}
 }

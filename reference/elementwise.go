@@ -68,7 +68,7 @@ func wrapUnsigned(t pb.TensorProto_DataType, x uint64) uint64 {
 // unary is an operator that applies one function to floating-point tensors.
 func unary(name string, fn function) operator {
 	return operator{
-		name: name, attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			f := c.format(c.in[0])
 			return c.mapNumbers(c.in[0], func(x number) number { return fn.at(f, x) })
@@ -128,7 +128,7 @@ func (c *call) legacy(a, b *Value) (*Value, error) {
 	if c.opset >= 7 {
 		return b, nil
 	}
-	if c.int("broadcast", 0) == 0 {
+	if c.int("broadcast") == 0 {
 		if !slices.Equal(a.Dims, b.Dims) {
 			return nil, fmt.Errorf("shapes %v and %v differ, and broadcast is 0", a.Dims, b.Dims)
 		}
@@ -148,13 +148,10 @@ func (c *call) legacy(a, b *Value) (*Value, error) {
 	return reshaped(b, slices.Concat(b.Dims, slices.Repeat([]int{1}, after))), nil
 }
 
-// legacyAttrs are the attributes of two-operand operators before opset 7.
-var legacyAttrs = attrs{"axis": aInt.until(6), "broadcast": aInt.until(6), "consumed_inputs": aInts.until(6)}
-
 // arithmetic is an operator on two tensors of one numeric type.
 func arithmetic(name string, float func(f format, x, y number) number, s func(x, y int64) (int64, error), u func(x, y uint64) (uint64, error)) operator {
 	return operator{
-		name: name, attrs: legacyAttrs, in: []port{need(numeric), same(0)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			a := c.in[0]
 			b, err := c.legacy(a, c.in[1])
@@ -172,9 +169,9 @@ func arithmetic(name string, float func(f format, x, y number) number, s func(x,
 
 // comparison is an operator that compares two tensors of one type. gap is how
 // far apart the operands may be for their errors to turn the result round.
-func comparison(name string, types typeSet, float func(x, y float64) bool, s func(x, y int64) bool, u func(x, y uint64) bool) operator {
+func comparison(name string, float func(x, y float64) bool, s func(x, y int64) bool, u func(x, y uint64) bool) operator {
 	return operator{
-		name: name, attrs: legacyAttrs, in: []port{need(types), same(0)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			a := c.in[0]
 			b, err := c.legacy(a, c.in[1])
@@ -216,7 +213,7 @@ func flips(x, y number) number {
 // logical is an operator on two boolean tensors.
 func logical(name string, f func(x, y bool) bool) operator {
 	return operator{
-		name: name, attrs: legacyAttrs, in: []port{need(bools).move(), need(bools).move()},
+		name: name, in: []port{moves, moves},
 		eval: single(func(c *call) (*Value, error) {
 			a := c.in[0]
 			b, err := c.legacy(a, c.in[1])
@@ -236,9 +233,9 @@ func logical(name string, f func(x, y bool) bool) operator {
 }
 
 // variadic is an operator that folds any number of tensors of one type.
-func variadic(name string, types typeSet, eval func(c *call, f format, terms []number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
+func variadic(name string, eval func(c *call, f format, terms []number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
 	return operator{
-		name: name, attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(types), same(0).more()},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			dims := c.in[0].Dims
 			for _, v := range c.in {

@@ -6,7 +6,7 @@ import (
 
 // opAbs is |x|. ONNX Abs, opset 1, 6, 13.
 var opAbs = operator{
-	name: "Abs", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(numeric)},
+	name: "Abs",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if floats&setOf(x) == 0 {

@@ -23,7 +23,7 @@ var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool {
 
 func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 	return operator{
-		name: name, attrs: attrs{"axis": aInt, "keepdims": aInt, "select_last_index": aInt}, in: []port{need(numeric)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			x := c.in[0]
 			axis, err := c.axis("axis", 0, len(x.Dims))
@@ -35,14 +35,14 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 				return nil, fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims)
 			}
 			dims := slices.Concat(x.Dims[:axis], []int{1}, x.Dims[axis+1:])
-			if c.int("keepdims", 1) == 0 {
+			if c.int("keepdims") == 0 {
 				dims = slices.Concat(x.Dims[:axis], x.Dims[axis+1:])
 			}
 			out, err := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
 			if err != nil {
 				return nil, err
 			}
-			last := c.int("select_last_index", 0) != 0
+			last := c.int("select_last_index") != 0
 			for o := range outer {
 				for i := range inner {
 					at := func(k int) int { return (o*n+k)*inner + i }

@@ -14,13 +14,8 @@ import (
 // keys and values, output 3 is the scores at a stage. ONNX Attention, opset 23, 24,
 // 25.
 var opAttention = operator{
-	name: "Attention", since: 23,
-	attrs: attrs{
-		"is_causal": aInt, "kv_num_heads": aInt, "q_num_heads": aInt, "qk_matmul_output_mode": aInt, "scale": aFloat, "softcap": aFloat,
-		"softmax_precision": aInt, "left_window_size": aInt, "right_window_size": aInt,
-	},
-	in:  []port{need(floats), same(0), need(floats), need(tensors &^ texts).lacking(integers).opt(), same(0).opt(), same(2).opt(), need(int64s).opt()},
-	out: 4,
+	name: "Attention",
+	in:   []port{derived, derived, derived, lacking(integers)},
 	eval: func(c *call) ([]*Value, error) {
 		a, err := c.newAttention()
 		if err != nil {
@@ -41,7 +36,7 @@ type attention struct {
 }
 
 func (c *call) newAttention() (*attention, error) {
-	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap", 0)}
+	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap")}
 	heads := []string{"q_num_heads", "kv_num_heads", "kv_num_heads"}
 	for i, to := range []**Value{&a.q, &a.k, &a.v} {
 		x := c.in[i]
@@ -145,7 +140,7 @@ func (a *attention) run() ([]*Value, error) {
 func (a *attention) weights(scores *Value, n, h, i, kv int) ([]number, error) {
 	f, size, keys := a.c.products(scores), a.q.Dims[3], a.k.Dims[2]
 	base := ((n*a.q.Dims[1]+h)*a.q.Dims[2] + i)
-	mode := a.c.int("qk_matmul_output_mode", 0)
+	mode := a.c.int("qk_matmul_output_mode")
 	weights := make([]number, keys)
 	var allowed []int
 	var terms []number
@@ -205,7 +200,7 @@ func (a *attention) bias(n, h, i, j int) (number, error) {
 	}
 	ahead := j - (i + offset) // how far the key is ahead of the query
 	left, right := a.c.int("left_window_size", -1), a.c.int("right_window_size", -1)
-	if a.c.int("is_causal", 0) != 0 && ahead > 0 || left >= 0 && -ahead > left || right >= 0 && ahead > right {
+	if a.c.int("is_causal") != 0 && ahead > 0 || left >= 0 && -ahead > left || right >= 0 && ahead > right {
 		return hidden, nil
 	}
 	if a.mask == nil {

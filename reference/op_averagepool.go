@@ -4,11 +4,6 @@ package reference
 // count_include_pad is set. ONNX AveragePool, opset 1, 7, 10, 11, 19, 22.
 var opAveragePool = operator{
 	name: "AveragePool",
-	attrs: attrs{
-		"auto_pad": aString, "ceil_mode": aInt, "count_include_pad": aInt, "dilations": aInts, "kernel_shape": aInts,
-		"pads": aInts, "strides": aInts,
-	},
-	in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		w, dims, err := c.poolWindow(x)
@@ -29,7 +24,7 @@ var opAveragePool = operator{
 				}
 			}
 			n := len(terms)
-			if c.int("count_include_pad", 0) != 0 {
+			if c.int("count_include_pad") != 0 {
 				n = w.padded(at % positions)
 			}
 			if n == 0 {

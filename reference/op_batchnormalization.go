@@ -12,12 +12,6 @@ import (
 // BatchNormalization, opset 1, 6, 7, 9, 14, 15.
 var opBatchNormalization = operator{
 	name: "BatchNormalization",
-	attrs: attrs{
-		"epsilon": aFloat, "momentum": aFloat, "training_mode": aInt, "is_test": aInt.until(6), "spatial": aInt.until(8),
-		"consumed_inputs": aInts.until(5),
-	},
-	in:  []port{need(floats), need(floats), need(floats), need(floats), need(floats)},
-	out: 5,
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 1 {
@@ -35,7 +29,7 @@ var opBatchNormalization = operator{
 				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels)
 			}
 		}
-		training := c.int("training_mode", 0) != 0
+		training := c.int("training_mode") != 0
 		if !training && len(c.step.out) > 1 && c.opset >= 14 {
 			return nil, fmt.Errorf("%d outputs outside of training mode, want 1", len(c.step.out))
 		}
@@ -46,7 +40,7 @@ var opBatchNormalization = operator{
 		outputs := []*Value{nil, nil, nil}
 		if training {
 			var err error
-			momentum := exact(c.float("momentum", float64(float32(0.9))))
+			momentum := exact(c.float("momentum"))
 			if mean, variance, err = c.batchStatistics(x, channels); err != nil {
 				return nil, err
 			}
@@ -72,7 +66,7 @@ func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Va
 		return nil, err
 	}
 	f := c.format(x)
-	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+	epsilon := exact(c.float("epsilon"))
 	for i := range out.floats() {
 		ch := channelOf(x.Dims, i)
 		k := f.ratio(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))

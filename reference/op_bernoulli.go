@@ -7,7 +7,7 @@ import (
 // opBernoulli draws ones with the probabilities that its input holds, zeros
 // else. ONNX Bernoulli, opset 15, 22.
 var opBernoulli = operator{
-	name: "Bernoulli", since: 15, drawn: true, attrs: attrs{"dtype": aInt, "seed": aFloat}, in: []port{need(floats)},
+	name: "Bernoulli", drawn: true,
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		out, err := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(x.Type))), false, x.Dims...)

@@ -9,7 +9,7 @@ import (
 // opBitShift shifts bits LEFT or RIGHT. ONNX BitShift, opset 11, 28 (not of signed
 // integers).
 var opBitShift = operator{
-	name: "BitShift", since: 11, attrs: attrs{"direction": aString}, in: []port{need(unsigned).lacking(signed), same(0)},
+	name: "BitShift", in: []port{lacking(signed)},
 	eval: single(func(c *call) (*Value, error) {
 		var shift func(x, y uint64) (uint64, error)
 		switch d := c.text("direction", ""); d {

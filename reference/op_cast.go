@@ -15,15 +15,24 @@ import (
 // towards zero, bools by being other than zero. ONNX Cast, opset 1, 6, 9, 13,
 // 19, 21, 23.
 var opCast = operator{
-	name: "Cast", attrs: attrs{"to": aInt, "saturate": aInt, "round_mode": aString}, in: []port{need(tensors).move()},
+	name: "Cast", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
-		return c.cast(c.in[0], pb.TensorProto_DataType(c.int("to", 0)))
+		to := pb.TensorProto_DataType(c.int("to", 0))
+		if c.opset < 6 { // by name
+			name := c.text("to", "")
+			code, ok := pb.TensorProto_DataType_value[strings.ToUpper(name)]
+			if !ok {
+				return nil, fmt.Errorf("attribute to is %q, want the name of an element type", name)
+			}
+			to = pb.TensorProto_DataType(code)
+		}
+		return c.cast(c.in[0], to)
 	}),
 }
 
 // opCastLike is Cast to the type of input 1. ONNX CastLike, opset 15, 19, 21.
 var opCastLike = operator{
-	name: "CastLike", since: 15, attrs: attrs{"saturate": aInt, "round_mode": aString}, in: []port{need(tensors).move(), need(tensors).move()},
+	name: "CastLike", in: []port{moves, moves},
 	eval: single(func(c *call) (*Value, error) { return c.cast(c.in[0], c.in[1].Type) }),
 }
 

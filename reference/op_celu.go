@@ -2,7 +2,7 @@ package reference
 
 // opCelu is max(0, x) + min(0, alpha (exp(x/alpha) - 1)). ONNX Celu, opset 12.
 var opCelu = operator{
-	name: "Celu", attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
+	name: "Celu",
 	eval: single(func(c *call) (*Value, error) {
 		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {

@@ -8,9 +8,7 @@ import (
 // opClip limits x to [min, max]: attributes until opset 6, inputs 1 and 2 from
 // opset 11 on. ONNX Clip, opset 1, 6, 11, 12, 13.
 var opClip = operator{
-	name:  "Clip",
-	attrs: attrs{"min": aFloat.until(10), "max": aFloat.until(10), "consumed_inputs": aInts.until(5)},
-	in:    []port{need(numeric), same(0).opt(), same(0).opt()},
+	name: "Clip",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		for i := 1; i <= 2; i++ {

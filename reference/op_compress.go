@@ -8,7 +8,7 @@ import (
 // opCompress keeps the slices along an axis, or the elements, where the
 // condition holds. ONNX Compress, opset 9, 11.
 var opCompress = operator{
-	name: "Compress", since: 9, attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), need(bools)},
+	name: "Compress", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if !c.has("axis") {

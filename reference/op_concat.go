@@ -8,10 +8,9 @@ import (
 
 // opConcat joins its inputs along an axis. ONNX Concat, opset 1, 4, 11, 13.
 var opConcat = operator{
-	name: "Concat", attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), same(0).more().move()},
+	name: "Concat", in: []port{moves, moves},
 	eval: single(func(c *call) (*Value, error) {
-		axis := c.int("axis", 1) // opset 1 has the default 1, later ones have none
-		return c.concat(c.in, axis)
+		return c.concat(c.in, c.int("axis", 0))
 	}),
 }
 

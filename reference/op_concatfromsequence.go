@@ -8,7 +8,7 @@ import (
 // opConcatFromSequence joins the elements of a sequence along an axis, a new one
 // if new_axis is 1. ONNX ConcatFromSequence, opset 11.
 var opConcatFromSequence = operator{
-	name: "ConcatFromSequence", since: 11, attrs: attrs{"axis": aInt, "new_axis": aInt}, in: []port{need(seqs).move()},
+	name: "ConcatFromSequence", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		list := slices.Clone(c.in[0].Elems)
 		axis := c.int("axis", 0)
@@ -16,7 +16,7 @@ var opConcatFromSequence = operator{
 			if v.Kind != Tensor {
 				return nil, fmt.Errorf("element %d is a %s", i, v)
 			}
-			if c.int("new_axis", 0) == 0 {
+			if c.int("new_axis") == 0 {
 				continue
 			}
 			a, err := axisOf(axis, len(v.Dims)+1)

@@ -12,10 +12,6 @@ import (
 // 1, 9, 11, 12, 13, 19, 21.
 var opConstant = operator{
 	name: "Constant",
-	attrs: attrs{
-		"value": aTensor, "value_float": aFloat, "value_floats": aFloats, "value_int": aInt, "value_ints": aInts,
-		"value_string": aString, "value_strings": aStrings,
-	},
 	eval: single(func(c *call) (*Value, error) {
 		if len(c.step.attrs) != 1 {
 			return nil, fmt.Errorf("%d attributes, want exactly one value", len(c.step.attrs))

@@ -9,7 +9,7 @@ import (
 // opConstantOfShape fills the shape in input 0 with attribute value, by default
 // the float32 zero. ONNX ConstantOfShape, opset 9, 20, 21.
 var opConstantOfShape = operator{
-	name: "ConstantOfShape", since: 9, attrs: attrs{"value": aTensor}, in: []port{need(int64s)},
+	name: "ConstantOfShape",
 	eval: single(func(c *call) (*Value, error) {
 		v, err := c.tensorAttr("value")
 		if err != nil {

@@ -13,9 +13,7 @@ import (
 // The sound limit is that of a sum of products. Algorithms that are no such sum,
 // as Winograd's, are not covered.
 var opConv = operator{
-	name:  "Conv",
-	attrs: attrs{"auto_pad": aString, "dilations": aInts, "group": aInt, "kernel_shape": aInts, "pads": aInts, "strides": aInts},
-	in:    []port{need(floats), same(0), same(0).opt()},
+	name: "Conv",
 	eval: single(func(c *call) (*Value, error) {
 		x, w := c.in[0], c.in[1]
 		g, err := c.convGeometry(x, w)
@@ -52,7 +50,7 @@ func (c *call) convGeometry(x, w *Value) (convGeometry, error) {
 	if rank < 1 || len(w.Dims) != len(x.Dims) {
 		return convGeometry{}, fmt.Errorf("input of shape %v and weights of shape %v, want equal ranks from 3 on", x.Dims, w.Dims)
 	}
-	g := convGeometry{batch: x.Dims[0], in: x.Dims[1], out: w.Dims[0], group: c.int("group", 1)}
+	g := convGeometry{batch: x.Dims[0], in: x.Dims[1], out: w.Dims[0], group: c.int("group")}
 	if g.group < 1 || w.Dims[1]*g.group != g.in || g.out%g.group != 0 {
 		return g, fmt.Errorf("%d channels in %d groups do not fit weights of shape %v", g.in, g.group, w.Dims)
 	}

@@ -9,7 +9,7 @@ import (
 // opConvInteger is Conv of x - x zero point and w - w zero point. ONNX
 // ConvInteger, opset 10.
 var opConvInteger = operator{
-	name: "ConvInteger", since: 10, attrs: opConv.attrs, in: []port{need(integers), need(integers), need(integers).opt(), need(integers).opt()},
+	name: "ConvInteger",
 	eval: single(func(c *call) (*Value, error) {
 		y, err := c.shiftedConvolution(c.in[0], c.in[2], c.in[1], c.in[3])
 		if err != nil {

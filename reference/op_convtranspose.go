@@ -11,18 +11,13 @@ import (
 // does to Conv's output. ONNX ConvTranspose, opset 1, 11, 22.
 var opConvTranspose = operator{
 	name: "ConvTranspose",
-	attrs: attrs{
-		"auto_pad": aString, "dilations": aInts, "group": aInt, "kernel_shape": aInts, "output_padding": aInts,
-		"output_shape": aInts, "pads": aInts, "strides": aInts,
-	},
-	in: []port{need(floats), same(0), same(0).opt()},
 	eval: single(func(c *call) (*Value, error) {
 		x, w := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2
 		if rank < 1 || len(w.Dims) != len(x.Dims) {
 			return nil, fmt.Errorf("input of shape %v and weights of shape %v, want equal ranks from 3 on", x.Dims, w.Dims)
 		}
-		group := c.int("group", 1)
+		group := c.int("group")
 		if group < 1 || w.Dims[0] != x.Dims[1] || x.Dims[1]%group != 0 {
 			return nil, fmt.Errorf("%d channels in %d groups do not fit weights of shape %v", x.Dims[1], group, w.Dims)
 		}
@@ -69,7 +64,7 @@ func (c *call) transposedWindow(in, kernel []int) (window, error) {
 			return win, fmt.Errorf("pads are %v, want %d numbers", pads, 2*rank)
 		}
 	}
-	auto := c.text("auto_pad", "NOTSET")
+	auto := c.text("auto_pad")
 	shape := c.intList("output_shape")
 	if len(shape) == rank+2 {
 		shape = shape[2:] // some files count batch and channels

@@ -7,7 +7,7 @@ import (
 // opCumSum is the running sum along the axis in input 1. ONNX CumSum, opset 11,
 // 14.
 var opCumSum = operator{
-	name: "CumSum", since: 11, attrs: attrs{"exclusive": aInt, "reverse": aInt}, in: []port{need(numeric), need(integers)},
+	name: "CumSum",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		a, err := c.intScalar(1)
@@ -24,7 +24,7 @@ var opCumSum = operator{
 			return nil, err
 		}
 		outer, n, inner := split(x.Dims, axis)
-		exclusive, reverse := c.int("exclusive", 0) != 0, c.int("reverse", 0) != 0
+		exclusive, reverse := c.int("exclusive") != 0, c.int("reverse") != 0
 		for o := range outer {
 			for i := range inner {
 				at := func(k int) int {

@@ -8,7 +8,7 @@ import (
 // opDepthToSpace moves blocks of channels into space: depth, column, row order
 // (DCR) or column, row, depth (CRD). ONNX DepthToSpace, opset 1, 11, 13.
 var opDepthToSpace = operator{
-	name: "DepthToSpace", attrs: attrs{"blocksize": aInt, "mode": aString}, in: []port{need(tensors).move()},
+	name: "DepthToSpace", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x, b := c.in[0], c.int("blocksize", 0)
 		if len(x.Dims) != 4 || b < 1 || b > math.MaxInt16 || x.Dims[1]%(b*b) != 0 {
@@ -35,7 +35,7 @@ var opDepthToSpace = operator{
 // opSpaceToDepth moves blocks of space into channels, in the order that
 // DepthToSpace undoes. ONNX SpaceToDepth, opset 1, 13, 28.
 var opSpaceToDepth = operator{
-	name: "SpaceToDepth", attrs: attrs{"blocksize": aInt, "mode": aString}, in: []port{need(tensors).move()},
+	name: "SpaceToDepth", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x, b := c.in[0], c.int("blocksize", 0)
 		if len(x.Dims) != 4 || b < 1 || b > math.MaxInt16 || x.Dims[2]%b != 0 || x.Dims[3]%b != 0 {

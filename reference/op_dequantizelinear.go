@@ -5,8 +5,8 @@ import "github.com/petrify-ml/petrify/onnx/pb"
 // opDequantizeLinear is (x - zero point) scale. ONNX DequantizeLinear, opset 10,
 // 13, 19, 21, 23, 24, 25.
 var opDequantizeLinear = operator{
-	name: "DequantizeLinear", since: 10, attrs: attrs{"axis": aInt, "block_size": aInt, "output_dtype": aInt},
-	in: []port{need(integers).move(), need(floats), same(0).opt()},
+	name: "DequantizeLinear",
+	in:   []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
 		at, err := c.blocks(x, scale, zero)
@@ -14,7 +14,7 @@ var opDequantizeLinear = operator{
 			return nil, err
 		}
 		t := scale.Type
-		if to := c.int("output_dtype", 0); to != 0 {
+		if to := c.int("output_dtype"); to != 0 {
 			t = pb.TensorProto_DataType(to)
 		}
 		out, err := c.floatResult(t, x.Dims)

@@ -9,7 +9,7 @@ import (
 // with the largest pivot of each column; the limits are those of this order of
 // operations. ONNX Det, opset 11, 22.
 var opDet = operator{
-	name: "Det", since: 11, in: []port{need(floats)},
+	name: "Det",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		r := len(x.Dims)

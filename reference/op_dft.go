@@ -12,8 +12,7 @@ import (
 // zeros. The axis is an attribute until opset 19 and input 2 from opset 20 on. ONNX
 // DFT, opset 17, 20.
 var opDFT = operator{
-	name: "DFT", since: 17, attrs: attrs{"axis": aInt.until(19), "inverse": aInt, "onesided": aInt},
-	in: []port{need(floats), need(integers).opt(), need(int64s).opt()},
+	name: "DFT",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims)
@@ -34,7 +33,7 @@ var opDFT = operator{
 		if err != nil || axis == rank-1 {
 			return nil, fmt.Errorf("axis %d of shape %v, want one before the last", at, x.Dims)
 		}
-		inverse, onesided := c.int("inverse", 0) != 0, c.int("onesided", 0) != 0
+		inverse, onesided := c.int("inverse") != 0, c.int("onesided") != 0
 		n := x.Dims[axis]
 		if onesided && inverse {
 			n = 2 * (n - 1)

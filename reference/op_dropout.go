@@ -10,10 +10,7 @@ import (
 // before opset 12) as second output. In training mode it draws random numbers,
 // which no reference can know. ONNX Dropout, opset 1, 6, 7, 10, 12, 13, 22.
 var opDropout = operator{
-	name:  "Dropout",
-	attrs: attrs{"ratio": aFloat.until(11), "seed": aInt, "is_test": aInt.until(6), "consumed_inputs": aInts.until(5)},
-	in:    []port{need(floats), need(floats).opt(), need(bools).opt()},
-	out:   2,
+	name: "Dropout",
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		ratio := 0.5
@@ -25,7 +22,7 @@ var opDropout = operator{
 		}
 		training := c.given(2) && c.in[2].Len() == 1 && c.in[2].Data.([]bool)[0]
 		if c.opset < 7 {
-			training = c.int("is_test", 0) == 0
+			training = c.int("is_test") == 0
 			ratio = c.float("ratio", 0.5)
 		}
 		y := *x

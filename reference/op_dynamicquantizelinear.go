@@ -10,7 +10,7 @@ import (
 // which contains zero; scale and zero point are outputs 1 and 2. ONNX
 // DynamicQuantizeLinear, opset 11.
 var opDynamicQuantizeLinear = operator{
-	name: "DynamicQuantizeLinear", since: 11, in: []port{need(floats)}, out: 3,
+	name: "DynamicQuantizeLinear",
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		f := c.format(x)

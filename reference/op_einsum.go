@@ -10,7 +10,7 @@ import (
 // opEinsum sums products of elements over the labels that the result does not
 // have. ONNX Einsum, opset 12.
 var opEinsum = operator{
-	name: "Einsum", since: 12, attrs: attrs{"equation": aString}, in: []port{need(numeric), same(0).more()},
+	name: "Einsum",
 	eval: single(func(c *call) (*Value, error) {
 		c.in = c.in[:len(c.step.in)]
 		e, err := parseEinsum(c.text("equation", ""), c.in)

@@ -9,7 +9,7 @@ var opErf = erfOf()
 
 func erfOf() operator {
 	op := unary("Erf", erfFunction)
-	op.in[0] = op.in[0].lacking(integers)
+	op.in = []port{lacking(integers)}
 	return op
 }
 

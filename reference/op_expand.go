@@ -2,7 +2,7 @@ package reference
 
 // opExpand broadcasts its input with a shape. ONNX Expand, opset 8, 13.
 var opExpand = operator{
-	name: "Expand", since: 8, in: []port{need(tensors).move(), need(int64s)},
+	name: "Expand", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		shape, _, err := c.intInput(1)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 // opEyeLike is a matrix of the shape of its input with ones on diagonal k. ONNX
 // EyeLike, opset 9, 22.
 var opEyeLike = operator{
-	name: "EyeLike", since: 9, attrs: attrs{"dtype": aInt, "k": aInt}, in: []port{need(numeric | bools).move()},
+	name: "EyeLike", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) != 2 {

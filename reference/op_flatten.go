@@ -3,7 +3,7 @@ package reference
 // opFlatten makes a matrix of the axes before attribute axis and those from it
 // on. ONNX Flatten, opset 1, 9, 11, 13, 21.
 var opFlatten = operator{
-	name: "Flatten", attrs: attrs{"axis": aInt}, in: []port{need(anything &^ (seqs | options)).move()},
+	name: "Flatten", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axis, err := axisOf(c.int("axis", 1), len(x.Dims)+1)

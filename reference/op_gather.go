@@ -8,7 +8,7 @@ import (
 // opGather takes the elements at the indices along an axis. ONNX Gather, opset
 // 1, 11, 13.
 var opGather = operator{
-	name: "Gather", attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), need(integers)},
+	name: "Gather", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", 0, len(x.Dims))

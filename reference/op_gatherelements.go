@@ -7,7 +7,7 @@ import (
 // opGatherElements takes element [i, j, index[i, j, k]] for every [i, j, k] of
 // the indices, here for axis 2. ONNX GatherElements, opset 11, 13.
 var opGatherElements = operator{
-	name: "GatherElements", since: 11, attrs: attrs{"axis": aInt}, in: []port{need(tensors).move(), need(integers)},
+	name: "GatherElements", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		at, err := c.elementsAlong(c.in[0], 1)
 		if err != nil {

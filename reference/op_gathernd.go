@@ -9,10 +9,10 @@ import (
 // indices; the first batch_dims axes are shared by both. ONNX GatherND, opset 11,
 // 12, 13.
 var opGatherND = operator{
-	name: "GatherND", since: 11, attrs: attrs{"batch_dims": aInt}, in: []port{need(tensors).move(), need(int64s)},
+	name: "GatherND", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
-		batch := c.int("batch_dims", 0)
+		batch := c.int("batch_dims")
 		at, slice, err := c.slicesAt(x, 1, batch)
 		if err != nil {
 			return nil, err

@@ -8,11 +8,11 @@ import (
 // opGelu is x/2 (1 + erf(x/sqrt 2)), or, with approximate = "tanh", x/2 (1 +
 // tanh(sqrt(2/pi) (x + 0.044715 x³))). ONNX Gelu, opset 20.
 var opGelu = operator{
-	name: "Gelu", since: 20, attrs: attrs{"approximate": aString}, in: []port{need(floats)},
+	name: "Gelu",
 	eval: single(func(c *call) (*Value, error) {
 		f := c.format(c.in[0])
 		half := exact(0.5)
-		switch how := c.text("approximate", "none"); how {
+		switch how := c.text("approximate"); how {
 		case "none":
 			return c.mapNumbers(c.in[0], func(x number) number {
 				inner := erfFunction.at(f, f.mul(x, f.constant(math.Sqrt2/2)))

@@ -9,9 +9,7 @@ import (
 // opGemm is alpha A' B' + beta C, where A' is A or its transpose, likewise B',
 // and C broadcasts to the product. ONNX Gemm, opset 1, 6, 7, 9, 11, 13.
 var opGemm = operator{
-	name:  "Gemm",
-	attrs: attrs{"alpha": aFloat, "beta": aFloat, "transA": aInt, "transB": aInt, "broadcast": aInt.until(6)},
-	in:    []port{need(numeric), same(0), same(0).opt()},
+	name: "Gemm",
 	eval: single(func(c *call) (*Value, error) {
 		a, b := c.in[0], c.in[1]
 		if len(a.Dims) != 2 || len(b.Dims) != 2 {
@@ -21,10 +19,10 @@ var opGemm = operator{
 			return c.gemmInts()
 		}
 		left, right := matrixOf(a, 0, a.Dims[0], a.Dims[1]), matrixOf(b, 0, b.Dims[0], b.Dims[1])
-		if c.int("transA", 0) != 0 {
+		if c.int("transA") != 0 {
 			left = left.transposed()
 		}
-		if c.int("transB", 0) != 0 {
+		if c.int("transB") != 0 {
 			right = right.transposed()
 		}
 		if left.cols != right.rows {

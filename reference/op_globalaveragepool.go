@@ -7,25 +7,26 @@ import (
 
 // opGlobalAveragePool is the mean over the spatial axes. ONNX GlobalAveragePool,
 // opset 1, 22.
-var opGlobalAveragePool = globalPool("GlobalAveragePool", attrs{}, noIdentity, func(_ *call, f format, terms []number) number {
+var opGlobalAveragePool = globalPool("GlobalAveragePool", noIdentity, func(_ *call, f format, terms []number) number {
 	return f.meanOf(terms, len(terms))
 })
 
 // opGlobalMaxPool is the maximum over the spatial axes. ONNX GlobalMaxPool,
 // opset 1, 22.
-var opGlobalMaxPool = globalPool("GlobalMaxPool", attrs{}, lowest, func(_ *call, _ format, terms []number) number {
+var opGlobalMaxPool = globalPool("GlobalMaxPool", lowest, func(_ *call, _ format, terms []number) number {
 	return maximum(terms)
 })
 
 // opGlobalLpPool is the p-norm over the spatial axes. ONNX GlobalLpPool, opset 1,
 // 2, 22.
-var opGlobalLpPool = globalPool("GlobalLpPool", attrs{"p": aInt}, zero, func(c *call, f format, terms []number) number {
-	return f.norm(terms, max(1, c.int("p", 2)))
+var opGlobalLpPool = globalPool("GlobalLpPool", zero, func(c *call, f format, terms []number) number {
+	p, _ := c.normPower()
+	return f.norm(terms, max(1, p))
 })
 
-func globalPool(name string, a attrs, empty identity, rule func(c *call, f format, terms []number) number) operator {
+func globalPool(name string, empty identity, rule func(c *call, f format, terms []number) number) operator {
 	return operator{
-		name: name, attrs: a, in: []port{need(floats)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			x := c.in[0]
 			if len(x.Dims) < 2 {

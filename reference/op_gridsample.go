@@ -10,8 +10,8 @@ import (
 // whose coordinates run from -1 to 1, the last axis of X first. ONNX GridSample,
 // opset 16, 20, 22.
 var opGridSample = operator{
-	name: "GridSample", since: 16, attrs: attrs{"align_corners": aInt, "mode": aString, "padding_mode": aString},
-	in: []port{need(floats).lacking(integers | bools | texts), need(floats)},
+	name: "GridSample",
+	in:   []port{lacking(integers | bools | texts)},
 	eval: single(func(c *call) (*Value, error) {
 		x, grid := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2
@@ -19,10 +19,7 @@ var opGridSample = operator{
 			return nil, fmt.Errorf("input of shape %v and grid of shape %v", x.Dims, grid.Dims)
 		}
 		g := gridSampler{
-			in: x.Dims[2:], align: c.int("align_corners", 0) != 0, mode: c.text("mode", "bilinear"), padding: c.text("padding_mode", "zeros"),
-		}
-		if c.opset >= 20 {
-			g.mode = c.text("mode", "linear")
+			in: x.Dims[2:], align: c.int("align_corners") != 0, mode: c.text("mode", ""), padding: c.text("padding_mode"),
 		}
 		if !slices.Contains([]string{"bilinear", "linear", "bicubic", "cubic", "nearest"}, g.mode) || !slices.Contains([]string{"zeros", "border", "reflection"}, g.padding) {
 			return nil, fmt.Errorf("attribute mode is %q, padding_mode %q", g.mode, g.padding)

@@ -8,8 +8,7 @@ import (
 // and bias are per group in opset 18 and per channel from opset 21 on. ONNX
 // GroupNormalization, opset 18, 21.
 var opGroupNormalization = operator{
-	name: "GroupNormalization", since: 18, attrs: attrs{"epsilon": aFloat, "num_groups": aInt, "stash_type": aInt},
-	in: []port{need(floats), same(0), same(0)},
+	name: "GroupNormalization",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		groups := c.int("num_groups", 0)

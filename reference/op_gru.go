@@ -4,14 +4,13 @@ package reference
 // applied to the state, or, with linear_before_reset, to its product. ONNX GRU,
 // opset 1, 3, 7, 14, 22.
 var opGRU = operator{
-	name: "GRU", attrs: recurrentAttrs(attrs{"linear_before_reset": aInt}), out: 2,
-	in: []port{need(floats), same(0), same(0), same(0).opt(), need(integers).opt(), same(0).opt()},
+	name: "GRU",
 	eval: func(c *call) ([]*Value, error) {
 		q, err := c.newRecurrence(3, "Sigmoid", "Tanh")
 		if err != nil {
 			return nil, err
 		}
-		linear := c.int("linear_before_reset", 0) != 0
+		linear := c.int("linear_before_reset") != 0
 		f := q.f
 		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
 			h, products := s[0], q.c.products(q.c.in[0])

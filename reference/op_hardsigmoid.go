@@ -3,7 +3,7 @@ package reference
 // opHardSigmoid is max(0, min(1, alpha x + beta)). ONNX HardSigmoid, opset 1, 6,
 // 22.
 var opHardSigmoid = operator{
-	name: "HardSigmoid", attrs: attrs{"alpha": aFloat, "beta": aFloat, "consumed_inputs": aInts.until(5)}, in: []port{need(floats)},
+	name: "HardSigmoid",
 	eval: single(func(c *call) (*Value, error) {
 		alpha, beta := exact(c.float("alpha", float64(float32(0.2)))), exact(c.float("beta", 0.5))
 		f := c.format(c.in[0])

@@ -6,7 +6,7 @@ import (
 
 // opIf evaluates one of two graphs. ONNX If, opset 1, 11, 13, 16, 19, 21.
 var opIf = operator{
-	name: "If", attrs: attrs{"then_branch": aGraph, "else_branch": aGraph}, in: []port{need(bools).move()}, out: many,
+	name: "If", in: []port{moves},
 	eval: func(c *call) ([]*Value, error) {
 		cond := c.in[0]
 		if cond.Len() != 1 {

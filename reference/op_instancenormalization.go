@@ -8,8 +8,7 @@ import (
 // statistics of every channel of every instance. ONNX InstanceNormalization,
 // opset 1, 6, 22.
 var opInstanceNormalization = operator{
-	name: "InstanceNormalization", attrs: attrs{"epsilon": aFloat, "consumed_inputs": aInts.until(5)},
-	in: []port{need(floats), same(0), same(0)},
+	name: "InstanceNormalization",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
@@ -34,7 +33,7 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 	if err != nil || x.Len() == 0 {
 		return out, err
 	}
-	epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+	epsilon := exact(c.float("epsilon"))
 	n := x.Len() / groups
 	terms := make([]number, n)
 	for g := range groups {

@@ -9,9 +9,9 @@ import (
 // opIsInf is true for infinities of the signs asked for. ONNX IsInf, opset 10,
 // 20.
 var opIsInf = operator{
-	name: "IsInf", since: 10, attrs: attrs{"detect_negative": aInt, "detect_positive": aInt}, in: []port{need(floats)},
+	name: "IsInf",
 	eval: single(func(c *call) (*Value, error) {
-		negative, positive := c.int("detect_negative", 1) != 0, c.int("detect_positive", 1) != 0
+		negative, positive := c.int("detect_negative") != 0, c.int("detect_positive") != 0
 		return c.classify(c.in[0], func(x float64) bool {
 			return positive && math.IsInf(x, 1) || negative && math.IsInf(x, -1)
 		})

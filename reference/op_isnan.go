@@ -6,6 +6,6 @@ import (
 
 // opIsNaN is true for NaN. ONNX IsNaN, opset 9, 13, 20.
 var opIsNaN = operator{
-	name: "IsNaN", since: 9, in: []port{need(floats)},
+	name: "IsNaN",
 	eval: single(func(c *call) (*Value, error) { return c.classify(c.in[0], math.IsNaN) }),
 }

@@ -11,9 +11,7 @@ import (
 // and variance over the axes from attribute axis on; mean and 1/sqrt(var +
 // epsilon) are further outputs. ONNX LayerNormalization, opset 17.
 var opLayerNormalization = operator{
-	name: "LayerNormalization", since: 17, attrs: attrs{"axis": aInt, "epsilon": aFloat, "stash_type": aInt},
-	in:  []port{need(floats), need(floats), need(floats).opt()},
-	out: 3,
+	name: "LayerNormalization",
 	eval: func(c *call) ([]*Value, error) {
 		x, scale, bias := c.in[0], c.in[1], c.in[2]
 		axis, err := c.axis("axis", -1, len(x.Dims))
@@ -47,7 +45,7 @@ var opLayerNormalization = operator{
 			return nil, err
 		}
 		f, last := c.stash(), c.affineFormat(x)
-		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+		epsilon := exact(c.float("epsilon"))
 		terms := make([]number, n)
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
 		ss, sb := newStretch(scale.Dims, x.Dims), stretch{}

@@ -14,9 +14,8 @@ import (
 // fails. Values go round, or are stacked along a new first axis. ONNX Loop, opset
 // 1, 11, 13, 16, 19, 21.
 var opLoop = operator{
-	name: "Loop", attrs: attrs{"body": aGraph},
-	in:  []port{need(int64s).opt(), need(bools).opt(), need(anything).more().opt().move()},
-	out: many,
+	name: "Loop",
+	in:   []port{derived, derived, moves},
 	eval: func(c *call) ([]*Value, error) {
 		trips, goOn := math.MaxInt, true
 		if c.given(0) {

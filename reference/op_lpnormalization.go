@@ -8,14 +8,14 @@ import (
 // opLpNormalization is x over its p-norm along an axis. ONNX LpNormalization,
 // opset 1, 22.
 var opLpNormalization = operator{
-	name: "LpNormalization", attrs: attrs{"axis": aInt, "p": aInt}, in: []port{need(floats)},
+	name: "LpNormalization",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", -1, len(x.Dims))
 		if err != nil {
 			return nil, err
 		}
-		p := c.int("p", 2)
+		p := c.int("p")
 		if p != 1 && p != 2 {
 			return nil, fmt.Errorf("p is %d, want 1 or 2", p)
 		}
@@ -31,7 +31,7 @@ var opLpNormalization = operator{
 				for k := range terms {
 					terms[k] = x.at((o*n+k)*inner + i)
 				}
-				norm := f.norm(terms, p)
+				norm := f.norm(terms, float64(p))
 				for k, t := range terms {
 					y := exact(0) // the operator document asks for zeros over zero
 					if slices.ContainsFunc(terms, func(t number) bool { return t != exact(0) }) {

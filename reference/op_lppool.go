@@ -9,10 +9,6 @@ import (
 // 22.
 var opLpPool = operator{
 	name: "LpPool",
-	attrs: attrs{
-		"auto_pad": aString, "ceil_mode": aInt, "dilations": aInts, "kernel_shape": aInts, "p": aInt, "pads": aInts, "strides": aInts,
-	},
-	in: []port{need(floats)},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		w, dims, err := c.poolWindow(x)
@@ -24,9 +20,9 @@ var opLpPool = operator{
 			return nil, err
 		}
 		area := size(w.in)
-		p := c.int("p", 2)
-		if p < 1 {
-			return nil, fmt.Errorf("p is %d, want at least 1", p)
+		p, err := c.normPower()
+		if err != nil {
+			return nil, err
 		}
 		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 			var terms []number
@@ -40,8 +36,20 @@ var opLpPool = operator{
 	}),
 }
 
+// normPower reads p, which may be a fraction in opset 1.
+func (c *call) normPower() (float64, error) {
+	p := float64(c.int("p"))
+	if c.opset < 2 {
+		p = c.float("p")
+	}
+	if !(p >= 1) || math.IsInf(p, 1) {
+		return 0, fmt.Errorf("p is %v, want at least 1", p)
+	}
+	return p, nil
+}
+
 // norm is the p-norm of the terms.
-func (f format) norm(terms []number, p int) number {
+func (f format) norm(terms []number, p float64) number {
 	powers := make([]number, len(terms))
 	for i, t := range terms {
 		t.v = math.Abs(t.v)
@@ -51,7 +59,7 @@ func (f format) norm(terms []number, p int) number {
 		case 2:
 			powers[i] = f.mul(t, t)
 		default:
-			powers[i] = f.pow(t, exact(float64(p)))
+			powers[i] = f.pow(t, exact(p))
 		}
 	}
 	sum := f.sumOf(powers, 0)
@@ -61,5 +69,5 @@ func (f format) norm(terms []number, p int) number {
 	case 2:
 		return sqrtFunction.at(f, sum)
 	}
-	return f.pow(sum, f.constant(1/float64(p)))
+	return f.pow(sum, f.constant(1/p))
 }

@@ -7,7 +7,7 @@ import (
 // opLRN is x / (bias + alpha/size sum x²)^beta, where the sum is over `size`
 // neighbouring channels. ONNX LRN, opset 1, 13.
 var opLRN = operator{
-	name: "LRN", attrs: attrs{"alpha": aFloat, "beta": aFloat, "bias": aFloat, "size": aInt}, in: []port{need(floats)},
+	name: "LRN",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		n := c.int("size", 0)
@@ -19,7 +19,7 @@ var opLRN = operator{
 			return nil, err
 		}
 		f := c.format(x)
-		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias", 1))
+		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias"))
 		area := size(x.Dims[2:])
 		for i := range out.Len() {
 			ch := channelOf(x.Dims, i)

@@ -5,8 +5,7 @@ import "fmt"
 // opLSTM has gates i, o, f and a candidate c, with peepholes P from the cell:
 // C = f C + i c, H = o h(C). ONNX LSTM, opset 1, 7, 14, 22.
 var opLSTM = operator{
-	name: "LSTM", attrs: recurrentAttrs(attrs{"input_forget": aInt}), out: 3,
-	in: []port{need(floats), same(0), same(0), same(0).opt(), need(integers).opt(), same(0).opt(), same(0).opt(), same(0).opt()},
+	name: "LSTM",
 	eval: func(c *call) ([]*Value, error) {
 		q, err := c.newRecurrence(4, "Sigmoid", "Tanh", "Tanh")
 		if err != nil {
@@ -28,7 +27,7 @@ var opLSTM = operator{
 			act := q.activations[3*d:]
 			input := each(q.gate(d, 0, t, b, h, peep(d, 0, cell)), act[0])
 			forget := each(q.gate(d, 2, t, b, h, peep(d, 2, cell)), act[0])
-			if c.int("input_forget", 0) != 0 {
+			if c.int("input_forget") != 0 {
 				forget = each(input, func(x number) number { return f.sub(exact(1), x) })
 			}
 			candidate := each(q.gate(d, 3, t, b, h, nil), act[1])

@@ -9,7 +9,7 @@ import (
 // opMatMulInteger is the product of A - a and B - b for zero points a, of A or its
 // rows, and b, of B or its columns. ONNX MatMulInteger, opset 10.
 var opMatMulInteger = operator{
-	name: "MatMulInteger", since: 10, in: []port{need(integers), need(integers), need(integers).opt(), need(integers).opt()},
+	name: "MatMulInteger",
 	eval: single(func(c *call) (*Value, error) {
 		p, err := c.shiftedProduct(c.in[0], c.in[2], c.in[1], c.in[3])
 		if err != nil {

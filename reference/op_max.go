@@ -2,7 +2,7 @@ package reference
 
 // opMax is the largest of its inputs, element by element. ONNX Max, opset 1, 6,
 // 8, 12, 13.
-var opMax = variadic("Max", numeric, func(_ *call, _ format, terms []number) number {
+var opMax = variadic("Max", func(_ *call, _ format, terms []number) number {
 	m := terms[0]
 	for _, t := range terms[1:] {
 		m = larger(m, t)

@@ -13,12 +13,6 @@ import (
 // ONNX MaxPool, opset 1, 8, 10, 11, 12, 22.
 var opMaxPool = operator{
 	name: "MaxPool",
-	attrs: attrs{
-		"auto_pad": aString, "ceil_mode": aInt, "dilations": aInts, "kernel_shape": aInts, "pads": aInts,
-		"storage_order": aInt, "strides": aInts,
-	},
-	in:  []port{need(numeric)},
-	out: 2,
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		w, dims, err := c.poolWindow(x)
@@ -48,7 +42,7 @@ var opMaxPool = operator{
 				c.undefined(where, at, paddingOnly)
 				return
 			}
-			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, c.int("storage_order", 0) != 0))
+			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, c.int("storage_order") != 0))
 			if !isFloat {
 				c.copyOne(out, at, x, best)
 				return
@@ -133,7 +127,7 @@ func (c *call) poolWindow(x *Value) (window, []int, error) {
 	if len(x.Dims) < 3 {
 		return window{}, nil, fmt.Errorf("input of shape %v, want batch, channels and at least one more axis", x.Dims)
 	}
-	w, err := c.newWindow(x.Dims[2:], c.intList("kernel_shape"), c.int("ceil_mode", 0) != 0)
+	w, err := c.newWindow(x.Dims[2:], c.intList("kernel_shape"), c.int("ceil_mode") != 0)
 	return w, slices.Concat(x.Dims[:2], w.out), err
 }
 

@@ -9,8 +9,7 @@ import (
 // opMaxUnpool puts every element where MaxPool found it, and zeros elsewhere.
 // ONNX MaxUnpool, opset 9, 11, 22.
 var opMaxUnpool = operator{
-	name: "MaxUnpool", since: 9, attrs: attrs{"kernel_shape": aInts, "pads": aInts, "strides": aInts},
-	in: []port{need(floats), need(int64s), need(int64s).opt()},
+	name: "MaxUnpool",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims) - 2

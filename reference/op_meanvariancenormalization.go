@@ -3,7 +3,7 @@ package reference
 // opMeanVarianceNormalization is (x - mean) / sqrt(var) over axes. ONNX
 // MeanVarianceNormalization, opset 9, 13. The 1e-9 is the operator document's.
 var opMeanVarianceNormalization = operator{
-	name: "MeanVarianceNormalization", since: 9, attrs: attrs{"axes": aInts}, in: []port{need(floats)},
+	name: "MeanVarianceNormalization",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axes := c.intList("axes")

@@ -14,8 +14,8 @@ import (
 // The triangles have their corners at whole bins; errors in finding a bin are not
 // followed.
 var opMelWeightMatrix = operator{
-	name: "MelWeightMatrix", since: 17, attrs: attrs{"output_datatype": aInt},
-	in: []port{need(integers), need(integers), need(integers), need(floats).jumpy(), need(floats).jumpy()},
+	name: "MelWeightMatrix",
+	in:   []port{derived, derived, derived, blind, blind},
 	eval: single(func(c *call) (*Value, error) {
 		for i, v := range c.in {
 			if v.Len() != 1 {
@@ -27,7 +27,7 @@ var opMelWeightMatrix = operator{
 			return nil, fmt.Errorf("%d bands of a transform of %d at a rate of %v", bands, length, rate)
 		}
 		bins := length/2 + 1
-		out, err := c.floatResult(pb.TensorProto_DataType(c.int("output_datatype", int(pb.TensorProto_FLOAT))), []int{bins, bands})
+		out, err := c.floatResult(pb.TensorProto_DataType(c.int("output_datatype")), []int{bins, bands})
 		if err != nil {
 			return nil, err
 		}

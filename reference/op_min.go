@@ -2,7 +2,7 @@ package reference
 
 // opMin is the smallest of its inputs, element by element. ONNX Min, opset 1, 6,
 // 8, 12, 13.
-var opMin = variadic("Min", numeric, func(_ *call, _ format, terms []number) number {
+var opMin = variadic("Min", func(_ *call, _ format, terms []number) number {
 	m := terms[0]
 	for _, t := range terms[1:] {
 		m = smaller(m, t)

@@ -2,7 +2,7 @@ package reference
 
 // opMish is x tanh(softplus(x)). ONNX Mish, opset 18, 22.
 var opMish = operator{
-	name: "Mish", since: 18, in: []port{need(floats)},
+	name: "Mish",
 	eval: single(func(c *call) (*Value, error) {
 		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {

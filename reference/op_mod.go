@@ -8,10 +8,10 @@ import (
 // opMod is the remainder: with the sign of the divisor, or, with fmod = 1, of
 // the dividend. ONNX Mod, opset 10, 13.
 var opMod = operator{
-	name: "Mod", since: 10, attrs: attrs{"fmod": aInt}, in: []port{need(numeric), same(0)},
+	name: "Mod",
 	eval: single(func(c *call) (*Value, error) {
 		a, b := c.in[0], c.in[1]
-		fmod := c.int("fmod", 0) != 0
+		fmod := c.int("fmod") != 0
 		if floats&setOf(a) != 0 {
 			if !fmod {
 				return nil, errors.New("floating point wants fmod = 1")

@@ -2,7 +2,7 @@ package reference
 
 // opNeg is -x. ONNX Neg, opset 1, 6, 13.
 var opNeg = operator{
-	name: "Neg", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats | signed)},
+	name: "Neg",
 	eval: single(func(c *call) (*Value, error) {
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(v int64) int64 { return -v }, nil)

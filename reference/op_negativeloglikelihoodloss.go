@@ -10,17 +10,14 @@ import (
 // are (N, D1...), the weights (C). ONNX NegativeLogLikelihoodLoss, opset 12, 13,
 // 22.
 var opNegativeLogLikelihoodLoss = operator{
-	name: "NegativeLogLikelihoodLoss", since: 12, attrs: attrs{"ignore_index": aInt, "reduction": aString},
-	in:   []port{need(floats), need(integers), same(0).opt()},
+	name: "NegativeLogLikelihoodLoss",
 	eval: single(func(c *call) (*Value, error) { return c.likelihoodLoss(c.in[0]) }),
 }
 
 // opSoftmaxCrossEntropyLoss is NegativeLogLikelihoodLoss of LogSoftmax, which is
 // output 1. ONNX SoftmaxCrossEntropyLoss, opset 12, 13.
 var opSoftmaxCrossEntropyLoss = operator{
-	name: "SoftmaxCrossEntropyLoss", since: 12, attrs: attrs{"ignore_index": aInt, "reduction": aString},
-	in:  []port{need(floats), need(integers), same(0).opt()},
-	out: 2,
+	name: "SoftmaxCrossEntropyLoss",
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 2 {

@@ -12,8 +12,8 @@ import (
 // corners (y, x, y, x), or, with center_point_box = 1, (x, y, width, height). The
 // result lists batch, class and box. ONNX NonMaxSuppression, opset 10, 11.
 var opNonMaxSuppression = operator{
-	name: "NonMaxSuppression", since: 10, attrs: attrs{"center_point_box": aInt},
-	in: []port{need(floats).jumpy(), need(floats).jumpy(), need(int64s).opt(), need(floats).opt().jumpy(), need(floats).opt().jumpy()},
+	name: "NonMaxSuppression",
+	in:   []port{blind, blind, derived, blind, blind},
 	eval: single(func(c *call) (*Value, error) {
 		boxes, scores := c.in[0], c.in[1]
 		if len(boxes.Dims) != 3 || boxes.Dims[2] != 4 || len(scores.Dims) != 3 || scores.Dims[0] != boxes.Dims[0] || scores.Dims[2] != boxes.Dims[1] {
@@ -87,7 +87,7 @@ var opNonMaxSuppression = operator{
 // corners returns the least and the largest coordinates of a box.
 func (c *call) corners(boxes *Value, at int) [4]float64 {
 	p, q, r, s := boxes.Float(at), boxes.Float(at+1), boxes.Float(at+2), boxes.Float(at+3)
-	if c.int("center_point_box", 0) != 0 {
+	if c.int("center_point_box") != 0 {
 		return [4]float64{p - r/2, q - s/2, p + r/2, q + s/2}
 	}
 	return [4]float64{min(p, r), min(q, s), max(p, r), max(q, s)}

@@ -2,7 +2,7 @@ package reference
 
 // opNot is not x. ONNX Not, opset 1.
 var opNot = operator{
-	name: "Not", in: []port{need(bools).move()},
+	name: "Not", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		v := *c.in[0]
 		v.Data = convert(v.Data.([]bool), func(b bool) bool { return !b })

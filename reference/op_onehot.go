@@ -11,7 +11,7 @@ import (
 // opOneHot puts on-values at the indices along a new axis, and off-values
 // elsewhere; indices out of range are off everywhere. ONNX OneHot, opset 9, 11.
 var opOneHot = operator{
-	name: "OneHot", since: 9, attrs: attrs{"axis": aInt}, in: []port{need(numeric).jumpy(), need(numeric).jumpy(), need(tensors).move()},
+	name: "OneHot", in: []port{blind, blind, moves},
 	eval: single(func(c *call) (*Value, error) {
 		indices, values := c.in[0], c.in[2]
 		if c.in[1].Len() != 1 || values.Len() != 2 {

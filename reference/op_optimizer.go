@@ -10,7 +10,7 @@ const trainingDomain = "ai.onnx.preview.training"
 // opMomentum is gradient descent with momentum: V = alpha V + beta G, where beta
 // is 1 in the first step, and X - R V, or, in mode nesterov, X - R (G + alpha V).
 // ONNX ai.onnx.preview.training Momentum, opset 1.
-var opMomentum = optimizer("Momentum", attrs{"alpha": aFloat, "beta": aFloat, "mode": aString, "norm_coefficient": aFloat}, 1,
+var opMomentum = optimizer("Momentum", 1,
 	func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number) {
 		alpha, beta := exact(c.float("alpha", 0)), exact(c.float("beta", 0))
 		if t <= 0 {
@@ -28,12 +28,12 @@ var opMomentum = optimizer("Momentum", attrs{"alpha": aFloat, "beta": aFloat, "m
 // opAdagrad divides by the root of the sum of squared gradients: H = H + G²,
 // X - R / (1 + T decay) G / (sqrt H + epsilon). ONNX ai.onnx.preview.training
 // Adagrad, opset 1.
-var opAdagrad = optimizer("Adagrad", attrs{"decay_factor": aFloat, "epsilon": aFloat, "norm_coefficient": aFloat}, 1,
+var opAdagrad = optimizer("Adagrad", 1,
 	func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number) {
-		rate := f.div(r, f.add(exact(1), f.mul(exact(t), exact(c.float("decay_factor", 0)))))
+		rate := f.div(r, f.add(exact(1), f.mul(exact(t), exact(c.float("decay_factor")))))
 		g = c.regularised(f, x, g)
 		h := f.add(state[0], f.mul(g, g))
-		root := f.add(sqrtFunction.at(f, h), exact(c.float("epsilon", float64(float32(1e-6)))))
+		root := f.add(sqrtFunction.at(f, h), exact(c.float("epsilon")))
 		return f.sub(x, f.ratio(f.mul(rate, g), root)), []number{h}
 	})
 
@@ -41,7 +41,7 @@ var opAdagrad = optimizer("Adagrad", attrs{"decay_factor": aFloat, "epsilon": aF
 // (1 - beta) G², X - R' V / (sqrt H + epsilon), where R' = R sqrt(1 - beta^T) /
 // (1 - alpha^T) from the second step on. ONNX ai.onnx.preview.training Adam, opset
 // 1.
-var opAdam = optimizer("Adam", attrs{"alpha": aFloat, "beta": aFloat, "epsilon": aFloat, "norm_coefficient": aFloat, "norm_coefficient_post": aFloat}, 2,
+var opAdam = optimizer("Adam", 2,
 	func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number) {
 		alpha, beta := exact(c.float("alpha", float64(float32(0.9)))), exact(c.float("beta", float64(float32(0.999))))
 		one := exact(1)
@@ -52,9 +52,9 @@ var opAdam = optimizer("Adam", attrs{"alpha": aFloat, "beta": aFloat, "epsilon":
 			bias := f.ratio(sqrtFunction.at(f, f.sub(one, f.pow(beta, exact(t)))), f.sub(one, f.pow(alpha, exact(t))))
 			r = f.mul(r, bias)
 		}
-		root := f.add(sqrtFunction.at(f, h), exact(c.float("epsilon", float64(float32(1e-6)))))
+		root := f.add(sqrtFunction.at(f, h), exact(c.float("epsilon")))
 		y := f.sub(x, f.ratio(f.mul(r, v), root))
-		if post := c.float("norm_coefficient_post", 0); post != 0 {
+		if post := c.float("norm_coefficient_post"); post != 0 {
 			y = f.mul(f.sub(one, exact(post)), y)
 		}
 		return y, []number{v, h}
@@ -70,9 +70,9 @@ func (c *call) regularised(f format, x, g number) number {
 
 // optimizer is an operator that moves any number of tensors: R, T, then all X, all
 // gradients, and so many lists of states; it returns the X and the states.
-func optimizer(name string, a attrs, states int, move func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number)) operator {
+func optimizer(name string, states int, move func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number)) operator {
 	return operator{
-		name: name, domain: trainingDomain, attrs: a, in: []port{need(floats), need(int64s), need(floats).more()}, out: many,
+		name: name, domain: trainingDomain,
 		eval: func(c *call) ([]*Value, error) {
 			lists := 2 + states
 			values := c.in[2:len(c.step.in)]

@@ -3,7 +3,7 @@ package reference
 // opOptional makes an optional of its input, an empty one without. ONNX Optional,
 // opset 15.
 var opOptional = operator{
-	name: "Optional", since: 15, attrs: attrs{"type": aType}, in: []port{need(tensors | seqs).opt().move()},
+	name: "Optional", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		out := &Value{Kind: Optional}
 		if c.given(0) {

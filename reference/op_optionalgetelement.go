@@ -5,7 +5,7 @@ import "errors"
 // opOptionalGetElement is the element of an optional; what is no optional is
 // handed on. ONNX OptionalGetElement, opset 15, 18.
 var opOptionalGetElement = operator{
-	name: "OptionalGetElement", since: 15, in: []port{need(anything).move()},
+	name: "OptionalGetElement", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		v := c.in[0]
 		switch {

@@ -5,7 +5,7 @@ import "github.com/petrify-ml/petrify/onnx/pb"
 // opOptionalHasElement is true for what is there, and for an optional that is not
 // empty. ONNX OptionalHasElement, opset 15, 18.
 var opOptionalHasElement = operator{
-	name: "OptionalHasElement", since: 15, in: []port{need(anything).opt().move()},
+	name: "OptionalHasElement", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		v := c.in[0]
 		has := v != nil && (v.Kind != Optional || len(v.Elems) > 0)

@@ -10,9 +10,8 @@ import (
 // wrapping round; negative numbers cut. The numbers are an attribute until
 // opset 10, input 1 from opset 11 on. ONNX Pad, opset 1, 2, 11, 13, 18, 19, 21.
 var opPad = operator{
-	name:  "Pad",
-	attrs: attrs{"mode": aString, "pads": aInts.until(10), "paddings": aInts.until(1), "value": aFloat.until(10)},
-	in:    []port{need(tensors).move(), need(int64s).opt(), same(0).opt().move(), need(integers).opt()},
+	name: "Pad",
+	in:   []port{moves, derived, moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims)

@@ -4,7 +4,7 @@ import "math"
 
 // opPow is X to the power of Y, of X's type. ONNX Pow, opset 1, 7, 12, 13, 15.
 var opPow = operator{
-	name: "Pow", attrs: legacyAttrs, in: []port{need(numeric), need(numeric)},
+	name: "Pow",
 	eval: single(func(c *call) (*Value, error) {
 		a := c.in[0]
 		b, err := c.legacy(a, c.in[1])

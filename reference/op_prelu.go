@@ -9,7 +9,7 @@ import (
 // opset 7 a slope of one dimension belongs to axis 1. ONNX PRelu, opset 1, 6, 7,
 // 9, 16.
 var opPRelu = operator{
-	name: "PRelu", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(numeric), same(0)},
+	name: "PRelu",
 	eval: single(func(c *call) (*Value, error) {
 		x, slope := c.in[0], c.in[1]
 		if c.opset < 7 && len(slope.Dims) == 1 && len(x.Dims) > 2 {

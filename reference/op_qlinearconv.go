@@ -6,8 +6,7 @@ import "fmt"
 // have a scale and a zero point for each channel of the result. ONNX QLinearConv,
 // opset 10.
 var opQLinearConv = operator{
-	name: "QLinearConv", since: 10, attrs: opConv.attrs,
-	in: []port{need(integers), need(floats), same(0), need(integers), need(floats), same(3), need(floats), need(integers), need(integers).opt()},
+	name: "QLinearConv",
 	eval: single(func(c *call) (*Value, error) {
 		y, err := c.shiftedConvolution(c.in[0], c.in[2], c.in[3], c.in[5])
 		if err != nil {

@@ -5,8 +5,7 @@ import "fmt"
 // opQLinearMatMul is MatMulInteger, scaled and quantized. ONNX QLinearMatMul,
 // opset 10, 21.
 var opQLinearMatMul = operator{
-	name: "QLinearMatMul", since: 10,
-	in: []port{need(integers), need(floats), same(0), need(integers), need(floats), same(3), need(floats), need(integers)},
+	name: "QLinearMatMul",
 	eval: single(func(c *call) (*Value, error) {
 		p, err := c.shiftedProduct(c.in[0], c.in[2], c.in[3], c.in[5])
 		if err != nil {

@@ -11,13 +11,12 @@ import (
 // type. Scale and zero point belong to the whole tensor, to an axis, or to blocks
 // along it. ONNX QuantizeLinear, opset 10, 13, 19, 21, 23, 24, 25.
 var opQuantizeLinear = operator{
-	name: "QuantizeLinear", since: 10,
-	attrs: attrs{"axis": aInt, "saturate": aInt, "block_size": aInt, "output_dtype": aInt, "precision": aInt},
-	in:    []port{need(floats).lacking(integers), need(floats).lacking(integers), need(integers).opt()},
+	name: "QuantizeLinear",
+	in:   []port{lacking(integers), lacking(integers)},
 	eval: single(func(c *call) (*Value, error) {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
 		t := pb.TensorProto_UINT8
-		if to := c.int("output_dtype", 0); to != 0 {
+		if to := c.int("output_dtype"); to != 0 {
 			t = pb.TensorProto_DataType(to)
 		}
 		if zero != nil {
@@ -104,7 +103,7 @@ func (c *call) blocks(x, scale, zero *Value) (func(i int) int, error) {
 	if len(scale.Dims) == 1 && scale.Dims[0] == n {
 		return func(i int) int { return i / inner % n }, nil
 	}
-	each := c.int("block_size", 0)
+	each := c.int("block_size")
 	if each < 1 || each > n || scale.Len() != outer*((n-1)/each+1)*inner {
 		return nil, fmt.Errorf("scale of shape %v for shape %v along axis %d, in blocks of %d", scale.Dims, x.Dims, axis, each)
 	}

@@ -8,34 +8,33 @@ import (
 )
 
 // opRandomNormal draws normal numbers. ONNX RandomNormal, opset 1, 22.
-var opRandomNormal = random("RandomNormal", attrs{"mean": aFloat, "scale": aFloat, "shape": aInts}, nil, normal)
+var opRandomNormal = random("RandomNormal", nil, normal)
 
 // opRandomNormalLike draws normal numbers of its input's shape. ONNX
 // RandomNormalLike, opset 1, 22.
-var opRandomNormalLike = random("RandomNormalLike", attrs{"mean": aFloat, "scale": aFloat}, []port{need(tensors).move()}, normal)
+var opRandomNormalLike = random("RandomNormalLike", []port{moves}, normal)
 
 // opRandomUniform draws uniform numbers. ONNX RandomUniform, opset 1, 22.
-var opRandomUniform = random("RandomUniform", attrs{"high": aFloat, "low": aFloat, "shape": aInts}, nil, uniform)
+var opRandomUniform = random("RandomUniform", nil, uniform)
 
 // opRandomUniformLike draws uniform numbers of its input's shape. ONNX
 // RandomUniformLike, opset 1, 22.
-var opRandomUniformLike = random("RandomUniformLike", attrs{"high": aFloat, "low": aFloat}, []port{need(tensors).move()}, uniform)
+var opRandomUniformLike = random("RandomUniformLike", []port{moves}, uniform)
 
 func normal(c *call, r *rand.Rand) float64 {
-	return c.float("mean", 0) + c.float("scale", 1)*r.NormFloat64()
+	return c.float("mean") + c.float("scale", 1)*r.NormFloat64()
 }
 
 func uniform(c *call, r *rand.Rand) float64 {
-	low, high := c.float("low", 0), c.float("high", 1)
+	low, high := c.float("low"), c.float("high")
 	return low + (high-low)*r.Float64()
 }
 
 // random is an operator whose numbers no reference can know, even where
 // attribute seed is set: it draws some, and says that they have no limit.
-func random(name string, a attrs, in []port, draw func(c *call, r *rand.Rand) float64) operator {
-	a["dtype"], a["seed"] = aInt, aFloat
+func random(name string, in []port, draw func(c *call, r *rand.Rand) float64) operator {
 	return operator{
-		name: name, attrs: a, in: in, drawn: true,
+		name: name, in: in, drawn: true,
 		eval: single(func(c *call) (*Value, error) {
 			dims, t := c.intList("shape"), pb.TensorProto_FLOAT
 			if len(in) > 0 {

@@ -7,7 +7,7 @@ import (
 // opReduceLogSumExp is the logarithm of the sum of exponentials along axes.
 // ONNX ReduceLogSumExp, opset 1, 11, 13, 18.
 var opReduceLogSumExp = reducer(reduction{
-	name: "ReduceLogSumExp", types: floats, lacks: integers,
+	name: "ReduceLogSumExp", lacks: integers,
 	number: func(f format, x []number) number {
 		m := maximum(x)
 		if math.IsInf(m.v, 0) {
@@ -17,4 +17,4 @@ var opReduceLogSumExp = reducer(reduction{
 		return f.add(logFunction.at(f, sum), m)
 	},
 	empty: lowest,
-}, 17)
+})

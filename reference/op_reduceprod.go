@@ -2,7 +2,7 @@ package reference
 
 // opReduceProd is the product along axes. ONNX ReduceProd, opset 1, 11, 13, 18.
 var opReduceProd = reducer(reduction{
-	name: "ReduceProd", types: numeric,
+	name: "ReduceProd",
 	number: func(f format, x []number) number {
 		p := x[0]
 		for _, n := range x[1:] {
@@ -12,7 +12,7 @@ var opReduceProd = reducer(reduction{
 	},
 	ints: productOf[int64], uints: productOf[uint64],
 	empty: one,
-}, 17)
+})
 
 func productOf[T int64 | uint64](x []T) T {
 	p := T(1)

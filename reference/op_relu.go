@@ -6,7 +6,7 @@ import (
 
 // opRelu is max(0, x). ONNX Relu, opset 1, 6, 13, 14.
 var opRelu = operator{
-	name: "Relu", attrs: attrs{"consumed_inputs": aInts.until(5)}, in: []port{need(floats | signed)},
+	name: "Relu",
 	eval: single(func(c *call) (*Value, error) {
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(v int64) int64 { return max(v, 0) }, nil)

@@ -10,8 +10,8 @@ import (
 // from opset 5 on. A 0 keeps the axis unless allowzero is set; one -1 takes what
 // is left. ONNX Reshape, opset 1, 5, 13, 14, 19, 21.
 var opReshape = operator{
-	name: "Reshape", attrs: attrs{"allowzero": aInt, "shape": aInts.until(4), "consumed_inputs": aInts.until(4)},
-	in: []port{need(tensors).move(), need(int64s).opt()},
+	name: "Reshape",
+	in:   []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		want, ok, err := c.intInput(1)
@@ -25,7 +25,7 @@ var opReshape = operator{
 		known, open := 1, -1
 		for i, d := range dims {
 			switch {
-			case d == 0 && c.int("allowzero", 0) == 0:
+			case d == 0 && c.int("allowzero") == 0:
 				if i >= len(x.Dims) {
 					return nil, fmt.Errorf("shape %v keeps axis %d of %v, which there is not", want, i, x.Dims)
 				}

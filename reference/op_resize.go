@@ -13,18 +13,14 @@ import (
 // input 3 sizes; opset 10 has the scales as input 1. ONNX Resize, opset 10, 11,
 // 13, 18, 19.
 var opResize = operator{
-	name: "Resize", since: 10,
-	attrs: attrs{
-		"antialias": aInt, "axes": aInts, "coordinate_transformation_mode": aString, "cubic_coeff_a": aFloat, "exclude_outside": aInt,
-		"extrapolation_value": aFloat, "keep_aspect_ratio_policy": aString, "mode": aString, "nearest_mode": aString,
-	},
-	in: []port{need(tensors).move(), need(floats).opt(), need(floats).opt(), need(int64s).opt()},
+	name: "Resize",
+	in:   []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		r := resizer{
 			mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"),
-			nearest: c.text("nearest_mode", "round_prefer_floor"), exclude: c.int("exclude_outside", 0) != 0,
-			antialias: c.int("antialias", 0) != 0, cubic: c.float("cubic_coeff_a", -0.75), outside: c.float("extrapolation_value", 0),
+			nearest: c.text("nearest_mode", "round_prefer_floor"), exclude: c.int("exclude_outside") != 0,
+			antialias: c.int("antialias") != 0, cubic: c.float("cubic_coeff_a", -0.75), outside: c.float("extrapolation_value"),
 		}
 		roi, scales, sizes := c.in[1], c.in[2], c.in[3]
 		if c.opset < 11 {

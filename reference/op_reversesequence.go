@@ -7,13 +7,13 @@ import (
 // opReverseSequence reverses the first sequence_lens[b] steps of every batch
 // entry b. ONNX ReverseSequence, opset 10.
 var opReverseSequence = operator{
-	name: "ReverseSequence", since: 10, attrs: attrs{"batch_axis": aInt, "time_axis": aInt}, in: []port{need(tensors).move(), need(int64s)},
+	name: "ReverseSequence", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
 			return nil, fmt.Errorf("input of shape %v, want time and batch", x.Dims)
 		}
-		batch, time := c.int("batch_axis", 1), c.int("time_axis", 0)
+		batch, time := c.int("batch_axis"), c.int("time_axis")
 		if batch < 0 || batch > 1 || time != 1-batch {
 			return nil, fmt.Errorf("batch_axis %d and time_axis %d, want 0 and 1 or 1 and 0", batch, time)
 		}

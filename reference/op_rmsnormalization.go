@@ -8,7 +8,7 @@ import (
 // opRMSNormalization is x / sqrt(mean of x² + epsilon) scale, with the mean over
 // the axes from attribute axis on. ONNX RMSNormalization, opset 23.
 var opRMSNormalization = operator{
-	name: "RMSNormalization", since: 23, attrs: attrs{"axis": aInt, "epsilon": aFloat, "stash_type": aInt}, in: []port{need(floats), need(floats)},
+	name: "RMSNormalization",
 	eval: single(func(c *call) (*Value, error) {
 		x, scale := c.in[0], c.in[1]
 		axis, err := c.axis("axis", -1, len(x.Dims))
@@ -24,7 +24,7 @@ var opRMSNormalization = operator{
 			return nil, err
 		}
 		f, last := c.stash(), c.affineFormat(x)
-		epsilon := exact(c.float("epsilon", float64(float32(1e-5))))
+		epsilon := exact(c.float("epsilon"))
 		stretch := newStretch(scale.Dims, x.Dims)
 		squares := make([]number, n)
 		for r := range rows {

@@ -2,8 +2,7 @@ package reference
 
 // opRNN is H = f(X W + H R + Wb + Rb), step by step. ONNX RNN, opset 1, 7, 14, 22.
 var opRNN = operator{
-	name: "RNN", attrs: recurrentAttrs(nil), out: 2,
-	in: []port{need(floats), same(0), same(0), same(0).opt(), need(integers).opt(), same(0).opt()},
+	name: "RNN",
 	eval: func(c *call) ([]*Value, error) {
 		q, err := c.newRecurrence(1, "Tanh")
 		if err != nil {

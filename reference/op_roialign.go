@@ -10,12 +10,8 @@ import (
 // the bins of regions (x1, y1, x2, y2), each of the batch entry in input 2.
 // ONNX RoiAlign, opset 10, 16, 22.
 var opRoiAlign = operator{
-	name: "RoiAlign", since: 10,
-	attrs: attrs{
-		"coordinate_transformation_mode": aString, "mode": aString, "output_height": aInt, "output_width": aInt, "sampling_ratio": aInt,
-		"spatial_scale": aFloat,
-	},
-	in: []port{need(floats), same(0).jumpy(), need(int64s)},
+	name: "RoiAlign",
+	in:   []port{derived, blind},
 	eval: single(func(c *call) (*Value, error) {
 		x, rois := c.in[0], c.in[1]
 		entries, _, err := c.intInput(2)
@@ -25,7 +21,7 @@ var opRoiAlign = operator{
 		if len(x.Dims) != 4 || len(rois.Dims) != 2 || rois.Dims[1] != 4 || len(entries) != rois.Dims[0] {
 			return nil, fmt.Errorf("input of shape %v, regions of shape %v, %d batch entries", x.Dims, rois.Dims, len(entries))
 		}
-		out := [2]int{c.int("output_height", 1), c.int("output_width", 1)}
+		out := [2]int{c.int("output_height"), c.int("output_width")}
 		y, err := c.numbers(x.Type, rois.Dims[0], x.Dims[1], out[0], out[1])
 		if err != nil {
 			return nil, err
@@ -76,7 +72,7 @@ type roiAxis struct {
 
 func (c *call) roiAxis(rois *Value, r, a, bins int) (roiAxis, error) {
 	f := c.format(rois)
-	scale := exact(c.float("spatial_scale", 1))
+	scale := exact(c.float("spatial_scale"))
 	first, last := f.mul(rois.at(r*4+1-a), scale), f.mul(rois.at(r*4+3-a), scale)
 	half := c.opset >= 16 && c.text("coordinate_transformation_mode", "half_pixel") == "half_pixel"
 	if half {
@@ -87,7 +83,7 @@ func (c *call) roiAxis(rois *Value, r, a, bins int) (roiAxis, error) {
 		size = larger(size, exact(1))
 	}
 	axis := roiAxis{begin: first, bin: f.div(size, exact(float64(bins)))}
-	if n := c.int("sampling_ratio", 0); n > 0 {
+	if n := c.int("sampling_ratio"); n > 0 {
 		axis.samples = []int{n}
 	} else {
 		// A region without length has no points, and gives zero.

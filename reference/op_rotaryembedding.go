@@ -7,8 +7,7 @@ import "fmt"
 // neighbours if attribute interleaved is set, else an element of each half. The
 // input is (N, heads, L, E) or (N, L, heads E). ONNX RotaryEmbedding, opset 23.
 var opRotaryEmbedding = operator{
-	name: "RotaryEmbedding", since: 23, attrs: attrs{"interleaved": aInt, "num_heads": aInt, "rotary_embedding_dim": aInt},
-	in: []port{need(floats), same(0), same(0), need(int64s).opt()},
+	name: "RotaryEmbedding",
 	eval: single(func(c *call) (*Value, error) {
 		x, cos, sin := c.in[0], c.in[1], c.in[2]
 		var batch, heads, steps, length int
@@ -23,7 +22,7 @@ var opRotaryEmbedding = operator{
 		default:
 			return nil, fmt.Errorf("input of shape %v, want three or four axes", x.Dims)
 		}
-		turned := c.int("rotary_embedding_dim", 0)
+		turned := c.int("rotary_embedding_dim")
 		if turned == 0 {
 			turned = length
 		}
@@ -53,7 +52,7 @@ var opRotaryEmbedding = operator{
 			return nil, err
 		}
 		f := c.format(x)
-		interleaved := c.int("interleaved", 0) != 0
+		interleaved := c.int("interleaved") != 0
 		for i := range out.Len() {
 			e := i % length
 			n, t := i/length/heads/max(steps, 1), i/length/heads%steps

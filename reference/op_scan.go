@@ -13,13 +13,8 @@ import (
 // a batch is scanned on its own, up to its length in input 0. ONNX Scan, opset 8,
 // 9, 11, 16, 19, 21, 23, 24, 25.
 var opScan = operator{
-	name: "Scan", since: 8,
-	attrs: attrs{
-		"body": aGraph, "num_scan_inputs": aInt, "directions": aInts.until(8), "scan_input_axes": aInts, "scan_input_directions": aInts,
-		"scan_output_axes": aInts, "scan_output_directions": aInts,
-	},
-	in:  []port{need(tensors).more().opt().move()},
-	out: many,
+	name: "Scan",
+	in:   []port{moves},
 	eval: func(c *call) ([]*Value, error) {
 		body := c.step.blocks["body"]
 		if body == nil {

@@ -8,15 +8,15 @@ import (
 // opScatterElements copies its input and replaces the elements that
 // GatherElements would take, or reduces the update into them. ONNX
 // ScatterElements, opset 11, 13, 16, 18.
-var opScatterElements = scatterElements("ScatterElements", 11)
+var opScatterElements = scatterElements("ScatterElements")
 
 // opScatter is the old name of ScatterElements. ONNX Scatter, opset 9, 11.
-var opScatter = scatterElements("Scatter", 9)
+var opScatter = scatterElements("Scatter")
 
-func scatterElements(name string, since int64) operator {
+func scatterElements(name string) operator {
 	return operator{
-		name: name, since: since, attrs: attrs{"axis": aInt, "reduction": aString},
-		in: []port{need(tensors).move(), need(integers), same(0).move()},
+		name: name,
+		in:   []port{moves, derived, moves},
 		eval: single(func(c *call) (*Value, error) {
 			x, updates := c.in[0], c.in[2]
 			at, err := c.elementsAlong(x, 1)

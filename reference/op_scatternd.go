@@ -7,7 +7,7 @@ import (
 // opScatterND copies its input and replaces the slices that GatherND would
 // take, or reduces the updates into them. ONNX ScatterND, opset 11, 13, 16, 18.
 var opScatterND = operator{
-	name: "ScatterND", since: 11, attrs: attrs{"reduction": aString}, in: []port{need(tensors).move(), need(int64s), same(0).move()},
+	name: "ScatterND", in: []port{moves, derived, moves},
 	eval: single(func(c *call) (*Value, error) {
 		x, updates := c.in[0], c.in[2]
 		at, slice, err := c.slicesAt(x, 1, 0)

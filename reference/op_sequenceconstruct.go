@@ -7,7 +7,7 @@ import (
 // opSequenceConstruct makes a sequence of its inputs. ONNX SequenceConstruct,
 // opset 11.
 var opSequenceConstruct = operator{
-	name: "SequenceConstruct", since: 11, in: []port{need(tensors).move(), same(0).more().move()},
+	name: "SequenceConstruct", in: []port{moves, moves},
 	eval: single(func(c *call) (*Value, error) {
 		out := &Value{Kind: Sequence}
 		for _, v := range c.in[:len(c.step.in)] {

@@ -3,6 +3,6 @@ package reference
 // opSequenceEmpty is a sequence without elements; attribute dtype says of what.
 // ONNX SequenceEmpty, opset 11.
 var opSequenceEmpty = operator{
-	name: "SequenceEmpty", since: 11, attrs: attrs{"dtype": aInt},
+	name: "SequenceEmpty",
 	eval: single(func(*call) (*Value, error) { return &Value{Kind: Sequence}, nil }),
 }

@@ -8,7 +8,7 @@ import (
 // opSequenceErase drops the element at a position, by default the last one.
 // ONNX SequenceErase, opset 11.
 var opSequenceErase = operator{
-	name: "SequenceErase", since: 11, in: []port{need(seqs).move(), need(integers).opt()},
+	name: "SequenceErase", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		list := c.in[0].Elems
 		if len(list) == 0 {

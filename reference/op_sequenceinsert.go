@@ -5,7 +5,7 @@ import "slices"
 // opSequenceInsert inserts a tensor before a position, by default at the end.
 // ONNX SequenceInsert, opset 11.
 var opSequenceInsert = operator{
-	name: "SequenceInsert", since: 11, in: []port{need(seqs).move(), need(tensors).move(), need(integers).opt()},
+	name: "SequenceInsert", in: []port{moves, moves},
 	eval: single(func(c *call) (*Value, error) {
 		list := c.in[0].Elems
 		at, err := c.position(2, len(list), len(list), len(list))

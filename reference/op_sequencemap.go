@@ -10,7 +10,7 @@ import (
 // sequences are walked along with it, further tensors are the same every time.
 // ONNX SequenceMap, opset 17.
 var opSequenceMap = operator{
-	name: "SequenceMap", since: 17, attrs: attrs{"body": aGraph}, in: []port{need(seqs).move(), need(tensors | seqs).more().opt().move()}, out: many,
+	name: "SequenceMap", in: []port{moves, moves},
 	eval: func(c *call) ([]*Value, error) {
 		body := c.step.blocks["body"]
 		if body == nil {

@@ -3,7 +3,7 @@ package reference
 // opShape returns the lengths of the axes from start to end. ONNX Shape, opset
 // 1, 13, 15, 19, 21.
 var opShape = operator{
-	name: "Shape", attrs: attrs{"start": aInt, "end": aInt}, in: []port{need(tensors).move()},
+	name: "Shape", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		dims := c.in[0].Dims
 		bound := func(x int) int {
@@ -12,7 +12,7 @@ var opShape = operator{
 			}
 			return min(max(x, 0), len(dims))
 		}
-		start, end := bound(c.int("start", 0)), bound(c.int("end", len(dims)))
+		start, end := bound(c.int("start")), bound(c.int("end", len(dims)))
 		return c.int64Value(dims[start:max(start, end)]...)
 	}),
 }

@@ -7,9 +7,9 @@ import (
 // opShrink is x - bias for x > lambd, x + bias for x < -lambd, and 0 between.
 // ONNX Shrink, opset 9.
 var opShrink = operator{
-	name: "Shrink", since: 9, attrs: attrs{"bias": aFloat, "lambd": aFloat}, in: []port{need(numeric)},
+	name: "Shrink",
 	eval: single(func(c *call) (*Value, error) {
-		bias, lambd := c.float("bias", 0), c.float("lambd", 0.5)
+		bias, lambd := c.float("bias"), c.float("lambd")
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(x int64) int64 {
 				return int64(shrink(float64(x), bias, lambd))

@@ -10,9 +10,8 @@ import (
 // attributes until opset 9, inputs from opset 10 on. ONNX Slice, opset 1, 10,
 // 11, 13.
 var opSlice = operator{
-	name:  "Slice",
-	attrs: attrs{"starts": aInts.until(9), "ends": aInts.until(9), "axes": aInts.until(9)},
-	in:    []port{need(tensors).move(), need(integers).opt(), need(integers).opt(), need(integers).opt(), need(integers).opt()},
+	name: "Slice",
+	in:   []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		lists := [][]int{c.intList("starts"), c.intList("ends"), c.intList("axes"), nil}

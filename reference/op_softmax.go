@@ -72,7 +72,7 @@ func (f format) exponentials(x []number) ([]number, number) {
 
 func softmaxLike(name string, rule func(f format, x []number) []number) operator {
 	return operator{
-		name: name, attrs: attrs{"axis": aInt}, in: []port{need(floats)},
+		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			x := c.in[0]
 			outer, n, inner, err := c.softmaxAxis(x.Dims)

@@ -9,9 +9,8 @@ import (
 // until opset 12, of input 1 from opset 13 on, by default into equal parts of
 // which, from opset 18 on, the last may be shorter. ONNX Split, opset 1, 2, 11, 13, 18.
 var opSplit = operator{
-	name: "Split", attrs: attrs{"axis": aInt, "split": aInts.until(12), "num_outputs": aInt},
-	in:  []port{need(tensors).move(), need(integers).opt()},
-	out: many,
+	name: "Split",
+	in:   []port{moves},
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", 0, len(x.Dims))

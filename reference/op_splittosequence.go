@@ -9,7 +9,7 @@ import (
 // the lengths in input 1, of one length if that is a scalar, or of length 1, which
 // lose the axis if keepdims is 0. ONNX SplitToSequence, opset 11, 24.
 var opSplitToSequence = operator{
-	name: "SplitToSequence", since: 11, attrs: attrs{"axis": aInt, "keepdims": aInt}, in: []port{need(tensors).move(), need(integers).opt()},
+	name: "SplitToSequence", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", 0, len(x.Dims))
@@ -38,7 +38,7 @@ var opSplitToSequence = operator{
 		if err != nil {
 			return nil, err
 		}
-		if !ok && c.int("keepdims", 1) == 0 {
+		if !ok && c.int("keepdims") == 0 {
 			for i, p := range parts {
 				parts[i] = reshaped(p, slices.Delete(slices.Clone(p.Dims), axis, axis+1))
 			}

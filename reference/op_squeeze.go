@@ -9,7 +9,7 @@ import (
 // input 1 from opset 13 on, all of them by default. ONNX Squeeze, opset 1, 11,
 // 13, 21.
 var opSqueeze = operator{
-	name: "Squeeze", attrs: attrs{"axes": aInts.until(12)}, in: []port{need(tensors).move(), need(int64s).opt()},
+	name: "Squeeze", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axes, given, err := c.axesAt(1)

@@ -5,7 +5,7 @@ import "fmt"
 // opSTFT is the transform of frames of a signal (N, length, 1 or 2), each times a
 // window: (N, frames, bins, 2). ONNX STFT, opset 17.
 var opSTFT = operator{
-	name: "STFT", since: 17, attrs: attrs{"onesided": aInt}, in: []port{need(floats), need(integers), same(0).opt(), need(integers).opt()},
+	name: "STFT",
 	eval: single(func(c *call) (*Value, error) {
 		x, window := c.in[0], c.in[2]
 		if len(x.Dims) != 3 || x.Dims[2] < 1 || x.Dims[2] > 2 {
@@ -28,7 +28,7 @@ var opSTFT = operator{
 			return nil, fmt.Errorf("frames of %d, %d apart, of a signal of %d", length, step, x.Dims[1])
 		}
 		bins := length
-		if c.int("onesided", 1) != 0 {
+		if c.int("onesided") != 0 {
 			bins = length/2 + 1
 		}
 		frames, width := (x.Dims[1]-length)/step+1, x.Dims[2]

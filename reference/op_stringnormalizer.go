@@ -9,16 +9,14 @@ import (
 // opStringNormalizer drops stop words and changes the case of the words in [C] or
 // [1, C]. Of nothing left it makes one empty word. ONNX StringNormalizer, opset 10.
 var opStringNormalizer = operator{
-	name: "StringNormalizer", since: 10,
-	attrs: attrs{"case_change_action": aString, "is_case_sensitive": aInt, "locale": aString, "stopwords": aStrings},
-	in:    []port{need(texts)},
+	name: "StringNormalizer",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if r := len(x.Dims); r < 1 || r > 2 || r == 2 && x.Dims[0] != 1 {
 			return nil, fmt.Errorf("input of shape %v, want [C] or [1,C]", x.Dims)
 		}
 		change := func(s string) string { return s }
-		switch how := c.text("case_change_action", "NONE"); how {
+		switch how := c.text("case_change_action"); how {
 		case "NONE":
 		case "LOWER":
 			change = strings.ToLower
@@ -28,7 +26,7 @@ var opStringNormalizer = operator{
 			return nil, fmt.Errorf("attribute case_change_action is %q", how)
 		}
 		same := func(s string) string { return s }
-		if c.int("is_case_sensitive", 0) == 0 {
+		if c.int("is_case_sensitive") == 0 {
 			same = strings.ToLower
 		}
 		stops := convert(c.step.attrs["stopwords"].GetStrings(), func(b []byte) string { return same(string(b)) })

@@ -2,7 +2,7 @@ package reference
 
 // opSwish is x sigmoid(alpha x). ONNX Swish, opset 24.
 var opSwish = operator{
-	name: "Swish", since: 24, attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
+	name: "Swish",
 	eval: single(func(c *call) (*Value, error) {
 		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {

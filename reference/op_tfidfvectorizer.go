@@ -12,12 +12,7 @@ import (
 // Between the members of an n-gram up to max_skip_count elements may be left out,
 // always the same number. ONNX TfIdfVectorizer, opset 9.
 var opTfIdfVectorizer = operator{
-	name: "TfIdfVectorizer", since: 9,
-	attrs: attrs{
-		"max_gram_length": aInt, "max_skip_count": aInt, "min_gram_length": aInt, "mode": aString, "ngram_counts": aInts,
-		"ngram_indexes": aInts, "pool_int64s": aInts, "pool_strings": aStrings, "weights": aFloats,
-	},
-	in: []port{need(texts | 1<<pb.TensorProto_INT32 | int64s)},
+	name: "TfIdfVectorizer",
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		grams, err := c.ngrams()

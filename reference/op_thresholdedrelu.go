@@ -7,7 +7,7 @@ import (
 // opThresholdedRelu is x for x > alpha and 0 below. ONNX ThresholdedRelu, opset
 // 10, 22.
 var opThresholdedRelu = operator{
-	name: "ThresholdedRelu", since: 10, attrs: attrs{"alpha": aFloat}, in: []port{need(floats)},
+	name: "ThresholdedRelu",
 	eval: single(func(c *call) (*Value, error) {
 		alpha := c.float("alpha", 1)
 		return c.mapNumbers(c.in[0], func(x number) number {

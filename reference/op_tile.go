@@ -3,14 +3,19 @@ package reference
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
-// opTile repeats its input along every axis. ONNX Tile, opset 6, 13.
+// opTile repeats its input along every axis; in opset 1, where all inputs are
+// floating-point numbers, along the one in input 2. ONNX Tile, opset 1, 6, 13.
 var opTile = operator{
-	name: "Tile", since: 6, in: []port{need(tensors).move(), need(int64s)},
+	name: "Tile", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		repeats, _, err := c.intInput(1)
+		if c.opset < 6 {
+			repeats, err = c.repeatsAlong(len(x.Dims))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -33,4 +38,23 @@ var opTile = operator{
 			return ravel(at, own)
 		})
 	}),
+}
+
+// repeatsAlong reads the scalars in input 1 and 2: how often, and along which axis.
+func (c *call) repeatsAlong(rank int) ([]int, error) {
+	var v [2]int
+	for i := range v {
+		in := c.in[1+i]
+		if in.Len() != 1 || in.Float(0) != math.Trunc(in.Float(0)) || math.Abs(in.Float(0)) > math.MaxInt32 {
+			return nil, fmt.Errorf("input %d is %s, want a whole number", 1+i, in)
+		}
+		v[i] = int(in.Float(0))
+	}
+	axis, err := axisOf(v[1], rank)
+	if err != nil {
+		return nil, err
+	}
+	repeats := slices.Repeat([]int{1}, rank)
+	repeats[axis] = v[0]
+	return repeats, nil
 }

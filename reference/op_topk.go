@@ -12,9 +12,7 @@ import (
 // of equal elements the one with the lower index comes first. k is an attribute
 // until opset 9. ONNX TopK, opset 1, 10, 11, 24.
 var opTopK = operator{
-	name: "TopK", attrs: attrs{"axis": aInt, "largest": aInt, "sorted": aInt, "k": aInt.until(9)},
-	in:  []port{need(numeric), need(int64s).opt()},
-	out: 2,
+	name: "TopK",
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", -1, len(x.Dims))

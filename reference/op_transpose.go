@@ -7,7 +7,7 @@ import (
 // opTranspose permutes the axes, and reverses them by default. ONNX Transpose,
 // opset 1, 13, 21.
 var opTranspose = operator{
-	name: "Transpose", attrs: attrs{"perm": aInts}, in: []port{need(tensors).move()},
+	name: "Transpose", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims)

@@ -7,7 +7,7 @@ import (
 // opTrilu keeps the triangle above (or, with upper = 0, below) diagonal k of
 // every matrix. ONNX Trilu, opset 14.
 var opTrilu = operator{
-	name: "Trilu", since: 14, attrs: attrs{"upper": aInt}, in: []port{need(tensors).move(), need(int64s).opt()},
+	name: "Trilu", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
@@ -20,7 +20,7 @@ var opTrilu = operator{
 				return nil, err
 			}
 		}
-		upper := c.int("upper", 1) != 0
+		upper := c.int("upper") != 0
 		rows, cols := x.Dims[len(x.Dims)-2], x.Dims[len(x.Dims)-1]
 		return c.pick(x, x.Dims, func(i int) int {
 			d := i%cols - i/cols%rows

@@ -9,7 +9,7 @@ import (
 // axes until opset 12, input 1 from opset 13 on. ONNX Unsqueeze, opset 1, 11,
 // 13, 21.
 var opUnsqueeze = operator{
-	name: "Unsqueeze", attrs: attrs{"axes": aInts.until(12)}, in: []port{need(tensors).move(), need(int64s).opt()},
+	name: "Unsqueeze", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axes, given, err := c.axesAt(1)

@@ -12,8 +12,8 @@ import (
 // input 1 in opset 9; later opsets have Resize in its place. ONNX Upsample, opset
 // 1, 7, 9.
 var opUpsample = operator{
-	name: "Upsample", attrs: attrs{"mode": aString, "scales": aFloats.until(8), "height_scale": aFloat.until(6), "width_scale": aFloat.until(6)},
-	in: []port{need(tensors).move(), need(floats).opt()},
+	name: "Upsample",
+	in:   []port{moves},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if c.opset >= 10 {

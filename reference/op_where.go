@@ -8,7 +8,7 @@ import (
 // opWhere is X where the condition holds and Y elsewhere. ONNX Where, opset 9,
 // 16.
 var opWhere = operator{
-	name: "Where", since: 9, in: []port{need(bools).move(), need(tensors).move(), same(1).move()},
+	name: "Where", in: []port{moves, moves, moves},
 	eval: single(func(c *call) (*Value, error) {
 		cond, x, y := c.in[0], c.in[1], c.in[2]
 		dims, err := broadcast(x.Dims, y.Dims)

@@ -21,19 +21,19 @@ var opBlackmanWindow = cosineWindow("BlackmanWindow", 0.42, 0.5, 0.08)
 // its last element, or, if attribute periodic is set, up to the one after it.
 func cosineWindow(name string, a, b, c float64) operator {
 	return operator{
-		name: name, since: 17, attrs: attrs{"output_datatype": aInt, "periodic": aInt}, in: []port{need(integers)},
+		name: name,
 		eval: single(func(call *call) (*Value, error) {
 			n, err := call.intScalar(0)
 			if err != nil {
 				return nil, err
 			}
-			out, err := call.floatResult(pb.TensorProto_DataType(call.int("output_datatype", int(pb.TensorProto_FLOAT))), []int{n})
+			out, err := call.floatResult(pb.TensorProto_DataType(call.int("output_datatype")), []int{n})
 			if err != nil {
 				return nil, err
 			}
 			f := call.format(out)
 			turn := float64(n)
-			if call.int("periodic", 1) == 0 {
+			if call.int("periodic") == 0 {
 				turn = float64(n - 1)
 			}
 			for i := range n {

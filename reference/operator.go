@@ -1,46 +1,20 @@
 package reference
 
 import (
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// An operator is one row of the table: what it accepts, and how it computes.
+// An operator is one row of the table: how it computes, what becomes of the errors
+// of its inputs, and what it lacks. What a node of it looks like is in package op.
 type operator struct {
 	name   string
 	domain string // "" is ONNX's own
-	since  int64  // the oldest opset that is implemented; 0 means all
-	attrs  attrs
-	in     []port
-	out    int  // the most outputs, 0 stands for 1, many for any number
-	drawn  bool // the result is random
+	in     []port // of the first inputs; further ones are derived, or like the last where any number is taken
+	width  int    // how many formal inputs any of its versions has at most
+	drawn  bool   // the result is random
 	eval   func(c *call) ([]*Value, error)
 }
-
-const many = -1
-
-// attrs are the attributes that an operator knows.
-type attrs map[string]attr
-
-// An attr is the type of an attribute, and the last opset that has it, 0 if
-// the newest still does.
-type attr struct {
-	pb.AttributeProto_AttributeType
-	last int64
-}
-
-func (a attr) until(opset int64) attr { a.last = opset; return a }
-
-var (
-	aFloat   = attr{pb.AttributeProto_FLOAT, 0}
-	aInt     = attr{pb.AttributeProto_INT, 0}
-	aString  = attr{pb.AttributeProto_STRING, 0}
-	aTensor  = attr{pb.AttributeProto_TENSOR, 0}
-	aGraph   = attr{pb.AttributeProto_GRAPH, 0}
-	aFloats  = attr{pb.AttributeProto_FLOATS, 0}
-	aInts    = attr{pb.AttributeProto_INTS, 0}
-	aStrings = attr{pb.AttributeProto_STRINGS, 0}
-	aType    = attr{pb.AttributeProto_TYPE_PROTO, 0}
-)
 
 // A typeSet is a set of element types, and of sequences and optionals.
 type typeSet uint64
@@ -71,34 +45,21 @@ func setOf(v *Value) typeSet {
 	return 1 << v.Type
 }
 
-// A port is what an operator accepts as one of its inputs.
+// A port says what an operator makes of the figures of an input.
 type port struct {
-	types    typeSet
-	like     int     // 1 + the input whose type this one must have, 0 for none
-	optional bool    // the input may be absent
-	rest     bool    // the last port: any number of inputs
-	moved    bool    // figures of integers and booleans are handled, too
-	blind    bool    // figures have no rule: the outputs get infinite ones
-	lacks    typeSet // types that the specification allows and the reference has no rule for
+	moved bool    // those of integers and booleans are handled, too
+	blind bool    // there is no rule: the outputs get infinite ones
+	lacks typeSet // types that the specification allows and the reference has no rule for
 }
 
-// need is an input with one of the types.
-func need(t typeSet) port { return port{types: t} }
+var (
+	derived = port{}            // there is a rule for errors of floating-point numbers
+	moves   = port{moved: true} // figures of every type are handed on
+	blind   = port{blind: true}
+)
 
-// same is an input with the type of input i.
-func same(i int) port { return port{types: anything, like: i + 1} }
-
-func (p port) opt() port  { p.optional = true; return p }
-func (p port) more() port { p.rest = true; return p }
-
-// move says that the operator hands on figures of every type.
-func (p port) move() port { p.moved = true; return p }
-
-// lacking names types that are valid and unsupported.
-func (p port) lacking(t typeSet) port { p.lacks = t; return p }
-
-// jumpy says that the operator has no rule for errors of this input.
-func (p port) jumpy() port { p.blind = true; return p }
+// lacking is a derived input that lacks some types.
+func lacking(t typeSet) port { return port{lacks: t} }
 
 // handles reports whether the operator has a rule for the figures of v.
 func (p port) handles(v *Value) bool {
@@ -113,15 +74,28 @@ func (p port) handles(v *Value) bool {
 	return v.Kind == Tensor && floats&setOf(v) != 0
 }
 
-// portOf returns the port of input i, false if the operator has none.
-func (o *operator) portOf(i int) (port, bool) {
+// portOf returns the port of input i of a node with the schema.
+func (o *operator) portOf(s *op.Schema, i int) port {
 	if i < len(o.in) {
-		return o.in[i], true
+		return o.in[i]
 	}
-	if n := len(o.in); n > 0 && o.in[n-1].rest {
-		return o.in[n-1], true
+	if f, ok := op.FormalOf(s.In, i); ok && f.Variadic && len(o.in) > 0 {
+		return o.in[len(o.in)-1]
 	}
-	return port{}, false
+	return derived
+}
+
+// typesOf is the set of the types that the reference has values for. What may be an
+// optional may be its element, too: a loop hands on either.
+func typesOf(set op.TypeSet) typeSet {
+	all := tensors & typeSet(set.Tensor|set.Opt)
+	if set.Seq|set.OptSeq != 0 {
+		all |= seqs
+	}
+	if set.Opt|set.OptSeq != 0 {
+		all |= options
+	}
+	return all
 }
 
 // single makes an eval of one that returns a single output.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -273,6 +274,7 @@ type block struct {
 // A step is a node, ready to be evaluated.
 type step struct {
 	op      *operator
+	schema  *op.Schema // nil for a function
 	label   string
 	opset   int64
 	attrs   map[string]*pb.AttributeProto
@@ -342,9 +344,10 @@ func (st *step) run(m *meter, s *scope) ([]*Value, error) {
 		if name == "" {
 			continue
 		}
-		p, ok := st.op.portOf(i)
-		if in[i] = s.find(name); in[i] == nil && st.body == nil && !(ok && p.optional) {
-			return nil, fmt.Errorf("%s: input %d: no value %q", st.label, i, name)
+		if in[i] = s.find(name); in[i] == nil && st.body == nil {
+			if f, _ := op.FormalOf(st.schema.In, i); !mayLack(f) {
+				return nil, fmt.Errorf("%s: input %d: no value %q", st.label, i, name)
+			}
 		}
 	}
 	before := m.live
@@ -390,7 +393,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		return nil, err
 	}
 	c := &call{meter: m, step: st, scope: s, opset: st.opset, in: in}
-	for len(c.in) < len(st.op.in) {
+	for len(c.in) < st.op.width {
 		c.in = append(c.in, nil)
 	}
 	outputs, err := st.op.eval(c)
@@ -414,8 +417,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 // operator has no rule for.
 func (st *step) blind(c *call, in, outputs []*Value) {
 	for i, v := range in {
-		p, _ := st.op.portOf(i)
-		if v == nil || p.handles(v) {
+		if v == nil || st.op.portOf(st.schema, i).handles(v) {
 			continue
 		}
 		c.note("%s: %s has no rule for the errors of input %d (%s), so the limits of what follows are infinite", st.label, st.op.name, i, v)
@@ -441,24 +443,28 @@ func makeUnknown(v *Value) {
 	v.Sound, v.Spread, v.Declared = inf, inf, inf
 }
 
-// checkTypes holds the inputs against the operator's ports.
+// checkTypes compares the types of the inputs with the schema.
 func (st *step) checkTypes(in []*Value) error {
+	same := map[string]int{} // by type variable, the first input of the type
 	for i, v := range in {
-		p, ok := st.op.portOf(i)
+		f, ok := op.FormalOf(st.schema.In, i)
 		if !ok || v == nil {
 			continue // arity was checked when the program was compiled
 		}
-		if p.lacks&setOf(v) != 0 {
+		if st.op.portOf(st.schema, i).lacks&setOf(v) != 0 {
 			return &onnx.UnsupportedError{Op: st.op.name, Domain: st.op.domain, Opset: st.opset, Why: fmt.Sprintf("input %d (%s) is %s", i, st.in[i], v)}
 		}
-		if p.types&setOf(v) == 0 {
+		if typesOf(f.Set)&setOf(v) == 0 {
 			return fmt.Errorf("input %d (%s) is %s, which %s does not take", i, st.in[i], v, st.op.name)
 		}
-		if p.like == 0 {
+		if !f.Variable || f.Mixed {
 			continue
 		}
-		if w := in[p.like-1]; w != nil && setOf(w) != setOf(v) {
-			return fmt.Errorf("input %d (%s) is %s, want the type of input %d, which is %s", i, st.in[i], v, p.like-1, w)
+		first, ok := same[f.Type]
+		if !ok {
+			same[f.Type] = i
+		} else if w := in[first]; setOf(w) != setOf(v) {
+			return fmt.Errorf("input %d (%s) is %s, want the type of input %d, which is %s", i, st.in[i], v, first, w)
 		}
 	}
 	return nil

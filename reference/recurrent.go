@@ -20,18 +20,6 @@ type recurrence struct {
 	clip                             float64
 }
 
-// recurrentAttrs are the attributes that all three have, and some more.
-func recurrentAttrs(more attrs) attrs {
-	a := attrs{
-		"activation_alpha": aFloats, "activation_beta": aFloats, "activations": aStrings, "clip": aFloat, "direction": aString,
-		"hidden_size": aInt, "layout": aInt, "output_sequence": aInt.until(6),
-	}
-	for name, t := range more {
-		a[name] = t
-	}
-	return a
-}
-
 // newRecurrence checks the shapes; the defaults are the activations of one
 // direction.
 func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error) {
@@ -39,7 +27,7 @@ func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error)
 	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
 		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
 	}
-	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout", 0) != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
+	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout") != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
 	q.steps, q.batch = x.Dims[0], x.Dims[1]
 	if q.rows {
 		q.steps, q.batch = q.batch, q.steps

@@ -8,7 +8,6 @@ import (
 // A reduction folds the elements along axes into one.
 type reduction struct {
 	name   string
-	types  typeSet
 	number func(f format, x []number) number
 	// The same for integers, which are exact.
 	ints  func(x []int64) int64
@@ -48,12 +47,12 @@ func (id identity) store(v *Value, i int) bool {
 	return id != noIdentity
 }
 
-// reducer is the operator of a reduction. Its axes are an attribute until the
-// given opset, and input 1 from then on.
-func reducer(r reduction, attribute int64) operator {
+// reducer is the operator of a reduction. Its axes are an attribute in older
+// versions, and input 1 in newer ones.
+func reducer(r reduction) operator {
 	return operator{
-		name: r.name, attrs: attrs{"axes": aInts.until(attribute), "keepdims": aInt, "noop_with_empty_axes": aInt},
-		in: []port{need(r.types).lacking(r.lacks), need(int64s).opt()},
+		name: r.name,
+		in:   []port{lacking(r.lacks)},
 		eval: single(func(c *call) (*Value, error) {
 			x := c.in[0]
 			axes, _, err := c.axesAt(1)
@@ -64,12 +63,12 @@ func reducer(r reduction, attribute int64) operator {
 				return nil, err
 			}
 			// Without axes every element is reduced on its own, or all of them are.
-			if len(axes) == 0 && c.int("noop_with_empty_axes", 0) == 0 {
+			if len(axes) == 0 && c.int("noop_with_empty_axes") == 0 {
 				for a := range x.Dims {
 					axes = append(axes, a)
 				}
 			}
-			return c.reduce(x, axes, c.int("keepdims", 1) != 0, r)
+			return c.reduce(x, axes, c.int("keepdims") != 0, r)
 		}),
 	}
 }

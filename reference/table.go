@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 // operators lists every operator that the reference knows.
@@ -61,6 +63,9 @@ func Operators() []string {
 var index = sync.OnceValue(func() map[[2]string]*operator {
 	m := map[[2]string]*operator{}
 	for _, o := range operators() {
+		for _, s := range op.Versions(o.domain, o.name) {
+			o.width = max(o.width, len(s.In))
+		}
 		m[[2]string{o.domain, o.name}] = &o
 	}
 	return m

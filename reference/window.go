@@ -35,7 +35,7 @@ func (c *call) newWindow(in, kernel []int, ceil bool) (window, error) {
 	if w.dilation, err = c.perAxis("dilations", rank, 1); err != nil {
 		return w, err
 	}
-	auto := c.text("auto_pad", "NOTSET")
+	auto := c.text("auto_pad")
 	if c.has("pads") && auto == "NOTSET" {
 		p := c.intList("pads")
 		if len(p) != 2*rank {
