@@ -215,9 +215,9 @@ var NodeCases = []NodeCase{
 	{"Slice", 0, Names("float[N,10]", "{-1}", "{-11}", "{1}", "{-2}"), nil, Names("float[N,5]")},
 	{"Slice", 0, Names("float[N,10]", "{0}", "{9223372036854775807}", "{0}"), nil, Names("float[N,10]")},
 	{"Slice", 0, Names("float[10]", "{0}", "{5}", "{0}", "{0}"), nil, Names("attribute-range: a step of 0")},
-	{"Slice", 0, Names("float[10]", "{0,1}", "{5}"), nil, Names("shape-mismatch: 2 starts, 1 ends")},
+	{"Slice", 0, Names("float[10]", "{0,1}", "{5}"), nil, Names("shape-mismatch: has 1 elements, want 2")},
 	{"Pad", 0, Names("float[N,3]", "{0,1,0,2}"), nil, Names("float[N,6]")},
-	{"Pad", 0, Names("float[N,3]", "{0,1,0}"), nil, Names("shape-mismatch: 3 pads for 2 axes")},
+	{"Pad", 0, Names("float[N,3]", "{0,1,0}"), nil, Names("shape-mismatch: has 3 elements, want 4")},
 	{"Pad", 0, Names("float[3]", "{-2,-2}"), nil, Names("shape-mismatch: leave nothing")},
 	{"Tile", 0, Names("float[N,3]", "{1,4}"), nil, Names("float[N,12]")},
 	{"Tile", 0, Names("float[3]", "{-1}"), nil, Names("attribute-range: none negative")},
@@ -225,7 +225,7 @@ var NodeCases = []NodeCase{
 	{"Resize", 0, Names("float[N,3,10,7]", "", "<1,1,0.7,2.5>"), nil, Names("float[N,3,7,17]")}, // 10 x 0.7 in float32
 	{"Resize", 0, Names("float[N,3,5,7]", "", "", "{4,3,9,9}"), nil, Names("float[4,3,9,9]")},
 	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,0,2>"), nil, Names("attribute-range: a scale of 0")},
-	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,2>"), nil, Names("shape-mismatch: 3 scales for 4 axes")},
+	{"Resize", 0, Names("float[N,3,5,7]", "", "<1,1,2>"), nil, Names("shape-mismatch: has 3 elements, want 4")},
 	{"Upsample", 9, Names("float[N,3,5,7]", "<1,1,2,3>"), nil, Names("float[N,3,10,21]")},
 	{"DepthToSpace", 0, Names("float[N,12,5,7]"), []onnx.Attr{onnx.Int("blocksize", 2)}, Names("float[N,3,10,14]")},
 	{"DepthToSpace", 0, Names("float[N,3,5,7]"), []onnx.Attr{onnx.Int("blocksize", 2)}, Names("shape-mismatch: do not divide")},
@@ -369,6 +369,13 @@ var NodeCases = []NodeCase{
 	{"MatMulInteger", 10, Names("uint8[2,3]", "uint8[3,4]", "uint8[3]"), nil, Names("shape-mismatch: want the shape [2]")},
 	{"LSTM", 14, Names("float[5,2,3]", "float[1,16,3]", "float[1,16,4]"), []onnx.Attr{onnx.Int("hidden_size", 4), Strings("activations", "Sigmoid", "Tanh")}, Names("attribute-range: has 2 entries, want 3")},
 	{"LSTM", 14, Names("float[5,2,3]", "float[1,16,3]", "float[1,16,4]"), []onnx.Attr{onnx.Int("hidden_size", 4), Strings("activations", "Sigmoid", "Tanh", "Swish")}, Names(`attribute-range: "activations" is "Swish"`)},
+
+	{"Pad", 13, Names("float[2,3]", "int64[3]"), nil, Names("shape-mismatch: has 3 elements, want 4")},
+	{"Tile", 13, Names("float[2,3]", "int64[3]"), nil, Names("shape-mismatch: has 3 elements, want 2")},
+	{"Split", 13, Names("float[6]", "int64[3]"), nil, Names("shape-mismatch: has 3 elements, want 2", "")},
+	{"Slice", 13, Names("float[6]", "int64[1]", "int64[2]"), nil, Names("shape-mismatch: has 2 elements, want 1")},
+	{"Resize", 13, Names("float[1,1,2,2]", "", "float[3]"), nil, Names("shape-mismatch: has 3 elements, want 4")},
+	{"Upsample", 9, Names("float[1,1,2,2]", "float[3]"), nil, Names("shape-mismatch: has 3 elements, want 4")},
 
 	// What looks odd, and is right.
 	{"LayerNormalization", 17, Names("float[2,3,4]", "float[2,1,4]"), nil, Names("float[2,3,4]")},

@@ -55,6 +55,15 @@ func ruleResize(n *Node) {
 		n.wrong("either-or", "neither scales nor sizes are given")
 		return
 	}
+	if filled(scalesAt) {
+		n.length(scalesAt, len(axes))
+	}
+	if filled(sizesAt) {
+		n.length(sizesAt, len(axes))
+	}
+	if n.failed {
+		return
+	}
 	if sizesAt > 0 && filled(sizesAt) {
 		n.resizeTo(dims, axes, sizesAt)
 		return

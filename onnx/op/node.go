@@ -150,7 +150,7 @@ func (n *Node) arg(i int) Value {
 }
 
 // given reports whether input i is there.
-func (n *Node) given(i int) bool { return i < len(n.proto.Input) && n.proto.Input[i] != "" }
+func (n *Node) given(i int) bool { return i >= 0 && i < len(n.proto.Input) && n.proto.Input[i] != "" }
 
 // dims returns the shape of input i, nil when its rank is not known.
 func (n *Node) dims(i int) []onnx.Dim { return n.arg(i).Dims }
@@ -258,6 +258,13 @@ func (n *Node) like(i int, want ...onnx.Dim) {
 	}
 	if _, ok := MergeDims(d, want); !ok {
 		n.wrong("shape-mismatch", "input %d, %s, is %v, want the shape %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), shapeText(want))
+	}
+}
+
+// length sees that input i, a list, has so many elements, where that is known.
+func (n *Node) length(i, want int) {
+	if d := n.dims(i); len(d) == 1 && n.given(i) && d[0].Known() && d[0].Size != int64(want) {
+		n.wrong("shape-mismatch", "input %d, %s, has %d elements, want %d", i, onnx.Quote(n.proto.Input[i]), d[0].Size, want)
 	}
 }
 

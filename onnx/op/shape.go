@@ -306,6 +306,7 @@ func ruleSplit(n *Node) {
 		return
 	}
 	count := int64(len(n.out))
+	n.length(1, len(n.out))
 	if a := n.attr("num_outputs"); a != nil && a.GetI() != count {
 		n.wrong("attribute-range", "attribute \"num_outputs\" is %d, and there are %d outputs", a.GetI(), count)
 		return
@@ -360,6 +361,14 @@ func ruleSlice(n *Node) {
 	var steps []int64
 	hasAxes, hasSteps := okAxes, false
 	if n.Since >= 10 {
+		if s := n.dims(1); len(s) == 1 && s[0].Known() && s[0].Size <= mostKnown {
+			for i := 2; i < 5; i++ {
+				n.length(i, int(s[0].Size))
+			}
+			if n.failed {
+				return
+			}
+		}
 		starts, okStarts = n.knownInts(1)
 		ends, okEnds = n.knownInts(2)
 		hasAxes, hasSteps = n.given(3), n.given(4)
@@ -447,7 +456,10 @@ func rulePad(n *Node) {
 	if n.Since >= 11 {
 		pads, ok = n.knownInts(1)
 	}
-	if !ok {
+	if !n.given(3) && n.Since >= 11 {
+		n.length(1, 2*len(d))
+	}
+	if !ok || n.failed {
 		n.shape(0, unknownDims(len(d)))
 		return
 	}
@@ -502,6 +514,7 @@ func ruleTile(n *Node) {
 	if d == nil || n.Since < 6 {
 		return
 	}
+	n.length(1, len(d))
 	repeats, ok := n.knownInts(1)
 	if !ok {
 		n.shape(0, unknownDims(len(d)))

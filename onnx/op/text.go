@@ -38,6 +38,10 @@ func ruleTfIdf(n *Node) {
 	if counts, ok := n.ints("ngram_counts"); ok && !n.ngrams(counts) {
 		return
 	}
+	if grams := n.grams(); ok && int64(len(indexes)) != grams {
+		n.wrong("attribute-range", "attribute \"ngram_indexes\" has %d entries for %d n-grams", len(indexes), grams)
+		return
+	}
 	if ok && (len(indexes) == 0 || slices.Min(indexes) < 0) {
 		n.wrong("attribute-range", "attribute \"ngram_indexes\" is %s, want columns from 0 on", onnx.Few(indexes))
 		return
@@ -72,4 +76,18 @@ func (n *Node) ngrams(counts []int64) bool {
 		}
 	}
 	return true
+}
+
+// grams counts the n-grams of the pool, whose lengths ngrams has seen to be right.
+func (n *Node) grams() int64 {
+	counts, _ := n.ints("ngram_counts")
+	total, pool := int64(0), int64(len(n.attr("pool_int64s").GetInts())+len(n.attr("pool_strings").GetStrings()))
+	for i, from := range counts {
+		to := pool
+		if i+1 < len(counts) {
+			to = counts[i+1]
+		}
+		total += (to - from) / int64(i+1)
+	}
+	return total
 }

@@ -18,6 +18,13 @@ func ruleOptimizer(n *Node) {
 		n.wrong("input-count", "%d inputs and %d outputs, want 2 and %d per parameter, and %d per parameter", len(n.in), len(n.out), 2+states, 1+states)
 		return
 	}
+	for i := range each {
+		if d := n.dims(2 + i); d != nil {
+			for state := 1; state < 2+states; state++ { // the gradient, and what is kept
+				n.like(2+state*each+i, d...)
+			}
+		}
+	}
 	for i := range n.out {
 		from := 2 + i
 		if i >= each {
