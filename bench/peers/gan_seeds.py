@@ -3,7 +3,7 @@
     go build ./cmd/petrify
     python3 bench/peers/gan_seeds.py --petrify ./petrify --data dataset/mnist --seeds 50
 
-PyTorch follows Keras's rules here: Glorot's uniform weights, biases of 0, Adam with an epsilon of 1e-7. The test is that of
+PyTorch follows Keras's rules here: Glorot's uniform weights, biases of 0, Adam with an epsilon of 1e-7 in its place. The test is that of
 Mann and Whitney, two-sided, with the normal approximation: under p = 0.05 chance is a poor explanation of the difference.
 """
 
@@ -42,21 +42,29 @@ def theirs(torch, data, seed):
     adam = [torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7) for net in (G, D)]
     loss, batch = nn.BCEWithLogitsLoss(), 128
     ones, zeros = torch.ones(batch, 1), torch.zeros(batch, 1)
-    losses = []
+    losses, taken = [], [0, 0]
+
+    def move(which):
+        # Keras adds epsilon to the root of the second moment before its bias is corrected, PyTorch after.
+        taken[which] += 1
+        for group in adam[which].param_groups:
+            group["eps"] = 1e-7 / math.sqrt(1 - 0.999 ** taken[which])
+        adam[which].step()
+
     for step in range(1, STEPS[-1] + 1):
         adam[1].zero_grad(set_to_none=True)
         real = loss(D(data[torch.randint(len(data), (batch,))]), ones)
         real.backward()
-        adam[1].step()
+        move(1)
         with torch.no_grad():
             made = G(torch.randn(batch, 100))
         adam[1].zero_grad(set_to_none=True)
         fake = loss(D(made), zeros)
         fake.backward()
-        adam[1].step()
+        move(1)
         adam[0].zero_grad(set_to_none=True)
         torch.autograd.backward(loss(D(G(torch.randn(batch, 100))), ones), inputs=list(G.parameters()))
-        adam[0].step()
+        move(0)
         if step in STEPS:
             losses.append((real.item() + fake.item()) / 2)
     return losses
