@@ -22,7 +22,7 @@ type NodeCase struct {
 }
 
 // ParseType reads what Type.String writes.
-func ParseType(t *testing.T, s string) *pb.TypeProto {
+func ParseType(t testing.TB, s string) *pb.TypeProto {
 	name, dims, ok := strings.Cut(strings.TrimSuffix(s, "]"), "[")
 	code, known := pb.TensorProto_DataType_value[strings.ToUpper(name)]
 	if !ok || !known {
@@ -52,7 +52,7 @@ func Int64s(name string, v []int64) *pb.TensorProto {
 }
 
 // Model is the node alone in a model, with a number of outputs y0, y1 ...
-func (c NodeCase) Model(t *testing.T, outputs int) *pb.ModelProto {
+func (c NodeCase) Model(t testing.TB, outputs int) *pb.ModelProto {
 	g := &pb.GraphProto{Name: proto.String("g")}
 	n := Node(c.Op, nil, nil, c.Attrs...)
 	n.Name = proto.String("n")

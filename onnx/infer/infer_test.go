@@ -232,6 +232,9 @@ func FuzzInfer(f *testing.F) {
 			f.Add(b)
 		}
 	}
+	for _, c := range onnxtest.NodeCases {
+		f.Add(onnxtest.Bytes(f, c.Model(f, len(c.Want))))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := wire.Parse("m.onnx", b, wire.Limits{})
 		if err != nil {
