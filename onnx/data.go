@@ -46,8 +46,8 @@ type Slice[T Element] []T
 
 // Type returns the element type.
 func (s Slice[T]) Type() pb.TensorProto_DataType {
-	for typ, e := range storages {
-		if _, ok := e.none.(Slice[T]); ok {
+	for _, typ := range held {
+		if _, ok := storages[typ].none.(Slice[T]); ok {
 			return typ
 		}
 	}

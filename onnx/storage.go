@@ -54,6 +54,15 @@ var storages = map[pb.TensorProto_DataType]storage{
 	pb.TensorProto_INT2:           {bits: 2, field: int32Field, per: 1},
 }
 
+// held are the types that Data holds, in the order of their numbers: float first.
+var held = slices.Sorted(func(yield func(pb.TensorProto_DataType) bool) {
+	for typ, s := range storages {
+		if s.none != nil && !yield(typ) {
+			return
+		}
+	}
+})
+
 // ofNumbers is the row of a type of numbers T, whose wide type is W.
 func ofNumbers[T, W numeric](f field, decode func(*pb.TensorProto) (Data, error)) storage {
 	return storage{8 * int(unsafe.Sizeof(T(0))), f, 1, Slice[T]{}, decode, convert[W, T], func(wide Data) (Data, bool) {
