@@ -72,7 +72,7 @@ func reduction(b *builder, c call) error {
 	if err := b.account(c.name(), x.dims, 8); err != nil {
 		return err
 	}
-	n, err = gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep != 0 && len(x.dims) > 0)
+	n, err = gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep == 1 && len(x.dims) > 0)
 	return b.set(c.name(), n, err, dims...)
 }
 
@@ -159,7 +159,7 @@ func argument(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	n, err = gop.Reduce(c.name(), f, n, []int{axis}, keep != 0)
+	n, err = gop.Reduce(c.name(), f, n, []int{axis}, keep == 1)
 	return b.setAs(c.name(), c.elem(0), n, err, dims...)
 }
 

@@ -35,7 +35,7 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 				return nil, fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims)
 			}
 			dims := slices.Concat(x.Dims[:axis], []int{1}, x.Dims[axis+1:])
-			if c.int("keepdims") == 0 {
+			if c.int("keepdims") != 1 {
 				dims = slices.Concat(x.Dims[:axis], x.Dims[axis+1:])
 			}
 			out, err := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)

@@ -68,7 +68,7 @@ func reducer(r reduction) operator {
 					axes = append(axes, a)
 				}
 			}
-			return c.reduce(x, axes, c.int("keepdims") != 0, r)
+			return c.reduce(x, axes, c.int("keepdims") == 1, r)
 		}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/reference"
@@ -340,7 +341,12 @@ func (d *draw) model(t *testing.T) (*onnx.Model, []*onnx.Tensor) {
 		}
 		in = append(in, e.Const(fmt.Sprint("c", i), c))
 	}
-	y := e.Node(d.op, "", in, d.attrs...)
+	known := op.Find("", d.op, d.opset).Attrs // a later version may have more
+	attrs := slices.DeleteFunc(slices.Clone(d.attrs), func(a onnx.Attr) bool {
+		_, ok := known[a.Proto().GetName()]
+		return !ok
+	})
+	y := e.Node(d.op, "", in, attrs...)
 	e.Output(y, pb.TensorProto_FLOAT)
 	m, err := e.Model()
 	if err != nil {

@@ -36,7 +36,10 @@ func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
 		n.wrong("attribute-type", "attribute %s is of type %s, want %s", onnx.Quote(name), a.GetType(), spec.Type)
 		return
 	}
-	if v := a.GetI(); spec.Flag && v != 0 && v != 1 {
+	switch v := a.GetI(); {
+	case spec.Flag && v != int64(int32(v)): // some readers see the low bits only
+		n.wrong("attribute-range", "attribute %s is %d, want 0 or 1", onnx.Quote(name), v)
+	case spec.Flag && v != 0 && v != 1:
 		n.host.Report("attribute-flag", "attribute %s is %d, want 0 or 1", onnx.Quote(name), v)
 	}
 	var texts [][]byte

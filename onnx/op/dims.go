@@ -267,6 +267,3 @@ func isPermutation(p []int64, n int) bool {
 	}
 	return true
 }
-
-// sameRank reports whether two shapes are known and of one rank.
-func sameRank(a, b []onnx.Dim) bool { return a != nil && b != nil && len(a) == len(b) }

@@ -176,7 +176,7 @@ func ruleScatterND(n *Node) {
 func ruleTensorScatter(n *Node) {
 	d, update := n.dims(0), n.dims(1)
 	n.shape(0, d)
-	if d == nil || len(d) == 0 {
+	if len(d) == 0 {
 		return
 	}
 	axis, ok := n.axis(n.int("axis", -2), len(d))

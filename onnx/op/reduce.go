@@ -32,7 +32,7 @@ func reductions() map[string]Rule {
 func ruleReduce(n *Node) {
 	d := n.dims(0)
 	axes, given, ok := n.axesOf("axes", 1)
-	keep := n.flag("keepdims", true)
+	keep := n.int("keepdims", 1) == 1
 	if d == nil {
 		return
 	}
@@ -68,7 +68,7 @@ func ruleArg(n *Node) {
 		return
 	}
 	if axis, ok := n.axis(n.int("axis", 0), len(d)); ok {
-		n.shape(0, reduced(d, []int{axis}, n.flag("keepdims", true)))
+		n.shape(0, reduced(d, []int{axis}, n.int("keepdims", 1) == 1))
 	}
 }
 
