@@ -109,6 +109,16 @@ The last column counts the tests of ONNX 1.12 (Debian's libonnx-testdata) that h
 		n := byFolder[folder]
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", folder, n[0], n[1], n[2], n[0]-n[1]-n[2])
 	}
+	fmt.Fprintf(&b, `
+Here a test may mend what is known to be wrong with the recorded data, and leave slack where they were written with few decimals.
+The program does neither: %[1]spetrify verify --runtime reference /usr/share/libonnx-testdata/data/node%[1]s gives 902 passed, 16 failed,
+10 not compared and 4 not judged.
+
+- failed: the 12 window functions (recorded with 3.1415 for pi), GridSample bicubic and two of RoiAlign (recorded with four
+  decimals), Adam of several tensors (recorded with an epsilon that the file leaves out);
+- not compared: Bernoulli and Dropout in training, whose results are drawn;
+- not judged: CastLike from and to bfloat16, whose recorded input has another shape than the model declares.
+`, "`")
 	if len(unsupported) > 0 {
 		b.WriteString("\nUnsupported, by the operator that is lacking:\n\n")
 		for _, op := range sortedKeys(unsupported) {
