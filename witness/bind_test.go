@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func TestBindPutsInputsInOrderAndTellsEveryMistake(t *testing.T) {
 		{"another rank", []*onnx.Tensor{c, floats("a", 8, 8)}, []string{"input a float[N,2]: got dims [8]"}},
 		{"more elements than dims say", []*onnx.Tensor{c, floats("a", 9, 4, 2)}, []string{"do not fit 9 elements"}},
 		{"elements where dims say none", []*onnx.Tensor{c, floats("a", 1, 0, 2)}, []string{"do not fit 1 elements"}},
-		{"dims that overflow", []*onnx.Tensor{c, floats("a", 0, 1<<62, 1<<62)}, []string{"do not fit 0 elements"}},
+		{"dims that overflow", []*onnx.Tensor{c, floats("a", 0, math.MaxInt, math.MaxInt)}, []string{"do not fit 0 elements"}},
 		{"negative dims", []*onnx.Tensor{c, floats("a", 8, -4, -2)}, []string{"do not fit 8 elements"}},
 		{"no data", []*onnx.Tensor{c, {Name: "a", Dims: []int{1, 2}}}, []string{"got elements of type undefined"}},
 		{"no tensor at all", []*onnx.Tensor{c, floats("a", 8, 4, 2), floats("d", 1)}, []string{"input d (no tensor) cannot be given as a tensor"}},
