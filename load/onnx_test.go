@@ -114,7 +114,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ok bool, err error) {
 	defer s.Close()
 	sets, err := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
 	if err != nil || len(sets) == 0 {
-		return false, fmt.Errorf("no data sets: %v", err)
+		return false, fmt.Errorf("no data sets: %w", err)
 	}
 	for _, set := range sets {
 		var inputs []*onnx.Tensor

@@ -219,7 +219,7 @@ func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {
 	}
 	typ := ElemName(pb.TensorProto_DataType(p.GetDataType()))
 	var want int64
-	fits := true
+	var fits bool
 	switch {
 	case found == numFields && n == 0:
 		return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -177,22 +176,7 @@ func FuzzSubgraphs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := &drawer{bytes: b}
 		m := d.model()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		p, err := Compile(m, fuzzBudget)
-		if err != nil {
-			return
-		}
-		_, _ = p.Run(ctx, inputsFor(p))
-		if ctx.Err() != nil {
-			t.Fatalf("a run within a budget of %d steps takes more than 10 s", fuzzBudget.Work)
-		}
-		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > fuzzAllocated {
-			t.Fatalf("%d bytes allocated within a budget of %d steps", got, fuzzBudget.Work)
-		}
+		runWithinBudget(t, m)
 	})
 }
 

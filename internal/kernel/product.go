@@ -66,7 +66,8 @@ const (
 )
 
 func multiply(t product) {
-	units, pays := 1, smallProduct
+	var units int
+	pays := smallProduct
 	switch {
 	case t.m == 0 || t.n == 0:
 		return
