@@ -39,7 +39,7 @@ func (c carriedSet) about() string {
 }
 
 func (c carriedSet) read(ctx context.Context, s split, _ Options) (*Set, error) {
-	files := idxSet{c.files, "."}
+	files := idxSet{folder: c.files, dir: "."}
 	if s == trainSplit {
 		set, err := c.decoded(files)
 		if err == nil {
@@ -47,7 +47,7 @@ func (c carriedSet) read(ctx context.Context, s split, _ Options) (*Set, error) 
 		}
 		return set, err
 	}
-	set, err := files.decode(ctx, testFiles)
+	set, err := files.decode(ctx, testSplit)
 	if err == nil {
 		set.Digest = c.test
 	}
@@ -61,7 +61,7 @@ func mnistImages(files idxSet) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _, labels, err := files.open(context.Background(), trainFiles.labels, 1)
+	_, labels, err := files.classes(context.Background(), trainSplit)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +48,7 @@ func (csvFormat) find(t *tree) (found, error) {
 	for _, n := range t.root.all() {
 		set := csvSet{t.folder, map[split]csvFile{}}
 		var unnamed []csvFile
+		var starts []string
 		for _, name := range n.files {
 			lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
 			if path.Ext(lower) != ".csv" {
@@ -56,11 +59,19 @@ func (csvFormat) find(t *tree) (found, error) {
 				continue
 			}
 			part, _ := splitOf(strings.TrimSuffix(lower, ".csv"))
+			if part == trainSplit {
+				starts = append(starts, tableStart(name))
+			}
 			if _, taken := set.splits[part]; part == noSplit || taken {
 				unnamed = append(unnamed, f)
 				continue
 			}
 			set.splits[part] = f
+		}
+		slices.Sort(starts)
+		if starts = slices.Compact(starts); len(starts) > 1 && starts[0] != "" {
+			_, err := t.only(n, starts)
+			return nil, err
 		}
 		if _, ok := set.splits[trainSplit]; !ok && len(unnamed) == 1 {
 			set.splits[trainSplit] = unnamed[0]
@@ -70,6 +81,16 @@ func (csvFormat) find(t *tree) (found, error) {
 		}
 	}
 	return nil, nil
+}
+
+var trainTable = regexp.MustCompile(`(?i)^(.+?)[-_. ]+(?:train|training|trn)\b.*\.csv(?:\.gz)?$`)
+
+// tableStart is what the name of a table to train on begins with, "" where it is called nothing but that.
+func tableStart(name string) string {
+	if m := trainTable.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // recognise tells by its first two lines whether a table holds images.
@@ -89,7 +110,7 @@ func (s csvSet) recognise(name string) (f csvFile, ok bool) {
 		if slices.Contains([]string{"label", "class", "target", "y"}, strings.ToLower(string(trim(c)))) {
 			f.label = i
 		}
-		if _, ok := level(c); !ok {
+		if _, ok := whole(c, math.MaxUint32); !ok {
 			f.header = true
 		}
 	}
@@ -107,7 +128,7 @@ func (s csvSet) recognise(name string) (f csvFile, ok bool) {
 			return f, false
 		}
 	}
-	var label uint8
+	var label uint32
 	pixels, err := f.row(first, nil, &label)
 	return f, err == nil && len(pixels) == f.side*f.side
 }
@@ -154,7 +175,8 @@ func (s csvSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
 		return nil, err
 	}
 	defer end()
-	var pixels, labels []uint8
+	var pixels []uint8
+	var labels []uint32
 	for n := 1; ; n++ {
 		text, err := line(r)
 		if err == io.EOF {
@@ -169,7 +191,7 @@ func (s csvSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
 		if uint64(len(pixels)) > maxBytes {
 			return nil, &FormatError{File: s.path(f.path), Why: fmt.Sprintf("line %d: more than %d bytes of pixels", n, maxBytes)}
 		}
-		var label uint8
+		var label uint32
 		before := len(pixels)
 		if pixels, err = f.row(text, pixels, &label); err != nil {
 			return nil, &FormatError{File: s.path(f.path), Why: fmt.Sprintf("line %d: %v", n, err)}
@@ -186,17 +208,21 @@ func (s csvSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
 }
 
 // row appends the pixels of a line, and sets its label.
-func (f csvFile) row(text []byte, pixels []uint8, label *uint8) ([]uint8, error) {
+func (f csvFile) row(text []byte, pixels []uint8, label *uint32) ([]uint8, error) {
 	for column := 0; ; column++ {
 		cell, rest, more := bytes.Cut(text, []byte(","))
-		v, ok := level(cell)
+		most := uint32(math.MaxUint8)
+		if column == f.label {
+			most = math.MaxUint32
+		}
+		v, ok := whole(cell, most)
 		if !ok {
-			return nil, fmt.Errorf("column %d is %s, want a whole number from 0 to 255", column+1, quote.Quote(string(cell)))
+			return nil, fmt.Errorf("column %d is %s, want a whole number from 0 to %d", column+1, quote.Quote(string(cell)), most)
 		}
 		if column == f.label {
 			*label = v
 		} else {
-			pixels = append(pixels, v)
+			pixels = append(pixels, uint8(v))
 		}
 		if !more {
 			return pixels, nil
@@ -205,17 +231,17 @@ func (f csvFile) row(text []byte, pixels []uint8, label *uint8) ([]uint8, error)
 	}
 }
 
-// level reads a number from 0 to 255. Some tables write 12.0 for 12.
-func level(cell []byte) (uint8, bool) {
+// whole reads a number from 0 to most. Some tables write 12.0 for 12.
+func whole(cell []byte, most uint32) (uint32, bool) {
 	cell = bytes.TrimSuffix(trim(cell), []byte(".0"))
-	v := 0
+	v := uint64(0)
 	for _, c := range cell {
-		if c < '0' || c > '9' || v > 255 {
+		if c < '0' || c > '9' || v > uint64(most) {
 			return 0, false
 		}
-		v = 10*v + int(c-'0')
+		v = 10*v + uint64(c-'0')
 	}
-	return uint8(v), len(cell) > 0 && v <= 255
+	return uint32(v), len(cell) > 0 && v <= uint64(most)
 }
 
 func trim(cell []byte) []byte { return bytes.Trim(cell, " \t\"") }

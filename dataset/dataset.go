@@ -14,22 +14,24 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"math/bits"
+	"slices"
 )
 
 // Set is one split of a data set, decoded. Read it, do not change it: Digest
 // stands for what it held when it was made.
 type Set struct {
-	Name       string  // as known here, or the last part of its folder's path
-	N, C, H, W int     // images, channels, height, width; all at least 1
-	Pixels     []uint8 // N*C*H*W values from 0 to 255, in the order NCHW
-	Labels     []uint8 // N
-	Digest     string  // sha256 in hex, see Digest
+	Name       string   // as known here, or the last part of its folder's path
+	N, C, H, W int      // images, channels, height, width; all at least 1
+	Pixels     []uint8  // N*C*H*W values from 0 to 255, in the order NCHW
+	Labels     []uint32 // N classes, from 0
+	Digest     string   // sha256 in hex, see Digest
 }
 
 // New makes a set of pixels (n, c, h, w) and labels (n) and computes its
 // digest. It keeps the slices.
-func New(name string, n, c, h, w int, pixels, labels []uint8) (*Set, error) {
+func New(name string, n, c, h, w int, pixels []uint8, labels []uint32) (*Set, error) {
 	if err := checkSizes(name, n, c, h, w, len(pixels), len(labels)); err != nil {
 		return nil, err
 	}
@@ -48,9 +50,10 @@ func (s *Set) Image(i int) []uint8 {
 }
 
 // Digest is the sha256, in hex, of n, c, h and w as 64-bit little-endian
-// integers, then the pixels, then the labels. How the files were packed does
+// integers, then the pixels, then the labels: a byte each, or, where one is
+// beyond 255, 32-bit little-endian integers. How the files were packed does
 // not enter.
-func Digest(n, c, h, w int, pixels, labels []uint8) string {
+func Digest(n, c, h, w int, pixels []uint8, labels []uint32) string {
 	sum := sha256.New()
 	var head []byte
 	for _, d := range []int{n, c, h, w} {
@@ -58,8 +61,21 @@ func Digest(n, c, h, w int, pixels, labels []uint8) string {
 	}
 	sum.Write(head)
 	sum.Write(pixels)
-	sum.Write(labels)
+	sum.Write(labelBytes(labels))
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func labelBytes(labels []uint32) []byte {
+	wide := slices.ContainsFunc(labels, func(l uint32) bool { return l > math.MaxUint8 })
+	b := make([]byte, 0, len(labels))
+	for _, l := range labels {
+		if wide {
+			b = binary.LittleEndian.AppendUint32(b, l)
+		} else {
+			b = append(b, uint8(l))
+		}
+	}
+	return b
 }
 
 func checkSizes(name string, n, c, h, w, pixels, labels int) error {

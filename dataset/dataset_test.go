@@ -47,12 +47,12 @@ func TestMNIST(t *testing.T) {
 		name        string
 		read        func(context.Context) (*Set, error)
 		n           int
-		firstLabels []uint8
+		firstLabels []uint32
 		perLabel    [10]int // as counted in the literature
 		mean        float64 // of all pixels, in hundredths of 255, as in the usual normalisation by 0.1307
 	}{
-		{"train", src.Train, 60000, []uint8{5, 0, 4, 1, 9, 2, 1, 3, 1, 4}, [10]int{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}, 13.07},
-		{"test", src.Test, 10000, []uint8{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}, [10]int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}, 13.25},
+		{"train", src.Train, 60000, []uint32{5, 0, 4, 1, 9, 2, 1, 3, 1, 4}, [10]int{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}, 13.07},
+		{"test", src.Test, 10000, []uint32{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}, [10]int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}, 13.25},
 	} {
 		set, err := test.read(t.Context())
 		if err != nil {
@@ -105,7 +105,7 @@ func TestDigestDoesNotDependOnPacking(t *testing.T) {
 	}
 	plain := filesIn(t, map[string][]byte{
 		"t10k-images.idx3-ubyte": idx(zipped.Pixels, 10000, 28, 28),
-		"t10k-labels-idx1-ubyte": idx(zipped.Labels, 10000),
+		"t10k-labels-idx1-ubyte": idx(labelBytes(zipped.Labels), 10000),
 	})
 	if src, err = Open(plain); err != nil {
 		t.Fatal(err)
@@ -120,13 +120,14 @@ func TestDigestDoesNotDependOnPacking(t *testing.T) {
 }
 
 func TestDigestSeesEveryPart(t *testing.T) {
-	pixels, labels := ramp(24), ramp(2)
+	pixels, labels := ramp(24), []uint32{0, 1}
 	base := Digest(2, 1, 3, 4, pixels, labels)
 	other := slices.Clone(pixels)
 	other[23]++
 	for name, got := range map[string]string{
 		"a pixel":           Digest(2, 1, 3, 4, other, labels),
-		"a label":           Digest(2, 1, 3, 4, pixels, []uint8{0, 2}),
+		"a label":           Digest(2, 1, 3, 4, pixels, []uint32{0, 2}),
+		"a wide label":      Digest(2, 1, 3, 4, pixels, []uint32{0, 257}),
 		"height for width":  Digest(2, 1, 4, 3, pixels, labels),
 		"channel for image": Digest(1, 2, 3, 4, pixels, labels),
 	} {
@@ -140,7 +141,7 @@ func TestFolders(t *testing.T) {
 	images, labels := idx(ramp(24), 2, 3, 4), idx([]byte{7, 9}, 2)
 	dir := filesIn(t, map[string][]byte{"train-images-idx3-ubyte.gz": gzipped(t, images), "train-labels-idx1-ubyte": labels})
 	set := train(t, dir)
-	if set.Name != filepath.Base(dir) || set.N != 2 || set.C != 1 || set.H != 3 || set.W != 4 || !bytes.Equal(set.Pixels, ramp(24)) || !bytes.Equal(set.Labels, []byte{7, 9}) {
+	if set.Name != filepath.Base(dir) || set.N != 2 || set.C != 1 || set.H != 3 || set.W != 4 || !bytes.Equal(set.Pixels, ramp(24)) || !slices.Equal(set.Labels, []uint32{7, 9}) {
 		t.Errorf("read %+v", set)
 	}
 	if got := set.Image(1); !bytes.Equal(got, ramp(24)[12:]) {
@@ -235,7 +236,7 @@ func TestNewChecksSizes(t *testing.T) {
 		{"labels missing", 2, 1, 3, 4, 24, 1, "1 labels for 2 images"},
 		{"overflow", 1 << 30, 1 << 30, 1 << 30, 1, 0, 2, "0 pixels, want"},
 	} {
-		_, err := New("x", test.n, test.c, test.h, test.w, make([]uint8, test.pixels), make([]uint8, test.labels))
+		_, err := New("x", test.n, test.c, test.h, test.w, make([]uint8, test.pixels), make([]uint32, test.labels))
 		if err == nil || !strings.Contains(err.Error(), test.say) {
 			t.Errorf("%s: error %v, want %q in it", test.name, err, test.say)
 		}

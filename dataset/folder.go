@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // A folder is read by names below it, and called as the user calls it in messages.
@@ -145,6 +147,37 @@ func (n *node) all() []*node {
 	return list
 }
 
+// names are those of the files and folders in a node, in order.
+func (n *node) names() []string {
+	names := slices.Clone(n.files)
+	for _, d := range n.dirs {
+		names = append(names, d.name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// keep drops from the root all whose names do not begin with a prefix.
+func (t *tree) keep(prefix string) {
+	t.root.files = slices.DeleteFunc(t.root.files, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	t.root.dirs = slices.DeleteFunc(t.root.dirs, func(d *node) bool { return !strings.HasPrefix(d.name(), prefix) })
+}
+
+// only returns the one of several sets in a folder that there is, told apart by what their names begin with.
+func (t *tree) only(n *node, prefixes []string) (string, error) {
+	if len(prefixes) == 1 {
+		return prefixes[0], nil
+	}
+	shown := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		shown[i] = quote.Name(t.path(path.Join(n.path, strings.TrimRight(p, separators))))
+	}
+	return "", fmt.Errorf("%d sets of images in one folder, want the name of one: %s", len(prefixes), strings.Join(shown, ", "))
+}
+
+// separators stand between the words of a file's name.
+const separators = "-_. "
+
 // count counts the files in and below a node that pass.
 func (n *node) count(pass func(name string) bool) int {
 	c := 0
@@ -161,14 +194,10 @@ func (n *node) count(pass func(name string) bool) int {
 // contents names the first few files of a folder, for who wonders why nothing was found in it.
 func (t *tree) contents() string {
 	const few = 5
-	names := slices.Clone(t.root.files)
-	for _, d := range t.root.dirs {
-		names = append(names, d.name())
-	}
+	names := t.root.names()
 	if len(names) == 0 {
 		return " (it is empty)"
 	}
-	slices.Sort(names)
 	more := ""
 	if len(names) > few {
 		more = fmt.Sprintf(" and %d more", len(names)-few)

@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -210,21 +213,36 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
-// idxFormat is that of MNIST: http://yann.lecun.com/exdb/mnist/.
+// idxFormat is that of MNIST, http://yann.lecun.com/exdb/mnist/, and of EMNIST,
+// https://www.nist.gov/itl/products-and-services/emnist-dataset.
 type idxFormat struct{}
 
-// An idxSet are IDX files in a folder dir below another.
+// An idxSet are IDX files in a folder dir below another, whose names begin with a prefix that may be empty.
 type idxSet struct {
 	folder
-	dir string
+	dir, prefix string
 }
+
+var idxImages = regexp.MustCompile(`^(.*[-_.])?(?:train|t10k|test)-images[-.]idx3-ubyte(?:\.gz)?$`)
 
 // find takes the folder nearest to the root that has images of either split.
 func (idxFormat) find(t *tree) (found, error) {
 	for _, n := range t.root.all() {
-		set := idxSet{t.folder, n.path}
-		for _, files := range []splitFiles{trainFiles, testFiles} {
-			if name, _, err := set.find(files.images); err == nil && name != "" {
+		prefixes := map[string]bool{}
+		for _, name := range n.names() {
+			if m := idxImages.FindStringSubmatch(name); m != nil {
+				prefixes[m[1]] = true
+			}
+		}
+		set := idxSet{folder: t.folder, dir: n.path}
+		if !prefixes[""] && len(prefixes) > 0 {
+			var err error
+			if set.prefix, err = t.only(n, slices.Sorted(maps.Keys(prefixes))); err != nil {
+				return nil, err
+			}
+		}
+		for _, part := range []split{trainSplit, testSplit} {
+			if name, _, err := set.find(set.images(part)); err == nil && name != "" {
 				return set, nil
 			}
 		}
@@ -232,21 +250,28 @@ func (idxFormat) find(t *tree) (found, error) {
 	return nil, nil
 }
 
-// splitFiles are the names that a split's files go by, the first that exists counts. MNIST's site and its mirrors disagree on
-// a dot.
-type splitFiles struct{ images, labels []string }
+// byColumns tells whether the images are stored column by column, as all of EMNIST are.
+func byColumns(prefix string) bool { return strings.Contains(strings.ToLower(prefix), "emnist") }
 
-var (
-	trainFiles = filesOf("train")
-	testFiles  = filesOf("t10k")
-)
+// images and labels are the names that a split's files go by, the first that exists counts. MNIST's site and its mirrors
+// disagree on a dot, and only MNIST itself calls the test split t10k.
+func (s idxSet) images(part split) []string { return s.names(part, "images", "idx3") }
+func (s idxSet) labels(part split) []string { return s.names(part, "labels", "idx1") }
 
-func filesOf(split string) splitFiles {
-	names := func(what, rank string) []string {
-		dash, dot := split+"-"+what+"-"+rank+"-ubyte", split+"-"+what+"."+rank+"-ubyte"
-		return []string{dash, dash + ".gz", dot, dot + ".gz"}
+func (s idxSet) names(part split, what, rank string) []string {
+	words := []string{"train"}
+	switch {
+	case part != trainSplit && s.prefix == "":
+		words = []string{"t10k", "test"}
+	case part != trainSplit:
+		words = []string{"test", "t10k"}
 	}
-	return splitFiles{names("images", "idx3"), names("labels", "idx1")}
+	var names []string
+	for _, word := range words {
+		dash, dot := s.prefix+word+"-"+what+"-"+rank+"-ubyte", s.prefix+word+"-"+what+"."+rank+"-ubyte"
+		names = append(names, dash, dash+".gz", dot, dot+".gz")
+	}
+	return names
 }
 
 // find returns the first of names that the folder has as a file: in it, or, as some archives have it, in a folder of the same
@@ -272,8 +297,8 @@ func (s idxSet) find(names []string) (string, fs.FileInfo, error) {
 
 // about says how many images the headers promise.
 func (s idxSet) about() string {
-	part := func(files splitFiles) string {
-		name, info, err := s.find(files.images)
+	part := func(part split) string {
+		name, info, err := s.find(s.images(part))
 		if err != nil || name == "" || !info.Mode().IsRegular() {
 			return "none"
 		}
@@ -283,35 +308,72 @@ func (s idxSet) about() string {
 		}
 		return fmt.Sprintf("%s of %dx%d", plural(dims[0], "image"), dims[1], dims[2])
 	}
-	return fmt.Sprintf("IDX files; train: %s; test: %s", part(trainFiles), part(testFiles))
+	text := "IDX files"
+	if s.prefix != "" {
+		text += " " + quote.Name(s.prefix) + "*"
+	}
+	if byColumns(s.prefix) {
+		text += ", transposed as EMNIST's images are stored column by column"
+	}
+	return fmt.Sprintf("%s; train: %s; test: %s", text, part(trainSplit), part(testSplit))
 }
 
 func (s idxSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
-	if part == trainSplit {
-		return s.decode(ctx, trainFiles)
+	if part == testSplit {
+		images, _, err := s.find(s.images(testSplit))
+		labels, _, err2 := s.find(s.labels(testSplit))
+		if err == nil && err2 == nil && images == "" && labels == "" {
+			return nil, fmt.Errorf("%w: they would be in %s", ErrNoTest, s.images(testSplit)[0])
+		}
 	}
-	images, _, err := s.find(testFiles.images)
-	labels, _, err2 := s.find(testFiles.labels)
-	if err == nil && err2 == nil && images == "" && labels == "" {
-		return nil, fmt.Errorf("%w: they would be in %s", ErrNoTest, testFiles.images[0])
-	}
-	return s.decode(ctx, testFiles)
+	return s.decode(ctx, part)
 }
 
-func (s idxSet) decode(ctx context.Context, files splitFiles) (*Set, error) {
-	labelFile, labelDims, labels, err := s.open(ctx, files.labels, 1)
+func (s idxSet) decode(ctx context.Context, part split) (*Set, error) {
+	labelFile, labels, err := s.classes(ctx, part)
 	if err != nil {
 		return nil, err
 	}
-	imageFile, dims, pixels, err := s.open(ctx, files.images, 3)
+	imageFile, dims, pixels, err := s.open(ctx, s.images(part), 3)
 	if err != nil {
 		return nil, err
 	}
 	n, h, w := dims[0], dims[1], dims[2]
-	if labelDims[0] != n {
-		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", labelDims[0], n, quote.Name(imageFile))}
+	if len(labels) != n {
+		return nil, &FormatError{File: labelFile, Why: fmt.Sprintf("%d labels, but %d images in %s", len(labels), n, quote.Name(imageFile))}
 	}
-	return &Set{N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels}, nil
+	set := &Set{N: n, C: 1, H: h, W: w, Pixels: pixels, Labels: labels}
+	if byColumns(s.prefix) {
+		set.transpose()
+	}
+	return set, nil
+}
+
+// classes reads the labels of a split.
+func (s idxSet) classes(ctx context.Context, part split) (file string, labels []uint32, err error) {
+	file, _, narrow, err := s.open(ctx, s.labels(part), 1)
+	if err != nil {
+		return "", nil, err
+	}
+	labels = make([]uint32, len(narrow))
+	for i, l := range narrow {
+		labels[i] = uint32(l)
+	}
+	return file, labels, nil
+}
+
+// transpose swaps rows and columns of every image.
+func (s *Set) transpose() {
+	pixels := make([]uint8, len(s.Pixels))
+	area := s.H * s.W
+	for at := 0; at < len(pixels); at += area {
+		for y := range s.H {
+			for x := range s.W {
+				pixels[at+x*s.H+y] = s.Pixels[at+y*s.W+x]
+			}
+		}
+	}
+	s.Pixels, s.H, s.W = pixels, s.W, s.H
 }
 
 // open reads the first of the named files that the folder has.

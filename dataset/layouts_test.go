@@ -129,11 +129,11 @@ func TestLabelsFollowTheClasses(t *testing.T) {
 	p := pngOf(t, 8, 8, color.White)
 	s := opened(t, treeOf(t, map[string][]byte{"train/b/1.png": p, "train/a/1.png": p, "train/c/1.png": p, "test/b/1.png": p, "test/z/1.png": p, "test/c/1.png": p}), Options{Size: 4})
 	train, err := s.Train(t.Context())
-	if err != nil || !slices.Equal(train.Labels, []uint8{0, 1, 2}) {
+	if err != nil || !slices.Equal(train.Labels, []uint32{0, 1, 2}) {
 		t.Fatalf("labels are %v (%v)", train.Labels, err)
 	}
 	test, err := s.Test(t.Context())
-	if err != nil || !slices.Equal(test.Labels, []uint8{1, 2, 3}) { // z is of no class to train on
+	if err != nil || !slices.Equal(test.Labels, []uint32{1, 2, 3}) { // z is of no class to train on
 		t.Errorf("labels are %v (%v), want those of training", test.Labels, err)
 	}
 	many := map[string][]byte{}
@@ -142,7 +142,7 @@ func TestLabelsFollowTheClasses(t *testing.T) {
 	}
 	_, about, _ := told(t, treeOf(t, many))
 	s = opened(t, treeOf(t, many), Options{Size: 4})
-	if train, err = s.Train(t.Context()); err != nil || train.N != 300 || slices.Max(train.Labels) != 0 || !strings.Contains(about, "300 classes (c000, c001, c002, ...), more than 256, so labels are left out") {
+	if train, err = s.Train(t.Context()); err != nil || train.N != 300 || train.Labels[299] != 299 || !strings.Contains(about, "300 classes (c000, c001, c002, ...)") {
 		t.Errorf("300 classes: %v, said %s", err, about)
 	}
 }
@@ -336,15 +336,16 @@ func TestTables(t *testing.T) {
 	for _, c := range []struct {
 		claim  string
 		files  map[string][]byte
-		labels []uint8
+		labels []uint32
 		test   int // images, -1 for none
 	}{
-		{"with names and labels", map[string][]byte{"mnist_train.csv": []byte(head("label") + row("3", 0) + row("7", 5)), "mnist_test.csv": []byte(head("label") + row("1", 1))}, []uint8{3, 7}, 1},
-		{"the digit recogniser", map[string][]byte{"train.csv": []byte(head("label") + row("3", 0)), "test.csv": []byte(head("") + row("", 1) + row("", 2)), "sample_submission.csv": []byte("ImageId,Label\n1,0\n")}, []uint8{3}, 2},
-		{"without names", map[string][]byte{"train.csv": []byte(row("9", 0) + row("2", 0))}, []uint8{9, 2}, -1},
-		{"gzipped", map[string][]byte{"train.csv.gz": zip(head("label") + row("3", 0))}, []uint8{3}, -1},
-		{"in a folder", map[string][]byte{"archive/A_Z Handwritten Data.csv": []byte(row("3", 0))}, []uint8{3}, -1},
-		{"Windows, Excel", map[string][]byte{"train.csv": []byte("\ufeff" + strings.ReplaceAll(head("label")+strings.ReplaceAll(row("3", 0), ",", ".0,"), "\n", "\r\n"))}, []uint8{3}, -1},
+		{"with names and labels", map[string][]byte{"mnist_train.csv": []byte(head("label") + row("3", 0) + row("7", 5)), "mnist_test.csv": []byte(head("label") + row("1", 1))}, []uint32{3, 7}, 1},
+		{"the digit recogniser", map[string][]byte{"train.csv": []byte(head("label") + row("3", 0)), "test.csv": []byte(head("") + row("", 1) + row("", 2)), "sample_submission.csv": []byte("ImageId,Label\n1,0\n")}, []uint32{3}, 2},
+		{"without names", map[string][]byte{"train.csv": []byte(row("9", 0) + row("2", 0))}, []uint32{9, 2}, -1},
+		{"gzipped", map[string][]byte{"train.csv.gz": zip(head("label") + row("3", 0))}, []uint32{3}, -1},
+		{"in a folder", map[string][]byte{"archive/A_Z Handwritten Data.csv": []byte(row("3", 0))}, []uint32{3}, -1},
+		{"more classes than a byte counts", map[string][]byte{"train.csv": []byte(row("256", 0) + row("4294967295", 0))}, []uint32{256, 4294967295}, -1},
+		{"Windows, Excel", map[string][]byte{"train.csv": []byte("\ufeff" + strings.ReplaceAll(head("label")+strings.ReplaceAll(row("3", 0), ",", ".0,"), "\n", "\r\n"))}, []uint32{3}, -1},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			s, about, err := told(t, treeOf(t, c.files))
@@ -445,6 +446,77 @@ func TestPlacesOfIDX(t *testing.T) {
 		if _, err := s.Test(t.Context()); c.test != (err == nil) || err != nil && !errors.Is(err, ErrNoTest) {
 			t.Errorf("%s: the test split: %v", c.claim, err)
 		}
+	}
+}
+
+// The archive of EMNIST has six sets in one folder, and stores every image column by column.
+func TestEMNIST(t *testing.T) {
+	images, labels := idx(ramp(24), 2, 3, 4), idx([]byte{61, 1}, 2)
+	files := map[string][]byte{"emnist-balanced-mapping.txt": {1}}
+	for _, set := range []string{"balanced", "letters"} {
+		for _, part := range []string{"train", "test"} {
+			files["gzip/emnist-"+set+"-"+part+"-images-idx3-ubyte.gz"] = gzipped(t, images)
+			files["gzip/emnist-"+set+"-"+part+"-labels-idx1-ubyte.gz"] = gzipped(t, labels)
+		}
+	}
+	dir := treeOf(t, files)
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "2 sets of images in one folder, want the name of one: "+filepath.Join(dir, "gzip", "emnist-balanced")+", ") {
+		t.Errorf("two sets: error is %v", err)
+	}
+	s, about, err := told(t, filepath.Join(dir, "gzip", "emnist-letters"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "IDX files emnist-letters-*, transposed as EMNIST's images are stored column by column; train: 2 images of 3x4; test: 2 images of 3x4"; about != want {
+		t.Errorf("said %s, want %s", about, want)
+	}
+	s.options = Options{}
+	set, err := s.Train(t.Context())
+	if err != nil || set.Name != "emnist-letters" || set.H != 4 || set.W != 3 || !slices.Equal(set.Labels, []uint32{61, 1}) ||
+		!slices.Equal(set.Image(1), []uint8{12, 16, 20, 13, 17, 21, 14, 18, 22, 15, 19, 23}) {
+		t.Errorf("read %+v (%v)", set, err)
+	}
+	if _, err := s.Test(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(s.Name()); err != nil {
+		t.Errorf("not found again: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "gzip", "emnist-let")); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("half a name: error is %v", err)
+	}
+}
+
+func TestOneOfSeveralTables(t *testing.T) {
+	table := func(label string) []byte { return []byte(label + strings.Repeat(",1", 64) + "\n") }
+	dir := treeOf(t, map[string][]byte{"fashion-mnist_train.csv": table("1"), "fashion-mnist_test.csv": table("2"), "mnist_train.csv": table("3"), "mnist_test.csv": table("4")})
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "2 sets of images in one folder") {
+		t.Errorf("error is %v", err)
+	}
+	s := opened(t, filepath.Join(dir, "mnist"), Options{})
+	train, err := s.Train(t.Context())
+	if err != nil || !slices.Equal(train.Labels, []uint32{3}) {
+		t.Errorf("read %+v (%v)", train, err)
+	}
+	if test, err := s.Test(t.Context()); err != nil || !slices.Equal(test.Labels, []uint32{4}) {
+		t.Errorf("read %+v (%v)", test, err)
+	}
+}
+
+func TestFormsThatAreNotReadAreNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"mnist.npz": "NumPy arrays", "a/x_train.NPY": "NumPy arrays", "data/train-00000-of-00001.parquet": "Parquet files", "shard.tfrecord-00000-of-00005": "TFRecord files",
+		"cifar-10-batches-py/data_batch_1": "CIFAR's batches", "data_batch_1.bin": "CIFAR's batches", "x/train_32x32.mat": "MATLAB files", "celeba.h5": "HDF5 files",
+		"train.pkl": "pickled Python objects", "data.mdb": "LMDB files", "shard-000000.tar": "WebDataset or other archives", "a.arrow": "Arrow files",
+	} {
+		dir := treeOf(t, map[string][]byte{name: {1, 2, 3}})
+		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), want+", which petrify does not read") || !strings.Contains(err.Error(), "PNG") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	dir := treeOf(t, map[string][]byte{"mnist.npz": {1}})
+	if _, err := Open(filepath.Join(dir, "mnist.npz")); err == nil || !strings.Contains(err.Error(), "petrify does not read NumPy arrays: write") {
+		t.Errorf("a file: error is %v", err)
 	}
 }
 

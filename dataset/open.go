@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -68,10 +69,12 @@ type Source struct {
 // Open finds a data set. name is one of Names or the path of a folder; one that is called like a set of the program is opened
 // as "./mnist". A folder holds
 //
-//   - IDX files under MNIST's names, gzipped or not,
+//   - IDX files under the names of MNIST or EMNIST, gzipped or not,
 //   - CSV files with a line of pixels for each image, as Kaggle hands out MNIST,
 //   - or pictures: PNG, JPEG, GIF, BMP, TIFF, WebP, in folders for training and testing, by any of their usual names, or all
 //     for training, and there either directly or in one folder for each class.
+//
+// Of several sets of IDX or CSV files in a folder, one is named by what its files begin with: "gzip/emnist-letters".
 func Open(name string) (*Source, error) { return OpenWith(name, Options{}) }
 
 // OpenWith is Open for images of a given size: their middle is cut out and scaled.
@@ -84,11 +87,11 @@ func OpenWith(name string, o Options) (*Source, error) {
 			return &Source{name: name, short: name, options: o, found: c}, nil
 		}
 	}
-	folder, err := lookUp(name)
+	folder, prefix, err := lookUp(name)
 	if err != nil {
 		return nil, err
 	}
-	path, err := filepath.Abs(folder)
+	path, err := filepath.Abs(filepath.Join(folder, prefix))
 	if err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
@@ -97,6 +100,7 @@ func OpenWith(name string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
+	t.keep(prefix)
 	for _, f := range formats {
 		if s.found, err = f.find(t); err != nil {
 			return nil, fmt.Errorf("data set %q: %w", name, err)
@@ -106,11 +110,15 @@ func OpenWith(name string, o Options) (*Source, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("data set %q: no %s or %s in it, nor pictures%s", name, trainFiles.images[0], trainFiles.images[1], t.contents())
+	if kinds := t.root.unreadable(); kinds != "" {
+		return nil, fmt.Errorf("data set %q: %s, which petrify does not read%s: write the images as PNG files in a folder for each class", name, kinds, t.contents())
+	}
+	mnist := idxSet{}.images(trainSplit)
+	return nil, fmt.Errorf("data set %q: no %s or %s in it, nor pictures%s", name, mnist[0], mnist[1], t.contents())
 }
 
-// lookUp finds the folder that a name stands for.
-func lookUp(name string) (string, error) {
+// lookUp finds the folder that a name stands for, and what the names in it begin with, if it is one of several sets.
+func lookUp(name string) (folder, prefix string, err error) {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if raw := unescapePath(name); raw != name {
@@ -121,22 +129,75 @@ func lookUp(name string) (string, error) {
 	}
 	switch {
 	case name == "":
-		return "", fmt.Errorf("no data set named: want %s or a folder", strings.Join(Names(), ", "))
+		return "", "", fmt.Errorf("no data set named: want %s or a folder", strings.Join(Names(), ", "))
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
+		if folder, prefix = filepath.Split(name); oneOfSeveral(folder, prefix) {
+			return filepath.Clean(folder), prefix, nil
+		}
+		return "", "", fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 	case err != nil:
-		return "", fmt.Errorf("data set %q: %w", name, err)
+		return "", "", fmt.Errorf("data set %q: %w", name, err)
 	case !info.IsDir():
 		hint := ""
+		if kind := unreadableKind(filepath.Base(name)); kind != "" {
+			hint = fmt.Sprintf(" (petrify does not read %s: write the images as PNG files)", kind)
+		}
 		if archive.MatchString(name) {
 			hint = ": unpack it"
 		}
-		return "", fmt.Errorf("data set %q: a file, want a folder%s", name, hint)
+		return "", "", fmt.Errorf("data set %q: a file, want a folder%s", name, hint)
 	}
-	return name, nil
+	return name, "", nil
+}
+
+// oneOfSeveral tells whether a folder has images to train on, in files whose names begin with a prefix.
+func oneOfSeveral(folder, prefix string) bool {
+	entries, err := os.ReadDir(filepath.Clean(folder))
+	return err == nil && prefix != "" && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		rest, ok := strings.CutPrefix(e.Name(), prefix)
+		return ok && strings.IndexAny(rest, separators) == 0 && (idxImages.MatchString(e.Name()) || tableStart(e.Name()) != "")
+	})
 }
 
 var archive = regexp.MustCompile(`(?i)\.(zip|tar|tgz|gz|bz2|xz|7z|rar|zst)$`)
+
+// unreadableKinds are forms of data sets that people have, and petrify does not read, by how their names end.
+var unreadableKinds = []struct {
+	kind string
+	name *regexp.Regexp
+}{
+	{"NumPy arrays", regexp.MustCompile(`(?i)\.np[yz]$`)},
+	{"Parquet files", regexp.MustCompile(`(?i)\.parquet$`)},
+	{"Arrow files", regexp.MustCompile(`(?i)\.(arrow|feather)$`)},
+	{"TFRecord files", regexp.MustCompile(`(?i)\.tfrecords?(-\d+-of-\d+)?(\.gz)?$`)},
+	{"HDF5 files", regexp.MustCompile(`(?i)\.(h5|hdf5?)$`)},
+	{"MATLAB files", regexp.MustCompile(`(?i)\.mat$`)},
+	{"CIFAR's batches", regexp.MustCompile(`(?i)^((data|test)_batch(_\d)?(\.bin)?|batches\.meta(\.txt)?)$`)},
+	{"pickled Python objects", regexp.MustCompile(`(?i)\.(pkl|pickle|p|pt|pth|joblib)(\.gz)?$`)},
+	{"LMDB files", regexp.MustCompile(`(?i)\.(mdb|lmdb)$`)},
+	{"WebDataset or other archives", archive},
+	{"films", regexp.MustCompile(`(?i)\.(mp4|mov|avi|mkv|webm)$`)},
+}
+
+func unreadableKind(name string) string {
+	for _, u := range unreadableKinds {
+		if u.name.MatchString(name) {
+			return u.kind
+		}
+	}
+	return ""
+}
+
+// unreadable names the forms of data sets in and below a folder that are known and not read.
+func (n *node) unreadable() string {
+	var kinds []string
+	for _, u := range unreadableKinds {
+		if n.count(func(name string) bool { return unreadableKind(name) == u.kind }) > 0 {
+			kinds = append(kinds, u.kind)
+		}
+	}
+	return strings.Join(kinds, ", ")
+}
 
 // Name finds the data again, from any working folder: hand it to Open. It is UTF-8, whatever the folder is called.
 func (s *Source) Name() string { return s.name }

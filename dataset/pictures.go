@@ -19,7 +19,6 @@ type pictureFormat struct{}
 const (
 	defaultSize, defaultChannels = 64, 3
 	maxSize                      = 1024
-	maxLabels                    = 256
 )
 
 // A pictureSet is a folder of pictures whose splits were found.
@@ -367,9 +366,6 @@ func (p *pictures) about() string {
 	if len(p.classes) > 1 || p.classes[0] != "" {
 		text += fmt.Sprintf(" in %s (%s)", plural(len(p.classes), "class"), shownNames(p.classes))
 	}
-	if len(p.classes) > maxLabels {
-		text += fmt.Sprintf(", more than %d, so labels are left out", maxLabels)
-	}
 	if p.where[0] != "." {
 		text += " of folder " + strings.Join(p.where, ", ")
 	}
@@ -391,7 +387,7 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 	if !ok || uint64(total) > maxBytes {
 		return nil, fmt.Errorf("data set %q: %d images of %dx%dx%d take more than %d bytes", s.where, len(list.files), channels, size, size, uint64(maxBytes))
 	}
-	pixels, labels := make([]uint8, total), make([]uint8, len(list.files))
+	pixels, labels := make([]uint8, total), make([]uint32, len(list.files))
 	err := parallel(ctx, len(list.files), o.Progress, func(i int) error {
 		p, err := s.picture(list.files[i].path)
 		if err != nil {
@@ -405,9 +401,7 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 		return nil, err
 	}
 	for i, f := range list.files {
-		if len(list.classes) <= maxLabels && f.class < maxLabels {
-			labels[i] = uint8(f.class)
-		}
+		labels[i] = uint32(f.class)
 	}
 	return New("", len(list.files), channels, size, size, pixels, labels)
 }

@@ -101,7 +101,7 @@ func TestFolderOfImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set.N != 3 || set.C != 3 || set.H != 4 || set.W != 4 || !slices.Equal(set.Labels, []uint8{0, 0, 1}) {
+	if set.N != 3 || set.C != 3 || set.H != 4 || set.W != 4 || !slices.Equal(set.Labels, []uint32{0, 0, 1}) {
 		t.Fatalf("read %dx%dx%dx%d with labels %v", set.N, set.C, set.H, set.W, set.Labels)
 	}
 	// Sorted by path: the grey PNG, the JPEG, the blue one; stripes at the sides are cut away.
@@ -168,7 +168,7 @@ func TestIDXSetsTakeAnotherSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if set.N != 2 || set.C != 3 || set.H != 6 || set.W != 6 || !slices.Equal(set.Labels, []uint8{7, 9}) {
+	if set.N != 2 || set.C != 3 || set.H != 6 || set.W != 6 || !slices.Equal(set.Labels, []uint32{7, 9}) {
 		t.Errorf("read %dx%dx%dx%d with labels %v", set.N, set.C, set.H, set.W, set.Labels)
 	}
 }

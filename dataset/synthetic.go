@@ -22,9 +22,9 @@ func Synthetic(seed uint64, n, c, h, w int) (*Set, error) {
 		return nil, checkSizes(name, n, c, h, w, 0, n)
 	}
 	r := splitmix(seed)
-	pixels, labels := make([]uint8, size), make([]uint8, n)
+	pixels, labels := make([]uint8, size), make([]uint32, n)
 	for i := range n {
-		labels[i] = uint8(r.below(SyntheticClasses))
+		labels[i] = uint32(r.below(SyntheticClasses))
 		disc(&r, pixels[i*c*h*w:(i+1)*c*h*w], c, h, w, int(labels[i]))
 	}
 	return New(name, n, c, h, w, pixels, labels)

@@ -108,7 +108,7 @@ func TestContrast(t *testing.T) {
 		{"twice the same", 2, []uint8{1, 2, 3, 4, 1, 2, 3, 4}, "all the same"},
 		{"a single image", 1, []uint8{1, 2, 3, 4}, ""},
 	} {
-		set, err := dataset.New(c.name, c.n, 1, 2, 2, c.pixels, make([]uint8, c.n))
+		set, err := dataset.New(c.name, c.n, 1, 2, 2, c.pixels, make([]uint32, c.n))
 		if err != nil {
 			t.Fatal(err)
 		}

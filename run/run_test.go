@@ -39,7 +39,11 @@ func data(t testing.TB, n int) string {
 	}
 	for _, split := range []string{"train", "t10k"} {
 		write(split+"-images-idx3-ubyte", set.Pixels, 0x803, n, 8, 8)
-		write(split+"-labels-idx1-ubyte", set.Labels, 0x801, n)
+		labels := make([]byte, n)
+		for i, l := range set.Labels {
+			labels[i] = byte(l)
+		}
+		write(split+"-labels-idx1-ubyte", labels, 0x801, n)
 	}
 	return dir
 }

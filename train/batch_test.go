@@ -13,7 +13,7 @@ func TestPixelsMeetTheEndsOfTheRange(t *testing.T) {
 	for i := range levels {
 		levels[i] = uint8(i)
 	}
-	set, err := dataset.New("levels", 1, 1, 16, 16, levels, []uint8{0})
+	set, err := dataset.New("levels", 1, 1, 16, 16, levels, []uint32{0})
 	if err != nil {
 		t.Fatal(err)
 	}

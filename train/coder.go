@@ -2,7 +2,9 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/model"
@@ -162,17 +164,19 @@ func (c *coder) scatter() (Picture, error) {
 	if err != nil {
 		return Picture{}, err
 	}
-	var clouds [256]Cloud
+	clouds := map[uint32]*Cloud{}
 	for i, row := range spread(n, set.N) {
-		p := &clouds[set.Labels[row]]
+		label := set.Labels[row]
+		p := clouds[label]
+		if p == nil {
+			p = &Cloud{Label: fmt.Sprint(label)}
+			clouds[label] = p
+		}
 		p.X, p.Y = append(p.X, float64(latent[2*i])), append(p.Y, float64(latent[2*i+1]))
 	}
 	picture := Picture{Name: "scatter", Title: "encoded images by label"}
-	for label, p := range clouds {
-		if p.X != nil {
-			p.Label = fmt.Sprint(label)
-			picture.Clouds = append(picture.Clouds, p)
-		}
+	for _, label := range slices.Sorted(maps.Keys(clouds)) {
+		picture.Clouds = append(picture.Clouds, *clouds[label])
 	}
 	return picture, nil
 }

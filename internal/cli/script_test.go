@@ -93,10 +93,14 @@ func writeIDXFiles(dir string, n int) error {
 		}
 		return b
 	}
+	labels := header(0x801, set.N)
+	for _, l := range set.Labels {
+		labels = append(labels, byte(l))
+	}
 	for _, split := range []string{"train", "t10k"} {
 		problems = append(problems,
 			os.WriteFile(filepath.Join(dir, split+"-images-idx3-ubyte"), append(header(0x803, set.N, set.H, set.W), set.Pixels...), 0o644),
-			os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), append(header(0x801, set.N), set.Labels...), 0o644))
+			os.WriteFile(filepath.Join(dir, split+"-labels-idx1-ubyte"), labels, 0o644))
 	}
 	return errors.Join(problems...)
 }
