@@ -2,6 +2,8 @@ package run
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,6 +62,8 @@ func thisSession(from int) Session {
 type Description struct {
 	Format int `json:"format"`
 	Settings
+	SettingsSHA256 string `json:"settings_sha256,omitempty"` // of the settings, see Settings.Digest; every checkpoint carries it, too
+
 	Steps    int       `json:"steps"`    // iterations in all
 	Sessions []Session `json:"sessions"` // a new one where another version or machine goes on
 
@@ -238,6 +242,20 @@ func (s Settings) seal() (string, error) {
 	s.Data.Source = ""
 	b, err := json.Marshal(s)
 	return string(b), err
+}
+
+// Digest is the sha256, in hex, of the settings as a checkpoint carries them.
+func (s Settings) Digest() string {
+	text, err := s.seal()
+	if err != nil {
+		return "" // a learning rate that is no number, which check refuses
+	}
+	return digestOf(text)
+}
+
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // differences says in which settings b differs from a, each as "batch is 64, not 32".

@@ -2,8 +2,6 @@ package run
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,6 +87,7 @@ func (f *Folder) CheckpointFile() string {
 
 // describe changes run.json.
 func (f *Folder) describe(d Description) error {
+	d.SettingsSHA256 = d.Settings.Digest()
 	b, err := d.encode()
 	if err == nil {
 		err = d.check()
@@ -103,8 +102,11 @@ func (f *Folder) describe(d Description) error {
 	return nil
 }
 
-// settingsKey is where a checkpoint carries the settings of its run.
-const settingsKey = "run"
+// Where a checkpoint carries the settings of its run, and their digest.
+const (
+	settingsKey       = "run"
+	settingsDigestKey = "run_sha256"
+)
 
 // save writes a checkpoint, then the run.json that names it, and then removes checkpoints that are too many or that a run
 // which went back has abandoned. Where it fails, the checkpoint before is in place. reported tells whether the step belongs
@@ -117,7 +119,7 @@ func (f *Folder) save(s *checkpoint.Snapshot, reported bool) error {
 	if s.Meta == nil {
 		s.Meta = map[string]string{}
 	}
-	s.Meta[settingsKey] = seal
+	s.Meta[settingsKey], s.Meta[settingsDigestKey] = seal, digestOf(seal)
 	b, err := checkpoint.Encode(s)
 	if err != nil {
 		return fmt.Errorf("save step %d: %w", s.Step, err)
@@ -126,8 +128,7 @@ func (f *Folder) save(s *checkpoint.Snapshot, reported bool) error {
 	d.Step = s.Step
 	d.Checkpoint = checkpointName(s.Step)
 	d.Digest = checkpoint.Digest(s.Weights())
-	sum := sha256.Sum256(b)
-	d.SHA256 = hex.EncodeToString(sum[:])
+	d.SHA256 = digestOf(string(b))
 
 	if err := os.MkdirAll(f.path(checkpointFolder), 0o777); err != nil {
 		return fmt.Errorf("save step %d: %w", s.Step, err)
@@ -202,8 +203,19 @@ func (f *Folder) checkSettings(s *checkpoint.Snapshot) error {
 	if err := json.Unmarshal([]byte(text), &trained); err != nil {
 		return &checkpoint.FormatError{File: file, Why: fmt.Sprintf("its settings: %v", err)}
 	}
+	if sum, ok := s.Meta[settingsDigestKey]; ok && sum != digestOf(text) {
+		return &checkpoint.FormatError{File: file, Why: fmt.Sprintf("its settings have the sha256 %s, it says %s", digestOf(text), sum)}
+	}
 	if list := f.about.differences(trained); list != nil {
 		return &SettingsError{file, list}
+	}
+	return nil
+}
+
+// checkSeal compares the settings in run.json with the digest there. Those of earlier versions have none.
+func (f *Folder) checkSeal() error {
+	if sum := f.about.SettingsSHA256; sum != "" && sum != f.about.Settings.Digest() {
+		return &checkpoint.FormatError{File: f.path(runFile), Why: fmt.Sprintf("its settings were changed after the run was begun: they have the sha256 %s, want %s", f.about.Settings.Digest(), sum)}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"math"
@@ -118,11 +119,35 @@ func damage(t *testing.T, f *Folder, name string, change func([]byte) []byte) {
 func flip(b []byte) []byte { b[len(b)-3] ^= 4; return b }
 func cut(b []byte) []byte  { return b[:len(b)/2] }
 
+// The settings stand in run.json under a digest that the checkpoint carries, too.
+func TestSettingsStandUnderADigest(t *testing.T) {
+	f := created(t, 3, 1000)
+	s, err := f.Load()
+	if err != nil || s.Meta[settingsDigestKey] != f.Description().SettingsSHA256 {
+		t.Fatalf("the checkpoint carries the digest %q, run.json has %q (%v)", s.Meta[settingsDigestKey], f.Description().SettingsSHA256, err)
+	}
+	edit := func(b []byte) []byte { return bytes.Replace(b, []byte(`"batch": 128`), []byte(`"batch": 129`), 1) }
+	damage(t, f, runFile, edit)
+	if _, err := reopened(t, f).Load(); err == nil || !strings.Contains(err.Error(), "batch is 129, not 128") {
+		t.Errorf("settings that were changed: error is %v", err)
+	}
+	begun := created(t, 3)
+	damage(t, begun, runFile, edit)
+	if err := reopened(t, begun).checkSeal(); err == nil || !strings.Contains(err.Error(), "settings were changed after the run was begun") {
+		t.Errorf("settings that were changed before the first checkpoint: error is %v", err)
+	}
+	s.Meta[settingsDigestKey] = strings.Repeat("0", 64)
+	if err := f.checkSettings(s); err == nil || !strings.Contains(err.Error(), "its settings have the sha256") {
+		t.Errorf("a digest of other settings: error is %v", err)
+	}
+}
+
 func TestDescriptionComesBackWhole(t *testing.T) {
 	f := created(t, 3, 1000)
 	got := reopened(t, f).Description()
 	want := gan()
 	want.Format, want.Keep, want.Step, want.Checkpoint = 2, 3, 1000, "checkpoints/step-001000.safetensors"
+	want.SettingsSHA256 = want.Settings.Digest()
 	want.SHA256, want.Digest = got.SHA256, checkpoint.Digest(at(1000).Weights())
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("run\n%+v\nwant\n%+v", got, want)

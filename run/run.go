@@ -302,7 +302,7 @@ func (r *Run) restore() error {
 	s, lost, err := r.recoverCheckpoint()
 	if errors.Is(err, ErrNoCheckpoint) {
 		r.curves = &curves{}
-		return nil
+		return r.checkSeal()
 	}
 	if err != nil {
 		return err
@@ -369,7 +369,7 @@ func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
 				last, lastTime = ev.Step, time.Now()
 			}
 		}
-		if err := r.stand(); err != nil {
+		if err := r.stand(ctx); err != nil {
 			yield(Event{}, err)
 		}
 	}
@@ -392,11 +392,11 @@ func (r *Run) stopped(ctx context.Context, err error) error {
 }
 
 // stand takes the statistics of batch normalisations anew at the end, where that was asked for.
-func (r *Run) stand() error {
+func (r *Run) stand(ctx context.Context) error {
 	if r.about.Standing == 0 || r.trainer.Step() < r.about.Steps {
 		return nil
 	}
-	if err := r.trainer.StandingStatistics(r.about.Standing); err != nil {
+	if err := r.trainer.StandingStatistics(ctx, r.about.Standing); err != nil {
 		return err
 	}
 	s, err := r.snapshot()

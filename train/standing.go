@@ -1,7 +1,9 @@
 package train
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -13,20 +15,20 @@ import (
 // StandingStatistics replaces the running statistics of every batch normalisation by the mean of those of so many batches,
 // all through the weights as they are now: running ones lag behind weights that move (Brock, Donahue and Simonyan 2019,
 // section 3.1). Generators see noise, other nets training images, drawn from streams of their own: training goes on as it
-// would have. Models without batch normalisation stay as they are.
-func (t *Trainer) StandingStatistics(batches int) error {
+// would have. Models without batch normalisation stay as they are, and so does a net for which it fails, or the context ends.
+func (t *Trainer) StandingStatistics(ctx context.Context, batches int) error {
 	if batches < 1 {
 		return fmt.Errorf("standing statistics of %d batches, want at least 1", batches)
 	}
 	for _, s := range t.nets {
-		if err := t.standing(s, batches); err != nil {
+		if err := t.standing(ctx, s, batches); err != nil {
 			return fmt.Errorf("%s: standing statistics: %w", s.plan.Net.Name, err)
 		}
 	}
 	return nil
 }
 
-func (t *Trainer) standing(s *Net, count int) error {
+func (t *Trainer) standing(ctx context.Context, s *Net, count int) (err error) {
 	var tracked []param
 	for _, p := range s.params {
 		if p.Tracked {
@@ -62,16 +64,26 @@ func (t *Trainer) standing(s *Net, count int) error {
 	if err != nil {
 		return err
 	}
-	sums := make([][]float64, len(tracked))
+	before, sums := make([][]float32, len(tracked)), make([][]float64, len(tracked))
+	for i, p := range tracked {
+		before[i], sums[i] = slices.Clone(p.w), make([]float64, len(p.w))
+	}
+	defer func() {
+		for i, p := range tracked {
+			if err != nil {
+				copy(p.w, before[i])
+			}
+		}
+	}()
 	for range count {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		fill(input)
 		if err := m.RunAll(); err != nil {
 			return err
 		}
 		for i, p := range tracked {
-			if sums[i] == nil {
-				sums[i] = make([]float64, len(p.w))
-			}
 			for j, v := range p.w {
 				sums[i][j] += float64(v)
 			}

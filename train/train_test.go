@@ -318,7 +318,15 @@ func TestStandingStatistics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.StandingStatistics(4); err != nil {
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tr.StandingStatistics(interrupted, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: error is %v", err)
+	}
+	if s, err := tr.Snapshot(); err != nil || checkpoint.Digest(s.Weights()) != checkpoint.Digest(before.Weights()) {
+		t.Errorf("interrupted statistics left their marks (%v)", err)
+	}
+	if err := tr.StandingStatistics(t.Context(), 4); err != nil {
 		t.Fatal(err)
 	}
 	after, err := tr.Snapshot()
@@ -334,7 +342,7 @@ func TestStandingStatistics(t *testing.T) {
 	if before.Meta["stream/noise"] != after.Meta["stream/noise"] {
 		t.Error("the noise of the run has moved")
 	}
-	if err := tr.StandingStatistics(0); err == nil {
+	if err := tr.StandingStatistics(t.Context(), 0); err == nil {
 		t.Error("0 batches were accepted")
 	}
 }
