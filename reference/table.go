@@ -201,6 +201,12 @@ func operators() []operator {
 		opUpsample,
 		opWhere,
 		opXor,
+
+		// com.microsoft
+		opMicrosoftBiasGelu,
+		opMicrosoftFastGelu,
+		opMicrosoftGelu,
+		opMicrosoftQuickGelu,
 	}
 }
 

@@ -44,6 +44,8 @@ func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 	}
 	schema := op.Find(domain, n.GetOpType(), opset)
 	switch {
+	case schema == nil && op.Partly(domain):
+		c.Report(at, "operator-custom-domain", "the model does not define %s, which is not of ONNX's domains, nor among those known of another", onnx.Quote(onnx.CallOf(n).String()))
 	case schema == nil && op.Undescribed(domain, n.GetOpType()):
 		c.Report(at, "operator-undescribed", "%s was an experimental operator of opset 1, which no specification describes", n.GetOpType())
 	case schema == nil && opset > newest:

@@ -113,6 +113,10 @@ func Newest(domain string) (int64, bool) {
 	return n, ok
 }
 
+// Partly reports whether a domain has operators beyond those that are known: it is
+// not ONNX's, and no specification lists them.
+func Partly(domain string) bool { return onnx.Domain(domain) == "com.microsoft" }
+
 // Arity returns how many inputs or outputs a list of formals allows.
 func Arity(list []Formal) (least, most int) {
 	for i, p := range list {
@@ -195,6 +199,7 @@ func families() []family {
 		{"text", textual()},
 		{"ml", nil},
 		{"training", training()},
+		{"microsoft", microsoft()},
 	}
 }
 

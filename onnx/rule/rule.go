@@ -101,7 +101,7 @@ var rules = []Rule{
 	{"operator-deprecated", Error, "The operator still exists at that opset."},
 	{"operator-undescribed", Warning, "The operator is described by the specification; those that were experimental in opset 1 are not, and few runtimes have them."},
 	{"operator-unknown", Warning, "The operator is one that this program knows; it may be newer."},
-	{"operator-custom-domain", Info, "The domain is one of ONNX's; operators of others cannot be checked."},
+	{"operator-custom-domain", Info, "The domain is one of ONNX's, or the operator is one that is known of com.microsoft; others cannot be checked."},
 	{"input-count", Error, "A node has as many inputs as its operator takes."},
 	{"output-count", Error, "A node has as many outputs as its operator gives."},
 	{"input-missing", Error, "An input that the operator requires is not left out."},
