@@ -10,7 +10,8 @@ import (
 // An Element is the Go type of one element of a tensor.
 type Element interface {
 	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 |
-		bool | string | Float16 | BFloat16 | complex64 | complex128
+		bool | string | Float16 | BFloat16 | complex64 | complex128 |
+		Float8E4M3FN | Float8E4M3FNUZ | Float8E5M2 | Float8E5M2FNUZ | Float8E8M0 | Float4E2M1 | Int4 | UInt4 | Int2 | UInt2
 }
 
 // Data holds the elements of a tensor. It is always a Slice, of one of the
@@ -99,7 +100,12 @@ func (s Slice[T]) Wide() Data {
 func (s Slice[T]) Plain() any { return []T(s) }
 
 // raw returns the elements as in raw_data, never nil. Strings have no such form.
-func (s Slice[T]) raw() []byte { return swapped[T](append([]byte{}, memory(s)...)) }
+func (s Slice[T]) raw() []byte {
+	if bits := storages[s.Type()].bits; bits > 0 && bits < 8 {
+		return pack(memory(s), bits)
+	}
+	return swapped[T](append([]byte{}, memory(s)...))
+}
 
 func (s Slice[T]) wrap(plain any) (Data, bool) {
 	d, ok := plain.([]T)

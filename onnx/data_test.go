@@ -118,7 +118,12 @@ func TestNarrowTakesBackWhatIsWide(t *testing.T) {
 		{pb.TensorProto_BOOL, Slice[int64]{1}, nil},
 		{pb.TensorProto_FLOAT16, Slice[float32]{1}, nil},
 		{pb.TensorProto_FLOAT, nil, nil},
-		{pb.TensorProto_INT4, Slice[int64]{1}, nil},
+		{pb.TensorProto_INT4, Slice[int64]{8, -9, 3}, Slice[Int4]{-8, 7, 3}},
+		{pb.TensorProto_UINT4, Slice[uint64]{17}, Slice[UInt4]{1}},
+		{pb.TensorProto_INT2, Slice[int64]{2, -1}, Slice[Int2]{-2, -1}},
+		{pb.TensorProto_UINT2, Slice[uint64]{7}, Slice[UInt2]{3}},
+		{pb.TensorProto_INT4, Slice[uint64]{1}, nil},
+		{pb.TensorProto_FLOAT8E5M2, Slice[int64]{1}, nil},
 		{-1, Slice[int64]{1}, nil},
 	} {
 		got, ok := Narrow(c.typ, c.wide)

@@ -42,16 +42,16 @@ var storages = map[pb.TensorProto_DataType]storage{
 	pb.TensorProto_COMPLEX64:      {64, floatField, 2, Slice[complex64]{}, pairs[complex64]((*pb.TensorProto).GetFloatData), nil, nil},
 	pb.TensorProto_COMPLEX128:     {128, doubleField, 2, Slice[complex128]{}, pairs[complex128]((*pb.TensorProto).GetDoubleData), nil, nil},
 	pb.TensorProto_BFLOAT16:       ofHalves(NewBFloat16),
-	pb.TensorProto_FLOAT8E4M3FN:   {bits: 8, field: int32Field, per: 1},
-	pb.TensorProto_FLOAT8E4M3FNUZ: {bits: 8, field: int32Field, per: 1},
-	pb.TensorProto_FLOAT8E5M2:     {bits: 8, field: int32Field, per: 1},
-	pb.TensorProto_FLOAT8E5M2FNUZ: {bits: 8, field: int32Field, per: 1},
-	pb.TensorProto_FLOAT8E8M0:     {bits: 8, field: int32Field, per: 1},
-	pb.TensorProto_UINT4:          {bits: 4, field: int32Field, per: 1},
-	pb.TensorProto_INT4:           {bits: 4, field: int32Field, per: 1},
-	pb.TensorProto_FLOAT4E2M1:     {bits: 4, field: int32Field, per: 1},
-	pb.TensorProto_UINT2:          {bits: 2, field: int32Field, per: 1},
-	pb.TensorProto_INT2:           {bits: 2, field: int32Field, per: 1},
+	pb.TensorProto_FLOAT8E4M3FN:   ofMinifloats(8, NewFloat8E4M3FN),
+	pb.TensorProto_FLOAT8E4M3FNUZ: ofMinifloats(8, NewFloat8E4M3FNUZ),
+	pb.TensorProto_FLOAT8E5M2:     ofMinifloats(8, NewFloat8E5M2),
+	pb.TensorProto_FLOAT8E5M2FNUZ: ofMinifloats(8, NewFloat8E5M2FNUZ),
+	pb.TensorProto_FLOAT8E8M0:     ofMinifloats(8, NewFloat8E8M0),
+	pb.TensorProto_UINT4:          ofPacked[UInt4, uint64](4),
+	pb.TensorProto_INT4:           ofPacked[Int4, int64](4),
+	pb.TensorProto_FLOAT4E2M1:     ofMinifloats(4, NewFloat4E2M1),
+	pb.TensorProto_UINT2:          ofPacked[UInt2, uint64](2),
+	pb.TensorProto_INT2:           ofPacked[Int2, int64](2),
 }
 
 // held are the types that Data holds, in the order of their numbers: float first.
@@ -90,6 +90,50 @@ func ofHalves[T interface {
 		s := make(Slice[T], len(w))
 		for i, v := range w {
 			s[i] = round(float32(v))
+		}
+		return s, ok
+	}}
+}
+
+// ofMinifloats is the row of a type of floats of 8 or 4 bits.
+func ofMinifloats[T interface {
+	small
+	Float32() float32
+}](bits int, round func(float64) T) storage {
+	return storage{bits, int32Field, 1, Slice[T]{}, inPacked[T](bits), func(d Data) Data {
+		s := d.(Slice[T])
+		w := make(Slice[float64], len(s))
+		for i, v := range s {
+			w[i] = float64(v.Float32())
+		}
+		return w
+	}, func(wide Data) (Data, bool) {
+		w, ok := wide.(Slice[float64])
+		s := make(Slice[T], len(w))
+		for i, v := range w {
+			s[i] = round(v)
+		}
+		return s, ok
+	}}
+}
+
+// ofPacked is the row of a type of integers of 4 or 2 bits.
+func ofPacked[T interface {
+	small
+	Int4 | UInt4 | Int2 | UInt2
+}, W int64 | uint64](bits int) storage {
+	return storage{bits, int32Field, 1, Slice[T]{}, inPacked[T](bits), func(d Data) Data {
+		s := d.(Slice[T])
+		w := make(Slice[W], len(s))
+		for i, v := range s {
+			w[i] = W(v)
+		}
+		return w
+	}, func(wide Data) (Data, bool) {
+		w, ok := wide.(Slice[W])
+		s := make(Slice[T], len(w))
+		for i, v := range w {
+			s[i] = T(v) << (8 - bits) >> (8 - bits)
 		}
 		return s, ok
 	}}
@@ -190,6 +234,49 @@ func inWider[T int8 | int16 | uint8 | uint16 | uint32 | Float16 | BFloat16, E in
 		}
 		return s, nil
 	}
+}
+
+// small are the types of a byte whose numbers are packed in a file, or are bits of
+// floats.
+type small interface {
+	Float8E4M3FN | Float8E4M3FNUZ | Float8E5M2 | Float8E5M2FNUZ | Float8E8M0 | Float4E2M1 | Int4 | UInt4 | Int2 | UInt2
+}
+
+// inPacked reads elements of so many bits, at most 8: each byte, or entry of
+// int32_data, holds as many as fit, the first in its lowest bits.
+func inPacked[T small](bits int) func(*pb.TensorProto) (Data, error) {
+	return func(p *pb.TensorProto) (Data, error) {
+		packed := p.RawData
+		if packed == nil {
+			packed = make([]byte, len(p.Int32Data))
+			for i, v := range p.Int32Data {
+				if packed[i] = byte(v); int32(packed[i]) != v && int32(int8(v)) != v {
+					return nil, fmt.Errorf("entry %d of int32_data is %d, beyond a byte", i, v)
+				}
+			}
+		}
+		n, err := ElementCount(p.Dims)
+		if err != nil {
+			return nil, err
+		}
+		s := make(Slice[T], n)
+		for i := range s {
+			at := i * bits
+			s[i] = T(packed[at/8]>>(at%8)) << (8 - bits) >> (8 - bits)
+		}
+		return s, nil
+	}
+}
+
+// pack puts elements of so many bits, each in a byte of its own, into as few bytes
+// as hold them.
+func pack(elements []byte, bits int) []byte {
+	packed := make([]byte, (len(elements)*bits+7)/8)
+	for i, v := range elements {
+		at := i * bits
+		packed[at/8] |= v & (1<<bits - 1) << (at % 8)
+	}
+	return packed
 }
 
 // pairs reads complex numbers, the real part of each before the imaginary one.

@@ -361,6 +361,9 @@ func elementsText(data Data) string {
 	case Slice[BFloat16]:
 		s = listText(d, func(v BFloat16) string { return strconv.FormatFloat(float64(v.Float32()), 'g', -1, 32) })
 	default:
+		if wide, ok := data.Wide().(Slice[float64]); ok { // floats that hold their bits
+			d = wide
+		}
 		s = strings.ReplaceAll(fmt.Sprint(d), " ", ",")
 	}
 	return "{" + s[1:len(s)-1] + "}"

@@ -292,7 +292,7 @@ func (c *call) numbers(t pb.TensorProto_DataType, dims ...int) (*Value, error) {
 
 // floatResult is numbers for a type that came from an attribute.
 func (c *call) floatResult(t pb.TensorProto_DataType, dims []int) (*Value, error) {
-	if t < 0 || t >= 62 || floats&(1<<t) == 0 {
+	if t < 0 || t >= 62 || wideFloats&(1<<t) == 0 {
 		return nil, fmt.Errorf("a result of type %s, want one of floating point", typeName(t))
 	}
 	return c.numbers(t, dims...)

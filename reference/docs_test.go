@@ -12,25 +12,26 @@ import (
 	"github.com/petrify-ml/petrify/onnx/op"
 )
 
+const operatorsFile = "../docs/operators.md"
+
 var update = flag.Bool("update", false, "write docs/operators.md anew")
 
 // TestTheOperatorsPageIsMadeFromTheCode holds docs/operators.md against what the
 // code says, or writes it.
 func TestTheOperatorsPageIsMadeFromTheCode(t *testing.T) {
-	const path = "../docs/operators.md"
 	page := operatorsPage(t)
 	if *update {
-		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+		if err := os.WriteFile(operatorsFile, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	old, err := os.ReadFile(path)
+	old, err := os.ReadFile(operatorsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(old) != page {
-		t.Errorf("%s is not what the code says: run go test ./reference -update", path)
+		t.Errorf("%s is not what the code says: run go test ./reference -update", operatorsFile)
 	}
 }
 
@@ -75,8 +76,8 @@ func operatorsPage(t *testing.T) string {
 Made from the code by %[1]sgo test ./reference -update%[1]s, and compared in CI.
 
 The reference knows %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX; each holds from its opset to the
-next. Subgraphs, functions of the model, sequences and optionals are part of it. Complex numbers, sparse tensors, maps and types
-of 8 bits and fewer that are no integers are not; a model that needs one is unsupported, by name.
+next. Subgraphs, functions of the model, sequences and optionals are part of it, and element types of 8, 4 and 2 bits where ONNX
+has them. Complex numbers, sparse tensors and maps are not; a model that needs one is unsupported, by name.
 
 What the column of limits says ([verification.md](verification.md) explains them):
 
@@ -125,6 +126,7 @@ The program does neither: %[1]spetrify verify --runtime reference /usr/share/lib
 			fmt.Fprintf(&b, "- %s: %s\n", op, strings.Join(unsupported[op], ", "))
 		}
 	}
+	b.WriteString(newerNodeTests(t))
 	b.WriteString(`
 ## Declared errors of functions
 
@@ -138,6 +140,47 @@ most 2n in the relative part.
 		fmt.Fprintf(&b, "| %s | %v | %v | %s |\n", f.Name, f.Rel, f.Abs, f.Source)
 	}
 	return b.String()
+}
+
+// newerNodeTests is the section on the node tests of a newer release: what they say now
+// where they are here, else what the page says.
+func newerNodeTests(t *testing.T) string {
+	const head, end = "\n## The node tests of ONNX 1.22\n", "<!-- end -->\n"
+	r := replayNewer(t)
+	if r == nil {
+		old, err := os.ReadFile(operatorsFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, section, _ := strings.Cut(string(old), head)
+		section, _, ok := strings.Cut(section, end)
+		if !ok {
+			t.Fatalf("%s has no section %q that ends with %q", operatorsFile, head, end)
+		}
+		return head + section + end
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `%[1]s
+They are in ONNX's repository only, so CI does not run them:
+
+%[2]s
+git clone --depth 1 --branch v1.22.0 https://github.com/onnx/onnx
+PETRIFY_ONNX_NODE_TESTS=$PWD/onnx/onnx/backend/test/data go test ./reference -run NodeTestsOfANewer -v
+%[2]s
+
+With -run OperatorsPage -update that command writes what follows.
+
+| tests | pass | unsupported | wrong |
+|---|---|---|---|
+| %[3]d | %[4]d | %[5]d | %[6]d |
+`, head, "```", r.tests, r.passed, r.tests-r.passed-len(r.wrong), len(r.wrong))
+	if len(r.why) > 0 {
+		b.WriteString("\n| unsupported | tests |\n|---|---|\n")
+	}
+	for _, reason := range sortedKeys(r.why) {
+		fmt.Fprintf(&b, "| %s | %s |\n", reason, strings.Join(r.why[reason], ", "))
+	}
+	return b.String() + "\n" + end
 }
 
 func qualified(domain, name string) string {
@@ -189,7 +232,7 @@ func typesText(set typeSet) string {
 		set  typeSet
 		name string
 	}{
-		{floats, "floats"}, {signed, "signed"}, {unsigned, "unsigned"}, {bools, "bool"}, {texts, "string"}, {seqs, "sequences"}, {options, "optionals"},
+		{wideFloats, "floats"}, {minifloats, "float8 and float4"}, {wideSigned, "signed"}, {wideUnsigned, "unsigned"}, {packed, "int4 and int2"}, {bools, "bool"}, {texts, "string"}, {seqs, "sequences"}, {options, "optionals"},
 	} {
 		if set&group.set == group.set {
 			parts, set = append(parts, group.name), set&^group.set

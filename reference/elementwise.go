@@ -49,6 +49,10 @@ func wrapSigned(t pb.TensorProto_DataType, x int64) int64 {
 		return int64(int16(x))
 	case pb.TensorProto_INT32:
 		return int64(int32(x))
+	case pb.TensorProto_INT4:
+		return x << 60 >> 60
+	case pb.TensorProto_INT2:
+		return x << 62 >> 62
 	}
 	return x
 }
@@ -61,6 +65,10 @@ func wrapUnsigned(t pb.TensorProto_DataType, x uint64) uint64 {
 		return uint64(uint16(x))
 	case pb.TensorProto_UINT32:
 		return uint64(uint32(x))
+	case pb.TensorProto_UINT4:
+		return x & 15
+	case pb.TensorProto_UINT2:
+		return x & 3
 	}
 	return x
 }

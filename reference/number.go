@@ -62,6 +62,18 @@ func formatOf(t pb.TensorProto_DataType) format {
 		return format{u: 0x1p-11, tiny: 0x1p-24, max: 65504}
 	case pb.TensorProto_BFLOAT16:
 		return format{u: 0x1p-8, tiny: 0x1p-126, max: 0x1.FEp127}
+	case pb.TensorProto_FLOAT8E4M3FN:
+		return format{u: 0x1p-4, tiny: 0x1p-9, max: 448}
+	case pb.TensorProto_FLOAT8E4M3FNUZ:
+		return format{u: 0x1p-4, tiny: 0x1p-10, max: 240}
+	case pb.TensorProto_FLOAT8E5M2:
+		return format{u: 0x1p-3, tiny: 0x1p-16, max: 57344}
+	case pb.TensorProto_FLOAT8E5M2FNUZ:
+		return format{u: 0x1p-3, tiny: 0x1p-17, max: 57344}
+	case pb.TensorProto_FLOAT4E2M1:
+		return format{u: 0x1p-2, tiny: 0.5, max: 6}
+	case pb.TensorProto_FLOAT8E8M0:
+		return format{u: 1, tiny: 0x1p-127, max: 0x1p127} // to the next power of two
 	}
 	return format{u: 0x1p-24, tiny: 0x1p-126, max: math.MaxFloat32}
 }

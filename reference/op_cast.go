@@ -12,8 +12,9 @@ import (
 )
 
 // opCast converts to another element type. Floats become integers by truncation
-// towards zero, bools by being other than zero. ONNX Cast, opset 1, 6, 9, 13,
-// 19, 21, 23.
+// towards zero, bools by being other than zero. What is beyond the largest float of 8
+// bits becomes that one, unless attribute saturate is 0. ONNX Cast, opset 1, 6, 9, 13,
+// 19, 21, 23, 24, 25, 28.
 var opCast = operator{
 	name: "Cast", in: []port{moves},
 	eval: single(func(c *call) (*Value, error) {
@@ -30,33 +31,47 @@ var opCast = operator{
 	}),
 }
 
-// opCastLike is Cast to the type of input 1. ONNX CastLike, opset 15, 19, 21.
+// opCastLike is Cast to the type of input 1. ONNX CastLike, opset 15, 19, 21, 23, 24,
+// 25.
 var opCastLike = operator{
 	name: "CastLike", in: []port{moves, moves},
 	eval: single(func(c *call) (*Value, error) { return c.cast(c.in[0], c.in[1].Type) }),
 }
 
 func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
-	toFloat := to >= 0 && to < 64 && floats&(1<<to) != 0
+	toFloat := to >= 0 && to < 62 && floats&(1<<to) != 0
 	fromFloat := floats&setOf(x) != 0
 	out, err := c.zeros(to, toFloat || x.Sound != nil, x.Dims...)
 	if err != nil {
 		return nil, err
+	}
+	small := c.minifloat(to)
+	if small != nil {
+		out.stored = nil // at rounds already
 	}
 	for i := range out.Len() {
 		if s, ok := x.Data.([]string); ok {
 			if err := out.parse(i, s[i]); err != nil {
 				return nil, err
 			}
+			if small != nil {
+				out.set(i, small.at(out.at(i)))
+			}
 			continue
 		}
 		switch d := out.Data.(type) {
 		case []float64:
 			n := x.at(i)
-			if fromFloat || n.sound == 0 {
-				out.set(i, narrow(n, to))
-			} else {
+			switch {
+			case !fromFloat && n.sound > 0:
 				out.set(i, unknown(n.v))
+			case small != nil:
+				out.set(i, small.at(n))
+				if small.undefined(n.v) {
+					c.undefined(out, i, beyondMinifloat)
+				}
+			default:
+				out.set(i, narrow(n, to))
 			}
 			continue
 		case []string:
@@ -105,6 +120,75 @@ func narrow(n number, to pb.TensorProto_DataType) number {
 		return exact(v)
 	}
 	return formatOf(to).rounded(n, 1)
+}
+
+// A minifloat is a way to round to a type of 8 bits or fewer.
+type minifloat struct {
+	to       pb.TensorProto_DataType
+	saturate bool
+	mode     string // of powers of two: up, down or nearest
+}
+
+// minifloat is the way that the attributes of the call name, nil for a wider type.
+func (c *call) minifloat(to pb.TensorProto_DataType) *minifloat {
+	if to < 0 || to >= 62 || minifloats&(1<<to) == 0 {
+		return nil
+	}
+	return &minifloat{to, c.int("saturate", 1) != 0, c.text("round_mode", "up")}
+}
+
+// at is n rounded. Where an error may carry n across the middle between two numbers,
+// the figures hold the step.
+func (m *minifloat) at(n number) number {
+	fn := function{f: m.round, steps: true, change: monotone(m.round)}
+	return fn.at(format{max: math.Inf(1)}, n)
+}
+
+// undefined reports what the standard has no rule for: what is negative has no power
+// of two, and NaN no number of 4 bits.
+func (m *minifloat) undefined(x float64) bool {
+	switch m.to {
+	case pb.TensorProto_FLOAT8E8M0:
+		return math.Signbit(x) && !math.IsNaN(x)
+	case pb.TensorProto_FLOAT4E2M1:
+		return math.IsNaN(x)
+	}
+	return false
+}
+
+func (m *minifloat) round(x float64) float64 {
+	largest, least := formatOf(m.to).max, formatOf(m.to).tiny
+	if m.saturate && !math.IsNaN(x) {
+		x = min(max(x, -largest), largest)
+	}
+	switch m.to {
+	case pb.TensorProto_FLOAT8E4M3FN:
+		return float64(onnx.NewFloat8E4M3FN(x).Float32())
+	case pb.TensorProto_FLOAT8E4M3FNUZ:
+		return float64(onnx.NewFloat8E4M3FNUZ(x).Float32())
+	case pb.TensorProto_FLOAT8E5M2:
+		return float64(onnx.NewFloat8E5M2(x).Float32())
+	case pb.TensorProto_FLOAT8E5M2FNUZ:
+		return float64(onnx.NewFloat8E5M2FNUZ(x).Float32())
+	case pb.TensorProto_FLOAT4E2M1:
+		return float64(onnx.NewFloat4E2M1(x).Float32())
+	}
+	switch {
+	case math.IsNaN(x), x > largest:
+		return math.NaN()
+	case x < least && m.saturate:
+		return least
+	case x < least:
+		return math.NaN()
+	}
+	half, e := math.Frexp(x) // x is half 2^e, and half is in [1/2, 1)
+	if half == 0.5 || m.mode == "down" || m.mode == "nearest" && half < 0.75 {
+		e--
+	}
+	if e > 127 && !m.saturate {
+		return math.NaN()
+	}
+	return math.Ldexp(1, min(e, 127))
 }
 
 // roundTo rounds to a floating-point type.

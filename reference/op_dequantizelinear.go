@@ -3,7 +3,7 @@ package reference
 import "github.com/petrify-ml/petrify/onnx/pb"
 
 // opDequantizeLinear is (x - zero point) scale. ONNX DequantizeLinear, opset 10,
-// 13, 19, 21, 23, 24, 25.
+// 13, 19, 21, 23, 24, 25, 28.
 var opDequantizeLinear = operator{
 	name: "DequantizeLinear",
 	in:   []port{moves},

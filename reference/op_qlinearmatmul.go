@@ -6,6 +6,7 @@ import "fmt"
 // opset 10, 21.
 var opQLinearMatMul = operator{
 	name: "QLinearMatMul",
+	in:   []port{lacking(minifloats), derived, derived, lacking(minifloats), derived, derived, derived, lacking(minifloats)},
 	eval: single(func(c *call) (*Value, error) {
 		p, err := c.shiftedProduct(c.in[0], c.in[2], c.in[3], c.in[5])
 		if err != nil {

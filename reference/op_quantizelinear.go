@@ -8,11 +8,12 @@ import (
 )
 
 // opQuantizeLinear is round(x / scale) + zero point, cut to the range of an integer
-// type. Scale and zero point belong to the whole tensor, to an axis, or to blocks
-// along it. ONNX QuantizeLinear, opset 10, 13, 19, 21, 23, 24, 25.
+// type, or x / scale + zero point rounded to a float of 8 bits or fewer. Scale and zero
+// point belong to the whole tensor, to an axis, or to blocks along it. ONNX
+// QuantizeLinear, opset 10, 13, 19, 21, 23, 24, 25, 28.
 var opQuantizeLinear = operator{
 	name: "QuantizeLinear",
-	in:   []port{lacking(integers), lacking(integers)},
+	in:   []port{derived, lacking(integers)},
 	eval: single(func(c *call) (*Value, error) {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
 		t := pb.TensorProto_UINT8
@@ -30,16 +31,44 @@ var opQuantizeLinear = operator{
 		if err != nil {
 			return nil, err
 		}
-		if floats&setOf(out) != 0 {
-			return nil, fmt.Errorf("a result of type %s, want an integer", typeName(t))
+		if (wideFloats|bools|texts)&setOf(out) != 0 {
+			return nil, fmt.Errorf("a result of type %s, want an integer or a float of 8 bits at most", typeName(t))
 		}
-		f := c.format(x)
+		out.stored = nil // quantize and at round already
+		f, small := c.quotients(scale), c.minifloat(t)
 		for i := range out.Len() {
 			k := at(i)
-			c.quantize(out, i, f.div(x.at(i), scale.at(k)), zeroPoint(zero, k))
+			q := f.div(x.at(i), scale.at(k))
+			if x.Type == pb.TensorProto_INT32 {
+				q = f.div(f.rounded(x.at(i), 1), scale.at(k))
+			}
+			if small == nil {
+				c.quantize(out, i, q, zeroPoint(zero, k))
+				continue
+			}
+			if z := zeroPoint(zero, k); z != 0 {
+				q = f.add(q, exact(z))
+			}
+			if out.set(i, small.at(q)); small.undefined(q.v) {
+				c.undefined(out, i, beyondMinifloat)
+			}
 		}
 		return out, nil
 	}),
+}
+
+// quotients is the format that x is divided by the scale in: the type of attribute
+// precision, or else of the scale. Runtimes that hold halves in float32 may as well
+// divide there.
+func (c *call) quotients(scale *Value) format {
+	t := scale.Type
+	if p := c.int("precision"); p != 0 {
+		t = pb.TensorProto_DataType(p)
+	}
+	if t == pb.TensorProto_FLOAT16 || t == pb.TensorProto_BFLOAT16 {
+		return formatOf(t)
+	}
+	return c.formatOf(pb.TensorProto_FLOAT)
 }
 
 // zeroPoint is element k of a zero point, 0 where there is none.
@@ -75,6 +104,14 @@ func integerRange(t pb.TensorProto_DataType) (lo, hi float64) {
 		return math.MinInt16, math.MaxInt16
 	case pb.TensorProto_INT32:
 		return math.MinInt32, math.MaxInt32
+	case pb.TensorProto_INT4:
+		return -8, 7
+	case pb.TensorProto_INT2:
+		return -2, 1
+	case pb.TensorProto_UINT4:
+		return 0, 15
+	case pb.TensorProto_UINT2:
+		return 0, 3
 	case pb.TensorProto_UINT8:
 		return 0, math.MaxUint8
 	case pb.TensorProto_UINT16:

@@ -20,15 +20,25 @@ type operator struct {
 type typeSet uint64
 
 const (
-	bools    typeSet = 1 << pb.TensorProto_BOOL
-	texts    typeSet = 1 << pb.TensorProto_STRING
-	int64s   typeSet = 1 << pb.TensorProto_INT64
-	floats   typeSet = 1<<pb.TensorProto_FLOAT | 1<<pb.TensorProto_DOUBLE | 1<<pb.TensorProto_FLOAT16 | 1<<pb.TensorProto_BFLOAT16
-	signed   typeSet = 1<<pb.TensorProto_INT8 | 1<<pb.TensorProto_INT16 | 1<<pb.TensorProto_INT32 | int64s
-	unsigned typeSet = 1<<pb.TensorProto_UINT8 | 1<<pb.TensorProto_UINT16 | 1<<pb.TensorProto_UINT32 | 1<<pb.TensorProto_UINT64
-	integers         = signed | unsigned
-	numeric          = floats | integers
-	tensors          = numeric | bools | texts
+	bools  typeSet = 1 << pb.TensorProto_BOOL
+	texts  typeSet = 1 << pb.TensorProto_STRING
+	int64s typeSet = 1 << pb.TensorProto_INT64
+	// The floats of 8 bits and fewer, and the integers of fewer than 8.
+	minifloats typeSet = 1<<pb.TensorProto_FLOAT8E4M3FN | 1<<pb.TensorProto_FLOAT8E4M3FNUZ | 1<<pb.TensorProto_FLOAT8E5M2 | 1<<pb.TensorProto_FLOAT8E5M2FNUZ |
+		1<<pb.TensorProto_FLOAT8E8M0 | 1<<pb.TensorProto_FLOAT4E2M1
+	packed typeSet = 1<<pb.TensorProto_INT4 | 1<<pb.TensorProto_INT2 | 1<<pb.TensorProto_UINT4 | 1<<pb.TensorProto_UINT2
+
+	floats   = wideFloats | minifloats
+	signed   = wideSigned | 1<<pb.TensorProto_INT4 | 1<<pb.TensorProto_INT2
+	unsigned = wideUnsigned | 1<<pb.TensorProto_UINT4 | 1<<pb.TensorProto_UINT2
+	integers = signed | unsigned
+	numeric  = floats | integers
+	tensors  = numeric | bools | texts
+
+	wideFloats   typeSet = 1<<pb.TensorProto_FLOAT | 1<<pb.TensorProto_DOUBLE | 1<<pb.TensorProto_FLOAT16 | 1<<pb.TensorProto_BFLOAT16
+	wideSigned   typeSet = 1<<pb.TensorProto_INT8 | 1<<pb.TensorProto_INT16 | 1<<pb.TensorProto_INT32 | int64s
+	wideUnsigned typeSet = 1<<pb.TensorProto_UINT8 | 1<<pb.TensorProto_UINT16 | 1<<pb.TensorProto_UINT32 | 1<<pb.TensorProto_UINT64
+
 	seqs     typeSet = 1 << 62
 	options  typeSet = 1 << 63
 	anything         = tensors | seqs | options

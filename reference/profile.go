@@ -67,7 +67,7 @@ func (p Profile) working(t pb.TensorProto_DataType) format {
 		return formatOf(pb.TensorProto_FLOAT16)
 	case p.own && t == pb.TensorProto_BFLOAT16:
 		return formatOf(t)
-	case t == pb.TensorProto_FLOAT16, t == pb.TensorProto_BFLOAT16:
+	case t == pb.TensorProto_FLOAT16, t == pb.TensorProto_BFLOAT16, minifloats&(1<<t) != 0:
 		return formatOf(pb.TensorProto_FLOAT)
 	}
 	return formatOf(t)
@@ -86,7 +86,10 @@ func (p Profile) stored(t pb.TensorProto_DataType) *format {
 		}
 		f = *p.narrow
 	default:
-		return nil
+		if minifloats&(1<<t) == 0 {
+			return nil
+		}
+		f = formatOf(t)
 	}
 	if f.u == p.working(t).u {
 		return nil

@@ -189,9 +189,13 @@ type outcome struct {
 
 // outcomes replays all tests of ONNX, once for all tests of this package.
 var outcomes = sync.OnceValue(func() []outcome {
+	return replayAll(onnxTestData, "node", "pytorch-converted", "pytorch-operator", "simple")
+})
+
+// replayAll replays the tests in the folders of root.
+func replayAll(root string, folders ...string) []outcome {
 	var all []outcome
-	root := onnxTestData
-	for _, folder := range []string{"node", "pytorch-converted", "pytorch-operator", "simple"} {
+	for _, folder := range folders {
 		dirs, _ := filepath.Glob(filepath.Join(root, folder, "*", "model.onnx"))
 		for _, path := range dirs {
 			dir := filepath.Dir(path)
@@ -217,7 +221,7 @@ var outcomes = sync.OnceValue(func() []outcome {
 	}
 	wg.Wait()
 	return all
-})
+}
 
 // onnxTestData is set by whoever asks for outcomes.
 var onnxTestData string
@@ -278,4 +282,59 @@ func TestEveryOperatorTestOfONNXPassesOrIsUnsupportedByName(t *testing.T) {
 			t.Errorf("%s: %d tests pass, want at least %d", folder, passed[folder], least)
 		}
 	}
+}
+
+// TestTheNodeTestsOfANewerRelease replays the node tests of the release that the
+// operators page tells of.
+func TestTheNodeTestsOfANewerRelease(t *testing.T) {
+	r := replayNewer(t)
+	if r == nil {
+		t.Skip("PETRIFY_ONNX_NODE_TESTS names no folder such as onnx/backend/test/data of ONNX's repository")
+	}
+	for _, o := range r.wrong {
+		t.Errorf("%s: %v", o.name, o.err)
+	}
+	t.Logf("%d tests, %d pass", r.tests, r.passed)
+	for _, reason := range sortedKeys(r.why) {
+		t.Logf("unsupported: %s: %s", reason, strings.Join(r.why[reason], ", "))
+	}
+	if unsupported := r.tests - r.passed - len(r.wrong); unsupported*50 > r.tests {
+		t.Errorf("%d of %d tests are unsupported, more than 2 %%", unsupported, r.tests)
+	}
+}
+
+// A newerRelease is what became of the node tests of a release that is newer than the
+// packages that the other tests need.
+type newerRelease struct {
+	tests, passed int
+	wrong         []outcome
+	why           map[string][]string // of tests that are unsupported
+}
+
+// replayNewer replays the node tests in the folder node of the one that
+// PETRIFY_ONNX_NODE_TESTS names; nil where it names none.
+func replayNewer(t *testing.T) *newerRelease {
+	root := os.Getenv("PETRIFY_ONNX_NODE_TESTS")
+	if root == "" {
+		return nil
+	}
+	all := replayAll(root, "node")
+	if len(all) == 0 {
+		t.Fatalf("%s: no node tests", root)
+	}
+	r := &newerRelease{tests: len(all), why: map[string][]string{}}
+	for _, o := range all {
+		if o.err == nil && o.worst > Screens {
+			o.err = fmt.Errorf("%.1f spreads beyond the declared error", o.worst)
+		}
+		if u, ok := asUnsupported(o.err); ok {
+			reason := strings.TrimSpace(qualified(u.Domain, u.Op) + " " + u.Why)
+			r.why[reason] = append(r.why[reason], o.name)
+		} else if o.err != nil {
+			r.wrong = append(r.wrong, o)
+		} else {
+			r.passed++
+		}
+	}
+	return r
 }
