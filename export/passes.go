@@ -100,10 +100,13 @@ const (
 	NormKept   = "kept"
 )
 
+// Producer is what exported models name as the tool that made them.
+const Producer = "petrify"
+
 // describe says where the model comes from.
 func describe(d *draft) error {
 	p := d.options.Provenance
-	d.model.ProducerName = proto.String("petrify")
+	d.model.ProducerName = proto.String(Producer)
 	d.model.ProducerVersion = proto.String(p.Version)
 	d.model.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.source.Title, d.net.Name, d.net.Doc))
 	px := d.source.Recipe.Pixels

@@ -85,6 +85,9 @@ func (j *job) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if j.options.Omit != nil && j.options.Omit(rt, j.model) {
+			continue
+		}
 		j.runtime(ctx, rt)
 	}
 }
@@ -251,7 +254,10 @@ func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
 		return
 	}
 	l := &lane{job: j, rt: rt}
-	defer l.close(ctx)
+	defer func() {
+		l.close(ctx)
+		info.Settings, j.report.Crashes = l.settings, j.report.Crashes+l.crashes
+	}()
 	for i, d := range j.sets {
 		if ctx.Err() != nil {
 			return
@@ -287,6 +293,9 @@ func verdictOf(err error) Verdict {
 		return Skipped
 	}
 	if _, ok := errors.AsType[*witness.BrokenError](err); ok {
+		return Broken
+	}
+	if _, ok := errors.AsType[*witness.CrashError](err); ok {
 		return Broken
 	}
 	return Failed

@@ -14,10 +14,12 @@ import (
 // A lane is one runtime on one model: a session, opened again after an error.
 type lane struct {
 	*job
-	rt      witness.Runtime
-	session witness.Session
-	hung    bool
-	first   []*onnx.Tensor // what the first data set gave
+	rt       witness.Runtime
+	session  witness.Session
+	hung     bool
+	crashes  int            // of the runtime's process
+	settings string         // of its sessions, where they are not the usual ones
+	first    []*onnx.Tensor // what the first data set gave
 }
 
 func (l *lane) close(ctx context.Context) {
@@ -37,13 +39,18 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 		s, err := guarded(ctx, limit, func(ctx context.Context) (witness.Session, error) { return l.rt.Open(ctx, l.model) })
 		if err != nil {
 			l.hung = errors.Is(err, errHung)
+			l.count(err)
 			return nil, err
 		}
 		l.session = s
+		if c, ok := s.(witness.Configured); ok {
+			l.settings = c.Settings()
+		}
 	}
 	given, session := clone(inputs), l.session // a call that hangs keeps them
 	outputs, err := guarded(ctx, limit, func(ctx context.Context) ([]*onnx.Tensor, error) { return session.Run(ctx, given) })
 	if err != nil {
+		l.count(err)
 		l.hung = errors.Is(err, errHung)
 		if l.hung {
 			l.session = nil // it may still be at work: leave it
@@ -55,6 +62,12 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 		return clone(outputs), errWrites
 	}
 	return clone(outputs), nil
+}
+
+func (l *lane) count(err error) {
+	if _, crashed := errors.AsType[*witness.CrashError](err); crashed {
+		l.crashes++
+	}
 }
 
 // errWrites says that a runtime changed the inputs it was given.

@@ -19,6 +19,9 @@ type Options struct {
 	Paths []string
 	// Runtimes are judged one by one. With none, only recorded outputs are.
 	Runtimes []witness.Runtime
+	// Omit, unless nil, says of a runtime that a model is not for it: it is then
+	// left out of that model's report.
+	Omit func(rt witness.Runtime, m *onnx.Model) bool
 	// Named says that the runtimes were asked for one by one, so that one that
 	// is broken is a reason to exit with 2.
 	Named bool

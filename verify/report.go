@@ -30,6 +30,7 @@ type Summary struct {
 	Compared    int `json:"compared"`    // outputs held against the reference
 	Skipped     int `json:"skipped"`     // runtimes, over all models
 	Broken      int `json:"broken"`      // runtimes that could not be started or ended, over all models
+	Crashes     int `json:"crashes"`     // calls in which a runtime's process crashed, over all models
 }
 
 // A ModelReport is what was found about one model.
@@ -54,6 +55,8 @@ type ModelReport struct {
 	Unjudged    bool   `json:"unjudged,omitempty"`    // fine as far as is known, and not evaluated: too much to compute, or inputs that it refuses
 	// Unrecorded counts the data sets that have inputs and no outputs.
 	Unrecorded int `json:"unrecorded,omitempty"`
+	// Crashes counts the calls in which a runtime's process crashed.
+	Crashes int `json:"crashes,omitempty"`
 }
 
 // A SetReport describes the inputs of a data set.
@@ -72,10 +75,11 @@ type InputPort struct {
 
 // A RuntimeReport says what became of a runtime on a model.
 type RuntimeReport struct {
-	Name    string  `json:"name"`
-	Version string  `json:"version,omitempty"`
-	Status  Verdict `json:"status"`
-	Reason  string  `json:"reason,omitempty"` // why it was skipped, or how it is broken
+	Name     string  `json:"name"`
+	Version  string  `json:"version,omitempty"`
+	Settings string  `json:"settings,omitempty"` // of its sessions, where they are not the usual ones: provider, optimisations, threads
+	Status   Verdict `json:"status"`
+	Reason   string  `json:"reason,omitempty"` // why it was skipped, or how it is broken
 }
 
 // A Row is one output of one runtime on one data set.
@@ -144,6 +148,7 @@ func (r *Report) summarize() {
 	for _, m := range r.Models {
 		s.Compared += m.compared()
 		s.Unrecorded += m.Unrecorded
+		s.Crashes += m.Crashes
 		for _, rt := range m.Runtimes {
 			switch rt.Status {
 			case Skipped:
@@ -176,7 +181,7 @@ func (r *Report) Verdict() Verdict {
 	switch s := r.Summary; {
 	case s.Failed > 0:
 		return Different
-	case s.Unreadable+s.Unjudged > 0:
+	case s.Unreadable+s.Unjudged+s.Crashes > 0:
 		return Unchecked
 	case s.Compared == 0:
 		return Skipped
@@ -188,14 +193,15 @@ func (r *Report) Verdict() Verdict {
 
 // ExitCode returns the exit status of a program that reports this: 0 equal, 1 a
 // finding, 2 something could not be checked: a file that cannot be read, nothing
-// compared, a broken runtime that was asked for by its name, or, if strict,
-// anything skipped, broken or unsupported, or recorded without outputs.
+// compared, a runtime that crashed, a broken one that was asked for by its name,
+// or, if strict, anything skipped, broken or unsupported, or recorded without
+// outputs.
 func (r *Report) ExitCode(strict bool) int {
 	s := r.Summary
 	switch {
 	case s.Failed > 0:
 		return 1
-	case s.Unreadable+s.Unjudged > 0, s.Compared == 0, s.Passed == 0:
+	case s.Unreadable+s.Unjudged+s.Crashes > 0, s.Compared == 0, s.Passed == 0:
 		return 2
 	case strict && s.Unrecorded+s.Unsupported+s.Uncompared+s.Skipped+s.Broken > 0, r.named && s.Broken > 0:
 		return 2
@@ -294,6 +300,9 @@ func (m *ModelReport) writeRows(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", verdictText(r.Verdict), dash(string(r.Stage)))
 	}
 	for _, rt := range m.Runtimes {
+		if rt.Settings != "" {
+			fmt.Fprintf(t, "  %s\tran with %s\n", clean(rt.Name), clean(rt.Settings))
+		}
 		if rt.Reason != "" {
 			fmt.Fprintf(t, "  %s\t%s: %s\n", clean(rt.Name), verdictText(rt.Status), clean(rt.Reason))
 		}

@@ -531,6 +531,20 @@ func TestABrokenRuntimeIsNotSkipped(t *testing.T) {
 	}
 }
 
+// TestACrashIsNoFinding wants the crash of a runtime told as such, and an exit status that says that something was not checked.
+func TestACrashIsNoFinding(t *testing.T) {
+	dir := folder(t, netModel(t), &fake{}, 1, 3)
+	crashes := (&fake{fails: &witness.CrashError{Err: errors.New("the runtime crashed (signal: floating point exception)")}}).runtime("crashes")
+	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{crashes, (&fake{}).runtime("fake")}})
+	rows := rowsOf(r, "crashes")
+	if len(rows) == 0 || rows[0].Verdict != Broken || !strings.Contains(rows[0].Reason, "the runtime crashed") {
+		t.Errorf("rows %+v", rows)
+	}
+	if r.Summary.Crashes == 0 || r.Summary.Failed != 0 || r.ExitCode(false) != 2 || r.Verdict() != Unchecked {
+		t.Errorf("summary %+v, exit code %d, verdict %s", r.Summary, r.ExitCode(false), r.Verdict())
+	}
+}
+
 func TestFilesThatCannotBeJudged(t *testing.T) {
 	m := netModel(t)
 	write := func(name string, b []byte) string {

@@ -35,6 +35,13 @@ type Session interface {
 	Close() error
 }
 
+// A Configured session can be set up in more than one way.
+type Configured interface {
+	Session
+	// Settings says how it differs from the usual, for a report: its provider, optimisations, threads. Empty means not at all.
+	Settings() string
+}
+
 // A MissingError says that a runtime is not installed, and how to get it.
 type MissingError struct{ Runtime, Why, Remedy string }
 
@@ -51,6 +58,13 @@ type BrokenError struct{ Err error }
 
 func (e *BrokenError) Error() string { return e.Err.Error() }
 func (e *BrokenError) Unwrap() error { return e.Err }
+
+// A CrashError says that a runtime's process crashed, by a signal such as that of a division by zero: the fault is the
+// runtime's, and what it would have computed is not known.
+type CrashError struct{ Err error }
+
+func (e *CrashError) Error() string { return e.Err.Error() }
+func (e *CrashError) Unwrap() error { return e.Err }
 
 // A RefusedError says that a runtime refuses a run, for the values of its inputs perhaps, and lives on.
 type RefusedError struct{ Err error }

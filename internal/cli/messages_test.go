@@ -141,3 +141,17 @@ func TestSampleRefusesWhatTakesNoNoise(t *testing.T) {
 		}
 	}
 }
+
+func TestStockOnnxGoIsForOwnExportsUnlessItIsNamed(t *testing.T) {
+	for producer, want := range map[string]bool{"petrify": false, "pytorch": true, "": true} {
+		for _, rt := range usualRuntimes(runtimeOptions{}) {
+			m := &onnx.Model{Proto: &pb.ModelProto{ProducerName: &producer}}
+			if got := notFor(rt, m); got != (want && rt.Name() == "gorgonnx") {
+				t.Errorf("%s is left out of a model of %q: %v", rt.Name(), producer, got)
+			}
+		}
+	}
+	if found, err := findRuntimes([]string{"gorgonnx"}, runtimeOptions{}); err != nil || len(found) != 1 {
+		t.Errorf("by its name: %v, %v", found, err)
+	}
+}

@@ -150,7 +150,7 @@ func (r *training) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: allRuntimes(runtimeOptions{}), Against: weights})
+	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
 	if err != nil {
 		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", quote.Shell(dir), quote.Shell(r.run.Dir())))
 	}

@@ -8,8 +8,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/load"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/witness"
 	"github.com/petrify-ml/petrify/witness/child"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
@@ -19,44 +21,112 @@ import (
 type runtimeKind struct {
 	name string
 	doc  string
+	when usage
 	make func(runtimeOptions) witness.Runtime
 }
 
-// runtimeOptions say where runtimes are found.
+// A usage says when a runtime is used that nobody asked for by name.
+type usage int
+
+const (
+	always    usage = iota
+	forOwn          // on petrify's own exports
+	onRequest       // never
+)
+
+// runtimeOptions say where runtimes are found, and how their sessions are set up.
 type runtimeOptions struct {
-	nodePath []string // node_modules folders, before those of NODE_PATH
+	nodePath     []string // node_modules folders, before those of NODE_PATH
+	optimization string   // of graphs by ONNX Runtime; empty is its own default
+	threads      int      // of one operator in ONNX Runtime
+	provider     string   // execution provider of ONNX Runtime; empty is its CPU
 }
 
-func (o *runtimeOptions) flags(f *pflag.FlagSet) {
-	f.StringSliceVar(&o.nodePath, "node-path", nil, "node_modules folder with the package onnxruntime-node, before those in NODE_PATH")
+// placeFlags are the flags that say where runtimes are found.
+func (o *runtimeOptions) placeFlags(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.nodePath, "node-path", nil, "node_modules folder with the package onnxruntime-node or onnxruntime-web, before those in NODE_PATH")
 }
+
+// sessionFlags are the flags that set up sessions of ONNX Runtime.
+func (o *runtimeOptions) sessionFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.optimization, "ort-optimization", "all", "how far ONNX Runtime rewrites the graph before it runs it: "+strings.Join(child.Optimizations(), ", "))
+	f.IntVar(&o.threads, "ort-threads", 1, "threads that one operator of ONNX Runtime may use")
+	f.StringVar(&o.provider, "ep", "", "execution provider of ort-node and ort-python, such as cuda or webgpu, which alone are used then: an error where it is missing")
+}
+
+// validate holds the settings of sessions against what there is.
+func (o *runtimeOptions) validate() error {
+	if !slices.Contains(child.Optimizations(), o.optimization) {
+		return fmt.Errorf("--ort-optimization is %q, want one of %s", o.optimization, strings.Join(child.Optimizations(), ", "))
+	}
+	if o.threads < 1 || o.threads > 1024 {
+		return fmt.Errorf("--ort-threads is %d, want 1 to 1024", o.threads)
+	}
+	return nil
+}
+
+// set sets up the sessions of a runtime. What is usual stays unsaid, so that reports name the rest.
+func (o *runtimeOptions) set(r *child.Runtime) *child.Runtime {
+	if o.optimization != "all" {
+		r.Optimization = o.optimization
+	}
+	r.Threads = o.threads
+	return r
+}
+
+// inNode is a package of ONNX Runtime in Node.js.
+func (o *runtimeOptions) inNode(r *child.Runtime) *child.Runtime {
+	r.Places = o.nodePath
+	return o.set(r)
+}
+
+// withProviders are the runtimes that --ep is for.
+func withProviders() []string { return []string{"ort-node", "ort-python"} }
 
 // runtimes lists all that models can be run on, in the order of reports.
 func runtimes() []runtimeKind {
 	return []runtimeKind{
-		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", func(runtimeOptions) witness.Runtime {
+		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", always, func(runtimeOptions) witness.Runtime {
 			return load.Runtime{Release: "petrify " + version()}
 		}},
-		{"gorgonnx", "stock onnx-go with its Gorgonia backend", func(runtimeOptions) witness.Runtime { return gorgonnx.Runtime{} }},
-		{"ort-node", "ONNX Runtime for Node.js, where it is installed", func(o runtimeOptions) witness.Runtime {
-			r := child.Node()
-			r.Places = o.nodePath
+		{"gorgonnx", "stock onnx-go with its Gorgonia backend; unasked on petrify's own exports only", forOwn, func(runtimeOptions) witness.Runtime {
+			return gorgonnx.Runtime{}
+		}},
+		{"ort-node", "ONNX Runtime for Node.js, where it is installed", always, func(o runtimeOptions) witness.Runtime {
+			r := o.inNode(child.Node())
+			r.Provider = o.provider
 			return r
 		}},
-		{"ort-python", "ONNX Runtime for Python, where it is installed", func(runtimeOptions) witness.Runtime { return child.Python() }},
+		{"ort-web", "ONNX Runtime Web (WebAssembly) in Node.js, where it is installed; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+			return o.inNode(child.Web())
+		}},
+		{"ort-python", "ONNX Runtime for Python, where it is installed", always, func(o runtimeOptions) witness.Runtime {
+			r := o.set(child.Python())
+			r.Provider = o.provider
+			return r
+		}},
 	}
 }
 
 // judge is the name of the reference, which judges and is never judged: alone, it leaves recorded outputs to judge.
 const judge = "reference"
 
-// allRuntimes makes every runtime.
-func allRuntimes(o runtimeOptions) []witness.Runtime {
-	var all []witness.Runtime
+// usualRuntimes makes the runtimes that are used where none is named; notFor leaves out those that a model is not for.
+func usualRuntimes(o runtimeOptions) []witness.Runtime {
+	var usual []witness.Runtime
 	for _, k := range runtimes() {
-		all = append(all, k.make(o))
+		if k.when != onRequest {
+			usual = append(usual, k.make(o))
+		}
 	}
-	return all
+	return usual
+}
+
+// notFor reports whether nobody who did not ask for a runtime wants to hear of it on a model: stock onnx-go knows so few
+// operators that it says little of other people's models.
+func notFor(rt witness.Runtime, m *onnx.Model) bool {
+	own := m.Proto.GetProducerName() == export.Producer
+	return !own && slices.ContainsFunc(runtimes(), func(k runtimeKind) bool { return k.name == rt.Name() && k.when == forOwn })
 }
 
 // findRuntimes makes the runtimes of these names, in the order of reports; the reference is accepted and adds none.
@@ -82,6 +152,20 @@ func runtimeNames() []string {
 		names = append(names, k.name)
 	}
 	return names
+}
+
+// usualText names the runtimes that are used where none is named.
+func usualText() string {
+	var names, own []string
+	for _, k := range runtimes() {
+		switch k.when {
+		case always:
+			names = append(names, k.name)
+		case forOwn:
+			own = append(own, k.name)
+		}
+	}
+	return strings.Join(names, ", ") + "; on petrify's own exports " + strings.Join(own, ", ") + ", too"
 }
 
 // completeRuntimes offers runtimes to the shell, also as the next of a list.

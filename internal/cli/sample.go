@@ -74,7 +74,7 @@ The same seed gives the same pictures.`,
 	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames(), ", "))
 	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be)")
 	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
-	o.places.flags(f)
+	o.places.placeFlags(f)
 	mustComplete(cmd, "runtime", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return runtimeNames(), cobra.ShellCompDirectiveNoFileComp
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 type verifyOptions struct {
@@ -26,7 +28,8 @@ type verifyOptions struct {
 	paths   []string
 
 	runtimes []string
-	places   runtimeOptions
+	require  []string
+	settings runtimeOptions
 	against  string
 	prove    bool
 	profile  string
@@ -55,19 +58,22 @@ drawn from --seed; what the model refuses of those is left out with a note.
 The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
 show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
 that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason; one that is here and
-cannot be started is BROKEN. A model that takes more than --timeout or --budget is not judged, and says so.
+cannot be started, lacks the provider of --ep, or crashes, is BROKEN. A model that takes more than --timeout or --budget
+is not judged, and says so.
 
 Node.js and Python are found in PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in
 the folder that you stand in. Elements in other files are read from the model's folder under the rules of check
 --external-data, and become part of the model before anything runs it.
 
-Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime that --runtime
-names is broken, or, with --strict, something was skipped or has lost its recorded outputs.`,
+Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime crashed, one
+that --runtime names is broken, one that --require names is missing, or, with --strict, something was skipped or has lost its recorded outputs.`,
 		Example: `  petrify verify model.onnx
   petrify verify runs/gan/onnx --against runs/gan
   petrify verify model.onnx --runtime load,ort-node --prove
   petrify verify /usr/share/libonnx-testdata/data/node --runtime reference --parallel 4
   petrify verify model.onnx --arithmetic tf32
+  petrify verify model.onnx --runtime ort-node,ort-web --ort-optimization off --ort-threads 2
+  petrify verify model.onnx --ep cuda --arithmetic tf32
   petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
   petrify verify model.onnx --strict --junit report.xml`,
 		Args: arguments(1, -1, "model files or folders"),
@@ -78,7 +84,8 @@ names is broken, or, with --strict, something was skipped or has lost its record
 	}
 	f := cmd.Flags()
 	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to compare with the reference: "+strings.Join(runtimeNames()[1:], ", ")+
-		"; "+judge+" alone judges recorded outputs (default: all)")
+		"; "+judge+" alone judges recorded outputs (default: "+usualText()+")")
+	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be there: exit with 2, before any work, where one is missing or broken")
 	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit")
 	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", "))
 	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
@@ -90,8 +97,10 @@ names is broken, or, with --strict, something was skipped or has lost its record
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
 	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
-	o.places.flags(f)
+	o.settings.sessionFlags(f)
+	o.settings.placeFlags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
+	mustComplete(cmd, "require", completeRuntimes)
 	mustComplete(cmd, "arithmetic", completeProfiles)
 	mustComplete(cmd, "against", completeFolders)
 	return cmd
@@ -101,19 +110,19 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
 	}
+	if err := o.settings.validate(); err != nil {
+		return err
+	}
 	v := verify.Options{
-		Paths: o.paths, Runtimes: allRuntimes(o.places), Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
+		Paths: o.paths, Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
 		Reference: reference.Options{Memory: int64(o.budget) / 8},
 	}
 	var err error
 	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
 		return fmt.Errorf("--arithmetic: %w", err)
 	}
-	if len(o.runtimes) > 0 {
-		v.Named = true
-		if v.Runtimes, err = findRuntimes(o.runtimes, o.places); err != nil {
-			return err
-		}
+	if err := o.choose(ctx, &v); err != nil {
+		return err
 	}
 	if o.limit != "" {
 		if v.Fixed, err = parseLimit(o.limit); err != nil {
@@ -151,6 +160,42 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		return err
 	}
 	return exit(report.ExitCode(o.strict))
+}
+
+// choose settles which runtimes are held against the reference, and wants those there that are required.
+func (o *verifyOptions) choose(ctx context.Context, v *verify.Options) error {
+	names := o.runtimes
+	if o.settings.provider != "" && len(names) == 0 {
+		names = withProviders()
+	}
+	required, err := findRuntimes(o.require, o.settings)
+	if err != nil {
+		return fmt.Errorf("--require: %w", err)
+	}
+	for _, rt := range required {
+		limited, cancel := context.WithTimeout(ctx, o.timeout)
+		_, err := rt.Version(limited)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("--require %s: %w", rt.Name(), err)
+		}
+	}
+	if v.Named = len(names) > 0; v.Named {
+		if o.settings.provider != "" {
+			if i := slices.IndexFunc(names, func(n string) bool { return n != judge && !slices.Contains(withProviders(), n) }); i >= 0 {
+				return fmt.Errorf("--ep is for %s: %s has no execution providers", strings.Join(withProviders(), " and "), names[i])
+			}
+		}
+		v.Runtimes, err = findRuntimes(slices.Concat(names, o.require), o.settings)
+		return err
+	}
+	v.Runtimes, v.Omit = usualRuntimes(o.settings), notFor
+	for _, rt := range required {
+		if !slices.ContainsFunc(v.Runtimes, func(u witness.Runtime) bool { return u.Name() == rt.Name() }) {
+			v.Runtimes = append(v.Runtimes, rt)
+		}
+	}
+	return nil
 }
 
 func profileNames() []string {

@@ -35,6 +35,10 @@ type header struct {
 	Threads int    `json:"threads,omitempty"` // request open
 	Repeat  int    `json:"repeat,omitempty"`  // request run: how many timed runs are wanted
 
+	Optimization string `json:"optimization,omitempty"` // request open: off, basic, extended or all
+	Provider     string `json:"provider,omitempty"`     // request open: the execution provider to compute on, and no other
+	Note         string `json:"note,omitempty"`         // reply open: what is to be said of the session
+
 	Error       string       `json:"error,omitempty"`       // reply: the runtime refused, and lives on; greeting: it is here and cannot be started
 	Unsupported *unsupported `json:"unsupported,omitempty"` // reply: the model is right, the runtime can't
 	Nanos       []int64      `json:"nanos,omitempty"`       // reply run: duration of each repeated run

@@ -2,6 +2,7 @@ package child
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,11 @@ var runtimes = map[string]func(t *testing.T) *Runtime{
 	"node": func(t *testing.T) *Runtime {
 		r := Node()
 		r.Program = witnesstest.Node(t, "onnxruntime-node")
+		return r
+	},
+	"web": func(t *testing.T) *Runtime {
+		r := Web()
+		r.Program = witnesstest.Node(t, "onnxruntime-web")
 		return r
 	},
 	// Never required, unlike the others: the stand-in below holds the driver itself to the same tests, and the package is not
@@ -124,35 +130,35 @@ func finish(t *testing.T, e *onnx.Emitter) *onnx.Model {
 
 func TestRealRuntimeTypes(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
-		for _, v := range allTypes(t) {
+		e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "types"})
+		var given []*onnx.Tensor
+		for i, v := range allTypes(t) {
 			if v.Type() == pb.TensorProto_BFLOAT16 {
-				continue // neither API has it
+				continue // none of the interfaces has it
 			}
-			t.Run(v.Name, func(t *testing.T) {
-				dims := make([]onnx.Dim, len(v.Dims))
-				for i, d := range v.Dims {
-					dims[i] = onnx.Fixed(int64(d))
-				}
-				e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "types"})
-				in := e.Input("x", v.Type(), dims...)
-				e.Step("same", "y")
-				e.Output(e.Node("Identity", "", []onnx.Value{in}), v.Type(), dims...)
-				s, err := r.Start(t.Context(), finish(t, e))
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer s.Close()
-				given := *v
-				given.Name = "x"
-				out, err := s.Run(t.Context(), []*onnx.Tensor{&given})
-				if err != nil {
-					t.Fatal(err)
-				}
-				a, b := given.Proto(), out[0].Proto()
-				if string(a.RawData) != string(b.RawData) || a.GetDataType() != b.GetDataType() || len(a.Dims) != len(b.Dims) {
-					t.Errorf("came back as %v", b)
-				}
-			})
+			dims := make([]onnx.Dim, len(v.Dims))
+			for i, d := range v.Dims {
+				dims[i] = onnx.Fixed(int64(d))
+			}
+			in := e.Input(v.Name, v.Type(), dims...)
+			e.Step(fmt.Sprintf("same%d", i), fmt.Sprintf("same%d", i))
+			e.Output(e.Node("Identity", "", []onnx.Value{in}), v.Type(), dims...)
+			given = append(given, v)
+		}
+		s, err := r.Start(t.Context(), finish(t, e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		out, err := s.Run(t.Context(), given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range given {
+			a, b := v.Proto(), out[i].Proto()
+			if string(a.RawData) != string(b.RawData) || a.GetDataType() != b.GetDataType() || len(a.Dims) != len(b.Dims) {
+				t.Errorf("%s came back as %v", v.Name, b)
+			}
 		}
 	})
 }
@@ -246,10 +252,11 @@ func TestMissingModuleNamesTheRemedy(t *testing.T) {
 	}{
 		"node": {Node(), []string{"onnxruntime-node", "npm install onnxruntime-node", "--node-path",
 			`passed over in NODE_PATH: "node_modules", which is relative`}},
+		"web":    {Web(), []string{"onnxruntime-web", "npm install onnxruntime-web"}},
 		"python": {Python(), []string{"cannot import", "pip install onnxruntime", `passed over in PYTHONPATH: "lib", which is relative`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "node" {
+			if name != "python" {
 				test.r.Program = witnesstest.Node(t, "fs")
 			} else {
 				test.r.Program = witnesstest.Python(t)
@@ -268,5 +275,106 @@ func TestMissingModuleNamesTheRemedy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestSettingsReachSessions(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		for i, optimization := range Optimizations() {
+			r.Optimization, r.Threads = optimization, 1+i%2
+			s, err := r.Start(t.Context(), affine(t))
+			if err != nil {
+				t.Errorf("optimisations %q: %v", optimization, err)
+				continue
+			}
+			if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
+				t.Error(err)
+			}
+			if said := s.Settings(); !strings.Contains(said, "optimisations "+optimization) || strings.Contains(said, "2 threads") != (r.Threads == 2) {
+				t.Errorf("%d threads, optimisations %q: the session says %q", r.Threads, optimization, said)
+			}
+			s.Close()
+		}
+		r.Optimization = "most"
+		if s, err := r.Start(t.Context(), affine(t)); err == nil {
+			s.Close()
+			t.Error("optimisations that are none are accepted")
+		}
+	})
+}
+
+// TestAMissingProviderIsNeverTheCPU asks for providers that are not here, and for one that takes a part of the graph.
+func TestAMissingProviderIsNeverTheCPU(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		for _, provider := range []string{"nosuch", "tensorrt", "CPU provider"} {
+			r.Provider = provider
+			if _, err := r.Version(t.Context()); err == nil {
+				t.Errorf("%s: is here", provider)
+			} else if _, broken := errors.AsType[*witness.BrokenError](err); !broken {
+				t.Errorf("%s: error is %v, want a BrokenError", provider, err)
+			}
+			if s, err := r.Start(t.Context(), affine(t)); err == nil {
+				s.Close()
+				t.Errorf("%s: opens", provider)
+			}
+		}
+	})
+	standin := runtimes["python driver on a stand-in"](t)
+	for provider, want := range map[string]string{"cpu": "provider cpu", "TEST": "provider TEST (nodes that it does not take are on the CPU)", "broken": ""} {
+		standin.Provider = provider
+		if _, err := standin.Version(t.Context()); (err == nil) != (want != "") {
+			t.Errorf("%s: error is %v", provider, err)
+		}
+		s, err := standin.Start(t.Context(), affine(t))
+		if err != nil {
+			if want != "" || !strings.Contains(err.Error(), "onnxruntime would go on with CPUExecutionProvider") {
+				t.Errorf("%s: %v", provider, err)
+			}
+			continue
+		}
+		if s.Settings() != want {
+			t.Errorf("%s: the session says %q, want %q", provider, s.Settings(), want)
+		}
+		s.Close()
+	}
+}
+
+// TestACrashIsSaidToBeOne has drivers end as ONNX Runtime does when it divides the least integer by -1.
+func TestACrashIsSaidToBeOne(t *testing.T) {
+	eachRuntime(t, func(t *testing.T, r *Runtime) {
+		last := len(r.Args) - 1
+		for i := range r.Args {
+			if strings.Contains(r.Args[i], "session.run(") {
+				last = i
+			}
+		}
+		r.Args[last] = strings.NewReplacer("session.run(feeds)", "process.kill(process.pid, 'SIGFPE')", "session.run(None, feeds)", "os.kill(os.getpid(), 8)").Replace(r.Args[last])
+		s, err := r.Start(t.Context(), affine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		_, err = s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)})
+		if _, crashed := errors.AsType[*witness.CrashError](err); !crashed || !strings.Contains(err.Error(), "run: the runtime crashed (signal: floating point exception") {
+			t.Errorf("error is %v, want a CrashError", err)
+		}
+	})
+}
+
+// TestATrapInWebAssemblyIsACrash divides the least integer by -1, which the standard leaves undefined.
+func TestATrapInWebAssemblyIsACrash(t *testing.T) {
+	r := runtimes["web"](t)
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
+	a, b := e.Input("a", pb.TensorProto_INT32, onnx.Fixed(1)), e.Input("b", pb.TensorProto_INT32, onnx.Fixed(1))
+	e.Step("s", "y")
+	e.Output(e.Node("Div", "", []onnx.Value{a, b}), pb.TensorProto_INT32, onnx.Fixed(1))
+	s, err := r.Start(t.Context(), finish(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.Run(t.Context(), []*onnx.Tensor{tensor(t, "a", []int32{math.MinInt32}, 1), tensor(t, "b", []int32{-1}, 1)})
+	if _, crashed := errors.AsType[*witness.CrashError](err); !crashed || !strings.Contains(err.Error(), "divide result unrepresentable") {
+		t.Errorf("error is %v, want a CrashError that names the trap", err)
 	}
 }

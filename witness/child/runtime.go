@@ -1,8 +1,8 @@
 // Package child runs ONNX models on other people's runtimes, each behind a small driver process of its own, so that the
 // runtime's crash, leak, hang or version is not the program's.
 //
-// The drivers for ONNX Runtime in Node and in Python are part of this package and need no file beside the program: the
-// interpreter gets their text as an argument. Nothing is linked and nothing is written to disk; the model travels over the
+// The drivers, for ONNX Runtime in Node, in WebAssembly and in Python, are part of this package and need no file beside the
+// program: the interpreter gets their text as an argument. Nothing is linked and nothing is written to disk; the model travels over the
 // driver's standard input.
 //
 // # Protocol
@@ -24,22 +24,17 @@ package child
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/witness"
 )
 
-//go:embed ort_node.js
-var nodeDriver string
-
-//go:embed ort_python.py
-var pythonDriver string
-
-// Runtime is a way to start driver processes. Its zero value can do nothing; Node and Python make useful ones, whose exported
+// Runtime is a way to start driver processes. Its zero value can do nothing; Node, Web and Python make useful ones, whose exported
 // fields may be changed before first use.
 type Runtime struct {
 	// Label is the runtime's name.
@@ -52,6 +47,13 @@ type Runtime struct {
 	// Threads that one operator may use. Zero means one: the results are then the same on every machine that the runtime
 	// promises them on.
 	Threads int
+
+	// Optimization is how far ONNX Runtime rewrites the graph, one of Optimizations; empty means "all", its own default.
+	Optimization string
+
+	// Provider is the execution provider of ONNX Runtime that sessions compute on, by its short name, as in "cuda"; empty means
+	// the CPU's. Where it is missing, nothing runs.
+	Provider string
 
 	// Timeout bounds every exchange with the driver, besides its context. Zero means two minutes.
 	Timeout time.Duration
@@ -73,42 +75,68 @@ type Runtime struct {
 	parting   time.Duration          // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
 }
 
-// Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node from Places or NODE_PATH.
-func Node() *Runtime {
-	return &Runtime{
-		Label:     "ort-node",
-		Args:      []string{"--input-type=commonjs", "-e", nodeDriver, "--"},
-		names:     []string{"node", "nodejs"},
-		remedy:    "install Node.js 18 or later, https://nodejs.org",
-		placesEnv: "NODE_PATH",
-		unusable:  func(name string) bool { return name == "__proto__" }, // assigning to it changes an object's prototype
-	}
-}
-
-// Python is ONNX Runtime for Python: python3 or python from PATH and the package onnxruntime, from where that Python has its
-// packages, those of the user included, from Places or PYTHONPATH. It runs isolated (-I), so that no folder but these counts.
-func Python() *Runtime {
-	return &Runtime{
-		Label:     "ort-python",
-		Args:      []string{"-I", "-B", "-c", pythonDriver},
-		names:     []string{"python3", "python"},
-		remedy:    "install Python 3.8 or later",
-		placesEnv: "PYTHONPATH",
-	}
-}
-
 // Name returns the label.
 func (r *Runtime) Name() string { return r.Label }
 
 // Version starts a driver, hears its greeting and ends it. It returns the name of the runtime in the words of its driver, with
 // its version, a *witness.MissingError that names the remedy where it is not installed, and a *witness.BrokenError where the
-// driver does not start.
+// driver does not start or the Provider is missing.
 func (r *Runtime) Version(ctx context.Context) (string, error) {
 	s, err := r.start(ctx)
 	if err != nil {
 		return "", err
 	}
+	if r.Provider != "" {
+		// Whether a provider is here shows only when a session asks for it.
+		m, err := trial()
+		if err != nil {
+			return "", errors.Join(err, s.Close())
+		}
+		if _, err := s.exchange(ctx, r.opening(), m, nil); err != nil {
+			return "", &witness.BrokenError{Err: fmt.Errorf("there is no execution provider %s here: %w", r.Provider, errors.Join(err, s.Close()))}
+		}
+	}
 	return s.version, s.Close()
+}
+
+// trial is a model that every provider takes, y = x + x.
+func trial() ([]byte, error) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "trial", Opset: 13, IR: 8})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Fixed(2))
+	e.Step("y", "y")
+	e.Output(e.Node("Add", "", []onnx.Value{x, x}), pb.TensorProto_FLOAT, onnx.Fixed(2))
+	m, err := e.Model()
+	if err != nil {
+		return nil, err
+	}
+	return onnx.Marshal(m)
+}
+
+// opening is the request to open a model.
+func (r *Runtime) opening() header {
+	return header{Do: "open", Threads: max(r.Threads, 1), Optimization: r.Optimization, Provider: r.Provider}
+}
+
+// Optimizations are the values of Runtime.Optimization, from none to all.
+func Optimizations() []string { return []string{"off", "basic", "extended", "all"} }
+
+// settings says how a session differs from the usual one, "" if it does not. note is what the driver has to say of its provider.
+func (r *Runtime) settings(note string) string {
+	var said []string
+	if r.Provider != "" {
+		p := "provider " + r.Provider
+		if note != "" {
+			p += " (" + note + ")"
+		}
+		said = append(said, p)
+	}
+	if r.Optimization != "" {
+		said = append(said, "optimisations "+r.Optimization)
+	}
+	if r.Threads > 1 {
+		said = append(said, fmt.Sprintf("%d threads", r.Threads))
+	}
+	return strings.Join(said, ", ")
 }
 
 // Open is Start.
@@ -138,9 +166,11 @@ func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	for _, p := range s.signature.Outputs {
 		s.outputs = append(s.outputs, p.Name)
 	}
-	if _, err := s.exchange(ctx, header{Do: "open", Threads: max(r.Threads, 1)}, model, nil); err != nil {
+	opened, err := s.exchange(ctx, r.opening(), model, nil)
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.settings = r.settings(opened.h.Note)
 	return s, nil
 }
 

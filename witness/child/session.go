@@ -29,6 +29,7 @@ const (
 type Session struct {
 	name     string
 	version  string
+	settings string
 	timeout  time.Duration
 	parting  time.Duration
 	maxReply int64
@@ -55,12 +56,16 @@ type DiedError struct {
 	Runtime string
 	Doing   string // open, run, or start
 	Status  string // how the process ended, such as "exit status 3" or "signal: killed"
+	Crashed bool   // by a signal or an exception of the system, and not because we ended it
 	Stderr  string // the first and the last that it wrote to standard error
 	Err     error  // what the parent saw: a broken stream, a *FrameError, or the context's error
 }
 
 func (e *DiedError) Error() string {
 	s := fmt.Sprintf("%s: %s: %v (process: %s)", e.Runtime, e.Doing, e.Err, e.Status)
+	if e.Crashed {
+		s = fmt.Sprintf("%s: %s: the runtime crashed (%s)", e.Runtime, e.Doing, e.Status)
+	}
 	if e.Stderr != "" {
 		s += ": stderr: " + e.Stderr
 	}
@@ -152,6 +157,9 @@ func (s *Session) launch(env []string) (err error) {
 
 // Version names the runtime in the words of its driver, with its version.
 func (s *Session) Version() string { return s.version }
+
+// Settings says how the session differs from the usual one: its provider, optimisations and threads. It is empty for the usual.
+func (s *Session) Settings() string { return s.settings }
 
 // Run computes the model's outputs, in graph order, from its inputs, which are matched by name. An error of the runtime leaves
 // the session usable; a *DiedError, and the end of ctx, end it. The outputs are the caller's.
@@ -299,15 +307,24 @@ func (s *Session) kill() {
 
 // end takes the session out of use after err and tells how its process ended, within grace by itself. mu is held.
 func (s *Session) end(doing string, err error, grace time.Duration) error {
-	s.await(grace)
+	byItself := s.await(grace)
 	s.kill()
-	status := "still there after it was killed"
+	died := &DiedError{Runtime: s.name, Doing: doing, Status: "still there after it was killed", Err: err}
 	if s.await(2 * s.parting) {
-		status = s.cmd.ProcessState.String()
+		died.Status = s.cmd.ProcessState.String()
+		died.Crashed = byItself && grace > 0 && crashed(s.cmd.ProcessState.ExitCode())
 	}
-	s.ended = &DiedError{Runtime: s.name, Doing: doing, Status: status, Stderr: s.stderr.String(), Err: err}
-	return s.ended
+	died.Stderr = s.stderr.String()
+	s.ended = died
+	if died.Crashed {
+		return &witness.CrashError{Err: died}
+	}
+	return died
 }
+
+// crashed says of an exit code that it is no program's: -1 where a signal ended the process, and on Windows an NTSTATUS of an
+// error, from 0xC0000000 on.
+func crashed(code int) bool { return uint32(code) >= 0xC0000000 }
 
 func (s *Session) await(d time.Duration) (ended bool) {
 	select {

@@ -137,10 +137,10 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 		"start of Python":  {files: []string{"sitecustomize.py", "usercustomize.py", "start.py"}, env: map[string]string{"PYTHONSTARTUP": "start.py"}},
 		"PYTHONPATH":       {files: []string{"json.py", "onnxruntime.py", "numpy.py", "sitecustomize.py"}, env: map[string]string{"PYTHONPATH": ":.:HERE:"}},
 		"PYTHONHOME":       {files: []string{"lib/python%s/json/__init__.py", "lib/python%s/os.py"}, env: map[string]string{"PYTHONHOME": "HERE"}},
-		"home":             {files: []string{user + "/numpy.py", user + "/onnxruntime.py", user + "/usercustomize.py", ".node_modules/onnxruntime-node/index.js"}, env: map[string]string{"HOME": "HERE"}},
-		"node_modules":     {files: []string{"node_modules/onnxruntime-node/index.js", "node_modules/onnxruntime-common/index.js"}},
-		"folders above":    {files: []string{"node_modules/onnxruntime-node/index.js", "a/node_modules/onnxruntime-node/index.js", "json.py"}, in: "a/b"},
-		"relative NODE_PATH": {files: []string{"node_modules/onnxruntime-node/index.js", "onnxruntime-node/index.js"},
+		"home":             {files: []string{user + "/numpy.py", user + "/onnxruntime.py", user + "/usercustomize.py", ".node_modules/onnxruntime-node/index.js", ".node_modules/onnxruntime-web/index.js"}, env: map[string]string{"HOME": "HERE"}},
+		"node_modules":     {files: []string{"node_modules/onnxruntime-node/index.js", "node_modules/onnxruntime-common/index.js", "node_modules/onnxruntime-web/index.js", "ort-wasm-simd-threaded.mjs"}},
+		"folders above":    {files: []string{"node_modules/onnxruntime-node/index.js", "a/node_modules/onnxruntime-node/index.js", "a/node_modules/onnxruntime-web/index.js", "json.py"}, in: "a/b"},
+		"relative NODE_PATH": {files: []string{"node_modules/onnxruntime-node/index.js", "onnxruntime-node/index.js", "onnxruntime-web/index.js"},
 			env: map[string]string{"NODE_PATH": "node_modules::.:HERE"}},
 		"NODE_OPTIONS":       {files: []string{"hook.js"}, env: map[string]string{"NODE_OPTIONS": "--require ./hook.js"}},
 		"package.json":       {files: []string{"package.json", "index.js", "fs.js", "path.js", "node:fs.js", "node_modules/fs/index.js"}},
@@ -148,13 +148,14 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 		"interpreters above": {files: []string{"python3", "node", "bin/python3", "bin/node"}, in: "bin", env: map[string]string{"PATH": "..:../bin:.:PATH"}},
 	}
 	python, node := witnesstest.Python(t, "onnx", "numpy"), witnesstest.Node(t, "onnxruntime-node")
+	witnesstest.Node(t, "onnxruntime-web")
 	standin, err := filepath.Abs("testdata/standin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	module := os.Getenv("NODE_PATH")
 	for name, trap := range traps {
-		for _, r := range []*Runtime{Python(), Node()} {
+		for _, r := range []*Runtime{Python(), Node(), Web()} {
 			t.Run(name+"/"+r.Label, func(t *testing.T) {
 				dir, err := filepath.EvalSymlinks(t.TempDir())
 				if err != nil {
@@ -178,7 +179,7 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 					t.Setenv(variable, value)
 				}
 				if name != "interpreters" && name != "interpreters above" {
-					r.Program = map[string]string{"ort-python": python, "ort-node": node}[r.Label]
+					r.Program = map[string]string{"ort-python": python, "ort-node": node, "ort-web": node}[r.Label]
 				}
 				if r.Label == "ort-python" {
 					r.Places = []string{standin}

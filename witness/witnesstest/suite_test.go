@@ -24,10 +24,14 @@ func TestLoad(t *testing.T) { suite.Suite(t, load.Runtime{Release: "test"}) }
 
 func TestGorgonnx(t *testing.T) { suite.Suite(t, gorgonnx.Runtime{}) }
 
-func TestNode(t *testing.T) {
-	program := witnesstest.Node(t, "onnxruntime-node")
+func TestNode(t *testing.T) { inNode(t, "onnxruntime-node", child.Node) }
+
+func TestWeb(t *testing.T) { inNode(t, "onnxruntime-web", child.Web) }
+
+func inNode(t *testing.T, module string, in func() *child.Runtime) {
+	program := witnesstest.Node(t, module)
 	variant := func(old, new string) *child.Runtime {
-		r := child.Node()
+		r := in()
 		r.Program = program
 		replace(t, r, old, new)
 		return r
@@ -48,8 +52,8 @@ func TestPython(t *testing.T) {
 		return r
 	}
 	suite.Suite(t, variant("", ""),
-		suite.Fault{Name: "crash", Runtime: variant("results = session.run(None, feeds)", "os.abort()")},
-		suite.Fault{Name: "hang", Runtime: variant("results = session.run(None, feeds)", "time.sleep(1e6)")})
+		suite.Fault{Name: "crash", Runtime: variant("session.run(None, feeds)", "os.abort()")},
+		suite.Fault{Name: "hang", Runtime: variant("session.run(None, feeds)", "time.sleep(1e6)")})
 }
 
 // replace changes the text of a driver.

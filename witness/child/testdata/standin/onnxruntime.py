@@ -13,8 +13,20 @@ class ExecutionMode:
     ORT_SEQUENTIAL = 0
 
 
+class GraphOptimizationLevel:
+    ORT_DISABLE_ALL, ORT_ENABLE_BASIC, ORT_ENABLE_EXTENDED, ORT_ENABLE_ALL = 0, 1, 2, 99
+
+
+def get_available_providers():
+    return ["TestExecutionProvider", "BrokenExecutionProvider", "CPUExecutionProvider"]
+
+
 class SessionOptions:
-    pass
+    alone = False
+
+    def add_session_config_entry(self, key, value):
+        assert key == "session.disable_cpu_ep_fallback"
+        self.alone = value == "1"
 
 
 class _Named:
@@ -26,13 +38,17 @@ class _Named:
 
 class InferenceSession:
     def __init__(self, model, options, providers):
-        assert providers == ["CPUExecutionProvider"] and options.intra_op_num_threads >= 1
+        assert options.intra_op_num_threads >= 1 and options.graph_optimization_level in (0, 1, 2, 99)
         print("a library that prints")
+        # One provider takes additions alone; the other is listed and, as a library that lacks another does, not started.
+        self.providers = [p for p in providers if p != "BrokenExecutionProvider"] or ["CPUExecutionProvider"]
         self.graph = (m := onnx.load_from_string(model)).graph
         opset = m.opset_import[0].version
         if opset > 100:
             raise RuntimeError("Opset %d is under development and support for this is limited" % opset)
         known = {i.name for i in self.graph.input} | {i.name for i in self.graph.initializer}
+        if options.alone and "TestExecutionProvider" in providers and any(n.op_type != "Add" for n in self.graph.node):
+            raise RuntimeError("fallback to CPU EP has been explicitly disabled by the user")
         for n in self.graph.node:
             if n.op_type == "LeakyRelu":
                 raise RuntimeError("[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for LeakyRelu(6) node")
@@ -41,6 +57,9 @@ class InferenceSession:
             if not known.issuperset(n.input):
                 raise RuntimeError("invalid graph")
             known.update(n.output)
+
+    def get_providers(self):
+        return self.providers
 
     def get_outputs(self):
         return [_Named(o) for o in self.graph.output]
