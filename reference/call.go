@@ -100,8 +100,16 @@ func cost(v *Value) int64 {
 	for _, e := range v.Elems {
 		n += cost(e)
 	}
+	if words, ok := v.Data.([]string); ok {
+		for _, s := range words {
+			n += textCost(s)
+		}
+	}
 	return n
 }
+
+// textCost is the number of numbers that a string is worth.
+func textCost(s string) int64 { return int64(len(s)) / 8 }
 
 // A call is one evaluation of a node.
 type call struct {

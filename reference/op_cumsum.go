@@ -9,44 +9,59 @@ import (
 var opCumSum = operator{
 	name: "CumSum",
 	eval: single(func(c *call) (*Value, error) {
-		x := c.in[0]
-		a, err := c.intScalar(1)
-		if err != nil {
-			return nil, err
-		}
-		axis, err := axisOf(a, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
-		isFloat := floats&setOf(x) != 0
-		out, err := c.zeros(x.Type, isFloat, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
-		outer, n, inner := split(x.Dims, axis)
-		exclusive, reverse := c.int("exclusive") != 0, c.int("reverse") != 0
-		for o := range outer {
-			for i := range inner {
-				at := func(k int) int {
-					if reverse {
-						k = n - 1 - k
-					}
-					return (o*n+k)*inner + i
+		return c.accumulate(func() accumulator {
+			f := c.format(c.in[0])
+			return &runningSum{f: f, t: c.in[0].Type, terms: f.dot()}
+		})
+	}),
+}
+
+// An accumulator takes elements of one line after the other, and stores what they
+// make together.
+type accumulator interface {
+	add(x *Value, i int)
+	store(out *Value, i int)
+}
+
+// accumulate goes along the axis in input 1, forwards or, by attribute reverse,
+// backwards. By attribute exclusive an element itself is left out.
+func (c *call) accumulate(begin func() accumulator) (*Value, error) {
+	x := c.in[0]
+	a, err := c.intScalar(1)
+	if err != nil {
+		return nil, err
+	}
+	axis, err := axisOf(a, len(x.Dims))
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
+	if err != nil {
+		return nil, err
+	}
+	outer, n, inner := split(x.Dims, axis)
+	exclusive, reverse := c.int("exclusive") != 0, c.int("reverse") != 0
+	for o := range outer {
+		for i := range inner {
+			at := func(k int) int {
+				if reverse {
+					k = n - 1 - k
 				}
-				sum := runningSum{f: c.format(x), t: x.Type, terms: c.format(x).dot()}
-				for k := range n {
-					if !exclusive {
-						sum.add(x, at(k))
-					}
-					sum.store(out, at(k))
-					if exclusive {
-						sum.add(x, at(k))
-					}
+				return (o*n+k)*inner + i
+			}
+			line := begin()
+			for k := range n {
+				if !exclusive {
+					line.add(x, at(k))
+				}
+				line.store(out, at(k))
+				if exclusive {
+					line.add(x, at(k))
 				}
 			}
 		}
-		return out, nil
-	}),
+	}
+	return out, nil
 }
 
 // A runningSum is the sum of the elements added so far.

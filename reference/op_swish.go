@@ -6,7 +6,11 @@ var opSwish = operator{
 	eval: single(func(c *call) (*Value, error) {
 		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
-			return f.mul(x, sigmoidFunction.at(f, f.mul(alpha, x)))
+			return f.swish(x, alpha)
 		})
 	}),
+}
+
+func (f format) swish(x, alpha number) number {
+	return f.mul(x, sigmoidFunction.at(f, f.mul(alpha, x)))
 }

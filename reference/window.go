@@ -36,7 +36,7 @@ func (c *call) newWindow(in, kernel []int, ceil bool) (window, error) {
 		return w, err
 	}
 	auto := c.text("auto_pad")
-	if c.has("pads") && auto == "NOTSET" {
+	if c.has("pads") && (auto == "NOTSET" || auto == "") {
 		p := c.intList("pads")
 		if len(p) != 2*rank {
 			return w, fmt.Errorf("pads are %v, want %d numbers", p, 2*rank)

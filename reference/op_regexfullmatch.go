@@ -1,0 +1,42 @@
+package reference
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opRegexFullMatch says of every string whether the whole of it matches the pattern,
+// in the syntax of RE2, which is that of Go's package regexp but for \C. ONNX
+// RegexFullMatch, opset 20.
+var opRegexFullMatch = operator{
+	name: "RegexFullMatch",
+	eval: single(func(c *call) (*Value, error) {
+		if !c.has("pattern") {
+			return nil, fmt.Errorf("attribute pattern is missing")
+		}
+		pattern := c.text("pattern")
+		if _, err := regexp.Compile(pattern); err != nil { // alone, so that no parenthesis closes what is added
+			return nil, fmt.Errorf("attribute pattern: %w", err)
+		}
+		re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+		if err != nil {
+			return nil, fmt.Errorf("attribute pattern: %w", err)
+		}
+		out, err := c.zeros(pb.TensorProto_BOOL, false, c.in[0].Dims...)
+		if err != nil {
+			return nil, err
+		}
+		for i, s := range c.in[0].Data.([]string) {
+			if err := c.afford(len(pattern)+1, len(s)+1); err != nil {
+				return nil, err
+			}
+			if err := c.spend(int64(len(pattern)+1) * int64(len(s)+1)); err != nil {
+				return nil, err
+			}
+			out.Data.([]bool)[i] = re.MatchString(s)
+		}
+		return out, nil
+	}),
+}

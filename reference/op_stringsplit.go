@@ -1,0 +1,65 @@
+package reference
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opStringSplit splits every string at a delimiter, or at runs of white space where
+// there is none, at most maxsplit times. The parts go along a new last axis, which is
+// filled with empty strings; output 1 counts them. ONNX StringSplit, opset 20.
+var opStringSplit = operator{
+	name: "StringSplit",
+	eval: func(c *call) ([]*Value, error) {
+		x := c.in[0]
+		delimiter, most := c.text("delimiter"), c.int("maxsplit", -1)
+		counts, err := c.zeros(pb.TensorProto_INT64, false, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		parts := make([][]string, x.Len())
+		longest := 0
+		for i, s := range x.Data.([]string) {
+			if err := c.take(int64(len(s)) + 1); err != nil { // as many parts, and one more, are possible
+				return nil, err
+			}
+			if delimiter == "" {
+				parts[i] = splitAtSpace(s, most)
+			} else {
+				n := -1 // without a limit
+				if most >= 0 && most < len(s) {
+					n = most + 1
+				}
+				parts[i] = strings.SplitN(s, delimiter, n)
+			}
+			counts.Data.([]int64)[i] = int64(len(parts[i]))
+			longest = max(longest, len(parts[i]))
+		}
+		y, err := c.zeros(x.Type, false, append(slices.Clone(x.Dims), longest)...)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range parts {
+			copy(y.Data.([]string)[i*longest:], p)
+		}
+		return []*Value{y, counts}, nil
+	},
+}
+
+// splitAtSpace splits at runs of white space, without empty parts: after the given
+// number of times what is left is one part. A negative number has no limit.
+func splitAtSpace(s string, most int) []string {
+	var parts []string
+	for s = strings.TrimLeft(s, whiteSpace); s != ""; s = strings.TrimLeft(s, whiteSpace) {
+		end := strings.IndexAny(s, whiteSpace)
+		if end < 0 || len(parts) == most {
+			return append(parts, s)
+		}
+		parts, s = append(parts, s[:end]), s[end:]
+	}
+	return parts
+}
+
+const whiteSpace = " \t\n\v\f\r"
