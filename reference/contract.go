@@ -9,34 +9,6 @@ type matrix struct {
 	v, sound, spread, declared []float64
 }
 
-// matrixOf returns a copy-free view of rows*cols elements of v from an offset.
-func matrixOf(v *Value, offset, rows, cols int) matrix {
-	m := matrix{rows: rows, cols: cols, v: v.floats()[offset : offset+rows*cols]}
-	if v.Sound != nil {
-		m.sound = v.Sound[offset : offset+rows*cols]
-		m.spread = v.Spread[offset : offset+rows*cols]
-		m.declared = v.Declared[offset : offset+rows*cols]
-	}
-	return m
-}
-
-// transposed returns a copy with rows and columns swapped.
-func (m matrix) transposed() matrix {
-	swap := func(s []float64) []float64 {
-		if s == nil {
-			return nil
-		}
-		t := make([]float64, len(s))
-		for i := range m.rows {
-			for j := range m.cols {
-				t[j*m.rows+i] = s[i*m.cols+j]
-			}
-		}
-		return t
-	}
-	return matrix{m.cols, m.rows, swap(m.v), swap(m.sound), swap(m.spread), swap(m.declared)}
-}
-
 func (m matrix) at(i int) number {
 	if m.sound == nil {
 		return number{v: m.v[i]}

@@ -3,8 +3,9 @@
 // from it.
 //
 // It is written to be read beside the operator documents of ONNX, one operator
-// to a file, without a thought for speed, and it shares no arithmetic with any
-// runtime that it judges.
+// to a file, and it shares no arithmetic with any runtime that it judges. Its
+// products of matrices are gonum's, in tiles of a fixed size, so that the number of
+// threads changes no bit of a result.
 //
 // # What every element carries
 //

@@ -27,7 +27,9 @@ var opConv = operator{
 		if err != nil {
 			return nil, err
 		}
-		return out, c.convolve(g, x, w, out)
+		f := c.products(out)
+		out.sums(g.in/g.group*g.window.taps(), f)
+		return out, c.convolve(f, g, x, w, c.in[2], out)
 	}),
 }
 
@@ -64,59 +66,66 @@ func (c *call) convGeometry(x, w *Value) (convGeometry, error) {
 
 // convolve computes every output position from the patch of the input under
 // the kernel; positions in the padding are no terms of the sum.
-func (c *call) convolve(g convGeometry, x, w, out *Value) error {
-	f := c.products(out)
+func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) error {
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()
-	positions := size(g.window.out)
-	area := size(g.window.in)
-	out.sums(ci*taps, f)
+	positions, area := size(g.window.out), size(g.window.in)
 	if err := c.afford(g.batch, positions, taps, ci, co, g.group); err != nil {
 		return err
 	}
-	row := newRowSum(f, co, taps)
-	patch := make([]int, taps)
-	for group := range g.group {
-		// (co, ci*taps) -> (ci*taps, co), so that a row holds the weights of
-		// all output channels.
-		kernel := matrixOf(w, group*co*ci*taps, co, ci*taps).transposed()
-		var spoiled []int // elements of kernel that are not finite
-		for i, v := range kernel.v {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				spoiled = append(spoiled, i)
-			}
+	products := make([]matrixProduct, g.group)
+	for group := range products {
+		patches := factor{
+			of: x, lanes: g.batch * positions, terms: ci * taps, run: taps, runStep: area,
+			window: func(lane int, from []int) int {
+				g.window.patch(lane%positions, from)
+				return (lane/positions*g.in + group*ci) * area
+			},
 		}
-		for n := range g.batch {
-			for p := range positions {
-				if err := c.spend(int64(taps) * int64(ci) * int64(co)); err != nil {
-					return err
-				}
-				g.window.patch(p, patch)
-				row.reset()
-				for ch := range ci {
-					base := (n*g.in + group*ci + ch) * area
-					for k, at := range patch {
-						if at >= 0 {
-							row.add(x.at(base+at), kernel, ch*taps+k)
-						}
-					}
-				}
-				for o := range co {
-					s := row.dot(o)
-					if b := c.in[2]; b != nil {
-						s.term(b.at(group*co + o))
-					}
-					out.set((n*g.out+group*co+o)*positions+p, s.sum(f, 0))
-				}
-				for _, i := range spoiled {
-					if patch[i/co%taps] < 0 {
-						c.undefined(out, (n*g.out+group*co+i%co)*positions+p, spoiledPadding)
-					}
-				}
+		products[group] = matrixProduct{patches, rowsOf(w, group*co*ci*taps, co, ci*taps), g.storeChannels(f, group, positions, bias, out)}
+	}
+	if err := c.multiply(f, products, taps); err != nil {
+		return err
+	}
+	c.spoilPadding(g, w, out)
+	return nil
+}
+
+// storeChannels stores the sums for a position and a channel of a group, with the bias.
+func (g convGeometry) storeChannels(f format, group, positions int, bias, out *Value) func(i, j int, s dot) {
+	co := g.out / g.group
+	return func(i, j int, s dot) {
+		at := (i/positions*g.out+group*co+j)*positions + i%positions
+		if f == wholeNumbers {
+			out.floats()[at] = s.y
+			return
+		}
+		if bias != nil {
+			s.term(bias.at(group*co + j))
+		}
+		out.set(at, s.sum(f, 0))
+	}
+}
+
+// spoilPadding leaves undefined what weights that are not finite make of the
+// padding.
+func (c *call) spoilPadding(g convGeometry, w, out *Value) {
+	positions, taps := size(g.window.out), g.window.taps()
+	patch := make([]int, taps)
+	for i, v := range w.floats() {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			continue
+		}
+		o := i / (w.Dims[1] * taps)
+		for p := range positions {
+			if g.window.patch(p, patch); patch[i%taps] >= 0 {
+				continue
+			}
+			for n := range g.batch {
+				c.undefined(out, (n*g.out+o)*positions+p, spoiledPadding)
 			}
 		}
 	}
-	return nil
 }
 
 func size(dims []int) int {

@@ -32,19 +32,16 @@ func (c *call) shiftedConvolution(x, zeroX, w, zeroW *Value) (*Value, error) {
 			return nil, err
 		}
 	}
-	plain := *c
-	plain.in = []*Value{operands[0], operands[1], nil}
-	g, err := plain.convGeometry(plain.in[0], plain.in[1])
+	g, err := c.convGeometry(operands[0], operands[1])
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.numbers(pb.TensorProto_DOUBLE, slices.Concat([]int{g.batch, g.out}, g.window.out)...)
+	out, err := c.zeros(pb.TensorProto_DOUBLE, false, slices.Concat([]int{g.batch, g.out}, g.window.out)...)
 	if err != nil {
 		return nil, err
 	}
-	if err := plain.convolve(g, plain.in[0], plain.in[1], out); err != nil {
+	if err := c.convolve(wholeNumbers, g, operands[0], operands[1], nil, out); err != nil {
 		return nil, err
 	}
-	out.Sound, out.Spread, out.Declared = nil, nil, nil
 	return out, c.addLostByConvolution(g, out, x, w)
 }

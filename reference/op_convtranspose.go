@@ -118,51 +118,17 @@ func (c *call) convolveTransposed(g convGeometry, x, w, out *Value) error {
 	if err := c.afford(g.batch, positions, taps, ci, co, g.group); err != nil {
 		return err
 	}
-	row := newRowSum(f, co, taps)
-	sources := make([]int, taps)
-	for group := range g.group {
-		// (ci, co, taps) -> (ci*taps, co)
-		kernel := matrix{rows: ci * taps, cols: co}
-		for _, p := range []struct {
-			to   *[]float64
-			from []float64
-		}{{&kernel.v, w.floats()}, {&kernel.sound, w.Sound}, {&kernel.spread, w.Spread}, {&kernel.declared, w.Declared}} {
-			if p.from == nil {
-				continue
-			}
-			*p.to = make([]float64, ci*taps*co)
-			for ch := range ci {
-				for o := range co {
-					for k := range taps {
-						(*p.to)[(ch*taps+k)*co+o] = p.from[((group*ci+ch)*co+o)*taps+k]
-					}
-				}
-			}
+	products := make([]matrixProduct, g.group)
+	for group := range products {
+		sources := factor{
+			of: x, lanes: g.batch * positions, terms: ci * taps, run: taps, runStep: area,
+			window: func(lane int, from []int) int {
+				g.window.sources(lane%positions, from)
+				return (lane/positions*g.in + group*ci) * area
+			},
 		}
-		for n := range g.batch {
-			for p := range positions {
-				if err := c.spend(int64(taps) * int64(ci) * int64(co)); err != nil {
-					return err
-				}
-				g.window.sources(p, sources)
-				row.reset()
-				for ch := range ci {
-					base := (n*g.in + group*ci + ch) * area
-					for k, at := range sources {
-						if at >= 0 {
-							row.add(x.at(base+at), kernel, ch*taps+k)
-						}
-					}
-				}
-				for o := range co {
-					s := row.dot(o)
-					if b := c.in[2]; b != nil {
-						s.term(b.at(group*co + o))
-					}
-					out.set((n*g.out+group*co+o)*positions+p, s.sum(f, 0))
-				}
-			}
-		}
+		kernel := factor{of: w, lanes: co, terms: ci * taps, base: group * ci * co * taps, laneStep: taps, run: taps, runStep: co * taps, step: 1}
+		products[group] = matrixProduct{sources, kernel, g.storeChannels(f, group, positions, c.in[2], out)}
 	}
-	return nil
+	return c.multiply(f, products, taps)
 }

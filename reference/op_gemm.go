@@ -18,29 +18,33 @@ var opGemm = operator{
 		if floats&setOf(a) == 0 {
 			return c.gemmInts()
 		}
-		left, right := matrixOf(a, 0, a.Dims[0], a.Dims[1]), matrixOf(b, 0, b.Dims[0], b.Dims[1])
-		if c.int("transA") != 0 {
-			left = left.transposed()
-		}
-		if c.int("transB") != 0 {
-			right = right.transposed()
-		}
-		if left.cols != right.rows {
-			return nil, fmt.Errorf("operands are %dx%d and %dx%d once transposed: %d columns against %d rows", left.rows, left.cols, right.rows, right.cols, left.cols, right.rows)
-		}
-		out, err := c.numbers(a.Type, left.rows, right.cols)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.afford(left.rows, left.cols, right.cols); err != nil {
-			return nil, err
-		}
 		alpha, beta := c.float("alpha", 1), c.float("beta", 1)
 		more := 0 // roundings by the two scalings
 		if alpha != 1 {
-			left, more = left.scaled(alpha), 1
+			more = 1
+			var err error
+			if a, err = c.mapNumbers(a, func(x number) number { return scaled(x, alpha) }); err != nil {
+				return nil, err
+			}
 		}
-		var bias func(i, j int) number
+		left, right := rowsOf(a, 0, a.Dims[0], a.Dims[1]), columnsOf(b, 0, b.Dims[0], b.Dims[1])
+		if c.int("transA") != 0 {
+			left = columnsOf(a, 0, a.Dims[0], a.Dims[1])
+		}
+		if c.int("transB") != 0 {
+			right = rowsOf(b, 0, b.Dims[0], b.Dims[1])
+		}
+		if left.terms != right.terms {
+			return nil, fmt.Errorf("operands are %dx%d and %dx%d once transposed: %d columns against %d rows", left.lanes, left.terms, right.terms, right.lanes, left.terms, right.terms)
+		}
+		out, err := c.numbers(a.Type, left.lanes, right.lanes)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.afford(left.lanes, left.terms, right.lanes); err != nil {
+			return nil, err
+		}
+		bias := func(_, _ int, s dot) dot { return s }
 		if c.given(2) && beta != 0 {
 			if beta != 1 {
 				more = 1
@@ -49,31 +53,26 @@ var opGemm = operator{
 				return nil, err
 			}
 		}
-		out.sums(left.cols, c.format(out))
-		return out, c.multiply(out, 0, left, right, bias, more)
+		f := c.products(out)
+		out.sums(left.terms, c.format(out))
+		return out, c.multiply(f, []matrixProduct{{left, right, func(i, j int, s dot) {
+			s = bias(i, j, s)
+			out.set(i*right.lanes+j, s.sum(f, more))
+		}}})
 	}),
 }
 
-// scaled returns a copy times s.
-func (m matrix) scaled(s float64) matrix {
-	scale := func(in []float64, s float64) []float64 {
-		return convert(in, func(x float64) float64 { return x * s })
-	}
-	out := matrix{rows: m.rows, cols: m.cols, v: scale(m.v, s)}
-	if m.sound != nil {
-		a := math.Abs(s)
-		out.sound, out.spread, out.declared = scale(m.sound, a), scale(m.spread, a), scale(m.declared, a)
-	}
-	return out
-}
-
-func (c *call) gemmBias(dims []int, beta float64) (func(i, j int) number, error) {
+// gemmBias adds element (i, j) of beta C to a sum.
+func (c *call) gemmBias(dims []int, beta float64) (func(i, j int, s dot) dot, error) {
 	bias := c.in[2]
 	if got, err := broadcast(bias.Dims, dims); err != nil || !slices.Equal(got, dims) {
 		return nil, fmt.Errorf("input 2 of shape %v does not stretch to %v", bias.Dims, dims)
 	}
 	s := newStretch(bias.Dims, dims)
-	return func(i, j int) number { return scaled(bias.at(s.index(i*dims[1]+j)), beta) }, nil
+	return func(i, j int, sum dot) dot {
+		sum.term(scaled(bias.at(s.index(i*dims[1]+j)), beta))
+		return sum
+	}, nil
 }
 
 // gemmInts computes Gemm for integers by MatMul's rule; alpha and beta are

@@ -53,47 +53,24 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 	if err := c.afford(count, m, k, n); err != nil {
 		return nil, err
 	}
+	f := c.products(out)
+	var products []matrixProduct
 	for i := range count {
 		oa, ob, oo := left.index(i)*m*k, right.index(i)*k*n, i*m*n
 		if isFloat {
-			err = c.multiply(out, oo, matrixOf(a, oa, m, k), matrixOf(b, ob, k, n), nil, 0)
-		} else {
-			err = c.multiplyInts(out, oo, a, oa, b, ob, m, k, n)
-		}
-		if err != nil {
+			products = append(products, matrixProduct{
+				rowsOf(a, oa, m, k), columnsOf(b, ob, k, n),
+				func(i, j int, s dot) { out.set(oo+i*n+j, s.sum(f, 0)) },
+			})
+		} else if err := c.multiplyInts(out, oo, a, oa, b, ob, m, k, n); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, c.multiply(f, products)
 }
 
-// multiply stores a b from element offset of out on. bias, unless it is nil,
-// gives a term more for row i and column j; more is the number of roundings
-// that every term has besides.
-func (c *call) multiply(out *Value, offset int, a, b matrix, bias func(i, j int) number, more int) error {
-	f := c.products(out)
-	row := newRowSum(f, b.cols)
-	for i := range a.rows {
-		if err := c.spend(int64(a.cols) * int64(b.cols)); err != nil {
-			return err
-		}
-		row.reset()
-		for k := range a.cols {
-			row.add(a.at(i*a.cols+k), b, k)
-		}
-		for j := range b.cols {
-			s := row.dot(j)
-			if bias != nil {
-				s.term(bias(i, j))
-			}
-			out.set(offset+i*b.cols+j, s.sum(f, more))
-		}
-	}
-	return nil
-}
-
-// multiplyInts is multiply for integers.
-func (c *call) multiplyInts(out *Value, offset int, a *Value, oa int, b *Value, ob, m, k, n int) error {
+// multiplyInts stores the product of integers from element offset oo of out on.
+func (c *call) multiplyInts(out *Value, oo int, a *Value, oa int, b *Value, ob, m, k, n int) error {
 	if err := c.spend(int64(m) * int64(k) * int64(n)); err != nil {
 		return err
 	}
@@ -101,9 +78,9 @@ func (c *call) multiplyInts(out *Value, offset int, a *Value, oa int, b *Value, 
 		for j := range n {
 			switch d := out.Data.(type) {
 			case []int64:
-				d[offset+i*n+j] = wrapSigned(out.Type, intDot(a.Data.([]int64)[oa+i*k:], b.Data.([]int64)[ob+j:], k, n))
+				d[oo+i*n+j] = wrapSigned(out.Type, intDot(a.Data.([]int64)[oa+i*k:], b.Data.([]int64)[ob+j:], k, n))
 			case []uint64:
-				d[offset+i*n+j] = wrapUnsigned(out.Type, intDot(a.Data.([]uint64)[oa+i*k:], b.Data.([]uint64)[ob+j:], k, n))
+				d[oo+i*n+j] = wrapUnsigned(out.Type, intDot(a.Data.([]uint64)[oa+i*k:], b.Data.([]uint64)[ob+j:], k, n))
 			}
 		}
 	}

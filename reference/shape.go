@@ -69,12 +69,12 @@ func broadcast(a, b []int) ([]int, error) {
 
 // A stretch maps elements of a broadcast result to those of an operand.
 type stretch struct {
-	dims, step, at []int
-	same           bool
+	dims, step []int
+	same       bool
 }
 
 func newStretch(from, to []int) stretch {
-	s := stretch{dims: to, step: make([]int, len(to)), at: make([]int, len(to))}
+	s := stretch{dims: to, step: make([]int, len(to))}
 	own := strides(from)
 	s.same = len(from) == len(to)
 	for i := range from {
@@ -92,6 +92,10 @@ func (s stretch) index(i int) int {
 	if s.same {
 		return i
 	}
-	unravel(i, s.dims, s.at)
-	return ravel(s.at, s.step)
+	from := 0
+	for a := len(s.dims) - 1; a >= 0; a-- {
+		from += i % s.dims[a] * s.step[a]
+		i /= s.dims[a]
+	}
+	return from
 }

@@ -102,41 +102,53 @@ func (w window) taps() int { return size(w.kernel) }
 // patch writes, for output position p, the input position under every tap, -1
 // in the padding.
 func (w window) patch(p int, into []int) {
-	rank := len(w.in)
-	at, tap := make([]int, rank), make([]int, rank)
-	unravel(p, w.out, at)
-	for k := range into {
-		unravel(k, w.kernel, tap)
-		index := 0
-		for i := range rank {
-			x := at[i]*w.stride[i] - w.begin[i] + tap[i]*w.dilation[i]
-			if x < 0 || x >= w.in[i] {
-				index = -1
-				break
-			}
-			index = index*w.in[i] + x
+	w.walk(p, w.out, into, func(axis, at, tap int) int {
+		if x := at*w.stride[axis] - w.begin[axis] + tap*w.dilation[axis]; x >= 0 && x < w.in[axis] {
+			return x
 		}
-		into[k] = index
-	}
+		return -1
+	}, w.in)
 }
 
 // sources writes, for input position p, the output position whose patch has p
 // under each tap, -1 where there is none.
 func (w window) sources(p int, into []int) {
-	rank := len(w.in)
-	at, tap := make([]int, rank), make([]int, rank)
-	unravel(p, w.in, at)
-	for k := range into {
-		unravel(k, w.kernel, tap)
-		index := 0
-		for i := range rank {
-			x := at[i] + w.begin[i] - tap[i]*w.dilation[i]
-			if x < 0 || x%w.stride[i] != 0 || x/w.stride[i] >= w.out[i] {
-				index = -1
-				break
-			}
-			index = index*w.out[i] + x/w.stride[i]
+	w.walk(p, w.in, into, func(axis, at, tap int) int {
+		x := at + w.begin[axis] - tap*w.dilation[axis]
+		if x < 0 || x%w.stride[axis] != 0 || x/w.stride[axis] >= w.out[axis] {
+			return -1
 		}
-		into[k] = index
+		return x / w.stride[axis]
+	}, w.out)
+}
+
+// walk writes, for every tap at position p of a space, where it is in another
+// one: place says so along each axis, -1 for nowhere.
+func (w window) walk(p int, space, into []int, place func(axis, at, tap int) int, other []int) {
+	if len(into) == 0 {
+		return
+	}
+	into[0] = 0
+	done := 1 // places of the axes so far
+	step := 1
+	for _, d := range space {
+		step *= max(1, d)
+	}
+	// Backwards, so that a place is written after it was read.
+	for axis, d := range space {
+		step /= max(1, d)
+		at, k := p/step%max(1, d), w.kernel[axis]
+		for i := done - 1; i >= 0; i-- {
+			outer := into[i]
+			for tap := k - 1; tap >= 0; tap-- {
+				x := place(axis, at, tap)
+				if outer < 0 || x < 0 {
+					into[i*k+tap] = -1
+				} else {
+					into[i*k+tap] = outer*other[axis] + x
+				}
+			}
+		}
+		done *= k
 	}
 }

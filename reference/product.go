@@ -1,0 +1,471 @@
+package reference
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+// Products of matrices are what a judge has to do most. Every figure of a sum of products (see dot) is a sum of products
+// itself, of other operands: of magnitudes, of squares, of the figures that come in. So all of them are products of matrices,
+// which gonum computes in tiles that a processor's cache holds. Tiles are of one size whatever the number of threads, and
+// terms are added in their order, so that results are the same to the last bit.
+
+// A factor is an operand of a product of matrices. A lane is a row of the left one or a column of the right one. Some of the
+// terms of a lane may be in the padding of a window, where there are none.
+type factor struct {
+	of           *Value
+	lanes, terms int
+	// Term k of a lane is element base + lane*laneStep + k/run*runStep + k%run*step of the value.
+	base, laneStep, run, runStep, step int
+	// window, unless nil, gives the element that runs of a lane begin at, and writes how far each of a run's terms is from
+	// there, -1 in the padding. Then base, laneStep and step have no meaning.
+	window func(lane int, from []int) int
+	// sparse says that elements that are zero for certain are no terms.
+	sparse bool
+}
+
+// rowsOf is the factor of lanes that are rows*cols elements from an offset on, row by row.
+func rowsOf(v *Value, offset, rows, cols int) factor {
+	return factor{of: v, lanes: rows, terms: cols, base: offset, laneStep: cols, run: max(1, cols), step: 1}
+}
+
+// columnsOf is the factor whose lanes are the columns of such a matrix.
+func columnsOf(v *Value, offset, rows, cols int) factor {
+	return factor{of: v, lanes: cols, terms: rows, base: offset, laneStep: 1, run: max(1, rows), step: cols}
+}
+
+// places writes where terms k0 to k1 of a lane are, -1 where there is none.
+func (q *factor) places(into []int, lane, k0, k1 int, taps []int) []int {
+	into = into[:0]
+	base := q.base + lane*q.laneStep
+	if q.window != nil {
+		base = q.window(lane, taps)
+	}
+	for k := k0; k < k1; {
+		start, tap := base+k/q.run*q.runStep, k%q.run
+		end := min(q.run, tap+k1-k)
+		k += end - tap
+		if q.window == nil {
+			for ; tap < end; tap++ {
+				into = append(into, start+tap*q.step)
+			}
+			continue
+		}
+		for _, from := range taps[tap:end] {
+			if from >= 0 {
+				from += start
+			}
+			into = append(into, from)
+		}
+	}
+	return into
+}
+
+// A matrixProduct is all sums of products of a lane of the left operand with one of the right operand.
+type matrixProduct struct {
+	left, right factor
+	// done takes the sum for lane i of the left operand and lane j of the right one, once for each. It is called from several
+	// goroutines.
+	done func(i, j int, s dot)
+}
+
+// The sizes of tiles. Three of the right operand's planes, a few of the left one's and those of the sums stay in a
+// processor's second cache. gonum computes what is smaller than four blocks of 64 by 64 without goroutines of its own.
+const (
+	tileLanes = 64  // of the left operand
+	bandLanes = 128 // of the left operand that share the packed tile of the right one
+	tileWide  = 128 // lanes of the right operand
+	tileDeep  = 128 // terms
+)
+
+// multiply computes products of one format. strides are orders of summation to try besides the usual ones, where they are
+// tried.
+func (c *call) multiply(f format, all []matrixProduct, strides ...int) error {
+	first := make([]int, len(all)+1) // task that each of them begins with
+	for i := range all {
+		p := &all[i]
+		if err := c.spend(int64(p.left.lanes) * int64(p.right.lanes) * int64(p.left.terms)); err != nil {
+			return err
+		}
+		// Rows of the right tile are what the innermost loops run along: the longer the better.
+		if p.right.lanes < tileWide/4 && p.right.lanes < p.left.lanes {
+			done := p.done
+			p.left, p.right = p.right, p.left
+			p.done = func(i, j int, s dot) { done(j, i, s) }
+		}
+		first[i+1] = first[i] + tiles(p.left.lanes, bandLanes)*tiles(p.right.lanes, tileWide)
+	}
+	return parallel(c.meter, first[len(all)], func() *bench { return &bench{f: f, strides: strides} }, func(b *bench, task int) {
+		for task < first[b.at] {
+			b.at--
+		}
+		for task >= first[b.at+1] {
+			b.at++
+		}
+		p := &all[b.at]
+		across := tiles(p.right.lanes, tileWide)
+		band, tile := (task-first[b.at])/across*bandLanes, (task-first[b.at])%across*tileWide
+		b.compute(p, band, min(band+bandLanes, p.left.lanes), tile, min(tile+tileWide, p.right.lanes))
+	})
+}
+
+func tiles(n, size int) int { return (n + size - 1) / size }
+
+// A bench is the space that one worker needs.
+type bench struct {
+	f           format
+	strides     []int
+	at          int // product that the last task was of
+	left, right panel
+	sums        [figuresOfSum][]float64 // for each figure of a dot, all lanes of the band by all of the tile
+}
+
+// wholeNumbers is the format of sums of whole numbers below 2^53, all partial sums included. They are exact, and have no
+// figures but the value.
+var wholeNumbers = format{}
+
+func (b *bench) whole() bool { return b.f == wholeNumbers }
+
+// The figures of a sum, as planes of a bench.
+const (
+	sumY = iota
+	sumAbs
+	sumSq
+	sumE
+	sumInd
+	sumOne
+	sumD
+	figuresOfSum
+)
+
+// compute computes the sums of lanes i0 to i1 with lanes j0 to j1.
+func (b *bench) compute(p *matrixProduct, i0, i1, j0, j1 int) {
+	if b.f.reordered || !b.fast(p, i0, i1, j0, j1) {
+		b.plain(p, i0, i1, j0, j1)
+	}
+}
+
+// fast is false where an operand has an element that tiles are not for.
+func (b *bench) fast(p *matrixProduct, i0, i1, j0, j1 int) bool {
+	rows, cols := i1-i0, j1-j0
+	planes := figuresOfSum
+	if b.whole() {
+		planes = 1
+	}
+	for i := range planes {
+		if b.sums[i] == nil {
+			b.sums[i] = make([]float64, bandLanes*tileWide)
+		}
+		clear(b.sums[i][:rows*cols])
+	}
+	b.left.begin(&p.left, b.whole(), i0, rows)
+	b.right.begin(&p.right, b.whole(), j0, cols)
+	for k0 := 0; k0 < p.left.terms; k0 += tileDeep {
+		k1 := min(k0+tileDeep, p.left.terms)
+		if !b.right.load(b.f, j0, j1, k0, k1, 1, cols) {
+			return false
+		}
+		for i := i0; i < i1; i += tileLanes {
+			end := min(i+tileLanes, i1)
+			if !b.left.load(b.f, i, end, k0, k1, k1-k0, 1) {
+				return false
+			}
+			b.add((i-i0)*cols, end-i, cols, k1-k0)
+		}
+	}
+	// What is infinite may have no counterpart in a lane that lacks terms.
+	infinite := func(x uint8) bool { return x != 0 }
+	if p.left.counted() && slices.ContainsFunc(b.right.endless, infinite) || p.right.counted() && slices.ContainsFunc(b.left.endless, infinite) {
+		return false
+	}
+	for i := range rows {
+		for j := range cols {
+			at := i*cols + j
+			s := dot{terms: p.left.terms, y: b.sums[sumY][at]}
+			if p.left.counted() {
+				s.terms = b.left.terms[i]
+			}
+			if p.right.counted() {
+				s.terms = b.right.terms[j]
+			}
+			if !b.whole() {
+				s.abs, s.sq, s.e, s.ind, s.one, s.d = b.sums[sumAbs][at], b.sums[sumSq][at], b.sums[sumE][at], b.sums[sumInd][at], b.sums[sumOne][at], b.sums[sumD][at]
+				s.overflow(b.left.endless[i] | b.right.endless[j])
+			}
+			p.done(i0+i, j0+j, s)
+		}
+	}
+	return true
+}
+
+// counted reports whether lanes may have different numbers of terms.
+func (q *factor) counted() bool { return q.window != nil || q.sparse }
+
+// Figures of a lane that are infinite for one of its elements at least.
+const (
+	endlessSound = 1 << iota
+	endlessSpread
+	endlessDeclared
+)
+
+// overflow makes figures infinite.
+func (s *dot) overflow(which uint8) {
+	if which&endlessSound != 0 {
+		s.e = math.Inf(1)
+	}
+	if which&endlessSpread != 0 {
+		s.ind, s.one = math.Inf(1), math.Inf(1)
+	}
+	if which&endlessDeclared != 0 {
+		s.d = math.Inf(1)
+	}
+}
+
+// add adds the products of the loaded panels to the sums from an offset on.
+func (b *bench) add(offset, rows, cols, terms int) {
+	l, r := &b.left, &b.right
+	gemm := func(figure int, x, y []float64) {
+		gonum.Implementation{}.Dgemm(blas.NoTrans, blas.NoTrans, rows, cols, terms, 1, x, terms, y, cols, 1, b.sums[figure][offset:], cols)
+	}
+	gemm(sumY, l.v, r.v)
+	if b.whole() {
+		return
+	}
+	gemm(sumAbs, l.abs, r.abs)
+	gemm(sumSq, l.square, r.square)
+	// Errors of the left operand, and of the right one, meet values; where both have errors, these meet each other, too:
+	// see dot.add.
+	both := l.any && r.any
+	if l.any {
+		if l.anySound {
+			gemm(sumE, l.sound, r.abs)
+		}
+		if l.anySpread {
+			gemm(sumInd, l.variance, r.square)
+			gemm(sumOne, l.spread, r.v)
+		}
+		if l.anyDeclared {
+			abs := r.abs
+			if both {
+				abs = r.absAndScreens
+			}
+			gemm(sumD, l.declared, abs)
+		}
+	}
+	if !r.any {
+		return
+	}
+	x, square, screens := l.abs, l.square, l.abs
+	if both {
+		x, square, screens = l.absAndSound, l.squareAndVariance, l.absAndScreens
+		for i, d := range l.declared {
+			screens[i] += d
+		}
+	}
+	if r.anySound {
+		gemm(sumE, x, r.sound)
+	}
+	if r.anySpread {
+		gemm(sumInd, square, r.variance)
+		gemm(sumOne, l.v, r.spread)
+	}
+	if r.anyDeclared {
+		gemm(sumD, screens, r.declared)
+	}
+}
+
+// A panel is some lanes by some terms of an operand, in what products are made of.
+type panel struct {
+	of    *factor
+	whole bool
+	from  int // lane that terms and endless begin with
+	// Sums over all panels of a lane.
+	terms   []int
+	endless []uint8
+
+	place, taps                       []int
+	v, abs, square                    []float64
+	any                               bool // there are figures
+	anySound, anySpread, anyDeclared  bool // that are not all zero
+	sound, spread, variance, declared []float64
+	absAndSound, squareAndVariance    []float64
+	absAndScreens                     []float64
+}
+
+// begin prepares for so many lanes of a factor.
+func (p *panel) begin(q *factor, whole bool, from, lanes int) {
+	p.of, p.whole, p.from, p.any = q, whole, from, q.of.Sound != nil && !whole
+	p.terms, p.endless = resized(p.terms, lanes), resized(p.endless, lanes)
+	clear(p.terms)
+	clear(p.endless)
+	p.place, p.taps = resized(p.place, tileDeep), resized(p.taps, q.run)
+	if q.window == nil {
+		p.taps = p.taps[:0]
+	}
+}
+
+// resized is a slice of n elements, s if that has room. Elements may be anything.
+func resized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// The range of numbers whose squares are numbers, too.
+const (
+	largestSquared  = 0x1p500
+	smallestSquared = 0x1p-500
+)
+
+// load packs terms k0 to k1 of lanes l0 to l1; lane and term are the distances of neighbours in the panel. It is false where
+// an element is not finite, or its square is none of the numbers that matter.
+func (p *panel) load(f format, l0, l1, k0, k1, lane, term int) bool {
+	n := (l1 - l0) * (k1 - k0)
+	smallest := 0.0
+	if f.tiny < smallestSquared {
+		smallest = smallestSquared
+	}
+	planes := []*[]float64{&p.v, &p.abs, &p.square, &p.sound, &p.spread, &p.variance, &p.declared, &p.absAndSound, &p.squareAndVariance, &p.absAndScreens}
+	switch {
+	case p.whole:
+		planes = planes[:1]
+	case !p.any:
+		planes = planes[:3]
+	}
+	for _, s := range planes {
+		*s = resized(*s, n)
+	}
+	p.anySound, p.anySpread, p.anyDeclared = false, false, false
+	values := p.of.of.floats()
+	for l := l0; l < l1; l++ {
+		p.place = p.of.places(p.place, l, k0, k1, p.taps)
+		to, count := (l-l0)*lane, 0
+		for _, at := range p.place {
+			x := 0.0
+			if at >= 0 {
+				x = values[at]
+				count++
+			}
+			p.v[to] = x
+			if p.whole {
+				to += term
+				continue
+			}
+			a := math.Abs(x)
+			if !(a <= largestSquared) || a < smallest && a > 0 {
+				return false
+			}
+			p.abs[to], p.square[to] = a, x*x
+			to += term
+		}
+		if p.any {
+			p.figures(l, (l-l0)*lane, term)
+		}
+		if p.of.sparse {
+			for _, at := range p.place {
+				if at >= 0 && p.of.of.at(at) == exact(0) {
+					count--
+				}
+			}
+		}
+		p.terms[l-p.from] += count
+	}
+	return true
+}
+
+// figures packs the figures of the elements of a lane.
+func (p *panel) figures(l, to, term int) {
+	v := p.of.of
+	which := uint8(0)
+	for _, at := range p.place {
+		var sound, spread, declared float64
+		if at >= 0 {
+			sound, spread, declared = v.Sound[at], v.Spread[at], v.Declared[at]
+		}
+		// What is infinite makes the whole sum infinite, which products of zero and infinity would hide.
+		if math.IsInf(sound, 1) {
+			which |= endlessSound
+			sound = 0
+		}
+		if math.IsInf(spread, 1) {
+			which |= endlessSpread
+			spread = 0
+		}
+		if math.IsInf(declared, 1) {
+			which |= endlessDeclared
+			declared = 0
+		}
+		p.anySound = p.anySound || sound > 0
+		p.anySpread = p.anySpread || spread > 0
+		p.anyDeclared = p.anyDeclared || declared > 0
+		p.sound[to], p.spread[to], p.variance[to], p.declared[to] = sound, spread, spread*spread, declared
+		p.absAndSound[to] = p.abs[to] + sound
+		p.squareAndVariance[to] = p.square[to] + Screens*Screens*spread*spread
+		p.absAndScreens[to] = p.abs[to] + Screens*spread
+		to += term
+	}
+	p.endless[l-p.from] |= which
+}
+
+// plainElements is how many elements of the right operand plain packs at a time.
+const plainElements = 1 << 16
+
+// plain is compute term by term, with the orders of summation that are to be tried.
+func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
+	left, right, done := &p.left, &p.right, p.done
+	if right.counted() { // lanes of the left one may lack terms
+		left, right, done = right, left, func(i, j int, s dot) { p.done(j, i, s) }
+		i0, i1, j0, j1 = j0, j1, i0, i1
+	}
+	taps := make([]int, left.run)
+	if left.window == nil {
+		taps = nil
+	}
+	step := max(1, plainElements/max(1, left.terms))
+	for ; j0 < j1; j0 += step {
+		n := min(step, j1-j0)
+		tile := right.matrix(j0, n)
+		row := newRowSum(b.f, n, b.strides...)
+		var place []int
+		for i := i0; i < i1; i++ {
+			row.reset()
+			place = left.places(place, i, 0, left.terms, taps)
+			for k, at := range place {
+				if at < 0 {
+					continue
+				}
+				if x := left.of.at(at); !left.sparse || x != exact(0) {
+					row.add(x, tile, k)
+				}
+			}
+			for j := range n {
+				done(i, j0+j, row.dot(j))
+			}
+		}
+	}
+}
+
+// matrix returns n lanes from a first one as the columns of a matrix.
+func (q *factor) matrix(first, n int) matrix {
+	var place []int
+	index := make([]int, q.terms*n)
+	for j := range n {
+		place = q.places(place, first+j, 0, q.terms, nil)
+		for k, at := range place {
+			index[k*n+j] = at
+		}
+	}
+	gather := func(from []float64) []float64 {
+		if from == nil {
+			return nil
+		}
+		into := make([]float64, len(index))
+		move(into, from, index)
+		return into
+	}
+	return matrix{q.terms, n, gather(q.of.floats()), gather(q.of.Sound), gather(q.of.Spread), gather(q.of.Declared)}
+}

@@ -1,0 +1,128 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// randomValue has normal elements, one in four of them zero, with figures if asked for; some of those are zero or infinite.
+func randomValue(r *rand.Rand, figures bool, dims ...int) *Value {
+	v := &Value{Type: pb.TensorProto_FLOAT, Dims: dims, Data: make([]float64, size(dims))}
+	for i := range v.floats() {
+		if r.IntN(4) > 0 {
+			v.floats()[i] = r.NormFloat64()
+		}
+	}
+	if !figures {
+		return v
+	}
+	for _, s := range []*[]float64{&v.Sound, &v.Spread, &v.Declared} {
+		*s = make([]float64, v.Len())
+		for i := range *s {
+			switch r.IntN(3) {
+			case 0:
+				(*s)[i] = 1e-6 * r.Float64()
+			case 1:
+				(*s)[i] = 1e-3 * r.Float64()
+			}
+		}
+		if r.IntN(2) == 0 && v.Len() > 0 {
+			(*s)[r.IntN(v.Len())] = math.Inf(1)
+		}
+	}
+	return v
+}
+
+// sumsOf returns every sum of a product.
+func sumsOf(t *testing.T, f format, p matrixProduct, plain bool) []dot {
+	t.Helper()
+	all := make([]dot, p.left.lanes*p.right.lanes)
+	cols := p.right.lanes
+	p.done = func(i, j int, s dot) { all[i*cols+j] = s }
+	if plain {
+		(&bench{f: f}).plain(&p, 0, p.left.lanes, 0, p.right.lanes)
+		return all
+	}
+	c := &call{meter: &meter{ctx: t.Context(), work: 1 << 60}}
+	if err := c.multiply(f, []matrixProduct{p}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// Tiles and gonum's products give what adding term by term gives.
+func TestProductsAreSumsTermByTerm(t *testing.T) {
+	f := formatOf(pb.TensorProto_FLOAT)
+	r := rand.New(rand.NewPCG(1, 1))
+	for trial := range 120 {
+		m, n, k := 1+r.IntN(150), 1+r.IntN(150), r.IntN(300)
+		p := matrixProduct{left: rowsOf(randomValue(r, r.IntN(2) == 0, m, k), 0, m, k), right: columnsOf(randomValue(r, r.IntN(2) == 0, k, n), 0, k, n)}
+		switch trial % 4 {
+		case 1:
+			p.left.sparse = true
+		case 2: // some terms are in the padding
+			area, taps := 1+r.IntN(20), 1+r.IntN(9)
+			x := randomValue(r, r.IntN(2) == 0, 1+k, area)
+			k = k / taps * taps
+			p.left = factor{of: x, lanes: m, terms: k, run: taps, runStep: area, window: func(lane int, from []int) int {
+				for i := range from {
+					from[i] = (lane*7+i*3)%(area+2) - 2
+					if from[i] < 0 {
+						from[i] = -1
+					}
+				}
+				return 0
+			}}
+			p.right = rowsOf(randomValue(r, r.IntN(2) == 0, n, k), 0, n, k)
+		}
+		fast, plain := sumsOf(t, f, p, false), sumsOf(t, f, p, true)
+		for i := range fast {
+			got, want := fast[i].sum(f, 0), plain[i].sum(f, 0)
+			if fast[i].terms != plain[i].terms {
+				t.Fatalf("trial %d: sum %d has %d terms, one by one %d", trial, i, fast[i].terms, plain[i].terms)
+			}
+			// The terms of one figure are added in another order.
+			for _, x := range [][3]float64{{got.v, want.v, 0}, {got.sound, want.sound, 1e-12}, {got.spread, want.spread, 1e-12}, {got.declared, want.declared, 1e-12}} {
+				if !(math.Abs(x[0]-x[1]) <= x[2]*x[1]) && x[0] != x[1] {
+					t.Fatalf("trial %d: %dx%dx%d: sum %d is %v, term by term %v", trial, m, k, n, i, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Values that tiles are not for are added term by term.
+func TestProductsOfOddNumbers(t *testing.T) {
+	f := formatOf(pb.TensorProto_DOUBLE)
+	for _, x := range []float64{math.NaN(), math.Inf(-1), 1e200, 1e-200} {
+		a, b := randomValue(rand.New(rand.NewPCG(1, 2)), true, 3, 5), randomValue(rand.New(rand.NewPCG(1, 3)), false, 5, 4)
+		a.floats()[7] = x
+		p := matrixProduct{left: rowsOf(a, 0, 3, 5), right: columnsOf(b, 0, 5, 4)}
+		if fast, plain := fmt.Sprint(sumsOf(t, f, p, false)), fmt.Sprint(sumsOf(t, f, p, true)); fast != plain {
+			t.Errorf("%v: got %s, term by term %s", x, fast, plain)
+		}
+	}
+}
+
+// Results are the same to the last bit on any number of threads.
+func TestProductsOnAnyNumberOfThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	r := rand.New(rand.NewPCG(1, 4))
+	p := matrixProduct{left: rowsOf(randomValue(r, true, 300, 200), 0, 300, 200), right: columnsOf(randomValue(r, true, 200, 140), 0, 200, 140)}
+	var first []dot
+	for _, threads := range []int{1, 2, 5} {
+		runtime.GOMAXPROCS(threads)
+		all := sumsOf(t, formatOf(pb.TensorProto_FLOAT), p, false)
+		if first == nil {
+			first = all
+		}
+		if fmt.Sprint(all) != fmt.Sprint(first) {
+			t.Errorf("%d threads give other sums than one", threads)
+		}
+	}
+}
