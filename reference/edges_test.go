@@ -371,6 +371,7 @@ func TestABatchOfNothing(t *testing.T) {
 		{13, "in x float 0,3\nin z float 3,2\ny = Einsum(x, z) equation=\"ij,jk->ik\"", "[0,2]"},
 		{17, "in x float 0,4,1\ny = DFT(x)", "[0,4,2]"},
 		{17, "in x float 0,8,1\nin s int64 -\nin w float 4\ny = STFT(x, s, w)", "[0,5,3,2]"},
+		{17, "in x float 2,8\nin s int64 -\nin w float 4\ny = STFT(x, s, w)", "[2,5,3,2]"},
 		{13, "in b float 1,0,4\nin s float 1,2,0\nin m int64 1\ny = NonMaxSuppression(b, s, m)", "[0,3]"},
 		{13, "in x float 2,0\nin l int64 0\ny = ReverseSequence(x, l)", "[2,0]"},
 		{14, "in x float 0,3,3\ny = Trilu(x)", "[0,3,3]"},

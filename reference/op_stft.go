@@ -3,12 +3,17 @@ package reference
 import "fmt"
 
 // opSTFT is the transform of frames of a signal (N, length, 1 or 2), each times a
-// window: (N, frames, bins, 2). ONNX STFT, opset 17.
+// window: (N, frames, bins, 2). A signal (N, length) is real, too, as ONNX Runtime
+// reads it. ONNX STFT, opset 17.
 var opSTFT = operator{
 	name: "STFT",
 	eval: single(func(c *call) (*Value, error) {
 		x, window := c.in[0], c.in[2]
-		if len(x.Dims) != 3 || x.Dims[2] < 1 || x.Dims[2] > 2 {
+		width := 1
+		if len(x.Dims) == 3 {
+			width = x.Dims[2]
+		}
+		if len(x.Dims) < 2 || len(x.Dims) > 3 || width < 1 || width > 2 {
 			return nil, fmt.Errorf("signal of shape %v, want [N,length,1] or [N,length,2]", x.Dims)
 		}
 		step, err := c.intScalar(1)
@@ -31,7 +36,7 @@ var opSTFT = operator{
 		if c.int("onesided") != 0 {
 			bins = length/2 + 1
 		}
-		frames, width := (x.Dims[1]-length)/step+1, x.Dims[2]
+		frames := (x.Dims[1]-length)/step + 1
 		out, err := c.numbers(x.Type, x.Dims[0], frames, bins, 2)
 		if err != nil {
 			return nil, err

@@ -14,8 +14,8 @@ import (
 // "float[N,3]", or the elements of an int64 constant like "{1,-1}"), and the
 // types of its outputs, or what is said of it.
 type NodeCase struct {
-	Op    string
-	Opset int64
+	Op    string // with its domain, "ai.onnx.ml.Scaler", where that is not ONNX's own
+	Opset int64  // of that domain
 	In    []string
 	Attrs []onnx.Attr
 	Want  []string // types of outputs; or one "CODE: part of the message"
@@ -54,7 +54,8 @@ func Int64s(name string, v []int64) *pb.TensorProto {
 // Model is the node alone in a model, with a number of outputs y0, y1 ...
 func (c NodeCase) Model(t testing.TB, outputs int) *pb.ModelProto {
 	g := &pb.GraphProto{Name: proto.String("g")}
-	n := Node(c.Op, nil, nil, c.Attrs...)
+	dot := strings.LastIndexByte(c.Op, '.')
+	n := Node(c.Op[dot+1:], nil, nil, c.Attrs...)
 	n.Name = proto.String("n")
 	for i, s := range c.In {
 		name := fmt.Sprintf("x%d", i)
@@ -101,7 +102,12 @@ func (c NodeCase) Model(t testing.TB, outputs int) *pb.ModelProto {
 	if opset == 0 {
 		opset = 13
 	}
-	return &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(opset)}}, Graph: g}
+	m := &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(opset)}}, Graph: g}
+	if dot > 0 {
+		n.Domain = proto.String(c.Op[:dot])
+		m.OpsetImport[0].Domain = n.Domain
+	}
+	return m
 }
 
 var kernel23 = onnx.Ints("kernel_shape", 2, 3)
@@ -377,7 +383,38 @@ var NodeCases = []NodeCase{
 	{"Resize", 13, Names("float[1,1,2,2]", "", "float[3]"), nil, Names("shape-mismatch: has 3 elements, want 4")},
 	{"Upsample", 9, Names("float[1,1,2,2]", "float[3]"), nil, Names("shape-mismatch: has 3 elements, want 4")},
 
+	// Lists that make a model of ai.onnx.ml, with features and with each other.
+	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 3), floats("scale", 1)}, Names(`attribute-range: "offset" has 3 entries, and "scale" 1`)},
+	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 4), floats("scale", 4)}, Names(`attribute-range: "scale" has 4 entries, want 3, one for each feature`)},
+	{"ai.onnx.ml.FeatureVectorizer", 1, Names("float[2,3]", "float[2,1]"), []onnx.Attr{onnx.Ints("inputdimensions", 3)}, Names(`attribute-range: "inputdimensions" has 1 entries, want 2`)},
+	{"ai.onnx.ml.LinearRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("targets", 2), floats("coefficients", 5)}, Names(`attribute-range: "coefficients" has 5 entries, want 6`)},
+	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1), floats("coefficients", 5), floats("intercepts", 2)}, Names("attribute-range: which is no multiple of the 2 of", "")},
+	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1), floats("coefficients", 9), floats("intercepts", 3)}, Names("attribute-range: has 3 entries for 2 labels", "")},
+	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1, 2), floats("coefficients", 6), floats("intercepts", 3)}, Names("attribute-range: has 6 entries, want 9", "")},
+	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("n_supports", 2), floats("support_vectors", 5), floats("coefficients", 2), floats("rho", 1)}, Names("attribute-range: which is no multiple of 2 vectors")},
+	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("n_supports", 2), floats("support_vectors", 6), floats("coefficients", 1), floats("rho", 1)}, Names(`attribute-range: "coefficients" has 1 entries, want 2`)},
+	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{floats("coefficients", 2), floats("rho", 1), floats("kernel_params", 2)}, Names(`attribute-range: "kernel_params" has 2 entries, want 3`)},
+	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("vectors_per_class", 1, 1), floats("support_vectors", 6), floats("coefficients", 1), onnx.Ints("classlabels_ints", 0, 1)}, Names(`attribute-range: "coefficients" has 1 entries, want 2`, "")},
+	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("vectors_per_class", 1, 1), floats("support_vectors", 6), floats("coefficients", 2), onnx.Ints("classlabels_ints", 0, 1, 2)}, Names(`attribute-range: "classlabels_ints" has 3 entries, want 2`, "")},
+	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("vectors_per_class", 1, 1, 1), floats("support_vectors", 9), floats("coefficients", 6), floats("rho", 2)}, Names(`attribute-range: "rho" has 2 entries, want 3`, "")},
+	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{floats("coefficients", 2), floats("prob_a", 1)}, Names(`attribute-range: "prob_a" has 1 entries, and "prob_b" 0`, "")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(7, 2, 1, 0), Names("attribute-range: leads to node 7, which it does not have")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 1, 1, 0), Names("attribute-range: node 1 of tree 0 stands twice")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(0, 2, 1, 0), Names("attribute-range: tree 0 leads from node 0 back to it")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 9, 0), Names("attribute-range: a weight belongs to node 9")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 1, 1), Names(`attribute-range: "target_ids" has 1, want 0 to 0`)},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), append(tree(1, 2, 1, 0), floats("base_values", 2)), Names(`attribute-range: "base_values" has 2 entries, want 1`)},
+	{"ai.onnx.ml.LabelEncoder", 4, Names("int64[3]"), []onnx.Attr{onnx.Ints("keys_int64s", 1, 2), tensorAttr("values_tensor", 3)}, Names("either-or: the lists keys_int64s, values_tensor have different lengths")},
+
+	{"STFT", 17, Names("float[1,8,3]", "(2)"), nil, Names("shape-mismatch: want 1 (real) or 2 (complex) numbers")},
+	{"DFT", 17, Names("float[1,8,3]"), nil, Names("shape-mismatch: want 1 (real) or 2 (complex) numbers")},
+	{"QLinearMatMul", 10, Names("uint8[2,3]", "float[]", "uint8[]", "uint8[3,4]", "float[]", "uint8[]", "float[2]", "uint8[2]"), nil, Names("shape-mismatch: want the shape [] or [1] for y_scale")},
+
 	// What looks odd, and is right.
+	{"STFT", 17, Names("float[1,8]", "(2)"), nil, Names("float[1,?,?,2]")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 1, 0), Names("float[...]")},
+	{"ai.onnx.ml.LinearRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("targets", 2), floats("coefficients", 7)}, Names("float[...]")},
+	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 1), floats("scale", 1)}, Names("float[...]")},
 	{"LayerNormalization", 17, Names("float[2,3,4]", "float[2,1,4]"), nil, Names("float[2,3,4]")},
 	{"RMSNormalization", 23, Names("float[2,5,4]", "float[5,4]"), nil, Names("float[2,5,4]")},
 	{"MaxPool", 12, Names("float[1,1,3]"), []onnx.Attr{onnx.Ints("kernel_shape", 1), onnx.Ints("strides", 3), onnx.String("auto_pad", "VALID"), onnx.Int("ceil_mode", 1)}, Names("float[1,1,1]")},
@@ -390,6 +427,30 @@ var NodeCases = []NodeCase{
 	{"Multinomial", 7, Names("float[2,3]"), []onnx.Attr{onnx.Int("sample_size", 4), onnx.Int("dtype", 7)}, Names("int64[2,4]")},
 	{"DeformConv", 19, Names("float[1,1,3,3]", "float[1,1,2,2]", "float[1,8,2,2]"), nil, Names("float[1,1,2,2]")},
 	{"LSTM", 14, Names("float[5,2,3]", "float[1,16,3]", "float[1,16,4]"), []onnx.Attr{onnx.Int("hidden_size", 4), Strings("activations", "sigmoid", "tanh", "TANH")}, Names("float[5,1,2,4]")},
+}
+
+// floats is an attribute with n ones.
+func floats(name string, n int) onnx.Attr {
+	a := &pb.AttributeProto{Name: &name, Type: pb.AttributeProto_FLOATS.Enum()}
+	for range n {
+		a.Floats = append(a.Floats, 1)
+	}
+	return onnx.AttrOf(a)
+}
+
+// tensorAttr is an attribute that is a tensor of n integers.
+func tensorAttr(name string, n int) onnx.Attr {
+	return onnx.AttrOf(&pb.AttributeProto{Name: &name, Type: pb.AttributeProto_TENSOR.Enum(), T: Int64s(name, make([]int64, n))})
+}
+
+// tree is a regressor's tree of node 0, which leads to node yes, and two leaves, 1 and the last, whose weights are of the
+// nodes leaf and 2, for a target.
+func tree(yes, last, leaf, target int64) []onnx.Attr {
+	return []onnx.Attr{
+		onnx.Ints("nodes_treeids", 0, 0, 0), onnx.Ints("nodes_nodeids", 0, 1, last), onnx.Ints("nodes_featureids", 0, 0, 0), floats("nodes_values", 3),
+		Strings("nodes_modes", "BRANCH_LEQ", "LEAF", "LEAF"), onnx.Ints("nodes_truenodeids", yes, 0, 0), onnx.Ints("nodes_falsenodeids", last, 0, 0),
+		onnx.Ints("target_treeids", 0, 0), onnx.Ints("target_nodeids", leaf, last), onnx.Ints("target_ids", 0, target), floats("target_weights", 2), onnx.Int("n_targets", 1),
+	}
 }
 
 // Strings is an attribute of type STRINGS.

@@ -116,14 +116,14 @@ func shapeText(dims []onnx.Dim) string {
 // conformChoice counts which inputs, outputs and attributes of a choice are given.
 func (n *Node) conformChoice(c Choice) {
 	var given []string
-	lengths := make(map[int]string)
+	lengths := make(map[int64]string)
 	for _, name := range c.Names {
 		if !n.has(name) {
 			continue
 		}
 		given = append(given, name)
 		if a := n.attr(name); a != nil {
-			lengths[len(a.Ints)+len(a.Floats)+len(a.Strings)] = name
+			lengths[entries(a)] = name
 		}
 	}
 	all := oneOf(c.Names)

@@ -90,18 +90,31 @@ func ruleLoop(n *Node) {
 	}
 }
 
-// ruleScan gives the body the state and slices of the scanned inputs.
+// ruleScan gives the body the state and slices of the scanned inputs. In opset 8 there are lengths before them, and all
+// others begin with an axis for a batch, whose entries are scanned one by one.
 func ruleScan(n *Node) {
-	if n.Since < 9 {
-		return // with a batch axis and sequence lengths; no longer written
+	first, batched, batch := 0, n.Since < 9, onnx.Unknown()
+	if batched {
+		first = min(1, len(n.in))
 	}
-	scanned := int(min(max(n.int("num_scan_inputs", 0), 0), int64(len(n.in))))
-	state := len(n.in) - scanned
+	in := slices.Clone(n.in[first:])
+	scanned := int(min(max(n.int("num_scan_inputs", 0), 0), int64(len(in))))
+	state := len(in) - scanned
 	if scanned < 1 {
-		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs", 0), len(n.in))
+		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs", 0), len(in))
 		return
 	}
-	for i := range n.in {
+	for i := range in {
+		if d := in[i].Dims; batched && d != nil {
+			if len(d) == 0 {
+				n.wrong("shape-mismatch", "input %d is %v, want one with an axis for the batch", first+i, in[i])
+				return
+			}
+			batch = n.equal(batch, d[0], "the batches differ")
+			in[i] = TensorOf(in[i].Elem, slices.Clone(d[1:]))
+		}
+	}
+	for i := first; i < len(n.in); i++ {
 		if !n.given(i) {
 			n.wrong("input-missing", "input %d is left out", i)
 			return
@@ -114,7 +127,7 @@ func ruleScan(n *Node) {
 		want int
 	}{
 		{"scan_input_axes", scanned}, {"scan_input_directions", scanned},
-		{"scan_output_axes", len(n.out) - state}, {"scan_output_directions", len(n.out) - state},
+		{"scan_output_axes", len(n.out) - state}, {"scan_output_directions", len(n.out) - state}, {"directions", scanned},
 	} {
 		if v, ok := n.ints(a.name); ok && len(v) != a.want {
 			n.wrong("attribute-range", "attribute %q has %d entries, want %d", a.name, len(v), a.want)
@@ -122,11 +135,11 @@ func ruleScan(n *Node) {
 		}
 	}
 	length := onnx.Unknown()
-	inputs := slices.Clone(n.in[:state])
+	inputs := slices.Clone(in[:state])
 	for i := range inputs {
 		inputs[i].Ints, inputs[i].Data = nil, nil
 	}
-	for i, v := range n.in[state:] {
+	for i, v := range in[state:] {
 		slice := TensorOf(v.Elem, nil)
 		if v.Dims != nil {
 			axis := int64(0)
@@ -169,6 +182,9 @@ func ruleScan(n *Node) {
 				return
 			}
 			v.Dims = slices.Insert(slices.Clone(v.Dims), a, length)
+		}
+		if batched && v.Dims != nil {
+			v.Dims = slices.Insert(slices.Clone(v.Dims), 0, batch)
 		}
 		n.out[i] = v
 	}

@@ -197,7 +197,7 @@ func families() []family {
 		{"control", controls()},
 		{"attention", attentions()},
 		{"text", textual()},
-		{"ml", nil},
+		{"ml", machineLearning()},
 		{"training", training()},
 		{"microsoft", microsoft()},
 	}

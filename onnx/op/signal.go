@@ -39,7 +39,7 @@ func ruleMel(n *Node) {
 // which has the real and imaginary parts.
 func ruleDFT(n *Node) {
 	d := n.dims(0)
-	if d == nil || !n.rank(0, 2, anyRank) {
+	if d == nil || !n.rank(0, 2, anyRank) || !n.complex(d) {
 		return
 	}
 	axis := n.int("axis", 1)
@@ -70,9 +70,20 @@ func ruleDFT(n *Node) {
 	n.shape(0, dims)
 }
 
+// complex sees that the last axis of input 0 holds a real number, or both parts of a complex one.
+func (n *Node) complex(d []onnx.Dim) bool {
+	last := d[len(d)-1]
+	if last.Known() && last != onnx.Fixed(1) && last != onnx.Fixed(2) {
+		n.wrong("shape-mismatch", "the signal is %v, want 1 (real) or 2 (complex) numbers along its last axis", n.arg(0))
+		return false
+	}
+	return true
+}
+
 func ruleSTFT(n *Node) {
 	d := n.dims(0)
-	if d != nil && n.rank(0, 2, 3) {
+	// A signal of rank 2 is real: ONNX Runtime takes it, too.
+	if d != nil && n.rank(0, 2, 3) && (len(d) == 2 || n.complex(d)) {
 		n.shape(0, []onnx.Dim{d[0], onnx.Unknown(), onnx.Unknown(), onnx.Fixed(2)})
 	}
 }
