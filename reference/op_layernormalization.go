@@ -9,7 +9,8 @@ import (
 
 // opLayerNormalization is (x - mean) / sqrt(var + epsilon) Scale + B, with mean
 // and variance over the axes from attribute axis on; mean and 1/sqrt(var +
-// epsilon) are further outputs. ONNX LayerNormalization, opset 17.
+// epsilon) are further outputs. ONNX LayerNormalization, opset 17; ONNX Runtime has it
+// from opset 1 on.
 var opLayerNormalization = operator{
 	name: "LayerNormalization",
 	eval: func(c *call) ([]*Value, error) {
@@ -27,7 +28,7 @@ var opLayerNormalization = operator{
 				return nil, fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims)
 			}
 		}
-		y, err := c.numbers(x.Type, x.Dims...)
+		y, err := c.numbers(scale.Type, x.Dims...)
 		if err != nil {
 			return nil, err
 		}

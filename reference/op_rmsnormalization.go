@@ -9,42 +9,69 @@ import (
 // the axes from attribute axis on. ONNX RMSNormalization, opset 23.
 var opRMSNormalization = operator{
 	name: "RMSNormalization",
-	eval: single(func(c *call) (*Value, error) {
-		x, scale := c.in[0], c.in[1]
-		axis, err := c.axis("axis", -1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
-		rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
-		if got, err := broadcast(scale.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
-			return nil, fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims)
-		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
-		f, last := c.stash(), c.affineFormat(x)
-		epsilon := exact(c.float("epsilon"))
-		stretch := newStretch(scale.Dims, x.Dims)
-		squares := make([]number, n)
-		for r := range rows {
-			if n == 0 {
-				break
+	eval: func(c *call) ([]*Value, error) {
+		y, _, err := c.rmsNormalization()
+		return []*Value{y}, err
+	},
+}
+
+// opSimplifiedLayerNormalization is RMSNormalization; 1/sqrt(mean of x² + epsilon)
+// is a second output. ONNX Runtime has it in ONNX's domain, of opset 1.
+var opSimplifiedLayerNormalization = operator{
+	name: "SimplifiedLayerNormalization",
+	eval: func(c *call) ([]*Value, error) {
+		y, inverse, err := c.rmsNormalization()
+		return []*Value{y, inverse}, err
+	},
+}
+
+// rmsNormalization returns the normalised and scaled input 0, and what it was
+// normalised by.
+func (c *call) rmsNormalization() (out, inverse *Value, err error) {
+	x, scale := c.in[0], c.in[1]
+	axis, err := c.axis("axis", -1, len(x.Dims))
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
+	if got, err := broadcast(scale.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
+		return nil, nil, fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims)
+	}
+	if out, err = c.numbers(scale.Type, x.Dims...); err != nil {
+		return nil, nil, err
+	}
+	small := slices.Clone(x.Dims)
+	for a := axis; a < len(small); a++ {
+		small[a] = 1
+	}
+	if inverse, err = c.floatResult(c.stashType(), small); err != nil {
+		return nil, nil, err
+	}
+	f, last := c.stash(), c.affineFormat(x)
+	epsilon := exact(c.float("epsilon"))
+	stretch := newStretch(scale.Dims, x.Dims)
+	squares := make([]number, n)
+	for r := range rows {
+		if n == 0 {
+			if len(c.step.out) > 1 {
+				c.undefined(inverse, r, emptyMean)
 			}
-			for k := range squares {
-				y := x.at(r*n + k)
-				squares[k] = f.mul(y, y)
-			}
-			root := sqrtFunction.at(f, f.add(f.meanOf(squares, n), epsilon))
-			for k := range n {
-				normal, s := f.ratio(x.at(r*n+k), root), scale.at(stretch.index(r*n+k))
-				if last == nil {
-					out.set(r*n+k, f.mul(normal, s))
-				} else {
-					out.set(r*n+k, last.mul(last.rounded(normal, 1), s))
-				}
+			continue
+		}
+		for k := range squares {
+			y := x.at(r*n + k)
+			squares[k] = f.mul(y, y)
+		}
+		root := sqrtFunction.at(f, f.add(f.meanOf(squares, n), epsilon))
+		inverse.set(r, f.div(exact(1), root))
+		for k := range n {
+			normal, s := f.ratio(x.at(r*n+k), root), scale.at(stretch.index(r*n+k))
+			if last == nil {
+				out.set(r*n+k, f.mul(normal, s))
+			} else {
+				out.set(r*n+k, last.mul(last.rounded(normal, 1), s))
 			}
 		}
-		return out, nil
-	}),
+	}
+	return out, inverse, nil
 }

@@ -176,6 +176,7 @@ func operators() []operator {
 		opShrink,
 		opSigmoid,
 		opSign,
+		opSimplifiedLayerNormalization,
 		opSin,
 		opSinh,
 		opSize,
@@ -216,6 +217,8 @@ func operators() []operator {
 		opMicrosoftFastGelu,
 		opMicrosoftGelu,
 		opMicrosoftQuickGelu,
+		opMicrosoftSkipLayerNormalization,
+		opMicrosoftSkipSimplifiedLayerNormalization,
 	}
 }
 

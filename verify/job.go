@@ -13,7 +13,6 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
-	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
@@ -135,7 +134,7 @@ func (j *job) prepare(ctx context.Context) error {
 	j.report.External = m.External()
 	var broken []string
 	for _, f := range check.Model(m.Proto) {
-		if f.Severity == rule.Error {
+		if f.Hinders() {
 			broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
 		}
 	}

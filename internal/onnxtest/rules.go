@@ -144,6 +144,10 @@ var CheckCases = []RuleCase{
 
 	{"an empty node", func(m *pb.ModelProto) { m.Graph.Node = append(m.Graph.Node, Node("Relu", nil, nil)) }, "node-empty", `node "" (Relu)`, "neither"},
 	{"an operator that does not exist", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("LeakyReLU") }, "operator-not-registered", `node "y" (LeakyReLU)`, "no operator LeakyReLU"},
+	{"an operator of ONNX Runtime's in ONNX's domain", func(m *pb.ModelProto) {
+		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("SimplifiedLayerNormalization"), nil
+		m.Graph.Node[2].Input = append(m.Graph.Node[2].Input, m.Graph.Node[2].Input[0])
+	}, "operator-contributed", `node "y" (SimplifiedLayerNormalization)`, "no specification"},
 	{"an operator before its time", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("Gelu"); m.Graph.Node[2].Attribute = nil }, "operator-not-registered", `node "y" (Gelu)`, "at opset 13, it begins at 20"},
 	{"an operator that is gone", func(m *pb.ModelProto) { m.Graph.Node[2].OpType = proto.String("Upsample") }, "operator-deprecated", `node "y" (Upsample)`, "withdrawn at opset 10"},
 	{"an unknown operator of the future", func(m *pb.ModelProto) {

@@ -23,8 +23,8 @@ const newestIR = int64(pb.Version_IR_VERSION)
 
 // Model says what is wrong with a model, and what is worth knowing about it:
 // first what concerns the model as a whole, then its graph from the first node
-// to the last, with the graphs nested in it, and at last, where no error was
-// found by then, what inference finds. It never changes m, and takes time and
+// to the last, with the graphs nested in it, and at last, where nothing was found
+// that hinders it, what inference finds. It never changes m, and takes time and
 // memory in proportion to the size of m. It does not look at files of external
 // data.
 func Model(m *pb.ModelProto) []rule.Finding { return Within(m, infer.Budget{}) }
@@ -33,7 +33,7 @@ func Model(m *pb.ModelProto) []rule.Finding { return Within(m, infer.Budget{}) }
 func Within(m *pb.ModelProto, budget infer.Budget) []rule.Finding {
 	c := &checker{ir: m.GetIrVersion()}
 	c.model(m)
-	if !c.Full && !rule.Errors(c.List) {
+	if !c.Full && !slices.ContainsFunc(c.List, rule.Finding.Hinders) {
 		c.List = append(c.List, infer.Model(m, budget).Findings...)
 	}
 	return c.List

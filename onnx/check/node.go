@@ -52,6 +52,9 @@ func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 		c.Report(at, "operator-unknown", "no operator %s is known up to opset %d, the newest known; the model is of opset %d", onnx.Printable(n.GetOpType()), newest, opset)
 	case schema == nil:
 		c.Report(at, "operator-not-registered", "there is no operator %s in domain %s at opset %d%s", onnx.Printable(n.GetOpType()), onnx.Quote(n.GetDomain()), opset, c.since(domain, n.GetOpType()))
+	case schema.Contributed:
+		c.Report(at, "operator-contributed", "no specification has %s at opset %d; ONNX Runtime does", schema.Name, opset)
+		c.holdAgainst(n, schema, at)
 	case schema.Deprecated:
 		c.Report(at, "operator-deprecated", "operator %s was withdrawn at opset %d, the model is of opset %d%s", schema.Name, schema.Since, opset, again(schema))
 	default:

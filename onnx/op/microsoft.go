@@ -15,6 +15,9 @@ func microsoft() map[string]Rule {
 		"FastGelu":  ruleBiasedLast,
 		"Gelu":      ruleSame,
 		"QuickGelu": ruleSame,
+
+		"SkipLayerNormalization":           ruleSkipNorm,
+		"SkipSimplifiedLayerNormalization": ruleSkipNorm,
 	}
 }
 
@@ -24,5 +27,25 @@ func ruleBiasedLast(n *Node) {
 	n.shape(0, x)
 	if x != nil && n.given(1) && n.rank(0, 1, anyRank) {
 		n.like(1, x[len(x)-1])
+	}
+}
+
+// ruleSkipNorm takes X with axes (batch, length, width) or (tokens, width), what is
+// added to it, which may lack the batch, and scale and biases along the last axis.
+func ruleSkipNorm(n *Node) {
+	x := n.dims(0)
+	n.shape(0, x)
+	n.shape(3, x)
+	if x == nil || !n.rank(0, 2, 3) {
+		return
+	}
+	if skip := n.dims(1); skip != nil && n.rank(1, 2, 3) {
+		n.fits(1, x)
+		rows := len(skip) - 2
+		n.equal(skip[rows], x[len(x)-2], "the lengths of input and skip differ")
+		n.equal(skip[rows+1], x[len(x)-1], "the widths of input and skip differ")
+	}
+	for i := 2; i < len(n.Schema.In); i++ {
+		n.like(i, x[len(x)-1])
 	}
 }

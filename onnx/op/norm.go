@@ -17,6 +17,8 @@ func norms() map[string]Rule {
 		"LpNormalization":           ruleAxisSame,
 		"MeanVarianceNormalization": ruleMeanVariance,
 		"RMSNormalization":          ruleRMSNorm,
+
+		"SimplifiedLayerNormalization": ruleLayerNorm,
 	}
 }
 

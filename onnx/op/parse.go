@@ -16,7 +16,8 @@ import (
 // The operators of each family, in this form:
 //
 //	domain NAME                what follows belongs to it
-//	OPERATOR SINCE             one version; "experimental" may follow, and
+//	OPERATOR SINCE             one version; "experimental" may follow, "contributed"
+//	                           of one that is ONNX Runtime's in ONNX's domain, and
 //	                           "deprecated", which ends the operator
 //	    in  NAME TYPE ..., ... "?" optional, "...N" any number but N at least,
 //	    out NAME TYPE ..., ... "mixed" where their types may differ, and the shapes
@@ -138,6 +139,8 @@ func (p *parser) version(fields []string) error {
 			s = &Schema{Name: s.Name, Domain: s.Domain, Since: since, Deprecated: true}
 		case "experimental":
 			s.Experimental = true
+		case "contributed":
+			s.Contributed = true
 		default:
 			return fmt.Errorf("%s has an unknown mark %q", s.Name, mark)
 		}

@@ -29,6 +29,7 @@ type Schema struct {
 	Since        int64
 	Deprecated   bool // from Since on there is no such operator
 	Experimental bool
+	Contributed  bool // of no specification: ONNX Runtime has it in ONNX's domain
 	In, Out      []Formal
 	Attrs        map[string]Attr
 	Types        map[string]TypeSet // of the type variables

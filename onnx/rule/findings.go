@@ -37,6 +37,10 @@ func Errors(list []Finding) bool {
 	return false
 }
 
+// Hinders reports whether a finding says that a model cannot be evaluated. Errors do,
+// but for one: an operator that no specification has may be one of ONNX Runtime's.
+func (f Finding) Hinders() bool { return f.Severity == Error && f.Code != "operator-contributed" }
+
 // A Fault is what is wrong with a part of a model, under the code of a rule.
 type Fault struct{ Code, What string }
 

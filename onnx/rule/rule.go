@@ -99,6 +99,7 @@ var rules = []Rule{
 	{"node-empty", Error, "A node has an input or an output."},
 	{"operator-not-registered", Error, "The operator exists in its domain at the opset that the model imports."},
 	{"operator-deprecated", Error, "The operator still exists at that opset."},
+	{"operator-contributed", Error, "The operator is in the specification; a few in ONNX's domain are ONNX Runtime's alone. verify judges them all the same."},
 	{"operator-undescribed", Warning, "The operator is described by the specification; those that were experimental in opset 1 are not, and few runtimes have them."},
 	{"operator-unknown", Warning, "The operator is one that this program knows; it may be newer."},
 	{"operator-custom-domain", Info, "The domain is one of ONNX's, or the operator is one that is known of com.microsoft; others cannot be checked."},
