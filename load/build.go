@@ -1,6 +1,8 @@
 package load
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,11 +30,19 @@ type value struct {
 	fixed *onnx.Tensor
 	// constant: not only for this graph, but for all of the model.
 	constant bool
+	// list is a sequence, or an optional that is there; empty says of an optional that it is not.
+	list  []*onnx.Tensor
+	kind  op.Kind // SequenceKind or OptionalKind for these
+	empty bool
 }
 
-// builder makes the graph for one set of input shapes.
+// given reports whether a value is one, not an input that is left out.
+func (v value) given() bool { return v.node != nil || v.fixed != nil || v.kind != op.UnknownKind }
+
+// builder makes the graph of a segment for one set of input shapes, or carries out operations one by one.
 type builder struct {
-	*model
+	*segment
+	*running
 	g      *G.ExprGraph
 	values map[string]value
 	leaves map[string]value // nodes that constants have become
@@ -40,15 +50,30 @@ type builder struct {
 	alone  bool             // the operation at hand has nothing but constants, and is computed at once
 	bytes  int64
 	names  map[string]bool
+
+	outer *builder       // of the graph around, in a run by steps
+	left  map[string]int // how often each value will still be read there
 }
 
 // program is a graph that is ready to run, for one set of input shapes, one run at a time.
 type program struct {
-	key     string
 	machine *gop.Machine // nil where no output needs arithmetic
 	inputs  []*onnx.Tensor
 	outputs []output
 }
+
+// shaped holds the graphs of one set of input shapes that are not running at the moment.
+type shaped struct {
+	key   string
+	free  []*program
+	stuck int   // the operation that cannot be part of a graph of these shapes,
+	err   error // and why
+}
+
+const (
+	shapesKept = 4 // per segment; graphs of the shape that was used longest ago are dropped
+	graphsKept = 8 // per shape; more only run when more runs are going on at once
+)
 
 // output is a value that runs return.
 type output struct {
@@ -58,50 +83,141 @@ type output struct {
 	redirect func([]float32)
 }
 
-func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
+// run computes the outputs of a segment from its inputs. An *onnx.UnsupportedError says that it cannot be one graph for these, and
+// because of which operation.
+func (s *segment) run(ctx context.Context, inputs []*onnx.Tensor) (outputs []*onnx.Tensor, stuck int, err error) {
+	p, e, err := s.take(ctx, inputs)
+	if err != nil {
+		return nil, e.stuck, err
+	}
+	if outputs, err = p.run(inputs); err != nil {
+		return nil, -1, err // p may be in any state: it is not used again
+	}
+	s.putBack(p, e)
+	return outputs, -1, nil
+}
+
+// take hands out a graph for the shapes of the inputs, and for the values of those that are part of it, building it if none is free.
+func (s *segment) take(ctx context.Context, inputs []*onnx.Tensor) (*program, *shaped, error) {
+	var room [128]byte
+	key := room[:0]
+	for i, t := range inputs {
+		key = binary.AppendUvarint(key, uint64(len(t.Dims)))
+		for _, d := range t.Dims {
+			key = binary.AppendUvarint(key, uint64(d))
+		}
+		if s.fixed(i, t) { // a constant of the graph, such as a shape
+			if text, ok := t.Data.(onnx.Slice[string]); ok {
+				for _, v := range text {
+					key = binary.AppendUvarint(key, uint64(len(v)))
+					key = append(key, v...)
+				}
+				continue
+			}
+			key = append(key, t.Proto().GetRawData()...)
+		}
+	}
+	s.cache.Lock()
+	e := (*shaped)(nil)
+	if i := slices.IndexFunc(s.kept, func(e *shaped) bool { return e.key == string(key) }); i >= 0 {
+		e = s.kept[i]
+		copy(s.kept[1:i+1], s.kept[:i])
+		s.kept[0] = e
+	} else {
+		e = &shaped{key: string(key)}
+		s.kept = slices.Insert(s.kept, 0, e)
+		s.kept = s.kept[:min(len(s.kept), shapesKept)]
+	}
+	if err := e.err; err != nil {
+		s.cache.Unlock()
+		return nil, e, err
+	}
+	if n := len(e.free); n > 0 {
+		p := e.free[n-1]
+		e.free = e.free[:n-1]
+		s.cache.Unlock()
+		return p, e, nil
+	}
+	s.cache.Unlock()
+
+	p, stuck, err := s.build(ctx, inputs)
+	if err != nil {
+		at := &shaped{stuck: stuck}
+		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); unsupported {
+			s.cache.Lock()
+			e.stuck, e.err = stuck, err
+			s.cache.Unlock()
+		}
+		return nil, at, err
+	}
+	return p, e, nil
+}
+
+func (s *segment) putBack(p *program, e *shaped) {
+	s.cache.Lock()
+	defer s.cache.Unlock()
+	if len(e.free) < graphsKept {
+		e.free = append(e.free, p)
+	}
+}
+
+func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program, stuck int, err error) {
+	stuck = -1
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("building the graph: panic: %v", r)
 		}
 	}()
-	b := &builder{model: m, g: G.NewGraph(), values: map[string]value{}, leaves: map[string]value{}, done: map[int]bool{}, names: map[string]bool{}}
+	b := &builder{
+		segment: s, running: &running{ctx: ctx}, g: G.NewGraph(),
+		values: map[string]value{}, leaves: map[string]value{}, done: map[int]bool{}, names: map[string]bool{},
+	}
 	p = &program{}
-	for _, t := range inputs {
-		own, err := onnx.FromProto(t.Proto())
-		if err != nil {
-			return nil, err
-		}
-		p.inputs = append(p.inputs, own)
-		if m.fixed[t.Name] {
-			b.values[t.Name] = value{dims: own.Dims, elem: own.Type(), fixed: own}
+	for i, t := range inputs {
+		name := s.inputs[i]
+		if s.fixed(i, t) {
+			own := t.Clone()
+			p.inputs = append(p.inputs, nil)
+			b.values[name] = value{dims: own.Dims, elem: own.Type(), fixed: own}
 			continue
+		}
+		own := &onnx.Tensor{Name: name, Dims: slices.Clone(t.Dims)}
+		if own.Data = t.Data.Make(t.Len()); t.Type() == pb.TensorProto_BOOL {
+			own.Data = make(onnx.Slice[float32], t.Len())
 		}
 		v, err := b.leaf(own)
 		if err != nil {
-			return nil, err
+			return nil, -1, err
 		}
-		b.values[t.Name] = v
+		v.elem = t.Type()
+		p.inputs = append(p.inputs, own)
+		b.values[name] = v
 	}
-	for name, t := range m.constants {
-		b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
+	for name := range s.users {
+		if t := s.constants[name]; t != nil {
+			b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
+		}
 	}
-	for i := range m.ops {
+	for i := range s.ops {
 		if b.done[i] { // fused
 			continue
 		}
 		if err := b.apply(i); err != nil {
-			return nil, err
+			return nil, i, err
 		}
 	}
 
 	var wanted []*G.Node
 	owners := map[*G.Node]int{}
-	for _, out := range m.graph.GetOutput() {
-		v, ok := b.values[out.GetName()]
-		if !ok {
-			return nil, fmt.Errorf("output %q is not computed", out.GetName())
+	for _, out := range s.outputs {
+		v, ok := b.lookup(out)
+		switch {
+		case !ok:
+			return nil, -1, fmt.Errorf("output %q is not computed", out)
+		case v.kind != op.UnknownKind:
+			return nil, -1, &onnx.UnsupportedError{Why: fmt.Sprintf("output %q is not a tensor", out)}
 		}
-		p.outputs = append(p.outputs, output{name: out.GetName(), value: v})
+		p.outputs = append(p.outputs, output{name: out, value: v})
 		if v.node != nil && v.node.Op() != nil {
 			wanted = append(wanted, v.node)
 			owners[gop.Owner(v.node)]++
@@ -109,7 +225,7 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 	}
 	if len(wanted) > 0 {
 		if p.machine, err = gop.NewMachine(wanted...); err != nil {
-			return nil, err
+			return nil, -1, err
 		}
 	}
 	for i := range p.outputs {
@@ -117,10 +233,10 @@ func (m *model) build(inputs []*onnx.Tensor) (p *program, err error) {
 			p.outputs[i].redirect = gop.Redirect[float32](n)
 		}
 	}
-	return p, nil
+	return p, -1, nil
 }
 
-// apply adds operation i to the graph.
+// apply adds operation i to the graph, or carries it out where all of its inputs are known.
 func (b *builder) apply(i int) error {
 	o := &b.ops[i]
 	in := make([]value, len(o.in))
@@ -128,35 +244,114 @@ func (b *builder) apply(i int) error {
 		if name == "" {
 			continue // left out
 		}
-		v, ok := b.values[name]
+		v, ok := b.lookup(name)
 		if !ok {
 			return fmt.Errorf("%s: input %q is not computed before it is used", o.out[0], name)
 		}
 		in[k] = v
 	}
-	out, err := b.infer(o, in)
-	if err != nil {
-		return err
+	out := make([]op.Value, len(o.out))
+	if o.bodies == nil {
+		var err error
+		if out, err = b.infer(o, in); err != nil {
+			return err
+		}
 	}
 	c := call{op: o, index: i, in: in, out: out}
 	b.alone, c.constant = true, true
 	for k := range in {
 		if c.has(k) {
-			b.alone = b.alone && in[k].fixed != nil
+			b.alone = b.alone && in[k].node == nil
 			c.constant = c.constant && in[k].constant
 		}
 	}
-	build := operators[o.name].build
-	if !b.alone {
+	c.constant = c.constant && o.bodies == nil && !operators[o.name].random
+	if build := operators[o.name].build; !b.alone {
+		if build == nil {
+			return c.unsupported("it depends on what is computed")
+		}
 		return c.lacking(build(b, c))
 	}
 	if c.constant && b.recall(o) {
 		return nil
 	}
-	if err := build(b, c); err != nil {
+	if err := b.evaluate(c); err != nil {
 		return c.lacking(err)
 	}
 	return b.settle(c)
+}
+
+// evaluate carries out an operation on tensors: as it is built, where that takes the elements, or else by its own evaluation.
+func (b *builder) evaluate(c call) error {
+	o := operators[c.op.name]
+	elem := pb.TensorProto_UNDEFINED
+	if len(c.in) > 0 {
+		elem = c.in[0].elem
+	}
+	switch {
+	case o.build == nil:
+		return o.eval(b, c)
+	case len(c.in) == 0 || o.takes.has(elem):
+		before := b.bytes
+		err := b.immediately(o, c)
+		if _, unsupported := errors.AsType[*onnx.UnsupportedError](c.lacking(err)); unsupported && o.eval != nil {
+			b.bytes = before
+			return o.eval(b, c)
+		}
+		return err
+	case o.eval != nil:
+		return o.eval(b, c)
+	}
+	return b.widened(o, c)
+}
+
+// immediately builds an operation in a graph of its own.
+func (b *builder) immediately(o operator, c call) error {
+	if b.g == nil {
+		defer func() { b.g, b.leaves, b.names = nil, nil, nil }()
+		b.g, b.leaves, b.names = G.NewGraph(), map[string]value{}, map[string]bool{}
+	}
+	return o.build(b, c)
+}
+
+// widened builds an operation on floats of 16 bits for those of 32, and rounds what comes out.
+func (b *builder) widened(o operator, c call) error {
+	elem := c.in[0].elem
+	if !isHalf(elem) {
+		return c.unsupported("elements of type %v", elem)
+	}
+	c.in = slices.Clone(c.in)
+	for k, v := range c.in {
+		if v.fixed == nil || v.elem != elem {
+			continue
+		}
+		t, err := cast(v.fixed, pb.TensorProto_FLOAT)
+		if err != nil {
+			return err
+		}
+		c.in[k] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: v.constant}
+	}
+	if err := b.immediately(o, c); err != nil {
+		return err
+	}
+	for k, name := range c.op.out {
+		v, ok := b.values[name]
+		if !ok || name == "" || c.out[k].Elem != elem {
+			continue
+		}
+		if v.fixed == nil {
+			t, err := evaluate(name, v.node, v.dims, v.elem)
+			if err != nil {
+				return err
+			}
+			v.fixed = t
+		}
+		t, err := cast(v.fixed, elem)
+		if err := b.setFixed(name, t, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recall takes the outputs of an operation from an earlier graph of the model.
@@ -183,7 +378,7 @@ func (b *builder) settle(c call) error {
 		if !ok {
 			continue
 		}
-		if v.fixed == nil {
+		if v.node != nil {
 			t, err := evaluate(out, v.node, v.dims, v.elem)
 			if err != nil {
 				return err
@@ -192,7 +387,7 @@ func (b *builder) settle(c call) error {
 		}
 		v.constant = c.constant
 		b.values[out] = v
-		if c.constant {
+		if c.constant && v.fixed != nil {
 			b.mu.Lock()
 			b.folded[out] = v.fixed
 			b.mu.Unlock()
@@ -224,7 +419,7 @@ type call struct {
 }
 
 // has reports whether optional input k is given.
-func (c call) has(k int) bool { return k < len(c.in) && (c.in[k].node != nil || c.in[k].fixed != nil) }
+func (c call) has(k int) bool { return k < len(c.in) && c.in[k].given() }
 
 func (c call) name() string { return c.op.out[0] }
 
@@ -408,7 +603,16 @@ func (b *builder) next(name string) (int, *operation) {
 
 func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	for i, t := range inputs {
-		p.inputs[i].Data.Copy(0, t.Data, 0, t.Len())
+		switch own := p.inputs[i]; {
+		case own == nil: // it is part of the graph
+		case own.Type() != t.Type():
+			numbers := own.Data.(onnx.Slice[float32])
+			for k, v := range t.Data.(onnx.Slice[bool]) {
+				numbers[k] = float32(flag(v))
+			}
+		default:
+			own.Data.Copy(0, t.Data, 0, t.Len())
+		}
 	}
 	results := make([]*onnx.Tensor, len(p.outputs))
 	for i, o := range p.outputs {

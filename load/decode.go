@@ -17,20 +17,20 @@ import (
 // decode hands the graph to onnx-go's decoder and returns the operations that it has read, after comparing them with the
 // message. onnx-go allocates what declared types ask for and misreads some element types, so it is given the nodes, and the
 // weights in the one form that it reads rightly; the names of everything else are enough for it.
-func decode(g *pb.GraphProto, nodes []*pb.NodeProto, constants map[string]*onnx.Tensor) (ops []operation, err error) {
+func decode(inputs, outputs []string, nodes []*pb.NodeProto, weights []*pb.TensorProto, constants map[string]*onnx.Tensor) (ops []operation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("onnx-go: panic: %v", r)
 		}
 	}()
-	plain := &pb.GraphProto{Name: proto.String("graph"), Node: nodes}
-	for _, v := range g.GetInput() {
-		plain.Input = append(plain.Input, &pb.ValueInfoProto{Name: v.Name})
+	plain := &pb.GraphProto{Name: proto.String("graph"), Node: simplified(nodes)}
+	for _, name := range inputs {
+		plain.Input = append(plain.Input, &pb.ValueInfoProto{Name: proto.String(name)})
 	}
-	for _, v := range g.GetOutput() {
-		plain.Output = append(plain.Output, &pb.ValueInfoProto{Name: v.Name})
+	for _, name := range outputs {
+		plain.Output = append(plain.Output, &pb.ValueInfoProto{Name: proto.String(name)})
 	}
-	for _, t := range g.GetInitializer() {
+	for _, t := range weights {
 		if c := constants[t.GetName()]; readRightly(c) {
 			plain.Initializer = append(plain.Initializer, c.Proto())
 		}
@@ -44,7 +44,48 @@ func decode(g *pb.GraphProto, nodes []*pb.NodeProto, constants map[string]*onnx.
 	if err := goonnx.NewModel(dst).UnmarshalBinary(b); err != nil {
 		return nil, fmt.Errorf("onnx-go: %w", err)
 	}
-	return dst.ops, dst.compare(plain, constants)
+	if err := dst.compare(plain, constants); err != nil {
+		return nil, err
+	}
+	for i, n := range nodes {
+		dst.ops[i].node, dst.ops[i].in, dst.ops[i].out = n, n.GetInput(), n.GetOutput()
+	}
+	return dst.ops, nil
+}
+
+// simplified takes out of nodes what onnx-go misreads: attributes that are tensors, graphs or types. For a node without inputs it
+// would invent one, so that has one that is left out; and outputs that are left out get names, or they would be one value.
+func simplified(nodes []*pb.NodeProto) []*pb.NodeProto {
+	nodes = slices.Clone(nodes)
+	for i, n := range nodes {
+		plain := &pb.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.GetInput(), Output: n.GetOutput()}
+		if len(n.GetInput()) == 0 {
+			plain.Input = []string{""}
+		}
+		if slices.Contains(n.GetOutput(), "") {
+			plain.Output = slices.Clone(n.GetOutput())
+			for k, name := range plain.Output {
+				if name == "" {
+					plain.Output[k] = fmt.Sprintf("\x00 %d of node %d", k, i)
+				}
+			}
+		}
+		for _, a := range n.GetAttribute() {
+			if !complicated(a) {
+				plain.Attribute = append(plain.Attribute, a)
+			}
+		}
+		nodes[i] = plain
+	}
+	return nodes
+}
+
+func complicated(a *pb.AttributeProto) bool {
+	switch a.GetType() {
+	case pb.AttributeProto_FLOAT, pb.AttributeProto_FLOATS, pb.AttributeProto_INT, pb.AttributeProto_INTS, pb.AttributeProto_STRING, pb.AttributeProto_STRINGS:
+		return false
+	}
+	return true
 }
 
 // readRightly reports whether onnx-go's decoder is known to read such a tensor.
@@ -60,8 +101,10 @@ func readRightly(t *onnx.Tensor) bool {
 type operation struct {
 	node    *pb.NodeProto // as petrify has read it, which is the same
 	name    string
-	attrs   map[string]any // float32, int64, string, and slices of them
-	in, out []string       // an optional input that is left out is ""
+	attrs   map[string]any     // float32, int64, string, and slices of them
+	bodies  map[string]*region // the attributes that are graphs
+	in, out []string           // an optional input that is left out is ""
+	reads   []string           // the inputs that are not, and what the bodies read
 }
 
 // backend is the graph that onnx-go's decoder builds. It has the methods that the decoder calls; a call of another one of the

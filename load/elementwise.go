@@ -69,6 +69,7 @@ var functions = map[string]maker{
 		}
 	},
 	"Erf":   plain(math.Erf),
+	"Exp":   plain(math.Exp),
 	"Floor": plain(math.Floor),
 	"HardSigmoid": func(number func(string, float64) float64) func(float64) float64 {
 		alpha, beta := number("alpha", 0.2), number("beta", 0.5)
@@ -85,6 +86,7 @@ var functions = map[string]maker{
 	"Neg":        plain(func(x float64) float64 { return -x }),
 	"Not":        plain(func(x float64) float64 { return flag(x == 0) }),
 	"Reciprocal": plain(func(x float64) float64 { return 1 / x }),
+	"Relu":       plain(func(x float64) float64 { return max(x, 0) }),
 	"Round":      plain(math.RoundToEven),
 	"Selu": func(number func(string, float64) float64) func(float64) float64 {
 		alpha, gamma := number("alpha", 1.67326319217681884765625), number("gamma", 1.05070102214813232421875)
@@ -116,15 +118,18 @@ var functions = map[string]maker{
 		}
 		return x
 	}),
+	"Sigmoid":  plain(func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }),
 	"Sin":      plain(math.Sin),
 	"Sinh":     plain(math.Sinh),
+	"Softplus": plain(func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }),
 	"Softsign": plain(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
 	"Sqrt":     plain(math.Sqrt),
 	"Swish": func(number func(string, float64) float64) func(float64) float64 {
 		alpha := number("alpha", 1)
 		return func(x float64) float64 { return x / (1 + math.Exp(-alpha*x)) }
 	},
-	"Tan": plain(math.Tan),
+	"Tan":  plain(math.Tan),
+	"Tanh": plain(math.Tanh),
 	"ThresholdedRelu": func(number func(string, float64) float64) func(float64) float64 {
 		alpha := number("alpha", 1)
 		return func(x float64) float64 {
@@ -143,33 +148,9 @@ func flag(b bool) float64 {
 	return 0
 }
 
-// integerFunctions are those that integers have too, which are known when the graph is built.
-var integerFunctions = map[string]func(int64) int64{
-	"Abs": func(x int64) int64 { return max(x, -x) },
-	"Neg": func(x int64) int64 { return -x },
-	"Not": func(x int64) int64 { return 1 - x },
-	"Relu": func(x int64) int64 {
-		return max(x, 0)
-	},
-	"Sign": func(x int64) int64 { return min(1, max(-1, x)) },
-}
-
 // unary is a function of one variable, element by element.
 func unary(b *builder, c call) error {
 	x := c.in[0]
-	if x.fixed != nil && isInt(x.elem) {
-		f, ok := integerFunctions[c.op.name]
-		w, known := wide(x.fixed)
-		if !ok || !known {
-			return c.unsupported("elements of type %v", x.elem)
-		}
-		y := make([]int64, len(w))
-		for i, v := range w {
-			y[i] = f(v)
-		}
-		t, err := narrow(x.elem, y, x.dims)
-		return b.setFixed(c.name(), t, err)
-	}
 	if c.op.name != "Not" {
 		if err := c.real(0); err != nil {
 			return err
@@ -233,77 +214,35 @@ func realOf(op *operation) (func(float64) float64, error) {
 	return f, errors.Join(errs...)
 }
 
-// A pair is a function of two variables, for numbers, and for integers that are known when the graph is built.
+// A pair is a function of two variables.
 type pair struct {
 	plain   bool // one of gop's own
 	own     gop.Arithmetic
 	reals   func(a, b float64) float64
-	ints    func(a, b int64) int64
 	logical bool // gives flags
 }
 
+func plus(a, b float64) float64 { return a + b }
+
 var pairs = map[string]pair{
-	"Add":            {plain: true, own: gop.Plus, ints: func(a, b int64) int64 { return a + b }},
-	"Sub":            {plain: true, own: gop.Minus, ints: func(a, b int64) int64 { return a - b }},
-	"Mul":            {plain: true, own: gop.Times, ints: func(a, b int64) int64 { return a * b }},
-	"Div":            {plain: true, own: gop.Over, ints: quotient},
-	"Sum":            {plain: true, own: gop.Plus, ints: func(a, b int64) int64 { return a + b }},
-	"Mean":           {plain: true, own: gop.Plus},
-	"Max":            {reals: func(a, b float64) float64 { return max(a, b) }, ints: func(a, b int64) int64 { return max(a, b) }},
-	"Min":            {reals: func(a, b float64) float64 { return min(a, b) }, ints: func(a, b int64) int64 { return min(a, b) }},
-	"Pow":            {reals: math.Pow, ints: power},
-	"PRelu":          {reals: slope, ints: func(a, b int64) int64 { return int64(slope(float64(a), float64(b))) }},
-	"And":            {reals: func(a, b float64) float64 { return flag(a != 0 && b != 0) }, ints: func(a, b int64) int64 { return a & b }, logical: true},
-	"Or":             {reals: func(a, b float64) float64 { return flag(a != 0 || b != 0) }, ints: func(a, b int64) int64 { return a | b }, logical: true},
-	"Xor":            {reals: func(a, b float64) float64 { return flag((a != 0) != (b != 0)) }, ints: func(a, b int64) int64 { return a ^ b }, logical: true},
-	"Equal":          comparison(func(order int) bool { return order == 0 }),
-	"Greater":        comparison(func(order int) bool { return order > 0 }),
-	"GreaterOrEqual": comparison(func(order int) bool { return order >= 0 }),
-	"Less":           comparison(func(order int) bool { return order < 0 }),
-	"LessOrEqual":    comparison(func(order int) bool { return order <= 0 }),
-}
-
-// comparison answers by the order of two values, -1, 0 or 1; NaN is in no order.
-func comparison(holds func(order int) bool) pair {
-	answer := func(less, greater bool) bool {
-		switch {
-		case less:
-			return holds(-1)
-		case greater:
-			return holds(1)
-		}
-		return holds(0)
-	}
-	return pair{
-		logical: true,
-		reals: func(a, b float64) float64 {
-			return flag(a == a && b == b && answer(a < b, a > b))
-		},
-		ints: func(a, b int64) int64 { return int64(flag(answer(a < b, a > b))) },
-	}
-}
-
-// quotient is that of integers, cut off; nothing divides by zero.
-func quotient(a, b int64) int64 {
-	if b == 0 {
-		return 0
-	}
-	return a / b
-}
-
-// power is that of integers, modulo 2^64; to a negative power it is cut off.
-func power(a, b int64) int64 {
-	if b < 0 {
-		return int64(math.Pow(float64(a), float64(b)))
-	}
-	p := int64(1)
-	for ; b > 0; b >>= 1 {
-		if b&1 != 0 {
-			p *= a
-		}
-		a *= a
-	}
-	return p
+	"Add":            {plain: true, own: gop.Plus, reals: plus},
+	"Sub":            {plain: true, own: gop.Minus, reals: func(a, b float64) float64 { return a - b }},
+	"Mul":            {plain: true, own: gop.Times, reals: func(a, b float64) float64 { return a * b }},
+	"Div":            {plain: true, own: gop.Over, reals: func(a, b float64) float64 { return a / b }},
+	"Sum":            {plain: true, own: gop.Plus, reals: plus},
+	"Mean":           {plain: true, own: gop.Plus, reals: plus},
+	"Max":            {reals: func(a, b float64) float64 { return max(a, b) }},
+	"Min":            {reals: func(a, b float64) float64 { return min(a, b) }},
+	"Pow":            {reals: math.Pow},
+	"PRelu":          {reals: slope},
+	"And":            {reals: func(a, b float64) float64 { return flag(a != 0 && b != 0) }, logical: true},
+	"Or":             {reals: func(a, b float64) float64 { return flag(a != 0 || b != 0) }, logical: true},
+	"Xor":            {reals: func(a, b float64) float64 { return flag((a != 0) != (b != 0)) }, logical: true},
+	"Equal":          {reals: func(a, b float64) float64 { return flag(a == b) }, logical: true},
+	"Greater":        {reals: func(a, b float64) float64 { return flag(a > b) }, logical: true},
+	"GreaterOrEqual": {reals: func(a, b float64) float64 { return flag(a >= b) }, logical: true},
+	"Less":           {reals: func(a, b float64) float64 { return flag(a < b) }, logical: true},
+	"LessOrEqual":    {reals: func(a, b float64) float64 { return flag(a <= b) }, logical: true},
 }
 
 func slope(x, s float64) float64 {
@@ -352,13 +291,6 @@ func (b *builder) together(c call, name string, f pair, x, y value) (value, erro
 	if f.logical {
 		elem = pb.TensorProto_BOOL
 	}
-	if x.fixed != nil && y.fixed != nil && !isFloat(x.elem) {
-		t, err := b.known(c, f, x.fixed, y.fixed, elem, dims)
-		if err != nil {
-			return value{}, err
-		}
-		return value{dims: dims, elem: elem, fixed: t}, nil
-	}
 	if !isFloat(x.elem) && !f.logical {
 		return value{}, c.unsupported("arithmetic on elements of type %v that depend on the inputs", x.elem)
 	}
@@ -386,47 +318,6 @@ func (b *builder) together(c call, name string, f pair, x, y value) (value, erro
 		return value{}, err
 	}
 	return b.values[name], nil
-}
-
-// known computes on integers that are known.
-func (b *builder) known(c call, f pair, x, y *onnx.Tensor, elem pb.TensorProto_DataType, dims []int) (*onnx.Tensor, error) {
-	if err := b.account(c.name(), dims, 8); err != nil {
-		return nil, err
-	}
-	x, err := expanded(x, dims)
-	if err != nil {
-		return nil, err
-	}
-	if y, err = expanded(y, dims); err != nil {
-		return nil, err
-	}
-	xs, okX := wide(x)
-	ys, okY := wide(y)
-	switch {
-	case okX && !okY && f.reals != nil: // an integer to the power of a float
-		rx, _ := reals(x)
-		ry, ok := reals(y)
-		if !ok {
-			return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
-		}
-		z := make([]float64, len(rx))
-		for i := range z {
-			z[i] = f.reals(rx[i], ry[i])
-		}
-		return fromReals(elem, z, dims)
-	case !okX || !okY || f.ints == nil:
-		return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
-	case x.Type() == pb.TensorProto_UINT64 && (slices.Min(append(xs, 0)) < 0 || slices.Min(append(ys, 0)) < 0):
-		return nil, c.unsupported("elements of type %v from 2^63 on", x.Type())
-	}
-	z := make([]int64, len(xs))
-	for i := range z {
-		if c.op.name == "Div" && ys[i] == 0 {
-			return nil, fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, xs[i])}
-		}
-		z[i] = f.ints(xs[i], ys[i])
-	}
-	return narrow(elem, z, dims)
 }
 
 // legacy is input k, for which opset 6 and earlier may say at which axis of input 0 it starts, and which PRelu aligns at the
@@ -461,25 +352,16 @@ func (b *builder) legacy(c call, k int) (value, error) {
 	return b.view(c.op.in[k]+" aligned", x, append(slices.Clone(x.dims), slices.Repeat([]int{1}, behind)...))
 }
 
-// modulo is the remainder, with the sign of the divisor for integers, of the dividend under fmod.
+// modulo is the remainder of floats, with the sign of the dividend.
 func modulo(b *builder, c call) error {
 	fmod, err := attribute[int64](c.op, "fmod", 0)
 	if err != nil {
 		return err
 	}
-	if isFloat(c.in[0].elem) && fmod == 0 {
+	if fmod == 0 {
 		return fmt.Errorf("%s: mod of floats without fmod", c.name())
 	}
-	f := pair{reals: math.Mod, ints: func(a, b int64) int64 {
-		if b == 0 {
-			return 0
-		}
-		r := a % b
-		if fmod == 0 && r != 0 && (r < 0) != (b < 0) {
-			r += b
-		}
-		return r
-	}}
+	f := pair{reals: math.Mod}
 	y, err := b.together(c, c.name(), f, c.in[0], c.in[1])
 	if err == nil {
 		b.values[c.name()] = y
@@ -531,7 +413,7 @@ func castTo(b *builder, c call) error {
 	}
 	x := c.in[0]
 	if x.fixed != nil {
-		t, err := cast(x.fixed, to)
+		t, err := converted(x.fixed, to)
 		return b.setFixed(c.name(), t, err)
 	}
 	if x.elem == to {

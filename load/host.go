@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx"
@@ -128,6 +130,36 @@ func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%s: a cast from %v to %v", t.Name, t.Type(), to)}
 	}
 	return fromReals(to, r, t.Dims)
+}
+
+// converted is cast, to and from strings too, as ONNX's Cast has it.
+func converted(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
+	text, from := t.Data.(onnx.Slice[string])
+	switch {
+	case from && to == pb.TensorProto_STRING:
+		return &onnx.Tensor{Dims: t.Dims, Data: t.Data}, nil
+	case from && !isInt(to):
+		r := make([]float64, len(text))
+		for i, s := range text {
+			v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+			if err != nil && !math.IsInf(v, 0) {
+				return nil, fault{fmt.Errorf("%s: element %d is no number", t.Name, i)}
+			}
+			r[i] = v
+		}
+		return fromReals(to, r, t.Dims)
+	case from:
+		w := make([]int64, len(text))
+		for i, s := range text {
+			v, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+			if err != nil {
+				return nil, fault{fmt.Errorf("%s: element %d is no integer", t.Name, i)}
+			}
+			w[i] = v
+		}
+		return narrow(to, w, t.Dims)
+	}
+	return cast(t, to)
 }
 
 // moveTensor carries the elements of t; filler, a tensor of one element or nil for zero, is for what is outside.

@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/op"
@@ -14,6 +15,7 @@ import (
 type host struct {
 	name string
 	errs []error
+	work int64
 }
 
 func (h *host) Report(code, format string, args ...any) {
@@ -27,7 +29,11 @@ func (h *host) Resolve(a *pb.AttributeProto) *pb.AttributeProto { return a }
 
 func (h *host) Body(string, *pb.GraphProto, []op.Value, int64) []op.Value { return nil }
 
-func (h *host) Spend(int64) {}
+func (h *host) Spend(n int64) {
+	if h.work += n; h.work < 0 {
+		h.work = math.MaxInt64
+	}
+}
 
 func (h *host) AtLeast(int64) {}
 
@@ -37,6 +43,9 @@ const mostKnown = 1024
 // known is what there is to know of a value while the graph is built.
 func (v value) known() op.Value {
 	switch {
+	case v.kind != op.UnknownKind:
+		inner := op.TensorOf(v.elem, nil)
+		return op.Value{Kind: v.kind, Inner: &inner}
 	case v.node == nil && v.fixed == nil: // left out
 		return op.Value{}
 	case v.fixed != nil && v.fixed.Len() <= mostKnown:
@@ -57,7 +66,7 @@ func fixedDims(dims []int) []onnx.Dim {
 
 // infer says what comes out of an operation on these inputs, and refuses what the operator does not take.
 func (b *builder) infer(o *operation, in []value) ([]op.Value, error) {
-	schema := op.Find("", o.name, b.opset)
+	schema := b.schemaOf(o)
 	if schema == nil {
 		return nil, &onnx.UnsupportedError{Op: o.name, Opset: b.opset, Why: o.out[0]}
 	}
@@ -67,6 +76,9 @@ func (b *builder) infer(o *operation, in []value) ([]op.Value, error) {
 	}
 	h := &host{name: o.out[0]}
 	out := schema.Infer(o.node, known, h)
+	if h.work > b.work {
+		return nil, &onnx.UnsupportedError{Op: o.name, Why: fmt.Sprintf("%s: %d multiplications and additions, more than %d", o.out[0], h.work, b.work)}
+	}
 	return out, errors.Join(h.errs...)
 }
 

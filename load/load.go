@@ -6,21 +6,21 @@
 // graph is built of Gorgonia operators and run straight through; a matrix product with its bias and its activation is one
 // operator.
 //
-// The operators are those that [Operators] lists, in float32 and float64. Integers and flags that do not depend on floats of the inputs,
-// shapes above all, are computed when the graph is built; those that do are compared, chosen by, cast and moved
-// about, no more. A model that needs another operator is refused by Open, with an *onnx.UnsupportedError that names it.
+// The operators are those that [Operators] lists. A model of floats runs as such a graph from end to end. Where a shape depends on
+// values, where integers, flags, strings or sequences are computed, and in the graphs of If, Loop and Scan, the run goes step by step:
+// what lies together and is float is a graph, all else is carried out on tensors of its type. A model that needs another operator
+// is refused by Open, with an *onnx.UnsupportedError that names it.
 package load
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/witness"
 )
@@ -30,26 +30,11 @@ type Port = witness.Port
 
 // Session is a model made ready to run. Its methods may be called from several goroutines at once.
 type Session struct {
-	model     *model
 	signature witness.Signature
 
-	calls sync.Pool // of *matched
-
-	mu     sync.Mutex
-	closed bool
-	shapes []*shaped // most recently used first
+	calls sync.Pool              // of *matched
+	main  atomic.Pointer[region] // nil once the session is closed
 }
-
-// shaped holds the graphs of one set of input shapes that are not running at the moment.
-type shaped struct {
-	key  string
-	free []*program
-}
-
-const (
-	shapesKept = 4 // per session; graphs of the shape that was used longest ago are dropped
-	graphsKept = 8 // per shape; more only run when more runs are going on at once
-)
 
 // File reads, checks and opens the model at path, with its elements in other files, if there are some.
 func File(path string) (*Session, error) {
@@ -75,15 +60,14 @@ func Open(m *onnx.Model) (*Session, error) {
 	}
 	s := &Session{}
 	var err error
-	if err := supported(m); err != nil {
-		return nil, err
-	}
 	if s.signature, err = signature(m); err != nil {
 		return nil, err
 	}
-	if s.model, err = newModel(m.Proto); err != nil {
+	main, err := newModel(m.Proto)
+	if err != nil {
 		return nil, err
 	}
+	s.main.Store(main)
 	return s, nil
 }
 
@@ -107,29 +91,30 @@ func (s *Session) Inputs() []Port { return slices.Clone(s.signature.Inputs) }
 func (s *Session) Outputs() []Port { return slices.Clone(s.signature.Outputs) }
 
 // Run computes the outputs, in graph order, from the inputs, which are matched by name. The inputs are only read, and the
-// outputs are the caller's. A run is not interrupted once its arithmetic has begun.
+// outputs are the caller's. When ctx ends, a run stops before its next operation: arithmetic that has begun is not interrupted.
 func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
+	}
+	main := s.main.Load()
+	if main == nil {
+		return nil, errors.New("session is closed")
 	}
 	m, ok := s.calls.Get().(*matched)
 	if !ok {
 		m = &matched{}
 	}
 	defer s.calls.Put(m)
-	if err := s.match(m, inputs); err != nil {
+	if err := s.signature.Bind(&m.Binding, inputs); err != nil {
 		return nil, err
 	}
-	p, err := s.take(m)
-	if err != nil {
-		return nil, err
+	if main.whole() {
+		outputs, _, err := main.all.run(ctx, m.Ordered)
+		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); !unsupported {
+			return outputs, err
+		}
 	}
-	outputs, err := p.run(m.Ordered)
-	if err != nil {
-		return nil, err // p may be in any state: it is not used again
-	}
-	s.putBack(p)
-	return outputs, nil
+	return main.tensors(ctx, m.Ordered)
 }
 
 // Apply is Run for a model of one float32 input and one float32 output. Where the input declares one dimension that is not a
@@ -186,88 +171,10 @@ func fit(p Port, n int) ([]int, error) {
 }
 
 // matched is what a run knows of its inputs. It is used again, so that a run allocates nothing but its outputs.
-type matched struct {
-	witness.Binding
-	key []byte // of the graph
-}
-
-// match puts the inputs of a run in the model's order and refuses what this package has no room for.
-func (s *Session) match(m *matched, inputs []*onnx.Tensor) error {
-	if err := s.signature.Bind(&m.Binding, inputs); err != nil {
-		return err
-	}
-	for i, t := range m.Ordered {
-		p := s.signature.Inputs[i]
-		switch {
-		case t.Type() == pb.TensorProto_STRING:
-			return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: this package has no strings", p)}
-		case t.Len() == 0 && isFloat(t.Type()) && !s.model.fixed[p.Name]:
-			return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s: dims %v: this package runs no empty tensors", p, t.Dims)}
-		}
-	}
-	return nil
-}
-
-// take hands out a graph for the shapes of the inputs, and for the values of those that are part of it, building it if none is free.
-func (s *Session) take(m *matched) (*program, error) {
-	key := m.key[:0]
-	for _, t := range m.Ordered {
-		key = binary.AppendUvarint(key, uint64(len(t.Dims)))
-		for _, d := range t.Dims {
-			key = binary.AppendUvarint(key, uint64(d))
-		}
-		if s.model.fixed[t.Name] { // a constant of the graph, such as a shape
-			key = append(key, t.Proto().GetRawData()...)
-		}
-	}
-	m.key = key
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, errors.New("session is closed")
-	}
-	if i := slices.IndexFunc(s.shapes, func(e *shaped) bool { return e.key == string(key) }); i >= 0 {
-		e := s.shapes[i]
-		copy(s.shapes[1:i+1], s.shapes[:i])
-		s.shapes[0] = e
-		if n := len(e.free); n > 0 {
-			p := e.free[n-1]
-			e.free = e.free[:n-1]
-			s.mu.Unlock()
-			return p, nil
-		}
-	}
-	s.mu.Unlock()
-
-	p, err := s.model.build(m.Ordered)
-	if err != nil {
-		return nil, err
-	}
-	p.key = string(key)
-	return p, nil
-}
-
-func (s *Session) putBack(p *program) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	i := slices.IndexFunc(s.shapes, func(e *shaped) bool { return e.key == p.key })
-	if i < 0 {
-		s.shapes = slices.Insert(s.shapes, 0, &shaped{key: p.key})
-		s.shapes = s.shapes[:min(len(s.shapes), shapesKept)]
-		i = 0
-	}
-	if e := s.shapes[i]; len(e.free) < graphsKept {
-		e.free = append(e.free, p)
-	}
-}
+type matched struct{ witness.Binding }
 
 // Close lets go of the memory. Runs that are under way end normally, later ones fail.
 func (s *Session) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed, s.shapes = true, nil
+	s.main.Store(nil)
 	return nil
 }

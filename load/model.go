@@ -10,25 +10,33 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/infer"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // newest is the highest version of the default operator set whose operators have been compared with the ones here.
-const newest = 26
+const newest = 27
 
-// model is what does not depend on the shapes of the inputs.
+// model is what the graphs of a model have in common.
 type model struct {
-	graph     *pb.GraphProto
-	opset     int64
-	ops       []operation
+	opset int64
+	limit int64 // bytes that the values of a graph may take
+	work  int64 // operations that a run may carry out, and multiplications of one of them
+}
+
+// region is a graph of a model, the main one or one inside a node, made ready to run.
+type region struct {
+	*model
+	inputs    []string
+	outputs   []string
+	captures  []string // values of the graphs around it that it reads, none of them constant
 	constants map[string]*onnx.Tensor
-	fillers   map[string]*onnx.Tensor // of ConstantOfShape, by output
-	uses      map[string]int          // how often a value is read by nodes, or is an output of the graph
-	users     map[string][]int        // the operations that read it
-	fixed     map[string]bool         // inputs whose values belong to the graph
-	limit     int64                   // bytes that the values of a graph may take
+	types     map[string]onnx.Type
+	uses      map[string]int // how often a value is read by nodes and graphs inside them, or is an output
+	all       *segment       // all operations
+	steps     []step         // in which a run goes through them
 
 	mu     sync.Mutex
 	folded map[string]*onnx.Tensor // what depends on constants only, computed when it was first met
@@ -51,104 +59,195 @@ func validate(m *onnx.Model) error {
 // passes make a model cheaper to run, and one that onnx-go's decoder reads: it invents inputs for Constant nodes.
 var passes = []pass.Pass{pass.FixDefaults, pass.ConstantsToData, pass.FoldBatchNorm, pass.LiftOverReshaping}
 
-// newModel reads a model that has been found to be supported.
-func newModel(source *pb.ModelProto) (*model, error) {
-	plain := &model{
-		graph: pass.Apply(source, passes...).GetGraph(), opset: onnx.Opset(source.GetOpsetImport(), ""),
-		constants: map[string]*onnx.Tensor{}, fillers: map[string]*onnx.Tensor{},
-		uses: map[string]int{}, users: map[string][]int{}, fixed: map[string]bool{}, folded: map[string]*onnx.Tensor{}, limit: memoryLimit,
+// newModel reads a model that has been found to be valid.
+func newModel(source *pb.ModelProto) (*region, error) {
+	m := &model{opset: onnx.Opset(source.GetOpsetImport(), ""), limit: memoryLimit, work: workLimit}
+	switch n := len(source.GetFunctions()); {
+	case m.opset > newest:
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("opset %d: the newest known here is %d", m.opset, newest)}
+	case n > 0:
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d functions of the model's own", n)}
 	}
-	for _, p := range plain.graph.GetInitializer() {
+	source = pass.Apply(source, passes...)
+	found := infer.Model(source, infer.Budget{})
+	return m.region(source.GetGraph(), nil, found.Types, found.Inner)
+}
+
+// region reads a graph: outer is the one around it, types are those of its values, inner those of the graphs inside its nodes.
+func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Type, inner map[*pb.GraphProto]map[string]onnx.Type) (*region, error) {
+	r := &region{model: m, constants: map[string]*onnx.Tensor{}, types: types, uses: map[string]int{}, folded: map[string]*onnx.Tensor{}}
+	if n := len(g.GetSparseInitializer()); n > 0 {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)}
+	}
+	for _, p := range g.GetInitializer() {
 		t, err := onnx.FromProto(p)
 		if err != nil {
 			return nil, err
 		}
-		plain.constants[t.Name] = t
+		r.constants[t.Name] = t
 	}
-	nodes, err := plain.withoutTensors(plain.graph.GetNode())
-	if err != nil {
-		return nil, err
+	defined := map[string]bool{}
+	for _, v := range g.GetInput() {
+		r.inputs = append(r.inputs, v.GetName())
+		defined[v.GetName()] = true
 	}
-	if len(nodes) > 0 { // onnx-go takes a graph without nodes for an error
-		if plain.ops, err = decode(plain.graph, nodes, plain.constants); err != nil {
+	var nodes []*pb.NodeProto
+	for _, n := range g.GetNode() {
+		if n.GetOpType() != "Constant" || onnx.Domain(n.GetDomain()) != "" {
+			nodes = append(nodes, n)
+			continue
+		}
+		t, err := constant(n)
+		if err != nil {
+			return nil, err
+		}
+		r.constants[n.GetOutput()[0]] = t
+	}
+	reads := make([][]string, len(nodes))
+	bodies := make([]map[string]*region, len(nodes))
+	read := func(name string) {
+		if name == "" || defined[name] || r.constants[name] != nil {
+			return
+		}
+		defined[name] = true
+		if outer != nil && outer.constants[name] != nil {
+			r.constants[name] = outer.constants[name]
+			return
+		}
+		r.captures = append(r.captures, name)
+		if outer != nil {
+			if t, ok := outer.types[name]; ok {
+				r.types[name] = t
+			}
+		}
+	}
+	for i, n := range nodes {
+		for _, name := range n.GetInput() {
+			read(name)
+			if name != "" {
+				reads[i] = append(reads[i], name)
+			}
+		}
+		for _, a := range n.GetAttribute() {
+			if a.GetG() == nil {
+				continue
+			}
+			known := inner[a.GetG()]
+			if known == nil {
+				known = map[string]onnx.Type{}
+			}
+			body, err := m.region(a.GetG(), r, known, inner)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range body.captures {
+				read(name)
+			}
+			reads[i] = append(reads[i], body.captures...)
+			if bodies[i] == nil {
+				bodies[i] = map[string]*region{}
+			}
+			bodies[i][a.GetName()] = body
+		}
+		for _, name := range n.GetOutput() {
+			defined[name] = true
+		}
+		if err := r.supported(n); err != nil {
 			return nil, err
 		}
 	}
-	plain.index()
-	for _, v := range plain.graph.GetInput() {
-		if elem := pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType()); !isFloat(elem) || plain.onlySets(v.GetName()) {
-			plain.fixed[v.GetName()] = true
+	for _, v := range g.GetOutput() {
+		read(v.GetName())
+		r.outputs = append(r.outputs, v.GetName())
+		r.uses[v.GetName()]++
+	}
+	var ops []operation
+	if len(nodes) > 0 { // onnx-go takes a graph without nodes for an error
+		var err error
+		if ops, err = decode(slices.Concat(r.inputs, r.captures), r.outputs, nodes, g.GetInitializer(), r.constants); err != nil {
+			return nil, err
 		}
 	}
-	return plain, nil
+	for i := range ops {
+		ops[i].reads, ops[i].bodies = reads[i], bodies[i]
+		for _, name := range reads[i] {
+			r.uses[name]++
+		}
+	}
+	r.all = r.segment(ops, r.inputs, r.outputs)
+	r.plan()
+	return r, nil
 }
 
-// onlySets reports whether a value is read as a setting, and as nothing else.
-func (m *model) onlySets(name string) bool {
-	if m.uses[name] != len(m.users[name]) {
-		return false // it is an output
-	}
-	for _, i := range m.users[name] {
-		for k, in := range m.ops[i].in {
-			if in == name && !slices.Contains(settings[m.ops[i].name], k) {
-				return false
-			}
+// constant is the value of a Constant node, whichever attribute has it.
+func constant(n *pb.NodeProto) (*onnx.Tensor, error) {
+	a := n.GetAttribute()[0]
+	switch a.GetName() {
+	case "value":
+		return onnx.FromProto(a.GetT())
+	case "value_float":
+		return onnx.NewTensor("", []float32{a.GetF()})
+	case "value_floats":
+		return onnx.NewTensor("", a.GetFloats(), len(a.GetFloats()))
+	case "value_int":
+		return onnx.NewTensor("", []int64{a.GetI()})
+	case "value_ints":
+		return onnx.NewTensor("", a.GetInts(), len(a.GetInts()))
+	case "value_string":
+		return onnx.NewTensor("", []string{string(a.GetS())})
+	case "value_strings":
+		list := make([]string, len(a.GetStrings()))
+		for i, s := range a.GetStrings() {
+			list[i] = string(s)
 		}
+		return onnx.NewTensor("", list, len(list))
 	}
-	return len(m.users[name]) > 0
+	return nil, &onnx.UnsupportedError{Op: "Constant", Why: fmt.Sprintf("node %q: attribute %s", nameOf(n), a.GetName())}
 }
 
-// supported names all that is lacking, node by node.
-func supported(m *onnx.Model) error {
-	var errs []error
-	lack := func(n *pb.NodeProto, format string, args ...any) {
-		errs = append(errs, &onnx.UnsupportedError{
-			Op: n.GetOpType(), Domain: n.GetDomain(), Opset: m.Opset(),
-			Why: fmt.Sprintf("node %q: %s", nameOf(n), fmt.Sprintf(format, args...)),
-		})
-	}
-	if v := m.Opset(); v > newest {
-		errs = append(errs, &onnx.UnsupportedError{Why: fmt.Sprintf("opset %d: the newest known here is %d", v, newest)})
-	}
-	if n := len(m.Proto.GetFunctions()); n > 0 {
-		errs = append(errs, &onnx.UnsupportedError{Why: fmt.Sprintf("%d functions of the model's own", n)})
-	}
-	if n := len(m.Proto.GetGraph().GetSparseInitializer()); n > 0 {
-		errs = append(errs, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)})
-	}
-	types, _ := infer.Types(m.Proto)
-	for _, n := range m.Proto.GetGraph().GetNode() {
-		o, known := operators[n.GetOpType()]
-		switch {
-		case onnx.Domain(n.GetDomain()) != "", !known:
-			lack(n, "not among the operators that load has: %s", list())
-			continue
-		case m.Opset() < o.since:
-			lack(n, "load has it from opset %d on", o.since)
-		case n.GetOpType() == "Conv" || n.GetOpType() == "ConvTranspose":
-			if axes := len(types[n.GetInput()[1]].Dims) - 2; axes > 2 {
-				lack(n, "a kernel of %d axes, load has it for one and two", axes)
-			}
-		case o.outs > 0 && len(n.GetOutput()) > o.outs:
-			lack(n, "%d outputs", len(n.GetOutput()))
+// supported refuses a node that this package lacks.
+func (r *region) supported(n *pb.NodeProto) error {
+	lack := func(format string, args ...any) error {
+		why := fmt.Sprintf("node %q", nameOf(n))
+		if format != "" {
+			why += ": " + fmt.Sprintf(format, args...)
 		}
-		for _, a := range n.GetAttribute() {
-			if slices.Contains(o.lacks, a.GetName()) {
-				lack(n, "attribute %s", a.GetName())
-			}
+		return &onnx.UnsupportedError{Op: n.GetOpType(), Domain: n.GetDomain(), Opset: r.opset, Why: why}
+	}
+	o, known := operators[n.GetOpType()]
+	switch {
+	case onnx.Domain(n.GetDomain()) != "", !known:
+		return lack("")
+	case r.opset < o.since:
+		return lack("load has it from opset %d on", o.since)
+	}
+	for k, name := range n.GetInput() {
+		t, ok := r.types[name]
+		if c := r.constants[name]; c != nil {
+			t.Elem, ok = c.Type(), true
 		}
-		if len(n.GetInput()) > 0 {
-			if elem := types[n.GetInput()[0]].Elem; !o.takes.has(elem) {
-				lack(n, "elements of type %s", strings.ToLower(elem.String()))
+		if ok && !o.has(k, t.Elem) {
+			return lack("elements of type %s", strings.ToLower(t.Elem.String()))
+		}
+	}
+	for _, name := range n.GetOutput() {
+		if t, ok := r.types[name]; ok && t.Elem != pb.TensorProto_UNDEFINED {
+			if _, held := onnx.MakeData(t.Elem, 0); !held {
+				return lack("elements of type %s", strings.ToLower(t.Elem.String()))
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// isFloat reports whether arithmetic is done on elements of a type.
+// isFloat reports whether arithmetic is done on elements of a type as they are.
 func isFloat(t pb.TensorProto_DataType) bool {
 	return t == pb.TensorProto_FLOAT || t == pb.TensorProto_DOUBLE
+}
+
+// isHalf reports whether a type is one of floats of 16 bits.
+func isHalf(t pb.TensorProto_DataType) bool {
+	return t == pb.TensorProto_FLOAT16 || t == pb.TensorProto_BFLOAT16
 }
 
 func nameOf(n *pb.NodeProto) string {
@@ -158,40 +257,79 @@ func nameOf(n *pb.NodeProto) string {
 	return n.GetName()
 }
 
-// withoutTensors takes tensors out of attributes, which onnx-go misreads: those of ConstantOfShape.
-func (m *model) withoutTensors(nodes []*pb.NodeProto) ([]*pb.NodeProto, error) {
-	nodes = slices.Clone(nodes)
-	for i, n := range nodes {
-		if n.GetOpType() == "ConstantOfShape" && len(n.GetAttribute()) > 0 {
-			t, err := onnx.FromProto(n.GetAttribute()[0].GetT())
-			if err != nil {
-				return nil, err
-			}
-			m.fillers[n.GetOutput()[0]] = t
-			nodes[i] = &pb.NodeProto{Name: n.Name, OpType: n.OpType, Input: n.GetInput(), Output: n.GetOutput()}
-		}
-	}
-	return nodes, nil
+// segment is operations that become one Gorgonia graph, for every set of input shapes that comes.
+type segment struct {
+	*region
+	ops     []operation
+	inputs  []string
+	outputs []string
+	users   map[string][]int // the operations that read a value, of all that the segment has
+	sets    map[string]bool  // inputs that are settings, and nothing else
+
+	cache sync.Mutex
+	kept  []*shaped // most recently used first
+	parts []step    // in which it runs where it cannot be one graph
 }
 
-// index counts who reads each value.
-func (m *model) index() {
-	for i, op := range m.ops {
-		for _, in := range op.in {
-			m.uses[in]++
-			m.users[in] = append(m.users[in], i)
+// segment makes one of operations of r in their order.
+func (r *region) segment(ops []operation, inputs, outputs []string) *segment {
+	s := &segment{region: r, ops: ops, inputs: inputs, outputs: outputs, users: map[string][]int{}, sets: map[string]bool{}}
+	for i := range ops {
+		for _, in := range ops[i].reads {
+			s.users[in] = append(s.users[in], i)
 		}
 	}
-	for _, out := range m.graph.GetOutput() {
-		m.uses[out.GetName()]++
+	for _, name := range inputs {
+		s.sets[name] = s.onlySets(name)
 	}
+	return s
+}
+
+// onlySets reports whether a value is read as a setting, and as nothing else.
+func (s *segment) onlySets(name string) bool {
+	if s.uses[name] != len(s.users[name]) {
+		return false // it is an output, or read elsewhere
+	}
+	for _, i := range s.users[name] {
+		for k, in := range s.ops[i].in {
+			if in == name && !slices.Contains(settings[s.ops[i].name], k) {
+				return false
+			}
+		}
+	}
+	return len(s.users[name]) > 0
+}
+
+// fixed reports whether input i, a tensor, belongs to the graph, so that each of its values has a graph of its own.
+func (s *segment) fixed(i int, t *onnx.Tensor) bool {
+	return !isFloat(t.Type()) && t.Type() != pb.TensorProto_BOOL || s.sets[s.inputs[i]]
 }
 
 // reader is the one operation that reads a value, if there is no other and the value is no output.
-func (m *model) reader(name string) (int, *operation) {
-	if m.uses[name] != 1 || len(m.users[name]) != 1 {
+func (s *segment) reader(name string) (int, *operation) {
+	if s.uses[name] != 1 || len(s.users[name]) != 1 {
 		return 0, nil
 	}
-	i := m.users[name][0]
-	return i, &m.ops[i]
+	i := s.users[name][0]
+	return i, &s.ops[i]
 }
+
+// variable lists the values of r whose elements depend on those of its inputs, not on their shapes alone.
+func (r *region) variable() map[string]bool {
+	varies := map[string]bool{}
+	for _, name := range slices.Concat(r.inputs, r.captures) {
+		varies[name] = true
+	}
+	for _, o := range r.all.ops {
+		if o.name == "Shape" || o.name == "Size" || !slices.ContainsFunc(o.reads, func(name string) bool { return varies[name] }) && !operators[o.name].random {
+			continue
+		}
+		for _, name := range o.out {
+			varies[name] = true
+		}
+	}
+	return varies
+}
+
+// schemaOf is the schema of an operation.
+func (r *region) schemaOf(o *operation) *op.Schema { return op.Find("", o.name, r.opset) }

@@ -13,94 +13,171 @@ import (
 
 // operator says how an operator of ONNX becomes operators of Gorgonia, and what of it is lacking here.
 type operator struct {
-	since int64    // the first opset whose definition this is, 0 for the first there is
-	takes types    // of input 0
-	lacks []string // attributes
-	outs  int      // outputs, 0 for all
-	build func(*builder, call) error
+	since  int64 // the first opset whose definition this is, 0 for the first there is
+	takes  types // of input 0, where it is built
+	build  func(*builder, call) error
+	eval   func(*builder, call) error // on tensors, where it is not built, or not on such elements
+	any    bool                       // eval takes strings too
+	random bool                       // each run gives other values
 }
 
-// types are the element types that an operator takes. Integers and flags are those that do not depend on floats of the inputs,
-// unless the operator says otherwise when the graph is built.
+// has reports whether input k may have elements of a type.
+func (o operator) has(k int, elem pb.TensorProto_DataType) bool {
+	number := isFloat(elem) || isInt(elem) || isHalf(elem)
+	if k > 0 {
+		return number || o.any || o.takes == anything
+	}
+	return o.build != nil && (o.takes.has(elem) || isHalf(elem)) || o.eval != nil && (number || o.any)
+}
+
+// types are the element types of input 0 that an operator is built on. Flags that are computed are floats there, 0 and 1.
 type types uint8
 
 const (
-	real types = iota
-	numbers
+	floating types = iota
 	anything
 )
 
-func (t types) has(elem pb.TensorProto_DataType) bool {
-	return t == anything || isFloat(elem) || t == numbers && isInt(elem)
-}
+func (t types) has(elem pb.TensorProto_DataType) bool { return t == anything || isFloat(elem) }
 
 // operators are filled in by init because building one may look at the next.
 var operators map[string]operator
 
 func init() {
 	operators = map[string]operator{
-		"ArgMax":                    {build: argument},
-		"ArgMin":                    {build: argument},
+		"AffineGrid":                {eval: affineGrid},
+		"ArgMax":                    {build: argument, eval: argumentOf},
+		"ArgMin":                    {build: argument, eval: argumentOf},
+		"Attention":                 {eval: attention},
 		"AveragePool":               {build: pool},
-		"BatchNormalization":        {since: 6, build: batchNormalization},
+		"BatchNormalization":        {since: 6, build: batchNormalization, eval: batchTraining},
+		"BitShift":                  {eval: pairwise},
+		"BitwiseAnd":                {eval: pairwise},
+		"BitwiseNot":                {eval: each},
+		"BitwiseOr":                 {eval: pairwise},
+		"BitwiseXor":                {eval: pairwise},
+		"BlackmanWindow":            {eval: cosineWindow(0.42, 0.5, 0.08)},
 		"Cast":                      {since: 6, takes: anything, build: castTo},
-		"Clip":                      {since: 6, takes: numbers, build: clip},
+		"CastLike":                  {eval: castLike, any: true},
+		"CenterCropPad":             {eval: centerCropPad, any: true},
+		"Clip":                      {since: 6, build: clip, eval: clipOf},
+		"Col2Im":                    {eval: fold},
+		"Compress":                  {eval: compress, any: true},
 		"Concat":                    {since: 4, takes: anything, build: concat},
-		"Constant":                  {takes: anything, lacks: []string{"sparse_value", "value_string", "value_strings"}},
+		"ConcatFromSequence":        {eval: concatFromSequence, any: true},
+		"Constant":                  {}, // becomes data
 		"ConstantOfShape":           {since: 9, takes: anything, build: constantOfShape},
-		"Conv":                      {build: convolution},
-		"ConvTranspose":             {build: convolution},
+		"Conv":                      {build: convolution, eval: correlation},
+		"ConvInteger":               {eval: convInteger},
+		"ConvTranspose":             {build: convolution, eval: correlation},
+		"CumProd":                   {eval: cumulative},
+		"CumSum":                    {eval: cumulative},
+		"DFT":                       {eval: dft},
 		"DepthToSpace":              {takes: anything, build: blocks(depthToSpace)},
+		"DequantizeLinear":          {eval: dequantize},
+		"Det":                       {eval: determinant},
 		"Dropout":                   {since: 6, takes: anything, build: dropout},
+		"DynamicQuantizeLinear":     {eval: quantizeByRange},
+		"Einsum":                    {eval: einsum},
 		"Expand":                    {since: 8, takes: anything, build: expand},
+		"EyeLike":                   {eval: eyeLike},
 		"Flatten":                   {takes: anything, build: reshaped},
+		"GRU":                       {since: 7, eval: recur},
 		"Gather":                    {takes: anything, build: gather},
+		"GatherElements":            {eval: gatherElements, any: true},
+		"GatherND":                  {eval: gatherND, any: true},
 		"Gemm":                      {since: 6, build: gemm},
 		"GlobalAveragePool":         {build: globalPool(gop.ReduceMean)},
+		"GlobalLpPool":              {since: 2, eval: pooledNorm},
 		"GlobalMaxPool":             {build: globalPool(gop.ReduceMax)},
+		"GridSample":                {eval: gridSample},
 		"GroupNormalization":        {since: 18, build: groupNormalization},
+		"HammingWindow":             {eval: cosineWindow(25./46, 21./46, 0)},
+		"HannWindow":                {eval: cosineWindow(0.5, 0.5, 0)},
+		"Hardmax":                   {eval: hardmax},
 		"Identity":                  {takes: anything, build: identity},
+		"If":                        {eval: branch, any: true},
 		"InstanceNormalization":     {since: 6, build: instanceNormalization},
+		"LRN":                       {eval: lrn},
+		"LSTM":                      {since: 7, eval: recur},
 		"LayerNormalization":        {since: 17, build: layerNormalization},
 		"LogSoftmax":                {build: softmax},
-		"MatMul":                    {build: matMul},
-		"MaxPool":                   {outs: 1, build: pool},
+		"Loop":                      {eval: loop, any: true},
+		"LpNormalization":           {eval: lpNormalization},
+		"LpPool":                    {since: 2, eval: pooledNorm},
+		"MatMul":                    {build: matMul, eval: integerProduct},
+		"MatMulInteger":             {eval: matMulInteger},
+		"MaxPool":                   {build: pool, eval: poolOf},
+		"MaxUnpool":                 {eval: unpool},
 		"MeanVarianceNormalization": {since: 9, build: meanVarianceNormalization},
-		"Mod":                       {since: 10, takes: numbers, build: modulo},
+		"MelWeightMatrix":           {eval: melWeights},
+		"Mod":                       {since: 10, build: modulo, eval: pairwise},
+		"NegativeLogLikelihoodLoss": {eval: likelihood},
+		"NonMaxSuppression":         {eval: nonMaxSuppression},
+		"NonZero":                   {eval: nonZero},
+		"OneHot":                    {eval: oneHot, any: true},
+		"Optional":                  {eval: optional, any: true},
+		"OptionalGetElement":        {eval: optionalGetElement, any: true},
+		"OptionalHasElement":        {eval: optionalHasElement, any: true},
 		"Pad":                       {since: 2, takes: anything, build: pad},
-		"Range":                     {since: 11, takes: numbers, build: span},
+		"QLinearConv":               {eval: qLinearConv},
+		"QLinearMatMul":             {eval: qLinearMatMul},
+		"QuantizeLinear":            {eval: quantize},
+		"RMSNormalization":          {eval: rmsNormalization},
+		"RNN":                       {since: 7, eval: recur},
+		"Range":                     {since: 11, eval: span},
 		"Reshape":                   {since: 5, takes: anything, build: reshaped},
 		"Resize":                    {since: 10, takes: anything, build: resize},
+		"ReverseSequence":           {eval: reverseSequence, any: true},
+		"RoiAlign":                  {eval: roiAlign},
+		"RotaryEmbedding":           {eval: rotaryEmbedding},
+		"STFT":                      {eval: stft},
+		"Scan":                      {eval: scan, any: true},
+		"Scatter":                   {eval: scatterElements, any: true},
+		"ScatterElements":           {eval: scatterElements, any: true},
+		"ScatterND":                 {eval: scatterND, any: true},
+		"SequenceAt":                {eval: sequenceAt, any: true},
+		"SequenceConstruct":         {eval: sequenceConstruct, any: true},
+		"SequenceEmpty":             {eval: sequenceEmpty, any: true},
+		"SequenceErase":             {eval: sequenceErase, any: true},
+		"SequenceInsert":            {eval: sequenceInsert, any: true},
+		"SequenceLength":            {eval: sequenceLength, any: true},
+		"SequenceMap":               {eval: sequenceMap, any: true},
 		"Shape":                     {takes: anything, build: counted},
 		"Size":                      {takes: anything, build: counted},
 		"Slice":                     {takes: anything, build: slice},
 		"Softmax":                   {build: softmax},
+		"SoftmaxCrossEntropyLoss":   {eval: likelihood},
 		"SpaceToDepth":              {takes: anything, build: blocks(spaceToDepth)},
 		"Split":                     {since: 2, takes: anything, build: split},
+		"SplitToSequence":           {eval: splitToSequence, any: true},
 		"Squeeze":                   {takes: anything, build: reshaped},
+		"TensorScatter":             {eval: tensorScatter, any: true},
 		"Tile":                      {since: 6, takes: anything, build: tile},
+		"TopK":                      {eval: topK},
 		"Transpose":                 {takes: anything, build: transpose},
+		"Trilu":                     {eval: triangle, any: true},
+		"Unique":                    {eval: unique, any: true},
 		"Unsqueeze":                 {takes: anything, build: reshaped},
 		"Upsample":                  {since: 7, takes: anything, build: resize},
 		"Where":                     {since: 9, takes: anything, build: where},
 	}
 	for _, name := range strings.Fields(`Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu
 		Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu`) {
-		o := operator{since: 6, build: unary}
+		o := operator{since: 6, build: unary, eval: each}
 		switch name {
-		case "Not", "Softplus", "Softsign":
+		case "Not":
+			o.since, o.takes = 0, anything
+		case "Softplus", "Softsign":
 			o.since = 0
-		}
-		if integerFunctions[name] != nil {
-			o.takes = numbers
 		}
 		operators[name] = o
 	}
-	for name := range pairs {
-		operators[name] = operator{since: 6, takes: numbers, build: combine}
+	for name, f := range pairs {
+		operators[name] = operator{since: 6, build: combine, eval: pairwise, takes: flagged(f.logical)}
 	}
 	for name := range reductions {
-		operators[name] = operator{takes: numbers, build: reduction}
+		operators[name] = operator{build: reduction, eval: reduce}
 	}
 }
 
@@ -111,7 +188,13 @@ var settings = map[string][]int{"Range": {0, 1, 2}, "Resize": {1, 2}, "Upsample"
 // Operators are the operators of ONNX that this package has, in alphabetical order.
 func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
 
-func list() string { return strings.Join(Operators(), ", ") }
+// flagged says what an operator is built on that may take flags.
+func flagged(yes bool) types {
+	if yes {
+		return anything
+	}
+	return floating
+}
 
 // attribute reads an attribute, or its default. The reader has checked its type, so another here is onnx-go's doing.
 func attribute[T any](op *operation, name string, otherwise T) (T, error) {

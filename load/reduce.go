@@ -1,9 +1,7 @@
 package load
 
 import (
-	"fmt"
 	"math"
-	"slices"
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx/op"
@@ -20,14 +18,6 @@ var reductions = map[string]gop.Reduction{
 	"ReduceProd":      gop.ReduceProd,
 	"ReduceSum":       gop.ReduceSum,
 	"ReduceSumSquare": gop.ReduceSumSquare,
-}
-
-// integerReductions are those of integers that are known when the graph is built.
-var integerReductions = map[string]func(a, b int64) int64{
-	"ReduceMax":  func(a, b int64) int64 { return max(a, b) },
-	"ReduceMin":  func(a, b int64) int64 { return min(a, b) },
-	"ReduceProd": func(a, b int64) int64 { return a * b },
-	"ReduceSum":  func(a, b int64) int64 { return a + b },
 }
 
 func reduction(b *builder, c call) error {
@@ -56,9 +46,6 @@ func reduction(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	if x.fixed != nil && !isFloat(x.elem) {
-		return b.reduceKnown(c, axes, dims)
-	}
 	if err := c.real(0); err != nil {
 		return err
 	}
@@ -74,47 +61,6 @@ func reduction(b *builder, c call) error {
 	}
 	n, err = gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep == 1 && len(x.dims) > 0)
 	return b.set(c.name(), n, err, dims...)
-}
-
-// reduceKnown reduces integers: the axes that go are moved to the end.
-func (b *builder) reduceKnown(c call, axes, dims []int) error {
-	x := c.in[0]
-	f, ok := integerReductions[c.op.name]
-	if !ok {
-		return c.unsupported("elements of type %v", x.elem)
-	}
-	var perm []int
-	terms := 1
-	for i := range x.dims {
-		if !slices.Contains(axes, i) {
-			perm = append(perm, i)
-		}
-	}
-	for _, a := range axes {
-		perm = append(perm, a)
-		terms *= x.dims[a]
-	}
-	m, err := gop.Transposed(x.dims, perm)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
-	}
-	t, err := moveTensor(x.fixed, m, nil, m.Shape)
-	if err != nil {
-		return err
-	}
-	w, ok := wide(t)
-	if !ok || terms == 0 {
-		return c.unsupported("%v elements of type %v", x.dims, x.elem)
-	}
-	y := make([]int64, len(w)/terms)
-	for i := range y {
-		y[i] = w[i*terms]
-		for _, v := range w[i*terms+1 : (i+1)*terms] {
-			y[i] = f(y[i], v)
-		}
-	}
-	t, err = narrow(x.elem, y, dims)
-	return b.setFixed(c.name(), t, err)
 }
 
 // argument is the place of the largest or smallest element along an axis.
@@ -228,6 +174,9 @@ func globalPool(f gop.Reduction) func(*builder, call) error {
 
 // pool takes windows together.
 func pool(b *builder, c call) error {
+	if len(c.op.out) > 1 && c.op.out[1] != "" {
+		return c.unsupported("the places of the largest elements")
+	}
 	dims := c.in[0].dims
 	outs, err := c.dims(0)
 	if err != nil {

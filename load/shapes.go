@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/petrify-ml/petrify/internal/gop"
@@ -18,7 +17,12 @@ func identity(b *builder, c call) error {
 // dropout lets everything pass, and says so in its second output.
 func dropout(b *builder, c call) error {
 	if c.has(2) {
-		if training, ok := onlyElement[bool](c.in[2]); !ok || training {
+		training, ok := onlyElement[bool](c.in[2])
+		ratio, err := c.reals(1, true)
+		if err != nil {
+			return err
+		}
+		if !ok || training && !slices.Equal(ratio, []float64{0}) {
 			return c.unsupported("training mode")
 		}
 	}
@@ -73,9 +77,9 @@ func constantOfShape(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	one := b.fillers[c.name()]
-	if one == nil {
-		if one, err = onnx.NewTensor("", []float32{0}, 1); err != nil {
+	one := &onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[float32]{0}}
+	if a := onnx.Attribute(c.op.node, "value"); a.GetT() != nil {
+		if one, err = onnx.FromProto(a.GetT()); err != nil {
 			return err
 		}
 	}
@@ -86,34 +90,6 @@ func constantOfShape(b *builder, c call) error {
 		return err
 	}
 	t, err := expanded(&onnx.Tensor{Dims: []int{}, Data: one.Data}, dims)
-	return b.setFixed(c.name(), t, err)
-}
-
-// span is the numbers from a start to a limit by a step.
-func span(b *builder, c call) error {
-	var r [3]float64
-	for k := range r {
-		if c.in[k].fixed == nil {
-			return c.unsupported("%q depends on the inputs, load wants a constant", c.op.in[k])
-		}
-		v, ok := reals(c.in[k].fixed)
-		if !ok || len(v) != 1 {
-			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
-		}
-		r[k] = v[0]
-	}
-	n := math.Max(math.Ceil((r[1]-r[0])/r[2]), 0)
-	if !(n <= math.MaxInt32) {
-		return fmt.Errorf("%s: a range from %v to %v by %v", c.name(), r[0], r[1], r[2])
-	}
-	if err := b.account(c.name(), []int{int(n)}, 8); err != nil {
-		return err
-	}
-	all := make([]float64, int(n))
-	for i := range all {
-		all[i] = r[0] + float64(i)*r[2]
-	}
-	t, err := fromReals(c.in[0].elem, all, []int{int(n)})
 	return b.setFixed(c.name(), t, err)
 }
 

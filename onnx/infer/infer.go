@@ -8,6 +8,8 @@
 package infer
 
 import (
+	"maps"
+
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/internal/sat"
 	"github.com/petrify-ml/petrify/onnx/op"
@@ -32,6 +34,8 @@ type Result struct {
 	// Bodies are the types of the outputs of graphs that nodes hold, in their order,
 	// as far as every evaluation of the graph has them.
 	Bodies map[*pb.GraphProto][]onnx.Type
+	// Inner are the types of the values of such graphs, likewise.
+	Inner map[*pb.GraphProto]map[string]onnx.Type
 }
 
 // Types derives the types of the values of a model's main graph: of its inputs
@@ -53,7 +57,9 @@ func Types(m *pb.ModelProto) (map[string]onnx.Type, []rule.Finding) {
 // Model is Types under a budget, and says what one run of the model takes
 // as far as that is known. Axes without a number count as one there.
 func Model(m *pb.ModelProto, budget Budget) Result {
-	f := &inferrer{ir: m.GetIrVersion(), bodies: map[*pb.GraphProto][]op.Value{}, budget: budget.withDefaults()}
+	f := &inferrer{
+		ir: m.GetIrVersion(), bodies: map[*pb.GraphProto][]op.Value{}, inner: map[*pb.GraphProto]map[string]op.Value{}, budget: budget.withDefaults(),
+	}
 	at := &rule.Place{Kind: "model"}
 	imports := make(map[string]int64)
 	for _, o := range m.OpsetImport {
@@ -71,10 +77,10 @@ func Model(m *pb.ModelProto, budget Budget) Result {
 		return Result{Types: types, Findings: f.List}
 	}
 	s := f.graph(m.Graph, at, &values{imports: imports}, nil)
-	for name, v := range s.known {
-		if v.Kind == op.TensorKind && v.Elem != pb.TensorProto_UNDEFINED {
-			types[name] = onnx.Type{Elem: v.Elem, Dims: v.Dims}
-		}
+	maps.Copy(types, tensorsOf(s.known))
+	inner := make(map[*pb.GraphProto]map[string]onnx.Type, len(f.inner))
+	for g, known := range f.inner {
+		inner[g] = tensorsOf(known)
 	}
 	bodies := make(map[*pb.GraphProto][]onnx.Type, len(f.bodies))
 	for g, outputs := range f.bodies {
@@ -86,7 +92,18 @@ func Model(m *pb.ModelProto, budget Budget) Result {
 			bodies[g] = append(bodies[g], t)
 		}
 	}
-	return Result{types, f.List, f.peak, f.work, bodies}
+	return Result{types, f.List, f.peak, f.work, bodies, inner}
+}
+
+// tensorsOf are the types of those values that are tensors of a known element type.
+func tensorsOf(known map[string]op.Value) map[string]onnx.Type {
+	types := make(map[string]onnx.Type, len(known))
+	for name, v := range known {
+		if v.Kind == op.TensorKind && v.Elem != pb.TensorProto_UNDEFINED {
+			types[name] = onnx.Type{Elem: v.Elem, Dims: v.Dims}
+		}
+	}
+	return types
 }
 
 // An inferrer goes through one model.
@@ -95,7 +112,8 @@ type inferrer struct {
 	ledger
 	ir        int64
 	functions map[onnx.FunctionKey]*pb.FunctionProto
-	bodies    map[*pb.GraphProto][]op.Value // outputs of graphs that nodes hold
+	bodies    map[*pb.GraphProto][]op.Value          // outputs of graphs that nodes hold
+	inner     map[*pb.GraphProto]map[string]op.Value // all of their values
 	budget    Budget
 	deaths    map[*pb.NodeProto]map[int][]string // by the first node of a list
 	steps     int
@@ -363,6 +381,13 @@ func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Value, times int64
 	h.times = sat.Mul(max(h.times, 1), max(times, 1))
 	s := h.graph(g, h.at.In("attribute", attr), h.scope, inputs)
 	h.times = before
+	if known := h.inner[g]; known == nil {
+		h.inner[g] = s.known
+	} else {
+		for name, v := range s.known {
+			known[name] = op.Common(known[name], v)
+		}
+	}
 	out := make([]op.Value, len(g.Output))
 	for i, v := range g.Output {
 		out[i] = s.known[v.GetName()]

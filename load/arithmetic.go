@@ -1,0 +1,380 @@
+package load
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// integer is a type of ONNX's integers. Arithmetic on it wraps round, as Go's does.
+type integer interface {
+	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
+}
+
+// ofIntegers does what fits the type of integers that d holds.
+func ofIntegers[R any](d onnx.Data, f8 func(onnx.Slice[int8]) R, f16 func(onnx.Slice[int16]) R, f32 func(onnx.Slice[int32]) R, f64 func(onnx.Slice[int64]) R,
+	u8 func(onnx.Slice[uint8]) R, u16 func(onnx.Slice[uint16]) R, u32 func(onnx.Slice[uint32]) R, u64 func(onnx.Slice[uint64]) R) (r R, ok bool) {
+	switch d := d.(type) {
+	case onnx.Slice[int8]:
+		return f8(d), true
+	case onnx.Slice[int16]:
+		return f16(d), true
+	case onnx.Slice[int32]:
+		return f32(d), true
+	case onnx.Slice[int64]:
+		return f64(d), true
+	case onnx.Slice[uint8]:
+		return u8(d), true
+	case onnx.Slice[uint16]:
+		return u16(d), true
+	case onnx.Slice[uint32]:
+		return u32(d), true
+	case onnx.Slice[uint64]:
+		return u64(d), true
+	}
+	return r, false
+}
+
+// each is a function of one variable, element by element.
+func each(b *builder, c call) error {
+	x := c.tensor(0)
+	if d, ok := ofIntegers(x.Data, eachOf[int8](c), eachOf[int16](c), eachOf[int32](c), eachOf[int64](c), eachOf[uint8](c), eachOf[uint16](c), eachOf[uint32](c), eachOf[uint64](c)); ok {
+		if d == nil {
+			return c.unsupported("elements of type %v", x.Type())
+		}
+		return b.put(c, 0, d, x.Dims...)
+	}
+	f, err := realOf(c.op)
+	if err != nil {
+		return err
+	}
+	r, ok := reals(x)
+	if !ok {
+		return c.unsupported("elements of type %v", x.Type())
+	}
+	y := make([]float64, len(r))
+	for i, v := range r {
+		y[i] = f(v)
+	}
+	return b.putReals(c, 0, y, x.Dims...)
+}
+
+// eachOf is a function of one variable on integers of a type, nil where there is none.
+func eachOf[T integer](c call) func(onnx.Slice[T]) onnx.Data {
+	var f func(T) T
+	switch c.op.name {
+	case "Abs":
+		f = func(x T) T {
+			if x < 0 {
+				return -x
+			}
+			return x
+		}
+	case "Neg":
+		f = func(x T) T { return -x }
+	case "BitwiseNot":
+		f = func(x T) T { return ^x }
+	case "Relu":
+		f = func(x T) T { return max(x, 0) }
+	case "Sign":
+		f = func(x T) T { return T(cmp.Compare(x, 0)) }
+	default:
+		return func(onnx.Slice[T]) onnx.Data { return nil }
+	}
+	return func(x onnx.Slice[T]) onnx.Data {
+		y := make(onnx.Slice[T], len(x))
+		for i, v := range x {
+			y[i] = f(v)
+		}
+		return y
+	}
+}
+
+// pairwise is a function of two variables or more, broadcast together from left to right.
+func pairwise(b *builder, c call) error {
+	y := c.tensor(0)
+	for k := 1; k < len(c.in); k++ {
+		x, err := b.legacy(c, k)
+		if err != nil {
+			return err
+		}
+		if y, err = b.joint(c, y, x.fixed); err != nil {
+			return err
+		}
+	}
+	if n := len(c.in); c.op.name == "Mean" && n > 1 {
+		r, _ := reals(y)
+		r = slices.Clone(r)
+		for i := range r {
+			r[i] /= float64(n)
+		}
+		return b.putReals(c, 0, r, y.Dims...)
+	}
+	named := *y
+	return b.setFixed(c.name(), &named, nil)
+}
+
+// joint applies the function of an operation to two tensors.
+func (b *builder) joint(c call, x, y *onnx.Tensor) (*onnx.Tensor, error) {
+	both, dims, err := b.aligned(c, x, y)
+	if err != nil {
+		return nil, err
+	}
+	x, y = both[0], both[1]
+	f, known := pairs[c.op.name]
+	if c.op.name == "Mod" {
+		f, known = pair{reals: math.Mod}, true
+	}
+	elem := x.Type()
+	if f.logical {
+		elem = pb.TensorProto_BOOL
+	}
+	if x.Type() == y.Type() {
+		d, ok := ofIntegers(x.Data, joinOf[int8](c, y), joinOf[int16](c, y), joinOf[int32](c, y), joinOf[int64](c, y),
+			joinOf[uint8](c, y), joinOf[uint16](c, y), joinOf[uint32](c, y), joinOf[uint64](c, y))
+		if ok {
+			if d.err != nil {
+				return nil, d.err
+			}
+			return onnx.TensorOf("", d.data, dims...)
+		}
+	}
+	if s, ok := x.Data.(onnx.Slice[string]); ok && c.op.name == "Equal" {
+		same := make(onnx.Slice[bool], len(s))
+		for i, v := range y.Data.(onnx.Slice[string]) {
+			same[i] = s[i] == v
+		}
+		return onnx.TensorOf("", same, dims...)
+	}
+	if xi, ok := wide(x); ok && c.op.name == "Pow" {
+		if yi, ok := wide(y); ok { // integers of two types
+			z := make([]int64, len(xi))
+			for i := range z {
+				z[i] = power(xi[i], yi[i])
+			}
+			return narrow(elem, z, dims)
+		}
+	}
+	xs, okX := reals(x)
+	ys, okY := reals(y)
+	if !okX || !okY || !known {
+		return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
+	}
+	z := make([]float64, len(xs))
+	for i := range z {
+		z[i] = f.reals(xs[i], ys[i])
+	}
+	return fromReals(elem, z, dims)
+}
+
+type joinedData struct {
+	data onnx.Data
+	err  error
+}
+
+// joinOf is a function of two variables on integers of a type.
+func joinOf[T integer](c call, y *onnx.Tensor) func(onnx.Slice[T]) joinedData {
+	return func(x onnx.Slice[T]) joinedData {
+		y := y.Data.(onnx.Slice[T])
+		if f := compareOf[T](c.op.name); f != nil {
+			z := make(onnx.Slice[bool], len(x))
+			for i := range z {
+				z[i] = f(x[i], y[i])
+			}
+			return joinedData{data: z}
+		}
+		divides := c.op.name == "Div" || c.op.name == "Mod"
+		if i := slices.Index(y, 0); divides && i >= 0 {
+			return joinedData{err: fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, x[i])}}
+		}
+		f, err := functionOf[T](c)
+		if err != nil {
+			return joinedData{err: err}
+		}
+		z := make(onnx.Slice[T], len(x))
+		for i := range z {
+			z[i] = f(x[i], y[i])
+		}
+		return joinedData{data: z}
+	}
+}
+
+func compareOf[T integer](name string) func(x, y T) bool {
+	switch name {
+	case "Equal":
+		return func(x, y T) bool { return x == y }
+	case "Greater":
+		return func(x, y T) bool { return x > y }
+	case "GreaterOrEqual":
+		return func(x, y T) bool { return x >= y }
+	case "Less":
+		return func(x, y T) bool { return x < y }
+	case "LessOrEqual":
+		return func(x, y T) bool { return x <= y }
+	case "And": // of opset 1, on flags only
+		return func(x, y T) bool { return x != 0 && y != 0 }
+	}
+	return nil
+}
+
+func functionOf[T integer](c call) (func(x, y T) T, error) {
+	a := c.attributes()
+	switch c.op.name {
+	case "Add", "Sum", "Mean":
+		return func(x, y T) T { return x + y }, nil
+	case "Sub":
+		return func(x, y T) T { return x - y }, nil
+	case "Mul":
+		return func(x, y T) T { return x * y }, nil
+	case "Div":
+		return func(x, y T) T { return x / y }, nil
+	case "Mod":
+		if a.on("fmod") {
+			return func(x, y T) T { return x % y }, a.err
+		}
+		return func(x, y T) T {
+			r := x % y
+			if r != 0 && (r < 0) != (y < 0) {
+				r += y
+			}
+			return r
+		}, a.err
+	case "Max":
+		return func(x, y T) T { return max(x, y) }, nil
+	case "Min":
+		return func(x, y T) T { return min(x, y) }, nil
+	case "Pow":
+		return power[T], nil
+	case "PRelu":
+		return func(x, s T) T {
+			if x < 0 {
+				return s * x
+			}
+			return x
+		}, nil
+	case "BitwiseAnd":
+		return func(x, y T) T { return x & y }, nil
+	case "BitwiseOr":
+		return func(x, y T) T { return x | y }, nil
+	case "BitwiseXor":
+		return func(x, y T) T { return x ^ y }, nil
+	case "BitShift":
+		if a.text("direction", "") == "LEFT" {
+			return func(x, y T) T { return x << uint64(y) }, a.err
+		}
+		return func(x, y T) T { return x >> uint64(y) }, a.err
+	}
+	return nil, c.unsupported("elements of type %v", c.in[0].elem)
+}
+
+// power is that of integers, which wraps round; to a negative power it is cut off.
+func power[T integer](x, y T) T {
+	if y < 0 {
+		return T(math.Pow(float64(x), float64(y)))
+	}
+	p := T(1)
+	for ; y > 0; y >>= 1 {
+		if y&1 != 0 {
+			p *= x
+		}
+		x *= x
+	}
+	return p
+}
+
+// clipOf bounds every element.
+func clipOf(b *builder, c call) error {
+	if b.opset < 11 {
+		a := c.attributes()
+		lo, hi := a.float("min", -math.MaxFloat32), a.float("max", math.MaxFloat32)
+		x, err := c.numbers(0)
+		if err = cmpOr(a.err, err); err != nil {
+			return err
+		}
+		x = slices.Clone(x)
+		for i, v := range x {
+			x[i] = min(max(v, lo), hi)
+		}
+		return b.putReals(c, 0, x, c.in[0].dims...)
+	}
+	y := c.tensor(0)
+	for k, bound := range []string{"Max", "Min"} {
+		if !c.has(k + 1) {
+			continue
+		}
+		o := *c.op
+		o.name = bound
+		one := c
+		one.op = &o
+		var err error
+		if y, err = b.joint(one, y, c.tensor(k+1)); err != nil {
+			return err
+		}
+	}
+	named := *y
+	return b.setFixed(c.name(), &named, nil)
+}
+
+// span is the numbers from a start to a limit by a step.
+func span(b *builder, c call) error {
+	elem := c.in[0].elem
+	if isInt(elem) {
+		var v [3]int64
+		for k := range v {
+			list, err := c.wholes(k)
+			if err != nil {
+				return err
+			}
+			if len(list) != 1 {
+				return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
+			}
+			v[k] = list[0]
+		}
+		if v[2] == 0 {
+			return fault{fmt.Errorf("%s: a range by steps of 0", c.name())}
+		}
+		n := math.Max(math.Ceil((float64(v[1])-float64(v[0]))/float64(v[2])), 0)
+		if err := b.accountRange(c, n); err != nil {
+			return err
+		}
+		all := make([]int64, 0, int(n)+1)
+		for x := v[0]; v[2] > 0 && x < v[1] || v[2] < 0 && x > v[1]; x += v[2] {
+			if len(all) > int(n) {
+				break // beyond int64
+			}
+			all = append(all, x)
+		}
+		return b.putInts(c, 0, all, len(all))
+	}
+	var v [3]float64
+	for k := range v {
+		list, err := c.numbers(k)
+		if err != nil {
+			return err
+		}
+		if len(list) != 1 {
+			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
+		}
+		v[k] = list[0]
+	}
+	n := math.Max(math.Ceil((v[1]-v[0])/v[2]), 0)
+	if err := b.accountRange(c, n); err != nil {
+		return err
+	}
+	all := make([]float64, int(n))
+	for i := range all {
+		all[i] = v[0] + float64(i)*v[2]
+	}
+	return b.putReals(c, 0, all, len(all))
+}
+
+func (b *builder) accountRange(c call, n float64) error {
+	if !(n <= math.MaxInt32) {
+		return fault{fmt.Errorf("%s: a range of %v numbers", c.name(), n)}
+	}
+	return b.account(c.name(), []int{int(n)}, 16)
+}

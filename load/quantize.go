@@ -1,0 +1,432 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// limits are those of the integers of a type.
+func limits(elem pb.TensorProto_DataType) (lo, hi float64, ok bool) {
+	switch elem {
+	case pb.TensorProto_INT8:
+		return math.MinInt8, math.MaxInt8, true
+	case pb.TensorProto_UINT8:
+		return 0, math.MaxUint8, true
+	case pb.TensorProto_INT16:
+		return math.MinInt16, math.MaxInt16, true
+	case pb.TensorProto_UINT16:
+		return 0, math.MaxUint16, true
+	case pb.TensorProto_INT32:
+		return math.MinInt32, math.MaxInt32, true
+	}
+	return 0, 0, false
+}
+
+// quantized is x in units of scale, a float32, around zero, rounded to even and kept within limits.
+func quantized(x, scale float32, zero, lo, hi float64) int64 {
+	return int64(min(max(math.RoundToEven(float64(x/scale))+zero, lo), hi))
+}
+
+// grain says which element of a scale or zero point, one for all, one for each place of an axis, or one for each block along it,
+// stands with element i of a tensor.
+func grain(c call, k int) (func(i int) int, error) {
+	a := c.attributes()
+	block := int(a.int("block_size", 0))
+	x, s := c.in[0].dims, c.in[k].dims
+	if product(s) == 1 && block == 0 {
+		return func(int) int { return 0 }, a.err
+	}
+	axis := a.axis("axis", 1, len(x))
+	if a.err != nil {
+		return nil, a.err
+	}
+	_, n, inner := lines(x, axis)
+	if len(s) == 1 && block == 0 {
+		if s[0] != n {
+			return nil, fmt.Errorf("%s: %d scales for %d places of axis %d", c.name(), s[0], n, axis)
+		}
+		return func(i int) int { return i / inner % n }, nil
+	}
+	if len(s) != len(x) || block < 1 || s[axis] != (n+block-1)/block {
+		return nil, fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x)
+	}
+	for i := range s {
+		if i != axis && s[i] != x[i] {
+			return nil, fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x)
+		}
+	}
+	return func(i int) int { return (i/inner/n*s[axis]+i/inner%n/block)*inner + i%inner }, nil
+}
+
+func quantize(b *builder, c call) error {
+	lo, hi, ok := limits(c.elem(0))
+	if !ok {
+		return c.unsupported("to %v", c.elem(0))
+	}
+	x, err := c.numbers(0)
+	if err != nil {
+		return err
+	}
+	scale, err := c.numbers(1)
+	if err != nil {
+		return err
+	}
+	zero, err := c.wholes(2)
+	if err != nil {
+		return err
+	}
+	at, err := grain(c, 1)
+	if err != nil {
+		return err
+	}
+	if zero != nil && len(zero) != len(scale) {
+		return fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
+	}
+	y := make([]int64, len(x))
+	for i, v := range x {
+		k, z := at(i), 0.0
+		if zero != nil {
+			z = float64(zero[k])
+		}
+		y[i] = quantized(float32(v), float32(scale[k]), z, lo, hi)
+	}
+	return b.putInts(c, 0, y, c.in[0].dims...)
+}
+
+func dequantize(b *builder, c call) error {
+	x, err := c.wholes(0)
+	if err != nil {
+		return err
+	}
+	scale, err := c.numbers(1)
+	if err != nil {
+		return err
+	}
+	zero, err := c.wholes(2)
+	if err != nil {
+		return err
+	}
+	at, err := grain(c, 1)
+	if err != nil {
+		return err
+	}
+	if zero != nil && len(zero) != len(scale) {
+		return fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
+	}
+	y := make([]float64, len(x))
+	for i, v := range x {
+		k := at(i)
+		if zero != nil {
+			v -= zero[k]
+		}
+		y[i] = float64(float32(v) * float32(scale[k]))
+	}
+	return b.putReals(c, 0, y, c.in[0].dims...)
+}
+
+// quantizeByRange takes scale and zero point from the smallest and the largest element, and zero.
+func quantizeByRange(b *builder, c call) error {
+	x, err := c.numbers(0)
+	if err != nil {
+		return err
+	}
+	lo, hi := float32(0), float32(0)
+	for _, v := range x {
+		lo, hi = min(lo, float32(v)), max(hi, float32(v))
+	}
+	scale, zero := (hi-lo)/255, 0.0
+	if scale != 0 {
+		zero = math.RoundToEven(min(max(float64(-lo/scale), 0), 255))
+	}
+	y := make([]int64, len(x))
+	for i, v := range x {
+		if scale != 0 {
+			y[i] = quantized(float32(v), scale, zero, 0, 255)
+		}
+	}
+	if err := b.putInts(c, 0, y, c.in[0].dims...); err != nil {
+		return err
+	}
+	if err := b.putReals(c, 1, []float64{float64(scale)}); err != nil {
+		return err
+	}
+	return b.putInts(c, 2, []int64{int64(zero)})
+}
+
+// centred is input k less its zero point, input zero: one, one for each row of a matrix, or of a shape that broadcasts.
+func (b *builder) centred(c call, k, zero int, rows bool) ([]int64, error) {
+	x, err := c.wholes(k)
+	if err != nil || !c.has(zero) {
+		return x, err
+	}
+	t, err := b.beside(c, k, zero, rows)
+	if err != nil {
+		return nil, err
+	}
+	z, ok := wide(t)
+	if !ok {
+		return nil, fmt.Errorf("%s: a zero point of type %v", c.name(), t.Type())
+	}
+	x = slices.Clone(x)
+	for i := range x {
+		x[i] -= z[i]
+	}
+	return x, nil
+}
+
+// beside is input j, a scale or a zero point, repeated to the shape of input k.
+func (b *builder) beside(c call, k, j int, rows bool) (*onnx.Tensor, error) {
+	t, dims := c.tensor(j), c.in[k].dims
+	if err := b.account(c.name(), dims, 16); err != nil {
+		return nil, err
+	}
+	if len(t.Dims) == 1 && rows && len(dims) > 1 {
+		t = &onnx.Tensor{Dims: []int{t.Dims[0], 1}, Data: t.Data}
+	}
+	if t.Len() == 1 {
+		t = &onnx.Tensor{Data: t.Data}
+	}
+	t, err := expanded(t, dims)
+	if err != nil {
+		return nil, c.unsupported("%v for %v: %v", c.in[j].dims, dims, err)
+	}
+	return t, nil
+}
+
+// multiplied is the product of matrices, x (..., M, K) by y (..., K, N), lists as rows and columns, into dims.
+func multiplied[T float64 | int64 | uint64](b *builder, x []T, xs []int, y []T, ys []int, dims []int) ([]T, error) {
+	if len(xs) == 1 {
+		xs = []int{1, xs[0]}
+	}
+	if len(ys) == 1 {
+		ys = []int{ys[0], 1}
+	}
+	m, k, n := xs[len(xs)-2], xs[len(xs)-1], ys[len(ys)-1]
+	batch := dims[:max(len(xs), len(ys))-2]
+	xo, err := expansion(xs[:len(xs)-2], batch)
+	if err != nil {
+		return nil, err
+	}
+	yo, err := expansion(ys[:len(ys)-2], batch)
+	if err != nil {
+		return nil, err
+	}
+	z := make([]T, product(dims))
+	err = b.every(batch, func(i int, at []int) error {
+		px, py := 0, 0
+		for a, p := range at {
+			px += xo.Offsets[a][p]
+			py += yo.Offsets[a][p]
+		}
+		for r := range m {
+			if err := b.pace(); err != nil {
+				return err
+			}
+			row, to := x[(px*m+r)*k:][:k], z[(i*m+r)*n:][:n]
+			for d, v := range row {
+				for j, w := range y[(py*k+d)*n:][:n] {
+					to[j] += v * w
+				}
+			}
+		}
+		return nil
+	})
+	return z, err
+}
+
+// integerProduct is a MatMul, of integers above all.
+func integerProduct(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	var z onnx.Data
+	switch x := c.tensor(0).Data.Wide().(type) {
+	case onnx.Slice[float64]:
+		z, err = productOf(b, c, x, dims)
+	case onnx.Slice[int64]:
+		z, err = productOf(b, c, x, dims)
+	case onnx.Slice[uint64]:
+		z, err = productOf(b, c, x, dims)
+	default:
+		return c.unsupported("elements of type %v", c.in[0].elem)
+	}
+	if err != nil {
+		return err
+	}
+	return b.put(c, 0, z, dims...)
+}
+
+func productOf[T float64 | int64 | uint64](b *builder, c call, x onnx.Slice[T], dims []int) (onnx.Data, error) {
+	y, ok := c.tensor(1).Data.Wide().(onnx.Slice[T])
+	if !ok {
+		return nil, c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem)
+	}
+	z, err := multiplied(b, x, c.in[0].dims, y, c.in[1].dims, dims)
+	return onnx.Slice[T](z), err
+}
+
+// matMulInteger is the product of integers less their zero points.
+func matMulInteger(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	x, err := b.centred(c, 0, 2, true)
+	if err != nil {
+		return err
+	}
+	y, err := b.centred(c, 1, 3, false)
+	if err != nil {
+		return err
+	}
+	z, err := multiplied(b, x, c.in[0].dims, y, c.in[1].dims, dims)
+	if err != nil {
+		return err
+	}
+	return accumulated(b, c, z, dims)
+}
+
+// convInteger is the convolution of integers less their zero points; that of the weights may be one for each of their rows.
+func convInteger(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	x, err := b.centred(c, 0, 2, false)
+	if err != nil {
+		return err
+	}
+	w, err := b.centredKernel(c, 1, 3)
+	if err != nil {
+		return err
+	}
+	y, err := correlate(b, c, x, c.in[0].dims, w, c.in[1].dims, dims)
+	if err != nil {
+		return err
+	}
+	return accumulated(b, c, y, dims)
+}
+
+// centredKernel is input k, weights (M, C, ...), less a zero point, input zero, one for all or one for each of M.
+func (b *builder) centredKernel(c call, k, zero int) ([]int64, error) {
+	w, err := c.wholes(k)
+	if err != nil || !c.has(zero) {
+		return w, err
+	}
+	z, err := c.wholes(zero)
+	if err != nil {
+		return nil, err
+	}
+	m := c.in[k].dims[0]
+	if len(z) != 1 && len(z) != m {
+		return nil, fmt.Errorf("%s: %d zero points for %d rows of weights", c.name(), len(z), m)
+	}
+	w = slices.Clone(w)
+	for i := range w {
+		w[i] -= z[i/(len(w)/m)%len(z)]
+	}
+	return w, nil
+}
+
+// qLinearMatMul is the product of quantised matrices, quantised.
+func qLinearMatMul(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	x, err := b.centred(c, 0, 2, true)
+	if err != nil {
+		return err
+	}
+	y, err := b.centred(c, 3, 5, false)
+	if err != nil {
+		return err
+	}
+	z, err := multiplied(b, x, c.in[0].dims, y, c.in[3].dims, dims)
+	if err != nil {
+		return err
+	}
+	var scales [3][]float64
+	for i, k := range []int{1, 4, 6} {
+		if scales[i], err = c.numbers(k); err != nil {
+			return err
+		}
+	}
+	rank := len(dims)
+	if len(scales[1]) != 1 && (len(c.in[4].dims) != 1 || rank < 1 || len(scales[1]) != dims[rank-1]) || len(scales[0]) != 1 && (len(c.in[1].dims) != 1 || rank < 2 || len(scales[0]) != dims[rank-2]) || len(scales[2]) != 1 {
+		return c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims)
+	}
+	columns := 1
+	if rank > 0 {
+		columns = dims[rank-1]
+	}
+	return b.requantized(c, z, 7, dims, func(i int) float32 {
+		return float32(scales[0][i/columns%len(scales[0])]) * float32(scales[1][i%columns%len(scales[1])]) / float32(scales[2][0])
+	})
+}
+
+// qLinearConv is the convolution of quantised values, quantised.
+func qLinearConv(b *builder, c call) error {
+	dims, err := c.dims(0)
+	if err != nil {
+		return err
+	}
+	x, err := b.centred(c, 0, 2, false)
+	if err != nil {
+		return err
+	}
+	w, err := b.centredKernel(c, 3, 5)
+	if err != nil {
+		return err
+	}
+	y, err := correlate(b, c, x, c.in[0].dims, w, c.in[3].dims, dims)
+	if err != nil {
+		return err
+	}
+	bias, err := c.wholes(8)
+	if err != nil {
+		return err
+	}
+	inner := product(dims[2:])
+	if bias != nil {
+		for i := range y {
+			y[i] += bias[i/inner%dims[1]]
+		}
+	}
+	var scales [3][]float64
+	for i, k := range []int{1, 4, 6} {
+		if scales[i], err = c.numbers(k); err != nil {
+			return err
+		}
+	}
+	if len(scales[0]) != 1 || len(scales[2]) != 1 || len(scales[1]) != 1 && len(scales[1]) != dims[1] {
+		return c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims)
+	}
+	return b.requantized(c, y, 7, dims, func(i int) float32 {
+		return float32(scales[0][0]) * float32(scales[1][i/inner%dims[1]%len(scales[1])]) / float32(scales[2][0])
+	})
+}
+
+// requantized brings sums to the units of the output, whose zero point is input zero.
+func (b *builder) requantized(c call, sums []int64, zero int, dims []int, factor func(i int) float32) error {
+	lo, hi, ok := limits(c.elem(0))
+	if !ok {
+		return c.unsupported("to %v", c.elem(0))
+	}
+	z, err := c.wholes(zero)
+	if err != nil {
+		return err
+	}
+	if len(z) != 1 {
+		return c.unsupported("a zero point of dims %v", c.in[zero].dims)
+	}
+	for i, v := range sums {
+		sums[i] = int64(min(max(math.RoundToEven(float64(float32(v)*factor(i)))+float64(z[0]), lo), hi))
+	}
+	return b.putInts(c, 0, sums, dims...)
+}

@@ -1,0 +1,311 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"math/cmplx"
+	"slices"
+)
+
+// cosineWindow is a - b cos t + c cos 2t over a whole turn.
+func cosineWindow(a, b, c float64) func(*builder, call) error {
+	return func(bu *builder, call call) error {
+		at := call.attributes()
+		size, err := call.wholes(0)
+		if err = cmpOr(at.err, err); err != nil {
+			return err
+		}
+		if len(size) != 1 || size[0] < 0 || size[0] > math.MaxInt32 {
+			return fmt.Errorf("%s: a window of %v", call.name(), size)
+		}
+		n := int(size[0])
+		if err := bu.account(call.name(), []int{n}, 16); err != nil {
+			return err
+		}
+		turn := float64(n)
+		if at.int("periodic", 1) == 0 {
+			turn--
+		}
+		y := make([]float64, n)
+		for i := range y {
+			t := 2 * math.Pi * float64(i) / turn
+			if i == 0 {
+				t = 0
+			}
+			y[i] = a - b*math.Cos(t) + c*math.Cos(2*t)
+		}
+		return bu.putReals(call, 0, y, n)
+	}
+}
+
+// fourier is the first bins of the discrete transform of x, backwards without the division.
+func fourier(x []complex128, bins int, inverse bool) []complex128 {
+	n, sign := len(x), -1.0
+	if inverse {
+		sign = 1
+	}
+	roots := make([]complex128, n)
+	for i := range roots {
+		roots[i] = cmplx.Rect(1, sign*2*math.Pi*float64(i)/float64(n))
+	}
+	y := make([]complex128, bins)
+	for k := range y {
+		for i, v := range x {
+			y[k] += v * roots[i*k%n]
+		}
+	}
+	return y
+}
+
+// dft is the discrete Fourier transform along an axis of real or complex numbers, whose parts are the last axis.
+func dft(b *builder, c call) error {
+	a := c.attributes()
+	inverse, onesided := a.on("inverse"), a.on("onesided")
+	x, err := c.numbers(0)
+	if err != nil {
+		return err
+	}
+	d := c.in[0].dims
+	rank := len(d)
+	if rank < 2 || d[rank-1] < 1 || d[rank-1] > 2 {
+		return fmt.Errorf("%s: a transform of dims %v", c.name(), d)
+	}
+	at := a.int("axis", 1)
+	if b.opset >= 20 {
+		at = -2
+		if list, err := c.wholes(2); err != nil {
+			return err
+		} else if len(list) == 1 {
+			at = list[0]
+		}
+	}
+	axis, err := axisOf(c.name(), at, rank)
+	if err = cmpOr(a.err, err); err != nil {
+		return err
+	}
+	parts := d[rank-1]
+	length, back := d[axis], inverse && onesided // back to real numbers, from half of their spectrum
+	if back {
+		length = 2 * (length - 1)
+	}
+	if list, err := c.wholes(1); err != nil {
+		return err
+	} else if len(list) == 1 {
+		if list[0] < 1 || list[0] > math.MaxInt32 {
+			return fmt.Errorf("%s: a length of %d", c.name(), list[0])
+		}
+		length = int(list[0])
+	}
+	if axis == rank-1 || length < 1 || back && parts != 2 {
+		return fmt.Errorf("%s: a transform of %d elements along axis %d of %v", c.name(), length, axis, d)
+	}
+	bins, into := length, 2
+	if onesided && !inverse {
+		bins = length/2 + 1
+	}
+	if back {
+		into = 1
+	}
+	dims := slices.Clone(d)
+	dims[axis], dims[rank-1] = bins, into
+	if err := b.account(c.name(), dims, 16); err != nil {
+		return err
+	}
+	if err := b.account(c.name(), []int{length}, 64); err != nil {
+		return err
+	}
+	outer, n, inner := lines(d[:rank-1], axis)
+	y := make([]float64, product(dims))
+	line := make([]complex128, length)
+	for o := range outer {
+		for i := range inner {
+			if err := b.pace(); err != nil {
+				return err
+			}
+			for k := range line {
+				from := k
+				if back {
+					from = min(k, length-k)
+				}
+				if line[k] = 0; from < n {
+					p := ((o*n+from)*inner + i) * parts
+					if line[k] = complex(x[p], 0); parts == 2 {
+						line[k] = complex(x[p], x[p+1])
+					}
+				}
+				if from != k {
+					line[k] = cmplx.Conj(line[k])
+				}
+			}
+			for k, v := range fourier(line, bins, inverse) {
+				if inverse {
+					v /= complex(float64(length), 0)
+				}
+				p := ((o*bins+k)*inner + i) * into
+				if y[p] = real(v); into == 2 {
+					y[p+1] = imag(v)
+				}
+			}
+		}
+	}
+	return b.putReals(c, 0, y, dims...)
+}
+
+// stft is the transform of frames of a signal (N, length, 1 or 2), each times a window.
+func stft(b *builder, c call) error {
+	a := c.attributes()
+	onesided := a.int("onesided", 1) != 0
+	x, err := c.numbers(0)
+	if err = cmpOr(a.err, err); err != nil {
+		return err
+	}
+	d := c.in[0].dims
+	if len(d) == 2 {
+		d = append(slices.Clone(d), 1)
+	}
+	step, err := c.wholes(1)
+	if err != nil {
+		return err
+	}
+	window, err := c.numbers(2)
+	if err != nil {
+		return err
+	}
+	size, err := c.wholes(3)
+	if err != nil {
+		return err
+	}
+	length := len(window)
+	if len(size) == 1 {
+		length = int(size[0])
+	}
+	if len(d) != 3 || d[2] < 1 || d[2] > 2 || len(step) != 1 || step[0] < 1 || length < 1 || length > d[1] || window != nil && len(window) != length || onesided && d[2] == 2 {
+		return c.unsupported("frames of %d by steps of %v in %v", length, step, d)
+	}
+	frames := int((int64(d[1]-length))/step[0]) + 1
+	bins := length
+	if onesided {
+		bins = length/2 + 1
+	}
+	dims := []int{d[0], frames, bins, 2}
+	if err := b.account(c.name(), dims, 16); err != nil {
+		return err
+	}
+	y := make([]float64, 0, product(dims))
+	line := make([]complex128, length)
+	for n := range d[0] {
+		for f := range frames {
+			if err := b.pace(); err != nil {
+				return err
+			}
+			for k := range line {
+				p := (n*d[1] + f*int(step[0]) + k) * d[2]
+				if line[k] = complex(x[p], 0); d[2] == 2 {
+					line[k] = complex(x[p], x[p+1])
+				}
+				if window != nil {
+					line[k] *= complex(window[k], 0)
+				}
+			}
+			for _, v := range fourier(line, bins, false) {
+				y = append(y, real(v), imag(v))
+			}
+		}
+	}
+	return b.putReals(c, 0, y, dims...)
+}
+
+// melWeights is the shares that the bins of a spectrum have in bands, triangles evenly spaced by mel(f) = 2595 log10(1 + f/700).
+func melWeights(b *builder, c call) error {
+	var v [5]float64
+	for k := range v {
+		list, err := c.numbers(k)
+		if err != nil {
+			return err
+		}
+		if len(list) != 1 {
+			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
+		}
+		v[k] = list[0]
+	}
+	if !(v[0] >= 1 && v[0] <= math.MaxInt32 && v[1] >= 0 && v[1] <= math.MaxInt32 && v[2] > 0) {
+		return fmt.Errorf("%s: %v bands of a transform of %v at a rate of %v", c.name(), v[0], v[1], v[2])
+	}
+	bands, bins := int(v[0]), int(v[1])/2+1
+	if err := b.account(c.name(), []int{bins, bands}, 16); err != nil {
+		return err
+	}
+	mel := func(hertz float64) float64 { return 2595 * math.Log10(1+hertz/700) }
+	low, high := mel(v[3]), mel(v[4])
+	at := make([]int, bands+2) // the bins of the corners
+	for i := range at {
+		hertz := 700 * (math.Pow(10, (low+float64(i)*(high-low)/float64(bands+2))/2595) - 1)
+		k := math.Floor((v[1] + 1) * hertz / v[2])
+		if !(k >= 0 && k <= math.MaxInt32) {
+			return fmt.Errorf("%s: corner %d is at bin %v", c.name(), i, k)
+		}
+		at[i] = int(k)
+	}
+	y := make([]float64, bins*bands)
+	for band := range bands {
+		from, top, to := at[band], at[band+1], at[band+2]
+		for k := from; k < min(top, bins); k++ {
+			y[k*bands+band] = float64(k-from) / float64(top-from)
+		}
+		if top < bins {
+			y[top*bands+band] = 1
+		}
+		for k := top + 1; k < min(to, bins); k++ {
+			y[k*bands+band] = float64(to-k) / float64(to-top)
+		}
+	}
+	return b.putReals(c, 0, y, bins, bands)
+}
+
+// determinant is that of square matrices, by elimination with the largest pivot.
+func determinant(b *builder, c call) error {
+	x, err := c.numbers(0)
+	if err != nil {
+		return err
+	}
+	d := c.in[0].dims
+	rank := len(d)
+	if rank < 2 || d[rank-1] != d[rank-2] {
+		return fmt.Errorf("%s: %v is no square matrix", c.name(), d)
+	}
+	n := d[rank-1]
+	y := make([]float64, product(d[:rank-2]))
+	for i := range y {
+		m := slices.Clone(x[i*n*n : (i+1)*n*n])
+		det := 1.0
+		for p := range n {
+			if err := b.pace(); err != nil {
+				return err
+			}
+			best := p
+			for r := p + 1; r < n; r++ {
+				if math.Abs(m[r*n+p]) > math.Abs(m[best*n+p]) {
+					best = r
+				}
+			}
+			if best != p {
+				det = -det
+				for k := range n {
+					m[p*n+k], m[best*n+k] = m[best*n+k], m[p*n+k]
+				}
+			}
+			pivot := m[p*n+p]
+			if det *= pivot; pivot == 0 {
+				break
+			}
+			for r := p + 1; r < n; r++ {
+				f := m[r*n+p] / pivot
+				for k := p; k < n; k++ {
+					m[r*n+k] -= f * m[p*n+k]
+				}
+			}
+		}
+		y[i] = det
+	}
+	return b.putReals(c, 0, y, d[:rank-2]...)
+}
