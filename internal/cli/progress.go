@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/petrify-ml/petrify/internal/quote"
@@ -18,7 +18,7 @@ const redraw = 150 * time.Millisecond
 // A bar shows on a terminal how far a piece of work has come. A nil bar shows nothing.
 type bar struct {
 	out   io.Writer
-	bar   *progressbar.ProgressBar
+	most  int
 	drawn time.Time
 }
 
@@ -27,19 +27,13 @@ func newBar(s *Streams, most int) *bar {
 	if !s.Terminal || most < 1 {
 		return nil
 	}
-	return &bar{out: s.plainErr, bar: progressbar.NewOptions(most,
-		progressbar.OptionSetWriter(s.plainErr),
-		progressbar.OptionSetWidth(barWidth),
-		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionUseANSICodes(true),
-		progressbar.OptionShowDescriptionAtLineEnd(),
-	)}
+	return &bar{out: s.plainErr, most: most}
 }
 
-// barWidth is the length of the bar alone.
-const barWidth = 20
+const (
+	barWidth  = 20            // of the bar alone, in columns
+	eraseLine = "\r\x1b[2K\r" // and back to its start
+)
 
 // due tells whether the bar should be drawn again.
 func (b *bar) due(now time.Time) bool { return b != nil && now.Sub(b.drawn) >= redraw }
@@ -50,9 +44,14 @@ func (b *bar) show(now time.Time, n int, texts ...string) {
 		return
 	}
 	b.drawn = now
-	const before = barWidth + len("\r 100% []  ")
-	b.bar.Describe(fit(texts, columns(b.out)-before-1))
-	b.bar.Set(n)
+	done := min(max(n, 0), b.most)
+	filled := barWidth * done / b.most
+	head := strings.Repeat("=", filled)
+	if filled < barWidth {
+		head += ">" + strings.Repeat(" ", barWidth-filled-1)
+	}
+	line := fmt.Sprintf("%3d%% [%s]  ", 100*done/b.most, head)
+	fmt.Fprint(b.out, eraseLine, line, fit(texts, columns(b.out)-len(line)-1))
 }
 
 // progress shows how much of something is done, with a bar of its own that is there while something is left.
@@ -103,7 +102,7 @@ func (b *bar) clear() {
 	if b == nil {
 		return
 	}
-	b.bar.Clear()
+	io.WriteString(b.out, eraseLine)
 	b.drawn = time.Time{}
 }
 
