@@ -49,6 +49,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"witness/child":        {may: []string{"onnx", "onnx/pb", "witness"}},
 	"witness/gorgonnx":     {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "witness/child"}, libraries: []string{"gorgonia", "onnx-go"}},
 	"verify":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
+	"report":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 }
 
 // anything may be imported by these: the command line, and code that runs in tests and generators only.

@@ -95,6 +95,27 @@ type Measure struct {
 	Collective *Collective `json:"collective,omitempty"`
 	// NaN counts elements that are NaN, here as in the reference.
 	NaN int `json:"nan,omitempty"`
+	// Distribution counts the elements that have a spread by |z|, the error less what
+	// is declared in spreads: z = 0; then below 2^-5, 2^-4, ... 2^9; then the rest.
+	Distribution []int `json:"distribution,omitempty"`
+}
+
+// DistributionFrom is the logarithm to base 2 of where the second bin of a
+// Distribution ends; each further one ends twice as far, but for the last.
+const (
+	DistributionFrom = -5
+	distributionBins = 17
+)
+
+func (m *Measure) distribute(z float64) {
+	if m.Distribution == nil {
+		m.Distribution = make([]int, distributionBins)
+	}
+	bin := 0
+	if z > 0 {
+		bin = max(1, min(math.Ilogb(z)+2-DistributionFrom, distributionBins-1))
+	}
+	m.Distribution[bin]++
 }
 
 // A FixedLimit is a tolerance that replaces the derived limits:
@@ -179,8 +200,12 @@ func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 			m.Smallest.Atol = max(m.Smallest.Atol, infinite(d))
 			m.Smallest.Rtol = max(m.Smallest.Rtol, infinite(d/math.Abs(b)))
 		}
-		if over := d - figure(want.Declared, i); over > 0 || math.IsNaN(over) {
-			m.Spreads = max(m.Spreads, infinite(over/figure(want.Spread, i)))
+		over, spread := d-figure(want.Declared, i), figure(want.Spread, i)
+		if over > 0 || math.IsNaN(over) {
+			m.Spreads = max(m.Spreads, infinite(over/spread))
+		}
+		if spread > 0 && !math.IsInf(spread, 1) {
+			m.distribute(max(over/spread, 0))
 		}
 		outside := !(d <= l) && !math.IsInf(l, 1)
 		if !outside && float64(infinite(d)) <= worst {

@@ -27,7 +27,33 @@ type Fault struct {
 	Log10      Number      `json:"log10_probability"`
 	Collective *Collective `json:"collective,omitempty"` // where it is the errors as a whole that are improbable
 
+	// Around are the nodes that give it its inputs and read its output, in the order
+	// of the graph, itself among them.
+	Around []Neighbour `json:"around,omitempty"`
+
 	value string // the output's name, without what is wrong with it
+}
+
+// A Neighbour is a node near a fault.
+type Neighbour struct {
+	Node    string   `json:"node"`
+	Op      string   `json:"op"`
+	Inputs  []string `json:"inputs"`
+	Outputs []string `json:"outputs"`
+}
+
+// around lists node i of a graph with those next to it, at most so many of them.
+func around(nodes []reference.Node, i int) []Neighbour {
+	const most = 12
+	var near []Neighbour
+	for k, n := range nodes {
+		next := k == i || slices.ContainsFunc(n.Outputs, func(v string) bool { return v != "" && slices.Contains(nodes[i].Inputs, v) }) ||
+			slices.ContainsFunc(n.Inputs, func(v string) bool { return v != "" && slices.Contains(nodes[i].Outputs, v) })
+		if next && (k <= i || len(near) < most) {
+			near = append(near, Neighbour{n.Label, n.Op, n.Inputs, n.Outputs})
+		}
+	}
+	return near[max(0, len(near)-most):]
 }
 
 func (f *Fault) String() string {
@@ -275,7 +301,8 @@ type examination struct {
 // the usual spread makes improbable is looked at again with one that holds for
 // other orders of summation.
 func examine(ctx context.Context, program *reference.Program, i, k int, values map[string]*reference.Value, want, got *reference.Value) (examination, error) {
-	n := program.Nodes()[i]
+	nodes := program.Nodes()
+	n := nodes[i]
 	// The figures of operands have no part in what independent errors are.
 	collective := !n.Composite && want.Terms > 0
 	for _, name := range n.Inputs {
@@ -284,14 +311,17 @@ func examine(ctx context.Context, program *reference.Program, i, k int, values m
 		}
 	}
 	e := hold(n, want, got, collective)
-	if e.fault == nil || e.fault.Proven {
-		return e, nil
+	if e.fault != nil && !e.fault.Proven {
+		r, err := program.ReorderNode(ctx, i, values)
+		if err != nil {
+			return e, err
+		}
+		e = hold(n, r.Outputs[k], got, collective)
 	}
-	r, err := program.ReorderNode(ctx, i, values)
-	if err != nil {
-		return e, err
+	if e.fault != nil {
+		e.fault.Around = around(nodes, i)
 	}
-	return hold(n, r.Outputs[k], got, collective), nil
+	return e, nil
 }
 
 // hold compares one result of a node with its limits.

@@ -191,22 +191,44 @@ func (r *Report) Verdict() Verdict {
 	return Equal
 }
 
-// ExitCode returns the exit status of a program that reports this: 0 equal, 1 a
-// finding, 2 something could not be checked: a file that cannot be read, nothing
-// compared, a runtime that crashed, a broken one that was asked for by its name,
-// or, if strict, anything skipped, broken or unsupported, or recorded without
-// outputs.
-func (r *Report) ExitCode(strict bool) int {
+// Exit returns the exit status of a program that reports this, and in words why it
+// is not 0: 1 a finding, 2 something could not be checked: a file that cannot be
+// read, nothing compared, a runtime that crashed, a broken one that was asked for by
+// its name, or, if strict, anything skipped, broken or unsupported, or recorded without outputs.
+func (r *Report) Exit(strict bool) (code int, why string) {
 	s := r.Summary
 	switch {
 	case s.Failed > 0:
-		return 1
-	case s.Unreadable+s.Unjudged+s.Crashes > 0, s.Compared == 0, s.Passed == 0:
-		return 2
-	case strict && s.Unrecorded+s.Unsupported+s.Uncompared+s.Skipped+s.Broken > 0, r.named && s.Broken > 0:
-		return 2
+		return 1, fmt.Sprintf("findings in %d of %d models", s.Failed, s.Models)
+	case s.Unreadable+s.Unjudged > 0:
+		return 2, fmt.Sprintf("%d of %d models could not be read or judged", s.Unreadable+s.Unjudged, s.Models)
+	case s.Crashes > 0:
+		return 2, "a runtime crashed"
+	case s.Compared == 0, s.Passed == 0:
+		return 2, "nothing was compared"
+	case r.named && s.Broken > 0:
+		return 2, "a runtime that was named is broken"
+	case !strict:
+		return 0, ""
 	}
-	return 0
+	for _, x := range []struct {
+		n    int
+		what string
+	}{
+		{s.Unsupported, "models that the reference does not support"}, {s.Uncompared, "models that were not compared"},
+		{s.Unrecorded, "data sets without recorded outputs"}, {s.Broken, "broken runtimes"}, {s.Skipped, "skipped runtimes"},
+	} {
+		if x.n > 0 {
+			return 2, fmt.Sprintf("%s: %d, which --strict does not pass over", x.what, x.n)
+		}
+	}
+	return 0, ""
+}
+
+// ExitCode is Exit without the words.
+func (r *Report) ExitCode(strict bool) int {
+	code, _ := r.Exit(strict)
+	return code
 }
 
 // WriteTable writes the report for people: one table for each model.

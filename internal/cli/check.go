@@ -20,6 +20,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
+	"github.com/petrify-ml/petrify/report"
 )
 
 type checkOptions struct {
@@ -35,6 +36,7 @@ type checkOptions struct {
 	infer    string
 	json     bool
 	sarif    bool
+	reports  reportFiles
 }
 
 var severities = []string{"error", "warning", "info"}
@@ -60,6 +62,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
   petrify check --external-data --max-size 4GiB large.onnx
   petrify check --budget 512MiB upload.onnx
   petrify check --infer with-shapes.onnx model.onnx
+  petrify check models --report sarif=check.sarif --report markdown=summary.md
   curl -s https://example.com/model.onnx | petrify check -`,
 		Args: arguments(1, -1, "model files, folders, or - for the standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,6 +81,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	f.BoolVar(&o.json, "json", false, "write JSON")
 	f.BoolVar(&o.sarif, "sarif", false, "write SARIF 2.1.0, which code scanning services read")
 	exclusive(cmd, "json", "sarif")
+	o.reports.flag(cmd)
 	mustComplete(cmd, "severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return severities, cobra.ShellCompDirectiveNoFileComp
 	})
@@ -98,6 +102,18 @@ type checkFinding struct {
 	Message  string `json:"message"`
 }
 
+// file is a report's part about the file.
+func (r checkReport) file() report.File {
+	f := report.File{Path: r.File}
+	if r.Problem != "" {
+		f.AddRule("model-unreadable", "", r.Problem)
+	}
+	for _, x := range r.Findings {
+		f.Add(report.Item{Rule: x.Code, Severity: x.Severity, Where: x.Where, Message: x.Message})
+	}
+	return f
+}
+
 func runCheck(ctx context.Context, o checkOptions) error {
 	least := slices.Index(severities, o.severity)
 	if least < 0 {
@@ -105,6 +121,9 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	}
 	if o.work < 1 {
 		return fmt.Errorf("--budget-work is %d, want at least 1", o.work)
+	}
+	if err := o.reports.check(); err != nil {
+		return err
 	}
 	files := modelFiles(o.paths)
 	if o.infer != "" && len(files) != 1 {
@@ -114,6 +133,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		return errors.New("--external-data: the standard input is in no folder that could have the data")
 	}
 	reports := []checkReport{}
+	all := &report.Report{Tool: "petrify check", Version: version()}
 	var problem, finding bool
 	below := 0
 	for _, file := range files {
@@ -124,6 +144,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		below += hidden
 		problem = problem || r.Problem != ""
 		finding = finding || len(r.Findings) > 0
+		all.Files = append(all.Files, r.file())
 		if o.json || o.sarif {
 			reports = append(reports, r)
 			continue
@@ -141,12 +162,17 @@ func runCheck(ctx context.Context, o checkOptions) error {
 			}
 		}
 	}
-	var err error
+	all.Settle()
+	if finding { // of whatever severity was asked for
+		all.Fail(exitFinding, "findings of severity "+o.severity+" or above")
+	}
+	err := o.reports.write(all)
 	switch {
+	case err != nil:
 	case o.json:
 		err = writeJSON(o.streams.Out, reports)
 	case o.sarif:
-		err = writeJSON(o.streams.Out, sarif(reports))
+		err = report.SARIF(o.streams.Out, all)
 	case below > 0:
 		fmt.Fprintf(o.streams.Err, "petrify: %d findings of lower severity; --severity info shows them\n", below)
 	}

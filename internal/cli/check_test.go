@@ -129,17 +129,30 @@ func TestCheckWritesJSONAndSARIF(t *testing.T) {
 		t.Errorf("got %+v", reports)
 	}
 	code, out, _ = cli(t, "", "check", "--sarif", bad)
-	var log sarifLog
+	var log struct {
+		Version string
+		Runs    []struct {
+			Invocations []struct{ ExecutionSuccessful bool }
+			Results     []struct{ RuleID, Level string }
+		}
+	}
 	if err := json.Unmarshal([]byte(out), &log); err != nil || code != exitFinding {
 		t.Fatalf("exit code %d, %v in %s", code, err, out)
 	}
-	run := log.Runs[0]
-	if log.Version != "2.1.0" || len(run.Results) != 1 || !run.Invocations[0].Successful {
-		t.Fatalf("got %s", out)
+	if run := log.Runs[0]; log.Version != "2.1.0" || len(run.Results) != 1 || !run.Invocations[0].ExecutionSuccessful || run.Results[0].RuleID != "value-undefined" || run.Results[0].Level != "error" {
+		t.Errorf("got %s", out)
 	}
-	r := run.Results[0]
-	if run.Tool.Driver.Rules[r.RuleIndex].ID != "value-undefined" || r.Level != "error" || r.Locations[0].Physical.Artifact.URI != "file://"+filepath.ToSlash(bad) {
-		t.Errorf("got %+v", r)
+	file := filepath.Join(dir, "report.xml")
+	if code, _, errs := cli(t, "", "check", bad, "--report", "junit="+file); code != exitFinding {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `failures="1"`) {
+		t.Errorf("%v: %s", err, b)
+	}
+	for _, wrong := range []string{"junit", "junit=", "junt=" + file} {
+		if code, _, errs := cli(t, "", "check", bad, "--report", wrong); code != exitProblem || !strings.Contains(errs, "--report") {
+			t.Errorf("--report %s: exit code %d: %s", wrong, code, errs)
+		}
 	}
 }
 

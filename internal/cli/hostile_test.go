@@ -199,11 +199,10 @@ func smallPNG(t *testing.T) []byte {
 // The check of the test above finds each of its names: none of them is harmless.
 func TestHostileNamesAreHostile(t *testing.T) {
 	for _, name := range hostile() {
-		link := strings.Contains(name, "](") // acts in SARIF alone
-		if name == "a\tb" || name == "a\nb" {
-			continue // forge columns and lines, and no more
+		if name == "a\tb" || name == "a\nb" || strings.Contains(name, "](") {
+			continue // forge columns and lines, or links in formats of reports, and no more
 		}
-		if !link && acts(name+"\n") == "" || link && sarifMessage(name).Text == name {
+		if acts(name+"\n") == "" {
 			t.Errorf("%q would do nothing", name)
 		}
 		if why := acts(quote.Name(name)); why != "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/train"
 	"github.com/petrify-ml/petrify/verify"
@@ -150,17 +151,17 @@ func (r *training) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
+	found, err := watched(ctx, r.streams, verify.Options{Paths: []string{dir}, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
 	if err != nil {
 		return interruptedAfter(ctx, err, fmt.Sprintf("the run is trained and exported; verify it with\n  petrify verify %s --against %s", quote.Shell(dir), quote.Shell(r.run.Dir())))
 	}
-	if err := report.WriteTable(r.streams.Out); err != nil {
+	if err := report.Text(r.streams.Out, verifyReport(found, false)); err != nil {
 		return err
 	}
-	if code := report.ExitCode(false); code != exitDone {
+	if code := found.ExitCode(false); code != exitDone {
 		return &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", quote.Name(dir))}
 	}
-	if err := writeCertificate(report, r.run.Folder); err != nil {
+	if err := writeCertificate(found, r.run.Folder); err != nil {
 		return err
 	}
 	fmt.Fprintf(r.streams.Err, "verified: see %s\n", quote.Name(r.run.Certificate()))

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/verify"
 	"github.com/petrify-ml/petrify/witness"
@@ -37,7 +38,9 @@ type verifyOptions struct {
 	seed     uint64
 	strict   bool
 	json     bool
+	verbose  bool
 	junit    string
+	reports  reportFiles
 	timeout  time.Duration
 	budget   byteSize
 	parallel int
@@ -55,11 +58,11 @@ A PATH is a model file, or a folder: all models in it and below it. test_data_se
 model are recorded data, and the recorded outputs are judged like those of a runtime. Without recorded inputs they are
 drawn from --seed; what the model refuses of those is left out with a note.
 
-The table shows, per output, the largest error with its place and both values, the spread that rounding is expected to
-show there, the error in spreads (up to 8 is equal at the screen), the sound limit, and the smallest fixed atol or rtol
-that would have passed. A runtime that is absent, or lacks an operator, is SKIP with the reason; one that is here and
-cannot be started, lacks the provider of --ep, or crashes, is BROKEN. A model that takes more than --timeout or --budget
-is not judged, and says so.
+A line for each runtime says what it comes to; an error of up to 8 spreads is equal at the screen. -v shows a table: per
+output, the largest error with its place and both values, the spread that rounding is expected to show there, the error in
+spreads, the sound limit, and the smallest fixed atol or rtol that would have passed. A runtime that is absent, or lacks
+an operator, is SKIP with the reason; one that is here and cannot be started, lacks the provider of --ep, or crashes, is
+BROKEN. A model that takes more than --timeout or --budget is not judged, and says so.
 
 Node.js and Python are found in PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in
 the folder that you stand in. Elements in other files are read from the model's folder under the rules of check
@@ -75,7 +78,8 @@ that --runtime names is broken, one that --require names is missing, or, with --
   petrify verify model.onnx --runtime ort-node,ort-web --ort-optimization off --ort-threads 2
   petrify verify model.onnx --ep cuda --arithmetic tf32
   petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
-  petrify verify model.onnx --strict --junit report.xml`,
+  petrify verify model.onnx -v
+  petrify verify models --strict --report junit=report.xml --report html=report.html`,
 		Args: arguments(1, -1, "model files or folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.paths = args
@@ -92,8 +96,11 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
 	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
 	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
-	f.BoolVar(&o.json, "json", false, "write the report as JSON")
-	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output")
+	f.BoolVar(&o.json, "json", false, "write every figure as JSON")
+	exclusive(cmd, "json", "verbose")
+	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too: short for --report junit=FILE")
+	o.reports.flag(cmd)
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
 	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
@@ -111,6 +118,12 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
 	}
 	if err := o.settings.validate(); err != nil {
+		return err
+	}
+	if o.junit != "" {
+		o.reports.wanted = append(o.reports.wanted, "junit="+o.junit)
+	}
+	if err := o.reports.check(); err != nil {
 		return err
 	}
 	v := verify.Options{
@@ -138,28 +151,49 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 			return err
 		}
 	}
-	report, err := watched(ctx, o.streams, v)
+	found, err := watched(ctx, o.streams, v)
 	if err != nil {
 		return err
 	}
-	if o.junit != "" {
-		var b bytes.Buffer
-		if err := writeJUnit(&b, report); err != nil {
-			return err
-		}
-		if err := writeFile(o.junit, b.Bytes()); err != nil {
-			return err
-		}
+	r := verifyReport(found, o.strict)
+	if err := o.reports.write(r); err != nil {
+		return err
 	}
-	if o.json {
-		err = writeJSON(o.streams.Out, report)
-	} else {
-		err = report.WriteTable(o.streams.Out)
+	switch {
+	case o.json:
+		err = writeJSON(o.streams.Out, found)
+	case o.verbose:
+		err = found.WriteTable(o.streams.Out)
+	default:
+		err = report.Text(o.streams.Out, r)
 	}
 	if err != nil {
 		return err
 	}
-	return exit(report.ExitCode(o.strict))
+	return exit(r.ExitCode)
+}
+
+// verifyReport is what a verification found, in the form that all formats are written from.
+func verifyReport(found *verify.Report, strict bool) *report.Report {
+	r := &report.Report{Tool: "petrify verify", Version: version()}
+	for _, m := range found.Models {
+		f := report.File{Path: m.Path}
+		f.AddVerification(m)
+		r.Files = append(r.Files, f)
+	}
+	r.Settle()
+	code, why := found.Exit(strict)
+	if code == exitDone {
+		r.Excuse()
+	}
+	r.ExitCode, r.Reason = code, why
+	for _, f := range r.Files {
+		if f.Status == report.Finding {
+			r.Next = append(r.Next, fmt.Sprintf("petrify verify %s -v shows every figure", quote.Shell(f.Path)))
+			break
+		}
+	}
+	return r
 }
 
 // choose settles which runtimes are held against the reference, and wants those there that are required.
@@ -253,9 +287,9 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 			b.show(now, e.Model-1, fmt.Sprintf("%d of %d", e.Model, e.Models), at, filepath.Base(filepath.Dir(e.Path)), e.Set)
 		}
 	}
-	report, err := verify.Run(ctx, o)
+	found, err := verify.Run(ctx, o)
 	b.clear()
-	return report, err
+	return found, err
 }
 
 // shippedWeights gives the weights that a model of a run must hold: those of the run's latest checkpoint, with batch

@@ -58,7 +58,7 @@ func SeverityOf(code string) (Severity, bool) {
 var severities = func() map[string]Severity {
 	m := make(map[string]Severity, len(rules))
 	for _, r := range rules {
-		m[r.Code] = r.Severity
+		m[r.code] = r.severity
 	}
 	return m
 }()

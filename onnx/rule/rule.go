@@ -44,12 +44,27 @@ type Rule struct {
 	Code     string
 	Severity Severity
 	Doc      string
+	Example  string // of what breaks it
+	Repair   string // what to do then
 }
 
 // All returns all rules, in the order of the documents.
-func All() []Rule { return rules }
+func All() []Rule { return described }
 
-var rules = []Rule{
+// described are the rules with what to do about them.
+var described = func() []Rule {
+	list := make([]Rule, len(rules))
+	for i, r := range rules {
+		list[i] = Rule{r.code, r.severity, r.doc, advice[r.code].example, advice[r.code].repair}
+	}
+	return list
+}()
+
+var rules = []struct {
+	code     string
+	severity Severity
+	doc      string
+}{
 	// The file.
 	{"file-format", Error, "The file is a message of ONNX in protobuf's binary form, and nothing else."},
 

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/petrify-ml/petrify/internal/quote"
+)
+
+// Markdown writes a report as a summary for a pull request or a job: what needs attention first, the rest folded away.
+func Markdown(w io.Writer, r *Report) error {
+	p := &printer{w: w}
+	p.print("### ", verdictMark(r), " ", r.Tool, ": ", plain(totals(r.Summary)), "\n\n")
+	if r.Reason != "" {
+		p.print(fmt.Sprintf("Exit code %d: ", r.ExitCode), plain(r.Reason), ".\n\n")
+	}
+	var rows int
+	for _, f := range r.Files {
+		for _, i := range f.Findings {
+			if i.Suppressed != nil {
+				continue
+			}
+			if rows == 0 {
+				p.print("| file | rule | severity | what was found |\n|---|---|---|---|\n")
+			}
+			if rows++; rows > mostRows {
+				continue
+			}
+			message := i.Message
+			if i.Where != "" {
+				message = i.Where + ": " + message
+			}
+			p.print("| ", code(f.Path), " | [", plain(i.Rule), "](", home, "/blob/main/docs/rules.md#", i.Rule, ") | ", i.Severity, " | ", plain(message), " |\n")
+		}
+	}
+	if rows > mostRows {
+		p.print(fmt.Sprintf("\n%d more are in the other reports.\n", rows-mostRows))
+	}
+	if rows > 0 {
+		p.print("\n")
+	}
+	p.print("<details><summary>", plain(count(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
+	for k, f := range r.Files {
+		if k == mostRows {
+			p.print(fmt.Sprintf("\n%d more files.\n", len(r.Files)-mostRows))
+			break
+		}
+		var lines []string
+		for _, rt := range f.Runtimes {
+			lines = append(lines, plain(strings.TrimSpace(rt.Name+" "+rt.Word+" "+rt.Text)))
+		}
+		p.print("| ", code(f.Path), " | ", plain(fileWord(&f)), " | ", strings.Join(lines, "<br>"), " |\n")
+	}
+	p.print("\n</details>\n")
+	for _, n := range r.Next {
+		p.print("\n", plain(n), "\n")
+	}
+	return p.err
+}
+
+// mostRows is how much a person reads; GitHub takes a megabyte.
+const mostRows = 200
+
+func verdictMark(r *Report) string {
+	switch r.ExitCode {
+	case 0:
+		return "✅"
+	case 1:
+		return "❌"
+	}
+	return "⚠️"
+}
+
+// code shows a name as code: letters, digits and a few harmless signs as they are, the rest as character references, so that
+// neither Markdown nor HTML nor a host's own syntax (mentions, issue numbers, emoji) sees anything in it.
+func code(s string) string { return "<code>" + plain(s) + "</code>" }
+
+// plain shows text as text.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range quote.Text(s) {
+		switch {
+		case r >= 0x80, r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', strings.ContainsRune(" ,;", r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "&#%d;", r)
+		}
+	}
+	return strings.ReplaceAll(b.String(), "&#64;", "&#64;&#8288;") // a word joiner, so that nobody is mentioned
+}

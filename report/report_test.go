@@ -1,0 +1,242 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/petrify-ml/petrify/verify"
+)
+
+// hostile are names that do something where they are shown as they are.
+var hostile = []string{
+	"plain.onnx",
+	"a\x1b[31mred\x1b]0;title\x07",
+	"two\nlines", "three\r\nlines", "back\rover",
+	"x\n::error file=secret,line=1::forged", "::error::forged", "##[error]forged", "##vso[task.setvariable variable=a]b",
+	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "{{.}}", "<!--",
+	"](https://example.com)", "[a](javascript:alert(1))", "![x](http://example.com/x.png)", "`code` | cell | *em* _em_ ~~x~~", "@somebody #1 org/repo#2 www.example.com http://example.com",
+	"bad\xff\xfeutf8", "\u202egnp.exe", "zero\u200bwidth", "line\u2028separator", "]]>", "&lt;", "%0A::error::x", "a,b:c", "C:\\model.onnx",
+}
+
+// hostileReport has a file, a runtime, a finding and a note for each hostile name.
+func hostileReport() *Report {
+	r := &Report{Tool: "petrify gate", Version: "1.2.3"}
+	for _, name := range hostile {
+		f := File{Path: name, Notes: []string{name}, Runtimes: []Runtime{{Name: name, Version: name, Status: Finding, Word: "DIFFERENT", Text: name}}}
+		f.Add(Item{Rule: "outputs-differ", Severity: "error", Where: name, Message: name})
+		f.Add(Item{Rule: "weight-nan", Severity: "warning", Message: name, Suppressed: &Suppression{Kind: "ignored", Reason: name, Until: "2030-01-01"}})
+		f.Add(Item{Rule: "model-unsupported", Severity: "error", Message: name, Problem: true})
+		f.Verification = &verify.ModelReport{Path: name, Rows: []verify.Row{{
+			Runtime: name, Set: name, Output: name, Shape: []int{2, 3}, Verdict: verify.Different, Reason: name,
+			Measure: &verify.Measure{Worst: &verify.Deviation{Index: []int{0, 1}, Got: 1, Want: 2}, Spreads: 99, Elements: 6, Distribution: []int{0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3}},
+			Fault: &verify.Fault{Node: name, Op: name, Output: name, Around: []verify.Neighbour{
+				{Node: "before" + name, Op: name, Outputs: []string{name}}, {Node: name, Op: name, Inputs: []string{name}, Outputs: []string{"out" + name}}, {Node: "after", Op: name, Inputs: []string{"out" + name}},
+			}},
+		}}}
+		r.Files = append(r.Files, f)
+	}
+	r.Settle()
+	r.Reason += hostile[5]
+	r.Next = hostile
+	return r
+}
+
+func render(t *testing.T, f Format, r *Report) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f.Write(&b, r); err != nil {
+		t.Fatalf("%s: %v", f.Name, err)
+	}
+	return b.String()
+}
+
+// No format lets a name act: not on a terminal, not in a log, not in the format's own syntax.
+func TestNoNameActsInAnyFormat(t *testing.T) {
+	r := hostileReport()
+	for _, f := range Formats() {
+		out := render(t, f, r)
+		if !utf8.ValidString(out) {
+			t.Errorf("%s: not UTF-8", f.Name)
+		}
+		for _, c := range out {
+			if c != '\n' && c != '\t' && !unicode.IsPrint(c) && !(f.Name == "markdown" && c == '\ufe0f') {
+				t.Errorf("%s: has the character %U", f.Name, c)
+				break
+			}
+		}
+		commands := 0
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(strings.TrimSpace(line), "::") {
+				commands++
+			}
+		}
+		wanted := 0
+		if f.Name == "github" {
+			wanted = 3*len(hostile) + 1
+			if lines := strings.Count(out, "\n"); lines != wanted {
+				t.Errorf("github: %d lines, want %d", lines, wanted)
+			}
+		}
+		if commands != wanted {
+			t.Errorf("%s: %d workflow commands, want %d", f.Name, commands, wanted)
+		}
+		for _, bad := range []string{"##[", "##vso["} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%s: contains %q", f.Name, bad)
+			}
+		}
+		var err error
+		switch f.Name {
+		case "json", "sarif", "gitlab":
+			var v any
+			err = json.Unmarshal([]byte(out), &v)
+		case "junit":
+			d := xml.NewDecoder(strings.NewReader(out))
+			for err == nil {
+				_, err = d.Token()
+			}
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+		case "html", "markdown":
+			for _, bad := range []string{"<script", "<img", "onerror=alert(1)>", "](https://example.com)", "](javascript", "@somebody", "http://example.com", "| cell |", "`code`"} {
+				if f.Name == "html" && !strings.HasPrefix(bad, "<") && bad != "onerror=alert(1)>" {
+					continue
+				}
+				if strings.Contains(out, bad) {
+					t.Errorf("%s: contains %q", f.Name, bad)
+				}
+			}
+		}
+		if err != nil {
+			t.Errorf("%s: %v", f.Name, err)
+		}
+	}
+}
+
+// SARIF is what its schema says. The schema comes with the npm package @microsoft/jest-sarif.
+func TestSARIFKeepsToItsSchema(t *testing.T) {
+	path := filepath.Join(os.Getenv("NODE_PATH"), "@microsoft", "jest-sarif", "lib", "schemas", "sarif-2.1.0-rtm.5.json")
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("PETRIFY_REQUIRE_WITNESSES") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("no SARIF schema: %v", err)
+	}
+	schema, err := jsonschema.NewCompiler().Compile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := &Report{Tool: "petrify check", Version: "devel"}
+	empty.Settle()
+	for name, r := range map[string]*Report{"hostile": hostileReport(), "empty": empty} {
+		out := render(t, Format{Name: "sarif", Write: SARIF}, r)
+		v, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		// What GitHub asks for beyond the schema: a place with a line, a known rule, a fingerprint.
+		var log sarifLog
+		if err := json.Unmarshal([]byte(out), &log); err != nil {
+			t.Fatal(err)
+		}
+		for _, res := range log.Runs[0].Results {
+			rules := log.Runs[0].Tool.Driver.Rules
+			if res.RuleIndex < 0 || rules[res.RuleIndex].ID != res.RuleID || res.Locations[0].Physical.Region.StartLine != 1 || res.Fingerprints["petrify/v1"] == "" {
+				t.Errorf("%s: a result that GitHub does not show: %+v", name, res)
+			}
+		}
+	}
+}
+
+// What is read by people fits 80 columns, but for words that are wider.
+func TestTextFitsEightyColumns(t *testing.T) {
+	r := &Report{Tool: "petrify verify", Files: []File{{
+		Path:     "models/generator.onnx",
+		Runtimes: []Runtime{{Name: "load", Status: Pass, Word: "equal", Text: "3 sets  worst 1.2 spreads"}, {Name: "ort-node", Status: Finding, Word: "DIFFERENT", Text: "2 of 3 sets  worst 240 spreads"}},
+	}}}
+	r.Files[0].Add(Item{Rule: "outputs-differ", Severity: "error", Where: "ort-node, fc1 (Gemm)", Message: strings.Repeat("many words of no meaning ", 20)})
+	r.Settle()
+	r.Next = []string{"petrify verify models/generator.onnx -v shows every figure"}
+	out := render(t, Format{Write: Text}, r)
+	for line := range strings.Lines(out) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > columns {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	want := `models/generator.onnx  1 FINDING
+  load      equal      3 sets  worst 1.2 spreads
+  ort-node  DIFFERENT  2 of 3 sets  worst 240 spreads
+  error: outputs-differ: ort-node, fc1 (Gemm): many words of no meaning many
+    words of no meaning`
+	if !strings.HasPrefix(out, want) {
+		t.Errorf("got\n%s\nwant at first\n%s", out, want)
+	}
+	if tail := "exit code 1: 1 of 1 file has findings\nnext: petrify verify models/generator.onnx -v shows every figure\n"; !strings.HasSuffix(out, tail) {
+		t.Errorf("got\n%s\nwant at the end\n%s", out, tail)
+	}
+}
+
+func TestSettle(t *testing.T) {
+	off := &Suppression{Kind: "baseline", Reason: "known"}
+	for _, tt := range []struct {
+		name   string
+		items  []Item
+		status Status
+		code   int
+		reason string
+	}{
+		{"nothing", nil, Pass, 0, ""},
+		{"a warning", []Item{{Severity: "warning"}}, Pass, 0, ""},
+		{"an error", []Item{{Severity: "error"}}, Finding, 1, "1 of 1 file has findings"},
+		{"a problem", []Item{{Severity: "error", Problem: true}}, Problem, 2, "1 of 1 file could not be judged"},
+		{"both", []Item{{Severity: "error", Problem: true}, {Severity: "error"}, {Severity: "error", Problem: true}}, Finding, 1, "1 of 1 file has findings"},
+		{"suppressed", []Item{{Severity: "error", Suppressed: off}, {Severity: "error", Problem: true, Suppressed: off}}, Pass, 0, ""},
+	} {
+		f := File{Path: "m.onnx"}
+		for _, i := range tt.items {
+			f.Add(i)
+		}
+		r := &Report{Files: []File{f}}
+		r.Settle()
+		if r.Files[0].Status != tt.status || r.ExitCode != tt.code || r.Reason != tt.reason {
+			t.Errorf("%s: %s, exit code %d, %q; want %s, %d, %q", tt.name, r.Files[0].Status, r.ExitCode, r.Reason, tt.status, tt.code, tt.reason)
+		}
+	}
+}
+
+// A fingerprint stays when figures change, and differs between files, rules and places.
+func TestFingerprint(t *testing.T) {
+	of := func(path, code, where, message string) string {
+		f := File{Path: path}
+		f.Add(Item{Rule: code, Where: where, Message: message})
+		return f.Findings[0].Fingerprint
+	}
+	same := of("a/m.onnx", "outputs-differ", "fc1", "error 1.5e-3 at [0 3]")
+	if got := of(`a\m.onnx`, "outputs-differ", "fc1", "error 2.75e+1 at [1 2]"); got != same {
+		t.Error("other figures, other fingerprint")
+	}
+	for _, other := range []string{of("b/m.onnx", "outputs-differ", "fc1", "error"), of("a/m.onnx", "weight-nan", "fc1", "error"), of("a/m.onnx", "outputs-differ", "fc2", "error")} {
+		if other == same {
+			t.Error("another finding, the same fingerprint")
+		}
+	}
+	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(same) {
+		t.Errorf("fingerprint %q", same)
+	}
+}

@@ -1,0 +1,76 @@
+package report
+
+import (
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/rule"
+)
+
+// A Rule is what one code stands for, with an example of what breaks it and what to do then.
+type Rule struct {
+	Code     string
+	Severity rule.Severity
+	Doc      string
+	Example  string
+	Repair   string
+	Problem  bool   // breaking it means that something could not be judged
+	From     string // the command that finds it: check, verify or gate
+}
+
+// Rules lists all rules: those of check, then those of verify and of gate.
+func Rules() []Rule {
+	var all []Rule
+	for _, r := range rule.All() {
+		all = append(all, Rule{Code: r.Code, Severity: r.Severity, Doc: r.Doc, Example: r.Example, Repair: r.Repair, From: "check"})
+	}
+	return append(all, ownRules...)
+}
+
+// find returns the rule of a code, the zero value if there is none.
+func find(code string) Rule {
+	if i := slices.IndexFunc(ownRules, func(r Rule) bool { return r.Code == code }); i >= 0 {
+		return ownRules[i]
+	}
+	for _, r := range rule.All() {
+		if r.Code == code {
+			return Rule{Code: r.Code, Severity: r.Severity, Doc: r.Doc, Example: r.Example, Repair: r.Repair, From: "check"}
+		}
+	}
+	return Rule{}
+}
+
+var ownRules = []Rule{
+	{"outputs-differ", rule.Error, "What a runtime computes is what the model says, but for rounding.",
+		"A runtime that computes Conv in TF32 where float32 is declared; a recorded output that belongs to other weights.",
+		"Look at the first node that is named: petrify verify MODEL -v shows every figure, petrify reduce MODEL cuts out that node with its inputs for a bug report. If the runtime is meant to compute so, declare it: --arithmetic tf32.", false, "verify"},
+	{"weights-differ", rule.Error, "The weights in the file are those of the checkpoint, bit for bit.",
+		"A file that was exported from an earlier checkpoint than the run's last one.",
+		"Export the run again, or name the run that the file comes from.", false, "verify"},
+	{"model-invalid", rule.Error, "The file is valid ONNX.",
+		"A node that reads a value which nothing computes.",
+		"petrify check MODEL lists every finding, with its rule.", false, "verify"},
+	{"runtime-failed", rule.Error, "A runtime that takes the model runs it.",
+		"A runtime that returns an error, panics or does not come back within --timeout.",
+		"The message is the runtime's own. petrify reduce MODEL finds the smallest part that fails.", false, "verify"},
+	{"model-unreadable", rule.Error, "The file and its recorded data can be read, and fit each other.",
+		"A test_data_set_0/input_0.pb of another shape than the model's input.",
+		"Mend the path, or record the data anew: petrify record MODEL.", true, "verify"},
+	{"model-unsupported", rule.Error, "The reference knows every operator of the model.",
+		"An operator of a domain of one's own.",
+		"docs/operators.md lists what it knows. Write the operator as a function of the model, or ignore the file in the policy, with a reason.", true, "verify"},
+	{"model-not-judged", rule.Error, "The reference evaluates the model within its bounds.",
+		"A model that takes longer than --timeout, or needs an input that cannot be guessed.",
+		"The message names the flag: --timeout, --budget, --shape, --range or --input.", true, "verify"},
+	{"runtime-broken", rule.Error, "A runtime that is there can be started.",
+		"ONNX Runtime for Node.js without its binary for this system.",
+		"Install it again; petrify says what it tried and what came.", true, "verify"},
+	{"outputs-unbounded", rule.Error, "The reference has a limit for each output.",
+		"An output behind a float that was cast to an integer out of its range, which ONNX leaves undefined.",
+		"The reason names the node and the rule; use inputs that avoid it: --range or --input.", true, "verify"},
+	{"nothing-compared", rule.Error, "At least one runtime, or one recorded output, is compared with the reference.",
+		"A machine without any runtime that takes the model's operators.",
+		"Install ONNX Runtime (npm install onnxruntime-node, pip install onnxruntime), or record outputs: petrify record MODEL.", true, "verify"},
+	{"outputs-unrecorded", rule.Warning, "A data set beside a model has outputs as well as inputs.",
+		"A test_data_set_0 whose output_0.pb was lost.",
+		"Record them: petrify record MODEL.", false, "verify"},
+}

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/petrify-ml/petrify/internal/quote"
+)
+
+// columns is how wide text is, except for words that are wider.
+const columns = 80
+
+// Text writes a report for people: a line a file, a line a runtime, the findings, and last what it all comes to and what to do
+// next.
+func Text(w io.Writer, r *Report) error {
+	p := &printer{w: w}
+	name, word := 0, 0
+	for _, f := range r.Files {
+		for _, rt := range f.Runtimes {
+			name, word = max(name, width(quote.Text(rt.Name))), max(word, width(rt.Word))
+		}
+	}
+	for _, f := range r.Files {
+		p.print(quote.Name(f.Path), "  ", fileWord(&f), "\n")
+		for _, rt := range f.Runtimes {
+			head := fmt.Sprintf("  %s  %s  ", pad(quote.Text(rt.Name), name), pad(rt.Word, word))
+			p.print(strings.TrimRight(wrap(head, quote.Text(rt.Text)), " "), "\n")
+		}
+		for _, i := range f.Findings {
+			p.print(wrap("  ", i.line()), "\n")
+		}
+		for _, n := range f.Notes {
+			p.print(wrap("  note: ", quote.Text(n)), "\n")
+		}
+	}
+	s := r.Summary
+	if s.Files != 1 || r.Reason == "" {
+		p.print(totals(s), "\n")
+	}
+	if r.Reason != "" {
+		p.print(wrap("", fmt.Sprintf("exit code %d: %s", r.ExitCode, quote.Text(r.Reason))), "\n")
+	}
+	for _, n := range r.Next {
+		p.print(wrap("next: ", quote.Text(n)), "\n")
+	}
+	return p.err
+}
+
+// line is a finding in one line.
+func (i *Item) line() string {
+	text := fmt.Sprintf("%s: %s: %s", i.Severity, i.Rule, quote.Text(i.Message))
+	if i.Where != "" {
+		text = fmt.Sprintf("%s: %s: %s: %s", i.Severity, i.Rule, quote.Text(i.Where), quote.Text(i.Message))
+	}
+	if s := i.Suppressed; s != nil {
+		text += fmt.Sprintf(" [%s: %s]", s.Kind, quote.Text(s.Reason))
+	}
+	return text
+}
+
+func fileWord(f *File) string {
+	switch f.Status {
+	case Pass:
+		return "ok"
+	case Problem:
+		return "NOT JUDGED"
+	case Skipped:
+		return "skipped"
+	}
+	n := 0
+	for _, i := range f.Findings {
+		if i.Counts() && !i.Problem {
+			n++
+		}
+	}
+	return strings.ToUpper(count(n, "finding"))
+}
+
+func totals(s Summary) string {
+	parts := []string{fmt.Sprintf("%s: %d ok", count(s.Files, "file"), s.Passed)}
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{s.Findings, "with findings"}, {s.Problems, "not judged"}, {s.Skipped, "skipped"}} {
+		if x.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	text := strings.Join(parts, ", ")
+	if s.Suppressed > 0 {
+		text += fmt.Sprintf("; %s suppressed", count(s.Suppressed, "finding"))
+	}
+	return text
+}
+
+// wrap breaks a text into lines of at most so many columns, the first behind head, the others as far in.
+func wrap(head, text string) string {
+	indent := min(width(head), columns/2)
+	var b strings.Builder
+	b.WriteString(head)
+	at, first := width(head), true
+	for _, word := range strings.SplitAfter(text, " ") {
+		bare := strings.TrimRight(word, " ")
+		if !first && at+width(bare) > columns {
+			b.WriteString("\n" + strings.Repeat(" ", max(indent, 4)))
+			at = max(indent, 4)
+		}
+		b.WriteString(word)
+		at += width(word)
+		first = false
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines[:len(lines)-1] {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func width(s string) int { return utf8.RuneCountInString(s) }
+
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }

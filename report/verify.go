@@ -1,0 +1,189 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/verify"
+)
+
+// AddVerification adds what a verification found about a model.
+func (f *File) AddVerification(m *verify.ModelReport) {
+	f.SHA256 = m.SHA256
+	f.Verification = m
+	f.Notes = append(f.Notes, m.Notes...)
+	if m.Problem != "" {
+		code := "model-unreadable"
+		switch {
+		case m.Unsupported:
+			code = "model-unsupported"
+		case m.Invalid:
+			code = "model-invalid"
+		case m.Unjudged:
+			code = "model-not-judged"
+		}
+		f.AddRule(code, "", m.Problem)
+	}
+	if w := m.Weights; w != nil {
+		if w.Equal {
+			f.Notes = append(f.Notes, fmt.Sprintf("weights: %d tensors, %d elements, equal bit for bit", w.Tensors, w.Elements))
+		}
+		for _, problem := range w.Problems {
+			f.AddRule("weights-differ", "", problem)
+		}
+	}
+	if m.Unrecorded > 0 {
+		f.AddRule("outputs-unrecorded", "", count(m.Unrecorded, "data set")+" without recorded outputs")
+	}
+	compared := false
+	for _, l := range runtimeLines(m) {
+		f.Runtimes = append(f.Runtimes, l.Runtime)
+		compared = compared || l.compared
+		if l.rule != "" {
+			f.AddRule(l.rule, l.where, l.message)
+		}
+	}
+	if !compared && m.Problem == "" {
+		f.AddRule("nothing-compared", "", "no runtime was compared with the reference")
+	}
+}
+
+// addRule adds a finding of verify's own rules.
+func (f *File) AddRule(code, where, message string) {
+	r := find(code)
+	f.Add(Item{Rule: code, Severity: r.Severity.String(), Where: where, Message: message, Problem: r.Problem})
+}
+
+// A line is what the rows of a runtime come to.
+type line struct {
+	Runtime
+	compared             bool
+	rule, where, message string
+}
+
+// runtimeLines gathers the rows of each runtime, in the order in which they come.
+func runtimeLines(m *verify.ModelReport) []*line {
+	var lines []*line
+	of := map[string]*line{}
+	get := func(name string) *line {
+		if of[name] == nil {
+			of[name] = &line{Runtime: Runtime{Name: name, Status: Skipped}}
+			lines = append(lines, of[name])
+		}
+		return of[name]
+	}
+	type tally struct {
+		sets, wrong  map[string]bool
+		spreads      float64
+		worst        verify.Verdict
+		row          *verify.Row
+		arithmetical bool
+	}
+	tallies := map[string]*tally{}
+	gravity := map[verify.Verdict]int{verify.Skipped: 1, verify.Equal: 2, verify.Unchecked: 3, verify.Failed: 4, verify.Different: 5}
+	for k := range m.Rows {
+		row := &m.Rows[k]
+		get(row.Runtime)
+		t := tallies[row.Runtime]
+		if t == nil {
+			t = &tally{sets: map[string]bool{}, wrong: map[string]bool{}}
+			tallies[row.Runtime] = t
+		}
+		t.sets[row.Set] = true
+		if row.Verdict == verify.Different || row.Verdict == verify.Failed {
+			t.wrong[row.Set] = true
+		}
+		if row.Measure != nil && row.Worst != nil {
+			t.arithmetical = true
+			if s := float64(row.Spreads); !math.IsNaN(s) {
+				t.spreads = max(t.spreads, s)
+			}
+		}
+		if gravity[row.Verdict] > gravity[t.worst] {
+			t.worst, t.row = row.Verdict, row
+		}
+	}
+	for _, rt := range m.Runtimes {
+		l := get(rt.Name)
+		l.Version = rt.Version
+		if tallies[rt.Name] != nil {
+			continue
+		}
+		l.Word, l.Text = word(rt.Status), rt.Reason
+		switch rt.Status {
+		case verify.Broken:
+			l.Status, l.rule, l.where, l.message = Problem, "runtime-broken", rt.Name, rt.Reason
+		case verify.Failed:
+			l.Status, l.rule, l.where, l.message = Finding, "runtime-failed", rt.Name, rt.Reason
+		}
+	}
+	for _, l := range lines {
+		t := tallies[l.Name]
+		if t == nil {
+			continue
+		}
+		l.Word, l.Status = word(t.worst), Pass
+		sets := count(len(t.sets), "set")
+		if len(t.wrong) > 0 {
+			sets = fmt.Sprintf("%d of %s", len(t.wrong), sets)
+		}
+		l.Text = sets
+		if t.arithmetical {
+			l.Text += fmt.Sprintf("  worst %s spreads", figure(t.spreads))
+		}
+		switch t.worst {
+		case verify.Equal:
+			l.compared = true
+		case verify.Different:
+			l.Status, l.compared, l.rule = Finding, true, "outputs-differ"
+			l.where, l.message = l.Name+", "+t.row.Set+", "+t.row.Output, t.row.Reason
+			if f := t.row.Fault; f != nil {
+				l.where = l.Name + ", " + f.Node
+				l.message = "output " + t.row.Output + " of " + t.row.Set + ": " + t.row.Reason
+			}
+		case verify.Failed:
+			l.Status, l.rule, l.where, l.message = Finding, "runtime-failed", l.Name+", "+t.row.Set, t.row.Reason
+		case verify.Unchecked:
+			l.Status, l.rule, l.where, l.message = Problem, "outputs-unbounded", l.Name+", "+t.row.Set+", "+t.row.Output, t.row.Reason
+		case verify.Skipped:
+			l.Status, l.Text = Skipped, t.row.Reason
+		}
+	}
+	return lines
+}
+
+func word(v verify.Verdict) string {
+	switch v {
+	case verify.Equal:
+		return "equal"
+	case verify.Skipped:
+		return "SKIP"
+	case verify.Unchecked:
+		return "NO LIMIT"
+	}
+	return strings.ToUpper(string(v))
+}
+
+// figure writes a number to two digits.
+func figure(x float64) string {
+	switch {
+	case math.IsInf(x, 0):
+		return "infinitely many"
+	case x >= 1e6:
+		return fmt.Sprintf("%.1e", x)
+	case x >= 100:
+		return fmt.Sprintf("%.0f", x)
+	case x == 0:
+		return "0"
+	}
+	return fmt.Sprintf("%.2g", x)
+}
+
+// AddFindings adds what check found in a model.
+func (f *File) AddFindings(found []rule.Finding) {
+	for _, x := range found {
+		f.Add(Item{Rule: x.Code, Severity: x.Severity.String(), Where: x.Where, Message: x.Message})
+	}
+}
