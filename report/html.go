@@ -134,6 +134,10 @@ type edge struct {
 	Name           string
 }
 
+// OuterWidth and OuterHeight have room for the lines around the boxes.
+func (d drawing) OuterWidth() int  { return d.Width + 4 }
+func (d drawing) OuterHeight() int { return d.Height + 4 }
+
 const (
 	boxWidth, boxHeight = 190, 46
 	gapX, gapY          = 70, 16

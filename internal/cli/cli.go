@@ -185,6 +185,7 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 		newCheckCmd(s, runCheck),
 		newInspectCmd(s, runInspect),
 		newModelsCmd(s, runModels),
+		newRulesCmd(s, runRules),
 		newVersionCmd(s),
 	)
 	root.SetHelpCommand(newHelpCmd())

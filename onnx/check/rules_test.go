@@ -3,10 +3,6 @@
 package check
 
 import (
-	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,28 +38,5 @@ func TestEveryRuleHasACase(t *testing.T) {
 	}
 	for code := range cases {
 		t.Errorf("%s is no rule", code)
-	}
-}
-
-var update = flag.Bool("update", false, "write the page anew")
-
-// docs/rules.md says what the code says. `go test ./onnx/check -run Page -update`
-// writes it anew.
-func TestThePageOfRules(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("# Rules of petrify check\n\nMade from `rule.All()` by `go test ./onnx/check -run Page -update`. Codes do not change; where the ONNX checker has a code for\nthe same rule, it is that one. Each rule has a test that breaks it: see `CheckCases`, `InferCases` and `NodeCases`\nin `internal/onnxtest`, `externalCases` and `fileCases` in `onnx/check`.\n\n")
-	b.WriteString("An error breaks a rule of ONNX or of the budget: `petrify verify` and `petrify export` refuse such a model. A warning is likely\nto fail, or to do what nobody meant. An info is worth knowing.\n\n")
-	b.WriteString("| code | severity | what holds |\n|---|---|---|\n")
-	for _, r := range rule.All() {
-		fmt.Fprintf(&b, "| %s | %v | %s |\n", r.Code, r.Severity, strings.ReplaceAll(r.Doc, "|", `\|`))
-	}
-	path := filepath.Join("..", "..", "docs", "rules.md")
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if have, err := os.ReadFile(path); err != nil || string(have) != b.String() {
-		t.Errorf("%s is not what the code says (%v): write it anew by `go test ./onnx/check -run Page -update`", path, err)
 	}
 }
