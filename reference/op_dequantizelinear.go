@@ -25,7 +25,7 @@ var opDequantizeLinear = operator{
 			k := at(i)
 			n := x.at(i)
 			n.v -= zeroPoint(zero, k)
-			out.set(i, c.format(out).mul(n, scale.at(k)))
+			out.set(i, c.format(out).scale(n, scale.at(k)))
 		}
 		return out, nil
 	}),

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -34,15 +35,69 @@ func (c *call) shiftedProduct(a, zeroA, b, zeroB *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, c.addLost(p, a, b)
+	if err := c.addLost(p, a, b); err != nil {
+		return nil, err
+	}
+	return p, c.addErrors(p, left, right)
 }
 
-// shifted is x less a zero point, which is one for all or one for each place
-// along an axis, as int64.
+// addErrors adds to the figures of the product p what errors of the integers in a
+// and b make of it.
+func (c *call) addErrors(p, a, b *Value) error {
+	if a.Sound == nil && b.Sound == nil {
+		return nil
+	}
+	if p.Sound == nil {
+		if err := c.makeRoom(p); err != nil {
+			return err
+		}
+	}
+	da, db := a.Dims, b.Dims
+	if len(da) == 1 {
+		da = []int{1, da[0]}
+	}
+	if len(db) == 1 {
+		db = []int{db[0], 1}
+	}
+	m, k, n := da[len(da)-2], da[len(da)-1], db[len(db)-1]
+	batch, err := broadcast(da[:len(da)-2], db[:len(db)-2])
+	if err != nil {
+		return err
+	}
+	left, right := newStretch(da[:len(da)-2], batch), newStretch(db[:len(db)-2], batch)
+	for i := range p.Len() {
+		if err := c.spend(int64(k)); err != nil {
+			return err
+		}
+		e := p.figures(i)
+		o, row, col := i/(m*n), i/n%m, i%n
+		for x := range k {
+			u, v := a.at((left.index(o)*m+row)*k+x), b.at((right.index(o)*k+x)*n+col)
+			product := whole.mul(u, v)
+			e.sound += product.sound
+			e.spread += product.spread
+			e.declared += product.declared
+		}
+		p.setFigures(i, e)
+	}
+	p.trim()
+	return nil
+}
+
+// shifted is x less a zero point, which is one for all, one for each place along an
+// axis, or of a shape that stretches to that of x, as int64.
 func (c *call) shifted(x, zero *Value, axis int) (*Value, error) {
 	out, err := c.cast(x, pb.TensorProto_INT64)
 	if err != nil || zero == nil {
 		return out, err
+	}
+	d := out.Data.([]int64)
+	if got, err := broadcast(zero.Dims, x.Dims); len(zero.Dims) > 1 && err == nil && slices.Equal(got, x.Dims) {
+		s := newStretch(zero.Dims, x.Dims)
+		for i := range d {
+			d[i] -= int64(zero.Float(s.index(i)))
+		}
+		return out, nil
 	}
 	n, inner := 1, 1
 	if zero.Len() != 1 {
@@ -51,7 +106,6 @@ func (c *call) shifted(x, zero *Value, axis int) (*Value, error) {
 		}
 		_, n, inner = split(x.Dims, axis)
 	}
-	d := out.Data.([]int64)
 	for i := range d {
 		d[i] -= int64(zero.Float(i / inner % n))
 	}

@@ -45,6 +45,7 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 		return v.at(k), nil
 	}
 	f := c.format(scaleY)
+	zero := zeroY.Float(0)
 	for i := range out.Len() {
 		a, err := at(scaleA, left(i))
 		if err != nil {
@@ -54,7 +55,7 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 		if err != nil {
 			return nil, err
 		}
-		c.quantize(out, i, f.mul(p.at(i), f.ratio(f.mul(a, b), scaleY.at(0))), zeroY.Float(0))
+		c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), scaleY.at(0))), zero)
 	}
 	return out, nil
 }

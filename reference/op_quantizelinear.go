@@ -91,8 +91,17 @@ func (c *call) quantize(v *Value, i int, q number, zero float64) {
 		c.undefined(v, i, quantizedNaN)
 		return
 	}
-	v.number(i, min(max(n.v+zero, lo), hi))
-	v.setFigures(i, n)
+	cut := func(x float64) float64 { return min(max(x, lo), hi) }
+	y := n.v + zero
+	v.number(i, cut(y))
+	// Beyond the ends of the range there is nothing to err to.
+	reach := func(e float64) float64 {
+		if math.IsInf(e, 0) {
+			return e
+		}
+		return max(cut(y+e)-cut(y), cut(y)-cut(y-e))
+	}
+	v.setFigures(i, number{sound: reach(n.sound), spread: n.spread, declared: reach(n.declared)})
 }
 
 // integerRange are the smallest and the largest value of an integer type.

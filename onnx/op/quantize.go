@@ -68,7 +68,7 @@ func ruleDequantize(n *Node) {
 	if elem == pb.TensorProto_UNDEFINED {
 		elem = n.arg(1).Elem
 	}
-	if elem == pb.TensorProto_UNDEFINED && n.Since < 19 {
+	if elem == pb.TensorProto_UNDEFINED && n.Domain == "" && n.Since < 19 {
 		elem = pb.TensorProto_FLOAT
 	}
 	n.set(0, elem, n.dims(0))
@@ -94,7 +94,7 @@ func (n *Node) scaled(x []onnx.Dim, scale, zero int) {
 	if single(s) || x == nil || n.failed {
 		return
 	}
-	if n.Since < 13 {
+	if n.Domain == "" && n.Since < 13 {
 		n.wrong("shape-mismatch", "input %d, %s, is %v, want one element", scale, onnx.Quote(n.proto.Input[scale]), n.arg(scale))
 		return
 	}

@@ -201,6 +201,7 @@ func families() []family {
 		{"ml", machineLearning()},
 		{"training", training()},
 		{"microsoft", microsoft()},
+		{"microsoft_quantize", microsoftQuantized()},
 	}
 }
 

@@ -1,0 +1,408 @@
+package verify
+
+import (
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// bytes draws bytes over their range, with or without a sign.
+func (s *singleNode) bytes(signed bool, dims ...int) *onnx.Tensor {
+	if signed {
+		return elements[int8](s, -128, 127, dims...)
+	}
+	return elements[uint8](s, 0, 255, dims...)
+}
+
+// scale draws a scale about so large, now and then a power of two, so that results
+// end half-way between integers.
+func (s *singleNode) scale(about float64, dims ...int) *onnx.Tensor {
+	dyadic := s.IntN(3) == 0
+	return s.of(f32, dims, func() float64 {
+		v := about * math.Exp2(2*s.Float64()-1)
+		if dyadic {
+			v = math.Exp2(math.Round(math.Log2(v)))
+		}
+		return v
+	})
+}
+
+// quantized adds constants: a scale and a zero point.
+func (s *singleNode) quantized(about float64, signed bool) {
+	s.constant(s.scale(about), s.bytes(signed))
+}
+
+// geometry draws the attributes of a sliding kernel over so many spatial axes.
+func (s *singleNode) geometry(rank int, dilated bool) []onnx.Attr {
+	var kernel, strides, dilations, begin, end []int64
+	for range rank {
+		k, d := s.between(1, 3), 1
+		if dilated {
+			d = s.between(1, 2)
+		}
+		kernel, strides, dilations = append(kernel, int64(k)), append(strides, int64(s.between(1, 2))), append(dilations, int64(d))
+		begin, end = append(begin, int64(s.IntN(k))), append(end, int64(s.IntN(k)))
+	}
+	attrs := []onnx.Attr{onnx.Ints("kernel_shape", kernel...), onnx.Ints("strides", strides...)}
+	if s.IntN(4) == 0 { // which the runtime has without dilations only
+		return append(attrs, onnx.String("auto_pad", one(s, "SAME_UPPER", "SAME_LOWER", "VALID")))
+	}
+	if dilated {
+		attrs = append(attrs, onnx.Ints("dilations", dilations...))
+	}
+	return append(attrs, onnx.Ints("pads", append(begin, end...)...))
+}
+
+// image is the shape of one: batch 2, channels first or last.
+func (s *singleNode) image(last bool, channels, rank, length int) []int {
+	dims := []int{2}
+	if !last {
+		dims = append(dims, channels)
+	}
+	for range rank {
+		dims = append(dims, length)
+	}
+	if last {
+		dims = append(dims, channels)
+	}
+	return dims
+}
+
+func switched(name string, on bool) onnx.Attr {
+	if on {
+		return onnx.Int(name, 1)
+	}
+	return onnx.Int(name, 0)
+}
+
+// binaryBytes are A and B, which broadcast, with scales and zero points.
+func binaryBytes(scaleOfResult float64) func(s *singleNode) {
+	return func(s *singleNode) {
+		signed := s.IntN(2) == 0
+		a, b := []int{2, 3, s.between(1, 40)}, []int{3, 1}
+		if s.IntN(2) == 0 {
+			b = a
+		}
+		if s.IntN(3) == 0 {
+			a, b = b, a
+		}
+		s.give(s.bytes(signed, a...))
+		s.quantized(0.02, signed)
+		s.give(s.bytes(signed, b...))
+		s.quantized(0.02, signed)
+		s.quantized(scaleOfResult, signed)
+	}
+}
+
+// unaryBytes is X of bytes, to another scale.
+func unaryBytes(about float64, attrs func(s *singleNode)) func(s *singleNode) {
+	return func(s *singleNode) {
+		signed := s.IntN(2) == 0
+		s.give(s.bytes(signed, 3, s.between(1, 60)))
+		s.quantized(0.03, signed)
+		s.quantized(about, signed)
+		if attrs != nil {
+			attrs(s)
+		}
+	}
+}
+
+// fusedMatrices are A and B as FusedMatMul transposes them.
+func fusedMatrices(s *singleNode) {
+	t := one(s, f32, f16, pb.TensorProto_DOUBLE)
+	m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+	batch := one(s, nil, []int{3}, []int{2, 3})
+	for i, name := range []string{"A", "B"} {
+		rows, cols := m, k
+		if i == 1 {
+			rows, cols = k, n
+		}
+		trans, transBatch := s.IntN(2) == 0, len(batch) > 0 && s.IntN(3) == 0
+		if trans {
+			rows, cols = cols, rows
+		}
+		dims := append(append([]int{}, batch...), rows, cols)
+		if transBatch {
+			dims = append(append([]int{rows}, batch...), cols)
+		}
+		if i == 0 {
+			s.give(s.float(t, 1, dims...))
+		} else {
+			s.constant(s.float(t, 1, dims...))
+		}
+		s.attr(switched("trans"+name, trans), switched("transBatch"+name, transBatch))
+	}
+	s.sometimes(onnx.Float("alpha", one[float32](s, 0.125, 0.3, -1.7)))
+}
+
+// quantizedRows are the operators that quantisers write, and ONNX Runtime's
+// optimiser.
+var quantizedRows = []nodeRow{
+	microsoft("DequantizeLinear", func(s *singleNode) {
+		n := s.between(1, 20)
+		x := one(s, s.bytes(true, 3, n), s.bytes(false, 3, n), elements[int16](s, -1<<15, 1<<15-1, 3, n), elements[uint16](s, 0, 1<<16-1, 3, n), elements[int32](s, -1<<31, 1<<31-1, 3, n))
+		s.give(x)
+		dims, axis := []int{}, s.IntN(2)
+		if s.IntN(2) == 0 {
+			dims = []int{x.Dims[axis]}
+			s.attr(onnx.Int("axis", int64(axis)))
+		}
+		s.constant(s.scale(0.1, dims...))
+		switch x.Data.(type) {
+		case onnx.Slice[int8]:
+			s.constant(elements[int8](s, -128, 127, dims...))
+		case onnx.Slice[uint8]:
+			s.constant(elements[uint8](s, 0, 255, dims...))
+		case onnx.Slice[int16]:
+			s.constant(elements[int16](s, -1<<15, 1<<15-1, dims...))
+		case onnx.Slice[uint16]:
+			s.constant(elements[uint16](s, 0, 1<<16-1, dims...))
+		}
+	}),
+	microsoft("DynamicQuantizeMatMul", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		signed := s.IntN(2) == 0
+		s.give(s.float(f32, 2, 2, m, k))
+		s.constant(s.bytes(signed, k, n))
+		dims := one(s, []int{}, []int{n})
+		s.constant(s.scale(0.02, dims...))
+		if s.IntN(2) == 0 {
+			s.constant(s.bytes(signed, dims...))
+		} else {
+			s.constant(nil)
+		}
+		if s.IntN(2) == 0 {
+			s.constant(s.float(f32, 1, n))
+		}
+	}),
+	microsoft("FusedConv", func(s *singleNode) {
+		if s.IntN(3) == 0 { // a sum
+			c := s.between(1, 4)
+			dims := s.image(false, c, 2, 6)
+			s.give(s.float(f32, 1, dims...))
+			s.constant(s.float(f32, 0.5, c, c, 3, 3), s.float(f32, 1, c))
+			s.give(s.float(f32, 1, dims...))
+			s.attr(onnx.Ints("pads", 1, 1, 1, 1))
+			s.sometimes(onnx.String("activation", "Relu"))
+			return
+		}
+		rank, group := s.between(1, 2), s.between(1, 2)
+		in, out := group*s.between(1, 4), group*s.between(1, 4)
+		s.give(s.float(f32, 1, s.image(false, in, rank, 7)...))
+		s.attr(s.geometry(rank, true)...)
+		kernel := s.attrs[0].Proto().Ints
+		w := []int{out, in / group}
+		for _, k := range kernel {
+			w = append(w, int(k))
+		}
+		s.constant(s.float(f32, 0.5, w...))
+		if s.IntN(2) == 0 {
+			s.constant(s.float(f32, 1, out))
+		} else {
+			s.constant(nil)
+		}
+		s.attr(onnx.Int("group", int64(group)))
+		switch a := one(s, "Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid", "HardSwish"); a {
+		case "LeakyRelu":
+			s.attr(onnx.String("activation", a), onnx.Floats("activation_params", 0.2))
+		case "Clip":
+			s.attr(onnx.String("activation", a), onnx.Floats("activation_params", -0.5, 1.5))
+		case "HardSigmoid":
+			s.attr(onnx.String("activation", a), onnx.Floats("activation_params", 0.3, 0.4))
+		default:
+			s.attr(onnx.String("activation", a))
+		}
+	}),
+	microsoft("FusedGemm", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		transA, transB := s.IntN(2) == 0, s.IntN(2) == 0
+		a, b := []int{m, k}, []int{k, n}
+		if transA {
+			a = []int{k, m}
+		}
+		if transB {
+			b = []int{n, k}
+		}
+		s.give(s.float(f32, 0.5, a...))
+		s.constant(s.float(f32, 0.5, b...))
+		if s.IntN(3) > 0 {
+			s.constant(s.float(f32, 1, one(s, []int{n}, []int{m, 1}, []int{m, n}, []int{})...))
+		}
+		s.attr(switched("transA", transA), switched("transB", transB), onnx.Float("alpha", one[float32](s, 1, 0.5, 1.3)), onnx.Float("beta", one[float32](s, 1, 0.7)))
+		s.attr(onnx.String("activation", one(s, "Elu", "HardSigmoid", "LeakyRelu", "Softplus", "Relu", "Sigmoid", "Softsign", "Tanh", "ThresholdedRelu", "Selu", "Celu", "ParametricSoftplus", "ScaledTanh")),
+			onnx.Float("activation_alpha", 0.3), onnx.Float("activation_beta", 0.6), onnx.Float("activation_gamma", 1.2))
+	}),
+	microsoft("FusedMatMul", fusedMatrices),
+	microsoft("MatMulInteger16", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 30), s.between(1, 9)
+		s.give(elements[int16](s, -5000, 5000, 2, m, k))
+		s.constant(elements[int16](s, -5000, 5000, k, n))
+	}),
+	microsoft("MatMulIntegerToFloat", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+		s.give(s.bytes(signs[0], 2, m, k))
+		shape, dims := []int{k, n}, one(s, []int{}, []int{n})
+		if s.IntN(3) == 0 {
+			shape, dims = []int{2, k, n}, one(s, []int{}, []int{2, 1, n})
+		}
+		s.constant(s.bytes(signs[1], shape...), s.scale(0.02), s.scale(0.02, dims...))
+		if s.IntN(2) == 0 {
+			s.constant(s.bytes(signs[0]), s.bytes(signs[1], dims...))
+		} else {
+			s.constant(nil, nil)
+		}
+		if s.IntN(2) == 0 {
+			s.constant(s.float(f32, 1, n))
+		}
+	}),
+	microsoft("NhwcMaxPool", func(s *singleNode) {
+		s.give(s.bytes(s.IntN(2) == 0, s.image(true, s.between(1, 5), 2, 7)...))
+		s.attr(s.geometry(2, true)...)
+		s.sometimes(onnx.Int("ceil_mode", 1))
+	}),
+	microsoft("QGemm", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+		transA, transB := s.IntN(2) == 0, s.IntN(2) == 0
+		a, b := []int{m, k}, []int{k, n}
+		if transA {
+			a = []int{k, m}
+		}
+		if transB {
+			b = []int{n, k}
+		}
+		s.give(s.bytes(signs[0], a...))
+		s.quantized(0.02, signs[0])
+		dims := one(s, []int{}, []int{n})
+		s.constant(s.bytes(signs[1], b...), s.scale(0.02, dims...), s.bytes(signs[1], dims...))
+		s.attr(switched("transA", transA), switched("transB", transB), onnx.Float("alpha", one[float32](s, 1, 0.5, 1.3)))
+		if s.IntN(2) == 0 {
+			s.constant(elements[int32](s, -9000, 9000, one(s, []int{n}, []int{m, 1}, []int{m, n}, []int{1})...))
+		} else {
+			s.constant(nil)
+		}
+		if s.IntN(2) == 0 {
+			s.quantized(0.5, signs[0])
+		}
+	}),
+	microsoft("QLinearAdd", binaryBytes(0.04)),
+	microsoft("QLinearAveragePool", func(s *singleNode) {
+		signed, last, rank := s.IntN(2) == 0, s.IntN(2) == 0, s.between(1, 3)
+		s.give(s.bytes(signed, s.image(last, s.between(1, 5), rank, 6)...))
+		s.quantized(0.02, signed)
+		s.quantized(0.02, signed)
+		s.attr(s.geometry(rank, false)...)
+		s.attr(switched("channels_last", last))
+		s.sometimes(onnx.Int("count_include_pad", 1))
+		s.sometimes(onnx.Int("ceil_mode", 1))
+	}),
+	microsoft("QLinearConcat", func(s *singleNode) {
+		signed, axis := s.IntN(2) == 0, s.IntN(3)
+		s.quantized(0.03, signed)
+		for range s.between(1, 4) {
+			dims := []int{2, 3, 4}
+			dims[axis] = s.between(1, 5)
+			s.give(s.bytes(signed, dims...))
+			if s.IntN(3) == 0 {
+				s.constant(&onnx.Tensor{Dims: []int{}, Data: s.in[0].Data}, &onnx.Tensor{Dims: []int{}, Data: s.in[1].Data})
+			} else {
+				s.quantized(0.03, signed)
+			}
+		}
+		s.attr(onnx.Int("axis", int64(axis-one(s, 0, 3))))
+	}),
+	microsoft("QLinearConv", func(s *singleNode) {
+		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+		last, rank, group := s.IntN(2) == 0, s.between(1, 2), s.between(1, 2)
+		in, out := group*s.between(1, 4), group*s.between(1, 4)
+		s.give(s.bytes(signs[0], s.image(last, in, rank, 7)...))
+		s.quantized(0.02, signs[0])
+		s.attr(s.geometry(rank, true)...)
+		w := []int{out, in / group}
+		for _, k := range s.attrs[0].Proto().Ints {
+			w = append(w, int(k))
+		}
+		dims := one(s, []int{}, []int{out})
+		s.constant(s.bytes(signs[1], w...), s.scale(0.02, dims...))
+		zero := s.bytes(signs[1], dims...) // the same for all, as the runtime wants it
+		switch d := zero.Data.(type) {
+		case onnx.Slice[int8]:
+			for i := range d {
+				d[i] = d[0]
+			}
+		case onnx.Slice[uint8]:
+			for i := range d {
+				d[i] = d[0]
+			}
+		}
+		s.constant(zero)
+		s.quantized(0.5, signs[0])
+		if s.IntN(2) == 0 {
+			s.constant(elements[int32](s, -9000, 9000, out))
+		}
+		s.attr(switched("channels_last", last), onnx.Int("group", int64(group)))
+	}),
+	microsoft("QLinearGlobalAveragePool", func(s *singleNode) {
+		signed, last, rank := s.IntN(2) == 0, s.IntN(2) == 0, s.between(1, 3)
+		s.give(s.bytes(signed, s.image(last, s.between(1, 20), rank, s.between(1, 6))...))
+		s.quantized(0.02, signed)
+		s.quantized(0.02, signed)
+		s.attr(switched("channels_last", last))
+	}),
+	microsoft("QLinearLeakyRelu", unaryBytes(0.02, func(s *singleNode) { s.sometimes(onnx.Float("alpha", one[float32](s, 0.25, 0.3))) })),
+	microsoft("QLinearMul", binaryBytes(0.04)),
+	microsoft("QLinearSigmoid", unaryBytes(0.004, nil)),
+	microsoft("QLinearSoftmax", func(s *singleNode) {
+		signed, opset := s.IntN(2) == 0, one(s, 11, 13)
+		s.give(s.bytes(signed, 3, 4, s.between(4, 20))) // with fewer the runtime's exponentials overflow
+		s.quantized(0.03, signed)
+		if signed {
+			s.constant(s.of(f32, []int{}, func() float64 { return one(s, 1./255, 0.0043) }), elements[int8](s, -128, -128))
+		} else {
+			s.constant(s.of(f32, []int{}, func() float64 { return one(s, 1./256, 1./255, 0.0037) }), elements[uint8](s, 0, 0))
+		}
+		s.attr(onnx.Int("opset", int64(opset)))
+		s.sometimes(onnx.Int("axis", int64(s.IntN(3))))
+	}),
+	microsoft("QLinearWhere", func(s *singleNode) {
+		signed := s.IntN(2) == 0
+		n := s.between(1, 20)
+		s.give(&onnx.Tensor{Dims: []int{3, 1}, Data: drawn(3, func() bool { return s.IntN(2) == 0 })})
+		s.give(s.bytes(signed, 2, 3, n))
+		s.quantized(0.02, signed)
+		s.give(s.bytes(signed, 3, n))
+		s.quantized(0.02, signed)
+		s.quantized(0.03, signed)
+	}),
+	microsoft("QuantizeLinear", func(s *singleNode) {
+		n := s.between(1, 20)
+		dims, axis := []int{}, s.IntN(2)
+		if s.IntN(2) == 0 {
+			dims = []int{[]int{3, n}[axis]}
+			s.attr(onnx.Int("axis", int64(axis)))
+		}
+		switch s.IntN(4) {
+		case 0:
+			s.give(s.float(f32, 3, 3, n))
+			s.constant(s.scale(0.05, dims...), elements[int8](s, -128, 127, dims...))
+		case 1:
+			s.give(s.float(f32, 3, 3, n))
+			s.constant(s.scale(0.05, dims...), elements[uint8](s, 0, 255, dims...))
+		case 2:
+			s.give(s.float(f32, 3, 3, n))
+			s.constant(s.scale(0.0002, dims...), elements[int16](s, -1<<15, 1<<15-1, dims...))
+		default:
+			s.give(s.float(f32, 3, 3, n))
+			s.constant(s.scale(0.0002, dims...), elements[uint16](s, 0, 1<<16-1, dims...))
+		}
+	}),
+	microsoft("TransposeMatMul", func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		s.give(s.float(f32, 1, 2, k, m))
+		s.constant(s.float(f32, 1, n, k))
+		s.attr(onnx.Int("transA", 1), onnx.Int("transB", 1))
+		s.sometimes(onnx.Float("alpha", 0.3))
+	}),
+}
