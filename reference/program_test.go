@@ -79,6 +79,18 @@ func TestEverythingUnknownIsNamedBeforeAnythingIsComputed(t *testing.T) {
 	}
 }
 
+// TestARuntimesOwnLayoutIsNamed is about what ONNX Runtime's optimiser writes at its
+// last level.
+func TestARuntimesOwnLayoutIsNamed(t *testing.T) {
+	m := graph(t, 13, "in x float 1,8,4,4\ny = ReorderInput(x)\nout y")
+	m.Proto.Graph.Node[0].Domain = proto.String("com.microsoft.nchwc")
+	m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.microsoft.nchwc"), Version: proto.Int64(1)})
+	_, err := Compile(m, Options{})
+	if u, ok := asUnsupported(err); !ok || !strings.Contains(u.Error(), "com.microsoft.nchwc.ReorderInput") || !strings.Contains(u.Error(), "level extended") {
+		t.Errorf("error %v, want an UnsupportedError that says what to do", err)
+	}
+}
+
 func TestGraphsThatContradictThemselves(t *testing.T) {
 	for _, tc := range []struct{ name, src, want string }{
 		{"a value before its node", "in x float 2\ny = Neg(z)\nz = Neg(x)\nout y", `no node before it computes "z"`},

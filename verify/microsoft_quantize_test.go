@@ -7,6 +7,15 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
+// weights draws bytes; of those with a sign 7 bits, so that no pair of products
+// overflows 16, which it may on processors without VNNI.
+func (s *singleNode) weights(signed bool, dims ...int) *onnx.Tensor {
+	if signed {
+		return elements[int8](s, -64, 63, dims...)
+	}
+	return elements[uint8](s, 0, 255, dims...)
+}
+
 // bytes draws bytes over their range, with or without a sign.
 func (s *singleNode) bytes(signed bool, dims ...int) *onnx.Tensor {
 	if signed {
@@ -164,7 +173,7 @@ var quantizedRows = []nodeRow{
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		signed := s.IntN(2) == 0
 		s.give(s.float(f32, 2, 2, m, k))
-		s.constant(s.bytes(signed, k, n))
+		s.constant(s.weights(signed, k, n))
 		dims := one(s, []int{}, []int{n})
 		s.constant(s.scale(0.02, dims...))
 		if s.IntN(2) == 0 {
@@ -247,7 +256,7 @@ var quantizedRows = []nodeRow{
 		if s.IntN(3) == 0 {
 			shape, dims = []int{2, k, n}, one(s, []int{}, []int{2, 1, n})
 		}
-		s.constant(s.bytes(signs[1], shape...), s.scale(0.02), s.scale(0.02, dims...))
+		s.constant(s.weights(signs[1], shape...), s.scale(0.02), s.scale(0.02, dims...))
 		if s.IntN(2) == 0 {
 			s.constant(s.bytes(signs[0]), s.bytes(signs[1], dims...))
 		} else {
@@ -276,7 +285,7 @@ var quantizedRows = []nodeRow{
 		s.give(s.bytes(signs[0], a...))
 		s.quantized(0.02, signs[0])
 		dims := one(s, []int{}, []int{n})
-		s.constant(s.bytes(signs[1], b...), s.scale(0.02, dims...), s.bytes(signs[1], dims...))
+		s.constant(s.weights(signs[1], b...), s.scale(0.02, dims...), s.bytes(signs[1], dims...))
 		s.attr(switched("transA", transA), switched("transB", transB), onnx.Float("alpha", one[float32](s, 1, 0.5, 1.3)))
 		if s.IntN(2) == 0 {
 			s.constant(elements[int32](s, -9000, 9000, one(s, []int{n}, []int{m, 1}, []int{m, n}, []int{1})...))
@@ -325,7 +334,7 @@ var quantizedRows = []nodeRow{
 			w = append(w, int(k))
 		}
 		dims := one(s, []int{}, []int{out})
-		s.constant(s.bytes(signs[1], w...), s.scale(0.02, dims...))
+		s.constant(s.weights(signs[1], w...), s.scale(0.02, dims...))
 		zero := s.bytes(signs[1], dims...) // the same for all, as the runtime wants it
 		switch d := zero.Data.(type) {
 		case onnx.Slice[int8]:
