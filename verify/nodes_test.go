@@ -32,6 +32,7 @@ type singleNode struct {
 // A nodeRow draws nodes of one operator. Rows are tables of them, below.
 type nodeRow struct {
 	op, domain string
+	form       string // what the row draws, where an operator has several
 	opset      int64
 	fill       func(s *singleNode)
 	// blur is a relative error of all outputs that must show in one of the nodes;
@@ -98,7 +99,7 @@ func (s *singleNode) attr(a ...onnx.Attr) { s.attrs = append(s.attrs, a...) }
 // draw draws the node of a seed.
 func (d nodeRow) draw(seed int) *singleNode {
 	s := &singleNode{Rand: rand.New(rand.NewPCG(uint64(seed), uint64(len(d.op)))), op: d.op, domain: d.domain, opset: d.opset, outs: 1}
-	s.name = fmt.Sprintf("%s%d.", d.op, seed)
+	s.name = fmt.Sprintf("%s%s%d.", d.op, d.form, seed)
 	d.fill(s)
 	for i, x := range s.in {
 		if x != nil {
@@ -317,7 +318,7 @@ func holdRows(t *testing.T, rows []nodeRow) {
 		}
 	}
 	for i, row := range rows {
-		t.Run(row.op, func(t *testing.T) {
+		t.Run(row.op+row.form, func(t *testing.T) {
 			blur, told := row.blur, false
 			if blur == 0 {
 				blur = 1e-3
