@@ -149,10 +149,12 @@ func (c *call) blocks(x, scale, zero *Value) (func(i int) int, error) {
 	if len(scale.Dims) == 1 && scale.Dims[0] == n {
 		return func(i int) int { return i / inner % n }, nil
 	}
-	each := c.int("block_size")
-	if each < 1 || each > n || scale.Len() != outer*((n-1)/each+1)*inner {
+	each, count := c.int("block_size"), 0
+	if each > 0 && n > 0 {
+		count = (n-1)/each + 1
+	}
+	if each < 1 || scale.Len() != outer*count*inner {
 		return nil, fmt.Errorf("scale of shape %v for shape %v along axis %d, in blocks of %d", scale.Dims, x.Dims, axis, each)
 	}
-	count := (n-1)/each + 1
 	return func(i int) int { return (i/inner/n*count+i/inner%n/each)*inner + i%inner }, nil
 }

@@ -1,10 +1,15 @@
 package verify
 
 import (
+	"fmt"
 	"math"
+	"math/rand/v2"
+	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/reference"
+	"google.golang.org/protobuf/proto"
 )
 
 // weights draws bytes; of those with a sign 7 bits, so that no pair of products
@@ -85,6 +90,83 @@ func switched(name string, on bool) onnx.Attr {
 	return onnx.Int(name, 0)
 }
 
+// codes draws elements of a type that numbers are quantized to, over its range.
+func (s *singleNode) codes(t pb.TensorProto_DataType, dims ...int) *onnx.Tensor {
+	n := lengthOf(dims)
+	x := &onnx.Tensor{Dims: append([]int{}, dims...)}
+	switch t {
+	case pb.TensorProto_INT8:
+		return s.bytes(true, dims...)
+	case pb.TensorProto_UINT8:
+		return s.bytes(false, dims...)
+	case pb.TensorProto_INT16:
+		return elements[int16](s, -1<<15, 1<<15-1, dims...)
+	case pb.TensorProto_UINT16:
+		return elements[uint16](s, 0, 1<<16-1, dims...)
+	case pb.TensorProto_INT32:
+		return elements[int32](s, -1<<31, 1<<31-1, dims...)
+	case pb.TensorProto_INT4:
+		x.Data = drawn(n, func() onnx.Int4 { return onnx.Int4(s.between(-8, 7)) })
+	case pb.TensorProto_UINT4:
+		x.Data = drawn(n, func() onnx.UInt4 { return onnx.UInt4(s.between(0, 15)) })
+	default:
+		return s.of(t, dims, func() float64 { return 3 * s.NormFloat64() })
+	}
+	return x
+}
+
+// granularity is the shape of the scales of a tensor: one for all, one for each
+// place along an axis, or one for each block.
+func (s *singleNode) granularity(dims []int, blocks bool) []int {
+	axis := s.IntN(len(dims))
+	switch {
+	case blocks && s.IntN(2) == 0:
+		block := s.between(2, 4)
+		s.attr(onnx.Int("axis", int64(axis)), onnx.Int("block_size", int64(block)))
+		dims = append([]int{}, dims...)
+		dims[axis] = (dims[axis] + block - 1) / block
+		return dims
+	case s.IntN(2) == 0:
+		s.attr(onnx.Int("axis", int64(axis)))
+		return []int{dims[axis]}
+	}
+	return []int{}
+}
+
+// dequantize draws a DequantizeLinear, of ONNX's own domain with more types, and with
+// blocks.
+func (s *singleNode) dequantize(standard bool) {
+	types := []pb.TensorProto_DataType{pb.TensorProto_INT8, pb.TensorProto_UINT8, pb.TensorProto_INT16, pb.TensorProto_UINT16, pb.TensorProto_INT32, pb.TensorProto_INT4, pb.TensorProto_UINT4}
+	if standard {
+		types = append(types, pb.TensorProto_FLOAT8E4M3FN, pb.TensorProto_FLOAT8E5M2)
+	}
+	t := one(s, types...)
+	dims := []int{3, s.between(1, 20)}
+	if x := s.codes(t, dims...); t == pb.TensorProto_INT4 || t == pb.TensorProto_UINT4 || t == pb.TensorProto_FLOAT8E4M3FN || t == pb.TensorProto_FLOAT8E5M2 {
+		s.constant(x) // which does not travel to the runtime
+	} else {
+		s.give(x)
+	}
+	scales := s.granularity(dims, standard)
+	s.constant(s.scale(0.1, scales...))
+	if t != pb.TensorProto_INT32 && t != pb.TensorProto_FLOAT8E4M3FN && t != pb.TensorProto_FLOAT8E5M2 && s.IntN(3) > 0 {
+		s.constant(s.codes(t, scales...))
+	}
+}
+
+// quantize draws a QuantizeLinear.
+func (s *singleNode) quantize(standard bool) {
+	t := one(s, pb.TensorProto_INT8, pb.TensorProto_UINT8, pb.TensorProto_INT16, pb.TensorProto_UINT16)
+	dims := []int{3, s.between(1, 20)}
+	s.give(s.float(f32, 3, dims...))
+	scales := s.granularity(dims, standard)
+	about := 0.05
+	if t == pb.TensorProto_INT16 || t == pb.TensorProto_UINT16 {
+		about = 0.0002
+	}
+	s.constant(s.scale(about, scales...), s.codes(t, scales...))
+}
+
 // binaryBytes are A and B, which broadcast, with scales and zero points.
 func binaryBytes(scaleOfResult float64) func(s *singleNode) {
 	return func(s *singleNode) {
@@ -148,27 +230,7 @@ func fusedMatrices(s *singleNode) {
 // quantizedRows are the operators that quantisers write, and ONNX Runtime's
 // optimiser.
 var quantizedRows = []nodeRow{
-	microsoft("DequantizeLinear", func(s *singleNode) {
-		n := s.between(1, 20)
-		x := one(s, s.bytes(true, 3, n), s.bytes(false, 3, n), elements[int16](s, -1<<15, 1<<15-1, 3, n), elements[uint16](s, 0, 1<<16-1, 3, n), elements[int32](s, -1<<31, 1<<31-1, 3, n))
-		s.give(x)
-		dims, axis := []int{}, s.IntN(2)
-		if s.IntN(2) == 0 {
-			dims = []int{x.Dims[axis]}
-			s.attr(onnx.Int("axis", int64(axis)))
-		}
-		s.constant(s.scale(0.1, dims...))
-		switch x.Data.(type) {
-		case onnx.Slice[int8]:
-			s.constant(elements[int8](s, -128, 127, dims...))
-		case onnx.Slice[uint8]:
-			s.constant(elements[uint8](s, 0, 255, dims...))
-		case onnx.Slice[int16]:
-			s.constant(elements[int16](s, -1<<15, 1<<15-1, dims...))
-		case onnx.Slice[uint16]:
-			s.constant(elements[uint16](s, 0, 1<<16-1, dims...))
-		}
-	}),
+	microsoft("DequantizeLinear", func(s *singleNode) { s.dequantize(false) }),
 	microsoft("DynamicQuantizeMatMul", func(s *singleNode) {
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		signed := s.IntN(2) == 0
@@ -385,28 +447,7 @@ var quantizedRows = []nodeRow{
 		s.quantized(0.02, signed)
 		s.quantized(0.03, signed)
 	}),
-	microsoft("QuantizeLinear", func(s *singleNode) {
-		n := s.between(1, 20)
-		dims, axis := []int{}, s.IntN(2)
-		if s.IntN(2) == 0 {
-			dims = []int{[]int{3, n}[axis]}
-			s.attr(onnx.Int("axis", int64(axis)))
-		}
-		switch s.IntN(4) {
-		case 0:
-			s.give(s.float(f32, 3, 3, n))
-			s.constant(s.scale(0.05, dims...), elements[int8](s, -128, 127, dims...))
-		case 1:
-			s.give(s.float(f32, 3, 3, n))
-			s.constant(s.scale(0.05, dims...), elements[uint8](s, 0, 255, dims...))
-		case 2:
-			s.give(s.float(f32, 3, 3, n))
-			s.constant(s.scale(0.0002, dims...), elements[int16](s, -1<<15, 1<<15-1, dims...))
-		default:
-			s.give(s.float(f32, 3, 3, n))
-			s.constant(s.scale(0.0002, dims...), elements[uint16](s, 0, 1<<16-1, dims...))
-		}
-	}),
+	microsoft("QuantizeLinear", func(s *singleNode) { s.quantize(false) }),
 	microsoft("TransposeMatMul", func(s *singleNode) {
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		s.give(s.float(f32, 1, 2, k, m))
@@ -414,4 +455,122 @@ var quantizedRows = []nodeRow{
 		s.attr(onnx.Int("transA", 1), onnx.Int("transB", 1))
 		s.sometimes(onnx.Float("alpha", 0.3))
 	}),
+}
+
+// standardRows are those of ONNX's own that quantise.
+var standardRows = []nodeRow{
+	ofONNX("DequantizeLinear", 21, func(s *singleNode) { s.dequantize(true) }),
+	ofONNX("QuantizeLinear", 21, func(s *singleNode) { s.quantize(true) }),
+}
+
+// TestCodesThatDoNotTravelToARuntime quantizes to types that no tensor of a runtime's
+// interface has, and back.
+func TestCodesThatDoNotTravelToARuntime(t *testing.T) {
+	rt := ortNode(t)
+	for _, domain := range []string{"", "com.microsoft"} {
+		for _, to := range []pb.TensorProto_DataType{pb.TensorProto_INT4, pb.TensorProto_UINT4, pb.TensorProto_FLOAT8E4M3FN, pb.TensorProto_FLOAT8E5M2} {
+			if domain != "" && to >= pb.TensorProto_FLOAT8E4M3FN && to <= pb.TensorProto_FLOAT8E5M2FNUZ {
+				continue // which it does not have
+			}
+			s := &singleNode{Rand: rand.New(rand.NewPCG(uint64(to), 1)), name: "q", op: "QuantizeLinear", domain: domain, opset: 21, outs: 1}
+			x, scale, zero := s.float(f32, 3, 40, 7), s.scale(0.7, 7), s.codes(to, 7)
+			if to != pb.TensorProto_INT4 && to != pb.TensorProto_UINT4 {
+				zero = s.of(to, []int{7}, func() float64 { return 0 })
+			}
+			s.give(x)
+			s.constant(scale, zero)
+			s.attr(onnx.Int("axis", 1))
+			for i, v := range s.in {
+				v.Name = fmt.Sprintf("x%d", i)
+			}
+			m := modelOfNodes(t, s)
+			back := line("y = DequantizeLinear("+m.Proto.Graph.Node[0].Output[0]+", x1, x2)", intOf("axis", 1))
+			back.Domain = proto.String(domain)
+			m.Proto.Graph.Node = append(m.Proto.Graph.Node, back)
+			m.Proto.Graph.Output = []*pb.ValueInfoProto{{Name: proto.String("y"), Type: onnx.Type{Elem: f32, Dims: []onnx.Dim{onnx.Fixed(40), onnx.Fixed(7)}}.Proto()}}
+			b, err := onnx.Marshal(m.Proto)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Bytes = b
+			want, err := reference.Run(m, []*onnx.Tensor{x})
+			if err != nil {
+				t.Fatalf("%s: %v", onnx.ElemName(to), err)
+			}
+			got := runOnce(t, rt, m, []*onnx.Tensor{x})["y"]
+			if r := measure(want[0], valueOf(got), want[0].Screen); r.Outside > 0 || r.Unbounded > 0 {
+				t.Errorf("%q, %s: %d of %d elements are beyond the screen, %d without a limit, the first one %v", domain, onnx.ElemName(to), r.Outside, r.Elements, r.Unbounded, r.First)
+			}
+		}
+	}
+}
+
+// TestOperatorsWithoutAKernelOnCPUs compares operators that ONNX Runtime has for other
+// processors only with what its documents say they are made of.
+func TestOperatorsWithoutAKernelOnCPUs(t *testing.T) {
+	rt := ortNode(t)
+	for _, c := range []struct {
+		row   nodeRow
+		parts func(s *singleNode, x []string, y string) []*pb.NodeProto
+	}{
+		{microsoft("QLinearReduceMean", func(s *singleNode) {
+			signed := s.IntN(2) == 0
+			s.give(s.bytes(signed, 3, 5, 7))
+			s.quantized(0.03, signed)
+			s.quantized(0.03, signed)
+			s.attr(onnx.Ints("axes", one(s, []int64{1}, []int64{-1, 0}, []int64{2, 1, 0})...), onnx.Int("keepdims", int64(s.IntN(2))))
+		}), func(s *singleNode, x []string, y string) []*pb.NodeProto {
+			return []*pb.NodeProto{
+				line(y + ".a = DequantizeLinear(" + x[0] + ", " + x[1] + ", " + x[2] + ")"),
+				line(y+".b = ReduceMean("+y+".a)", s.attrs[0].Proto(), s.attrs[1].Proto()),
+				line(y + " = QuantizeLinear(" + y + ".b, " + x[3] + ", " + x[4] + ")"),
+			}
+		}},
+		{microsoft("FusedMatMulActivation", func(s *singleNode) {
+			s.give(s.float(f32, 1, 2, 6, 3))
+			s.constant(s.float(f32, 1, 6, 4))
+			s.attr(onnx.String("activation", one(s, "Relu", "Sigmoid", "Tanh", "Softplus", "Softsign")), onnx.Int("transA", 1), onnx.Float("alpha", 0.3))
+		}), func(s *singleNode, x []string, y string) []*pb.NodeProto {
+			product := line(y+".a = FusedMatMul("+x[0]+", "+x[1]+")", s.attrs[1].Proto(), s.attrs[2].Proto())
+			product.Domain = proto.String("com.microsoft")
+			return []*pb.NodeProto{product, line(y + " = " + string(s.attrs[0].Proto().S) + "(" + y + ".a)")}
+		}},
+		{microsoft("NhwcFusedConv", func(s *singleNode) {
+			s.give(s.float(f16, 1, 2, 6, 6, 4))
+			s.constant(s.float(f16, 0.3, 3, 4, 3, 3), s.float(f16, 1, 3))
+			s.give(s.float(f16, 1, 2, 6, 6, 3))
+			s.attr(onnx.Ints("pads", 1, 1, 1, 1), onnx.String("activation", one(s, "Relu", "Sigmoid")))
+		}), func(s *singleNode, x []string, y string) []*pb.NodeProto {
+			return []*pb.NodeProto{
+				line(y+".a = Transpose("+x[0]+")", intsOf("perm", 0, 3, 1, 2)),
+				line(y+".b = Conv("+y+".a, "+x[1]+", "+x[2]+")", s.attrs[0].Proto()),
+				line(y+".c = Transpose("+y+".b)", intsOf("perm", 0, 2, 3, 1)),
+				line(y + ".d = Add(" + y + ".c, " + x[3] + ")"),
+				line(y + " = " + string(s.attrs[1].Proto().S) + "(" + y + ".d)"),
+			}
+		}},
+	} {
+		for seed := range 3 {
+			s := c.row.draw(seed)
+			s.opset = 17 // where axes are an attribute
+			m := modelOfNodes(t, s)
+			given := givenTo(s)
+			want, err := reference.Run(m, given)
+			if err != nil {
+				t.Fatalf("%v: %v", s, err)
+			}
+			n := m.Proto.Graph.Node[0]
+			m.Proto.Graph.Node = c.parts(s, n.Input, n.Output[0])
+			m.Proto.IrVersion = proto.Int64(8)
+			if m.Bytes, err = onnx.Marshal(m.Proto); err != nil {
+				t.Fatal(err)
+			}
+			got := runOnce(t, rt, m, given)[n.Output[0]]
+			if err := mismatch(want[0], valueOf(got)); err != nil {
+				t.Errorf("%v: %v", s, err)
+			} else if r := measure(want[0], valueOf(got), want[0].Screen); r.Outside > 0 || r.Unbounded > 0 {
+				t.Errorf("%v: %d of %d elements are beyond the screen, %d without a limit, the first one %v", s, r.Outside, r.Elements, r.Unbounded, r.First)
+			}
+		}
+	}
 }

@@ -11,7 +11,7 @@ import (
 // TestONNXRuntimesOwnOperators draws nodes of each operator, all of them in one
 // model because starting a process takes longer than running it.
 func TestONNXRuntimesOwnOperators(t *testing.T) {
-	holdRows(t, slices.Concat(transformerRows, quantizedRows))
+	holdRows(t, slices.Concat(transformerRows, quantizedRows, standardRows))
 }
 
 // microsoft is a row for an operator of ONNX Runtime's own domain.

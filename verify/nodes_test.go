@@ -99,7 +99,7 @@ func (s *singleNode) attr(a ...onnx.Attr) { s.attrs = append(s.attrs, a...) }
 // draw draws the node of a seed.
 func (d nodeRow) draw(seed int) *singleNode {
 	s := &singleNode{Rand: rand.New(rand.NewPCG(uint64(seed), uint64(len(d.op)))), op: d.op, domain: d.domain, opset: d.opset, outs: 1}
-	s.name = fmt.Sprintf("%s%s%d.", d.op, d.form, seed)
+	s.name = fmt.Sprintf("%s%s%s%d.", d.domain, d.op, d.form, seed)
 	d.fill(s)
 	for i, x := range s.in {
 		if x != nil {
