@@ -199,18 +199,6 @@ func (c *compiler) completed(declared onnx.Type, g *pb.GraphProto, i int) onnx.T
 	return declared
 }
 
-// constant decodes an initializer, within the budget.
-func (c *compiler) constant(p *pb.TensorProto) (*Value, error) {
-	t, err := onnx.FromProto(p)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.take(int64(t.Len())); err != nil {
-		return nil, err
-	}
-	return FromTensor(t)
-}
-
 // settleLast finds the last step that reads each value of the block's own.
 // Values that nothing reads die with the step that makes them.
 func (b *block) settleLast(own map[string]bool) {

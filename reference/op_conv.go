@@ -13,7 +13,7 @@ import (
 // The sound limit is that of a sum of products. Algorithms that are no such sum,
 // as Winograd's, are not covered.
 var opConv = operator{
-	name: "Conv",
+	name: "Conv", asStored: []int{1},
 	eval: single(func(c *call) (*Value, error) {
 		x, w := c.in[0], c.in[1]
 		g, err := c.convGeometry(x, w)
@@ -112,8 +112,9 @@ func (g convGeometry) storeChannels(f format, group, positions int, bias, out *V
 func (c *call) spoilPadding(g convGeometry, w, out *Value) {
 	positions, taps := size(g.window.out), g.window.taps()
 	patch := make([]int, taps)
-	for i, v := range w.floats() {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+	weights, _ := w.numbers()
+	for i := range weights.len() {
+		if v := weights.at(i); !math.IsNaN(v) && !math.IsInf(v, 0) {
 			continue
 		}
 		o := i / (w.Dims[1] * taps)

@@ -10,7 +10,7 @@ import (
 // W (C, M/group, K1...), plus an optional bias B (M): what the gradient of Conv
 // does to Conv's output. ONNX ConvTranspose, opset 1, 11, 22.
 var opConvTranspose = operator{
-	name: "ConvTranspose",
+	name: "ConvTranspose", asStored: []int{1},
 	eval: single(func(c *call) (*Value, error) {
 		x, w := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2

@@ -9,7 +9,7 @@ import (
 // opGemm is alpha A' B' + beta C, where A' is A or its transpose, likewise B',
 // and C broadcasts to the product. ONNX Gemm, opset 1, 6, 7, 9, 11, 13.
 var opGemm = operator{
-	name: "Gemm",
+	name: "Gemm", asStored: []int{1},
 	eval: single(func(c *call) (*Value, error) {
 		a, b := c.in[0], c.in[1]
 		if len(a.Dims) != 2 || len(b.Dims) != 2 {

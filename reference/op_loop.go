@@ -14,8 +14,9 @@ import (
 // fails. Values go round, or are stacked along a new first axis. ONNX Loop, opset
 // 1, 11, 13, 16, 19, 21.
 var opLoop = operator{
-	name: "Loop",
-	in:   []port{derived, derived, moves},
+	name:  "Loop",
+	loops: true,
+	in:    []port{derived, derived, moves},
 	eval: func(c *call) ([]*Value, error) {
 		trips, goOn := math.MaxInt, true
 		if c.given(0) {

@@ -9,7 +9,7 @@ import (
 // others; an operand of one axis is a row on the left, a column on the right.
 // ONNX MatMul, opset 1, 9, 13.
 var opMatMul = operator{
-	name: "MatMul",
+	name: "MatMul", asStored: []int{0, 1},
 	eval: single(func(c *call) (*Value, error) { return c.matMul(c.in[0], c.in[1]) }),
 }
 

@@ -13,8 +13,9 @@ import (
 // a batch is scanned on its own, up to its length in input 0. ONNX Scan, opset 8,
 // 9, 11, 16, 19, 21, 23, 24, 25.
 var opScan = operator{
-	name: "Scan",
-	in:   []port{moves},
+	name:  "Scan",
+	loops: true,
+	in:    []port{moves},
 	eval: func(c *call) ([]*Value, error) {
 		body := c.step.blocks["body"]
 		if body == nil {

@@ -10,7 +10,7 @@ import (
 // sequences are walked along with it, further tensors are the same every time.
 // ONNX SequenceMap, opset 17.
 var opSequenceMap = operator{
-	name: "SequenceMap", in: []port{moves, moves},
+	name: "SequenceMap", loops: true, in: []port{moves, moves},
 	eval: func(c *call) ([]*Value, error) {
 		body := c.step.blocks["body"]
 		if body == nil {

@@ -13,7 +13,10 @@ type operator struct {
 	in     []port // of the first inputs; further ones are derived, or like the last where any number is taken
 	width  int    // how many formal inputs any of its versions has at most
 	drawn  bool   // the result is random
-	eval   func(c *call) ([]*Value, error)
+	// asStored are the inputs that may be float32 as the file has them: see numbersOf.
+	asStored []int
+	loops    bool // the node evaluates a graph many times
+	eval     func(c *call) ([]*Value, error)
 }
 
 // A typeSet is a set of element types, and of sequences and optionals.

@@ -340,14 +340,14 @@ func (p *panel) load(f format, l0, l1, k0, k1, lane, term int) bool {
 		*s = resized(*s, n)
 	}
 	p.anySound, p.anySpread, p.anyDeclared = false, false, false
-	values := p.of.of.floats()
+	values, _ := p.of.of.numbers()
 	for l := l0; l < l1; l++ {
 		p.place = p.of.places(p.place, l, k0, k1, p.taps)
 		to, count := (l-l0)*lane, 0
 		for _, at := range p.place {
 			x := 0.0
 			if at >= 0 {
-				x = values[at]
+				x = values.at(at)
 				count++
 			}
 			p.v[to] = x
@@ -367,7 +367,7 @@ func (p *panel) load(f format, l0, l1, k0, k1, lane, term int) bool {
 		}
 		if p.of.sparse {
 			for _, at := range p.place {
-				if at >= 0 && p.of.of.at(at) == exact(0) {
+				if at >= 0 && values.at(at) == 0 && p.of.of.figures(at) == exact(0) {
 					count--
 				}
 			}
@@ -425,6 +425,7 @@ func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
 	if left.window == nil {
 		taps = nil
 	}
+	values, _ := left.of.numbers()
 	step := max(1, plainElements/max(1, left.terms))
 	for ; j0 < j1; j0 += step {
 		n := min(step, j1-j0)
@@ -438,7 +439,8 @@ func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
 				if at < 0 {
 					continue
 				}
-				if x := left.of.at(at); !left.sparse || x != exact(0) {
+				x := left.of.figures(at)
+				if x.v = values.at(at); !left.sparse || x != exact(0) {
 					row.add(x, tile, k)
 				}
 			}
@@ -459,6 +461,8 @@ func (q *factor) matrix(first, n int) matrix {
 			index[k*n+j] = at
 		}
 	}
+	values, _ := q.of.numbers()
+	v := convert(index, values.at)
 	gather := func(from []float64) []float64 {
 		if from == nil {
 			return nil
@@ -467,5 +471,5 @@ func (q *factor) matrix(first, n int) matrix {
 		move(into, from, index)
 		return into
 	}
-	return matrix{q.terms, n, gather(q.of.floats()), gather(q.of.Sound), gather(q.of.Spread), gather(q.of.Declared)}
+	return matrix{q.terms, n, v, gather(q.of.Sound), gather(q.of.Spread), gather(q.of.Declared)}
 }

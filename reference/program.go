@@ -220,7 +220,16 @@ func (p *Program) Nodes() []Node {
 
 // Constant returns an initializer of the main graph, nil if there is none of
 // that name.
-func (p *Program) Constant(name string) *Value { return p.graph.constants[name] }
+func (p *Program) Constant(name string) *Value {
+	v, ok := p.graph.constants[name]
+	if !ok {
+		return nil
+	}
+	if s, ok := v.Data.(stored); ok {
+		v, _ = decoded(s.tensor) // which the compiler knows to have no error
+	}
+	return v
+}
 
 // RunNode evaluates node i of the main graph alone. values holds what it
 // reads, by name, except initializers; the figures of the result start from
@@ -318,7 +327,10 @@ func (b *block) run(m *meter, s *scope) ([]*Value, error) {
 	outputs := make([]*Value, len(b.outputs))
 	total := int64(0)
 	for i, name := range b.outputs {
-		v := inner.find(name)
+		v, err := m.whole(inner.find(name))
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", name, err)
+		}
 		if v == nil {
 			return nil, &onnx.FormatError{Offset: -1, Where: fmt.Sprintf("output %q", name), What: "no node computes it"}
 		}
@@ -351,6 +363,10 @@ func (st *step) run(m *meter, s *scope) ([]*Value, error) {
 		}
 	}
 	before := m.live
+	s, err := st.decode(m, s, in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", st.label, err)
+	}
 	outputs, err := st.evaluate(m, s, in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.label, err)
@@ -366,6 +382,48 @@ func (st *step) run(m *meter, s *scope) ([]*Value, error) {
 		m.live += cost(v)
 	}
 	return outputs, nil
+}
+
+// decode decodes the inputs that the operator does not take as the file has them. Of a loop, what its graph reads from around
+// it is decoded once, in the scope that is returned, unless it is much.
+func (st *step) decode(m *meter, s *scope, in []*Value) (*scope, error) {
+	if st.body != nil {
+		return s, nil // its own steps do that
+	}
+	for i, v := range in {
+		if slices.Contains(st.op.asStored, i) {
+			if _, ok := v.numbers(); ok {
+				continue
+			}
+		}
+		var err error
+		if in[i], err = m.whole(v); err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+	}
+	if !st.op.loops {
+		return s, nil
+	}
+	const much = 1 << 24
+	around := &scope{values: map[string]*Value{}, outer: s}
+	total := 0
+	for _, name := range st.reads {
+		v := s.find(name)
+		if v == nil {
+			continue
+		}
+		w, err := v, error(nil)
+		if total += v.Len(); total <= much {
+			w, err = m.whole(v)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if w != v {
+			around.values[name] = w
+		}
+	}
+	return around, nil
 }
 
 func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {

@@ -64,6 +64,8 @@ func (v *Value) Len() int {
 		return len(d)
 	case []string:
 		return len(d)
+	case stored:
+		return d.n
 	}
 	return 0
 }
