@@ -54,7 +54,19 @@ class Lacking(Exception):
     """The model is right, and this driver cannot run it."""
 
 
+def cut_strings(raw):
+    """Strings travel each with its length in 4 bytes before it."""
+    words, at = [], 0
+    while at < len(raw):
+        n = int.from_bytes(raw[at : at + 4], "little")
+        words.append(raw[at + 4 : at + 4 + n].decode())
+        at += 4 + n
+    return words
+
+
 def to_array(np, h, raw):
+    if h["type"] == "string":
+        return np.array(cut_strings(raw), dtype=object).reshape(h["dims"])
     if h["type"] not in TYPES:
         raise Lacking("input %r: numpy has no %s arrays" % (h["name"], h["type"]))
     return np.frombuffer(raw, np.dtype(h["type"]).newbyteorder("<")).reshape(h["dims"])
@@ -62,6 +74,9 @@ def to_array(np, h, raw):
 
 def from_array(np, name, a):
     a = np.asarray(a)
+    if a.dtype.kind in "OU" and all(isinstance(s, str) for s in a.flat):
+        raw = b"".join(len(b).to_bytes(4, "little") + b for b in (s.encode() for s in a.flat))
+        return {"name": name, "type": "string", "dims": list(a.shape), "bytes": len(raw)}, raw
     if a.dtype.name not in TYPES:
         raise Lacking("output %r: %s arrays do not travel between processes" % (name, a.dtype))
     raw = a.astype(a.dtype.newbyteorder("<"), order="C", copy=False).tobytes()

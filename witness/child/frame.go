@@ -3,11 +3,14 @@ package child
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -60,7 +63,8 @@ type tensorHeader struct {
 	Bytes int64   `json:"bytes"`
 }
 
-// elemTypes are the types that travel: fixed-size elements of whole bytes.
+// elemTypes are the types that travel: fixed-size elements of whole bytes, and strings of UTF-8, each with its length in 4 bytes,
+// little-endian, before it.
 var elemTypes = []struct {
 	name string
 	elem pb.TensorProto_DataType
@@ -79,6 +83,7 @@ var elemTypes = []struct {
 	{"uint32", pb.TensorProto_UINT32, 4},
 	{"uint64", pb.TensorProto_UINT64, 8},
 	{"bool", pb.TensorProto_BOOL, 1},
+	{"string", pb.TensorProto_STRING, 4}, // and what its lengths say
 }
 
 // FrameError reports bytes that are not a frame of the protocol: the other side is broken, or something else wrote there.
@@ -103,7 +108,14 @@ func newFrame(h header, model []byte, tensors []*onnx.Tensor) (*frame, error) {
 	h.Model = int64(len(model))
 	for _, t := range tensors {
 		p := t.Proto()
-		th := tensorHeader{Name: t.Name, Dims: p.GetDims(), Bytes: int64(len(p.GetRawData()))}
+		raw := p.GetRawData()
+		if words, ok := t.Data.(onnx.Slice[string]); ok {
+			var err error
+			if raw, err = joinStrings(words); err != nil {
+				return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+			}
+		}
+		th := tensorHeader{Name: t.Name, Dims: p.GetDims(), Bytes: int64(len(raw))}
 		for _, e := range elemTypes {
 			if e.elem == t.Type() {
 				th.Type = e.name
@@ -119,7 +131,7 @@ func newFrame(h header, model []byte, tensors []*onnx.Tensor) (*frame, error) {
 			return nil, fmt.Errorf("tensor %q: dims %v do not fit %d elements", t.Name, t.Dims, t.Len())
 		}
 		h.Tensors = append(h.Tensors, th)
-		f.raw = append(f.raw, p.GetRawData())
+		f.raw = append(f.raw, raw)
 	}
 	line, err := json.Marshal(h)
 	if err != nil {
@@ -176,7 +188,14 @@ func readFrame(r *bufio.Reader, limit int64) (*header, []byte, []*onnx.Tensor, e
 		if err != nil {
 			return nil, nil, nil, fmt.Errorf("tensor %q of %d bytes: %w", t.Name, t.Bytes, err)
 		}
-		v, err := onnx.FromProto(&pb.TensorProto{Name: new(t.Name), DataType: new(int32(elems[i])), Dims: t.Dims, RawData: raw})
+		p := &pb.TensorProto{Name: new(t.Name), DataType: new(int32(elems[i])), Dims: t.Dims, RawData: raw}
+		if elems[i] == pb.TensorProto_STRING {
+			p.RawData = nil
+			if p.StringData, err = cutStrings(raw); err != nil {
+				return nil, nil, nil, badFrame("tensor %q: %v", t.Name, err)
+			}
+		}
+		v, err := onnx.FromProto(p)
 		if err != nil {
 			return nil, nil, nil, badFrame("tensor %q: %v", t.Name, err)
 		}
@@ -201,6 +220,9 @@ func (t *tensorHeader) check(room int64) (pb.TensorProto_DataType, error) {
 			}
 			want *= d
 		}
+		if text := e.elem == pb.TensorProto_STRING; text && t.Bytes > want {
+			want = t.Bytes
+		}
 		if t.Bytes != want {
 			return 0, badFrame("tensor %q: %s of dims %v takes %d bytes, header says %d", t.Name, t.Type, t.Dims, want, t.Bytes)
 		}
@@ -210,6 +232,38 @@ func (t *tensorHeader) check(room int64) (pb.TensorProto_DataType, error) {
 		return e.elem, nil
 	}
 	return 0, badFrame("tensor %q: element type %q", t.Name, t.Type)
+}
+
+// joinStrings puts strings together as they travel. Drivers' languages have strings of Unicode, and ONNX Runtime's interface ends
+// them at a zero byte.
+func joinStrings(words []string) ([]byte, error) {
+	raw := []byte{}
+	for i, s := range words {
+		if !utf8.ValidString(s) || strings.Contains(s, "\x00") || uint64(len(s)) > math.MaxUint32 {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("string %d is no text of UTF-8 without zero bytes, and does not travel between processes", i)}
+		}
+		raw = append(binary.LittleEndian.AppendUint32(raw, uint32(len(s))), s...)
+	}
+	return raw, nil
+}
+
+// cutStrings is the way back from joinStrings.
+func cutStrings(raw []byte) ([][]byte, error) {
+	var words [][]byte
+	for len(raw) > 0 {
+		if len(raw) < 4 {
+			return nil, fmt.Errorf("%d bytes where the length of string %d is due", len(raw), len(words))
+		}
+		n := binary.LittleEndian.Uint32(raw)
+		if raw = raw[4:]; uint64(n) > uint64(len(raw)) {
+			return nil, fmt.Errorf("string %d of %d bytes, %d are left", len(words), n, len(raw))
+		}
+		if !utf8.Valid(raw[:n]) || bytes.IndexByte(raw[:n], 0) >= 0 {
+			return nil, fmt.Errorf("string %d is no text of UTF-8 without zero bytes", len(words))
+		}
+		words, raw = append(words, raw[:n:n]), raw[n:]
+	}
+	return words, nil
 }
 
 func readLine(r *bufio.Reader) ([]byte, error) {

@@ -29,7 +29,9 @@ func allTypes(t testing.TB) []*onnx.Tensor {
 		tensor(t, "u32", []uint32{math.MaxUint32}, 1),
 		tensor(t, "u64", []uint64{math.MaxUint64}, 1),
 		tensor(t, "bool", []bool{true, false, true}, 3),
+		tensor(t, "text", []string{"", "grün", "a b\n"}, 3, 1),
 		tensor(t, "empty", []float32{}, 0, 4),
+		tensor(t, "no text", []string{}, 2, 0),
 		tensor(t, "a \"quoted\"\nname", []float32{1}),
 	}
 }
@@ -57,6 +59,9 @@ func TestFrameKeepsEveryBit(t *testing.T) {
 	}
 	for i := range want {
 		a, b := want[i].Proto(), got[i].Proto()
+		if !want[i].Data.Equal(got[i].Data) {
+			t.Errorf("%q came back as %v", want[i].Name, got[i].Data)
+		}
 		if want[i].Name != got[i].Name || a.GetDataType() != b.GetDataType() || !bytes.Equal(a.GetRawData(), b.GetRawData()) || len(a.GetDims()) != len(b.GetDims()) {
 			t.Errorf("%q came back as %v", want[i].Name, b)
 		}
@@ -91,6 +96,11 @@ func TestBrokenFrames(t *testing.T) {
 		{"too many bytes", tensorOf("int64", "[2]", "17"), "takes 16 bytes, header says 17", true},
 		{"beyond the limit", tensorOf("int8", "[1001]", "1001"), "1001 bytes, 1000 are left", true},
 		{"dims are not numbers", tensorOf("int8", `["N"]`, "1"), "cannot unmarshal string", true},
+		{"too few bytes for strings", tensorOf("string", "[2]", "7"), "takes 8 bytes, header says 7", true},
+		{"a string that is longer than what is left", tensorOf("string", "[1]", "4") + "\x01\x00\x00\x00", "string 0 of 1 bytes, 0 are left", true},
+		{"half a length", tensorOf("string", "[1]", "6") + "\x00\x00\x00\x00\x00\x00", "2 bytes where the length of string 1", true},
+		{"more strings than the shape has", tensorOf("string", "[1]", "8") + "\x00\x00\x00\x00\x00\x00\x00\x00", "wants 1 entries of string_data, got 2", true},
+		{"a string that is no text", tensorOf("string", "[1]", "5") + "\x01\x00\x00\x00\xff", "no text of UTF-8", true},
 		{"fractional dimension", tensorOf("int8", `[1.5]`, "1"), "cannot unmarshal number", true},
 	} {
 		_, _, _, err := readFrame(bufio.NewReader(strings.NewReader(test.in)), 1000)
@@ -131,6 +141,7 @@ func TestAnnouncedLengthAllocatesNothing(t *testing.T) {
 func FuzzReadFrame(f *testing.F) {
 	f.Add(encode(f, header{Do: "run"}, []byte("m"), allTypes(f)))
 	f.Add([]byte(`{"hello":1}` + "\n"))
+	f.Add([]byte(`{"tensors":[{"name":"y","type":"string","dims":[2],"bytes":9}]}` + "\n\x01\x00\x00\x00a\x00\x00\x00\x00"))
 	f.Add([]byte(`{"tensors":[{"name":"y","type":"bool","dims":[2],"bytes":2}]}` + "\n\x02\x00"))
 	f.Add([]byte(`{"tensors":[{"name":"y","type":"float32","dims":[4611686018427387904,0],"bytes":0}]}` + "\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -31,7 +31,28 @@ const arrays = {
 
 const lacking = (message) => Object.assign(new Error(message), { lacking: true });
 
+// Strings travel each with its length in 4 bytes before it.
+function cutStrings(raw) {
+  const words = [];
+  for (let at = 0; at < raw.length;) {
+    const n = raw.readUInt32LE(at);
+    words.push(raw.toString('utf8', at + 4, at + 4 + n));
+    at += 4 + n;
+  }
+  return words;
+}
+
+function joinStrings(words) {
+  return Buffer.concat(words.flatMap((word) => {
+    const text = Buffer.from(word, 'utf8');
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    return [length, text];
+  }));
+}
+
 function toTensor(ort, h, raw) {
+  if (h.type === 'string') return new ort.Tensor('string', cutStrings(raw), h.dims);
   const of = arrays[h.type];
   if (!of) throw lacking(`input ${JSON.stringify(h.name)}: ONNX Runtime's JavaScript has no ${h.type} tensors`);
   let data = new of(raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength)); // a copy, aligned
@@ -40,6 +61,10 @@ function toTensor(ort, h, raw) {
 }
 
 function fromTensor(name, t) {
+  if (t.type === 'string') {
+    const body = joinStrings(t.data);
+    return [{ name, type: t.type, dims: Array.from(t.dims), bytes: body.length }, body];
+  }
   if (!arrays[t.type]) throw lacking(`output ${JSON.stringify(name)}: ${t.type} tensors do not travel between processes`);
   const d = t.data;
   return [{ name, type: t.type, dims: Array.from(t.dims), bytes: d.byteLength }, Buffer.from(d.buffer, d.byteOffset, d.byteLength)];

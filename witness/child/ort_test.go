@@ -156,7 +156,7 @@ func TestRealRuntimeTypes(t *testing.T) {
 		}
 		for i, v := range given {
 			a, b := v.Proto(), out[i].Proto()
-			if string(a.RawData) != string(b.RawData) || a.GetDataType() != b.GetDataType() || len(a.Dims) != len(b.Dims) {
+			if !v.Data.Equal(out[i].Data) || a.GetDataType() != b.GetDataType() || len(a.Dims) != len(b.Dims) {
 				t.Errorf("%s came back as %v", v.Name, b)
 			}
 		}
