@@ -55,6 +55,15 @@ func String(name, v string) Attr {
 	return Attr{a}
 }
 
+// Strings is an attribute of type STRINGS.
+func Strings(name string, v ...string) Attr {
+	a := newAttr(name, pb.AttributeProto_STRINGS)
+	for _, s := range v {
+		a.Strings = append(a.Strings, []byte(s))
+	}
+	return Attr{a}
+}
+
 // TensorAttr is an attribute of type TENSOR.
 func TensorAttr(name string, t *Tensor) Attr {
 	a := newAttr(name, pb.AttributeProto_TENSOR)

@@ -34,7 +34,9 @@ var opStringSplit = operator{
 				}
 				parts[i] = strings.SplitN(s, delimiter, n)
 			}
-			counts.Data.([]int64)[i] = int64(len(parts[i]))
+			if counts.Data.([]int64)[i] = int64(len(parts[i])); s == "" && delimiter != "" {
+				c.undefined(counts, i, partsOfNothing)
+			}
 			longest = max(longest, len(parts[i]))
 		}
 		y, err := c.zeros(x.Type, false, append(slices.Clone(x.Dims), longest)...)
@@ -48,11 +50,12 @@ var opStringSplit = operator{
 	},
 }
 
-// splitAtSpace splits at runs of white space, without empty parts: after the given
-// number of times what is left is one part. A negative number has no limit.
+// splitAtSpace splits at runs of white space, without empty parts, and without those at
+// the ends: after the given number of times what is left is one part. A negative number
+// has no limit.
 func splitAtSpace(s string, most int) []string {
 	var parts []string
-	for s = strings.TrimLeft(s, whiteSpace); s != ""; s = strings.TrimLeft(s, whiteSpace) {
+	for s = strings.Trim(s, whiteSpace); s != ""; s = strings.TrimLeft(s, whiteSpace) {
 		end := strings.IndexAny(s, whiteSpace)
 		if end < 0 || len(parts) == most {
 			return append(parts, s)

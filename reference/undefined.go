@@ -13,6 +13,7 @@ const (
 	emptyMean       = "the mean of nothing"
 	emptyMaximum    = "the maximum of nothing"
 	beyondInteger   = "what becomes of a number that the integer type cannot hold"
+	partsOfNothing  = "whether an empty string has one part or none"
 	bitsOfNaN       = "which of its many bits NaN has"
 	onePixel        = "where the only pixel of an axis is if both corners are aligned"
 	beyondMinifloat = "what becomes of a number that the type of 8 bits or fewer has no place for"

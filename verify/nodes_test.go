@@ -40,6 +40,19 @@ type nodeRow struct {
 	blur float64
 }
 
+// ml is the version of ai.onnx.ml that goes with an opset of ai.onnx.
+func (s *singleNode) ml() int64 {
+	switch {
+	case s.opset < 15:
+		return 2
+	case s.opset < 21:
+		return 3
+	case s.opset < 22:
+		return 4
+	}
+	return 5
+}
+
 // between draws from lo to hi, both included.
 func (s *singleNode) between(lo, hi int) int { return lo + s.IntN(hi-lo+1) }
 
@@ -148,6 +161,7 @@ func modelOfNodes(t testing.TB, nodes ...*singleNode) *onnx.Model {
 	t.Helper()
 	p := &pb.ModelProto{IrVersion: proto.Int64(10), Graph: &pb.GraphProto{Name: proto.String("singles")}, OpsetImport: []*pb.OperatorSetIdProto{
 		{Version: proto.Int64(nodes[0].opset)}, {Domain: proto.String("com.microsoft"), Version: proto.Int64(1)},
+		{Domain: proto.String("ai.onnx.ml"), Version: proto.Int64(nodes[0].ml())},
 	}}
 	for _, s := range nodes {
 		s.into(p.Graph)
@@ -250,8 +264,8 @@ func (s *singleNode) hold(t *testing.T, profile reference.Profile, got map[strin
 	return told
 }
 
-// blurred is data with a relative error, or, of integers, with one element that is
-// off by one.
+// blurred is data with a relative error, or, of other types, with one element that is
+// another.
 func blurred(data any, blur float64) any {
 	switch d := data.(type) {
 	case []float64:
@@ -267,6 +281,14 @@ func blurred(data any, blur float64) any {
 	case []uint64:
 		d = slices.Clone(d)
 		d[len(d)/2] ^= 1
+		return d
+	case []bool:
+		d = slices.Clone(d)
+		d[len(d)/2] = !d[len(d)/2]
+		return d
+	case []string:
+		d = slices.Clone(d)
+		d[len(d)/2] += "?"
 		return d
 	}
 	return data

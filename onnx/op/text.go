@@ -11,6 +11,7 @@ func textual() map[string]Rule {
 		"RegexFullMatch":   ruleSame,
 		"StringConcat":     ruleBroadcast,
 		"StringNormalizer": ruleStringNormalizer,
+		"StringSplit":      ruleStringSplit,
 		"TfIdfVectorizer":  ruleTfIdf,
 	}
 }
@@ -26,6 +27,16 @@ func ruleStringNormalizer(n *Node) {
 	default:
 		n.rank(0, 1, 2)
 	}
+}
+
+// ruleStringSplit has one more axis for the parts, and as many counts as strings.
+func ruleStringSplit(n *Node) {
+	d := n.dims(0)
+	if d == nil {
+		return
+	}
+	n.shape(0, append(slices.Clone(d), onnx.Unknown()))
+	n.shape(1, d)
 }
 
 func ruleTfIdf(n *Node) {
