@@ -13,7 +13,7 @@ import (
 func (f *File) AddVerification(m *verify.ModelReport) {
 	f.SHA256 = m.SHA256
 	f.Verification = m
-	f.Notes = append(f.Notes, m.Notes...)
+	f.Notes = append(append(f.Notes, m.Notes...), m.Drawn()...)
 	if m.Problem != "" {
 		code := "model-unreadable"
 		switch {

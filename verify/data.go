@@ -19,6 +19,8 @@ type dataSet struct {
 	want     []*reference.Value
 	notes    []string
 	files    []string // where it was read from
+	drawn    []origin // what its inputs are, where they were drawn or given
+	reached  int      // nodes that the reference evaluated
 }
 
 // readSet reads recorded inputs and outputs: input_K.pb is the K-th input of

@@ -1,237 +1,242 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// drawSets draws inputs for a model that has no recorded ones. Open first axes
-// get 1 entry, and in a second set 3; other open axes get as many, or more where
-// the model refuses that, as a convolution refuses an image of one pixel. What it
-// refuses all the same is left out with a note: the inputs are to blame.
+// drawSets draws inputs for a model that has no recorded ones, or as they were
+// asked for. Batches have 1 entry, and in a second set 3; other free axes get
+// lengths that inference takes, and the reference, which is the last to say so.
+// What it refuses all the same is left out with a note: the inputs are to blame.
 func (j *job) drawSets(ctx context.Context) error {
-	d := newDrawing(j.program.Inputs(), j.model.Proto.GetGraph(), j.options.Seed)
+	d, err := newDrawing(j.program.Inputs(), j.model.Proto, j.options)
+	if err != nil {
+		return &unjudged{err}
+	}
 	batches := []int{1}
-	if d.batch || d.wide {
+	if d.batched() {
 		batches = []int{1, 3}
 	}
-	side := 0
 	var refusal error
+	recorded := len(j.sets)
 	for _, n := range batches {
-		lengths := []int{cmp.Or(side, n)}
-		if side == 0 && d.wide {
-			lengths = append(lengths, 16, 64, 224)
+		set, err := j.drawSet(ctx, d, n)
+		if err == nil {
+			j.sets = append(j.sets, set)
+			continue
 		}
-		var first error
-		for _, length := range lengths {
-			set, err := d.set(n, length)
-			if err != nil {
-				return err
-			}
-			err = j.evaluate(ctx, &set)
-			if err == nil {
-				if length != n {
-					side = length
-				}
-				j.sets, first = append(j.sets, set), nil
-				break
-			}
-			if _, ok := errors.AsType[*unjudged](err); !ok {
-				return err
-			}
-			if first == nil {
-				first = fmt.Errorf("%s: %w", set.name, err)
-			}
-			if errors.Is(err, errSlow) {
-				break
-			}
+		if _, ok := errors.AsType[*unjudged](err); !ok {
+			return err
 		}
-		if first != nil {
-			refusal = first
-			j.report.Notes = append(j.report.Notes, "left out: "+first.Error())
+		err = fmt.Errorf("%s: %w", set.name, err)
+		j.report.Notes = append(j.report.Notes, "left out: "+err.Error())
+		if refusal == nil {
+			refusal = err
 		}
 	}
-	if len(j.sets) == 0 {
+	if len(j.sets) == recorded {
 		j.report.Notes = nil
 		if len(d.inputs) == 0 || errors.Is(refusal, errSlow) {
 			return refusal
 		}
-		return fmt.Errorf("%w; these inputs were drawn: recorded ones, in %s0, may do", refusal, setPrefix)
+		return &unjudged{fmt.Errorf("%w; these inputs were drawn: give what the model needs with --shape, --range or --input (its inputs: %s), or record some in %s0",
+			refusal, describeInputs(d.all), setPrefix)}
 	}
 	return nil
 }
 
-// A drawing draws the inputs of a model.
-type drawing struct {
-	inputs  []reference.Input // those that must be given
-	ranges  map[string]interval
-	seed    uint64
-	batch   bool            // there is an open first axis
-	wide    bool            // there is another open axis
-	batches map[string]bool // names of first axes
-}
+// mostClimbs is how many assignments the reference is asked to evaluate.
+const mostClimbs = 48
 
-func newDrawing(inputs []reference.Input, g *pb.GraphProto, seed uint64) *drawing {
-	d := &drawing{ranges: ranges(g), seed: seed, batches: map[string]bool{}}
-	for _, in := range inputs {
-		if in.Optional {
-			continue
+// drawSet draws one set of inputs that the reference can evaluate. Where it
+// refuses, other lengths are tried: those with which it comes farther are better.
+// At last, plainer numbers are.
+func (j *job) drawSet(ctx context.Context, d *drawing, n int) (dataSet, error) {
+	a, f := d.search(d.start(n))
+	set, err := d.set(a, n, f.types)
+	if err != nil {
+		return set, &unjudged{err}
+	}
+	if f.problem != "" {
+		return set, &unjudged{errors.New(f.problem)}
+	}
+	try := func(a assignment, f fit) (dataSet, error) {
+		s, err := d.set(a, n, f.types)
+		if err != nil {
+			return s, &unjudged{err}
 		}
-		d.inputs = append(d.inputs, in)
-		if dims := in.Type.Dims; len(dims) > 0 && !dims[0].Known() {
-			d.batch = true
-			if dims[0].Symbol != "" {
-				d.batches[dims[0].Symbol] = true
+		return s, j.evaluate(ctx, &s)
+	}
+	set, err = try(a, f)
+	first := set
+	first.want, first.values = nil, nil
+	refusal := err
+	climbs, begun := 0, time.Now()
+	for _, group := range d.groups() {
+		for _, length := range d.candidates(a, group, steep) {
+			if !wrong(err) || climbs == mostClimbs || d.tries > d.mostTries || time.Since(begun) > j.options.Timeout {
+				break
+			}
+			b := d.with(a, group, length)
+			if slices.Equal(a, b) {
+				continue
+			}
+			g := d.inferred(b)
+			if g.problem != "" {
+				continue
+			}
+			climbs++
+			s, e := try(b, g)
+			if !wrong(e) || s.reached > set.reached {
+				set, err, a, f = s, e, b, g
 			}
 		}
 	}
-	for _, in := range d.inputs {
-		for i, dim := range in.Type.Dims {
-			d.wide = d.wide || !dim.Known() && !d.first(i, dim)
+	if wrong(err) && !d.tame {
+		d.tame = true
+		if s, e := try(a, f); !wrong(e) {
+			set, err = s, e
+		} else {
+			d.tame = false
 		}
 	}
-	return d
+	if wrong(err) {
+		return first, refusal
+	}
+	if err == nil {
+		d.keep(a)
+	}
+	return set, err
 }
 
-// first reports whether an open axis counts the entries of a batch.
-func (d *drawing) first(i int, dim onnx.Dim) bool { return i == 0 || d.batches[dim.Symbol] }
+// wrong reports whether other inputs may do: the reference refused these, and did
+// not merely take too long.
+func wrong(err error) bool {
+	_, ok := errors.AsType[*unjudged](err)
+	return ok && !errors.Is(err, errSlow)
+}
 
-// set draws a data set whose open axes are n long where they are a batch, and
-// length long elsewhere.
-func (d *drawing) set(n, length int) (dataSet, error) {
-	s := dataSet{name: fmt.Sprintf("seed %d", d.seed)}
-	if d.batch || d.wide {
-		s.name += fmt.Sprintf(", batch %d", n)
+// An input is one that must be given, and what is known of it.
+type input struct {
+	reference.Input
+	proto    *pb.TypeProto
+	given    *onnx.Tensor     // that was asked for
+	value    *reference.Value // the same, or a sequence or an optional
+	file     string
+	between  *interval
+	sequence bool  // or an optional: no tensor
+	shape    []int // that was asked for
+}
+
+// A drawing draws the inputs of a model.
+type drawing struct {
+	model   *pb.ModelProto
+	all     []reference.Input
+	inputs  []input
+	seed    uint64
+	free    []freeAxis
+	of      map[string][]int // by input, the free axis that each axis is, or -1
+	lengths []int            // of weights
+
+	tries, mostTries int
+	tame             bool // numbers from 0 to 1 where nothing says what they are
+}
+
+// newDrawing prepares to draw. Its error says what was asked for in vain, or what
+// the model needs that cannot be guessed.
+func newDrawing(inputs []reference.Input, m *pb.ModelProto, o Options) (*drawing, error) {
+	d := &drawing{model: m, all: inputs, seed: o.Seed, lengths: lengthsIn(m.GetGraph())}
+	d.mostTries = min(max(200000/(1+len(m.GetGraph().GetNode())), 40), 2000)
+	types := map[string]*pb.TypeProto{}
+	for _, v := range m.GetGraph().GetInput() {
+		types[v.GetName()] = v.GetType()
 	}
-	if d.wide && length != n {
-		s.name += fmt.Sprintf(", other axes %d", length)
+	for _, in := range inputs {
+		if in.Optional && !o.Given.names(in.Name) {
+			continue
+		}
+		d.inputs = append(d.inputs, input{Input: in, proto: types[in.Name], sequence: in.Kind != reference.Tensor})
+	}
+	if err := d.take(o); err != nil {
+		return nil, err
 	}
 	for _, in := range d.inputs {
-		t, err := d.draw(in, n, length)
+		if !in.sequence && in.Type.Dims == nil {
+			return nil, fmt.Errorf("input %s: its shape is not declared: give it, as in --shape %s=1x3x224x224", in.Name, in.Name)
+		}
+	}
+	d.axes()
+	return d, d.fix(o)
+}
+
+// batched reports whether batches of any size can be drawn.
+func (d *drawing) batched() bool {
+	return slices.ContainsFunc(d.free, func(f freeAxis) bool { return f.role == batch && f.fixed < 0 })
+}
+
+// keep makes the lengths that were found those to try first, for other batches.
+func (d *drawing) keep(a assignment) {
+	for k := range d.free {
+		if d.free[k].role != batch && !d.derived(k) {
+			d.free[k].start = a[k]
+		}
+	}
+}
+
+// set draws a data set for batches of n, with the lengths of a, and the types that
+// follow from them.
+func (d *drawing) set(a assignment, n int, types map[string]onnx.Type) (dataSet, error) {
+	s := dataSet{name: fmt.Sprintf("seed %d", d.seed)}
+	if len(d.free) > 0 && d.batched() {
+		s.name += fmt.Sprintf(", batch %d", n)
+	}
+	s.name += d.text(a)
+	trace := newTracer(d.model, types)
+	for _, in := range d.inputs {
+		p := &pen{drawing: d, input: in, lengths: a, batch: n, use: settle(trace.usesOf(in.Name))}
+		v, err := p.value()
 		if err != nil {
 			return s, fmt.Errorf("input %q: %w", in.Name, err)
 		}
-		v, err := reference.FromTensor(t)
-		if err != nil {
-			return s, err
-		}
-		s.inputs, s.values = append(s.inputs, t), append(s.values, v)
+		v.Name = in.Name
+		s.values = append(s.values, v)
+		s.drawn = append(s.drawn, p.drawn)
 	}
-	return s, nil
+	var err error
+	s.inputs, err = tensorsOf(s.values)
+	return s, err
 }
 
 // mostDrawn is the most elements of an input that is drawn.
 const mostDrawn = 1 << 26
 
-// draw makes a tensor for an input: standard normal numbers, zeros and ones for
-// integers and booleans, which are safe as indices, or what the nodes that read
-// it take.
-func (d *drawing) draw(in reference.Input, n, length int) (*onnx.Tensor, error) {
-	if in.Kind != reference.Tensor {
-		return nil, &onnx.UnsupportedError{Why: "it is no tensor, so nothing can be drawn for it"}
-	}
-	if in.Type.Dims == nil {
-		return nil, &onnx.UnsupportedError{Why: "its shape is not declared, so nothing can be drawn for it"}
-	}
+// dims are the lengths of an input's axes.
+func (d *drawing) dims(in input, a assignment) ([]int, error) {
 	dims := make([]int, len(in.Type.Dims))
 	count := 1
 	for i, dim := range in.Type.Dims {
-		switch {
-		case dim.Known():
-			dims[i] = int(dim.Size)
-		case d.first(i, dim):
-			dims[i] = n
-		default:
-			dims[i] = length
+		dims[i] = int(dim.Size)
+		if k := d.of[in.Name][i]; k >= 0 {
+			dims[i] = a[k]
 		}
 		if dims[i] < 0 || dims[i] > 0 && count > mostDrawn/dims[i] {
 			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%s has more than %d elements", in, mostDrawn)}
 		}
-		count *= dims[i]
+		count *= max(dims[i], 1)
 	}
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %d", in.Name, n)
-	r := rand.New(rand.NewPCG(d.seed, h.Sum64()))
-	real, whole := r.NormFloat64, func() int64 { return int64(r.IntN(2)) }
-	if from, ok := d.ranges[in.Name]; ok {
-		real = func() float64 { return from.low + r.Float64()*(from.high-from.low) }
-		if low, high := int64(from.low), int64(from.high); high > low {
-			whole = func() int64 { return low + r.Int64N(high-low) }
-		}
-	}
-	var wide onnx.Data
-	if none, ok := onnx.MakeData(in.Type.Elem, count); ok {
-		wide = none.Wide()
-	}
-	switch w := wide.(type) {
-	case onnx.Slice[float64]:
-		for i := range w {
-			w[i] = real()
-		}
-	case onnx.Slice[int64]:
-		for i := range w {
-			w[i] = whole()
-		}
-	case onnx.Slice[uint64]:
-		for i := range w {
-			w[i] = uint64(whole())
-		}
-	case onnx.Slice[bool]:
-		for i := range w {
-			w[i] = r.IntN(2) == 1
-		}
-	default:
-		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("nothing can be drawn for %s", in)}
-	}
-	data, _ := onnx.Narrow(in.Type.Elem, wide)
-	return onnx.TensorOf(in.Name, data, dims...)
+	return dims, nil
 }
 
-// An interval is the numbers from low on, below high.
+// An interval is the numbers from low on, up to high.
 type interval struct{ low, high float64 }
-
-// choosy are the inputs of operators that take, or are of use with, some numbers
-// only.
-var choosy = []struct {
-	op    string
-	input int
-	interval
-}{
-	{"NonMaxSuppression", 2, interval{1, 4}},    // boxes
-	{"NonMaxSuppression", 3, interval{0, 1}},    // shared area
-	{"NonMaxSuppression", 4, interval{0, 1}},    // score
-	{"Dropout", 1, interval{0, 1}},              // ratio
-	{"BatchNormalization", 4, interval{0.5, 2}}, // variance
-	{"Bernoulli", 0, interval{0, 1}},
-	{"Div", 1, interval{1, 3}},
-	{"Mod", 1, interval{1, 3}},
-	{"Range", 2, interval{1, 2}},
-}
-
-// ranges are what the nodes that read inputs of a graph take of them.
-func ranges(g *pb.GraphProto) map[string]interval {
-	found := map[string]interval{}
-	for _, n := range g.GetNode() {
-		if n.GetDomain() != "" && n.GetDomain() != "ai.onnx" {
-			continue
-		}
-		for _, c := range choosy {
-			if c.op == n.GetOpType() && c.input < len(n.GetInput()) {
-				found[n.GetInput()[c.input]] = c.interval
-			}
-		}
-	}
-	return found
-}
 
 // doubled returns the inputs with every entry of an open first axis twice: a
 // batch of another size whose values are as valid as they were. It is nil if
@@ -260,4 +265,26 @@ func doubled(p *reference.Program, inputs []*onnx.Tensor) []*onnx.Tensor {
 		return nil
 	}
 	return out
+}
+
+// describeInputs lists what a model is given, for messages.
+func describeInputs(inputs []reference.Input) string {
+	if len(inputs) == 0 {
+		return "none"
+	}
+	text := ""
+	for i, in := range inputs {
+		if i == 12 {
+			return text + fmt.Sprintf(" and %d more", len(inputs)-i)
+		}
+		text = join2(text, in.Name+" "+in.String())
+	}
+	return text
+}
+
+func join2(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ", " + b
 }

@@ -70,7 +70,7 @@ func TestOpenAxesBecomeLongEnough(t *testing.T) {
 	for _, s := range r.Models[0].Sets {
 		sets = append(sets, s.Name)
 	}
-	if want := []string{"seed 0, batch 1, other axes 16", "seed 0, batch 3, other axes 16"}; !slices.Equal(sets, want) || r.ExitCode(true) != 0 {
+	if want := []string{"seed 0, batch 1, other axes 32", "seed 0, batch 3, other axes 32"}; !slices.Equal(sets, want) || r.ExitCode(true) != 0 {
 		t.Errorf("sets %q, exit code %d, want %q and 0: %+v", sets, r.ExitCode(true), want, r.Models[0])
 	}
 }
@@ -106,9 +106,9 @@ func TestDrawnNumbersAreThoseThatNodesTake(t *testing.T) {
 	}{
 		{"NonMaxSuppression", []witness.Port{{Name: "boxes", Type: typed(float, onnx.Fixed(1), onnx.Fixed(8), onnx.Fixed(4))}, {Name: "scores", Type: typed(float, onnx.Fixed(1), onnx.Fixed(1), onnx.Fixed(8))},
 			{Name: "most", Type: typed(whole, onnx.Fixed(1))}, {Name: "iou", Type: typed(float, onnx.Fixed(1))}, {Name: "score", Type: typed(float, onnx.Fixed(1))}}, "iou", 0, 1},
-		{"Div", []witness.Port{{Name: "a", Type: typed(whole, onnx.Fixed(64))}, {Name: "b", Type: typed(whole, onnx.Fixed(64))}}, "b", 1, 2},
+		{"Div", []witness.Port{{Name: "a", Type: typed(whole, onnx.Fixed(64))}, {Name: "b", Type: typed(whole, onnx.Fixed(64))}}, "b", 1, 3},
 		{"Dropout", []witness.Port{{Name: "x", Type: typed(float, onnx.Fixed(64))}, {Name: "ratio", Type: onnx.Type{Elem: float, Dims: []onnx.Dim{}}}}, "ratio", 0, 1},
-		{"Add", []witness.Port{{Name: "a", Type: typed(whole, onnx.Fixed(64))}, {Name: "b", Type: typed(whole, onnx.Fixed(64))}}, "b", 0, 1},
+		{"Add", []witness.Port{{Name: "a", Type: typed(pb.TensorProto_INT8, onnx.Fixed(64))}, {Name: "b", Type: typed(pb.TensorProto_INT8, onnx.Fixed(64))}}, "b", -128, 127},
 	} {
 		m := single(t, c.op, c.ports, nil, typed(float))
 		var inputs []reference.Input
@@ -116,7 +116,11 @@ func TestDrawnNumbersAreThoseThatNodesTake(t *testing.T) {
 			inputs = append(inputs, reference.Input{Name: p.Name, Type: p.Type, Kind: reference.Tensor})
 		}
 		for seed := range uint64(20) {
-			s, err := newDrawing(inputs, m.Proto.GetGraph(), seed).set(1, 1)
+			d, err := newDrawing(inputs, m.Proto, Options{Seed: seed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := d.set(d.start(1), 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

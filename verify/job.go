@@ -165,7 +165,7 @@ func (j *job) prepare(ctx context.Context) error {
 		}
 		j.sets = append(j.sets, d)
 	}
-	if len(j.sets) == 0 {
+	if len(j.sets) == 0 || !j.options.Given.empty() {
 		return j.drawSets(ctx)
 	}
 	return nil
@@ -184,6 +184,7 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 		done++
 		j.progress.tell(Event{Path: j.source.model, Set: d.name, Model: j.number, Node: min(done, nodes), Nodes: nodes})
 	})
+	d.reached = done
 	switch {
 	case err == nil:
 		d.want, d.notes = r.Outputs, r.Notes

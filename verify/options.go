@@ -35,6 +35,9 @@ type Options struct {
 	Fixed *FixedLimit
 	// Seed draws the inputs of models without recorded ones.
 	Seed uint64
+	// Given is what is known of inputs. Where there is anything, a model with
+	// recorded data is run on inputs made from it as well.
+	Given Given
 	// Timeout bounds each single call of a runtime, and each evaluation by the
 	// reference; default 2 minutes.
 	Timeout time.Duration

@@ -297,12 +297,15 @@ func newSubject(t *testing.T, name string, p *pb.ModelProto) subject {
 	if s.job.program, err = reference.Compile(s.job.model, reference.Options{}); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	d := newDrawing(s.job.program.Inputs(), p.GetGraph(), 5)
+	d, err := newDrawing(s.job.program.Inputs(), p, Options{Seed: 5})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
 	n := 1
-	if d.batch {
+	if d.batched() {
 		n = 3
 	}
-	if s.data, err = d.set(n, n); err != nil {
+	if s.data, err = d.set(d.start(n), n, nil); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	r, err := s.job.program.Watch(t.Context(), s.data.values, func(v *reference.Value) { s.statistics[v.Name] = statisticsOf(v) })

@@ -71,6 +71,10 @@ type SetReport struct {
 type InputPort struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
+	// Drawn says which numbers were drawn, or where they are from, and Why what in the
+	// graph asks for such.
+	Drawn string `json:"drawn,omitempty"`
+	Why   string `json:"why,omitempty"`
 }
 
 // A RuntimeReport says what became of a runtime on a model.
@@ -100,8 +104,12 @@ type Row struct {
 
 func describe(d dataSet) SetReport {
 	s := SetReport{Name: d.name, Recorded: len(d.files) > 0, Files: d.files, Inputs: []InputPort{}}
-	for _, v := range d.values {
-		s.Inputs = append(s.Inputs, InputPort{v.Name, v.String()})
+	for i, v := range d.values {
+		p := InputPort{Name: v.Name, Type: v.String()}
+		if i < len(d.drawn) {
+			p.Drawn, p.Why = d.drawn[i].what, d.drawn[i].why
+		}
+		s.Inputs = append(s.Inputs, p)
 	}
 	return s
 }
@@ -297,6 +305,9 @@ func (m *ModelReport) writeTable(p *printer) {
 	for _, n := range m.Notes {
 		p.printf("  note: %s\n", clean(n))
 	}
+	for _, line := range m.Drawn() {
+		p.printf("  %s\n", clean(line))
+	}
 	if p.err == nil && len(m.Rows)+len(m.Runtimes) > 0 {
 		p.err = m.writeRows(p.w)
 	}
@@ -305,6 +316,26 @@ func (m *ModelReport) writeTable(p *printer) {
 			p.printf("  %s, %s, %s: %s\n", r.Runtime, r.Set, clean(r.Output), clean(r.Reason))
 		}
 	}
+}
+
+// Drawn says, a line each, what the inputs were that no file has, by the first set
+// of them.
+func (m *ModelReport) Drawn() []string {
+	for _, s := range m.Sets {
+		if s.Recorded {
+			continue
+		}
+		var lines []string
+		for _, in := range s.Inputs {
+			line := fmt.Sprintf("input %s %s: %s", in.Name, in.Type, in.Drawn)
+			if in.Why != "" {
+				line += " (" + in.Why + ")"
+			}
+			lines = append(lines, line)
+		}
+		return lines
+	}
+	return nil
 }
 
 func (m *ModelReport) writeRows(w io.Writer) error {

@@ -31,6 +31,7 @@ type verifyOptions struct {
 	runtimes []string
 	require  []string
 	settings runtimeOptions
+	given    givenOptions
 	against  string
 	prove    bool
 	profile  string
@@ -56,7 +57,9 @@ each output together with the error that rounding can explain, so there is no to
 
 A PATH is a model file, or a folder: all models in it and below it. test_data_set_N/input_K.pb and output_K.pb beside a
 model are recorded data, and the recorded outputs are judged like those of a runtime. Without recorded inputs they are
-drawn from --seed; what the model refuses of those is left out with a note.
+drawn from --seed: batches of 1 and 3, other free axes as long as the graph accepts, and numbers that mean something to
+it, such as the rows of the table that they index. The report says what was drawn, and why. --shape, --input and --range
+give what you know better, and --seed draws the rest; what the model refuses is left out with a note.
 
 A line for each runtime says what it comes to; an error of up to 8 spreads is equal at the screen. -v shows a table: per
 output, the largest error with its place and both values, the spread that rounding is expected to show there, the error in
@@ -74,6 +77,8 @@ that --runtime names is broken, one that --require names is missing, or, with --
   petrify verify runs/gan/onnx --against runs/gan
   petrify verify model.onnx --runtime load,ort-node --prove
   petrify verify /usr/share/libonnx-testdata/data/node --runtime reference --parallel 4
+  petrify verify unet.onnx --shape x=1x3x256x256 --range x=0..255
+  petrify verify model.onnx --shape N=4 --input x=picture.npy
   petrify verify model.onnx --arithmetic tf32
   petrify verify model.onnx --runtime ort-node,ort-web --ort-optimization off --ort-threads 2
   petrify verify model.onnx --ep cuda --arithmetic tf32
@@ -106,6 +111,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
 	o.settings.sessionFlags(f)
 	o.settings.placeFlags(f)
+	o.given.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "require", completeRuntimes)
 	mustComplete(cmd, "arithmetic", completeProfiles)
@@ -131,6 +137,9 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		Reference: reference.Options{Memory: int64(o.budget) / 8},
 	}
 	var err error
+	if v.Given, err = o.given.given(); err != nil {
+		return err
+	}
 	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
 		return fmt.Errorf("--arithmetic: %w", err)
 	}

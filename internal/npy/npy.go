@@ -1,0 +1,414 @@
+// Package npy reads arrays as numpy stores them: .npy files, and .npz archives of
+// them. Nothing is allocated before the file is known to hold it.
+//
+// The format is that of numpy's documentation, numpy.lib.format, versions 1 to 3.
+package npy
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// An Array is what a file holds, in row-major order.
+type Array struct {
+	Dims []int // none of a scalar
+	// Data is a slice of float32, float64, an integer type, bool or string.
+	Data any
+	// Half says that Data is []uint16 with the bits of numbers in half precision.
+	Half bool
+}
+
+// A FormatError says why bytes are no array.
+type FormatError struct{ What string }
+
+func (e *FormatError) Error() string { return e.What }
+
+func wrong(format string, args ...any) error { return &FormatError{fmt.Sprintf(format, args...)} }
+
+// mostHeader bounds the header of an array.
+const mostHeader = 1 << 16
+
+// mostAxes bounds the axes of an array.
+const mostAxes = 64
+
+// ReadFile reads an array of at most limit bytes from a .npy file, or that of this
+// name from an .npz archive, which may hold just one of any name.
+func ReadFile(path, name string, limit int64) (Array, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Array{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Array{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Array{}, errors.New("no regular file")
+	}
+	var magic [2]byte
+	if _, err := f.ReadAt(magic[:], 0); err == nil && string(magic[:]) == "PK" {
+		all, err := readArchive(f, info.Size(), limit, name)
+		if err != nil {
+			return Array{}, err
+		}
+		return all[name], nil
+	}
+	return Read(io.LimitReader(f, info.Size()), limit)
+}
+
+// ReadArchive reads all arrays of an .npz archive, together at most limit bytes.
+func ReadArchive(path string, limit int64) (map[string]Array, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("no regular file")
+	}
+	return readArchive(f, info.Size(), limit, "")
+}
+
+// mostMembers bounds the files of an archive.
+const mostMembers = 1 << 12
+
+// readArchive reads one array, under the name that was asked for, or all.
+func readArchive(r io.ReaderAt, size, limit int64, only string) (map[string]Array, error) {
+	z, err := zip.NewReader(r, size)
+	if err != nil {
+		return nil, wrong("not an .npz archive: %v", err)
+	}
+	if len(z.File) > mostMembers {
+		return nil, wrong("an archive of %d files, want at most %d", len(z.File), mostMembers)
+	}
+	all := map[string]Array{}
+	var names []string
+	for _, f := range z.File {
+		names = append(names, strings.TrimSuffix(f.Name, ".npy"))
+	}
+	if only != "" && !slices.Contains(names, only) && len(names) != 1 {
+		return nil, fmt.Errorf("the archive has no array %q, but %s", only, strings.Join(names, ", "))
+	}
+	for i, f := range z.File {
+		name := names[i]
+		if only != "" && name != only && len(names) != 1 {
+			continue
+		}
+		if only != "" {
+			name = only
+		}
+		if _, twice := all[name]; twice {
+			return nil, wrong("the archive has two arrays %q", name)
+		}
+		if f.UncompressedSize64 > uint64(max(limit, 0)) {
+			return nil, wrong("array %q is %d bytes, the limit is %d", name, f.UncompressedSize64, limit)
+		}
+		limit -= int64(f.UncompressedSize64)
+		in, err := f.Open()
+		if err != nil {
+			return nil, wrong("array %q: %v", name, err)
+		}
+		a, err := Read(in, int64(f.UncompressedSize64))
+		in.Close()
+		if err != nil {
+			return nil, fmt.Errorf("array %q: %w", name, err)
+		}
+		all[name] = a
+	}
+	return all, nil
+}
+
+// Read reads one array of at most limit bytes.
+func Read(r io.Reader, limit int64) (Array, error) {
+	var start [8]byte
+	if _, err := io.ReadFull(r, start[:]); err != nil || string(start[:6]) != "\x93NUMPY" {
+		return Array{}, wrong("not a .npy file: it does not begin with \\x93NUMPY")
+	}
+	var length int
+	switch start[6] {
+	case 1:
+		var b [2]byte
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return Array{}, wrong("ends in its header")
+		}
+		length = int(binary.LittleEndian.Uint16(b[:]))
+	case 2, 3:
+		var b [4]byte
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return Array{}, wrong("ends in its header")
+		}
+		n := binary.LittleEndian.Uint32(b[:])
+		if n > mostHeader {
+			return Array{}, wrong("a header of %d bytes, want at most %d", n, mostHeader)
+		}
+		length = int(n)
+	default:
+		return Array{}, wrong("version %d.%d of the format, want 1 to 3", start[6], start[7])
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return Array{}, wrong("ends in its header")
+	}
+	h, err := parseHeader(string(text))
+	if err != nil {
+		return Array{}, err
+	}
+	return h.read(r, limit)
+}
+
+// A header is what is said of an array before its elements.
+type header struct {
+	descr   string
+	columns bool // Fortran's order
+	dims    []int
+}
+
+// parseHeader reads the Python dictionary of a header.
+func parseHeader(text string) (h header, err error) {
+	p := &parser{rest: strings.TrimSpace(text)}
+	if !p.skip("{") {
+		return h, wrong("a header that is no dictionary: %.40q", text)
+	}
+	seen := map[string]bool{}
+	for !p.skip("}") {
+		key, ok := p.quoted()
+		if !ok || !p.skip(":") || seen[key] {
+			return h, wrong("a header that cannot be read at %.20q", p.rest)
+		}
+		seen[key] = true
+		switch key {
+		case "descr":
+			if h.descr, ok = p.quoted(); !ok {
+				return h, wrong("elements that are records, want numbers, at %.30q", p.rest)
+			}
+		case "fortran_order":
+			if h.columns = p.skip("True"); !h.columns && !p.skip("False") {
+				return h, wrong("fortran_order is %.10q, want True or False", p.rest)
+			}
+		case "shape":
+			if h.dims, ok = p.tuple(); !ok {
+				return h, wrong("a shape that cannot be read at %.20q", p.rest)
+			}
+		default:
+			return h, wrong("the header has the key %.20q, want descr, fortran_order and shape", key)
+		}
+		p.skip(",")
+	}
+	if len(seen) != 3 || p.rest != "" {
+		return h, wrong("the header wants the keys descr, fortran_order and shape, and no more")
+	}
+	return h, nil
+}
+
+type parser struct{ rest string }
+
+func (p *parser) skip(token string) bool {
+	rest, ok := strings.CutPrefix(p.rest, token)
+	if ok {
+		p.rest = strings.TrimLeft(rest, " \n\t")
+	}
+	return ok
+}
+
+func (p *parser) quoted() (string, bool) {
+	for _, q := range []string{"'", `"`} {
+		if rest, ok := strings.CutPrefix(p.rest, q); ok {
+			word, after, closed := strings.Cut(rest, q)
+			p.rest = strings.TrimLeft(after, " \n\t")
+			return word, closed
+		}
+	}
+	return "", false
+}
+
+func (p *parser) tuple() ([]int, bool) {
+	dims := []int{}
+	if !p.skip("(") {
+		return nil, false
+	}
+	for !p.skip(")") {
+		end := strings.IndexFunc(p.rest, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 1 || len(dims) == mostAxes {
+			return nil, false
+		}
+		n, err := strconv.Atoi(p.rest[:end])
+		if err != nil {
+			return nil, false
+		}
+		dims = append(dims, n)
+		p.rest = strings.TrimLeft(strings.TrimPrefix(p.rest[end:], "L"), " ")
+		if !p.skip(",") && !strings.HasPrefix(p.rest, ")") {
+			return nil, false
+		}
+	}
+	return dims, true
+}
+
+// read reads the elements.
+func (h header) read(r io.Reader, limit int64) (Array, error) {
+	order, kind, width, err := h.element()
+	if err != nil {
+		return Array{}, err
+	}
+	n := int64(1)
+	for _, d := range h.dims {
+		if d > 0 && n > math.MaxInt64/int64(d) {
+			return Array{}, wrong("shape %v has more elements than any file holds", h.dims)
+		}
+		n *= int64(d)
+	}
+	if width > 0 && n > limit/int64(width) {
+		return Array{}, wrong("shape %v of %s is more than %d bytes, the limit", h.dims, h.descr, limit)
+	}
+	var b bytes.Buffer // grows as bytes come
+	got, err := io.Copy(&b, io.LimitReader(r, n*int64(width)))
+	if err != nil {
+		return Array{}, err
+	}
+	if got != n*int64(width) {
+		return Array{}, wrong("shape %v of %s wants %d bytes, got %d", h.dims, h.descr, n*int64(width), got)
+	}
+	if extra, _ := r.Read(make([]byte, 1)); extra > 0 {
+		return Array{}, wrong("shape %v of %s wants %d bytes, got more", h.dims, h.descr, n*int64(width))
+	}
+	a := Array{Dims: h.dims, Half: kind == 'f' && width == 2}
+	columns := h.dims
+	if !h.columns {
+		columns = nil
+	}
+	switch kind {
+	case 'b':
+		a.Data, err = booleans(b.Bytes(), columns)
+	case 'U', 'S':
+		a.Data, err = words(b.Bytes(), order, kind, width, int(n), columns)
+	default:
+		a.Data = decoders[fmt.Sprintf("%c%d", kind, width)](b.Bytes(), order, int(n), columns)
+	}
+	return a, err
+}
+
+// decoders make numbers of bytes, by their letter and width. Where columns are
+// lengths, the bytes are in Fortran's order.
+var decoders = map[string]func(b []byte, order binary.ByteOrder, n int, columns []int) any{
+	"f2": numbers[uint16], "f4": numbers[float32], "f8": numbers[float64],
+	"i1": numbers[int8], "i2": numbers[int16], "i4": numbers[int32], "i8": numbers[int64],
+	"u1": numbers[uint8], "u2": numbers[uint16], "u4": numbers[uint32], "u8": numbers[uint64],
+}
+
+func numbers[T any](b []byte, order binary.ByteOrder, n int, columns []int) any {
+	s := make([]T, n)
+	if _, err := binary.Decode(b, order, s); err != nil {
+		panic(err) // the lengths agree
+	}
+	return turned(s, columns)
+}
+
+func booleans(b []byte, columns []int) (any, error) {
+	s := make([]bool, len(b))
+	for i, x := range b {
+		if x > 1 {
+			return nil, wrong("a boolean that is %d, want 0 or 1", x)
+		}
+		s[i] = x == 1
+	}
+	return turned(s, columns), nil
+}
+
+// element reads descr: the order of bytes, the kind, and the width in bytes.
+func (h header) element() (order binary.ByteOrder, kind byte, width int, err error) {
+	order = binary.LittleEndian
+	if len(h.descr) < 3 {
+		return nil, 0, 0, wrong("elements of type %q", h.descr)
+	}
+	switch h.descr[0] {
+	case '<', '|', '=':
+	case '>':
+		order = binary.BigEndian
+	default:
+		return nil, 0, 0, wrong("elements of type %q", h.descr)
+	}
+	kind = h.descr[1]
+	n, err := strconv.Atoi(h.descr[2:])
+	ok := err == nil
+	switch kind {
+	case 'f':
+		ok = ok && (n == 2 || n == 4 || n == 8)
+	case 'i', 'u':
+		ok = ok && (n == 1 || n == 2 || n == 4 || n == 8)
+	case 'b':
+		ok = ok && n == 1
+	case 'U': // characters of 4 bytes
+		ok = ok && n > 0 && n < 1<<20
+		n *= 4
+	case 'S':
+		ok = ok && n > 0 && n < 1<<20
+	default:
+		ok = false
+	}
+	if !ok {
+		return nil, 0, 0, wrong("elements of type %q, want numbers, booleans or strings", h.descr)
+	}
+	return order, kind, n, nil
+}
+
+// words reads strings of a fixed length, which zeros fill up.
+func words(b []byte, order binary.ByteOrder, kind byte, width, n int, columns []int) (any, error) {
+	s := make([]string, n)
+	for i := range s {
+		field := b[i*width : (i+1)*width]
+		if kind == 'S' {
+			s[i] = string(bytes.TrimRight(field, "\x00"))
+			continue
+		}
+		var runes []rune
+		for k := 0; k < width; k += 4 {
+			c := order.Uint32(field[k:])
+			if c > utf8.MaxRune || !utf8.ValidRune(rune(c)) {
+				return nil, wrong("a character U+%04X in element %d", c, i)
+			}
+			runes = append(runes, rune(c))
+		}
+		s[i] = strings.TrimRight(string(runes), "\x00")
+	}
+	return turned(s, columns), nil
+}
+
+// turned puts elements that are stored by columns into row-major order; with no
+// lengths it leaves them.
+func turned[T any](s []T, dims []int) []T {
+	if dims == nil {
+		return s
+	}
+	out := make([]T, len(s))
+	index := make([]int, len(dims))
+	for i := range out { // index is that of out[i]
+		at, stride := 0, 1
+		for a, d := range dims {
+			at += index[a] * stride
+			stride *= d
+		}
+		out[i] = s[at]
+		for a := len(dims) - 1; a >= 0; a-- {
+			if index[a]++; index[a] < dims[a] {
+				break
+			}
+			index[a] = 0
+		}
+	}
+	return out
+}
