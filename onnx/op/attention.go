@@ -8,6 +8,7 @@ import (
 func attentions() map[string]Rule {
 	return map[string]Rule{
 		"Attention":       ruleAttention,
+		"LinearAttention": ruleLinearAttention,
 		"RotaryEmbedding": ruleRotary,
 	}
 }
@@ -120,4 +121,40 @@ func ruleRotary(n *Node) {
 	}
 	n.like(1, batch, length, half)
 	n.like(2, batch, length, half)
+}
+
+// ruleLinearAttention takes queries, keys and values with heads and width in one axis,
+// and carries a matrix of (keys, values) for every head of theirs.
+func ruleLinearAttention(n *Node) {
+	q, k, v := n.dims(0), n.dims(1), n.dims(2)
+	state := n.arg(0).Elem
+	if n.given(3) {
+		state = n.arg(3).Elem
+	}
+	n.set(1, state, nil)
+	if q == nil || k == nil || v == nil || !n.rank(0, 3, 3) || !n.rank(1, 3, 3) || !n.rank(2, 3, 3) {
+		return
+	}
+	queries, heads := n.int("q_num_heads", 0), n.int("kv_num_heads", 0)
+	if queries < 1 || heads < 1 || queries%heads != 0 {
+		n.wrong("attribute-range", "attributes \"q_num_heads\" and \"kv_num_heads\" are %d and %d, want a multiple of one or more", queries, heads)
+		return
+	}
+	for i, d := range []onnx.Dim{q[2], k[2], v[2]} {
+		each := heads
+		if i == 0 {
+			each = queries
+		}
+		if d.Known() && d.Size%each != 0 {
+			n.wrong("shape-mismatch", "%d heads do not divide the last axis of input %d, %v", each, i, n.arg(i))
+			return
+		}
+	}
+	batch := n.equal(n.equal(q[0], k[0], "the batches of queries and keys differ"), v[0], "the batches of queries and values differ")
+	steps := n.equal(n.equal(q[1], k[1], "the steps of queries and keys differ"), v[1], "the steps of queries and values differ")
+	keys := n.equal(scaled(q[2], 1, queries), scaled(k[2], 1, heads), "the widths of queries and keys differ")
+	values := scaled(v[2], 1, heads)
+	n.like(3, batch, onnx.Fixed(heads), keys, values)
+	n.shape(0, []onnx.Dim{batch, steps, scaled(v[2], queries, heads)})
+	n.set(1, state, []onnx.Dim{batch, onnx.Fixed(heads), keys, values})
 }

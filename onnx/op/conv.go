@@ -9,12 +9,13 @@ import (
 
 func convolutions() map[string]Rule {
 	return map[string]Rule{
-		"Col2Im":        ruleCol2Im,
-		"Conv":          ruleConv,
-		"ConvInteger":   ruleConvInteger,
-		"ConvTranspose": ruleConvTranspose,
-		"DeformConv":    ruleDeformConv,
-		"QLinearConv":   ruleQLinearConv,
+		"CausalConvWithState": ruleCausalConv,
+		"Col2Im":              ruleCol2Im,
+		"Conv":                ruleConv,
+		"ConvInteger":         ruleConvInteger,
+		"ConvTranspose":       ruleConvTranspose,
+		"DeformConv":          ruleDeformConv,
+		"QLinearConv":         ruleQLinearConv,
 	}
 }
 
@@ -333,4 +334,27 @@ func ruleCol2Im(n *Node) {
 		}
 	}
 	n.shape(0, append([]onnx.Dim{d[0], channels}, image...))
+}
+
+// ruleCausalConv keeps the shape, and hands on as many elements as the kernel reaches
+// back.
+func ruleCausalConv(n *Node) {
+	x, w := n.dims(0), n.dims(1)
+	if x == nil || w == nil || !n.rank(0, 3, 3) || !n.rank(1, 3, 3) {
+		n.shape(0, x)
+		return
+	}
+	channels := n.equal(x[1], w[0], "channels and kernels")
+	n.equal(w[1], onnx.Fixed(1), "the middle axis of the kernels")
+	reach := onnx.Unknown()
+	if w[2].Known() {
+		if reach = onnx.Fixed(w[2].Size - 1); w[2].Size < 1 {
+			n.wrong("shape-mismatch", "kernels without an element, %v", n.arg(1))
+			return
+		}
+	}
+	n.like(2, channels)
+	n.like(3, x[0], channels, reach)
+	n.shape(0, []onnx.Dim{x[0], channels, x[2]})
+	n.shape(1, []onnx.Dim{x[0], channels, reach})
 }

@@ -1,0 +1,169 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// opLinearAttention carries a matrix S (keys, values) for every head from step to step:
+// it fades by exp(decay), forgets what the key stands for, takes in the outer product
+// of key and value, and is read by the query. Queries are (N, T, heads keys), keys and
+// values (N, T, heads keys) and (N, T, heads values) with as many heads or fewer that
+// serve several queries. ONNX LinearAttention, opset 27.
+var opLinearAttention = operator{
+	name: "LinearAttention",
+	eval: func(c *call) ([]*Value, error) {
+		a, err := c.newLinearAttention()
+		if err != nil {
+			return nil, err
+		}
+		return a.run()
+	},
+}
+
+type linearAttention struct {
+	c                                 *call
+	q, k, v, past, decay, beta        *Value
+	batch, steps, heads, shared       int // heads of keys and values, and queries that each serves
+	keys, values                      int // elements of a head
+	gated, delta, everyKey, oneForAll bool
+	scale                             float64
+}
+
+func (c *call) newLinearAttention() (*linearAttention, error) {
+	a := &linearAttention{c: c, q: c.in[0], k: c.in[1], v: c.in[2], past: c.in[3], decay: c.in[4], beta: c.in[5]}
+	queries := c.int("q_num_heads")
+	a.heads = c.int("kv_num_heads")
+	rule := c.text("update_rule")
+	if !slices.Contains([]string{"linear", "gated", "delta", "gated_delta"}, rule) {
+		return nil, fmt.Errorf("attribute update_rule is %q", rule)
+	}
+	a.gated, a.delta = rule == "gated" || rule == "gated_delta", rule == "delta" || rule == "gated_delta"
+	if a.gated != (a.decay != nil) || a.delta != (a.beta != nil) {
+		return nil, fmt.Errorf("update rule %s with decay %v, beta %v", rule, a.decay != nil, a.beta != nil)
+	}
+	if len(a.q.Dims) != 3 || len(a.k.Dims) != 3 || len(a.v.Dims) != 3 || queries < 1 || a.heads < 1 || queries%a.heads != 0 {
+		return nil, fmt.Errorf("queries of shape %v for %d heads, keys of %v and values of %v for %d", a.q.Dims, queries, a.k.Dims, a.v.Dims, a.heads)
+	}
+	a.batch, a.steps, a.shared = a.q.Dims[0], a.q.Dims[1], queries/a.heads
+	a.keys, a.values = a.q.Dims[2]/queries, a.v.Dims[2]/a.heads
+	for _, x := range []struct {
+		v    *Value
+		name string
+		last []int
+	}{
+		{a.q, "queries", []int{queries * a.keys}}, {a.k, "keys", []int{a.heads * a.keys}}, {a.v, "values", []int{a.heads * a.values}},
+		{a.decay, "decay", []int{a.heads, a.heads * a.keys}}, {a.beta, "beta", []int{a.heads, 1}},
+	} {
+		if x.v == nil {
+			continue
+		}
+		if d := x.v.Dims; len(d) != 3 || d[0] != a.batch || d[1] != a.steps || !slices.Contains(x.last, d[2]) {
+			return nil, fmt.Errorf("%s of shape %v, want [%d,%d] and one of %v", x.name, d, a.batch, a.steps, x.last)
+		}
+	}
+	a.everyKey = a.decay != nil && a.decay.Dims[2] != a.heads
+	a.oneForAll = a.beta != nil && a.beta.Dims[2] != a.heads
+	if a.past != nil && !slices.Equal(a.past.Dims, []int{a.batch, a.heads, a.keys, a.values}) {
+		return nil, fmt.Errorf("past state of shape %v, want %v", a.past.Dims, []int{a.batch, a.heads, a.keys, a.values})
+	}
+	if a.scale = c.float("scale"); a.scale == 0 {
+		a.scale = 1 / math.Sqrt(float64(a.keys))
+	}
+	return a, nil
+}
+
+func (a *linearAttention) run() ([]*Value, error) {
+	c, area := a.c, a.keys*a.values
+	out, err := c.numbers(a.q.Type, a.batch, a.steps, a.heads*a.shared*a.values)
+	if err != nil {
+		return nil, err
+	}
+	t := a.q.Type
+	if a.past != nil {
+		t = a.past.Type
+	}
+	present, err := c.numbers(t, a.batch, a.heads, a.keys, a.values)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.afford(a.batch*a.heads, a.steps, area+1, 4+a.shared); err != nil {
+		return nil, err
+	}
+	state := make([]number, area)
+	for n := range a.batch {
+		for h := range a.heads {
+			clear(state)
+			for i := range state {
+				if a.past != nil {
+					state[i] = a.past.at((n*a.heads+h)*area + i)
+				}
+			}
+			for step := range a.steps {
+				if err := c.spend(int64(area+1) * int64(4+a.shared)); err != nil {
+					return nil, err
+				}
+				a.update(state, n*a.steps+step, h)
+				a.read(out, state, n*a.steps+step, h)
+			}
+			for i, s := range state {
+				present.set((n*a.heads+h)*area+i, s)
+			}
+		}
+	}
+	return []*Value{out, present}, nil
+}
+
+// update takes the key and the value of a step, counted over the batch, into the state
+// of a head.
+func (a *linearAttention) update(state []number, step, h int) {
+	f := a.c.products(a.q)
+	at := (step*a.heads + h)
+	for k := range a.keys {
+		if !a.gated {
+			break
+		}
+		decay := at
+		if a.everyKey {
+			decay = at*a.keys + k
+		}
+		fade := expFunction.at(f, a.decay.at(decay))
+		for m := range a.values {
+			state[k*a.values+m] = f.mul(fade, state[k*a.values+m])
+		}
+	}
+	for m := range a.values {
+		value := a.v.at(at*a.values + m)
+		if a.delta {
+			known := f.dot()
+			for k := range a.keys {
+				known.add(state[k*a.values+m], a.k.at(at*a.keys+k))
+			}
+			rate := at
+			if a.oneForAll {
+				rate = step
+			}
+			value = f.mul(a.beta.at(rate), f.sub(value, known.sum(f, 0)))
+		}
+		for k := range a.keys {
+			i := k*a.values + m
+			state[i] = f.add(state[i], f.mul(a.k.at(at*a.keys+k), value))
+		}
+	}
+}
+
+// read stores what the queries of a head find in the state.
+func (a *linearAttention) read(out *Value, state []number, step, h int) {
+	f := a.c.products(a.q)
+	for g := range a.shared {
+		row := step*a.heads*a.shared + h*a.shared + g
+		for m := range a.values {
+			s := f.dot()
+			for k := range a.keys {
+				s.add(a.q.at(row*a.keys+k), state[k*a.values+m])
+			}
+			out.set(row*a.values+m, f.rounded(scaled(s.sum(f, 1), a.scale), 1))
+		}
+	}
+}
