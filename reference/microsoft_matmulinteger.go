@@ -76,14 +76,18 @@ func (c *call) quantizedByRange(x *Value) (q *Value, scale number, zero *Value, 
 		return nil, scale, nil, err
 	}
 	scale = f.div(f.sub(hi, lo), exact(255))
-	if scale == exact(0) { // there are zeros only
+	if lo == exact(0) && hi == lo { // there are zeros only
 		zero.trim()
 		q.trim()
 		return q, exact(1), zero, nil
 	}
 	c.quantize(zero, 0, f.div(neg(lo), scale), 0)
+	firm := zero.figures(0) == number{}
 	for i := range q.Len() {
-		c.quantize(q, i, f.div(x.at(i), scale), zero.Float(0))
+		n := f.div(x.at(i), scale)
+		if c.quantize(q, i, n, zero.Float(0)); !firm { // the range may be another's
+			q.setFigures(i, roundFunction.at(whole, n))
+		}
 	}
 	zero.Sound, zero.Spread, zero.Declared = nil, nil, nil
 	q.trim()

@@ -217,6 +217,7 @@ func operators() []operator {
 		// com.microsoft
 		opMicrosoftBiasGelu,
 		opMicrosoftDequantizeLinear,
+		opMicrosoftDynamicQuantizeLSTM,
 		opMicrosoftDynamicQuantizeMatMul,
 		opMicrosoftFastGelu,
 		opMicrosoftFusedConv,

@@ -231,6 +231,39 @@ func fusedMatrices(s *singleNode) {
 // optimiser.
 var quantizedRows = []nodeRow{
 	microsoft("DequantizeLinear", func(s *singleNode) { s.dequantize(false) }),
+	microsoft("DynamicQuantizeLSTM", func(s *singleNode) {
+		steps, batch, in, hidden := s.between(1, 5), s.between(1, 3), s.between(1, 9), s.between(1, 9)
+		direction := one(s, "forward", "reverse", "bidirectional")
+		dirs := 1
+		if direction == "bidirectional" {
+			dirs = 2
+		}
+		signed := s.IntN(2) == 0
+		s.give(s.float(f32, 1, steps, batch, in))
+		s.constant(s.weights(signed, dirs, in, 4*hidden), s.weights(signed, dirs, hidden, 4*hidden))
+		maybe := func(x *onnx.Tensor) {
+			if s.IntN(2) == 0 {
+				x = nil
+			}
+			s.constant(x)
+		}
+		maybe(s.float(f32, 0.5, dirs, 8*hidden))
+		maybe(elements[int32](s, 0, steps, batch))
+		maybe(s.float(f32, 0.5, dirs, batch, hidden))
+		maybe(s.float(f32, 0.5, dirs, batch, hidden))
+		maybe(s.float(f32, 0.5, dirs, 3*hidden))
+		for range 2 {
+			dims := one(s, []int{dirs}, []int{dirs, 4 * hidden})
+			zero := elements[int8](s, 0, 0, dims...)
+			if !signed {
+				zero = elements[uint8](s, 128, 128, dims...)
+			}
+			s.constant(s.scale(0.005, dims...), zero)
+		}
+		s.attr(onnx.Int("hidden_size", int64(hidden)), onnx.String("direction", direction))
+		s.sometimes(onnx.Int("input_forget", 1))
+		s.outs = 3
+	}),
 	microsoft("DynamicQuantizeMatMul", func(s *singleNode) {
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		signed := s.IntN(2) == 0
