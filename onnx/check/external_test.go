@@ -17,6 +17,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
@@ -165,4 +166,41 @@ func TestCheckExternalOfAModelWithout(t *testing.T) {
 	if found := wire.CheckExternal(m); len(found) > 0 || m.External() || wire.Embed(m, wire.Limits{}) != nil {
 		t.Errorf("got %s", onnxtest.Lines(found))
 	}
+}
+
+// Whatever a tensor says of its external data, it is given elements of files in the model's folder that have one name, or none.
+func FuzzCheckExternal(f *testing.F) {
+	for _, c := range externalCases {
+		f.Add(strings.Join(c.entries, "\x00"), []byte(weights))
+	}
+	f.Add("location\x00./sub/../w\x00offset\x004096", make([]byte, 4096+24))
+	f.Add("location\x00sub/w", []byte(nil))
+	secret := bytes.Repeat([]byte("s"), len(weights))
+	f.Fuzz(func(t *testing.T, entries string, data []byte) {
+		outside, dir := t.TempDir(), t.TempDir()
+		must(t, os.WriteFile(filepath.Join(outside, "secret"), secret, 0o644))
+		must(t, os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, "link")))
+		must(t, os.Symlink(outside, filepath.Join(dir, "folder")))
+		must(t, os.Link(filepath.Join(outside, "secret"), filepath.Join(dir, "twin")))
+		must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, "sub", "w"), weights, 0o644))
+		must(t, os.WriteFile(filepath.Join(dir, "w"), data, 0o644))
+		words := strings.Split(entries, "\x00")
+		m := onnxtest.DenseModel(t)
+		onnxtest.External(words[:len(words)/2*2]...)(m)
+		model := &onnx.Model{Proto: m, Path: filepath.Join(dir, "m.onnx")}
+		found := wire.CheckExternal(model)
+		for _, f := range found {
+			if s, ok := rule.SeverityOf(f.Code); !ok || s != f.Severity {
+				t.Fatalf("finding without a rule: %+v", f)
+			}
+		}
+		err := wire.Embed(model, wire.Limits{})
+		if (err == nil) != (len(found) == 0) {
+			t.Fatalf("embedded with %v, and found %s", err, onnxtest.Lines(found))
+		}
+		if raw := model.Proto.Graph.Initializer[0].RawData; err == nil && !bytes.Equal(raw, weights) && (len(raw) != len(weights) || !bytes.Contains(data, raw)) {
+			t.Fatalf("took in %q, which is in no file of the folder", raw)
+		}
+	})
 }
