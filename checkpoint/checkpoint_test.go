@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 )
 
@@ -256,7 +257,7 @@ func TestLargeHeadersAreBounded(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	n := testing.AllocsPerRun(1, func() {
+	n := race.AllocsPerRun(1, func() {
 		mustBeRefused(t, "2 MB of tensors", forge(many(`{"":{}`, `,"%d":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`, "}", maxHeader-100), nil))
 	})
 	if took := time.Since(began); took > 30*time.Second || n > 4e6 {

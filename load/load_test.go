@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -304,7 +305,7 @@ func TestRunsAllocateTheirOutputsOnly(t *testing.T) {
 	for _, m := range []*onnx.Model{generator(t, false), convolutional(t, false)} {
 		s := open(t, m)
 		in := []*onnx.Tensor{makeTensor(t, "z", random(9, 100, 1), 1, 100)}
-		got := testing.AllocsPerRun(20, func() {
+		got := race.AllocsPerRun(20, func() {
 			if _, err := s.Run(t.Context(), in); err != nil {
 				t.Fatal(err)
 			}

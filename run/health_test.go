@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
 )
@@ -87,7 +88,7 @@ func TestStandstill(t *testing.T) {
 	if len(*said) != 1 || !strings.Contains((*said)[0], "loss has been 9 for 100 iterations") {
 		t.Errorf("told %q", *said)
 	}
-	if n := testing.AllocsPerRun(100, func() { h.iteration(metrics) }); n != 0 {
+	if n := race.AllocsPerRun(100, func() { h.iteration(metrics) }); n != 0 {
 		t.Errorf("%v allocations for an iteration", n)
 	}
 }

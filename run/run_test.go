@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
 )
@@ -430,7 +431,7 @@ func TestCurvesMergeNeighbours(t *testing.T) {
 	if last := loss.Steps[len(loss.Steps)-1]; last < steps-4 || last > steps {
 		t.Errorf("the last point is at step %v of %d", last, steps)
 	}
-	if n := testing.AllocsPerRun(3000, func() { c.add(metrics) }); n != 0 {
+	if n := race.AllocsPerRun(3000, func() { c.add(metrics) }); n != 0 {
 		t.Errorf("%v allocations for an iteration", n)
 	}
 }

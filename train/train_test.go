@@ -13,6 +13,7 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
@@ -274,7 +275,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		tr := newTrainer(t, func(c *train.Config) { c.Model = m; c.Steps = 100 })
 		step, stop := iter.Pull2(tr.Steps(t.Context()))
 		defer stop()
-		if n := testing.AllocsPerRun(5, func() {
+		if n := race.AllocsPerRun(5, func() {
 			if _, err, _ := step(); err != nil {
 				t.Fatal(err)
 			}

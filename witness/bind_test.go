@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -70,7 +71,7 @@ func TestBindAllocatesNothingOnceItHasRun(t *testing.T) {
 	if err := s.Bind(&b, in); err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() {
+	if n := race.AllocsPerRun(100, func() {
 		if err := s.Bind(&b, in); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 var leaky = kernel.Activation{Func: kernel.LeakyReLU, Alpha: 0.1}
@@ -221,7 +222,7 @@ func TestBranchesAddTheirGradientsWithoutAllocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(20, func() {
+	if n := race.AllocsPerRun(20, func() {
 		if err := m.RunAll(); err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +287,7 @@ func TestSteadyRunAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() {
+	if n := race.AllocsPerRun(100, func() {
 		if err := m.RunAll(); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 // someCases draws cases of each operator that PyTorch judges.
@@ -98,7 +99,7 @@ func TestSteadyRunsOfEveryOperatorAllocateNothing(t *testing.T) {
 		old := kernel.SetThreads(threads)
 		someCases(t, 1, func(t *testing.T, c *torchCase) {
 			_, _, m := machineOf[float32](t, c)
-			if n := testing.AllocsPerRun(10, func() { m.RunAll() }); n != 0 {
+			if n := race.AllocsPerRun(10, func() { m.RunAll() }); n != 0 {
 				t.Errorf("%v allocations per run with %d threads", n, threads)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 // at reads element idx, of an output of that many axes, from data of the given shape under broadcasting.
@@ -52,7 +53,7 @@ func compute(t *testing.T, n *G.Node, err error) []float64 {
 			t.Fatal(err)
 		}
 	}
-	if allocs := testing.AllocsPerRun(3, func() { m.RunAll() }); allocs != 0 {
+	if allocs := race.AllocsPerRun(3, func() { m.RunAll() }); allocs != 0 {
 		t.Errorf("%s: %v allocations in a run", n.Name(), allocs)
 	}
 	return valuesOf(n)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 // pairs are images that windows couple: of one pixel, of panels to spare and
@@ -144,7 +146,7 @@ func TestConvolutionDoesNotDependOnThreadsAndAllocatesNothing(t *testing.T) {
 			c, _ := NewConvolution[float32](p.n, p.small, p.large, p.win)
 			small, large, w := make([]float32, len(down)), make([]float32, len(up)), make([]float32, len(weights))
 			SetThreads(2)
-			if allocs := testing.AllocsPerRun(20, func() {
+			if allocs := race.AllocsPerRun(20, func() {
 				c.Down(small, large, w, nil, Activation{})
 				c.Up(large, small, w, nil, Activation{})
 				c.Weights(w, small, large)

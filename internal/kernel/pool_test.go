@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 // everyKernel runs each float32 kernel once over sizes that make several units
@@ -275,7 +277,7 @@ func TestNoKernelAllocates(t *testing.T) {
 		for _, threads := range []int{1, 3} {
 			SetThreads(threads)
 			for name, f := range kernels {
-				if n := testing.AllocsPerRun(20, f); n != 0 {
+				if n := race.AllocsPerRun(20, f); n != 0 {
 					t.Errorf("%s with %d threads: %v allocations", name, threads, n)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/petrify-ml/petrify/internal/race"
 )
 
 // losses are the sums of terms over two slices, with their gradients by the
@@ -114,7 +116,7 @@ func TestLossesAllocateNothing(t *testing.T) {
 	for _, l := range losses {
 		for _, threads := range []int{1, 2} {
 			old := SetThreads(threads)
-			if n := testing.AllocsPerRun(20, func() { l.sum(a, b); l.grad(d, a, b, 1) }); n != 0 {
+			if n := race.AllocsPerRun(20, func() { l.sum(a, b); l.grad(d, a, b, 1) }); n != 0 {
 				t.Errorf("%s", fmt.Sprint(l.name, " with ", threads, " threads: ", n, " allocations"))
 			}
 			SetThreads(old)
