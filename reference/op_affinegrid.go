@@ -11,6 +11,7 @@ import (
 // outermost pixels by attribute align_corners. ONNX AffineGrid, opset 20.
 var opAffineGrid = operator{
 	name: "AffineGrid",
+	in:   []port{derived, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		theta := c.in[0]
 		size, _, err := c.intInput(1)

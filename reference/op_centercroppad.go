@@ -9,7 +9,7 @@ import (
 // around their middle; of an odd number the greater half is at the end. ONNX
 // CenterCropPad, opset 18.
 var opCenterCropPad = operator{
-	name: "CenterCropPad", in: []port{moves},
+	name: "CenterCropPad", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		lengths, _, err := c.intInput(1)

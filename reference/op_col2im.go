@@ -7,7 +7,7 @@ import "fmt"
 // a block. ONNX Col2Im, opset 18.
 var opCol2Im = operator{
 	name: "Col2Im",
-	in:   []port{lacking(bools | texts)},
+	in:   []port{lacking(bools | texts), sizing, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		image, _, err := c.intInput(1)

@@ -8,7 +8,7 @@ import (
 // opCompress keeps the slices along an axis, or the elements, where the
 // condition holds. ONNX Compress, opset 9, 11.
 var opCompress = operator{
-	name: "Compress", in: []port{moves},
+	name: "Compress", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if !c.has("axis") {

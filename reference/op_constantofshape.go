@@ -10,6 +10,7 @@ import (
 // the float32 zero. ONNX ConstantOfShape, opset 9, 20, 21.
 var opConstantOfShape = operator{
 	name: "ConstantOfShape",
+	in:   []port{sizing},
 	eval: single(func(c *call) (*Value, error) {
 		v, err := c.tensorAttr("value")
 		if err != nil {

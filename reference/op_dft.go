@@ -13,6 +13,7 @@ import (
 // DFT, opset 17, 20.
 var opDFT = operator{
 	name: "DFT",
+	in:   []port{derived, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims)

@@ -2,7 +2,7 @@ package reference
 
 // opExpand broadcasts its input with a shape. ONNX Expand, opset 8, 13.
 var opExpand = operator{
-	name: "Expand", in: []port{moves},
+	name: "Expand", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		shape, _, err := c.intInput(1)
 		if err != nil {

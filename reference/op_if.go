@@ -22,8 +22,8 @@ var opIf = operator{
 		}
 		if !cond.exact() {
 			c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
-			for _, v := range outputs {
-				makeUnknown(v)
+			for i, v := range outputs {
+				outputs[i] = unsure(v, true)
 			}
 		}
 		return outputs, nil

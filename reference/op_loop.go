@@ -16,7 +16,7 @@ import (
 var opLoop = operator{
 	name:  "Loop",
 	loops: true,
-	in:    []port{derived, derived, moves},
+	in:    []port{sizing, sizing, moves},
 	eval: func(c *call) ([]*Value, error) {
 		trips, goOn := math.MaxInt, true
 		if c.given(0) {
@@ -43,6 +43,7 @@ var opLoop = operator{
 			return nil, fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), states)
 		}
 		stacks := make([][]*Value, stacked)
+		unsureTrips := false
 		start, kept := c.live, int64(0) // before the loop, and what its stacks hold
 		if goOn && body.passesOn() {    // then nothing ends the loop before its time
 			if err := c.afford(trips, nodeCost*(1+len(body.steps))); err != nil {
@@ -68,8 +69,11 @@ var opLoop = operator{
 			}
 			if !outputs[0].exact() {
 				c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
-				for _, v := range outputs[1:] {
-					makeUnknown(v)
+				unsureTrips = true
+			}
+			for k := range outputs[1:] {
+				if unsureTrips {
+					outputs[1+k] = unsure(outputs[1+k], true)
 				}
 			}
 			goOn = cond[0]
@@ -134,5 +138,9 @@ func (c *call) stack(list []*Value, declared onnx.Type, axis int) (*Value, error
 		}
 		wide[i] = reshaped(v, slices.Insert(slices.Clone(v.Dims), a, 1))
 	}
-	return c.concat(wide, axis)
+	out, err := c.concat(wide, axis)
+	if err == nil {
+		out.AnyShape = slices.ContainsFunc(list, (*Value).anyShape)
+	}
+	return out, err
 }

@@ -10,6 +10,7 @@ import (
 // ONNX MaxUnpool, opset 9, 11, 22.
 var opMaxUnpool = operator{
 	name: "MaxUnpool",
+	in:   []port{derived, derived, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims) - 2

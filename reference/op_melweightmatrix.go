@@ -15,7 +15,7 @@ import (
 // followed.
 var opMelWeightMatrix = operator{
 	name: "MelWeightMatrix",
-	in:   []port{derived, derived, derived, blind, blind},
+	in:   []port{sizing, sizing, derived, blind, blind},
 	eval: single(func(c *call) (*Value, error) {
 		for i, v := range c.in {
 			if v.Len() != 1 {

@@ -13,7 +13,7 @@ import (
 // result lists batch, class and box. ONNX NonMaxSuppression, opset 10, 11.
 var opNonMaxSuppression = operator{
 	name: "NonMaxSuppression",
-	in:   []port{blind, blind, derived, blind, blind},
+	in:   []port{sizing, sizing, sizing, sizing, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		boxes, scores := c.in[0], c.in[1]
 		if len(boxes.Dims) != 3 || boxes.Dims[2] != 4 || len(scores.Dims) != 3 || scores.Dims[0] != boxes.Dims[0] || scores.Dims[2] != boxes.Dims[1] {

@@ -7,7 +7,7 @@ import (
 // opNonZero lists the coordinates of the elements other than zero, one column
 // each. ONNX NonZero, opset 9, 13.
 var opNonZero = operator{
-	name: "NonZero", in: []port{blind},
+	name: "NonZero", in: []port{sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		var found []int

@@ -11,7 +11,7 @@ import (
 // opOneHot puts on-values at the indices along a new axis, and off-values
 // elsewhere; indices out of range are off everywhere. ONNX OneHot, opset 9, 11.
 var opOneHot = operator{
-	name: "OneHot", in: []port{blind, blind, moves},
+	name: "OneHot", in: []port{blind, sizing, moves},
 	eval: single(func(c *call) (*Value, error) {
 		indices, values := c.in[0], c.in[2]
 		if c.in[1].Len() != 1 || values.Len() != 2 {

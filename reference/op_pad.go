@@ -11,7 +11,7 @@ import (
 // opset 10, input 1 from opset 11 on. ONNX Pad, opset 1, 2, 11, 13, 18, 19, 21.
 var opPad = operator{
 	name: "Pad",
-	in:   []port{moves, derived, moves},
+	in:   []port{moves, sizing, moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		rank := len(x.Dims)

@@ -7,7 +7,7 @@ import (
 
 // opRange counts from start towards limit by delta. ONNX Range, opset 11, 27.
 var opRange = operator{
-	name: "Range", in: []port{blind, blind, blind},
+	name: "Range", in: []port{sizing, sizing, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		for i, v := range c.in {
 			if v.Len() != 1 {

@@ -11,7 +11,7 @@ import (
 // is left. ONNX Reshape, opset 1, 5, 13, 14, 19, 21.
 var opReshape = operator{
 	name: "Reshape",
-	in:   []port{moves},
+	in:   []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		want, ok, err := c.intInput(1)

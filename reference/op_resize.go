@@ -14,7 +14,7 @@ import (
 // 13, 18, 19.
 var opResize = operator{
 	name: "Resize",
-	in:   []port{moves},
+	in:   []port{moves, sizing, sizing, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		r := resizer{

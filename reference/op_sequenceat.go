@@ -5,7 +5,7 @@ import "fmt"
 // opSequenceAt is the element at a position; negative ones count from the end.
 // ONNX SequenceAt, opset 11.
 var opSequenceAt = operator{
-	name: "SequenceAt", in: []port{moves},
+	name: "SequenceAt", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		list := c.in[0].Elems
 		if len(list) == 0 {

@@ -11,7 +11,7 @@ import (
 // 11, 13.
 var opSlice = operator{
 	name: "Slice",
-	in:   []port{moves},
+	in:   []port{moves, sizing, sizing, sizing, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		lists := [][]int{c.intList("starts"), c.intList("ends"), c.intList("axes"), nil}

@@ -10,7 +10,7 @@ import (
 // which, from opset 18 on, the last may be shorter. ONNX Split, opset 1, 2, 11, 13, 18.
 var opSplit = operator{
 	name: "Split",
-	in:   []port{moves},
+	in:   []port{moves, sizing},
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", 0, len(x.Dims))

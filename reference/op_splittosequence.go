@@ -9,7 +9,7 @@ import (
 // the lengths in input 1, of one length if that is a scalar, or of length 1, which
 // lose the axis if keepdims is 0. ONNX SplitToSequence, opset 11, 24.
 var opSplitToSequence = operator{
-	name: "SplitToSequence", in: []port{moves},
+	name: "SplitToSequence", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", 0, len(x.Dims))

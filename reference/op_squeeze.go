@@ -9,7 +9,7 @@ import (
 // input 1 from opset 13 on, all of them by default. ONNX Squeeze, opset 1, 11,
 // 13, 21.
 var opSqueeze = operator{
-	name: "Squeeze", in: []port{moves},
+	name: "Squeeze", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axes, given, err := c.axesAt(1)

@@ -7,6 +7,7 @@ import "fmt"
 // reads it. ONNX STFT, opset 17.
 var opSTFT = operator{
 	name: "STFT",
+	in:   []port{derived, sizing, derived, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x, window := c.in[0], c.in[2]
 		width := 1

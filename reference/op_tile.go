@@ -9,7 +9,7 @@ import (
 // opTile repeats its input along every axis; in opset 1, where all inputs are
 // floating-point numbers, along the one in input 2. ONNX Tile, opset 1, 6, 13.
 var opTile = operator{
-	name: "Tile", in: []port{moves},
+	name: "Tile", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		repeats, _, err := c.intInput(1)

@@ -13,6 +13,7 @@ import (
 // until opset 9. ONNX TopK, opset 1, 10, 11, 24.
 var opTopK = operator{
 	name: "TopK",
+	in:   []port{derived, sizing},
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		axis, err := c.axis("axis", -1, len(x.Dims))

@@ -10,7 +10,7 @@ import (
 // order of their first appearance; then where each was first, which one every
 // element is, and how often each occurs. ONNX Unique, opset 11.
 var opUnique = operator{
-	name: "Unique", in: []port{blind},
+	name: "Unique", in: []port{sizing},
 	eval: func(c *call) ([]*Value, error) {
 		x := c.in[0]
 		if !c.has("axis") {

@@ -9,7 +9,7 @@ import (
 // axes until opset 12, input 1 from opset 13 on. ONNX Unsqueeze, opset 1, 11,
 // 13, 21.
 var opUnsqueeze = operator{
-	name: "Unsqueeze", in: []port{moves},
+	name: "Unsqueeze", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		axes, given, err := c.axesAt(1)

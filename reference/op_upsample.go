@@ -13,7 +13,7 @@ import (
 // 1, 7, 9.
 var opUpsample = operator{
 	name: "Upsample",
-	in:   []port{moves},
+	in:   []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
 		x := c.in[0]
 		if c.opset >= 10 {

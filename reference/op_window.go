@@ -22,6 +22,7 @@ var opBlackmanWindow = cosineWindow("BlackmanWindow", 0.42, 0.5, 0.08)
 func cosineWindow(name string, a, b, c float64) operator {
 	return operator{
 		name: name,
+		in:   []port{sizing},
 		eval: single(func(call *call) (*Value, error) {
 			n, err := call.intScalar(0)
 			if err != nil {

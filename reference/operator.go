@@ -62,6 +62,7 @@ func setOf(v *Value) typeSet {
 type port struct {
 	moved bool    // those of integers and booleans are handled, too
 	blind bool    // there is no rule: the outputs get infinite ones
+	sizes bool    // it decides how many elements the outputs have, too
 	lacks typeSet // types that the specification allows and the reference has no rule for
 }
 
@@ -69,6 +70,7 @@ var (
 	derived = port{}            // there is a rule for errors of floating-point numbers
 	moves   = port{moved: true} // figures of every type are handed on
 	blind   = port{blind: true}
+	sizing  = port{blind: true, sizes: true}
 )
 
 // lacking is a derived input that lacks some types.

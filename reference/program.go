@@ -441,8 +441,8 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		outputs = outputs[:min(len(outputs), len(st.out))]
 		if st.shadows {
 			m.note("%s: the model's function %s has the name of a standard operator, and the standard leaves it to the runtime which of them it takes; what follows has no limit", st.label, st.op.name)
-			for _, v := range outputs {
-				makeUnknown(v)
+			for i, v := range outputs {
+				outputs[i] = unsure(v, false)
 			}
 		}
 		return outputs, nil
@@ -472,33 +472,28 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 }
 
 // blind gives the outputs infinite figures if an input has errors that the
-// operator has no rule for.
+// operator has no rule for, and no certain shape if that input decides it, or has
+// none itself.
 func (st *step) blind(c *call, in, outputs []*Value) {
+	said := false
 	for i, v := range in {
-		if v == nil || st.op.portOf(st.schema, i).handles(v) {
+		p := st.op.portOf(st.schema, i)
+		shape := v.anyShape()
+		if v == nil || p.handles(v) && !shape {
 			continue
 		}
-		c.note("%s: %s has no rule for the errors of input %d (%s), so the limits of what follows are infinite", st.label, st.op.name, i, v)
-		for _, out := range outputs {
-			makeUnknown(out)
+		if !p.handles(v) && !said {
+			said = true
+			more := ""
+			if p.sizes {
+				more = "; it decides how many elements there are, so that a runtime may have others"
+			}
+			c.note("%s: %s has no rule for the errors of input %d (%s), so the limits of what follows are infinite%s", st.label, st.op.name, i, v, more)
 		}
-		return
+		for k, out := range outputs {
+			outputs[k] = unsure(out, shape || p.sizes)
+		}
 	}
-}
-
-func makeUnknown(v *Value) {
-	if v == nil {
-		return
-	}
-	for _, e := range v.Elems {
-		makeUnknown(e)
-	}
-	n := v.Len()
-	if v.Kind != Tensor || n == 0 {
-		return
-	}
-	inf := slices.Repeat([]float64{unknown(0).sound}, n)
-	v.Sound, v.Spread, v.Declared = inf, inf, inf
 }
 
 // checkTypes compares the types of the inputs with the schema.

@@ -40,6 +40,9 @@ type Value struct {
 	// roundoff of a result.
 	Terms int
 	Unit  float64
+	// AnyShape says that rounding decides how many elements there are, as of a list of those that are not zero: a runtime may
+	// have others, and the elements have no limits.
+	AnyShape bool
 
 	stored *format // that set rounds to; nil where elements were computed in it
 }
@@ -128,7 +131,7 @@ func (v *Value) setFigures(i int, n number) {
 	v.Sound[i], v.Spread[i], v.Declared[i] = n.sound, n.spread, n.declared
 }
 
-// exact reports whether no element carries an error.
+// exact reports whether no element carries an error, nor the shape.
 func (v *Value) exact() bool {
 	if v == nil {
 		return true
@@ -138,7 +141,33 @@ func (v *Value) exact() bool {
 			return false
 		}
 	}
-	return v.Sound == nil
+	return v.Sound == nil && !v.AnyShape
+}
+
+// anyShape reports whether rounding decides the shape of a value, or of an element of it.
+func (v *Value) anyShape() bool {
+	return v != nil && (v.AnyShape || slices.ContainsFunc(v.Elems, (*Value).anyShape))
+}
+
+// makeUnknown takes all limits from a value.
+func makeUnknown(v *Value) { *v = *unsure(v, false) }
+
+// unsure returns a value without limits, and, if its shape is unsure as well, of any shape. v itself stays as it is: others
+// may have it.
+func unsure(v *Value, shape bool) *Value {
+	if v == nil {
+		return nil
+	}
+	w := *v
+	w.AnyShape = w.AnyShape || shape
+	if v.Elems != nil {
+		w.Elems = convert(v.Elems, func(e *Value) *Value { return unsure(e, shape) })
+	}
+	if n := v.Len(); v.Kind == Tensor && n > 0 {
+		inf := slices.Repeat([]float64{unknown(0).sound}, n)
+		w.Sound, w.Spread, w.Declared = inf, inf, inf
+	}
+	return &w
 }
 
 // trim drops figures that are all zero.

@@ -166,7 +166,7 @@ func (l *lane) holdRepeat(rows []Row, d dataSet, first, second []*onnx.Tensor, w
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("%s differs: %v", which, err))
 			continue
 		}
-		m := measure(center, other, d.want[i].Screen)
+		m := measure(center, other, screenOf(d.want[i], center))
 		switch {
 		case m.Outside > 0:
 			rows[i].Verdict = worse(rows[i].Verdict, Different)

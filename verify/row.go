@@ -134,6 +134,11 @@ func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
 	row := Row{Runtime: rt, Set: set, Output: output, Type: want.String(), Shape: want.Dims, Verdict: Different}
 	if err := mismatch(want, got); err != nil {
 		row.Reason = err.Error()
+		if excused(want, err) {
+			row.Verdict, row.Stage = Unchecked, Screen
+			row.Measure = &Measure{Elements: got.Len(), Unbounded: got.Len()}
+			row.Reason += ": rounding decides how many elements there are, so the reference has no limit for them"
+		}
 		return row
 	}
 	row.Stage = Screen
