@@ -49,7 +49,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"witness/child":        {may: []string{"onnx", "onnx/pb", "witness"}},
 	"witness/gorgonnx":     {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "witness/child"}, libraries: []string{"gorgonia", "onnx-go"}},
 	"internal/npy":         {},
-	"verify":               {may: []string{"internal/npy", "internal/suggest", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
+	"verify":               {may: []string{"internal/atomicfile", "internal/npy", "internal/suggest", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
 	"report":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 }
 

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/report"
+	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
+)
+
+type recordOptions struct {
+	streams *Streams
+	model   string
+
+	out      string
+	runtime  string
+	sets     int
+	seed     uint64
+	profile  string
+	force    bool
+	timeout  time.Duration
+	budget   byteSize
+	settings runtimeOptions
+	given    givenOptions
+}
+
+func newRecordCmd(s *Streams, do func(context.Context, recordOptions) error) *cobra.Command {
+	o := recordOptions{streams: s, budget: 2 << 30}
+	cmd := &cobra.Command{
+		Use:   "record MODEL",
+		Short: "Record inputs and a runtime's outputs beside an ONNX model",
+		Long: `record draws inputs for a model, as verify does, has a runtime compute the outputs, and writes both as test_data_set_N, in the
+layout that ONNX's own test runners replay: input_K.pb and output_K.pb. From then on verify holds them, too, against the
+model in that folder, so that a later runtime, or a model that was exported anew, can be held to what was recorded.
+
+Beside them, provenance.json says what the model was, by its digest, which runtime computed the outputs, in which version and
+with which settings, and what was drawn for each input, and why. There is no time in it: the same recording has the same bytes.
+
+Outputs that are not what the model says are not recorded, unless --force is given. All sets appear, or none does.
+
+Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something could not be read, run or written.`,
+		Example: `  petrify record model.onnx
+  petrify record model.onnx -o golden --sets 4
+  petrify record unet.onnx -o golden --shape x=1x3x256x256 --range x=0..255
+  petrify record model.onnx -o golden --input x=picture.npy --sets 1
+  petrify record model.onnx -o golden --runtime reference`,
+		Args: arguments(1, 1, "a model file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.model = args[0]
+			return do(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.out, "out", "o", "", "folder to write to, with a copy of the model where it is another one (default: the model's own)")
+	f.StringVarP(&o.runtime, "runtime", "r", "ort-node", "runtime whose outputs are recorded; "+judge+" records those of float64, rounded")
+	quantityVar(f, &o.sets, "sets", 2, "data sets to record; more than one seed is used where there are more than the batches of one")
+	f.Uint64Var(&o.seed, "seed", 1, "of the inputs")
+	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtime is meant to compute in")
+	f.BoolVar(&o.force, "force", false, "replace recorded data that are there, and record outputs that are not what the model says")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of the runtime, and evaluation by the reference")
+	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
+	o.settings.sessionFlags(f)
+	o.settings.placeFlags(f)
+	o.given.flags(f)
+	mustComplete(cmd, "runtime", completeRuntimes)
+	mustComplete(cmd, "arithmetic", completeProfiles)
+	mustComplete(cmd, "out", completeFolders)
+	return cmd
+}
+
+// usualProviders are what computes in runtimes that have several ways to.
+var usualProviders = map[string]string{"ort-node": "cpu", "ort-python": "cpu", "ort-web": "wasm"}
+
+func runRecord(ctx context.Context, o recordOptions) error {
+	if err := o.settings.validate(); err != nil {
+		return err
+	}
+	if o.sets < 1 || o.sets > 1000 {
+		return fmt.Errorf("--sets is %d, want 1 to 1000", o.sets)
+	}
+	v := verify.Options{Paths: []string{o.model}, Named: true, Seed: o.seed, Timeout: o.timeout, Reference: reference.Options{Memory: int64(o.budget) / 8}}
+	var err error
+	if v.Given, err = o.given.given(); err != nil {
+		return err
+	}
+	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
+		return fmt.Errorf("--arithmetic: %w", err)
+	}
+	var runtimes []witness.Runtime
+	if runtimes, err = findRuntimes([]string{o.runtime}, o.settings); err != nil {
+		return err
+	}
+	v.Runtimes = runtimes
+	recording, err := verify.Record(ctx, v, o.sets, "petrify "+version())
+	if err != nil {
+		return err
+	}
+	found := verifyReport(recording.Report, false)
+	problem, wrong := false, false
+	for _, m := range recording.Report.Models {
+		problem = problem || m.Problem != ""
+		wrong = wrong || len(runtimes) > 0 && m.Verdict() != verify.Equal && m.Verdict() != verify.Unchecked
+	}
+	if problem || wrong && !o.force || len(recording.Sets) == 0 {
+		if err := report.Text(o.streams.Err, found); err != nil {
+			return err
+		}
+		fmt.Fprintln(o.streams.Err, "nothing was recorded")
+		return exit(cmp.Or(found.ExitCode, exitProblem))
+	}
+	if wrong {
+		if err := report.Text(o.streams.Err, found); err != nil {
+			return err
+		}
+	}
+	dir := o.out
+	if dir == "" {
+		dir = filepath.Dir(o.model)
+	}
+	for i := range recording.Sets {
+		recording.Sets[i].Provenance.Provider = cmp.Or(o.settings.provider, usualProviders[o.runtime])
+	}
+	paths, err := recording.Write(dir, o.force)
+	if err != nil {
+		return err
+	}
+	for _, line := range recording.Report.Models[0].Drawn() {
+		fmt.Fprintln(o.streams.Err, quote.Text(line))
+	}
+	for _, path := range paths {
+		fmt.Fprintln(o.streams.Out, quote.Name(path))
+	}
+	return nil
+}
