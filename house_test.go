@@ -51,6 +51,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"internal/npy":         {},
 	"verify":               {may: []string{"internal/atomicfile", "internal/npy", "internal/suggest", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
 	"report":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
+	"gate":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
 }
 
 // anything may be imported by these: the command line, and code that runs in tests and generators only.

@@ -240,3 +240,38 @@ func TestFingerprint(t *testing.T) {
 		t.Errorf("fingerprint %q", same)
 	}
 }
+
+// The JSON of a report is what docs/schema/report.json publishes.
+func TestJSONKeepsToItsSchema(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "docs", "schema", "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := &Report{Tool: "petrify check", Version: "devel"}
+	empty.Settle()
+	for name, r := range map[string]*Report{"hostile": hostileReport(), "empty": empty} {
+		v, err := jsonschema.UnmarshalJSON(strings.NewReader(render(t, Format{Name: "json", Write: JSON}, r)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := schema.Validate(map[string]any{"schema": 1}); err == nil {
+		t.Error("the schema takes a report without files")
+	}
+}
+
+// A runtime that is nowhere is said once.
+func TestTextSaysOnceWhatIsMissingEverywhere(t *testing.T) {
+	r := &Report{}
+	for _, p := range []string{"a.onnx", "b.onnx"} {
+		r.Files = append(r.Files, File{Path: p, Runtimes: []Runtime{{Name: "load", Status: Pass, Word: "equal", Text: "1 set"}, {Name: "ort-python", Status: Skipped, Word: "SKIP", Text: "not installed"}}})
+	}
+	r.Settle()
+	want := "a.onnx  ok\n  load        equal  1 set\nb.onnx  ok\n  load        equal  1 set\nort-python  SKIP  not installed\n2 files: 2 ok\n"
+	if got := render(t, Format{Write: Text}, r); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,6 +19,7 @@ const columns = 80
 func Text(w io.Writer, r *Report) error {
 	p := &printer{w: w}
 	name, word := 0, 0
+	absent := absentEverywhere(r)
 	for _, f := range r.Files {
 		for _, rt := range f.Runtimes {
 			name, word = max(name, width(quote.Text(rt.Name))), max(word, width(rt.Word))
@@ -25,6 +28,9 @@ func Text(w io.Writer, r *Report) error {
 	for _, f := range r.Files {
 		p.print(quote.Name(f.Path), "  ", fileWord(&f), "\n")
 		for _, rt := range f.Runtimes {
+			if _, ok := absent[rt.Name]; ok {
+				continue
+			}
 			head := fmt.Sprintf("  %s  %s  ", pad(quote.Text(rt.Name), name), pad(rt.Word, word))
 			p.print(strings.TrimRight(wrap(head, quote.Text(rt.Text)), " "), "\n")
 		}
@@ -34,6 +40,9 @@ func Text(w io.Writer, r *Report) error {
 		for _, n := range f.Notes {
 			p.print(wrap("  note: ", quote.Text(n)), "\n")
 		}
+	}
+	for _, rt := range slices.Sorted(maps.Keys(absent)) {
+		p.print(wrap(quote.Text(rt)+"  SKIP  ", quote.Text(absent[rt])), "\n")
 	}
 	s := r.Summary
 	if s.Files != 1 || r.Reason == "" {
@@ -46,6 +55,24 @@ func Text(w io.Writer, r *Report) error {
 		p.print(wrap("next: ", quote.Text(n)), "\n")
 	}
 	return p.err
+}
+
+// absentEverywhere are runtimes that were skipped on all of several files for one reason, which is then said once.
+func absentEverywhere(r *Report) map[string]string {
+	absent := map[string]string{}
+	ran := map[string]bool{}
+	lines := map[string]int{}
+	for _, f := range r.Files {
+		for _, rt := range f.Runtimes {
+			lines[rt.Name]++
+			if before, ok := absent[rt.Name]; rt.Status != Skipped || ok && before != rt.Text {
+				ran[rt.Name] = true
+			}
+			absent[rt.Name] = rt.Text
+		}
+	}
+	maps.DeleteFunc(absent, func(name, _ string) bool { return ran[name] || lines[name] < 2 })
+	return absent
 }
 
 // line is a finding in one line.

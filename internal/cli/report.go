@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/gate"
+)
+
+type reportOptions struct {
+	gateOptions
+	dir string
+}
+
+func newReportCmd(s *Streams, run func(context.Context, reportOptions) error) *cobra.Command {
+	o := reportOptions{gateOptions: gateOptions{streams: s}}
+	cmd := &cobra.Command{
+		Use:   "report DIR",
+		Short: "Put the results of many petrify gates together",
+		Long: `report reads the results that petrify gate --results left in a folder, from however many machines, and shows them as one gate over
+all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.`,
+		Example: `  petrify report results
+  petrify report results --report html=report.html --report junit=report.xml
+  petrify report results -c ci/petrify.yaml --format markdown`,
+		Args: arguments(1, 1, "a folder of results"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.dir = args[0]
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.config, "config", "c", policyName, "policy file; without one nothing is ignored")
+	formatFlag(cmd, f, &o.format)
+	o.reports.flag(cmd)
+	return cmd
+}
+
+func runReport(_ context.Context, o reportOptions) error {
+	format, err := findFormat("--format", o.format)
+	if err != nil {
+		return err
+	}
+	if err := o.reports.check(); err != nil {
+		return err
+	}
+	p, g, err := o.policy()
+	if errors.Is(err, fs.ErrNotExist) && o.config == policyName {
+		p, g, err = nil, gate.Options{Version: version()}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(o.dir); err != nil {
+		return err
+	}
+	r, err := gate.Join(o.dir, p, g)
+	if err != nil {
+		return err
+	}
+	return finish(o.streams, format, &o.reports, r, o.config)
+}
