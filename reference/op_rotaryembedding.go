@@ -47,41 +47,49 @@ var opRotaryEmbedding = operator{
 		} else if cos.Len() != batch*steps*half {
 			return nil, fmt.Errorf("cosines of shape %v for %d sequences of %d", cos.Dims, batch, steps)
 		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
-		f := c.format(x)
-		interleaved := c.int("interleaved") != 0
-		for i := range out.Len() {
-			e := i % length
-			n, t := i/length/heads/max(steps, 1), i/length/heads%steps
+		return c.rotated(x, length, turned, c.int("interleaved") != 0, cos, sin, func(vector int) int {
+			n, t := vector/heads/max(steps, 1), vector/heads%steps
 			if len(x.Dims) == 4 {
-				t = i / length % steps
+				t = vector % steps
 			}
-			if e >= turned {
-				out.set(i, x.at(i))
-				continue
-			}
-			pair, partner, first := e%half, i+half, e < half
-			if interleaved {
-				pair, partner, first = e/2, i+1, e%2 == 0
-			}
-			at := position(n, t) + pair
-			var s dot
-			if first {
-				s.add(x.at(i), cos.at(at))
-				s.add(neg(x.at(partner)), sin.at(at))
-			} else {
-				other := i - half
-				if interleaved {
-					other = i - 1
-				}
-				s.add(x.at(other), sin.at(at))
-				s.add(x.at(i), cos.at(at))
-			}
-			out.set(i, s.sum(f, 0))
-		}
-		return out, nil
+			return position(n, t)
+		})
 	}),
+}
+
+// rotated turns pairs of the first elements of each vector of a length: of neighbours
+// where interleaved is set, else one of each half. angles is where the cosines and
+// sines of a vector begin.
+func (c *call) rotated(x *Value, length, turned int, interleaved bool, cos, sin *Value, angles func(vector int) int) (*Value, error) {
+	out, err := c.numbers(x.Type, x.Dims...)
+	if err != nil {
+		return nil, err
+	}
+	f, half := c.format(x), turned/2
+	for i := range out.Len() {
+		e := i % length
+		if e >= turned {
+			out.set(i, x.at(i))
+			continue
+		}
+		pair, partner, first := e%half, i+half, e < half
+		if interleaved {
+			pair, partner, first = e/2, i+1, e%2 == 0
+		}
+		at := angles(i/length) + pair
+		var s dot
+		if first {
+			s.add(x.at(i), cos.at(at))
+			s.add(neg(x.at(partner)), sin.at(at))
+		} else {
+			other := i - half
+			if interleaved {
+				other = i - 1
+			}
+			s.add(x.at(other), sin.at(at))
+			s.add(x.at(i), cos.at(at))
+		}
+		out.set(i, s.sum(f, 0))
+	}
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -31,6 +32,7 @@ func ofONNX(op string, opset int64, fill func(s *singleNode)) nodeRow {
 
 // transformerRows are the operators that fusions of transformers make.
 var transformerRows = []nodeRow{
+	microsoft("Attention", (*singleNode).projectedAttention),
 	microsoft("BiasGelu", func(s *singleNode) {
 		n := s.between(1, 40)
 		s.give(s.float(f32, 3, 2, 3, n))
@@ -57,6 +59,7 @@ var transformerRows = []nodeRow{
 		s.attr(onnx.Int("bits", int64(bits)), onnx.Int("block_size", int64(block)), onnx.Int("quantize_axis", one[int64](s, 1, -1)))
 	}),
 	microsoft("Gelu", func(s *singleNode) { s.give(s.float(f32, 3, 3, s.between(1, 40))) }),
+	microsoft("GroupQueryAttention", (*singleNode).groupQuery),
 	microsoft("MatMulBnb4", func(s *singleNode) {
 		n, k, block := s.between(1, 20), one(s, 16, 32, 64, 100), one(s, 16, 32, 64)
 		t := one(s, f32, f32, f16)
@@ -66,9 +69,23 @@ var transformerRows = []nodeRow{
 	}),
 	microsoft("MatMulNBits", func(s *singleNode) { s.nBits(one[int64](s, 0, 1, 2, 3)) }),
 	{op: "MatMulNBits", form: " of int8 ", domain: "com.microsoft", opset: 21, blur: 0.2, fill: func(s *singleNode) { s.nBits(4) }},
+	microsoft("MultiHeadAttention", (*singleNode).multiHead),
 	microsoft("QuickGelu", func(s *singleNode) {
 		s.give(s.float(f32, 3, 3, s.between(1, 40)))
 		s.sometimes(onnx.Float("alpha", one[float32](s, 0.5, 1, 1.6, -1)))
+	}),
+	microsoft("RotaryEmbedding", func(s *singleNode) {
+		b, l, heads, half := s.between(1, 3), s.between(1, 5), s.between(1, 3), one(s, 4, 8)
+		width := 2 * half
+		if s.IntN(3) == 0 {
+			s.attr(onnx.Int("rotary_embedding_dim", int64(half)), onnx.Int("num_heads", int64(heads)))
+			half /= 2
+		}
+		x := one(s, []int{b, l, heads * width}, []int{b, heads, l, width})
+		s.give(s.float(f32, 1, x...))
+		s.give(one(s, elements[int64](s, 0, 10, 1), elements[int64](s, 0, 15, b, l)))
+		s.constant(s.float(f32, 1, 16, half), s.float(f32, 1, 16, half))
+		s.attr(onnx.Int("interleaved", int64(s.IntN(2))))
 	}),
 	ofONNX("LayerNormalization", 12, func(s *singleNode) {
 		n := s.between(3, 40)
@@ -131,4 +148,167 @@ func (s *singleNode) nBits(level int64) {
 		s.constant(s.float(t, 1, n))
 	}
 	s.attr(onnx.Int("N", int64(n)), onnx.Int("K", int64(k)), onnx.Int("bits", int64(bits)), onnx.Int("block_size", int64(block)), onnx.Int("accuracy_level", level))
+}
+
+// keyMask draws what hides keys, in one of the forms that there are.
+func (s *singleNode) keyMask(batch, rows, keys int, beginnings bool) *onnx.Tensor {
+	flags := func(dims ...int) *onnx.Tensor { return elements[int32](s, 0, 1, dims...) }
+	switch s.IntN(5) {
+	case 0:
+		return elements[int32](s, 1, keys, batch)
+	case 1:
+		return flags(batch, keys)
+	case 2:
+		return flags(batch, rows, keys)
+	case 3:
+		if beginnings {
+			ends := elements[int32](s, 1, keys, 2*batch)
+			list := ends.Data.(onnx.Slice[int32])
+			for n := range batch {
+				list[batch+n] = int32(s.IntN(int(list[n])))
+			}
+			return ends
+		}
+	}
+	return nil
+}
+
+// bias draws what is added to scores, nil in half of the draws.
+func (s *singleNode) bias(batch, heads, rows, keys int) *onnx.Tensor {
+	if s.IntN(2) == 0 {
+		return nil
+	}
+	return s.float(f32, 1, one(s, 1, batch), one(s, 1, heads), rows, keys)
+}
+
+// unidirectional hides what is ahead, or masks by the lowest number; both together would
+// leave some queries nothing.
+func (s *singleNode) unidirectional() {
+	if s.IntN(2) == 0 {
+		s.attr(onnx.Int("unidirectional", 1))
+	} else {
+		s.sometimes(onnx.Float("mask_filter_value", one[float32](s, -50, -math.MaxFloat32)))
+	}
+}
+
+func (s *singleNode) projectedAttention() {
+	batch, rows, heads, width, in := s.between(1, 2), s.between(1, 5), s.between(1, 3), one(s, 4, 8), s.between(3, 20)
+	hidden, values, past := heads*width, heads*width, 0
+	if s.IntN(3) == 0 {
+		values = heads * one(s, 3, 5)
+		s.attr(onnx.Ints("qkv_hidden_sizes", int64(hidden), int64(hidden), int64(values)))
+	} else if s.IntN(2) == 0 {
+		past = s.between(1, 4)
+	}
+	s.give(s.float(f32, 1, batch, rows, in))
+	// Without a bias ONNX Runtime 1.30 crashes.
+	s.constant(s.float(f32, 0.5, in, 2*hidden+values), s.float(f32, 0.5, 2*hidden+values))
+	s.give(s.keyMask(batch, rows, past+rows, true), nil, nil)
+	if past > 0 {
+		s.in[4] = s.float(f32, 1, 2, batch, heads, past, width)
+		s.outs = 2
+	} else { // ONNX Runtime has no kernel for both
+		s.in[5] = s.bias(batch, heads, rows, rows)
+	}
+	s.attr(onnx.Int("num_heads", int64(heads)))
+	s.unidirectional()
+	s.sometimes(onnx.Float("scale", 0.3))
+}
+
+func (s *singleNode) multiHead() {
+	batch, rows, length, heads, width := s.between(1, 2), s.between(1, 5), s.between(1, 6), s.between(1, 3), one(s, 4, 8)
+	wide, past := one(s, width, width, 5), 0
+	s.give(s.float(f32, 1, batch, rows, heads*width))
+	apart := s.IntN(4) == 0 // with an axis for the heads
+	if apart {
+		wide = width
+		s.give(s.float(f32, 1, batch, heads, length, width), s.float(f32, 1, batch, heads, length, wide))
+	} else {
+		s.give(s.float(f32, 1, batch, length, heads*width), s.float(f32, 1, batch, length, heads*wide))
+	}
+	if s.IntN(2) == 0 && wide == width && !apart {
+		past = s.between(1, 4)
+	}
+	s.constant(one(s, nil, s.float(f32, 1, heads*(2*width+wide))))
+	if apart {
+		s.in[3] = nil
+	}
+	s.give(s.keyMask(batch, rows, past+length, false), s.bias(batch, heads, rows, past+length))
+	if past > 0 {
+		s.give(s.float(f32, 1, batch, heads, past, width), s.float(f32, 1, batch, heads, past, wide))
+	}
+	if !apart {
+		s.outs = one(s, 1, 3)
+	}
+	if past > 0 { // ONNX Runtime 1.30 passes over the past where the present is no output
+		s.outs = 3
+	}
+	if s.attr(onnx.Int("num_heads", int64(heads))); rows == length {
+		s.unidirectional()
+	}
+	s.sometimes(onnx.Float("scale", 0.3))
+}
+
+func (s *singleNode) groupQuery() {
+	t := one(s, f32, f32, f16)
+	batch, rows, fewer, each, width := s.between(1, 2), s.between(1, 5), s.between(1, 2), s.between(1, 3), one(s, 16, 32)
+	heads, past, room := fewer*each, 0, 0
+	if s.IntN(3) > 0 {
+		past = s.between(1, 6)
+		if room = past + one(s, 0, rows, rows+3); batch > 1 {
+			rows = 1
+		}
+	}
+	if s.IntN(2) == 0 {
+		s.give(s.float(t, 1, batch, rows, heads*width), s.float(t, 1, batch, rows, fewer*width), s.float(t, 1, batch, rows, fewer*width))
+	} else {
+		s.give(s.float(t, 1, batch, rows, (heads+2*fewer)*width), nil, nil)
+	}
+	total := past + rows
+	if past > 0 {
+		s.give(s.float(t, 1, batch, fewer, room, width), s.float(t, 1, batch, fewer, room, width))
+	} else {
+		s.give(nil, nil)
+	}
+	ends := elements[int32](s, total-1, total-1, batch)
+	if batch > 1 { // the second is shorter
+		ends.Data.(onnx.Slice[int32])[1] = int32(s.between(max(rows, 2)-1, total-1))
+	}
+	s.give(ends)
+	s.constant(&onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(total)}})
+	rotary := s.IntN(2)
+	s.constant(nil, nil)
+	if rotary == 1 {
+		half := one(s, width/2, 8)
+		s.in[7], s.in[8] = s.float(t, 1, 16, half), s.float(t, 1, 16, half)
+	}
+	s.give(nil, nil, nil)
+	if rotary == 1 && s.IntN(4) == 0 {
+		// Of a first run of many tokens ONNX Runtime reads the first position alone.
+		base := s.IntN(12)
+		s.in[9] = elements[int64](s, 0, 0, batch, rows)
+		for i := range batch * rows {
+			s.in[9].Data.(onnx.Slice[int64])[i] = int64(base + i%rows)
+		}
+	}
+	if s.IntN(3) == 0 {
+		s.in[10] = s.float(t, 1, one(s, 1, batch), one(s, 1, heads), rows, total)
+	}
+	switch s.IntN(4) {
+	case 0:
+		s.in[11] = s.float(t, 1, heads)
+	case 1:
+		s.attr(onnx.Int("smooth_softmax", 1))
+	}
+	if s.IntN(3) == 0 {
+		s.attr(onnx.Int("local_window_size", int64(s.between(1, 4))))
+	}
+	s.attr(onnx.Int("num_heads", int64(heads)), onnx.Int("kv_num_heads", int64(fewer)), onnx.Int("do_rotary", int64(rotary)))
+	s.sometimes(onnx.Int("rotary_interleaved", 1))
+	s.sometimes(onnx.Float("scale", 0.3))
+	s.sometimes(onnx.Float("softcap", 2))
+	if s.outs = 3; s.IntN(3) == 0 {
+		s.outs, s.open = 4, []int{3}
+		s.attr(onnx.Int("qk_output", int64(s.between(1, 2))))
+	}
 }

@@ -27,6 +27,10 @@ func microsoft() map[string]Rule {
 		"GatherBlockQuantized":             ruleGatherBlocks,
 		"MatMulBnb4":                       ruleBnb4,
 		"MatMulNBits":                      ruleNBits,
+		"Attention":                        ruleProjectedAttention,
+		"GroupQueryAttention":              ruleGroupQuery,
+		"MultiHeadAttention":               ruleMultiHead,
+		"RotaryEmbedding":                  ruleRotaryOfPositions,
 		"SkipLayerNormalization":           ruleSkipNorm,
 		"SkipSimplifiedLayerNormalization": ruleSkipNorm,
 	}
@@ -168,4 +172,210 @@ func ruleGatherBlocks(n *Node) {
 		n.like(3, packed...)
 	}
 	n.shape(0, join(d[:gather], indices, d[gather+1:]))
+}
+
+// over divides the last axis of a value among heads.
+func (n *Node) over(i int, d onnx.Dim, heads int64) onnx.Dim {
+	if d.Known() && d.Size%heads != 0 {
+		n.wrong("shape-mismatch", "%d heads do not divide %v of input %d, %v", heads, d, i, n.arg(i))
+		return onnx.Unknown()
+	}
+	return scaled(d, 1, heads)
+}
+
+// scores sees that input i broadcasts to scores in its first two axes.
+func (n *Node) scores(i int, batch onnx.Dim, heads int64, rows, keys onnx.Dim) {
+	if d := n.dims(i); d != nil && n.given(i) && n.rank(i, 4, 4) {
+		n.fits(i, []onnx.Dim{batch, onnx.Fixed(heads), rows, keys})
+		n.equal(d[2], rows, "the rows of input %d and the queries differ", i)
+		n.equal(d[3], keys, "the columns of input %d and the keys differ", i)
+	}
+}
+
+// ruleMultiHead takes query, key and value with heads in their last axis, or packed
+// into five axes, or key and value with an axis for the heads.
+func ruleMultiHead(n *Node) {
+	heads, q := n.int("num_heads", 1), n.dims(0)
+	if heads < 1 || q == nil || !n.rank(0, 3, 5) {
+		return
+	}
+	batch, rows := q[0], q[1]
+	var width, length, wide onnx.Dim // of a head of the keys, of the keys, of a head of the values
+	switch k, v := n.dims(1), n.dims(2); {
+	case len(q) == 5:
+		n.like(0, batch, rows, onnx.Fixed(heads), onnx.Fixed(3), onnx.Unknown())
+		if n.given(1) || n.given(2) {
+			n.wrong("either-or", "key or value is given, and query holds both")
+		}
+		width, length, wide = q[4], rows, q[4]
+	case len(q) == 4:
+		n.rank(0, 3, 3)
+		return
+	case !n.given(1):
+		n.wrong("either-or", "no key is given, and query has three axes")
+		return
+	case len(k) == 5:
+		n.like(1, batch, onnx.Unknown(), onnx.Fixed(heads), onnx.Fixed(2), onnx.Unknown())
+		width, length, wide = k[4], k[1], k[4]
+	case k == nil || v == nil && n.given(2):
+		return
+	case !n.given(2):
+		n.wrong("either-or", "key is given without value")
+		return
+	case len(k) == 4 && n.rank(2, 4, 4):
+		n.like(1, batch, onnx.Fixed(heads), onnx.Unknown(), onnx.Unknown())
+		n.like(2, batch, onnx.Fixed(heads), k[2], onnx.Unknown())
+		width, length, wide = k[3], k[2], v[3]
+	case len(k) == 3 && n.rank(2, 3, 3):
+		n.like(1, batch, onnx.Unknown(), q[2])
+		n.like(2, batch, k[1], onnx.Unknown())
+		width, length, wide = n.over(1, k[2], heads), k[1], n.over(2, v[2], heads)
+	default:
+		n.rank(1, 3, 5)
+		return
+	}
+	if len(q) == 3 {
+		n.equal(n.over(0, q[2], heads), width, "the widths of the heads of query and key differ")
+	}
+	if bias := n.dims(3); len(bias) == 1 && width.Known() && wide.Known() && len(n.dims(1)) != 4 {
+		n.like(3, onnx.Fixed(sat.Add(sat.Mul(heads, 2*width.Size), sat.Mul(heads, wide.Size))))
+	}
+	total := n.withPast(6, batch, heads, length, width)
+	n.withPast(7, batch, heads, length, wide)
+	n.scores(5, batch, heads, rows, total)
+	if n.failed {
+		return
+	}
+	n.shape(0, []onnx.Dim{batch, rows, scaled(wide, heads, 1)})
+	n.shape(1, []onnx.Dim{batch, onnx.Fixed(heads), total, width})
+	n.shape(2, []onnx.Dim{batch, onnx.Fixed(heads), total, wide})
+	if len(n.out) > 3 {
+		n.set(3, n.arg(0).Elem, []onnx.Dim{batch, onnx.Fixed(heads), rows, total})
+	}
+	n.host.Spend(sat.Mul(sat.Mul(LeastElements(q), 2), LeastElements([]onnx.Dim{total})))
+}
+
+// withPast sees that input i, keys or values of the past, fits those that are new, and
+// returns how many there are together.
+func (n *Node) withPast(i int, batch onnx.Dim, heads int64, length, width onnx.Dim) onnx.Dim {
+	if !n.given(i) {
+		return length
+	}
+	n.like(i, batch, onnx.Fixed(heads), onnx.Unknown(), width)
+	if past := n.dims(i); len(past) == 4 {
+		return sum(past[2], length)
+	}
+	return onnx.Unknown()
+}
+
+// ruleProjectedAttention projects its input to queries, keys and values.
+func ruleProjectedAttention(n *Node) {
+	heads, x, w := n.int("num_heads", 1), n.dims(0), n.dims(1)
+	if heads < 1 || x == nil || len(w) != 2 || !n.rank(0, 3, 3) {
+		return
+	}
+	n.equal(x[2], w[0], "the width of the input and the rows of the weights differ")
+	n.like(2, w[1])
+	width, wide := scaled(w[1], 1, 3), scaled(w[1], 1, 3)
+	if sizes, ok := n.ints("qkv_hidden_sizes"); ok {
+		if len(sizes) != 3 || sizes[0] != sizes[1] || w[1].Known() && sat.Add(sat.Add(sizes[0], sizes[1]), sizes[2]) != w[1].Size {
+			n.wrong("attribute-range", "attribute \"qkv_hidden_sizes\" is %s, want two equal widths and one more, the %v columns of the weights together", onnx.Few(sizes), w[1])
+			return
+		}
+		width, wide = onnx.Fixed(sizes[0]), onnx.Fixed(sizes[2])
+	}
+	head := n.over(1, width, heads)
+	n.over(1, wide, heads)
+	total := x[1]
+	if n.given(4) {
+		n.like(4, onnx.Fixed(2), x[0], onnx.Fixed(heads), onnx.Unknown(), head)
+		total = onnx.Unknown()
+		if past := n.dims(4); len(past) == 5 && !n.flag("past_present_share_buffer", false) {
+			total = sum(past[3], x[1])
+		}
+	}
+	n.scores(5, x[0], heads, x[1], total)
+	if n.failed {
+		return
+	}
+	n.shape(0, []onnx.Dim{x[0], x[1], wide})
+	n.shape(1, []onnx.Dim{onnx.Fixed(2), x[0], onnx.Fixed(heads), total, head})
+	work := sat.Mul(LeastElements(x), LeastElements(w[1:]))
+	n.host.Spend(sat.Add(work, sat.Mul(LeastElements([]onnx.Dim{x[0], x[1], w[1]}), LeastElements([]onnx.Dim{total}))))
+}
+
+// ruleGroupQuery has fewer heads of keys and values than of queries. How many keys
+// there are is in an input.
+func ruleGroupQuery(n *Node) {
+	heads, fewer, q := n.int("num_heads", 1), n.int("kv_num_heads", 1), n.dims(0)
+	if heads < 1 || fewer < 1 || q == nil || !n.rank(0, 3, 3) {
+		return
+	}
+	if heads%fewer != 0 {
+		n.wrong("attribute-range", "attributes \"num_heads\" and \"kv_num_heads\" are %d and %d, of which the first is no multiple", heads, fewer)
+		return
+	}
+	all := heads
+	if !n.given(1) {
+		all = sat.Add(heads, sat.Mul(fewer, 2))
+	}
+	width := n.over(0, q[2], all)
+	if n.given(1) {
+		want := scaled(width, fewer, 1)
+		n.like(1, q[0], q[1], want)
+		n.like(2, q[0], q[1], want)
+	}
+	n.like(5, q[0])
+	held, past := onnx.Unknown(), n.dims(3)
+	if n.given(3) {
+		n.like(3, q[0], onnx.Fixed(fewer), onnx.Unknown(), width)
+		n.like(4, q[0], onnx.Fixed(fewer), onnx.Unknown(), width)
+		if len(past) == 4 {
+			held = past[2]
+		}
+	} else {
+		held = onnx.Fixed(0)
+	}
+	n.like(11, onnx.Fixed(heads))
+	if n.failed {
+		return
+	}
+	room, total := onnx.Unknown(), onnx.Unknown()
+	if list, ok := n.knownInts(6); ok && len(list) == 1 && list[0] >= 0 {
+		if total = onnx.Fixed(list[0]); held.Known() {
+			room = onnx.Fixed(max(list[0], held.Size))
+		}
+	}
+	n.shape(0, []onnx.Dim{q[0], q[1], scaled(width, heads, 1)})
+	cache := []onnx.Dim{q[0], onnx.Fixed(fewer), room, width}
+	elem := n.arg(0).Elem
+	if n.given(3) {
+		elem = n.arg(3).Elem
+	}
+	n.set(1, elem, cache)
+	n.set(2, elem, cache)
+	n.shape(3, []onnx.Dim{q[0], onnx.Fixed(heads), q[1], total})
+	n.host.Spend(sat.Mul(LeastElements(q), LeastElements([]onnx.Dim{q[1]})))
+}
+
+// ruleRotaryOfPositions turns its input, of three or four axes, by rows of caches.
+func ruleRotaryOfPositions(n *Node) {
+	x := n.dims(0)
+	n.shape(0, x)
+	if x == nil || !n.rank(0, 3, 4) {
+		return
+	}
+	length := x[len(x)-2]
+	if len(x) == 3 {
+		length = x[1]
+	}
+	if ids := n.dims(1); len(ids) == 2 {
+		n.like(1, x[0], length)
+	}
+	if cos := n.dims(2); len(cos) == 2 {
+		n.like(3, cos...)
+		if turned := n.int("rotary_embedding_dim", 0); turned > 0 {
+			n.equal(cos[1], onnx.Fixed(turned/2), "the columns of the cosines and what is turned differ")
+		}
+	}
 }

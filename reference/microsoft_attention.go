@@ -1,0 +1,118 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// opMicrosoftAttention is attention of a sequence (N, L, D) to itself: query, key and
+// value are the input times weights, plus bias, one after the other along the last
+// axis, of widths qkv_hidden_sizes. Keys and values of the past, in one tensor (2, N,
+// heads, P, E), come first; all of them are output 1. ONNX Runtime's com.microsoft
+// Attention.
+var opMicrosoftAttention = operator{
+	name: "Attention", domain: microsoft,
+	eval: func(c *call) ([]*Value, error) {
+		x, w, heads := c.in[0], c.in[1], c.int("num_heads")
+		for _, name := range []string{"do_rotary", "past_present_share_buffer"} {
+			if c.int(name) != 0 {
+				return nil, &onnx.UnsupportedError{Op: "Attention", Domain: microsoft, Opset: c.opset, Why: name}
+			}
+		}
+		if len(x.Dims) != 3 || len(w.Dims) != 2 || x.Dims[2] != w.Dims[0] || heads < 1 {
+			return nil, fmt.Errorf("input of shape %v, weights of %v, %d heads", x.Dims, w.Dims, heads)
+		}
+		widths := c.intList("qkv_hidden_sizes")
+		if !c.has("qkv_hidden_sizes") {
+			widths = slices.Repeat([]int{w.Dims[1] / 3}, 3)
+		}
+		if len(widths) != 3 || min(widths[0], widths[1], widths[2]) < 1 || widths[0] != widths[1] || max(widths[0], widths[2]) > w.Dims[1] || widths[0]+widths[1]+widths[2] != w.Dims[1] {
+			return nil, fmt.Errorf("queries, keys and values of widths %v out of %d columns", widths, w.Dims[1])
+		}
+		projected, err := c.projected(x, w, c.in[2])
+		if err != nil {
+			return nil, err
+		}
+		a := &headed{c: c}
+		at := 0
+		for i, to := range []**Value{&a.q, &a.k, &a.v} {
+			part, err := c.columns(projected, at, widths[i])
+			if err != nil {
+				return nil, err
+			}
+			if *to, err = c.headsOf(part, heads, nil, 0); err != nil {
+				return nil, err
+			}
+			at += widths[i]
+		}
+		m := masks{causal: c.int("unidirectional") != 0, filter: c.float("mask_filter_value")}
+		if past := c.in[4]; past != nil {
+			if len(past.Dims) != 5 || past.Dims[0] != 2 {
+				return nil, fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims)
+			}
+			m.past = past.Dims[3]
+			for i, to := range []**Value{&a.k, &a.v} {
+				half := past.Len() / 2
+				before, err := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
+				if err != nil {
+					return nil, err
+				}
+				if *to, err = c.concat([]*Value{before, *to}, 2); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if a.scale = c.float("scale"); a.scale == 0 {
+			a.scale = 1 / math.Sqrt(float64(a.q.Dims[3]))
+		}
+		batch, rows, keys := a.q.Dims[0], a.q.Dims[2], a.k.Dims[2]
+		if m.left, err = c.keyMask(3, batch, rows, keys); err != nil {
+			return nil, err
+		}
+		if m.bias, err = c.attentionBias(5, batch, heads, rows, keys); err != nil {
+			return nil, err
+		}
+		a.added = m.added
+		y, _, _, err := a.run()
+		if err != nil || len(c.step.out) < 2 {
+			return []*Value{y}, err
+		}
+		if !slices.Equal(a.k.Dims, a.v.Dims) {
+			return nil, fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims)
+		}
+		k, v := reshaped(a.k, append([]int{1}, a.k.Dims...)), reshaped(a.v, append([]int{1}, a.v.Dims...))
+		present, err := c.concat([]*Value{k, v}, 0)
+		if err != nil {
+			return nil, err
+		}
+		present, err = c.roundedOutput(present)
+		return []*Value{y, present}, err
+	},
+}
+
+// projected is x W + bias, for the rows of x, not rounded to the type of the graph.
+func (c *call) projected(x, w, bias *Value) (*Value, error) {
+	k, n := w.Dims[0], w.Dims[1]
+	if bias != nil && (len(bias.Dims) != 1 || bias.Dims[0] != n) {
+		return nil, fmt.Errorf("bias of shape %v for %d columns", bias.Dims, n)
+	}
+	out, err := c.numbers(x.Type, x.Dims[0], x.Dims[1], n)
+	if err != nil {
+		return nil, err
+	}
+	out.stored = nil
+	rows := x.Dims[0] * x.Dims[1]
+	if err := c.afford(rows, k, n); err != nil {
+		return nil, err
+	}
+	f := c.products(out)
+	return out, c.multiply(f, []matrixProduct{{rowsOf(x, 0, rows, k), columnsOf(w, 0, k, n), func(i, j int, s dot) {
+		if bias != nil {
+			s.term(bias.at(j))
+		}
+		out.set(i*n+j, s.sum(f, 0))
+	}}})
+}

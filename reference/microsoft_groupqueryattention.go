@@ -1,0 +1,281 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx"
+)
+
+// opMicrosoftGroupQueryAttention is attention of queries (N, L, heads E) to keys and
+// values (N, L, fewer E) and those of the past, (N, fewer, P, E); without key and value
+// the query holds all three. seqlens_k is how many keys each batch entry has, less one;
+// the first run, of as many queries as total_sequence_length, has no past. With do_rotary
+// queries and keys are rotated by their positions. Keys and values are output 1 and 2, as
+// long as the past was where that has room, output 3 the scores (qk_output 1) or weights
+// (2). What is beyond the keys of an entry is undefined. ONNX Runtime's com.microsoft
+// GroupQueryAttention.
+var opMicrosoftGroupQueryAttention = operator{
+	name: "GroupQueryAttention", domain: microsoft,
+	in: []port{derived, derived, derived, lacking(integers | minifloats), lacking(integers | minifloats)},
+	eval: func(c *call) ([]*Value, error) {
+		g, err := c.newGroupQuery()
+		if err != nil {
+			return nil, err
+		}
+		return g.run()
+	},
+}
+
+// A groupQuery is the operands with an axis for the heads.
+type groupQuery struct {
+	*headed
+	rows, total, room int   // queries, the most keys, what the outputs have room for
+	first             bool  // there is no past
+	ends              []int // keys of each batch entry, those that are new included
+	newK, newV        *Value
+}
+
+func (c *call) newGroupQuery() (*groupQuery, error) {
+	for i, why := range map[int]string{12: "scales of quantised keys", 13: "scales of quantised values", 14: "normalised queries", 15: "normalised keys"} {
+		if c.given(i) {
+			return nil, &onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: why}
+		}
+	}
+	if c.int("sliding_window_cache") != 0 {
+		return nil, &onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "sliding_window_cache"}
+	}
+	heads, fewer := c.int("num_heads"), c.int("kv_num_heads")
+	q, k, v := c.in[0], c.in[1], c.in[2]
+	if len(q.Dims) != 3 || heads < 1 || fewer < 1 || heads%fewer != 0 || (k == nil) != (v == nil) {
+		return nil, fmt.Errorf("queries of shape %v, %d heads for %d", q.Dims, fewer, heads)
+	}
+	if k == nil {
+		width := q.Dims[2] / (heads + 2*fewer)
+		var err error
+		for i, part := range []struct {
+			to         **Value
+			from, wide int
+		}{{&k, heads * width, fewer * width}, {&v, (heads + fewer) * width, fewer * width}, {&q, 0, heads * width}} {
+			if q.Dims[2] != (heads+2*fewer)*width {
+				return nil, fmt.Errorf("queries, keys and values of shape %v for %d and %d heads, at part %d", q.Dims, heads, fewer, i)
+			}
+			if *part.to, err = c.columns(c.in[0], part.from, part.wide); err != nil {
+				return nil, err
+			}
+			if part.to == &q {
+				break
+			}
+		}
+	}
+	g := &groupQuery{headed: &headed{c: c, softcap: c.float("softcap")}, rows: q.Dims[1]}
+	var err error
+	if g.q, err = c.headsOf(q, heads, nil, 0); err != nil {
+		return nil, err
+	}
+	if g.newK, err = c.headsOf(k, fewer, nil, 0); err != nil {
+		return nil, err
+	}
+	if g.newV, err = c.headsOf(v, fewer, nil, 0); err != nil {
+		return nil, err
+	}
+	if d := g.q.Dims; g.newK.Dims[0] != d[0] || g.newK.Dims[2] != d[2] || g.newK.Dims[3] != d[3] || g.newV.Dims[0] != d[0] || g.newV.Dims[2] != d[2] {
+		return nil, fmt.Errorf("queries of shape %v, keys of %v, values of %v", d, g.newK.Dims, g.newV.Dims)
+	}
+	if g.scale = c.float("scale"); g.scale == 0 {
+		g.scale = 1 / math.Sqrt(float64(g.q.Dims[3]))
+	}
+	return g, g.lay()
+}
+
+// lay puts the new keys and values behind those of the past, after it has rotated
+// queries and keys.
+func (g *groupQuery) lay() error {
+	c, batch, d := g.c, g.q.Dims[0], g.newK.Dims
+	less, _, err := c.intInput(5)
+	if err != nil {
+		return err
+	}
+	if g.total, err = c.intScalar(6); err != nil {
+		return err
+	}
+	if len(less) != batch || g.total < g.rows {
+		return fmt.Errorf("%d lengths of keys, at most %d, for a batch of %d with %d queries", len(less), g.total, batch, g.rows)
+	}
+	if c.given(3) != c.given(4) {
+		return fmt.Errorf("keys of the past without values, or the other way round")
+	}
+	pastK, pastV, held := c.in[3], c.in[4], 0
+	if pastK != nil {
+		if len(pastK.Dims) != 4 || len(pastV.Dims) != 4 || pastK.Dims[0] != batch || pastV.Dims[0] != batch || pastK.Dims[1] != d[1] || pastV.Dims[1] != d[1] ||
+			pastK.Dims[3] != d[3] || pastV.Dims[3] != g.newV.Dims[3] || pastK.Dims[2] != pastV.Dims[2] {
+			return fmt.Errorf("the past has shapes %v and %v for keys of shape %v", pastK.Dims, pastV.Dims, d)
+		}
+		held = pastK.Dims[2]
+	}
+	g.room, g.first = max(held, g.total), g.rows == g.total
+	for _, n := range less {
+		past := n + 1 - g.rows
+		switch {
+		case g.first:
+			if n < 0 || n >= g.total {
+				return fmt.Errorf("%d keys of %d", n+1, g.total)
+			}
+			past = 0
+		case past < 0 || past > held || n >= g.total:
+			return fmt.Errorf("%d keys, %d of them new, of at most %d, with %d of the past", n+1, g.rows, g.total, held)
+		}
+		g.ends = append(g.ends, past+g.rows)
+		g.lengths = append(g.lengths, n+1)
+	}
+	if c.int("do_rotary") != 0 {
+		if g.q, err = g.turned(g.q); err != nil {
+			return err
+		}
+		if g.newK, err = g.turned(g.newK); err != nil {
+			return err
+		}
+	}
+	if g.k, err = g.behind(pastK, g.newK); err != nil {
+		return err
+	}
+	g.v, err = g.behind(pastV, g.newV)
+	return err
+}
+
+// turned rotates queries or keys by the positions of their tokens.
+func (g *groupQuery) turned(x *Value) (*Value, error) {
+	c, cos, sin := g.c, g.c.in[7], g.c.in[8]
+	d := x.Dims
+	if cos == nil || sin == nil || len(cos.Dims) != 2 || len(sin.Dims) != 2 || cos.Dims[0] != sin.Dims[0] || cos.Dims[1] != sin.Dims[1] || 2*cos.Dims[1] > d[3] {
+		return nil, fmt.Errorf("no cosines and sines for the rotation of heads of %d", d[3])
+	}
+	ids, ok, err := c.intInput(9)
+	if err != nil {
+		return nil, err
+	}
+	if ok && len(ids) != d[0]*g.rows {
+		return nil, fmt.Errorf("%d positions for %d sequences of %d", len(ids), d[0], g.rows)
+	}
+	position := func(n, t int) int {
+		switch past := g.ends[n] - g.rows; {
+		case ok:
+			return ids[n*g.rows+t]
+		case t >= g.lengths[n]: // beyond the keys of the entry, which is undefined
+			return 0
+		default:
+			return past + t
+		}
+	}
+	for n := range d[0] {
+		for t := range g.rows {
+			if p := position(n, t); p < 0 || p >= cos.Dims[0] {
+				return nil, fmt.Errorf("position %d of %d", p, cos.Dims[0])
+			}
+		}
+	}
+	return c.rotated(x, d[3], 2*cos.Dims[1], c.int("rotary_interleaved") != 0, cos, sin, func(vector int) int {
+		return position(vector/(d[1]*d[2]), vector%d[2]) * cos.Dims[1]
+	})
+}
+
+// behind puts what is new behind what each batch entry has of the past.
+func (g *groupQuery) behind(past, fresh *Value) (*Value, error) {
+	c, d := g.c, fresh.Dims
+	out, err := c.numbers(fresh.Type, d[0], d[1], g.room, d[3])
+	if err != nil {
+		return nil, err
+	}
+	for i := range out.Len() {
+		e, t, h := i%d[3], i/d[3]%g.room, i/d[3]/g.room
+		switch from := g.ends[h/d[1]] - g.rows; {
+		case t < from:
+			out.set(i, past.at((h*past.Dims[2]+t)*d[3]+e))
+		case t < g.ends[h/d[1]]:
+			out.set(i, fresh.at((h*g.rows+t-from)*d[3]+e))
+		}
+	}
+	return out, nil
+}
+
+func (g *groupQuery) run() ([]*Value, error) {
+	c, d := g.c, g.q.Dims
+	bias, err := c.attentionBias(10, d[0], d[1], g.rows, g.total)
+	if err != nil {
+		return nil, err
+	}
+	window, causal := c.int("local_window_size"), c.int("causal") != 0
+	g.added = func(n, h, i, j int) []number {
+		at := g.ends[n] - g.rows + i // where the query stands
+		if causal && j > at || window > 0 && j <= at-window || j >= g.total {
+			return []number{exact(math.Inf(-1))}
+		}
+		if bias != nil {
+			return []number{bias(n, h, i, j)}
+		}
+		return nil
+	}
+	switch sinks := c.in[11]; {
+	case sinks != nil && sinks.Len() != d[1]:
+		return nil, fmt.Errorf("%d sinks for %d heads", sinks.Len(), d[1])
+	case sinks != nil:
+		g.sink = sinks.at
+	case c.int("smooth_softmax") == 1:
+		g.sink = func(int) number { return exact(0) }
+	}
+	y, scores, weights, err := g.headed.run()
+	if err != nil {
+		return nil, err
+	}
+	g.withoutLimit(y, func(i int) bool {
+		width := d[1] * g.v.Dims[3]
+		return i/width%g.rows >= g.lengths[i/width/g.rows]-(g.ends[i/width/g.rows]-g.rows)
+	})
+	outputs := []*Value{y, g.k, g.v, scores}
+	if c.int("qk_output") == 2 {
+		outputs[3] = weights
+	}
+	for k, v := range outputs[1:3] {
+		if outputs[1+k], err = c.roundedOutput(v); err != nil {
+			return nil, err
+		}
+		g.withoutLimit(outputs[1+k], func(i int) bool {
+			width := v.Dims[3]
+			return i/width%g.room >= g.lengths[i/width/g.room/v.Dims[1]]
+		})
+	}
+	if len(c.step.out) < 4 {
+		return outputs, nil
+	}
+	if outputs[3], err = c.columnsOfKeys(outputs[3], g.total); err != nil {
+		return nil, err
+	}
+	g.withoutLimit(outputs[3], func(i int) bool {
+		n, t, j := i/g.total/g.rows/d[1], i/g.total%g.rows, i%g.total
+		at := g.ends[n] - g.rows + t
+		if math.IsInf(outputs[3].Float(i), -1) {
+			outputs[3].set(i, exact(0)) // as ONNX Runtime has it
+			return true
+		}
+		return j >= g.lengths[n] || at >= g.lengths[n] || causal && j > at
+	})
+	return outputs, nil
+}
+
+// columnsOfKeys is v, one row for each query, of so many keys alone, rounded.
+func (c *call) columnsOfKeys(v *Value, keys int) (*Value, error) {
+	cut, err := c.columns(v, 0, keys)
+	if err != nil {
+		return nil, err
+	}
+	return c.roundedOutput(cut)
+}
+
+// withoutLimit takes the limits of elements that nothing defines.
+func (g *groupQuery) withoutLimit(v *Value, where func(i int) bool) {
+	for i := range v.Len() {
+		if where(i) {
+			g.c.undefined(v, i, "what is beyond the keys of a sequence")
+		}
+	}
+}
