@@ -430,6 +430,8 @@ func (c call) unsupported(format string, args ...any) error {
 // A fault is wrong with the values, or with this package: nothing that load lacks.
 type fault struct{ error }
 
+func (f fault) Unwrap() error { return f.error }
+
 // lacking is the error of building an operation that its rule has let pass: what is not said to be a fault is lacking here.
 func (c call) lacking(err error) error {
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -782,6 +783,13 @@ func FuzzOpen(f *testing.F) {
 	f.Add(oneNode(f, "Gemm", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 6), 3, 2), makeTensor(f, "", make([]float32, 3), 3)}, onnx.Int("transB", 1)).Bytes)
 	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
 	f.Add(oneNode(f, "Transpose", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1), onnx.Fixed(3)}, nil, onnx.Ints("perm", 2, 0, 1)).Bytes)
+	for _, op := range slices.Sorted(maps.Keys(drawings)) {
+		m, _ := drawings[op].draw(dice{rand.New(rand.NewPCG(1, 5)), f}).model(f, op, drawings[op].opset)
+		f.Add(m.Bytes)
+	}
+	for _, m := range programs(f) {
+		f.Add(m.Bytes)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := wire.Parse("fuzz", b, wire.Limits{Size: 1 << 20, Memory: 16 << 20})
 		if err != nil {
@@ -791,7 +799,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s.main.Load().limit = 1 << 24
+		*s.main.Load().model = model{opset: s.main.Load().opset, limit: 1 << 24, work: 1 << 24}
 		var inputs []*onnx.Tensor
 		for _, p := range s.Inputs() {
 			n, dims := 1, []int{}
@@ -807,19 +815,38 @@ func FuzzOpen(f *testing.F) {
 					return
 				}
 			}
-			if p.Type.Elem != pb.TensorProto_FLOAT {
+			small := make([]float64, n)
+			for i, v := range random(5, n, 1) {
+				if small[i] = float64(v); p.Type.Elem != pb.TensorProto_FLOAT {
+					small[i] = float64(i % 3)
+				}
+			}
+			x, err := fromReals(p.Type.Elem, small, dims)
+			if err != nil {
 				return
 			}
-			inputs = append(inputs, makeTensor(t, p.Name, random(5, n, 1), dims...))
+			x.Name = p.Name
+			inputs = append(inputs, x)
 		}
-		first, err := s.Run(t.Context(), inputs)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		defer func() {
+			if took := time.Since(start); took > 20*time.Second {
+				t.Fatalf("a run of one second took %v", took)
+			}
+		}()
+		first, err := s.Run(ctx, inputs)
 		if err != nil {
 			if strings.Contains(err.Error(), "panic") {
 				t.Fatal(err)
 			}
 			return
 		}
-		second, err := s.Run(t.Context(), inputs)
+		second, err := s.Run(ctx, inputs)
+		if err != nil && ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			t.Fatalf("the second run fails: %v", err)
 		}

@@ -206,7 +206,7 @@ func (b *builder) walk(s step) error {
 // pace ends a run whose context has ended, or that is too long.
 func (s *running) pace() error {
 	if err := s.ctx.Err(); err != nil {
-		return context.Cause(s.ctx)
+		return fault{context.Cause(s.ctx)}
 	}
 	if s.steps++; s.steps > 1<<28 {
 		return &onnx.UnsupportedError{Why: fmt.Sprintf("a run of more than %d operations", 1<<28)}
