@@ -290,19 +290,27 @@ func (b *builder) evaluate(c call) error {
 	}
 	switch {
 	case o.build == nil:
-		return o.eval(b, c)
+		return b.directly(o, c)
 	case len(c.in) == 0 || o.takes.has(elem):
 		before := b.bytes
 		err := b.immediately(o, c)
 		if _, unsupported := errors.AsType[*onnx.UnsupportedError](c.lacking(err)); unsupported && o.eval != nil {
 			b.bytes = before
-			return o.eval(b, c)
+			return b.directly(o, c)
 		}
 		return err
 	case o.eval != nil:
-		return o.eval(b, c)
+		return b.directly(o, c)
 	}
 	return b.widened(o, c)
+}
+
+// directly carries out an operation by its own evaluation.
+func (b *builder) directly(o operator, c call) error {
+	if err := b.room(c); err != nil {
+		return err
+	}
+	return o.eval(b, c)
 }
 
 // immediately builds an operation in a graph of its own.

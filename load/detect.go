@@ -114,7 +114,7 @@ func roiAlign(b *builder, c call) error {
 	}
 	d := c.in[0].dims
 	n := len(batch)
-	if len(d) != 4 || len(rois) != 4*n || high < 1 || across < 1 || ratio < 0 {
+	if len(d) != 4 || d[2] < 1 || d[3] < 1 || len(rois) != 4*n || high < 1 || across < 1 || ratio < 0 {
 		return fmt.Errorf("%s: %d regions of %d numbers in %v", c.name(), n, len(rois), d)
 	}
 	dims := []int{n, d[1], high, across}

@@ -3,18 +3,24 @@ package load
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
-	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness/child"
 )
 
 // drawn is a node of one operator with inputs, all of them the model's.
@@ -61,11 +67,7 @@ func (d drawn) model(t testing.TB, op string, opset int64) (*onnx.Model, []*onnx
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed, err := wire.Parse("test", b, wire.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed, inputs
+	return &onnx.Model{Proto: m, Bytes: b}, inputs
 }
 
 // hold compares outputs of any type with the reference: floats within its screen, all else to the last bit.
@@ -233,7 +235,9 @@ var drawings = map[string]struct {
 	"Sign":       {13, func(d dice) drawn { return drawn{in: []*onnx.Tensor{d.integers(d.dims(1, 3)...)}} }},
 	"Mod": {13, func(d dice) drawn {
 		n := whole2(d)
-		n.attrs = []onnx.Attr{onnx.Int("fmod", d.flag())}
+		if t := n.in[0].Type(); t != pb.TensorProto_INT64 && t != pb.TensorProto_UINT64 { // ONNX Runtime goes by way of float64 there
+			n.attrs = []onnx.Attr{onnx.Int("fmod", d.flag())}
+		}
 		return n
 	}},
 	"BitShift": {11, func(d dice) drawn {
@@ -520,5 +524,126 @@ func TestOperatorsOnTensorsAgreeWithTheReference(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOperatorsOnTensorsAgreeWithONNXRuntime holds drawings against ONNX Runtime. It starts a process for each, so it runs when
+// $PETRIFY_DRAWINGS says how many of each operator.
+func TestOperatorsOnTensorsAgreeWithONNXRuntime(t *testing.T) {
+	count, err := strconv.ParseUint(os.Getenv("PETRIFY_DRAWINGS"), 10, 8)
+	if err != nil {
+		t.Skip("PETRIFY_DRAWINGS does not say how many drawings")
+	}
+	node := child.Node()
+	node.Program = witnesstest.Node(t, "onnxruntime-node")
+	for _, op := range slices.Sorted(maps.Keys(drawings)) {
+		how := drawings[op]
+		t.Run(op, func(t *testing.T) {
+			if op == "STFT" {
+				t.Skip("where the transform is zero ONNX Runtime gives the rounding errors of float32")
+			}
+			for seed := range count {
+				m, inputs := how.draw(dice{rand.New(rand.NewPCG(seed, 6)), t}).model(t, op, how.opset)
+				got, err := open(t, m).Run(t.Context(), inputs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				there, err := node.Open(t.Context(), m)
+				if err != nil {
+					t.Logf("drawing %d: ONNX Runtime: %.200v", seed, err)
+					continue
+				}
+				want, err := there.Run(t.Context(), inputs)
+				there.Close()
+				if err != nil {
+					t.Logf("drawing %d: ONNX Runtime: %.200v", seed, err)
+					continue
+				}
+				for k := range want {
+					if err := close(got[k], want[k]); err != nil {
+						t.Errorf("drawing %d, output %d: %v; %v", seed, k, err, m.Proto.Graph.Node[0])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestHostileNumbersAreErrors puts numbers into attributes and inputs that nobody would write.
+func TestHostileNumbersAreErrors(t *testing.T) {
+	extremes := []int64{0, -1, 7, 1 << 33, math.MaxInt64, math.MinInt64}
+	run := func(what, op string, n drawn, opset int64) {
+		defer func() {
+			if r := recover(); r != nil {
+				t.Errorf("%s of %s: panic: %v", what, op, r)
+			}
+		}()
+		m, inputs := n.model(t, op, opset)
+		s, err := Open(m)
+		if err != nil {
+			return
+		}
+		s.main.Load().limit, s.main.Load().work = 1<<22, 1<<22
+		start := time.Now()
+		if _, err := s.Run(t.Context(), inputs); err != nil && strings.Contains(err.Error(), "panic") {
+			t.Errorf("%s of %s: %v", what, op, err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s of %s took %v", what, op, took)
+		}
+	}
+	for _, op := range slices.Sorted(maps.Keys(drawings)) {
+		how := drawings[op]
+		for _, v := range extremes {
+			n := how.draw(dice{rand.New(rand.NewPCG(3, 5)), t})
+			for i, a := range n.attrs {
+				changed := n
+				changed.attrs = slices.Clone(n.attrs)
+				switch p := a.Proto(); {
+				case p.Type != nil && p.GetType() == pb.AttributeProto_INT:
+					changed.attrs[i] = onnx.Int(p.GetName(), v)
+				case p.GetType() == pb.AttributeProto_INTS:
+					list := slices.Clone(p.GetInts())
+					list[len(list)-1] = v
+					changed.attrs[i] = onnx.Ints(p.GetName(), list...)
+				case p.GetType() == pb.AttributeProto_FLOAT:
+					changed.attrs[i] = onnx.Float(p.GetName(), float32(math.Inf(int(v))))
+				default:
+					continue
+				}
+				run(fmt.Sprintf("%s = %d", a.Proto().GetName(), v), op, changed, how.opset)
+			}
+			for i, x := range n.in {
+				if x == nil || x.Len() == 0 {
+					continue
+				}
+				for _, known := range []bool{false, true} {
+					changed := n
+					changed.in = slices.Clone(n.in)
+					changed.in[i] = x.Clone()
+					switch w := x.Data.Wide().(type) {
+					case onnx.Slice[int64]:
+						w[len(w)-1] = v
+						changed.in[i].Data, _ = onnx.Narrow(x.Type(), w)
+					case onnx.Slice[float64]:
+						w[len(w)-1] = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e30, -1e30, 0}[slices.Index(extremes, v)]
+						changed.in[i].Data, _ = onnx.Narrow(x.Type(), w)
+					default:
+						continue
+					}
+					if known {
+						changed.known = append(slices.Clone(n.known), i)
+					}
+					run(fmt.Sprintf("input %d with %d", i, v), op, changed, how.opset)
+				}
+				empty := n
+				empty.in = slices.Clone(n.in)
+				empty.in[i] = &onnx.Tensor{Dims: slices.Clone(x.Dims), Data: x.Data.Make(0)}
+				if len(x.Dims) > 0 {
+					empty.in[i].Dims[len(x.Dims)-1] = 0
+					run(fmt.Sprintf("input %d without elements", i), op, empty, how.opset)
+				}
+			}
+		}
 	}
 }
