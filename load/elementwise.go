@@ -413,7 +413,7 @@ func castTo(b *builder, c call) error {
 	}
 	x := c.in[0]
 	if x.fixed != nil {
-		t, err := converted(x.fixed, to)
+		t, err := c.converted(to)
 		return b.setFixed(c.name(), t, err)
 	}
 	if x.elem == to {
@@ -427,7 +427,7 @@ func castTo(b *builder, c call) error {
 	case to == pb.TensorProto_FLOAT16, to == pb.TensorProto_BFLOAT16:
 		dt = tensor.Float32
 		f = func(v float64) float64 { return rounded(to, float32(v)) }
-	case isInt(to):
+	case isInt(to) && !isNibble(to):
 		f = func(v float64) float64 { return float64(narrowed(to, whole(to, v))) }
 	default:
 		return c.unsupported("to %v", to)

@@ -94,6 +94,9 @@ func (b *builder) put(c call, k int, wide onnx.Data, dims ...int) error {
 		return nil
 	}
 	elem := c.elem(k)
+	if _, float := wide.(onnx.Slice[float64]); float && elem == pb.TensorProto_UNDEFINED { // of a type that nothing else says
+		elem = c.in[0].elem
+	}
 	if elem == pb.TensorProto_UNDEFINED || elem == wide.Type() {
 		t, err := onnx.TensorOf("", wide, dims...)
 		return b.setFixed(c.op.out[k], t, err)

@@ -20,7 +20,29 @@ func isInt(t pb.TensorProto_DataType) bool {
 		pb.TensorProto_UINT16, pb.TensorProto_UINT32, pb.TensorProto_UINT64, pb.TensorProto_BOOL:
 		return true
 	}
+	return isNibble(t)
+}
+
+// isNibble reports whether a type is one of integers of 2 or 4 bits.
+func isNibble(t pb.TensorProto_DataType) bool {
+	switch t {
+	case pb.TensorProto_INT4, pb.TensorProto_UINT4, pb.TensorProto_INT2, pb.TensorProto_UINT2:
+		return true
+	}
 	return false
+}
+
+// largest is the largest number of a type of floats of 8 bits, 0 for other types.
+func largest(t pb.TensorProto_DataType) float64 {
+	switch t {
+	case pb.TensorProto_FLOAT8E4M3FN:
+		return 448
+	case pb.TensorProto_FLOAT8E4M3FNUZ:
+		return 240
+	case pb.TensorProto_FLOAT8E5M2, pb.TensorProto_FLOAT8E5M2FNUZ:
+		return 57344
+	}
+	return 0
 }
 
 // wide are the elements of a tensor of integers or flags. Those of uint64 from 2^63 on come out negative; sums and products
@@ -132,10 +154,26 @@ func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 	return fromReals(to, r, t.Dims)
 }
 
-// converted is cast, to and from strings too, as ONNX's Cast has it.
-func converted(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
+// converted is cast, also from strings, as ONNX's Cast has it: to floats of 8 bits what is too large becomes the largest if that is asked
+// for.
+func (c call) converted(to pb.TensorProto_DataType) (*onnx.Tensor, error) {
+	t, a := c.tensor(0), c.attributes()
+	saturate := a.int("saturate", 1) != 0
+	if a.err != nil {
+		return nil, a.err
+	}
 	text, from := t.Data.(onnx.Slice[string])
-	switch {
+	switch top := largest(to); {
+	case !from && top > 0 && saturate && t.Type() != to:
+		r, ok := reals(t)
+		if !ok {
+			return nil, c.unsupported("from %v to %v", t.Type(), to)
+		}
+		clipped := make([]float64, len(r))
+		for i, v := range r {
+			clipped[i] = max(-top, min(top, v))
+		}
+		return fromReals(to, clipped, t.Dims)
 	case from && to == pb.TensorProto_STRING:
 		return &onnx.Tensor{Dims: t.Dims, Data: t.Data}, nil
 	case from && !isInt(to):

@@ -632,6 +632,6 @@ func hardmax(b *builder, c call) error {
 
 // castLike casts to the type of another input.
 func castLike(b *builder, c call) error {
-	t, err := converted(c.tensor(0), c.in[1].elem)
+	t, err := c.converted(c.in[1].elem)
 	return b.setFixed(c.name(), t, err)
 }

@@ -222,22 +222,26 @@ func (r *region) supported(n *pb.NodeProto) error {
 		return lack("load has it from opset %d on", o.since)
 	}
 	for k, name := range n.GetInput() {
-		t, ok := r.types[name]
-		if c := r.constants[name]; c != nil {
-			t.Elem, ok = c.Type(), true
-		}
-		if ok && !o.has(k, t.Elem) {
-			return lack("elements of type %s", strings.ToLower(t.Elem.String()))
+		if elem := r.elem(name); elem != pb.TensorProto_UNDEFINED && !o.has(k, elem) {
+			return lack("elements of type %s", strings.ToLower(elem.String()))
 		}
 	}
 	for _, name := range n.GetOutput() {
-		if t, ok := r.types[name]; ok && t.Elem != pb.TensorProto_UNDEFINED {
-			if _, held := onnx.MakeData(t.Elem, 0); !held {
-				return lack("elements of type %s", strings.ToLower(t.Elem.String()))
-			}
+		t, ok := r.types[name]
+		made := isFloat(t.Elem) || isHalf(t.Elem) || isInt(t.Elem) || largest(t.Elem) > 0
+		if ok && !made && len(n.GetInput()) > 0 && r.elem(n.GetInput()[0]) != t.Elem {
+			return lack("elements of type %s", strings.ToLower(t.Elem.String()))
 		}
 	}
 	return nil
+}
+
+// elem is the element type of a value, UNDEFINED where it is not known.
+func (r *region) elem(name string) pb.TensorProto_DataType {
+	if c := r.constants[name]; c != nil {
+		return c.Type()
+	}
+	return r.types[name].Elem
 }
 
 // isFloat reports whether arithmetic is done on elements of a type as they are.

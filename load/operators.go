@@ -17,7 +17,7 @@ type operator struct {
 	takes  types // of input 0, where it is built
 	build  func(*builder, call) error
 	eval   func(*builder, call) error // on tensors, where it is not built, or not on such elements
-	any    bool                       // eval takes strings too
+	any    bool                       // eval takes elements of all types
 	random bool                       // each run gives other values
 }
 
@@ -51,6 +51,7 @@ func init() {
 		"Attention":                 {eval: attention},
 		"AveragePool":               {build: pool},
 		"BatchNormalization":        {since: 6, build: batchNormalization, eval: batchTraining},
+		"BitCast":                   {eval: bitCast},
 		"BitShift":                  {eval: pairwise},
 		"BitwiseAnd":                {eval: pairwise},
 		"BitwiseNot":                {eval: each},
@@ -59,6 +60,7 @@ func init() {
 		"BlackmanWindow":            {eval: cosineWindow(0.42, 0.5, 0.08)},
 		"Cast":                      {since: 6, takes: anything, build: castTo},
 		"CastLike":                  {eval: castLike, any: true},
+		"CausalConvWithState":       {eval: causalConv},
 		"CenterCropPad":             {eval: centerCropPad, any: true},
 		"Clip":                      {since: 6, build: clip, eval: clipOf},
 		"Col2Im":                    {eval: fold},
@@ -73,8 +75,9 @@ func init() {
 		"CumProd":                   {eval: cumulative},
 		"CumSum":                    {eval: cumulative},
 		"DFT":                       {eval: dft},
+		"DeformConv":                {eval: deformConv},
 		"DepthToSpace":              {takes: anything, build: blocks(depthToSpace)},
-		"DequantizeLinear":          {eval: dequantize},
+		"DequantizeLinear":          {eval: dequantize, any: true},
 		"Det":                       {eval: determinant},
 		"Dropout":                   {since: 6, takes: anything, build: dropout},
 		"DynamicQuantizeLinear":     {eval: quantizeByRange},
@@ -101,6 +104,7 @@ func init() {
 		"LRN":                       {eval: lrn},
 		"LSTM":                      {since: 7, eval: recur},
 		"LayerNormalization":        {since: 17, build: layerNormalization},
+		"LinearAttention":           {eval: linearAttention},
 		"LogSoftmax":                {build: softmax},
 		"Loop":                      {eval: loop, any: true},
 		"LpNormalization":           {eval: lpNormalization},
@@ -122,10 +126,11 @@ func init() {
 		"Pad":                       {since: 2, takes: anything, build: pad},
 		"QLinearConv":               {eval: qLinearConv},
 		"QLinearMatMul":             {eval: qLinearMatMul},
-		"QuantizeLinear":            {eval: quantize},
+		"QuantizeLinear":            {eval: quantize, any: true},
 		"RMSNormalization":          {eval: rmsNormalization},
 		"RNN":                       {since: 7, eval: recur},
 		"Range":                     {since: 11, eval: span},
+		"RegexFullMatch":            {eval: matchStrings, any: true},
 		"Reshape":                   {since: 5, takes: anything, build: reshaped},
 		"Resize":                    {since: 10, takes: anything, build: resize},
 		"ReverseSequence":           {eval: reverseSequence, any: true},
@@ -152,7 +157,11 @@ func init() {
 		"Split":                     {since: 2, takes: anything, build: split},
 		"SplitToSequence":           {eval: splitToSequence, any: true},
 		"Squeeze":                   {takes: anything, build: reshaped},
+		"StringConcat":              {eval: concatStrings, any: true},
+		"StringNormalizer":          {eval: normalizeStrings, any: true},
+		"StringSplit":               {eval: splitStrings, any: true},
 		"TensorScatter":             {eval: tensorScatter, any: true},
+		"TfIdfVectorizer":           {eval: countGrams, any: true},
 		"Tile":                      {since: 6, takes: anything, build: tile},
 		"TopK":                      {eval: topK},
 		"Transpose":                 {takes: anything, build: transpose},

@@ -22,6 +22,14 @@ func limits(elem pb.TensorProto_DataType) (lo, hi float64, ok bool) {
 		return 0, math.MaxUint16, true
 	case pb.TensorProto_INT32:
 		return math.MinInt32, math.MaxInt32, true
+	case pb.TensorProto_INT4:
+		return -8, 7, true
+	case pb.TensorProto_UINT4:
+		return 0, 15, true
+	case pb.TensorProto_INT2:
+		return -2, 1, true
+	case pb.TensorProto_UINT2:
+		return 0, 3, true
 	}
 	return 0, 0, false
 }
@@ -64,18 +72,21 @@ func grain(c call, k int) (func(i int) int, error) {
 
 func quantize(b *builder, c call) error {
 	lo, hi, ok := limits(c.elem(0))
-	if !ok {
+	top := largest(c.elem(0))
+	if !ok && top == 0 {
 		return c.unsupported("to %v", c.elem(0))
 	}
+	a := c.attributes()
+	saturate := a.int("saturate", 1) != 0
 	x, err := c.numbers(0)
-	if err != nil {
+	if err = cmpOr(a.err, err); err != nil {
 		return err
 	}
 	scale, err := c.numbers(1)
 	if err != nil {
 		return err
 	}
-	zero, err := c.wholes(2)
+	zero, err := c.numbers(2)
 	if err != nil {
 		return err
 	}
@@ -86,11 +97,24 @@ func quantize(b *builder, c call) error {
 	if zero != nil && len(zero) != len(scale) {
 		return fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
 	}
+	if top > 0 {
+		y := make([]float64, len(x))
+		for i, v := range x {
+			k := at(i)
+			if y[i] = float64(float32(v) / float32(scale[k])); zero != nil {
+				y[i] += zero[k]
+			}
+			if saturate {
+				y[i] = max(-top, min(top, y[i]))
+			}
+		}
+		return b.putReals(c, 0, y, c.in[0].dims...)
+	}
 	y := make([]int64, len(x))
 	for i, v := range x {
 		k, z := at(i), 0.0
 		if zero != nil {
-			z = float64(zero[k])
+			z = zero[k]
 		}
 		y[i] = quantized(float32(v), float32(scale[k]), z, lo, hi)
 	}
@@ -98,7 +122,7 @@ func quantize(b *builder, c call) error {
 }
 
 func dequantize(b *builder, c call) error {
-	x, err := c.wholes(0)
+	x, err := c.numbers(0)
 	if err != nil {
 		return err
 	}
@@ -106,7 +130,7 @@ func dequantize(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	zero, err := c.wholes(2)
+	zero, err := c.numbers(2)
 	if err != nil {
 		return err
 	}

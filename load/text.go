@@ -1,0 +1,253 @@
+package load
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// words are the elements of input k, which are strings.
+func (c call) words(k int) (onnx.Slice[string], error) {
+	if t := c.tensor(k); t != nil {
+		if s, ok := t.Data.(onnx.Slice[string]); ok {
+			return s, nil
+		}
+	}
+	return nil, c.unsupported("elements of type %v, want strings", c.in[k].elem)
+}
+
+// concatStrings puts strings together, element by element.
+func concatStrings(b *builder, c call) error {
+	both, dims, err := b.aligned(c, c.tensor(0), c.tensor(1))
+	if err != nil {
+		return err
+	}
+	x, okX := both[0].Data.(onnx.Slice[string])
+	y, okY := both[1].Data.(onnx.Slice[string])
+	if !okX || !okY {
+		return c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem)
+	}
+	z := make(onnx.Slice[string], len(x))
+	total := 0
+	for i := range z {
+		if total += len(x[i]) + len(y[i]); int64(total) > b.limit {
+			return b.tooLarge(c.name(), dims)
+		}
+		z[i] = x[i] + y[i]
+	}
+	return b.put(c, 0, z, dims...)
+}
+
+// splitStrings cuts strings at a delimiter, or at white space, and fills up with empty ones; its second output is how many parts there are.
+func splitStrings(b *builder, c call) error {
+	a := c.attributes()
+	at, most := a.text("delimiter", ""), int(a.int("maxsplit", -1))
+	x, err := c.words(0)
+	if err = cmpOr(a.err, err); err != nil {
+		return err
+	}
+	parts, counts, longest := make([][]string, len(x)), make([]int64, len(x)), 0
+	for i, s := range x {
+		switch {
+		case at != "" && most >= 0:
+			parts[i] = strings.SplitN(s, at, most+1)
+		case at != "":
+			parts[i] = strings.Split(s, at)
+		default:
+			parts[i] = fields(s, most)
+		}
+		counts[i], longest = int64(len(parts[i])), max(longest, len(parts[i]))
+	}
+	dims := c.in[0].dims
+	if err := b.account(c.name(), append(slices.Clone(dims), longest), 32); err != nil {
+		return err
+	}
+	y := make(onnx.Slice[string], len(x)*longest)
+	for i, p := range parts {
+		copy(y[i*longest:], p)
+	}
+	if err := b.put(c, 0, y, append(slices.Clone(dims), longest)...); err != nil {
+		return err
+	}
+	return b.putInts(c, 1, counts, dims...)
+}
+
+// fields cuts at white space, at most so many times unless that is negative.
+func fields(s string, most int) []string {
+	var list []string
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " \t\r\n\v\f") {
+		end := strings.IndexAny(s, " \t\r\n\v\f")
+		if end < 0 || most >= 0 && len(list) == most {
+			return append(list, s)
+		}
+		list, s = append(list, s[:end]), s[end:]
+	}
+	return list
+}
+
+// normalizeStrings takes out words and changes the case of the others.
+func normalizeStrings(b *builder, c call) error {
+	a := c.attributes()
+	how, exact, stop := a.text("case_change_action", "NONE"), a.on("is_case_sensitive"), a.texts("stopwords")
+	x, err := c.words(0)
+	if err = cmpOr(a.err, err); err != nil {
+		return err
+	}
+	dims := c.in[0].dims
+	if len(dims) < 1 || len(dims) > 2 || len(dims) == 2 && dims[0] != 1 {
+		return c.unsupported("words of dims %v", dims)
+	}
+	y := onnx.Slice[string]{}
+	for _, s := range x {
+		if slices.ContainsFunc(stop, func(w string) bool { return w == s || !exact && strings.EqualFold(w, s) }) {
+			continue
+		}
+		switch how {
+		case "LOWER":
+			s = strings.ToLower(s)
+		case "UPPER":
+			s = strings.ToUpper(s)
+		}
+		y = append(y, s)
+	}
+	if len(y) == 0 {
+		y = append(y, "")
+	}
+	if len(dims) == 2 {
+		return b.put(c, 0, y, 1, len(y))
+	}
+	return b.put(c, 0, y, len(y))
+}
+
+// matchStrings says which strings match a regular expression of RE2 from end to end.
+func matchStrings(b *builder, c call) error {
+	a := c.attributes()
+	pattern := a.text("pattern", "")
+	x, err := c.words(0)
+	if err = cmpOr(a.err, err); err != nil {
+		return err
+	}
+	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		return c.unsupported("pattern %q: %v", pattern, err)
+	}
+	y := make(onnx.Slice[bool], len(x))
+	for i, s := range x {
+		y[i] = re.MatchString(s)
+	}
+	return b.put(c, 0, y, c.in[0].dims...)
+}
+
+// countGrams counts n-grams of a pool in rows of words or integers: how often each comes, whether it does, or either times a weight.
+func countGrams(b *builder, c call) error {
+	a := c.attributes()
+	least, most, skips := int(a.int("min_gram_length", 1)), int(a.int("max_gram_length", 1)), int(a.int("max_skip_count", 0))
+	mode, begins, columns, weights := a.text("mode", "TF"), a.ints("ngram_counts"), a.ints("ngram_indexes"), a.floats("weights")
+	texts, numbers := a.texts("pool_strings"), a.ints("pool_int64s")
+	if a.err != nil {
+		return a.err
+	}
+	var row []string
+	if s, ok := c.tensor(0).Data.(onnx.Slice[string]); ok {
+		row = s
+	} else {
+		w, err := c.wholes(0)
+		if err != nil {
+			return err
+		}
+		for _, v := range w {
+			row = append(row, fmt.Sprint(v))
+		}
+	}
+	for _, v := range numbers {
+		texts = append(texts, fmt.Sprint(v))
+	}
+	dims := c.in[0].dims
+	if len(dims) < 1 || len(dims) > 2 || least < 1 || most < least || skips < 0 || len(columns) == 0 || slices.Min(columns) < 0 || slices.Max(columns) > 1<<30 {
+		return fmt.Errorf("%s: grams of %d to %d words in %v", c.name(), least, most, dims)
+	}
+	key := func(words []string) string { return fmt.Sprintf("%q", words) }
+	pool, gram := map[string]int{}, 0
+	for n, at := range begins {
+		end := int64(len(texts))
+		if n+1 < len(begins) {
+			end = begins[n+1]
+		}
+		for ; at >= 0 && at+int64(n)+1 <= min(end, int64(len(texts))); at += int64(n) + 1 {
+			if gram >= len(columns) {
+				return fmt.Errorf("%s: more grams than indexes", c.name())
+			}
+			pool[key(texts[at:at+int64(n)+1])] = gram
+			gram++
+		}
+	}
+	width := int(slices.Max(columns)) + 1
+	rows, length := 1, dims[len(dims)-1]
+	if len(dims) == 2 {
+		rows = dims[0]
+	}
+	shape := append(slices.Clone(dims[:len(dims)-1]), width)
+	if err := b.account(c.name(), shape, 16); err != nil {
+		return err
+	}
+	y := make([]float64, rows*width)
+	for r := range rows {
+		words := row[r*length : (r+1)*length]
+		for n := least; n <= min(most, length); n++ {
+			for skip := 0; skip <= skips && (n-1)*(skip+1) < length; skip++ {
+				if err := b.pace(); err != nil {
+					return err
+				}
+				for at := 0; at+(n-1)*(skip+1) < length; at++ {
+					some := make([]string, n)
+					for k := range some {
+						some[k] = words[at+k*(skip+1)]
+					}
+					g, ok := pool[key(some)]
+					if !ok {
+						continue
+					}
+					y[r*width+int(columns[g])]++
+				}
+				if n == 1 {
+					break // nothing lies between
+				}
+			}
+		}
+	}
+	if mode != "TF" {
+		scale := slices.Repeat([]float64{1}, width)
+		for g, w := range weights {
+			if g < len(columns) {
+				scale[columns[g]] = float64(w)
+			}
+		}
+		for i, n := range y {
+			if mode == "IDF" {
+				n = min(n, 1)
+			}
+			y[i] = n * scale[i%width]
+		}
+	}
+	return b.putReals(c, 0, y, shape...)
+}
+
+// bitCast reads the bits of elements as those of another type of the same size.
+func bitCast(b *builder, c call) error {
+	p := c.tensor(0).Proto()
+	to := int32(c.elem(0))
+	from, _ := onnx.RawBytes(c.in[0].elem, 1)
+	if into, ok := onnx.RawBytes(pb.TensorProto_DataType(to), 1); !ok || into != from {
+		return c.unsupported("from %v to %v", c.in[0].elem, c.elem(0))
+	}
+	p.DataType = &to
+	t, err := onnx.FromProto(p)
+	if err != nil {
+		return fault{fmt.Errorf("%s: %w", c.name(), err)}
+	}
+	return b.setFixed(c.name(), t, nil)
+}
