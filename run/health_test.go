@@ -24,6 +24,7 @@ func told(t *testing.T, c Config) []string {
 }
 
 func TestSoundTrainingIsToldNothing(t *testing.T) {
+	race.Skip(t)
 	place := data(t, 30)
 	for _, name := range []string{"gan", "dcgan", "vae", "autoencoder", "conv-autoencoder"} {
 		c := small(name, place)
@@ -35,6 +36,7 @@ func TestSoundTrainingIsToldNothing(t *testing.T) {
 }
 
 func TestTrainingThatCannotLearnIsToldSo(t *testing.T) {
+	race.Skip(t)
 	place := data(t, 30)
 	for _, c := range []struct {
 		name   string

@@ -151,7 +151,7 @@ func TestFailedWritesAreDoneAnew(t *testing.T) {
 	r, err := Create(t.Context(), whole, config)
 	trained(t, r, err, 0)
 	want := folderOf(t, whole)
-	for after := range 20 {
+	for after := range race.Pick(20, 5) {
 		dir := filepath.Join(t.TempDir(), "run")
 		r, err := Create(t.Context(), dir, config)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/models"
@@ -461,6 +462,7 @@ const (
 // TestPlantedFaultsAreCaught holds the table of docs/verification.md against what
 // is caught, or writes it.
 func TestPlantedFaultsAreCaught(t *testing.T) {
+	race.Skip(t)
 	if testing.Short() {
 		t.Skip("half a thousand proofs")
 	}

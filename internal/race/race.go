@@ -1,5 +1,5 @@
 // Package race tells tests whether they run under Go's race detector, which allocates on its own and slows programs down about
-// tenfold: there tests count no allocations, and the largest of them do less of the same.
+// tenfold: there tests count no allocations, and the largest of them do less, or nothing.
 package race
 
 import "testing"
@@ -13,10 +13,18 @@ func AllocsPerRun(runs int, f func()) float64 {
 	return testing.AllocsPerRun(runs, f)
 }
 
-// Fewer is n, and under the race detector less, for tests that do one thing n times.
-func Fewer[N ~int | ~int64 | ~uint64](n, less N) N {
+// Pick is the first of two sizes or limits, and the second under the race detector.
+func Pick[T any](plain, watched T) T {
 	if Enabled {
-		return less
+		return watched
 	}
-	return n
+	return plain
+}
+
+// Skip skips a long test that has no goroutines of its own to watch, or none that a shorter one does not have, too.
+func Skip(t testing.TB) {
+	t.Helper()
+	if Enabled {
+		t.Skip("long, and nothing for the race detector that other tests do not show")
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/internal/onnxtest"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
@@ -34,10 +35,12 @@ type hostile struct {
 }
 
 // What reading and checking one hostile file may take.
+// hostileMemory may be resident, beside the file itself.
+var hostileMemory = race.Pick[int64](256<<20, 1<<30)
+
 const (
-	hostileTime   = 5 * time.Second
-	hostileMemory = 256 << 20 // resident, beside the file itself
-	hostileSlack  = 1 << 30   // of address space: heap arenas and the stacks of threads reserve more than they use
+	hostileTime  = 5 * time.Second
+	hostileSlack = 1 << 30 // of address space: heap arenas and the stacks of threads reserve more than they use
 )
 
 // fixed is a class whose file is always the same.

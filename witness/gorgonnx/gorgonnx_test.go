@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -370,6 +371,7 @@ func wide(kind string) func(testing.TB) *onnx.Model {
 
 // TestWhatTheProfileRefusesIsWrong shows both that a fault is refused with its name, and that the library has it.
 func TestWhatTheProfileRefusesIsWrong(t *testing.T) {
+	race.Skip(t)
 	for _, c := range wrong {
 		t.Run(c.name, func(t *testing.T) {
 			m, in := c.build(t), input(c.batch[0], c.rest)
@@ -414,6 +416,7 @@ func bare(t *testing.T, m *onnx.Model, in []*onnx.Tensor) error {
 
 // TestONNXBackEndTests replays ONNX's own tests: what the profile passes must agree, in two runs, and enough must pass.
 func TestONNXBackEndTests(t *testing.T) {
+	race.Skip(t)
 	models, err := filepath.Glob(filepath.Join(witnesstest.ONNXTestData(t), "*", "*", "model.onnx"))
 	if err != nil || len(models) == 0 {
 		t.Fatalf("no models: %v", err)
