@@ -141,6 +141,27 @@ func TestWhatIsFarBeyondTheBudgetIsRefusedBeforeItStarts(t *testing.T) {
 	}
 }
 
+// A trip count is the most that a loop may do: one that ends early is not refused for it.
+func TestALoopThatEndsEarlyIsNotRefusedForItsTripCount(t *testing.T) {
+	for claim, d := range map[string]string{"ends after three": "l = Less(i, three)\nd = Identity(l)", "goes on": "d = Identity(c)"} {
+		m := loop(t, "v = Loop(many, , one)", "in i int64 -\nin c bool -\nin a float -\n"+d+"\nb = MatMul(w, w)\ns = ReduceSum(b) keepdims=0\ne = Add(a, s)\nout d e",
+			tensor(t, "one", []float32{1}), tensor(t, "many", []int64{1 << 40}), tensor(t, "three", []int64{3}), tensor(t, "w", []float32{1, 2, 3, 4}, 2, 2))
+		p, err := Compile(m, Options{})
+		if claim == "goes on" {
+			if err == nil || !strings.Contains(err.Error(), "beyond the budget") {
+				t.Errorf("%s: error %v", claim, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", claim, err)
+		}
+		if _, err := p.RunTensors(t.Context(), trips(t, 1)); err != nil {
+			t.Errorf("%s: %v", claim, err)
+		}
+	}
+}
+
 // TestAContextEndsEveryLoop, and long products.
 func TestAContextEndsEveryLoop(t *testing.T) {
 	for name, m := range map[string]*onnx.Model{

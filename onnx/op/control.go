@@ -57,8 +57,8 @@ func ruleLoop(n *Node) {
 	if v, ok := n.knownInts(0); ok && len(v) == 1 {
 		times = max(v[0], 0)
 	}
-	if times == math.MaxInt64 { // the way to say "until the condition fails"
-		times = 1
+	if times == math.MaxInt64 || !n.passesOn() { // the condition may end it after any iteration
+		times = min(times, 1)
 	}
 	out, ok := n.body("body", inputs, times)
 	if !ok {
@@ -88,6 +88,21 @@ func ruleLoop(n *Node) {
 		v.Ints, v.Data = nil, nil
 		n.out[i] = v
 	}
+}
+
+// passesOn reports whether the body of a loop hands its condition on as it is, so that nothing ends the loop before its time.
+func (n *Node) passesOn() bool {
+	g := n.attr("body").GetG()
+	if len(g.GetInput()) < 2 || len(g.GetOutput()) == 0 {
+		return false
+	}
+	name := g.Output[0].GetName()
+	for _, inner := range slices.Backward(g.Node) {
+		if inner.GetOpType() == "Identity" && len(inner.Input) == 1 && len(inner.Output) == 1 && inner.Output[0] == name {
+			name = inner.Input[0]
+		}
+	}
+	return name == g.Input[1].GetName()
 }
 
 // ruleScan gives the body the state and slices of the scanned inputs. In opset 8 there are lengths before them, and all
