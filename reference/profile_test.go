@@ -9,6 +9,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"google.golang.org/protobuf/proto"
 )
 
 // What runtimes make of an operand, a partial sum or a result.
@@ -220,5 +221,46 @@ func TestNamesOfProfiles(t *testing.T) {
 	}
 	if _, err := FindProfile("fp8"); err == nil {
 		t.Error("a profile that is none is found")
+	}
+}
+
+// TestFusedProductsOfBytesSaturate is the same for operators that have such a product
+// inside: two pairs of 255 by 127, times a scale of 1/2.
+func TestFusedProductsOfBytesSaturate(t *testing.T) {
+	saturating, err := FindProfile("int8-saturating")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, weights := slices.Repeat([]uint8{255}, 4), slices.Repeat([]int8{127}, 4)
+	half, one := tensor(t, "h", []float32{0.5}), tensor(t, "e", []float32{1})
+	none, nothing := tensor(t, "z", []uint8{0}), tensor(t, "n", []int8{0})
+	const lost = 2 * (2*255*127 - 0x7FFF)
+	for _, tc := range []struct {
+		name, src string
+		x         *onnx.Tensor
+		want      float64
+	}{
+		{"MatMulIntegerToFloat", "in x uint8 1,4\ny = MatMulIntegerToFloat(x, w, h, e)\nout y", tensor(t, "x", bytes, 1, 4), lost / 2},
+		{"QGemm", "in x uint8 1,4\ny = QGemm(x, h, z, w, e, n)\nout y", tensor(t, "x", bytes, 1, 4), lost / 2},
+		{"DynamicQuantizeMatMul", "in x float 1,4\ny = DynamicQuantizeMatMul(x, w, h)\nout y", tensor(t, "x", []float32{255, 255, 255, 255}, 1, 4), lost / 2},
+		{"QLinearConv", "in x uint8 1,1,1,4\ny = QLinearConv(x, h, z, k, e, n, g, z) channels_last=1\nout y", tensor(t, "x", bytes, 1, 1, 1, 4), lost / 2 / 500.},
+	} {
+		for _, profile := range []Profile{saturating, {}} {
+			m := graph(t, 21, tc.src, half, one, none, nothing, tensor(t, "w", weights, 4, 1), tensor(t, "k", weights, 1, 4, 1, 1), tensor(t, "g", []float32{500}))
+			m.Proto.Graph.Node[0].Domain = proto.String(microsoft)
+			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String(microsoft), Version: proto.Int64(1)})
+			p, err := Compile(m, Options{Profile: profile})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := p.RunTensors(t.Context(), []*onnx.Tensor{tc.x})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := r.Outputs[0].figures(0).declared
+			if wide := got > 0.9*tc.want; wide != (profile.Name != "") || tc.want <= 0 {
+				t.Errorf("%s, profile %q: declared %g, want %g of what saturation loses", tc.name, profile.Name, got, tc.want)
+			}
+		}
 	}
 }

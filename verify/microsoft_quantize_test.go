@@ -167,6 +167,42 @@ func (s *singleNode) quantize(standard bool) {
 	s.constant(s.scale(about, scales...), s.codes(t, scales...))
 }
 
+// convolveBytes draws a QLinearConv.
+func (s *singleNode) convolveBytes(last bool) {
+	signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+	rank, group := s.between(1, 2), s.between(1, 2)
+	in, out := group*s.between(1, 4), group*s.between(1, 4)
+	s.give(s.bytes(signs[0], s.image(last, in, rank, 7)...))
+	s.quantized(0.02, signs[0])
+	s.attr(s.geometry(rank, true)...)
+	w := []int{out, in / group}
+	for _, k := range s.attrs[0].Proto().Ints {
+		w = append(w, int(k))
+	}
+	dims := one(s, []int{}, []int{out})
+	s.constant(s.weights(signs[1], w...), s.scale(0.02, dims...))
+	zero := s.bytes(signs[1], dims...) // the same for all, as the runtime wants it
+	switch d := zero.Data.(type) {
+	case onnx.Slice[int8]:
+		for i := range d {
+			d[i] = d[0]
+		}
+	case onnx.Slice[uint8]:
+		for i := range d {
+			d[i] = d[0]
+		}
+	}
+	s.constant(zero)
+	s.quantized(0.5, signs[0])
+	if s.IntN(2) == 0 {
+		s.constant(elements[int32](s, -9000, 9000, out))
+	}
+	s.attr(onnx.Int("group", int64(group)))
+	if s.domain != "" {
+		s.attr(switched("channels_last", last))
+	}
+}
+
 // binaryBytes are A and B, which broadcast, with scales and zero points.
 func binaryBytes(scaleOfResult float64) func(s *singleNode) {
 	return func(s *singleNode) {
@@ -417,37 +453,7 @@ var quantizedRows = []nodeRow{
 		}
 		s.attr(onnx.Int("axis", int64(axis-one(s, 0, 3))))
 	}),
-	microsoft("QLinearConv", func(s *singleNode) {
-		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
-		last, rank, group := s.IntN(2) == 0, s.between(1, 2), s.between(1, 2)
-		in, out := group*s.between(1, 4), group*s.between(1, 4)
-		s.give(s.bytes(signs[0], s.image(last, in, rank, 7)...))
-		s.quantized(0.02, signs[0])
-		s.attr(s.geometry(rank, true)...)
-		w := []int{out, in / group}
-		for _, k := range s.attrs[0].Proto().Ints {
-			w = append(w, int(k))
-		}
-		dims := one(s, []int{}, []int{out})
-		s.constant(s.weights(signs[1], w...), s.scale(0.02, dims...))
-		zero := s.bytes(signs[1], dims...) // the same for all, as the runtime wants it
-		switch d := zero.Data.(type) {
-		case onnx.Slice[int8]:
-			for i := range d {
-				d[i] = d[0]
-			}
-		case onnx.Slice[uint8]:
-			for i := range d {
-				d[i] = d[0]
-			}
-		}
-		s.constant(zero)
-		s.quantized(0.5, signs[0])
-		if s.IntN(2) == 0 {
-			s.constant(elements[int32](s, -9000, 9000, out))
-		}
-		s.attr(switched("channels_last", last), onnx.Int("group", int64(group)))
-	}),
+	microsoft("QLinearConv", func(s *singleNode) { s.convolveBytes(s.IntN(2) == 0) }),
 	microsoft("QLinearGlobalAveragePool", func(s *singleNode) {
 		signed, last, rank := s.IntN(2) == 0, s.IntN(2) == 0, s.between(1, 3)
 		s.give(s.bytes(signed, s.image(last, s.between(1, 20), rank, s.between(1, 6))...))
@@ -493,6 +499,44 @@ var quantizedRows = []nodeRow{
 // standardRows are those of ONNX's own that quantise.
 var standardRows = []nodeRow{
 	ofONNX("DequantizeLinear", 21, func(s *singleNode) { s.dequantize(true) }),
+	ofONNX("ConvInteger", 21, func(s *singleNode) {
+		signed, rank, group := s.IntN(2) == 0, s.between(1, 2), s.between(1, 2)
+		in, out := group*s.between(1, 4), group*s.between(1, 4)
+		s.give(s.bytes(false, s.image(false, in, rank, 7)...))
+		s.attr(s.geometry(rank, true)...)
+		w := []int{out, in / group}
+		for _, k := range s.attrs[0].Proto().Ints {
+			w = append(w, int(k))
+		}
+		s.constant(s.weights(signed, w...), s.bytes(false))
+		if s.IntN(2) == 0 {
+			s.constant(s.weights(signed))
+		}
+		s.attr(onnx.Int("group", int64(group)))
+	}),
+	ofONNX("DynamicQuantizeLinear", 21, func(s *singleNode) {
+		s.give(s.float(f32, 3, 3, s.between(1, 40)))
+		s.outs = 3
+	}),
+	ofONNX("MatMulInteger", 21, func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+		s.give(s.bytes(signs[0], 2, m, k))
+		s.constant(s.weights(signs[1], k, n), s.bytes(signs[0]))
+		if s.IntN(2) == 0 {
+			s.constant(s.bytes(signs[1], one(s, []int{}, []int{n})...))
+		}
+	}),
+	ofONNX("QLinearConv", 21, func(s *singleNode) { s.convolveBytes(false) }),
+	ofONNX("QLinearMatMul", 21, func(s *singleNode) {
+		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
+		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
+		s.give(s.bytes(signs[0], 2, m, k))
+		s.quantized(0.02, signs[0])
+		dims := one(s, []int{}, []int{n})
+		s.constant(s.weights(signs[1], k, n), s.scale(0.02, dims...), s.bytes(signs[1], dims...))
+		s.quantized(0.5, signs[0])
+	}),
 	ofONNX("QuantizeLinear", 21, func(s *singleNode) { s.quantize(true) }),
 }
 
