@@ -56,6 +56,20 @@ func (s *dot) add(a, b number) {
 		Screens*(times(a.spread, b.declared)+times(b.spread, a.declared))
 }
 
+// merge adds the terms of another sum, which a runtime has added on their own.
+func (s *dot) merge(o dot) {
+	s.terms += o.terms
+	s.y += o.y
+	s.abs += o.abs
+	s.sq += o.sq
+	s.e += o.e
+	s.ind += o.ind
+	s.one += o.one
+	s.d += o.d
+	s.squares += o.squares
+	s.drift += o.drift
+}
+
 // term adds a without a product, such as a bias.
 func (s *dot) term(a number) { s.add(a, exact(1)) }
 

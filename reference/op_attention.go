@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -33,10 +34,14 @@ type attention struct {
 	past           int   // keys that come first
 	lengths        []int // of valid keys for each batch entry, nil where all are
 	scale, softcap float64
+	stage          int // of the scores that are output 3
+	causal         bool
+	left, right    int // how far the window of a query goes, -1 for all the way
 }
 
 func (c *call) newAttention() (*attention, error) {
-	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap")}
+	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap"), stage: c.int("qk_matmul_output_mode"),
+		causal: c.int("is_causal") != 0, left: c.int("left_window_size", -1), right: c.int("right_window_size", -1)}
 	heads := []string{"q_num_heads", "kv_num_heads", "kv_num_heads"}
 	for i, to := range []**Value{&a.q, &a.k, &a.v} {
 		x := c.in[i]
@@ -92,80 +97,88 @@ func (c *call) newAttention() (*attention, error) {
 
 func (a *attention) run() ([]*Value, error) {
 	c, q, k, v := a.c, a.q.Dims, a.k.Dims, a.v.Dims
-	rows, keys, wide := q[2], k[2], v[3]
-	y, err := c.numbers(a.q.Type, q[0], q[1], rows, wide)
-	if err != nil {
-		return nil, err
+	heads, rows, keys, wide := q[1], q[2], k[2], v[3]
+	var all [4]*Value // the result, and for every query and key: the products, the weights, the scores of the stage that is asked for
+	for i := range all {
+		dims := []int{q[0], heads, rows, keys}
+		if i == 0 {
+			dims[3] = wide
+		}
+		var err error
+		if all[i], err = c.numbers(a.q.Type, dims...); err != nil {
+			return nil, err
+		}
 	}
-	scores, err := c.numbers(a.q.Type, q[0], q[1], rows, keys)
-	if err != nil {
+	y, raw, weights, scores := all[0], all[1], all[2], all[3]
+	raw.stored, weights.stored = nil, nil // they stay within the operator
+	if err := c.afford(q[0], heads, rows, keys, q[3]+wide); err != nil {
 		return nil, err
 	}
 	f := c.products(y)
-	for n := range q[0] {
-		for h := range q[1] {
-			kv := n*k[1] + h/(q[1]/k[1]) // the head of the keys and values
-			for i := range rows {
-				if err := c.spend(int64(keys) * int64(q[3]+wide)); err != nil {
-					return nil, err
-				}
-				row := ((n*q[1]+h)*rows + i)
-				weights, err := a.weights(scores, n, h, i, kv)
-				if err != nil {
-					return nil, err
-				}
-				for e := range wide {
-					s := f.dot()
-					for j, w := range weights {
-						if w != exact(0) {
-							s.add(w, a.v.at((kv*keys+j)*wide+e))
-						}
-					}
-					y.set(row*wide+e, s.sum(f, 0))
-				}
-			}
-		}
+	var products, mixtures []matrixProduct
+	for head := range q[0] * heads {
+		n, h := head/heads, head%heads
+		kv := n*k[1] + h/(heads/k[1]) // the head of the keys and values
+		products = append(products, matrixProduct{
+			rowsOf(a.q, head*rows*q[3], rows, q[3]), rowsOf(a.k, kv*keys*q[3], keys, q[3]),
+			// Runtimes scale Q and K by the root of the scale, or the product: up to
+			// four roundings more for each term.
+			func(i, j int, s dot) { raw.set((head*rows+i)*keys+j, scaled(s.sum(f, 4), a.scale)) },
+		})
+		left := rowsOf(weights, head*rows*keys, rows, keys)
+		left.sparse = true // keys that are not allowed are no terms
+		mixtures = append(mixtures, matrixProduct{left, columnsOf(a.v, kv*keys*wide, keys, wide), func(i, e int, s dot) {
+			y.set((head*rows+i)*wide+e, s.sum(f, 0))
+		}})
+	}
+	if err := c.multiply(f, products); err != nil {
+		return nil, err
+	}
+	failed := make([]error, q[0]*heads*rows)
+	if err := parallel(c.meter, len(failed), func() struct{} { return struct{}{} }, func(_ struct{}, row int) {
+		failed[row] = a.weigh(f, raw, weights, scores, row)
+	}); err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(failed, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, failed[i]
+	}
+	if err := c.multiply(f, mixtures); err != nil {
+		return nil, err
 	}
 	if a.flat {
+		var err error
 		if y, err = c.transpose(y, []int{0, 2, 1, 3}); err != nil {
 			return nil, err
 		}
-		y = reshaped(y, []int{q[0], rows, q[1] * wide})
+		y = reshaped(y, []int{q[0], rows, heads * wide})
 	}
 	return []*Value{y, a.k, a.v, scores}, nil
 }
 
-// weights are the probabilities of the keys for query i of a head; they are zero
-// where no key is allowed. It stores the scores of the stage that is asked for.
-func (a *attention) weights(scores *Value, n, h, i, kv int) ([]number, error) {
-	f, size, keys := a.c.products(scores), a.q.Dims[3], a.k.Dims[2]
-	base := ((n*a.q.Dims[1]+h)*a.q.Dims[2] + i)
-	mode := a.c.int("qk_matmul_output_mode")
-	weights := make([]number, keys)
+// weigh makes the probabilities of the keys for a query, one row of weights, of the
+// scaled products in raw; they are zero where no key is allowed. It stores the scores
+// of the stage that is asked for.
+func (a *attention) weigh(f format, raw, weights, scores *Value, row int) error {
+	heads, rows, keys := a.q.Dims[1], a.q.Dims[2], a.k.Dims[2]
 	var allowed []int
 	var terms []number
 	for j := range keys {
-		s := f.dot()
-		for e := range size {
-			s.add(a.q.at(base*size+e), a.k.at((kv*keys+j)*size+e))
-		}
-		// Runtimes scale Q and K by the root of the scale, or the product: up to
-		// four roundings more for each term.
-		x := scaled(s.sum(f, 4), a.scale)
+		x := raw.at(row*keys + j)
 		stages := [3]number{x}
 		if a.softcap > 0 {
 			x = f.mul(tanhFunction.at(f, f.div(x, exact(a.softcap))), exact(a.softcap))
 		}
 		stages[1] = x
-		bias, err := a.bias(n, h, i, j)
+		bias, err := a.bias(row/rows/heads, row/rows%heads, row%rows, j)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if bias != exact(0) {
 			x = f.add(x, bias)
 		}
-		if stages[2] = x; mode >= 0 && mode < 3 {
-			scores.set(base*keys+j, stages[mode])
+		if stages[2] = x; a.stage >= 0 && a.stage < 3 {
+			scores.set(row*keys+j, stages[a.stage])
 		}
 		if !math.IsInf(bias.v, -1) {
 			allowed, terms = append(allowed, j), append(terms, x)
@@ -174,15 +187,15 @@ func (a *attention) weights(scores *Value, n, h, i, kv int) ([]number, error) {
 	if len(terms) > 0 {
 		e, sum := f.exponentials(terms)
 		for t, j := range allowed {
-			weights[j] = f.ratio(e[t], sum)
+			weights.set(row*keys+j, f.ratio(e[t], sum))
 		}
 	}
-	if mode == 3 {
-		for j, w := range weights {
-			scores.set(base*keys+j, w)
+	if a.stage == 3 {
+		for j := range keys {
+			scores.set(row*keys+j, weights.at(row*keys+j))
 		}
 	}
-	return weights, nil
+	return nil
 }
 
 // bias is what the mask adds to the score of query i and key j, minus infinity
@@ -199,8 +212,7 @@ func (a *attention) bias(n, h, i, j int) (number, error) {
 		}
 	}
 	ahead := j - (i + offset) // how far the key is ahead of the query
-	left, right := a.c.int("left_window_size", -1), a.c.int("right_window_size", -1)
-	if a.c.int("is_causal") != 0 && ahead > 0 || left >= 0 && -ahead > left || right >= 0 && ahead > right {
+	if a.causal && ahead > 0 || a.left >= 0 && -ahead > a.left || a.right >= 0 && ahead > a.right {
 		return hidden, nil
 	}
 	if a.mask == nil {

@@ -12,23 +12,24 @@ var opGRU = operator{
 		}
 		linear := c.int("linear_before_reset") != 0
 		f := q.f
-		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
+		return q.run([]int{5}, func(d int, s [][]number) [][]number {
 			h, products := s[0], q.c.products(q.c.in[0])
-			z := each(q.gate(d, 0, t, b, h, nil), q.activations[2*d])
-			r := each(q.gate(d, 1, t, b, h, nil), q.activations[2*d])
+			z := each(q.gate(d, 0, h, nil), q.activations[2*d])
+			r := each(q.gate(d, 1, h, nil), q.activations[2*d])
 			reset := make([]number, q.hidden)
 			for u := range reset {
 				reset[u] = f.mul(r[u], h[u])
 			}
+			if linear {
+				reset = h
+			}
 			out := make([]number, q.hidden)
-			for u := range out {
-				sum := q.fromInput(d, 2, u, t, b)
+			for u, state := range q.fromState(d, 2, reset) {
+				sum := q.fromInput(2, u)
 				if linear {
-					var state dot
-					q.addState(&state, d, 2, u, h)
 					sum.term(f.mul(r[u], state.sum(products, 0)))
 				} else {
-					q.addState(&sum, d, 2, u, reset)
+					sum.merge(state)
 				}
 				candidate := q.activations[2*d+1](q.clipped(sum.sum(products, 0)))
 				// Some runtimes compute h + z (H - h).

@@ -8,8 +8,8 @@ var opRNN = operator{
 		if err != nil {
 			return nil, err
 		}
-		return q.run([]int{5}, func(d, t, b int, s [][]number) [][]number {
-			return [][]number{each(q.gate(d, 0, t, b, s[0], nil), q.activations[d])}
+		return q.run([]int{5}, func(d int, s [][]number) [][]number {
+			return [][]number{each(q.gate(d, 0, s[0], nil), q.activations[d])}
 		})
 	},
 }

@@ -18,6 +18,10 @@ type recurrence struct {
 	lengths                          []int
 	activations                      []func(number) number // for each direction
 	clip                             float64
+
+	now, loaded int                 // steps, in the order of evaluation: the one that is evaluated, and the first that fromInputs is of
+	fromInputs  []dot               // by step, gate and unit
+	kernels     map[[2]int][]matrix // R transposed, by direction and gate, in some units each
 }
 
 // newRecurrence checks the shapes; the defaults are the activations of one
@@ -27,7 +31,7 @@ func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error)
 	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
 		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
 	}
-	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout") != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1))}
+	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout") != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1)), kernels: map[[2]int][]matrix{}}
 	q.steps, q.batch = x.Dims[0], x.Dims[1]
 	if q.rows {
 		q.steps, q.batch = q.batch, q.steps
@@ -135,46 +139,83 @@ func (q *recurrence) clipped(x number) number {
 	return smaller(larger(x, exact(-q.clip)), exact(q.clip))
 }
 
-// fromInput is unit u of a gate before its activation, as far as it comes from
-// the input of step t: x W + Wb.
-func (q *recurrence) fromInput(d, gate, u, t, b int) dot {
-	s := q.f.dot()
-	row := (d*q.gates+gate)*q.hidden + u
-	for k := range q.input {
-		at := (t*q.batch+b)*q.input + k
-		if q.rows {
-			at = (b*q.steps+t)*q.input + k
+// stepsAtOnce is for how many steps of a sequence the products with the inputs are computed together.
+const stepsAtOnce = 64
+
+// load computes, for a batch entry and steps from the i-th to be evaluated on, what comes from the inputs: x W + Wb.
+func (q *recurrence) load(d, b, i int, backward bool) error {
+	n := min(stepsAtOnce, q.lengths[b]-i)
+	t, step := i, q.batch*q.input
+	if backward {
+		t = q.lengths[b] - 1 - i
+	}
+	at := (t*q.batch + b) * q.input
+	if q.rows {
+		at, step = (b*q.steps+t)*q.input, q.input
+	}
+	if backward {
+		step = -step
+	}
+	units := q.gates * q.hidden
+	x := factor{of: q.c.in[0], lanes: n, terms: q.input, base: at, laneStep: step, run: max(1, q.input), step: 1}
+	q.loaded, q.fromInputs = i, resized(q.fromInputs, n*units)
+	return q.c.multiply(q.c.products(q.c.in[0]), []matrixProduct{{x, rowsOf(q.c.in[1], d*units*q.input, units, q.input), func(i, u int, s dot) {
+		if bias := q.c.in[3]; bias != nil {
+			s.term(bias.at(2*d*units + u))
 		}
-		s.add(q.c.in[0].at(at), q.c.in[1].at(row*q.input+k))
-	}
-	if bias := q.c.in[3]; bias != nil {
-		s.term(bias.at((2*d*q.gates+gate)*q.hidden + u))
-	}
-	return s
+		q.fromInputs[i*units+u] = s
+	}}})
 }
 
-// addState adds what comes from a state: h R + Rb.
-func (q *recurrence) addState(s *dot, d, gate, u int, h []number) {
-	row := (d*q.gates+gate)*q.hidden + u
-	for k, x := range h {
-		s.add(x, q.c.in[2].at(row*q.hidden+k))
+// fromInput is unit u of a gate before its activation, as far as it comes from the input of the step that is evaluated.
+func (q *recurrence) fromInput(gate, u int) dot {
+	return q.fromInputs[((q.now-q.loaded)*q.gates+gate)*q.hidden+u]
+}
+
+// unitsAtOnce is how many units a goroutine adds up.
+const unitsAtOnce = 64
+
+// fromState is a gate's units as far as they come from a state: h R + Rb.
+func (q *recurrence) fromState(d, gate int, h []number) []dot {
+	kernels := q.kernels[[2]int{d, gate}]
+	if kernels == nil {
+		for u := 0; u < q.hidden; u += unitsAtOnce {
+			r := rowsOf(q.c.in[2], ((d*q.gates+gate)*q.hidden+u)*q.hidden, min(unitsAtOnce, q.hidden-u), q.hidden)
+			kernels = append(kernels, r.matrix(0, r.lanes))
+		}
+		q.kernels[[2]int{d, gate}] = kernels
 	}
-	if bias := q.c.in[3]; bias != nil {
-		s.term(bias.at(((2*d+1)*q.gates+gate)*q.hidden + u))
+	sums := make([]dot, q.hidden)
+	add := func(_ struct{}, i int) {
+		row := newRowSum(q.f, kernels[i].cols)
+		for k, x := range h {
+			row.add(x, kernels[i], k)
+		}
+		for j := range kernels[i].cols {
+			u := i*unitsAtOnce + j
+			sums[u] = row.dot(j)
+			if bias := q.c.in[3]; bias != nil {
+				sums[u].term(bias.at(((2*d+1)*q.gates+gate)*q.hidden + u))
+			}
+		}
 	}
+	// A context that is done shows before the next step.
+	_ = parallel(q.c.meter, len(kernels), func() struct{} { return struct{}{} }, add)
+	return sums
 }
 
 // gate is a whole gate from input and state, before its activation; more, unless
 // nil, adds terms of its own.
-func (q *recurrence) gate(d, gate, t, b int, h []number, more func(s *dot, u int)) []number {
+func (q *recurrence) gate(d, gate int, h []number, more func(s *dot, u int)) []number {
 	out := make([]number, q.hidden)
-	for u := range out {
-		s := q.fromInput(d, gate, u, t, b)
-		q.addState(&s, d, gate, u, h)
+	products := q.c.products(q.c.in[0])
+	for u, state := range q.fromState(d, gate, h) {
+		s := q.fromInput(gate, u)
+		s.merge(state)
 		if more != nil {
 			more(&s, u)
 		}
-		out[u] = q.clipped(s.sum(q.c.products(q.c.in[0]), 0))
+		out[u] = q.clipped(s.sum(products, 0))
 	}
 	return out
 }
@@ -207,7 +248,7 @@ func (q *recurrence) state(i, d, b int) ([]number, error) {
 
 // run walks every sequence: next makes the states of a step from those before it;
 // the first of them is the result. It returns Y and the last states.
-func (q *recurrence) run(states []int, next func(d, t, b int, s [][]number) [][]number) ([]*Value, error) {
+func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number) ([]*Value, error) {
 	t := q.c.in[0].Type
 	dims, last := []int{q.steps, q.dir, q.batch, q.hidden}, []int{q.dir, q.batch, q.hidden}
 	if q.rows {
@@ -235,14 +276,20 @@ func (q *recurrence) run(states []int, next func(d, t, b int, s [][]number) [][]
 				}
 			}
 			for i := range q.lengths[b] {
-				if err := q.c.spend(int64(q.gates) * int64(q.hidden) * int64(q.hidden+q.input)); err != nil {
+				if err := q.c.spend(int64(q.gates) * int64(q.hidden) * int64(q.hidden)); err != nil {
 					return nil, err
 				}
+				if i%stepsAtOnce == 0 {
+					if err := q.load(d, b, i, backward); err != nil {
+						return nil, err
+					}
+				}
+				q.now = i
 				t := i
 				if backward {
 					t = q.lengths[b] - 1 - i
 				}
-				s = next(d, t, b, s)
+				s = next(d, s)
 				at := ((t*q.dir+d)*q.batch + b) * q.hidden
 				if q.rows {
 					at = ((b*q.steps+t)*q.dir + d) * q.hidden

@@ -17,6 +17,7 @@ type dataSet struct {
 	inputs   []*onnx.Tensor     // the same for a Session, nil if one is no tensor
 	recorded []*reference.Value // outputs as in the files; nil where there are none
 	want     []*reference.Value
+	made     []*reference.Value // by the nodes of the graph, without the elements
 	notes    []string
 	files    []string // where it was read from
 	drawn    []origin // what its inputs are, where they were drawn or given

@@ -20,7 +20,12 @@ const longestFlat = 4096
 // values can become an output. The result computes the same, for the inputs that
 // the trace is of. A node whose graphs cannot be written out stays as it is.
 func flatten(m *onnx.Model, trace *reference.Trace) (*onnx.Model, error) {
-	clone := proto.CloneOf(m.Proto)
+	bare := shallow(m.Proto)
+	bare.Graph = shallow(m.Proto.Graph)
+	weights := bare.Graph.Initializer
+	bare.Graph.Initializer = nil
+	clone := proto.CloneOf(bare)
+	clone.Graph.Initializer = slices.Clone(weights) // which nobody changes
 	f := &flattener{functions: map[[3]string]*pb.FunctionProto{}, opsets: map[string]int64{}, taken: map[string]bool{}, labels: map[string]bool{}, constants: map[*pb.TensorProto]string{}, graph: clone.Graph}
 	for _, fn := range clone.GetFunctions() {
 		f.functions[[3]string{domainName(fn.GetDomain()), fn.GetName(), fn.GetOverload()}] = fn

@@ -180,8 +180,10 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	defer cancel()
 	done, nodes := 0, len(j.program.Nodes())
 	j.tell("", d.name)
-	r, err := j.program.Watch(limited, d.values, func(*reference.Value) {
+	d.made = nil
+	r, err := j.program.Watch(limited, d.values, func(v *reference.Value) {
 		done++
+		d.made = append(d.made, outline(v))
 		j.progress.tell(Event{Path: j.source.model, Set: d.name, Model: j.number, Node: min(done, nodes), Nodes: nodes})
 	})
 	d.reached = done

@@ -12,6 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // A Fault is the first node whose result rounding does not explain.
@@ -118,8 +119,10 @@ const probePrefix = "petrify.probe."
 // output besides. Each gets an Identity node of its own: some runtimes return
 // zeros for an output that other nodes read.
 func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[string]string, error) {
-	clone := proto.CloneOf(m.Proto)
+	clone := shallow(m.Proto) // weights are shared
+	clone.Graph = shallow(m.Proto.Graph)
 	g := clone.Graph
+	g.Node, g.Output = slices.Clip(g.Node), slices.Clip(g.Output)
 	probes := map[string]string{} // value -> output
 	for i, v := range values {
 		if v.Kind != reference.Tensor {
@@ -142,6 +145,18 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 		return nil, nil, err
 	}
 	return &onnx.Model{Proto: clone, Bytes: b}, probes, nil
+}
+
+// shallow returns a message whose fields are those of m.
+func shallow[M proto.Message](m M) M {
+	from := m.ProtoReflect()
+	to := from.New()
+	from.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		to.Set(f, v)
+		return true
+	})
+	to.SetUnknown(from.GetUnknown())
+	return to.Interface().(M)
 }
 
 // prove runs the instrumented model on the runtime and compares every node with
@@ -177,7 +192,6 @@ func (j *job) flat(ctx context.Context, d dataSet) (*onnx.Model, *reference.Prog
 }
 
 func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onnx.Model, program *reference.Program) (*proof, error) {
-	var values []*reference.Value
 	nodes := program.Nodes()
 	constant := map[string]bool{} // outputs of nodes that read nothing
 	for _, n := range nodes {
@@ -187,14 +201,14 @@ func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onn
 			}
 		}
 	}
-	_, err := program.Watch(ctx, d.values, func(v *reference.Value) {
-		if !constant[v.Name] {
-			values = append(values, &reference.Value{Name: v.Name, Kind: v.Kind, Type: v.Type, Dims: v.Dims})
+	values := d.made
+	if program != j.program {
+		values = nil
+		if _, err := program.Watch(ctx, d.values, func(v *reference.Value) { values = append(values, outline(v)) }); err != nil {
+			return nil, err
 		}
-	})
-	if err != nil {
-		return nil, err
 	}
+	values = slices.DeleteFunc(slices.Clone(values), func(v *reference.Value) bool { return constant[v.Name] })
 	model, probes, err := instrumented(m, values)
 	if err != nil {
 		return nil, err
@@ -210,18 +224,29 @@ func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onn
 	if err != nil {
 		return nil, fmt.Errorf("running the model with all intermediate values as outputs: %w", err)
 	}
-	got := map[string]*reference.Value{}
-	for _, v := range valuesOf(outputs) {
-		if v != nil {
-			got[v.Name] = v
+	got := map[string]*onnx.Tensor{}
+	for _, t := range outputs {
+		if t != nil {
+			got[t.Name] = t
 		}
 	}
 	own := len(j.model.Proto.GetGraph().GetOutput())
 	if len(outputs) < own {
 		return nil, fmt.Errorf("%d outputs of the model with all intermediate values as outputs, want at least %d", len(outputs), own)
 	}
-	p := &proof{program: program, nodes: nodes, outputs: outputs[:own]}
-	p.given = func(name string) *reference.Value { return got[probes[name]] }
+	p := &proof{program: program, nodes: nodes, outputs: slices.Clone(outputs[:own])}
+	clear(outputs)
+	kept := map[string]bool{}
+	for _, v := range j.model.Proto.GetGraph().GetOutput() {
+		kept[v.GetName()] = true
+	}
+	p.given = func(name string) *reference.Value {
+		t := got[probes[name]]
+		if !kept[name] {
+			delete(got, probes[name]) // a node's result is asked for once
+		}
+		return valueOf(t)
+	}
 	return p, j.holdNodes(ctx, p, d.values)
 }
 
@@ -231,6 +256,12 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 	values := map[string]*reference.Value{}
 	for _, v := range inputs {
 		values[v.Name] = v
+	}
+	last := map[string]int{} // node that reads a value
+	for i, n := range p.nodes {
+		for _, name := range n.Inputs {
+			last[name] = i
+		}
 	}
 	for i, n := range p.nodes {
 		r, err := p.program.RunNode(ctx, i, values)
@@ -265,8 +296,18 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 			v.Name = n.Outputs[k]
 			values[v.Name] = j.operand(&v)
 		}
+		for _, name := range slices.Concat(n.Inputs, n.Outputs) {
+			if last[name] <= i {
+				delete(values, name)
+			}
+		}
 	}
 	return nil
+}
+
+// outline is v without its elements.
+func outline(v *reference.Value) *reference.Value {
+	return &reference.Value{Name: v.Name, Kind: v.Kind, Type: v.Type, Dims: v.Dims}
 }
 
 // operand is a value that a runtime gave as the next node may have read it.
