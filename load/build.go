@@ -294,9 +294,14 @@ func (b *builder) evaluate(c call) error {
 	case len(c.in) == 0 || o.takes.has(elem):
 		before := b.bytes
 		err := b.immediately(o, c)
-		if _, unsupported := errors.AsType[*onnx.UnsupportedError](c.lacking(err)); unsupported && o.eval != nil {
+		_, unsupported := errors.AsType[*onnx.UnsupportedError](c.lacking(err))
+		switch {
+		case unsupported && o.eval != nil:
 			b.bytes = before
 			return b.directly(o, c)
+		case unsupported && isHalf(elem):
+			b.bytes = before
+			return b.widened(o, c)
 		}
 		return err
 	case o.eval != nil:

@@ -605,10 +605,6 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		}},
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
-		{"functions", "functions of the model's own", func(m *onnx.Model) {
-			m.Proto.Functions = []*pb.FunctionProto{{Name: proto.String("f"), Domain: proto.String("own")}}
-			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("own"), Version: proto.Int64(1)})
-		}},
 		{"sparse weights", "sparse", func(m *onnx.Model) {
 			values := makeTensor(t, "w", []float32{1}, 1).Proto()
 			indices := makeTensor(t, "", []int64{0}, 1).Proto()

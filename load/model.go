@@ -62,11 +62,12 @@ var passes = []pass.Pass{pass.FixDefaults, pass.ConstantsToData, pass.FoldBatchN
 // newModel reads a model that has been found to be valid.
 func newModel(source *pb.ModelProto) (*region, error) {
 	m := &model{opset: onnx.Opset(source.GetOpsetImport(), ""), limit: memoryLimit, work: workLimit}
-	switch n := len(source.GetFunctions()); {
-	case m.opset > newest:
+	if m.opset > newest {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("opset %d: the newest known here is %d", m.opset, newest)}
-	case n > 0:
-		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d functions of the model's own", n)}
+	}
+	source, err := expandFunctions(source)
+	if err != nil {
+		return nil, err
 	}
 	source = pass.Apply(source, passes...)
 	found := infer.Model(source, infer.Budget{})

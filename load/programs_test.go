@@ -255,7 +255,51 @@ func programs(t testing.TB) map[string]*onnx.Model {
 			out s float16 2 2
 			out a int64 2 1`, nil),
 	}
+	all["functions"] = withFunctions(t)
 	return all
+}
+
+// withFunctions is a model that calls functions, which call each other, one of them in a branch and with an attribute of its own.
+func withFunctions(t testing.TB) *onnx.Model {
+	m := modelOf(t, `
+		in x float 2 3
+		in yes bool
+		a = Scaled(x) alpha=2
+		b, c = Both(a)
+		d = If(yes) then_branch=@then else_branch=@else
+		e = Add(b, d)
+		out e float 2 3
+		out c float 2 3`, map[string]*pb.GraphProto{
+		"then": graphOf(t, "u = Scaled(c) alpha=3\nout u float 2 3", nil), "else": graphOf(t, "v = Neg(c)\nout v float 2 3", nil),
+	})
+	imports := []*pb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(18)}, {Domain: proto.String("own"), Version: proto.Int64(1)}}
+	function := func(name, text string, in, out []string) *pb.FunctionProto {
+		return &pb.FunctionProto{Name: proto.String(name), Domain: proto.String("own"), Input: in, Output: out, Node: graphOf(t, text, nil).Node, OpsetImport: imports}
+	}
+	scaled := function("Scaled", "h = LeakyRelu(x)\ny = Neg(h)", []string{"x"}, []string{"y"})
+	scaled.Attribute = []string{"alpha"}
+	scaled.Node[0].Attribute = []*pb.AttributeProto{{Name: proto.String("alpha"), Type: pb.AttributeProto_FLOAT.Enum(), RefAttrName: proto.String("alpha")}}
+	both := function("Both", "h = Scaled(x)\nz = Exp(h)", []string{"x"}, []string{"z", "x"})
+	both.Node[0].Attribute = []*pb.AttributeProto{onnx.Float("alpha", 0.25).Proto()}
+	m.Proto.Functions, m.Proto.OpsetImport, m.Proto.IrVersion = []*pb.FunctionProto{scaled, both}, imports, proto.Int64(10)
+	for n := range onnx.Nodes(slices.Concat(m.Proto.Graph.Node, both.Node)) {
+		if n.GetOpType() == "Scaled" || n.GetOpType() == "Both" {
+			n.Domain = proto.String("own")
+		}
+		for i, a := range n.Attribute {
+			if a.GetName() == "alpha" && a.GetType() == pb.AttributeProto_INT {
+				n.Attribute[i] = onnx.Float("alpha", float32(a.GetI())).Proto()
+			}
+		}
+	}
+	b, err := onnx.Marshal(m.Proto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = wire.Parse("test", b, wire.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // feeds draws inputs for the ports of a model.
