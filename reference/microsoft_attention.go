@@ -16,14 +16,9 @@ import (
 var opMicrosoftAttention = operator{
 	name: "Attention", domain: microsoft,
 	eval: func(c *call) ([]*Value, error) {
-		x, w, heads := c.in[0], c.in[1], c.int("num_heads")
-		for _, name := range []string{"do_rotary", "past_present_share_buffer"} {
-			if c.int(name) != 0 {
-				return nil, &onnx.UnsupportedError{Op: "Attention", Domain: microsoft, Opset: c.opset, Why: name}
-			}
-		}
-		if len(x.Dims) != 3 || len(w.Dims) != 2 || x.Dims[2] != w.Dims[0] || heads < 1 {
-			return nil, fmt.Errorf("input of shape %v, weights of %v, %d heads", x.Dims, w.Dims, heads)
+		x, w := c.in[0], c.in[1]
+		if len(x.Dims) != 3 || len(w.Dims) != 2 || x.Dims[2] != w.Dims[0] {
+			return nil, fmt.Errorf("input of shape %v, weights of %v", x.Dims, w.Dims)
 		}
 		widths := c.intList("qkv_hidden_sizes")
 		if !c.has("qkv_hidden_sizes") {
@@ -36,61 +31,83 @@ var opMicrosoftAttention = operator{
 		if err != nil {
 			return nil, err
 		}
-		a := &headed{c: c}
-		at := 0
-		for i, to := range []**Value{&a.q, &a.k, &a.v} {
-			part, err := c.columns(projected, at, widths[i])
-			if err != nil {
-				return nil, err
-			}
-			if *to, err = c.headsOf(part, heads, nil, 0); err != nil {
-				return nil, err
-			}
-			at += widths[i]
+		return c.selfAttention(projected, widths, attentionInputs{past: 4, mask: 3, bias: 5})
+	},
+}
+
+// attentionInputs says which inputs of an operator hold the past, a mask and what is
+// added to scores; 0 where it has none.
+type attentionInputs struct{ past, mask, bias int }
+
+// selfAttention is the attention of a sequence to itself and its past, given queries,
+// keys and values (N, L, D) one after the other along the last axis, of some widths.
+func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs) ([]*Value, error) {
+	for _, name := range []string{"do_rotary", "past_present_share_buffer"} {
+		if c.int(name) != 0 {
+			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: name}
 		}
-		m := masks{causal: c.int("unidirectional") != 0, filter: c.float("mask_filter_value")}
-		if past := c.in[4]; past != nil {
-			if len(past.Dims) != 5 || past.Dims[0] != 2 {
-				return nil, fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims)
-			}
-			m.past = past.Dims[3]
-			for i, to := range []**Value{&a.k, &a.v} {
-				half := past.Len() / 2
-				before, err := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
-				if err != nil {
-					return nil, err
-				}
-				if *to, err = c.concat([]*Value{before, *to}, 2); err != nil {
-					return nil, err
-				}
-			}
-		}
-		if a.scale = c.float("scale"); a.scale == 0 {
-			a.scale = 1 / math.Sqrt(float64(a.q.Dims[3]))
-		}
-		batch, rows, keys := a.q.Dims[0], a.q.Dims[2], a.k.Dims[2]
-		if m.left, err = c.keyMask(3, batch, rows, keys); err != nil {
-			return nil, err
-		}
-		if m.bias, err = c.attentionBias(5, batch, heads, rows, keys); err != nil {
-			return nil, err
-		}
-		a.added = m.added
-		y, _, _, err := a.run()
-		if err != nil || len(c.step.out) < 2 {
-			return []*Value{y}, err
-		}
-		if !slices.Equal(a.k.Dims, a.v.Dims) {
-			return nil, fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims)
-		}
-		k, v := reshaped(a.k, append([]int{1}, a.k.Dims...)), reshaped(a.v, append([]int{1}, a.v.Dims...))
-		present, err := c.concat([]*Value{k, v}, 0)
+	}
+	heads := c.int("num_heads")
+	if heads < 1 {
+		return nil, fmt.Errorf("%d heads", heads)
+	}
+	var err error
+	a := &headed{c: c}
+	at := 0
+	for i, to := range []**Value{&a.q, &a.k, &a.v} {
+		part, err := c.columns(projected, at, widths[i])
 		if err != nil {
 			return nil, err
 		}
-		present, err = c.roundedOutput(present)
-		return []*Value{y, present}, err
-	},
+		if *to, err = c.headsOf(part, heads, nil, 0); err != nil {
+			return nil, err
+		}
+		at += widths[i]
+	}
+	m := masks{causal: c.int("unidirectional") != 0, filter: c.float("mask_filter_value")}
+	if past := c.in[in.past]; past != nil {
+		if len(past.Dims) != 5 || past.Dims[0] != 2 {
+			return nil, fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims)
+		}
+		m.past = past.Dims[3]
+		for i, to := range []**Value{&a.k, &a.v} {
+			half := past.Len() / 2
+			before, err := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
+			if err != nil {
+				return nil, err
+			}
+			if *to, err = c.concat([]*Value{before, *to}, 2); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if a.scale = c.float("scale"); a.scale == 0 {
+		a.scale = 1 / math.Sqrt(float64(a.q.Dims[3]))
+	}
+	batch, rows, keys := a.q.Dims[0], a.q.Dims[2], a.k.Dims[2]
+	if m.left, err = c.keyMask(in.mask, batch, rows, keys); err != nil {
+		return nil, err
+	}
+	if in.bias > 0 {
+		if m.bias, err = c.attentionBias(in.bias, batch, heads, rows, keys); err != nil {
+			return nil, err
+		}
+	}
+	a.added = m.added
+	y, _, _, err := a.run()
+	if err != nil || len(c.step.out) < 2 {
+		return []*Value{y}, err
+	}
+	if !slices.Equal(a.k.Dims, a.v.Dims) {
+		return nil, fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims)
+	}
+	k, v := reshaped(a.k, append([]int{1}, a.k.Dims...)), reshaped(a.v, append([]int{1}, a.v.Dims...))
+	present, err := c.concat([]*Value{k, v}, 0)
+	if err != nil {
+		return nil, err
+	}
+	present, err = c.roundedOutput(present)
+	return []*Value{y, present}, err
 }
 
 // projected is x W + bias, for the rows of x, not rounded to the type of the graph.

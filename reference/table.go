@@ -235,6 +235,7 @@ func operators() []operator {
 		opMicrosoftMultiHeadAttention,
 		opMicrosoftNhwcFusedConv,
 		opMicrosoftNhwcMaxPool,
+		opMicrosoftQAttention,
 		opMicrosoftQGemm,
 		opMicrosoftQLinearAdd,
 		opMicrosoftQLinearAveragePool,

@@ -402,6 +402,30 @@ var quantizedRows = []nodeRow{
 		s.attr(s.geometry(2, true)...)
 		s.sometimes(onnx.Int("ceil_mode", 1))
 	}),
+	microsoft("QAttention", func(s *singleNode) {
+		batch, rows, heads, width, in := s.between(1, 2), s.between(1, 5), s.between(1, 3), one(s, 4, 8), s.between(3, 20)
+		signed, past, cols := s.IntN(2) == 0, 0, 3*heads*width
+		if s.IntN(2) == 0 {
+			past = s.between(1, 4)
+		}
+		s.give(s.bytes(false, batch, rows, in))
+		dims := one(s, []int{}, []int{cols})
+		s.constant(s.weights(signed, in, cols), s.float(f32, 0.5, cols), s.scale(0.01), s.scale(0.005, dims...))
+		s.give(s.keyMask(batch, rows, past+rows, true))
+		s.constant(elements[uint8](s, 110, 140))
+		zero := elements[int8](s, -5, 5, dims...)
+		if !signed {
+			zero = elements[uint8](s, 120, 135, dims...)
+		}
+		s.constant(zero)
+		if past > 0 {
+			s.give(s.float(f32, 1, 2, batch, heads, past, width))
+			s.outs = 2
+		}
+		s.attr(onnx.Int("num_heads", int64(heads)))
+		s.unidirectional()
+		s.sometimes(onnx.Float("scale", 0.3))
+	}),
 	microsoft("QGemm", func(s *singleNode) {
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
