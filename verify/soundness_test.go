@@ -2,10 +2,13 @@ package verify
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"maps"
 	"math"
-	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,26 +20,87 @@ import (
 	"github.com/petrify-ml/petrify/witness/child"
 )
 
-// graphsEnv asks for another number of random graphs than the few hundred of
-// every run.
-const graphsEnv = "PETRIFY_RANDOM_GRAPHS"
+// Sweeps are asked for by flags; without them, every run has a few hundred graphs.
+var (
+	sweepRuntime = flag.String("sweep.runtime", "", "runtimes of a sweep, separated by commas: load, torch, opencv, ort-node, ort-web; behind ort-node or ort-web may come :off, :basic, :extended or :all, and :2 for two threads")
+	sweepCount   = flag.Int("sweep.count", 0, "random graphs, or models of ONNX's test data, in a sweep")
+	sweepFirst   = flag.Int("sweep.first", 0, "number of the first of them")
+)
 
+// graphsToDraw is how many random graphs a test draws.
 func graphsToDraw(t *testing.T, otherwise int) int {
-	text := os.Getenv(graphsEnv)
-	if text == "" {
-		return otherwise
+	if *sweepCount < 0 || *sweepFirst < 0 {
+		t.Fatalf("-sweep.count %d, -sweep.first %d: want numbers from 0 on", *sweepCount, *sweepFirst)
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%q, want a number of graphs", graphsEnv, text)
+	if *sweepCount > 0 {
+		return *sweepCount
 	}
-	return n
+	return otherwise
 }
 
-// ortNode is ONNX Runtime for Node as a Runtime, if it is here.
-func ortNode(t testing.TB) witness.Runtime {
+// A contender is a runtime in a sweep.
+type contender struct {
+	name  string
+	rt    witness.Runtime
+	alone bool     // a graph by itself: one that lacks an operator would take others with it
+	only  []string // operators of its graphs; nil means all
+	seeds uint64   // where those of its graphs begin
+	least int      // operators that must occur in a sweep of every run
+}
+
+// contenders are the runtimes that a sweep names.
+func contenders(t *testing.T, list string) []contender {
+	t.Helper()
+	var all []contender
+	for spec := range strings.SplitSeq(list, ",") {
+		name, how, _ := strings.Cut(spec, ":")
+		c := contender{name: spec, least: 80}
+		switch name {
+		case "load":
+			c.rt, c.alone, c.only, c.seeds, c.least = loadRuntime, true, load.Operators(), 1<<20, 30
+		case "torch":
+			c.rt, c.only, c.seeds, c.least = torchRuntime(t), torchOperators, 1<<21, 50
+		case "ort-node", "ort-web":
+			r := ortNode(t)
+			if name == "ort-web" {
+				r = ortWeb(t)
+			}
+			for part := range strings.SplitSeq(how, ":") {
+				if n, err := strconv.Atoi(part); err == nil {
+					r.Threads = n
+				} else {
+					r.Optimization = part
+				}
+			}
+			c.rt = r
+		default:
+			t.Fatalf("-sweep.runtime: no runtime of sweeps is called %q", name)
+		}
+		if how != "" && !strings.HasPrefix(name, "ort-") {
+			t.Fatalf("-sweep.runtime: %s has no settings", name)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// patience is how long a single call in a sweep may take, on a machine with other
+// things to do.
+const patience = 10 * time.Minute
+
+// ortNode is ONNX Runtime for Node, if it is here.
+func ortNode(t testing.TB) *child.Runtime {
 	r := child.Node()
+	r.Timeout = patience
 	r.Program = witnesstest.Node(t, "onnxruntime-node")
+	return r
+}
+
+// ortWeb is ONNX Runtime Web, if it is here.
+func ortWeb(t testing.TB) *child.Runtime {
+	r := child.Web()
+	r.Timeout = patience
+	r.Program = witnesstest.Node(t, "onnxruntime-web")
 	return r
 }
 
@@ -49,7 +113,7 @@ var opsets = []int64{11, 13, 17, 18, 21, 23}
 
 // A tally counts the elements that were held against their limits.
 type tally struct {
-	graphs, elements, alarms, beyond, unbounded, unsupported int
+	graphs, elements, alarms, beyond, unbounded, unsupported, different int
 	worst                                                    float64 // in spreads, of outputs
 	proofs                                                   int
 	wide                                                     int        // graphs with axes of up to 4096
@@ -58,24 +122,37 @@ type tally struct {
 	operators                                                map[string]int
 }
 
-// hold holds the outputs of one runtime on a graph against the reference. Every
-// false alarm of the screen goes to the proof.
-func (y *tally) hold(t *testing.T, g *randomGraph, rt witness.Runtime, got func(name string) *onnx.Tensor) {
+// A drawnGraph is a random graph with what the reference makes of it.
+type drawnGraph struct {
+	*randomGraph
+	job  *job
+	data dataSet
+}
+
+func newDrawnGraph(t *testing.T, g *randomGraph) drawnGraph {
 	t.Helper()
 	m := g.whole()
-	j := &job{options: Options{Timeout: time.Minute}.withDefaults(), model: m}
+	d := drawnGraph{randomGraph: g, job: &job{options: Options{Timeout: patience}.withDefaults(), model: m}}
 	var err error
-	if j.program, err = reference.Compile(m, reference.Options{}); err != nil {
+	if d.job.program, err = reference.Compile(m, reference.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := j.program.RunTensors(t.Context(), g.inputs)
+	r, err := d.job.program.RunTensors(t.Context(), g.inputs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dataSet{name: g.prefix, inputs: g.inputs, values: valuesOf(g.inputs), want: r.Outputs}
+	d.data = dataSet{name: g.prefix, inputs: g.inputs, values: valuesOf(g.inputs), want: r.Outputs}
+	return d
+}
+
+// hold holds the outputs of one runtime on a graph against the reference. Every
+// false alarm of the screen goes to the proof.
+func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(name string) *onnx.Tensor) {
+	t.Helper()
+	j, d := g.job, g.data
 	var outputs []*onnx.Tensor
 	alarm := false
-	for _, want := range r.Outputs {
+	for _, want := range d.want {
 		outputs = append(outputs, got(want.Name))
 		x := valueOf(got(want.Name))
 		if err := mismatch(want, x); err != nil {
@@ -124,19 +201,20 @@ func (y *tally) hold(t *testing.T, g *randomGraph, rt witness.Runtime, got func(
 		row := j.judge(rt.Name(), d.name, want.Name, want, valueOf(outputs[i]))
 		p.judge(&row, want, outputs[i], p.outputs[i])
 		if row.Verdict != Equal && row.Verdict != Unchecked {
+			y.different++
 			t.Errorf("%s: graph %s: the proof leaves output %d %s: %s\n%s", rt.Name(), g.prefix, i, row.Verdict, row.Reason, g)
 		}
 	}
 }
 
-func (y *tally) judge(t *testing.T, operators int) {
+// judge wants few false alarms, and says the row of docs/verification.md.
+func (y *tally) judge(t *testing.T, name string, operators int) {
 	t.Helper()
 	if len(y.operators) < operators {
 		t.Errorf("%d operators occur in the graphs, want at least %d: %v", len(y.operators), operators, y.operators)
 	}
-	t.Logf("%d graphs, %d elements, %d without a limit, %d beyond the screen, %d beyond the sound limit, worst %.1f spreads, %d graphs unsupported",
-		y.graphs, y.elements, y.unbounded, y.alarms, y.beyond, y.worst, y.unsupported)
-	t.Logf("%d graphs wide; %d graphs looked odd; in %d proofs nodes had at most %.2g spreads, root mean square %.2g, bias %.2g", y.wide, y.doubts, y.proofs, y.nodes.spreads, y.nodes.rms, y.nodes.bias)
+	t.Logf("%d graphs, %d of them wide, %d unsupported; %d elements, %d without a limit, %d beyond the sound limit; %d graphs looked odd", y.graphs, y.wide, y.unsupported, y.elements, y.unbounded, y.beyond, y.doubts)
+	t.Logf("| %s | %d | %d | %d | %.1f | %d | %.1f | %.2f | %.2f | %d |", name, y.graphs, y.elements, y.alarms, y.worst, y.proofs, y.nodes.spreads, y.nodes.rms, y.nodes.bias, y.different)
 	if y.alarms*10000 >= y.elements {
 		t.Errorf("the screen raises %d false alarms in %d elements, want fewer than one in 10,000", y.alarms, y.elements)
 	}
@@ -157,85 +235,105 @@ func (g *randomGraph) String() string {
 	return s
 }
 
-// TestONNXRuntimeStaysWithinTheSoundLimit draws graphs, many of them in one
-// model because starting a process takes longer than running it.
-func TestONNXRuntimeStaysWithinTheSoundLimit(t *testing.T) {
-	rt := ortNode(t)
-	const together = 40
-	total := graphsToDraw(t, 240)
-	if testing.Short() {
-		total = together
-	}
-	var y tally
-	for first := 0; first < total; first += together {
+// together is how many graphs become one model, because starting a process takes
+// longer than running it.
+const together = 40
+
+// sweep draws graphs and holds all contenders against them, which have the same
+// operators.
+func sweep(t *testing.T, list []contender, total int) []tally {
+	t.Helper()
+	tallies := make([]tally, len(list))
+	for first := *sweepFirst; first < *sweepFirst+total; first += together {
 		opset := opsets[first/together%len(opsets)]
 		e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "random", Opset: opset, IR: 8})
-		var graphs []*randomGraph
+		var graphs []drawnGraph
 		var inputs []*onnx.Tensor
-		for i := first; i < min(first+together, total); i++ {
-			g := newRandomGraph(t, uint64(i), opset, 3+i%10, nil)
+		for i := first; i < min(first+together, *sweepFirst+total); i++ {
+			g := newRandomGraph(t, list[0].seeds+uint64(i), opset, 3+i%10, list[0].only)
+			if len(g.nodes) == 0 {
+				continue
+			}
 			emitInputs(e, g.values[:len(g.inputs)])
-			graphs, inputs = append(graphs, g), append(inputs, g.inputs...)
+			graphs, inputs = append(graphs, newDrawnGraph(t, g)), append(inputs, g.inputs...)
 		}
 		for _, g := range graphs {
 			g.emit(e, g.nodes, g.outputs())
 		}
-		outputs := runOnce(t, rt, finished(t, e), inputs)
-		for _, g := range graphs {
-			y.hold(t, g, rt, func(name string) *onnx.Tensor { return outputs[name] })
+		m := finished(t, e)
+		for i, c := range list {
+			if c.alone {
+				for _, g := range graphs {
+					outputs, err := runOnce(t, c.rt, g.job.model, g.inputs)
+					if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
+						tallies[i].unsupported++
+						continue
+					}
+					if err != nil {
+						t.Fatalf("graph %s: %v\n%s", g.prefix, err, g)
+					}
+					tallies[i].hold(t, g, c.rt, func(name string) *onnx.Tensor { return outputs[name] })
+				}
+				continue
+			}
+			outputs, err := runOnce(t, c.rt, m, inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range graphs {
+				tallies[i].hold(t, g, c.rt, func(name string) *onnx.Tensor { return outputs[name] })
+			}
 		}
 	}
-	if !testing.Short() {
-		y.judge(t, 80)
+	return tallies
+}
+
+// TestRandomGraphs holds runtimes that are right against the limits, on graphs of
+// all operators that they have: a few hundred in every run, and thousands when
+// flags ask for a sweep.
+func TestRandomGraphs(t *testing.T) {
+	if *sweepRuntime != "" {
+		groups := map[uint64][]contender{}
+		for _, c := range contenders(t, *sweepRuntime) {
+			groups[c.seeds] = append(groups[c.seeds], c)
+		}
+		for _, seeds := range slices.Sorted(maps.Keys(groups)) {
+			list := groups[seeds]
+			for i, y := range sweep(t, list, graphsToDraw(t, 240)) {
+				y.judge(t, list[i].name, 1)
+			}
+		}
+		return
+	}
+	for name, total := range map[string]int{"ort-node": 240, "ort-web:off": together, "load": 300, "torch": 2 * together} {
+		t.Run(name, func(t *testing.T) {
+			c := contenders(t, name)
+			if testing.Short() {
+				total = min(total, together)
+			}
+			y := sweep(t, c, graphsToDraw(t, total))[0]
+			if total >= 200 {
+				y.judge(t, name, c[0].least)
+			}
+		})
 	}
 }
 
-func runOnce(t *testing.T, rt witness.Runtime, m *onnx.Model, inputs []*onnx.Tensor) map[string]*onnx.Tensor {
+// runOnce runs a model, and gives its outputs by name.
+func runOnce(t *testing.T, rt witness.Runtime, m *onnx.Model, inputs []*onnx.Tensor) (map[string]*onnx.Tensor, error) {
 	t.Helper()
 	s, err := rt.Open(t.Context(), m)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer s.Close()
 	outputs, err := s.Run(t.Context(), inputs)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	named := map[string]*onnx.Tensor{}
 	for _, x := range outputs {
 		named[x.Name] = x
 	}
-	return named
-}
-
-func TestLoadStaysWithinTheSoundLimit(t *testing.T) {
-	var y tally
-	for i := range graphsToDraw(t, 300) {
-		g := newRandomGraph(t, uint64(1<<20+i), opsets[i%len(opsets)], 2+i%8, load.Operators())
-		s, err := loadRuntime.Open(t.Context(), g.whole())
-		if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-			y.unsupported++
-			continue
-		}
-		if err != nil {
-			t.Fatalf("graph %s: %v\n%s", g.prefix, err, g)
-		}
-		outputs, err := s.Run(t.Context(), g.inputs)
-		if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
-			y.unsupported++
-			continue
-		}
-		if err != nil {
-			t.Fatalf("graph %s: %v\n%s", g.prefix, err, g)
-		}
-		named := map[string]*onnx.Tensor{}
-		for _, x := range outputs {
-			named[x.Name] = x
-		}
-		y.hold(t, g, loadRuntime, func(name string) *onnx.Tensor { return named[name] })
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	y.judge(t, 30)
+	return named, nil
 }
