@@ -16,9 +16,14 @@ type Profile struct {
 
 	operand  float64 // relative error of the operands of products of float32; 0 where they are used as they are
 	narrow   *format // what every float32 value is stored in, nil for float32 itself
-	own      bool    // float16 and bfloat16 are added up in their own type, not in float32
+	own      bool    // float16 and bfloat16 are added up in their own type, and float32 in the narrower format, not in float32
 	saturate bool    // sums of two products of uint8 and int8 stay within int16
+	flush    bool    // subnormal operands and results may count as zero
 }
+
+// Flush behind the name of a profile makes it one that flushes subnormal numbers to
+// zero, operands and results.
+const Flush = "+ftz"
 
 // Profiles returns the profiles that have names, the default one first. Those
 // that follow are in the order in which they are tried as an explanation, the
@@ -31,42 +36,117 @@ func Profiles() []Profile {
 		{Name: "float16", Doc: "operands and results in float16, added up in float32", operand: half.u, narrow: &half},
 		{Name: "bfloat16", Doc: "operands and results in bfloat16, added up in float32", operand: brain.u, narrow: &brain},
 		{Name: "float16-sums", Doc: "operands, partial sums and results in float16", operand: half.u, narrow: &half, own: true},
+		{Name: "bfloat16-sums", Doc: "operands, partial sums and results in bfloat16", operand: brain.u, narrow: &brain, own: true},
 		{Name: "int8-saturating", Doc: "as float32; sums of two products of uint8 and int8 are cut off at the range of int16 (vpmaddubsw, x86 without VNNI)", saturate: true},
 	}
 }
 
-// FindProfile returns the profile of that name; the empty name is the default.
+// FindProfile returns the profile of that name, with Flush behind it or not; the
+// empty name is the default.
 func FindProfile(name string) (Profile, error) {
 	all := Profiles()
 	if name == "" {
 		return all[0], nil
 	}
+	if base, ok := strings.CutSuffix(name, Flush); ok {
+		p, err := FindProfile(base)
+		if err != nil || base == "" || p.flush {
+			return Profile{}, fmt.Errorf("no arithmetic is called %q: %s goes behind one name", name, Flush)
+		}
+		p.Name, p.Doc, p.flush = name, p.Doc+"; subnormal operands and results may count as zero", true
+		return p, nil
+	}
 	names := convert(all, func(p Profile) string { return p.Name })
 	if i := slices.Index(names, name); i >= 0 {
 		return all[i], nil
 	}
-	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s", name, strings.Join(names, ", "))
+	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s, and %s behind it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
 }
 
 // SumsInOwnType reports whether no partial result is wider than the graph's types.
 func (p Profile) SumsInOwnType() bool { return p.own }
 
-// Stores reports whether v is a tensor of float32 whose elements are all numbers
-// of the narrower format that the profile stores results in.
-func (p Profile) Stores(v *Value) bool {
-	if p.narrow == nil || v.Type != pb.TensorProto_FLOAT {
+// Narrows reports whether results of float32 are stored in a narrower format.
+func (p Profile) Narrows() bool { return p.narrow != nil }
+
+// CouldStore reports whether a profile may have stored v: where it stores float32
+// in a narrower format, all elements are numbers of that.
+func (p Profile) CouldStore(v *Value) bool {
+	if p.narrow == nil || v.Kind != Tensor || v.Type != pb.TensorProto_FLOAT {
+		return true
+	}
+	return !slices.ContainsFunc(v.floats(), func(x float64) bool { return !math.IsNaN(x) && p.narrow.nearest(x) != x })
+}
+
+// leastNormal is the smallest number of a type that is not subnormal, 0 for types
+// that have none.
+func leastNormal(t pb.TensorProto_DataType) float64 {
+	switch t {
+	case pb.TensorProto_DOUBLE:
+		return 0x1p-1022
+	case pb.TensorProto_FLOAT, pb.TensorProto_BFLOAT16:
+		return 0x1p-126
+	case pb.TensorProto_FLOAT16:
+		return 0x1p-14
+	}
+	return 0
+}
+
+// Subnormal reports whether v is a tensor with subnormal elements.
+func (v *Value) Subnormal() bool {
+	if v.Kind != Tensor {
 		return false
 	}
-	return !slices.ContainsFunc(v.floats(), func(x float64) bool { return p.narrow.nearest(x) != x })
+	x, ok := v.Data.([]float64)
+	least := leastNormal(v.Type)
+	return ok && slices.ContainsFunc(x, func(x float64) bool { return x != 0 && math.Abs(x) < least })
+}
+
+// Flushes reports whether subnormal numbers may count as zero.
+func (p Profile) Flushes() bool { return p.flush }
+
+// operands are the inputs of a node as the profile's runtime may read them: where
+// it flushes, a subnormal number may be zero.
+func (p Profile) operands(in []*Value) []*Value {
+	if !p.flush {
+		return in
+	}
+	read := slices.Clone(in)
+	for k, v := range in {
+		if v == nil || !v.Subnormal() {
+			continue
+		}
+		x, least := v.floats(), leastNormal(v.Type)
+		w := *v
+		w.Sound, w.Spread, w.Declared = make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
+		for i := range x {
+			n := v.figures(i)
+			if x[i] != 0 && math.Abs(x[i]) < least {
+				n.sound += math.Abs(x[i])
+				n.declared += math.Abs(x[i])
+			}
+			w.setFigures(i, n)
+		}
+		read[k] = &w
+	}
+	return read
+}
+
+// underflow is f with what an underflow costs where subnormals are flushed.
+func (p Profile) underflow(f format, t pb.TensorProto_DataType) format {
+	if p.flush {
+		f.tiny = max(f.tiny, leastNormal(t))
+	}
+	return f
 }
 
 // working is the format that values of a type are computed in, within a node.
 func (p Profile) working(t pb.TensorProto_DataType) format {
 	switch {
-	case p.own && (t == pb.TensorProto_FLOAT16 || t == pb.TensorProto_FLOAT && p.narrow != nil):
-		return formatOf(pb.TensorProto_FLOAT16)
-	case p.own && t == pb.TensorProto_BFLOAT16:
-		return formatOf(t)
+	case p.own && t == pb.TensorProto_FLOAT && p.narrow != nil:
+		return *p.narrow
+	case p.own && (t == pb.TensorProto_FLOAT16 || t == pb.TensorProto_BFLOAT16):
+		return p.underflow(formatOf(t), t)
 	case t == pb.TensorProto_FLOAT16, t == pb.TensorProto_BFLOAT16, minifloats&(1<<t) != 0:
 		return formatOf(pb.TensorProto_FLOAT)
 	}
@@ -79,7 +159,7 @@ func (p Profile) stored(t pb.TensorProto_DataType) *format {
 	var f format
 	switch t {
 	case pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16:
-		f = formatOf(t)
+		f = p.underflow(formatOf(t), t)
 	case pb.TensorProto_FLOAT:
 		if p.narrow == nil {
 			return nil

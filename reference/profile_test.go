@@ -32,24 +32,27 @@ func float(x float64) float64 {
 func TestProductsUnderEveryProfile(t *testing.T) {
 	type arithmetic struct{ operand, sum, store func(float64) float64 }
 	runtimes := map[string]arithmetic{
-		"float32":            {plain, float, plain},
-		"tf32":               {tf32, float, plain},
-		"tf32, cut":          {cutTF32, float, plain},
-		"float16":            {half, float, half},
-		"float16 in float16": {half, half, half},
-		"bfloat16":           {brain, float, brain},
+		"float32":              {plain, float, plain},
+		"tf32":                 {tf32, float, plain},
+		"tf32, cut":            {cutTF32, float, plain},
+		"float16":              {half, float, half},
+		"float16 in float16":   {half, half, half},
+		"bfloat16":             {brain, float, brain},
+		"bfloat16 in bfloat16": {brain, brain, brain},
 	}
 	within := map[string][]string{
-		"float32":      {"float32"},
-		"tf32":         {"float32", "tf32", "tf32, cut"},
-		"float16":      {"float32", "tf32", "float16"},
-		"float16-sums": {"float32", "tf32", "float16", "float16 in float16"},
-		"bfloat16":     {"float32", "tf32", "tf32, cut", "float16", "bfloat16"},
+		"float32":       {"float32"},
+		"tf32":          {"float32", "tf32", "tf32, cut"},
+		"float16":       {"float32", "tf32", "float16"},
+		"float16-sums":  {"float32", "tf32", "float16", "float16 in float16"},
+		"bfloat16":      {"float32", "tf32", "tf32, cut", "float16", "bfloat16"},
+		"bfloat16-sums": {"float32", "tf32", "tf32, cut", "float16", "bfloat16", "bfloat16 in bfloat16"},
 	}
 	beyond := map[string][]string{
-		"float32": {"tf32", "tf32, cut", "float16", "float16 in float16", "bfloat16"},
-		"tf32":    {"float16 in float16"},
-		"float16": {"float16 in float16", "bfloat16"},
+		"float32":  {"tf32", "tf32, cut", "float16", "float16 in float16", "bfloat16", "bfloat16 in bfloat16"},
+		"bfloat16": {"bfloat16 in bfloat16"},
+		"tf32":     {"float16 in float16"},
+		"float16":  {"float16 in float16", "bfloat16"},
 	}
 	const rows, k, cols = 8, 700, 16
 	r := rand.New(rand.NewPCG(1, 8))
@@ -219,8 +222,13 @@ func TestNamesOfProfiles(t *testing.T) {
 	if p, err := FindProfile(""); err != nil || p.Name != "float32" {
 		t.Errorf("the default is %q, %v", p.Name, err)
 	}
-	if _, err := FindProfile("fp8"); err == nil {
-		t.Error("a profile that is none is found")
+	for _, name := range []string{"fp8", Flush, "fp8" + Flush, "tf32" + Flush + Flush} {
+		if _, err := FindProfile(name); err == nil {
+			t.Errorf("%q, which is no profile, is found", name)
+		}
+	}
+	if p, err := FindProfile("tf32" + Flush); err != nil || !p.Flushes() || p.Name != "tf32+ftz" {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 

@@ -450,6 +450,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 	if err := st.checkTypes(in); err != nil {
 		return nil, err
 	}
+	in = m.profile.operands(in)
 	c := &call{meter: m, step: st, scope: s, opset: st.opset, in: in}
 	for len(c.in) < st.op.width {
 		c.in = append(c.in, nil)

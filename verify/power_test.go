@@ -340,8 +340,9 @@ func statisticsOf(v *reference.Value) [2][]float32 {
 	return out
 }
 
-// caught is which of the ways to compare tell the fault.
-type caught struct{ screen, collective, proof, loose, tight bool }
+// caught is which of the ways to compare tell the fault. worst is the proof with
+// the worst case alone: a node beyond its sound limit.
+type caught struct{ screen, collective, proof, worst, loose, tight bool }
 
 func (s subject) try(t *testing.T, plant func(m *pb.ModelProto)) caught {
 	t.Helper()
@@ -373,6 +374,10 @@ func (s subject) try(t *testing.T, plant func(m *pb.ModelProto)) caught {
 		t.Fatalf("%s: %v", s.name, err)
 	}
 	c.proof = len(p.faults) > 0
+	c.worst = slices.ContainsFunc(p.faults, func(f *Fault) bool { return f.Proven })
+	if len(p.unbounded) > 0 {
+		t.Errorf("%s: no limits are known for %v", s.name, p.unbounded)
+	}
 	return c
 }
 
@@ -382,7 +387,7 @@ func (c caught) String() string {
 	for _, x := range []struct {
 		yes  bool
 		name string
-	}{{c.screen, "S"}, {c.collective, "C"}, {c.proof, "P"}, {c.loose, "3"}, {c.tight, "5"}} {
+	}{{c.screen, "S"}, {c.collective, "C"}, {c.proof, "P"}, {c.worst, "W"}, {c.loose, "3"}, {c.tight, "5"}} {
 		if x.yes {
 			text += x.name
 		}

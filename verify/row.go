@@ -29,7 +29,7 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 		}
 		return rows
 	}
-	defer func() { j.explain(ctx, d, rows, valuesOf(outputs)) }()
+	defer func() { j.explain(ctx, rt, d, rows, valuesOf(outputs)) }()
 	if j.options.Fixed != nil && !j.options.Prove || !doubt && !j.options.Prove {
 		return rows
 	}
@@ -75,7 +75,7 @@ func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 			j.proveRecorded(ctx, d, &rows[len(rows)-1], i, got)
 		}
 	}
-	j.explain(ctx, d, rows, d.recorded)
+	j.explain(ctx, nil, d, rows, d.recorded)
 	return rows
 }
 

@@ -114,12 +114,12 @@ var opsets = []int64{11, 13, 17, 18, 21, 23}
 // A tally counts the elements that were held against their limits.
 type tally struct {
 	graphs, elements, alarms, beyond, unbounded, unsupported, different int
-	worst                                                    float64 // in spreads, of outputs
-	proofs                                                   int
-	wide                                                     int        // graphs with axes of up to 4096
-	doubts                                                   int        // graphs whose proof was asked for
-	nodes                                                    statistics // of all nodes, in those proofs
-	operators                                                map[string]int
+	worst                                                               float64 // in spreads, of outputs
+	proofs                                                              int
+	wide                                                                int        // graphs with axes of up to 4096
+	doubts                                                              int        // graphs whose proof was asked for
+	nodes                                                               statistics // of all nodes, in those proofs
+	operators                                                           map[string]int
 }
 
 // A drawnGraph is a random graph with what the reference makes of it.

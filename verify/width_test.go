@@ -129,6 +129,7 @@ type slip struct {
 
 var slips = []slip{
 	{"operands in TF32", func(m *pb.ModelProto) bool { return narrowOperands(m, 11) }},
+	{"operands in float16", halfOperands},
 	{"operands in bfloat16", func(m *pb.ModelProto) bool { return narrowOperands(m, 8) }},
 	{"weights 1e-3 too large", gainOf(1e-3)},
 	{"weights 1e-4 too large", gainOf(1e-4)},
@@ -244,6 +245,34 @@ func narrowOperands(m *pb.ModelProto, bits int) bool {
 		}
 	}
 	return true
+}
+
+// halfOperands rounds the operands of all products to float16, which has the
+// precision of TF32 and its own subnormals: below 2^-14 the nearest multiple of
+// 2^-24, which is what float32 makes of a sum with 3/4.
+func halfOperands(m *pb.ModelProto) bool {
+	operands := narrowOperands(m, 11)
+	for name, v := range map[string]float32{"normal": 0x1p-14, "spacing": 0.75} {
+		m.Graph.Initializer = append(m.Graph.Initializer, (&onnx.Tensor{Name: "half." + name, Dims: []int{}, Data: onnx.Slice[float32]{v}}).Proto())
+	}
+	for _, n := range slices.Clone(m.Graph.Node) {
+		if !slices.Contains(products, n.GetOpType()) {
+			continue
+		}
+		for k := range 2 {
+			id := fmt.Sprintf("%s.%d", n.Output[0], k)
+			x := strings.TrimPrefix(n.Input[k], "near.")
+			if x != id {
+				return false
+			}
+			before(m, n,
+				line("half.up."+id+" = Add("+n.Input[k]+", half.spacing)"), line("half.down."+id+" = Sub(half.up."+id+", half.spacing)"),
+				line("half.size."+id+" = Abs("+n.Input[k]+")"), line("half.small."+id+" = Less(half.size."+id+", half.normal)"),
+				line("half."+id+" = Where(half.small."+id+", half.down."+id+", "+n.Input[k]+")"))
+			n.Input[k] = "half." + id
+		}
+	}
+	return operands
 }
 
 func rmsForLayerNorm(m *pb.ModelProto) bool {
