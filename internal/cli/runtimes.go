@@ -105,6 +105,11 @@ func runtimes() []runtimeKind {
 			r.Provider = o.provider
 			return r
 		}},
+		{"opencv", "OpenCV's module dnn for Python, where it is installed; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+			r := child.OpenCV()
+			r.Threads = o.threads
+			return r
+		}},
 	}
 }
 

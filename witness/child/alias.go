@@ -29,14 +29,14 @@ func (r *Runtime) usable(m *onnx.Model) ([]byte, map[string]string, error) {
 	free := 0
 	unused := func() string {
 		for {
-			name := fmt.Sprintf("petrify.alias.%d", free)
+			name := fmt.Sprintf("petrify_alias_%d", free)
 			if free++; !bytes.Contains(model, []byte(name)) {
 				return name
 			}
 		}
 	}
-	identity := func(from, to string) *pb.NodeProto {
-		return &pb.NodeProto{OpType: new("Identity"), Name: new("petrify.alias." + from + "." + to), Input: []string{from}, Output: []string{to}}
+	identity := func(from, to, alias string) *pb.NodeProto {
+		return &pb.NodeProto{OpType: new("Identity"), Name: &alias, Input: []string{from}, Output: []string{to}}
 	}
 	for _, v := range g.GetInput() {
 		if !bad(v) {
@@ -50,7 +50,7 @@ func (r *Runtime) usable(m *onnx.Model) ([]byte, map[string]string, error) {
 				t.Name = &alias
 			}
 		}
-		g.Node = slices.Insert(g.Node, 0, identity(alias, name))
+		g.Node = slices.Insert(g.Node, 0, identity(alias, name, alias))
 	}
 	for _, v := range g.GetOutput() {
 		if !bad(v) {
@@ -61,7 +61,7 @@ func (r *Runtime) usable(m *onnx.Model) ([]byte, map[string]string, error) {
 		if !input {
 			alias = unused()
 			aliases[name] = alias
-			g.Node = append(g.Node, identity(name, alias))
+			g.Node = append(g.Node, identity(name, alias, alias))
 		}
 		v.Name = &alias
 	}

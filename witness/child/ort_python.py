@@ -13,7 +13,7 @@ def unsupported(message):
     m = re.search(r"No Op registered for (\w+) with domain_version of (\d+)", message)
     if m:
         return {"op": m[1], "opset": int(m[2]), "why": message}
-    if re.search("Unsupported model IR version|is under development and support for this is limited", message):
+    if re.search("Unsupported model IR version|is under development and support for this is limited|Batchwise recurrent operations|Failed to construct locale", message):
         return {"why": message}
     return None
 

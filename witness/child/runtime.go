@@ -1,7 +1,7 @@
 // Package child runs ONNX models on other people's runtimes, each behind a small driver process of its own, so that the
 // runtime's crash, leak, hang or version is not the program's.
 //
-// The drivers, for ONNX Runtime in Node, in WebAssembly and in Python, are part of this package and need no file beside the
+// The drivers, for ONNX Runtime in Node, in WebAssembly and in Python, and for OpenCV, are part of this package and need no file beside the
 // program: the interpreter gets their text as an argument. Nothing is linked and nothing is written to disk; the model travels over the
 // driver's standard input.
 //
@@ -34,7 +34,7 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// Runtime is a way to start driver processes. Its zero value can do nothing; Node, Web and Python make useful ones, whose exported
+// Runtime is a way to start driver processes. Its zero value can do nothing; Node, Web, Python and OpenCV make useful ones, whose exported
 // fields may be changed before first use.
 type Runtime struct {
 	// Label is the runtime's name.
@@ -68,11 +68,12 @@ type Runtime struct {
 	// node_modules folder, or a folder of Python modules.
 	Places []string
 
-	names     []string               // tried in PATH while Program is empty
-	remedy    string                 // what to do when none is there
-	placesEnv string                 // names more of Places
-	unusable  func(name string) bool // whether the driver's language cannot have a value of this name
-	parting   time.Duration          // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
+	names     []string                      // tried in PATH while Program is empty
+	remedy    string                        // what to do when none is there
+	placesEnv string                        // names more of Places
+	unusable  func(name string) bool        // whether the driver's language cannot have a value of this name
+	lacks     func(witness.Signature) error // what the runtime cannot be given or asked for, if anything
+	parting   time.Duration                 // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
 }
 
 // Name returns the label.
@@ -153,6 +154,11 @@ func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (witness.Session, err
 func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if m.External() {
 		return nil, &onnx.UnsupportedError{Why: r.Label + ": elements are in other files, and a driver is given none: they must be embedded first"}
+	}
+	if r.lacks != nil {
+		if err := r.lacks(witness.SignatureOf(m)); err != nil {
+			return nil, err
+		}
 	}
 	model, aliases, err := r.usable(m)
 	if err != nil {

@@ -133,7 +133,7 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 	user := filepath.Join(".local", "lib", "python%s", "site-packages")
 	traps := map[string]trap{
 		"standard library": {files: []string{"json.py", "queue.py", "re.py", "threading.py", "time.py", "site.py", "encodings/__init__.py"}},
-		"packages":         {files: []string{"numpy.py", "numpy/__init__.py", "onnxruntime.py", "onnxruntime/__init__.py"}},
+		"packages":         {files: []string{"numpy.py", "numpy/__init__.py", "onnxruntime.py", "onnxruntime/__init__.py", "cv2.py", "cv2/__init__.py"}},
 		"start of Python":  {files: []string{"sitecustomize.py", "usercustomize.py", "start.py"}, env: map[string]string{"PYTHONSTARTUP": "start.py"}},
 		"PYTHONPATH":       {files: []string{"json.py", "onnxruntime.py", "numpy.py", "sitecustomize.py"}, env: map[string]string{"PYTHONPATH": ":.:HERE:"}},
 		"PYTHONHOME":       {files: []string{"lib/python%s/json/__init__.py", "lib/python%s/os.py"}, env: map[string]string{"PYTHONHOME": "HERE"}},
@@ -149,13 +149,14 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 	}
 	python, node := witnesstest.Python(t, "onnx", "numpy"), witnesstest.Node(t, "onnxruntime-node")
 	witnesstest.Node(t, "onnxruntime-web")
+	opencv := witnesstest.Python(t, "cv2")
 	standin, err := filepath.Abs("testdata/standin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	module := os.Getenv("NODE_PATH")
 	for name, trap := range traps {
-		for _, r := range []*Runtime{Python(), Node(), Web()} {
+		for _, r := range []*Runtime{Python(), Node(), Web(), OpenCV()} {
 			t.Run(name+"/"+r.Label, func(t *testing.T) {
 				dir, err := filepath.EvalSymlinks(t.TempDir())
 				if err != nil {
@@ -179,11 +180,12 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 					t.Setenv(variable, value)
 				}
 				if name != "interpreters" && name != "interpreters above" {
-					r.Program = map[string]string{"ort-python": python, "ort-node": node, "ort-web": node}[r.Label]
+					r.Program = map[string]string{"ort-python": python, "ort-node": node, "ort-web": node, "opencv": opencv}[r.Label]
 				}
-				if r.Label == "ort-python" {
+				switch r.Label {
+				case "ort-python":
 					r.Places = []string{standin}
-				} else {
+				case "ort-node", "ort-web":
 					r.Places = filepath.SplitList(module)
 				}
 				// The first Python in PATH may lack what the stand-in needs: then it says so, and nothing was sprung all the same.

@@ -56,6 +56,19 @@ func TestPython(t *testing.T) {
 		suite.Fault{Name: "hang", Runtime: variant("session.run(None, feeds)", "time.sleep(1e6)")})
 }
 
+func TestOpenCV(t *testing.T) {
+	program := witnesstest.Python(t, "numpy", "cv2")
+	variant := func(old, new string) *child.Runtime {
+		r := child.OpenCV()
+		r.Program = program
+		replace(t, r, old, new)
+		return r
+	}
+	suite.Suite(t, variant("", ""),
+		suite.Fault{Name: "crash", Runtime: variant("net.forward(layers)", "os.abort()")},
+		suite.Fault{Name: "hang", Runtime: variant("net.forward(layers)", "time.sleep(1e6)")})
+}
+
 // replace changes the text of a driver.
 func replace(t *testing.T, r *child.Runtime, old, new string) {
 	t.Helper()
