@@ -40,8 +40,12 @@ func (p *Policy) baseline(root string) (baseline, error) {
 		return nil, fmt.Errorf("baseline: %w", err)
 	}
 	var f baselineFile
-	if err := json.Unmarshal(b, &f); err != nil || f.Format != 1 {
-		return nil, fmt.Errorf("baseline: %s is no baseline of format 1 (%v): petrify gate --write-baseline writes one", p.Baseline, err)
+	err = json.Unmarshal(b, &f)
+	if err == nil && f.Format != 1 {
+		err = fmt.Errorf("its format is %d", f.Format)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("baseline: %s is no baseline of format 1 (%w): petrify gate --write-baseline writes one", p.Baseline, err)
 	}
 	all := baseline{}
 	for _, k := range f.Findings {

@@ -373,8 +373,12 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 			return nil, err
 		}
 		var f report.File
-		if err := json.Unmarshal(b, &f); err != nil || f.Path == "" {
-			return nil, fmt.Errorf("%s: no result of petrify gate (%v)", e.Name(), err)
+		err = json.Unmarshal(b, &f)
+		if err == nil && f.Path == "" {
+			err = errors.New("it names no model")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: no result of petrify gate (%w)", e.Name(), err)
 		}
 		if seen[f.Path] {
 			return nil, fmt.Errorf("%s: two results for %q, one of them of an earlier version of model, data, settings or program: remove it", dir, f.Path)

@@ -397,7 +397,7 @@ func TestNoiseByACounter(t *testing.T) {
 	for _, c := range m.Proto.Graph.Initializer {
 		for name, v := range map[string]uint64{"weyl": 0x9e3779b97f4a7c15, "m1": 0xbf58476d1ce4e5b9} {
 			if c.GetName() == name {
-				*c = *makeTensor(t, name, []uint64{v}).Proto() //nolint:govet // a message of its own
+				*c = *makeTensor(t, name, []uint64{v}).Proto()
 			}
 		}
 	}

@@ -241,7 +241,6 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		p.drawn = origin{"1, and 0 at the ends of rows", "a mask"}
 		draw = p.rows(dims)
 	case u.kind == index && strings.Contains(name, "position") && len(dims) > 0:
-		draw = uniform(u.low, u.high)
 		p.drawn = origin{"places in the sequence", u.why}
 		from, last := p.sum(past), max(dims[len(dims)-1], 1)
 		draw = func(i int) int64 { return min(int64(from+i%last), whole64(u.high)) }

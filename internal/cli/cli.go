@@ -130,13 +130,13 @@ func message(err error, args []string) string {
 // pathsOf lists the paths in errors of the operating system.
 func pathsOf(err error) []string {
 	var paths []string
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // what is wrapped is gone through below
 	case *fs.PathError:
 		paths = append(paths, e.Path)
 	case *os.LinkError:
 		paths = append(paths, e.Old, e.New)
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it asks for what wraps, not for what is wrapped
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
 			paths = append(paths, pathsOf(inner)...)

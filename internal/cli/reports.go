@@ -80,7 +80,7 @@ func (f *reportFiles) write(r *report.Report) error {
 // show writes a report in one format. GitHub's commands go past the guard of the stream, which is there to let none through;
 // the format itself escapes what comes out of files.
 func show(s *Streams, format report.Format, r *report.Report) error {
-	var w io.Writer = s.Out
+	w := io.Writer(s.Out)
 	if format.Name == "github" {
 		w = s.plainOut
 	}

@@ -76,7 +76,7 @@ func TestTheOperatorTableAgreesWithTheONNXPackage(t *testing.T) {
 	compared := 0
 	corrected := map[string]bool{
 		"ai.onnx\tGridSample\t16": true, // onnx 1.12 has the types of grid and Y exchanged
-		"ai.onnx\tGRU\t1":         true, // its default of direction is misspelt, "foward"
+		"ai.onnx\tGRU\t1":         true, // its default of direction is misspelt
 	}
 	for line := range strings.Lines(onnxtest.Python(t, "operators.py", nil)) {
 		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
