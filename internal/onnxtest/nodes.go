@@ -461,9 +461,15 @@ var NodeCases = []NodeCase{
 
 	// What looks odd, and is right.
 	{"STFT", 17, Names("float[1,8]", "(2)"), nil, Names("float[1,?,?,2]")},
-	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 1, 0), Names("float[...]")},
-	{"ai.onnx.ml.LinearRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("targets", 2), floats("coefficients", 7)}, Names("float[...]")},
-	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 1), floats("scale", 1)}, Names("float[...]")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 1, 0), Names("float[2,1]")},
+	{"ai.onnx.ml.LinearRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("targets", 2), floats("coefficients", 7)}, Names("float[2,2]")},
+	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 1), floats("scale", 1)}, Names("float[2,3]")},
+	{"ai.onnx.ml.LabelEncoder", 2, Names("string[2,3]"), []onnx.Attr{onnx.Strings("keys_strings", "a"), onnx.Ints("values_int64s", 1)}, Names("int64[2,3]")},
+	{"ai.onnx.ml.LabelEncoder", 1, Names("int64[3]"), []onnx.Attr{onnx.Strings("classes_strings", "a")}, Names("string[3]")},
+	{"ai.onnx.ml.OneHotEncoder", 1, Names("int64[2,3]"), []onnx.Attr{onnx.Ints("cats_int64s", 1, 2)}, Names("float[2,3,2]")},
+	{"ai.onnx.ml.ArrayFeatureExtractor", 1, Names("float[2,3]", "int64[2]"), nil, Names("float[2,2]")},
+	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Strings("classlabels_strings", "a", "b"), floats("coefficients", 3), floats("intercepts", 1)}, Names("string[2]", "float[2,2]")},
+	{"ai.onnx.ml.FeatureVectorizer", 1, Names("float[2,3]", "float[2,1]"), []onnx.Attr{onnx.Ints("inputdimensions", 3, 1)}, Names("float[2,4]")},
 	{"LayerNormalization", 17, Names("float[2,3,4]", "float[2,1,4]"), nil, Names("float[2,3,4]")},
 	{"RMSNormalization", 23, Names("float[2,5,4]", "float[5,4]"), nil, Names("float[2,5,4]")},
 	{"MaxPool", 12, Names("float[1,1,3]"), []onnx.Attr{onnx.Ints("kernel_shape", 1), onnx.Ints("strides", 3), onnx.String("auto_pad", "VALID"), onnx.Int("ceil_mode", 1)}, Names("float[1,1,1]")},

@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
 		}
 	}
 	for _, v := range numbers {
+		if math.IsInf(spec.Least, -1) && math.IsInf(spec.Most, 1) {
+			break // any number will do, and NaN, which Imputer replaces
+		}
 		if !(v >= spec.Least && v <= spec.Most) {
 			n.wrong("attribute-range", "attribute %s is %s, want %s", onnx.Quote(name), strconv.FormatFloat(v, 'g', -1, 64), spec.limits())
 			return

@@ -11,14 +11,118 @@ import (
 // features.
 func machineLearning() map[string]Rule {
 	return map[string]Rule{
-		"FeatureVectorizer":      ruleFeatureVectorizer,
-		"LinearClassifier":       ruleLinearClassifier,
-		"LinearRegressor":        ruleLinearRegressor,
-		"SVMClassifier":          ruleSVMClassifier,
-		"SVMRegressor":           ruleSVMRegressor,
-		"Scaler":                 ruleScaler,
-		"TreeEnsembleClassifier": func(n *Node) { n.trees("class", max(n.count("classlabels_int64s"), n.count("classlabels_strings"))) },
-		"TreeEnsembleRegressor":  func(n *Node) { n.trees("target", n.int("n_targets", 0)) },
+		"ArrayFeatureExtractor": ruleFeatureExtractor,
+		"Binarizer":             ruleSame,
+		"CategoryMapper":        ruleCategoryMapper,
+		"FeatureVectorizer":     ruleFeatureVectorizer,
+		"Imputer":               ruleSame,
+		"LabelEncoder":          ruleLabelEncoder,
+		"LinearClassifier":      ruleLinearClassifier,
+		"LinearRegressor":       ruleLinearRegressor,
+		"Normalizer":            ruleSame,
+		"OneHotEncoder":         ruleOneHotEncoder,
+		"SVMClassifier":         ruleSVMClassifier,
+		"SVMRegressor":          ruleSVMRegressor,
+		"Scaler":                ruleScaler,
+		"TreeEnsemble":          func(n *Node) { n.shape(0, n.table(n.int("n_targets", 1))) },
+		"TreeEnsembleClassifier": func(n *Node) {
+			labels := n.classes("classlabels_int64s")
+			n.trees("class", labels)
+			n.labels(labels)
+		},
+		"TreeEnsembleRegressor": func(n *Node) {
+			n.trees("target", n.int("n_targets", 0))
+			n.shape(0, n.table(n.int("n_targets", 1)))
+		},
+	}
+}
+
+// classes is the number of labels: of those in an attribute of integers, or in
+// classlabels_strings.
+func (n *Node) classes(integers string) int64 {
+	return max(n.count(integers), n.count("classlabels_strings"))
+}
+
+// table is the shape of so many results for every row of input 0, (N, features) or
+// (features).
+func (n *Node) table(width int64) []onnx.Dim {
+	row := onnx.Unknown()
+	if d := n.dims(0); len(d) == 2 {
+		row = d[0]
+	} else if len(d) == 1 {
+		row = onnx.Fixed(1)
+	}
+	last := onnx.Unknown()
+	if width > 0 {
+		last = onnx.Fixed(width)
+	}
+	return []onnx.Dim{row, last}
+}
+
+// labels says that output 0 is a label for every row, of the type of the labels, and
+// output 1 so many scores.
+func (n *Node) labels(scores int64) {
+	if n.failed {
+		return
+	}
+	elem := pb.TensorProto_INT64
+	if n.count("classlabels_strings") > 0 {
+		elem = pb.TensorProto_STRING
+	}
+	n.set(0, elem, n.table(scores)[:1])
+	n.shape(1, n.table(scores))
+}
+
+func ruleFeatureExtractor(n *Node) {
+	d, index := n.dims(0), n.dims(1)
+	if d == nil || index == nil || len(d) == 0 {
+		return
+	}
+	count := onnx.Fixed(1)
+	for _, i := range index {
+		if !i.Known() {
+			count = onnx.Unknown()
+			break
+		}
+		count.Size *= i.Size
+	}
+	if len(d) == 1 {
+		n.shape(0, []onnx.Dim{onnx.Fixed(1), count})
+		return
+	}
+	n.shape(0, append(slices.Clone(d[:len(d)-1]), count))
+}
+
+func ruleOneHotEncoder(n *Node) {
+	if d := n.dims(0); d != nil {
+		n.shape(0, append(slices.Clone(d), onnx.Fixed(n.count("cats_int64s")+n.count("cats_strings"))))
+	}
+}
+
+// ruleCategoryMapper changes strings to integers, and back.
+func ruleCategoryMapper(n *Node) {
+	switch n.arg(0).Elem {
+	case pb.TensorProto_STRING:
+		n.set(0, pb.TensorProto_INT64, n.dims(0))
+	case pb.TensorProto_INT64:
+		n.set(0, pb.TensorProto_STRING, n.dims(0))
+	}
+}
+
+func ruleLabelEncoder(n *Node) {
+	if n.Since < 2 {
+		ruleCategoryMapper(n)
+		return
+	}
+	switch {
+	case n.attr("values_tensor") != nil:
+		n.set(0, pb.TensorProto_DataType(n.attr("values_tensor").GetT().GetDataType()), n.dims(0))
+	case n.attr("values_strings") != nil:
+		n.set(0, pb.TensorProto_STRING, n.dims(0))
+	case n.attr("values_int64s") != nil:
+		n.set(0, pb.TensorProto_INT64, n.dims(0))
+	case n.attr("values_floats") != nil:
+		n.set(0, pb.TensorProto_FLOAT, n.dims(0))
 	}
 }
 
@@ -61,6 +165,12 @@ func (n *Node) atLeast(name string, want int64, of string) {
 
 func ruleFeatureVectorizer(n *Node) {
 	n.entry("inputdimensions", int64(len(n.in)), "one for each input")
+	width := int64(0)
+	widths, _ := n.ints("inputdimensions")
+	for _, w := range widths {
+		width += w
+	}
+	n.shape(0, n.table(width))
 }
 
 func ruleScaler(n *Node) {
@@ -72,10 +182,12 @@ func ruleScaler(n *Node) {
 	if f := n.features(); f > 0 && scales > 1 {
 		n.entry("scale", f, "one for each feature")
 	}
+	n.shape(0, n.dims(0))
 }
 
 func ruleLinearRegressor(n *Node) {
 	n.atLeast("coefficients", n.int("targets", 1)*n.features(), "one for each target and feature")
+	n.shape(0, n.table(n.int("targets", 1)))
 }
 
 func ruleLinearClassifier(n *Node) {
@@ -91,6 +203,10 @@ func ruleLinearClassifier(n *Node) {
 	default:
 		n.atLeast("coefficients", classes*n.features(), "one for each class and feature")
 	}
+	if labels == 2 {
+		classes = 2
+	}
+	n.labels(classes)
 }
 
 // svm holds the support vectors against their number, and what both machines share.
@@ -111,9 +227,11 @@ func ruleSVMRegressor(n *Node) {
 	if n.atLeast("coefficients", max(vectors, 1), "one for each support vector"); vectors == 0 {
 		n.atLeast("coefficients", n.features(), "one for each feature")
 	}
+	n.shape(0, n.table(1))
 }
 
 func ruleSVMClassifier(n *Node) {
+	n.labels(0)
 	each, given := n.ints("vectors_per_class")
 	if !given || len(each) == 0 {
 		n.svm(0)

@@ -1,0 +1,309 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opBinarizer is 1 where an element is greater than the threshold, else 0. ai.onnx.ml
+// Binarizer, opset 1.
+var opBinarizer = operator{
+	name: "Binarizer", domain: machineLearning,
+	eval: single(func(c *call) (*Value, error) {
+		x, threshold := c.in[0], c.float("threshold")
+		out, err := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range out.Len() {
+			n := x.at(i)
+			above := 0.0
+			if n.v > threshold {
+				above = 1
+			}
+			if d, ok := out.Data.([]float64); ok {
+				d[i] = above
+				out.setFigures(i, flips(n, exact(threshold)))
+			} else {
+				out.number(i, above)
+			}
+		}
+		return out, nil
+	}),
+}
+
+// opArrayFeatureExtractor picks elements along the last axis. ai.onnx.ml
+// ArrayFeatureExtractor, opset 1.
+var opArrayFeatureExtractor = operator{
+	name: "ArrayFeatureExtractor", domain: machineLearning, in: []port{moves},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		index, _, err := c.intInput(1)
+		if err != nil {
+			return nil, err
+		}
+		if len(x.Dims) == 0 || len(index) == 0 {
+			return nil, fmt.Errorf("input of shape %v, %d indices", x.Dims, len(index))
+		}
+		n := lastOf(x)
+		for _, k := range index {
+			if k < 0 || k >= n {
+				return nil, fmt.Errorf("index %d into an axis of %d", k, n)
+			}
+		}
+		dims := []int{1, len(index)}
+		if len(x.Dims) > 1 {
+			dims = append(slices.Clone(x.Dims[:len(x.Dims)-1]), len(index))
+		}
+		return c.pick(x, dims, func(i int) int { return i/len(index)*n + index[i%len(index)] })
+	}),
+}
+
+// opImputer replaces elements that equal a value, which may be NaN, by one of each
+// feature or of all. ai.onnx.ml Imputer, opset 1.
+var opImputer = operator{
+	name: "Imputer", domain: machineLearning, in: []port{blind},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		isFloat := floats&setOf(x) != 0
+		by := convert(c.step.attrs["imputed_value_int64s"].GetInts(), func(v int64) float64 { return float64(v) })
+		old := float64(c.int("replaced_value_int64"))
+		if isFloat {
+			by = convert(c.step.attrs["imputed_value_floats"].GetFloats(), func(v float32) float64 { return float64(v) })
+			old = c.float("replaced_value_float")
+		}
+		if n := lastOf(x); len(by) != 1 && len(by) != n || len(by) == 0 {
+			return nil, fmt.Errorf("%d values for %d features", len(by), n)
+		}
+		out, err := c.pick(x, x.Dims, func(i int) int { return i })
+		if err != nil {
+			return nil, err
+		}
+		for i := range out.Len() {
+			if v := x.Float(i); v == old || math.IsNaN(v) && math.IsNaN(old) {
+				out.number(i, by[i%lastOf(x)%len(by)])
+			}
+		}
+		return out, nil
+	}),
+}
+
+// opFeatureVectorizer puts (N, features) beside each other, as float32. ai.onnx.ml
+// FeatureVectorizer, opset 1.
+var opFeatureVectorizer = operator{
+	name: "FeatureVectorizer", domain: machineLearning,
+	eval: single(func(c *call) (*Value, error) {
+		widths := c.intList("inputdimensions")
+		if len(widths) != len(c.in) {
+			return nil, fmt.Errorf("%d widths for %d inputs", len(widths), len(c.in))
+		}
+		rows, total := 0, 0
+		for i, x := range c.in {
+			n, features, err := tableOf(x)
+			if err != nil {
+				return nil, err
+			}
+			if i > 0 && n != rows || widths[i] != features {
+				return nil, fmt.Errorf("input %d of shape %v, want %d rows of %d", i, x.Dims, rows, widths[i])
+			}
+			rows, total = n, total+features
+		}
+		out, err := c.numbers(pb.TensorProto_FLOAT, rows, total)
+		if err != nil {
+			return nil, err
+		}
+		at := 0
+		for _, x := range c.in {
+			n := lastOf(x)
+			for i := range x.Len() {
+				out.set(i/n*total+at+i%n, c.feature(x, i))
+			}
+			at += n
+		}
+		return out, nil
+	}),
+}
+
+// opOneHotEncoder has a new last axis with a 1 at the place of the element among the
+// categories. ai.onnx.ml OneHotEncoder, opset 1.
+var opOneHotEncoder = operator{
+	name: "OneHotEncoder", domain: machineLearning, in: []port{blind},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		words, list := c.step.attrs["cats_strings"].GetStrings(), c.step.attrs["cats_int64s"].GetInts()
+		isText := x.Type == pb.TensorProto_STRING
+		n := len(list)
+		if isText {
+			n = len(words)
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("no categories for %s", x)
+		}
+		out, err := c.zeros(pb.TensorProto_FLOAT, false, append(slices.Clone(x.Dims), n)...)
+		if err != nil {
+			return nil, err
+		}
+		place := map[any]int{}
+		for i := range n {
+			if isText {
+				place[string(words[i])] = i
+			} else {
+				place[list[i]] = i
+			}
+		}
+		for i := range x.Len() {
+			var key any = toInt64(x, i)
+			if isText {
+				key = x.Data.([]string)[i]
+			}
+			k, ok := place[key]
+			if !ok && c.int("zeros") == 0 {
+				return nil, fmt.Errorf("element %d is %v, which is no category", i, key)
+			}
+			if ok {
+				out.floats()[i*n+k] = 1
+			}
+		}
+		return out, nil
+	}),
+}
+
+// opCategoryMapper changes strings to integers and back. ai.onnx.ml CategoryMapper,
+// opset 1.
+var opCategoryMapper = operator{
+	name: "CategoryMapper", domain: machineLearning,
+	eval: single(func(c *call) (*Value, error) {
+		words := convert(c.step.attrs["cats_strings"].GetStrings(), func(b []byte) string { return string(b) })
+		list := c.step.attrs["cats_int64s"].GetInts()
+		if len(words) != len(list) {
+			return nil, fmt.Errorf("%d strings for %d integers", len(words), len(list))
+		}
+		keys, values := &Value{Type: pb.TensorProto_STRING, Data: words}, &Value{Type: pb.TensorProto_INT64, Data: list}
+		otherwise := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(c.int("default_int64"))}}
+		if c.in[0].Type == pb.TensorProto_INT64 {
+			keys, values = values, keys
+			otherwise = &Value{Type: pb.TensorProto_STRING, Data: []string{c.text("default_string")}}
+		}
+		return c.encode(keys, values, otherwise)
+	}),
+}
+
+// opLabelEncoder maps keys to values, and what is no key to a default. Version 1 has
+// classes: a string to its place, and back. ai.onnx.ml LabelEncoder, opset 1, 2, 4.
+var opLabelEncoder = operator{
+	name: "LabelEncoder", domain: machineLearning, in: []port{blind},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		if c.opset < 2 {
+			words := convert(c.step.attrs["classes_strings"].GetStrings(), func(b []byte) string { return string(b) })
+			places := make([]int64, len(words))
+			for i := range places {
+				places[i] = int64(i)
+			}
+			keys, values := &Value{Type: pb.TensorProto_STRING, Data: words}, &Value{Type: pb.TensorProto_INT64, Data: places}
+			otherwise := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(c.int("default_int64"))}}
+			if x.Type == pb.TensorProto_INT64 {
+				keys, values = values, keys
+				otherwise = &Value{Type: pb.TensorProto_STRING, Data: []string{c.text("default_string")}}
+			}
+			return c.encode(keys, values, otherwise)
+		}
+		keys, err := c.encoding("keys")
+		if err != nil {
+			return nil, err
+		}
+		values, err := c.encoding("values")
+		if err != nil {
+			return nil, err
+		}
+		if keys.Len() != values.Len() {
+			return nil, fmt.Errorf("%d keys for %d values", keys.Len(), values.Len())
+		}
+		otherwise, err := c.tensorAttr("default_tensor")
+		if err != nil {
+			return nil, err
+		}
+		if otherwise == nil {
+			otherwise = c.defaultLabel(values.Type)
+		}
+		return c.encode(keys, values, otherwise)
+	}),
+}
+
+// encoding is one of the lists of a LabelEncoder.
+func (c *call) encoding(name string) (*Value, error) {
+	if t, err := c.tensorAttr(name + "_tensor"); err != nil || t != nil {
+		return t, err
+	}
+	v := &Value{Type: pb.TensorProto_FLOAT}
+	switch a := c.step.attrs; {
+	case a[name+"_strings"] != nil:
+		v.Type, v.Data = pb.TensorProto_STRING, convert(a[name+"_strings"].GetStrings(), func(b []byte) string { return string(b) })
+	case a[name+"_int64s"] != nil:
+		v.Type, v.Data = pb.TensorProto_INT64, a[name+"_int64s"].GetInts()
+	case a[name+"_floats"] != nil:
+		v.Data = convert(a[name+"_floats"].GetFloats(), func(x float32) float64 { return float64(x) })
+	default:
+		return nil, fmt.Errorf("no attribute %s_strings, %s_int64s or %s_floats", name, name, name)
+	}
+	v.Dims = []int{v.Len()}
+	return v, c.take(cost(v))
+}
+
+// defaultLabel is what a LabelEncoder gives where no key fits.
+func (c *call) defaultLabel(t pb.TensorProto_DataType) *Value {
+	v := &Value{Type: t, Dims: []int{1}}
+	switch {
+	case t == pb.TensorProto_STRING:
+		v.Data = []string{c.text("default_string")}
+	case floats&setOf(v) != 0:
+		v.Data = []float64{c.float("default_float")}
+	default:
+		v.Data = []int64{int64(c.int("default_int64"))}
+	}
+	return v
+}
+
+// encode maps every element of input 0: the last of equal keys counts, and NaN equals
+// itself.
+func (c *call) encode(keys, values, otherwise *Value) (*Value, error) {
+	x := c.in[0]
+	if keys.Type != x.Type || otherwise.Type != values.Type || otherwise.Len() != 1 || keys.Len() != values.Len() {
+		return nil, fmt.Errorf("%s with %d keys of %s, %d values of %s and a default of %s", x, keys.Len(), typeName(keys.Type), values.Len(), typeName(values.Type), otherwise)
+	}
+	out, err := c.zeros(values.Type, false, x.Dims...)
+	if err != nil {
+		return nil, err
+	}
+	type nan struct{}
+	key := func(v *Value, i int) any {
+		switch d := v.Data.(type) {
+		case []string:
+			return d[i]
+		case []int64:
+			return d[i]
+		}
+		if f := v.Float(i); !math.IsNaN(f) {
+			return f
+		}
+		return nan{}
+	}
+	place := make(map[any]int, keys.Len())
+	for i := range keys.Len() {
+		place[key(keys, i)] = i
+	}
+	for i := range x.Len() {
+		if k, ok := place[key(x, i)]; ok {
+			out.copyElement(i, values, k)
+		} else {
+			out.copyElement(i, otherwise, 0)
+		}
+		if _, ok := place[nan{}]; ok && c.opset < 4 && key(x, i) == any(nan{}) {
+			c.undefined(out, i, keyNaN)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,257 @@
+package verify
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// TestClassicalModels draws nodes of the operators of ai.onnx.ml.
+func TestClassicalModels(t *testing.T) {
+	holdRows(t, slices.Concat(encoderRows, linearRows, treeRows))
+}
+
+// classical is a row for an operator of ai.onnx.ml, in the version that goes with an
+// opset of ai.onnx.
+func classical(op string, opset int64, fill func(s *singleNode)) nodeRow {
+	return nodeRow{op: op, domain: "ai.onnx.ml", opset: opset, fill: fill}
+}
+
+// numeric draws rows of features of one of the types that models take.
+func (s *singleNode) numeric(rows, features int) *onnx.Tensor {
+	switch s.IntN(4) {
+	case 0:
+		return elements[int64](s, -9, 9, rows, features)
+	case 1:
+		return elements[int32](s, -9, 9, rows, features)
+	case 2:
+		return s.float(pb.TensorProto_DOUBLE, 2, rows, features)
+	}
+	return s.float(f32, 2, rows, features)
+}
+
+// reals draws a list of normal numbers.
+func (s *singleNode) reals(n int, scale float64) []float32 {
+	return drawn(n, func() float32 { return float32(scale * s.NormFloat64()) })
+}
+
+// encoderRows are operators that prepare features.
+var encoderRows = []nodeRow{
+	classical("Scaler", 13, func(s *singleNode) {
+		features := s.between(1, 5)
+		s.give(s.numeric(3, features))
+		n := one(s, 1, features)
+		s.attr(onnx.Floats("offset", s.reals(n, 1)...), onnx.Floats("scale", s.reals(n, 1)...))
+	}),
+	classical("Normalizer", 13, func(s *singleNode) {
+		s.give(s.numeric(4, s.between(1, 6)))
+		s.attr(onnx.String("norm", one(s, "MAX", "L1", "L2")))
+	}),
+	classical("Binarizer", 13, func(s *singleNode) {
+		s.give(s.float(f32, 2, 3, 4))
+		s.sometimes(onnx.Float("threshold", 0.5))
+	}),
+	classical("ArrayFeatureExtractor", 13, func(s *singleNode) {
+		n := s.between(1, 6)
+		s.give(s.numeric(3, n))
+		s.constant(elements[int64](s, 0, n-1, s.between(1, 4)))
+	}),
+	classical("Imputer", 13, func(s *singleNode) {
+		n := s.between(1, 5)
+		x := s.float(f32, 1, 3, n)
+		for i := range 3 {
+			x.Data.(onnx.Slice[float32])[i*n] = float32(math.NaN())
+		}
+		s.give(x)
+		s.attr(onnx.Floats("imputed_value_floats", s.reals(one(s, 1, n), 1)...), onnx.Float("replaced_value_float", float32(math.NaN())))
+	}),
+	classical("FeatureVectorizer", 13, func(s *singleNode) {
+		a, b := s.between(1, 4), s.between(1, 4)
+		s.give(elements[int64](s, -9, 9, 3, a), elements[int64](s, -9, 9, 3, b))
+		s.attr(onnx.Ints("inputdimensions", int64(a), int64(b)))
+	}),
+	classical("OneHotEncoder", 13, func(s *singleNode) {
+		if s.IntN(2) == 0 {
+			s.give(elements[int64](s, 0, 5, 3, 2))
+			s.attr(onnx.Ints("cats_int64s", 4, 1, 0, 3))
+		} else {
+			s.give(s.words(4, 2))
+			s.attr(onnx.Strings("cats_strings", "a", "", "b", "B"))
+		}
+	}),
+	classical("CategoryMapper", 13, func(s *singleNode) {
+		if s.IntN(2) == 0 {
+			s.give(s.words(7))
+		} else {
+			s.give(elements[int64](s, 0, 4, 7))
+		}
+		s.attr(onnx.Strings("cats_strings", "a", "b", ""), onnx.Ints("cats_int64s", 3, 1, 2))
+		s.sometimes(onnx.Int("default_int64", 9))
+	}),
+	classical("LabelEncoder", 13, func(s *singleNode) {
+		switch s.IntN(4) {
+		case 0:
+			s.give(s.words(3, 4))
+			s.attr(onnx.Strings("keys_strings", "a", "b", "a,"), onnx.Floats("values_floats", 1.5, -2, 3), onnx.Float("default_float", 7))
+		case 1:
+			s.give(elements[int64](s, 0, 4, 5))
+			s.attr(onnx.Ints("keys_int64s", 3, 1), onnx.Strings("values_strings", "three", "one"))
+		case 2:
+			x := s.float(f32, 1, 4)
+			x.Data.(onnx.Slice[float32])[1] = 0.5
+			s.give(x)
+			s.attr(onnx.Floats("keys_floats", 0.5, 7), onnx.Ints("values_int64s", 4, 5), onnx.Int("default_int64", -3))
+		default:
+			s.give(elements[int64](s, 0, 4, 5))
+			s.attr(onnx.Ints("keys_int64s", 3, 1, 0), onnx.Floats("values_floats", 3.5, 1, 2))
+		}
+	}),
+	{op: "LabelEncoder", domain: "ai.onnx.ml", form: "tensors", opset: 22, fill: func(s *singleNode) {
+		s.give(s.words(3, 5))
+		s.attr(
+			onnx.TensorAttr("keys_tensor", &onnx.Tensor{Dims: []int{2}, Data: onnx.Slice[string]{"a", "b"}}),
+			onnx.TensorAttr("values_tensor", &onnx.Tensor{Dims: []int{2}, Data: onnx.Slice[int16]{30, 10}}),
+			onnx.TensorAttr("default_tensor", &onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int16]{7}}),
+		)
+	}},
+}
+
+// linearRows are linear models.
+var linearRows = []nodeRow{
+	classical("LinearRegressor", 13, func(s *singleNode) {
+		features, targets := s.between(1, 20), s.between(1, 3)
+		s.give(s.float(f32, 2, 3, features))
+		s.attr(onnx.Floats("coefficients", s.reals(features*targets, 1)...), onnx.Floats("intercepts", s.reals(targets, 1)...), onnx.Int("targets", int64(targets)))
+		if targets > 1 {
+			s.sometimes(onnx.String("post_transform", one(s, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")))
+		}
+	}),
+	classical("LinearClassifier", 13, func(s *singleNode) {
+		features, classes := s.between(1, 20), s.between(2, 4)
+		s.give(s.numeric(3, features))
+		scores := classes
+		s.outs = 2
+		transform := one(s, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")
+		if classes == 2 && s.IntN(2) == 0 {
+			scores, transform = 1, one(s, "NONE", "LOGISTIC")
+		}
+		s.attr(onnx.Floats("coefficients", s.reals(features*scores, 1)...), onnx.Floats("intercepts", s.reals(scores, 1)...), onnx.String("post_transform", transform))
+		if s.IntN(2) == 0 {
+			s.attr(onnx.Ints("classlabels_ints", []int64{7, 3, 5, 11}[:classes]...))
+		} else {
+			s.attr(onnx.Strings("classlabels_strings", []string{"x", "y", "z", "u"}[:classes]...))
+		}
+	}),
+}
+
+// A grove draws trees as the older versions write them.
+type grove struct {
+	trees, nodes, features, yes, no, missing []int64
+	modes                                    []string
+	values                                   []float32
+	leaves                                   [][2]int64 // tree and node
+}
+
+func (s *singleNode) grove(trees, features, depth int) *grove {
+	g := &grove{}
+	modes := []string{"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"}
+	for t := range trees {
+		next := int64(0)
+		var grow func(depth int) int64
+		grow = func(depth int) int64 {
+			id, at := next, len(g.nodes)
+			next++
+			g.trees, g.nodes = append(g.trees, int64(t)), append(g.nodes, id)
+			g.features, g.missing = append(g.features, int64(s.IntN(features))), append(g.missing, int64(s.IntN(2)))
+			g.values = append(g.values, float32(s.between(-3, 3))/2)
+			g.yes, g.no = append(g.yes, 0), append(g.no, 0)
+			if depth == 0 || depth < 3 && s.IntN(3) == 0 {
+				g.modes = append(g.modes, "LEAF")
+				g.leaves = append(g.leaves, [2]int64{int64(t), id})
+				return id
+			}
+			g.modes = append(g.modes, one(s, modes...))
+			yes := grow(depth - 1)
+			no := grow(depth - 1)
+			g.yes[at], g.no[at] = yes, no
+			return id
+		}
+		grow(depth)
+	}
+	return g
+}
+
+// give adds the attributes of the nodes, and votes of the leaves for so many targets.
+func (g *grove) give(s *singleNode, what string, targets []int64, scale float64) {
+	var trees, nodes, ids []int64
+	for i, leaf := range g.leaves {
+		for k, t := range targets {
+			if k > 0 && (i+k)%3 == 0 && len(targets) > 2 {
+				continue // not every leaf votes for all
+			}
+			trees, nodes, ids = append(trees, leaf[0]), append(nodes, leaf[1]), append(ids, t)
+		}
+	}
+	weights := s.reals(len(ids), scale)
+	if scale == 0 { // probabilities
+		weights = drawn(len(ids), func() float32 { return s.Float32() / 3 })
+	}
+	s.attr(
+		onnx.Ints("nodes_treeids", g.trees...), onnx.Ints("nodes_nodeids", g.nodes...), onnx.Ints("nodes_featureids", g.features...),
+		onnx.Ints("nodes_truenodeids", g.yes...), onnx.Ints("nodes_falsenodeids", g.no...), onnx.Ints("nodes_missing_value_tracks_true", g.missing...),
+		onnx.Strings("nodes_modes", g.modes...), onnx.Floats("nodes_values", g.values...),
+		onnx.Ints(what+"_treeids", trees...), onnx.Ints(what+"_nodeids", nodes...), onnx.Ints(what+"_ids", ids...), onnx.Floats(what+"_weights", weights...),
+	)
+}
+
+// rows draws rows some of whose features are on thresholds, and some NaN.
+func (s *singleNode) rows(features int) *onnx.Tensor {
+	return s.of(f32, []int{6, features}, func() float64 {
+		if s.IntN(9) == 0 {
+			return math.NaN()
+		}
+		return float64(s.between(-7, 7)) / 4
+	})
+}
+
+// treeRows are ensembles of trees.
+var treeRows = []nodeRow{
+	classical("TreeEnsembleRegressor", 13, func(s *singleNode) {
+		features := s.between(1, 4)
+		s.give(s.rows(features))
+		targets := []int64{0, 1, 2}[:s.between(1, 3)]
+		s.grove(s.between(1, 5), features, s.between(1, 4)).give(s, "target", targets, 1)
+		s.attr(onnx.Int("n_targets", int64(len(targets))), onnx.String("aggregate_function", one(s, "SUM", "AVERAGE", "MIN", "MAX")))
+		if len(targets) < 3 { // of three some leaves do not vote for all
+			s.sometimes(onnx.Floats("base_values", s.reals(len(targets), 1)...))
+		}
+		if len(targets) > 1 {
+			s.sometimes(onnx.String("post_transform", one(s, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")))
+		}
+	}),
+	classical("TreeEnsembleClassifier", 13, func(s *singleNode) {
+		s.outs = 2
+		features, classes := s.between(1, 4), s.between(2, 4)
+		s.give(s.rows(features))
+		voted := []int64{0, 1, 2, 3}[:classes]
+		transform := one(s, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")
+		if classes == 2 && s.IntN(2) == 0 {
+			voted, transform = []int64{int64(s.IntN(2))}, one(s, "NONE", "LOGISTIC")
+		}
+		s.grove(s.between(1, 5), features, s.between(1, 4)).give(s, "class", voted, float64(s.IntN(2)))
+		s.attr(onnx.String("post_transform", transform))
+		if len(voted) == 2 { // for which ONNX Runtime has these labels, whatever the attribute says
+			s.attr(onnx.Ints("classlabels_int64s", 0, 1))
+		} else if s.IntN(2) == 0 {
+			s.attr(onnx.Ints("classlabels_int64s", []int64{7, 3, 5, 11}[:classes]...))
+		} else {
+			s.attr(onnx.Strings("classlabels_strings", []string{"x", "y", "z", "u"}[:classes]...))
+		}
+		if classes > 2 {
+			s.sometimes(onnx.Floats("base_values", s.reals(classes, 1)...))
+		}
+	}),
+}
