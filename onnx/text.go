@@ -226,6 +226,13 @@ func argument(name string) string {
 	return Printable(name)
 }
 
+// AttributeText shows an attribute as Text does; graphs and tensors are named and not
+// written out.
+func AttributeText(a *pb.AttributeProto) string {
+	text, _ := attributeText(a)
+	return text
+}
+
 // attributeText shows an attribute, and says whether graphs are to follow.
 func attributeText(a *pb.AttributeProto) (text string, nested bool) {
 	var v string

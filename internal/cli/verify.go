@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/diff"
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
@@ -83,6 +85,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
   petrify verify model.onnx --runtime ort-node,ort-web --ort-optimization off --ort-threads 2
   petrify verify model.onnx --ep cuda --arithmetic tf32
   petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
+  petrify verify model.onnx --against optimised.onnx
   petrify verify model.onnx -v
   petrify verify models --strict --report junit=report.xml --report html=report.html`,
 		Args: arguments(1, -1, "model files or folders"),
@@ -95,7 +98,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to compare with the reference: "+strings.Join(runtimeNames()[1:], ", ")+
 		"; "+judge+" alone judges recorded outputs (default: "+usualText()+")")
 	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be there: exit with 2, before any work, where one is missing or broken")
-	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit")
+	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit; or another model: does it compute the same, but for rounding?")
 	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" behind one flushes subnormals to zero")
 	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
@@ -151,7 +154,14 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 			return err
 		}
 	}
-	if o.against != "" {
+	switch info, err := os.Stat(o.against); {
+	case o.against == "":
+	case err == nil && info.Mode().IsRegular():
+		if v.Runtimes, err = o.otherModel(v.Reference); err != nil {
+			return fmt.Errorf("--against: %w", err)
+		}
+		v.Omit, v.Named = nil, true
+	default:
 		folder, err := run.Open(o.against)
 		if err != nil {
 			return err
@@ -180,6 +190,22 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		return err
 	}
 	return exit(r.ExitCode)
+}
+
+// otherModel is a runtime that computes what the model of --against says.
+func (o *verifyOptions) otherModel(options reference.Options) ([]witness.Runtime, error) {
+	if len(o.paths) != 1 {
+		return nil, fmt.Errorf("%s is a model, to compare with one other, and %d paths are given", quote.Name(o.against), len(o.paths))
+	}
+	old, err := sound(o.paths[0])
+	if err != nil {
+		return nil, err
+	}
+	now, err := sound(o.against)
+	if err != nil {
+		return nil, err
+	}
+	return []witness.Runtime{diff.Stand(old, now, options)}, nil
 }
 
 // verifyReport is what a verification found, in the form that all formats are written from.
