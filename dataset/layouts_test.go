@@ -56,6 +56,9 @@ func TestLayouts(t *testing.T) {
 			"train: 2 images in 2 classes (n1, n2) of folder train; test: 1 image in 1 class (n1) of folder val"},
 		{"fastai's MNIST sample", []string{"train/3/a.png", "train/7/a.png", "valid/3/b.png", "labels.csv x", "models/tmp.pth x"},
 			"train: 2 images in 2 classes (3, 7) of folder train; test: 1 image in 1 class (3) of folder valid; ignored: 1 other file (models/tmp.pth)"},
+		{"pictures beside labels", []string{"train/images/a.png", "train/labels/a.txt x", "valid/images/b.png"},
+			"train: 1 image of folder train; test: 1 image of folder valid; ignored: 1 other file (train/labels/a.txt)"},
+		{"a class of its own beside one called images", []string{"train/images/a.png", "train/cats/a.png"}, "train: 2 images in 2 classes (cats, images) of folder train; test: none"},
 		{"fastai's MNIST", []string{"mnist_png/training/3/a.png", "mnist_png/testing/3/b.png"},
 			"train: 1 image in 1 class (3) of folder mnist_png/training; test: 1 image in 1 class (3) of folder mnist_png/testing"},
 		{"three splits", []string{"train/a.png", "dev/b.png", "test/c.png"},
@@ -507,12 +510,15 @@ func TestFormsThatAreNotReadAreNamed(t *testing.T) {
 	for name, want := range map[string]string{
 		"mnist.npz": "NumPy arrays", "a/x_train.NPY": "NumPy arrays", "data/train-00000-of-00001.parquet": "Parquet files", "shard.tfrecord-00000-of-00005": "TFRecord files",
 		"cifar-10-batches-py/data_batch_1": "CIFAR's batches", "data_batch_1.bin": "CIFAR's batches", "x/train_32x32.mat": "MATLAB files", "celeba.h5": "HDF5 files",
-		"train.pkl": "pickled Python objects", "data.mdb": "LMDB files", "shard-000000.tar": "WebDataset or other archives", "a.arrow": "Arrow files",
+		"train.pkl": "pickled Python objects", "data.mdb": "LMDB files", "a.arrow": "Arrow files",
 	} {
 		dir := treeOf(t, map[string][]byte{name: {1, 2, 3}})
 		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), want+", which petrify does not read") || !strings.Contains(err.Error(), "PNG") {
 			t.Errorf("%s: error is %v", name, err)
 		}
+	}
+	if _, err := Open(treeOf(t, map[string][]byte{"shard-000000.tar": {1}})); err == nil || !strings.Contains(err.Error(), "nothing but archives (it has shard-000000.tar): unpack them") {
+		t.Errorf("archives: error is %v", err)
 	}
 	dir := treeOf(t, map[string][]byte{"mnist.npz": {1}})
 	if _, err := Open(filepath.Join(dir, "mnist.npz")); err == nil || !strings.Contains(err.Error(), "petrify does not read NumPy arrays: write") {

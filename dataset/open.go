@@ -110,7 +110,11 @@ func OpenWith(name string, o Options) (*Source, error) {
 			return s, nil
 		}
 	}
-	if kinds := t.root.unreadable(); kinds != "" {
+	kinds := t.root.unreadable()
+	if kinds == archives {
+		return nil, fmt.Errorf("data set %q: nothing but archives%s: unpack them", name, t.contents())
+	}
+	if kinds != "" {
 		return nil, fmt.Errorf("data set %q: %s, which petrify does not read%s: write the images as PNG files in a folder for each class", name, kinds, t.contents())
 	}
 	mnist := idxSet{}.images(trainSplit)
@@ -161,6 +165,8 @@ func oneOfSeveral(folder, prefix string) bool {
 
 var archive = regexp.MustCompile(`(?i)\.(zip|tar|tgz|gz|bz2|xz|7z|rar|zst)$`)
 
+const archives = "archives"
+
 // unreadableKinds are forms of data sets that people have, and petrify does not read, by how their names end.
 var unreadableKinds = []struct {
 	kind string
@@ -175,7 +181,7 @@ var unreadableKinds = []struct {
 	{"CIFAR's batches", regexp.MustCompile(`(?i)^((data|test)_batch(_\d)?(\.bin)?|batches\.meta(\.txt)?)$`)},
 	{"pickled Python objects", regexp.MustCompile(`(?i)\.(pkl|pickle|p|pt|pth|joblib)(\.gz)?$`)},
 	{"LMDB files", regexp.MustCompile(`(?i)\.(mdb|lmdb)$`)},
-	{"WebDataset or other archives", archive},
+	{archives, archive},
 	{"films", regexp.MustCompile(`(?i)\.(mp4|mov|avi|mkv|webm)$`)},
 }
 

@@ -129,11 +129,14 @@ func (n *node) unwrapped() *node {
 	}
 }
 
+// plainNames are those of folders that say nothing but that there are pictures in them, beside one of labels.
+var plainNames = []string{"image", "images", "img", "imgs", "jpegimages", "pictures", "photos"}
+
 // unwrappedSplit is unwrapped for a folder of a split, where a folder of pictures is a class.
 func (n *node) unwrappedSplit() *node {
 	for {
 		inner := n.wrapped()
-		if inner == nil || inner.direct() > 0 && inner.name() != n.name() {
+		if inner == nil || inner.direct() > 0 && inner.name() != n.name() && !slices.Contains(plainNames, strings.ToLower(inner.name())) {
 			return n
 		}
 		n = inner
