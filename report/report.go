@@ -65,9 +65,11 @@ type File struct {
 type Runtime struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	Status  Status `json:"status"`
-	Word    string `json:"word"`           // equal, DIFFERENT, SKIP ...
-	Text    string `json:"text,omitempty"` // such as "3 sets  worst 1.2 spreads", or the reason
+	// Settings are those of its sessions, where they are not the usual ones: provider, optimisations, threads.
+	Settings string `json:"settings,omitempty"`
+	Status   Status `json:"status"`
+	Word     string `json:"word"`           // equal, DIFFERENT, SKIP ...
+	Text     string `json:"text,omitempty"` // such as "3 sets  worst 1.2 spreads", or the reason
 }
 
 // An Item is one finding.

@@ -275,3 +275,15 @@ func TestTextSaysOnceWhatIsMissingEverywhere(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestACrashAndSettingsAreShown wants the line of a runtime to say that it crashed, and how its sessions were set up.
+func TestACrashAndSettingsAreShown(t *testing.T) {
+	m := &verify.ModelReport{
+		Rows:     []verify.Row{{Runtime: "ort-node", Set: "seed 1", Verdict: verify.Equal}, {Runtime: "ort-node", Set: "seed 2", Verdict: verify.Broken, Reason: "the runtime crashed"}},
+		Runtimes: []verify.RuntimeReport{{Name: "ort-node", Status: verify.Broken, Settings: "provider cuda, 2 threads"}},
+	}
+	l := runtimeLines(m)[0]
+	if l.Word != "BROKEN" || l.Status != Problem || l.rule != "runtime-broken" || l.message != "the runtime crashed" || !strings.Contains(l.Text, "provider cuda, 2 threads") {
+		t.Errorf("%+v", l)
+	}
+}

@@ -82,7 +82,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		arithmetical bool
 	}
 	tallies := map[string]*tally{}
-	gravity := map[verify.Verdict]int{verify.Skipped: 1, verify.Equal: 2, verify.Unchecked: 3, verify.Failed: 4, verify.Different: 5}
+	gravity := map[verify.Verdict]int{verify.Skipped: 1, verify.Equal: 2, verify.Broken: 3, verify.Unchecked: 4, verify.Failed: 5, verify.Different: 6}
 	for k := range m.Rows {
 		row := &m.Rows[k]
 		get(row.Runtime)
@@ -107,7 +107,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 	}
 	for _, rt := range m.Runtimes {
 		l := get(rt.Name)
-		l.Version = rt.Version
+		l.Version, l.Settings = rt.Version, rt.Settings
 		if tallies[rt.Name] != nil {
 			continue
 		}
@@ -133,9 +133,14 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		if t.arithmetical {
 			l.Text += fmt.Sprintf("  worst %s spreads", figure(t.spreads))
 		}
+		if l.Settings != "" {
+			l.Text += ", " + l.Settings
+		}
 		switch t.worst {
 		case verify.Equal:
 			l.compared = true
+		case verify.Broken: // it crashed
+			l.Status, l.rule, l.where, l.message = Problem, "runtime-broken", l.Name+", "+t.row.Set, t.row.Reason
 		case verify.Different:
 			l.Status, l.compared, l.rule = Finding, true, "outputs-differ"
 			l.where, l.message = l.Name+", "+t.row.Set+", "+t.row.Output, t.row.Reason
