@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
@@ -34,6 +35,13 @@ func FuzzModel(f *testing.F) {
 				f.Add(b)
 			}
 		}
+	}
+	for _, c := range onnxtest.NodeCases { // of operators that have no such test, too
+		b, err := onnx.Marshal(c.Model(f, len(c.Want)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := wire.Parse("fuzz", b, wire.Limits{Size: 1 << 16})
