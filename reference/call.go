@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -16,9 +17,10 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
-	trace        *Trace // of the graph that is evaluated; nil where nobody asks
-	traces       int    // how many more may be kept
-	reordered    bool   // spreads hold for any usual order of summation
+	saying       sync.Mutex // held by undefined, which may be called from several goroutines
+	trace        *Trace     // of the graph that is evaluated; nil where nobody asks
+	traces       int        // how many more may be kept
+	reordered    bool       // spreads hold for any usual order of summation
 	profile      Profile
 	seen         func(*Value) // is shown every value of the block that starts next
 }

@@ -14,10 +14,7 @@ func (c *call) mapNumbers(x *Value, f func(number) number) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range out.floats() {
-		out.set(i, f(x.at(i)))
-	}
-	return out, nil
+	return out, c.each(out.Len(), 1, func(i int) { out.set(i, f(x.at(i))) })
 }
 
 // mapInts applies s or u to every element of an integer tensor, and wraps the
@@ -106,10 +103,16 @@ func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put fun
 
 // zipNumbers applies f to the elements of the broadcast of a and b.
 func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) (*Value, error) {
-	return c.zip(a, b, a.Type, true, func(out *Value, i, j, k int) error {
-		out.set(i, f(a.at(j), b.at(k)))
-		return nil
-	})
+	dims, err := broadcast(a.Dims, b.Dims)
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.zeros(a.Type, true, dims...)
+	if err != nil {
+		return nil, err
+	}
+	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
+	return out, c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
 }
 
 // zipInts is zipNumbers for integers of either kind.

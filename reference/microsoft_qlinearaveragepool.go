@@ -71,9 +71,8 @@ func (c *call) meansOfBytes(w window, dims []int) (*Value, error) {
 	}
 	f := c.format(c.in[1])
 	area := size(w.in)
-	terms := make([]number, 0, w.taps())
 	return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
-		terms = terms[:0]
+		terms := make([]number, 0, len(patch))
 		for _, p := range patch {
 			if p >= 0 {
 				terms = append(terms, from.number(f, x, channel*area+p))

@@ -15,23 +15,23 @@ var opAveragePool = operator{
 			return nil, err
 		}
 		area, positions := size(w.in), size(w.out)
-		terms := make([]number, 0, w.taps())
+		f, padded := c.format(x), c.int("count_include_pad") != 0
 		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
-			terms = terms[:0]
+			terms := make([]number, 0, len(patch))
 			for _, p := range patch {
 				if p >= 0 {
 					terms = append(terms, x.at(channel*area+p))
 				}
 			}
 			n := len(terms)
-			if c.int("count_include_pad") != 0 {
+			if padded {
 				n = w.padded(at % positions)
 			}
 			if n == 0 {
 				c.undefined(out, at, paddingOnly)
 				return
 			}
-			out.set(at, c.format(x).meanOf(terms, n))
+			out.set(at, f.meanOf(terms, n))
 		})
 	}),
 }

@@ -67,12 +67,11 @@ func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Va
 	}
 	f := c.format(x)
 	epsilon := exact(c.float("epsilon"))
-	for i := range out.floats() {
+	return out, c.each(out.Len(), 2, func(i int) {
 		ch := channelOf(x.Dims, i)
 		k := f.ratio(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))
 		out.set(i, f.affine(x.at(i), mean.at(ch), k, bias.at(ch)))
-	}
-	return out, nil
+	})
 }
 
 // affine is (x - mean) k + bias, in whatever way a runtime computes it: as it

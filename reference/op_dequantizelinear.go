@@ -21,12 +21,12 @@ var opDequantizeLinear = operator{
 		if err != nil {
 			return nil, err
 		}
-		for i := range out.Len() {
+		f := c.format(out)
+		return out, c.each(out.Len(), 1, func(i int) {
 			k := at(i)
 			n := x.at(i)
 			n.v -= zeroPoint(zero, k)
-			out.set(i, c.format(out).scale(n, scale.at(k)))
-		}
-		return out, nil
+			out.set(i, f.scale(n, scale.at(k)))
+		})
 	}),
 }

@@ -35,8 +35,8 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 	}
 	epsilon := exact(c.float("epsilon"))
 	n := x.Len() / groups
-	terms := make([]number, n)
-	for g := range groups {
+	return out, c.each(groups, 4*n, func(g int) {
+		terms := make([]number, n)
 		for k := range terms {
 			terms[k] = x.at(g*n + k)
 		}
@@ -50,6 +50,5 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 			}
 			out.set(g*n+k, last.add(last.mul(last.rounded(f.ratio(f.sub(t, mean), std), 1), scale), bias))
 		}
-	}
-	return out, nil
+	})
 }

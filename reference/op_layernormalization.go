@@ -47,18 +47,18 @@ var opLayerNormalization = operator{
 		}
 		f, last := c.stash(), c.affineFormat(x)
 		epsilon := exact(c.float("epsilon"))
-		terms := make([]number, n)
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
 		ss, sb := newStretch(scale.Dims, x.Dims), stretch{}
 		if bias != nil {
 			sb = newStretch(bias.Dims, x.Dims)
 		}
-		for r := range rows {
+		return []*Value{y, means, inverse}, c.each(rows, 4*n, func(r int) {
 			if n == 0 {
 				c.undefined(means, r, emptyMean)
 				c.undefined(inverse, r, emptyMean)
-				continue
+				return
 			}
+			terms := make([]number, n)
 			for k := range terms {
 				terms[k] = x.at(r*n + k)
 			}
@@ -77,8 +77,7 @@ var opLayerNormalization = operator{
 				}
 				y.set(r*n+k, last.add(last.mul(last.rounded(f.mul(f.sub(t, mean), std), 1), scale.at(ss.index(r*n+k))), b))
 			}
-		}
-		return []*Value{y, means, inverse}, nil
+		})
 	},
 }
 

@@ -28,7 +28,14 @@ var opMaxPool = operator{
 		if err != nil {
 			return nil, err
 		}
-		area := size(w.in)
+		for _, v := range []*Value{out, where} { // for what is undefined
+			if v.Sound == nil {
+				if err := c.makeRoom(v); err != nil {
+					return nil, err
+				}
+			}
+		}
+		area, reverse := size(w.in), c.int("storage_order") != 0
 		err = c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 			best := -1
 			for _, p := range patch {
@@ -42,7 +49,7 @@ var opMaxPool = operator{
 				c.undefined(where, at, paddingOnly)
 				return
 			}
-			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, c.int("storage_order") != 0))
+			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, reverse))
 			if !isFloat {
 				c.copyOne(out, at, x, best)
 				return
@@ -51,7 +58,7 @@ var opMaxPool = operator{
 			for _, p := range patch {
 				if p >= 0 && channel*area+p != best {
 					y = larger(y, x.at(channel*area+p))
-					if where.Sound != nil && flips(x.at(best), x.at(channel*area+p)) != (number{}) {
+					if flips(x.at(best), x.at(channel*area+p)) != (number{}) {
 						where.setFigures(at, unknown(0))
 					}
 				}
@@ -131,18 +138,21 @@ func (c *call) poolWindow(x *Value) (window, []int, error) {
 	return w, slices.Concat(x.Dims[:2], w.out), err
 }
 
-// pool calls f with the patch of every output element of every channel.
+// pool calls f, from several goroutines, with the patch of every output element of
+// every channel.
 func (c *call) pool(w window, channels int, f func(channel, at int, patch []int)) error {
-	patch := make([]int, w.taps())
-	positions := size(w.out)
-	for p := range positions {
+	taps, positions := w.taps(), size(w.out)
+	if err := c.afford(positions, taps, channels); err != nil {
+		return err
+	}
+	if err := c.spend(int64(positions) * int64(taps) * int64(channels)); err != nil {
+		return err
+	}
+	return c.each(positions, taps*channels, func(p int) {
+		patch := make([]int, taps)
 		w.patch(p, patch)
-		if err := c.spend(int64(len(patch)) * int64(channels)); err != nil {
-			return err
-		}
 		for ch := range channels {
 			f(ch, ch*positions+p, patch)
 		}
-	}
-	return nil
+	})
 }

@@ -1,6 +1,9 @@
 package reference
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // opQLinearMatMul is MatMulInteger, scaled and quantized. ONNX QLinearMatMul,
 // opset 10, 21.
@@ -47,15 +50,18 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 	f := c.format(scaleY)
 	zero := zeroY.Float(0)
 	for i := range out.Len() {
-		a, err := at(scaleA, left(i))
-		if err != nil {
+		_, errA := at(scaleA, left(i))
+		_, errB := at(scaleB, right(i))
+		if err := errors.Join(errA, errB); err != nil {
 			return nil, err
 		}
-		b, err := at(scaleB, right(i))
-		if err != nil {
-			return nil, err
+		if scaleA.Len() == 1 && scaleB.Len() == 1 {
+			break
 		}
-		c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), scaleY.at(0))), zero)
 	}
-	return out, nil
+	return out, c.each(out.Len(), 1, func(i int) {
+		a, _ := at(scaleA, left(i))
+		b, _ := at(scaleB, right(i))
+		c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), scaleY.at(0))), zero)
+	})
 }

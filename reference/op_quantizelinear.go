@@ -36,7 +36,7 @@ var opQuantizeLinear = operator{
 		}
 		out.stored = nil // quantize and at round already
 		f, small := c.quotients(scale), c.minifloat(t)
-		for i := range out.Len() {
+		return out, c.each(out.Len(), 1, func(i int) {
 			k := at(i)
 			q := f.div(x.at(i), scale.at(k))
 			if x.Type == pb.TensorProto_INT32 {
@@ -44,7 +44,7 @@ var opQuantizeLinear = operator{
 			}
 			if small == nil {
 				c.quantize(out, i, q, zeroPoint(zero, k))
-				continue
+				return
 			}
 			if z := zeroPoint(zero, k); z != 0 {
 				q = f.add(q, exact(z))
@@ -52,8 +52,7 @@ var opQuantizeLinear = operator{
 			if out.set(i, small.at(q)); small.undefined(q.v) {
 				c.undefined(out, i, beyondMinifloat)
 			}
-		}
-		return out, nil
+		})
 	}),
 }
 

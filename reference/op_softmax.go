@@ -83,24 +83,23 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 			if err != nil {
 				return nil, err
 			}
-			terms := make([]number, n)
-			for o := range outer {
-				for i := range inner {
-					if n == 0 {
-						continue
-					}
-					for k := range terms {
-						terms[k] = x.at((o*n+k)*inner + i)
-					}
-					for k, y := range rule(c.format(x), terms) {
-						out.set((o*n+k)*inner+i, y)
-						if name == "Hardmax" && math.IsInf(y.sound, 1) && hasNaN(terms) {
-							c.undefined(out, (o*n+k)*inner+i, orderOfNaN)
-						}
+			if n == 0 {
+				return out, nil
+			}
+			f := c.format(x)
+			return out, c.each(outer*inner, 4*n, func(row int) {
+				o, i := row/inner, row%inner
+				terms := make([]number, n)
+				for k := range terms {
+					terms[k] = x.at((o*n+k)*inner + i)
+				}
+				for k, y := range rule(f, terms) {
+					out.set((o*n+k)*inner+i, y)
+					if name == "Hardmax" && math.IsInf(y.sound, 1) && hasNaN(terms) {
+						c.undefined(out, (o*n+k)*inner+i, orderOfNaN)
 					}
 				}
-			}
-			return out, nil
+			})
 		}),
 	}
 }

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -46,13 +47,19 @@ func parallel[W any](m *meter, n int, start func() W, f func(w W, i int)) error 
 	}
 }
 
-// stretchOfWork is how many elements are worth a goroutine.
-const stretchOfWork = 1 << 12
+// worthAGoroutine is how many elements a goroutine is begun for.
+const worthAGoroutine = 1 << 12
 
-// overElements calls f for stretches that together are 0 to n-1, on all processors. f must not touch the meter.
-func (m *meter) overElements(n int, f func(from, to int)) error {
-	count := (n + stretchOfWork - 1) / stretchOfWork
-	return parallel(m, count, func() struct{} { return struct{}{} }, func(_ struct{}, i int) {
-		f(i*stretchOfWork, min((i+1)*stretchOfWork, n))
+// each calls f for 0 to n-1 on all processors; every call is about so many elements. f may call undefined for values that have
+// room for figures, and must not touch the meter otherwise.
+func (c *call) each(n, elements int, f func(i int)) error {
+	said := len(c.notes)
+	stretch := max(1, worthAGoroutine/max(1, elements))
+	err := parallel(c.meter, tiles(n, stretch), func() struct{} { return struct{}{} }, func(_ struct{}, s int) {
+		for i := s * stretch; i < min((s+1)*stretch, n); i++ {
+			f(i)
+		}
 	})
+	slices.Sort(c.notes[said:]) // whichever was first
+	return err
 }

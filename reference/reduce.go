@@ -105,23 +105,27 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 		unravel(k, inner, at)
 		offsets[k] = ravel(at, innerStep)
 	}
-	at = make([]int, len(outer))
-	for i := range out.Len() {
+	fold := func(i int) {
+		at := make([]int, len(outer))
 		unravel(i, outer, at)
-		if err := r.fold(c, out, i, x, ravel(at, outerStep), offsets); err != nil {
-			return nil, err
-		}
+		r.fold(c, out, i, x, ravel(at, outerStep), offsets)
 	}
-	return out, nil
+	if n == 0 { // which may be undefined, and integers have no room for that
+		for i := range out.Len() {
+			fold(i)
+		}
+		return out, nil
+	}
+	return out, c.each(out.Len(), n, fold)
 }
 
 // fold stores the reduction of x at base + offsets as element i of out.
-func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets []int) error {
+func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets []int) {
 	if len(offsets) == 0 {
 		if !r.empty.store(out, i) {
 			c.undefined(out, i, emptyMean)
 		}
-		return nil
+		return
 	}
 	switch d := out.Data.(type) {
 	case []float64:
@@ -145,7 +149,6 @@ func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets 
 		}
 		d[i] = r.uints([]uint64{any, all}) != 0
 	}
-	return nil
 }
 
 func total[T int64 | uint64](x []T) T {

@@ -33,6 +33,8 @@ const (
 
 // undefined says that element i of v may be anything, and by what rule.
 func (c *call) undefined(v *Value, i int, rule string) {
+	c.saying.Lock()
+	defer c.saying.Unlock()
 	if c.said != rule {
 		c.said = rule
 		c.note("%s: the standard leaves undefined %s; such elements, and what is computed from them, have no limit", c.step.label, rule)
