@@ -32,7 +32,7 @@ func (p *progress) begin() int {
 }
 
 func (p *progress) tell(e Event) {
-	if p.f == nil {
+	if p == nil || p.f == nil {
 		return
 	}
 	p.mu.Lock()

@@ -264,6 +264,7 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 		}
 	}
 	for i, n := range p.nodes {
+		j.progress.tell(Event{Path: j.source.model, Model: j.number, Node: i + 1, Nodes: len(p.nodes)})
 		r, err := p.program.RunNode(ctx, i, values)
 		if err != nil && len(p.faults) > 0 && ctx.Err() == nil {
 			return nil // what a faulty node gave may be no operand

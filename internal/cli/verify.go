@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -321,6 +322,9 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 			}
 			b.show(now, e.Model-1, fmt.Sprintf("%d of %d", e.Model, e.Models), at, filepath.Base(filepath.Dir(e.Path)), e.Set)
 		}
+	}
+	if os.Getenv("GOGC") == "" { // values are few and large: to collect them early costs little
+		defer debug.SetGCPercent(debug.SetGCPercent(25))
 	}
 	found, err := verify.Run(ctx, o)
 	b.clear()
