@@ -31,7 +31,7 @@ func normalised() model.Model {
 		Name: "normalised", Title: "Normalised",
 		Recipe: model.Recipe{Pixels: model.Pixels{Low: -1, High: 1}},
 		Nets: []layer.Net{{
-			Name: "net", Doc: "all sorts of normalisation", Input: layer.Port{Name: "z", Shape: layer.Shape{6}, Noise: true},
+			Name: "net", Doc: "all sorts of normalisation", Input: layer.Input{Name: "z", Shape: layer.Shape{6}, Noise: true},
 			Rows: []layer.Row{
 				{Name: "fc1", Layer: layer.Dense{Out: 5}},
 				{Name: "norm1", Layer: norm},
@@ -238,7 +238,7 @@ func TestWeightsAreThoseOfTheFile(t *testing.T) {
 // A folded weight is the product that it should be, with one rounding: computed here for a single channel by hand.
 func TestFoldedBiasByHand(t *testing.T) {
 	m := model.Model{Nets: []layer.Net{{
-		Name: "net", Input: layer.Port{Name: "x", Shape: layer.Shape{1}},
+		Name: "net", Input: layer.Input{Name: "x", Shape: layer.Shape{1}},
 		Rows: []layer.Row{{Name: "fc", Layer: layer.Dense{Out: 1}}, {Name: "y", Layer: layer.BatchNorm{Momentum: 0.9, Epsilon: 0.25}}},
 	}}}
 	one := func(name string, v float32, dims ...int) checkpoint.Tensor {

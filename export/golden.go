@@ -55,7 +55,7 @@ func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, err
 }
 
 // fill draws what the net is made for: standard normal noise, or pixels.
-func fill(r *random.Stream, x []float32, port layer.Port, px model.Pixels) {
+func fill(r *random.Stream, x []float32, port layer.Input, px model.Pixels) {
 	if port.Noise {
 		r.Normal(x)
 		return

@@ -10,7 +10,7 @@ import (
 func Example() {
 	net := layer.Net{
 		Name:  "block",
-		Input: layer.Port{Name: "image", Shape: layer.Shape{3, 8, 8}},
+		Input: layer.Input{Name: "image", Shape: layer.Shape{3, 8, 8}},
 		Rows: []layer.Row{
 			{Name: "conv", Layer: layer.Conv2D{Out: 3, Kernel: [2]int{3, 3}, Pads: [4]int{1, 1, 1, 1}}},
 			{Name: "act", Layer: layer.ReLU{}},

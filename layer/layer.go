@@ -126,7 +126,7 @@ type Trial struct {
 
 // Net is the trial as a net from x to y.
 func (t Trial) Net() Net {
-	n := Net{Name: "net", Input: Port{Name: "x", Shape: t.In}}
+	n := Net{Name: "net", Input: Input{Name: "x", Shape: t.In}}
 	y := Row{Name: "y", Layer: t.Layer, From: []string{"x"}}
 	for _, r := range t.With {
 		r.From = []string{"x"}

@@ -15,15 +15,15 @@ import (
 type Net struct {
 	Name    string // "generator"
 	Doc     string // one sentence: what goes in, what comes out
-	Input   Port
+	Input   Input
 	Rows    []Row
 	Outputs []string // row names; none means the last row
 
 	Parts []Net // of a chain: each continues the one before, under its own names. Input, Rows and Outputs stay empty
 }
 
-// Port is a named input of a net.
-type Port struct {
+// Input is the named input of a net.
+type Input struct {
 	Name  string
 	Shape Shape // of one sample
 	Noise bool  // standard normal noise, not pixels

@@ -8,7 +8,7 @@ import (
 )
 
 func net(rows ...layer.Row) layer.Net {
-	return layer.Net{Name: "net", Input: layer.Port{Name: "x", Shape: layer.Shape{1, 4, 6}}, Rows: rows}
+	return layer.Net{Name: "net", Input: layer.Input{Name: "x", Shape: layer.Shape{1, 4, 6}}, Rows: rows}
 }
 
 func TestPlanSettlesNamesAndShapes(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPlanNamesEveryProblem(t *testing.T) {
 			n.Outputs = []string{"b"}
 			return n
 		}(), []string{`net: output "b" is no row`}},
-		{"dimensions are positive", layer.Net{Name: "n", Input: layer.Port{Name: "x", Shape: layer.Shape{0}}, Rows: []layer.Row{{Name: "a", Layer: layer.Tanh{}}}},
+		{"dimensions are positive", layer.Net{Name: "n", Input: layer.Input{Name: "x", Shape: layer.Shape{0}}, Rows: []layer.Row{{Name: "a", Layer: layer.Tanh{}}}},
 			[]string{"dimensions must be at least 1"}},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
@@ -96,11 +96,11 @@ func TestPlanNamesEveryProblem(t *testing.T) {
 
 func TestChainSharesNamesWithItsParts(t *testing.T) {
 	a := layer.Net{
-		Name: "a", Input: layer.Port{Name: "x", Shape: layer.Shape{4}},
+		Name: "a", Input: layer.Input{Name: "x", Shape: layer.Shape{4}},
 		Rows: []layer.Row{{Name: "fc", Layer: layer.Dense{Out: 3}}},
 	}
 	b := layer.Net{
-		Name: "b", Input: layer.Port{Name: "fc", Shape: layer.Shape{3}},
+		Name: "b", Input: layer.Input{Name: "fc", Shape: layer.Shape{3}},
 		Rows: []layer.Row{{Name: "h", Layer: layer.Tanh{}}, {Name: "y", Layer: layer.Dense{Out: 2}}},
 	}
 	p, err := layer.Net{Name: "both", Parts: []layer.Net{a, b}}.Plan()

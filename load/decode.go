@@ -173,7 +173,7 @@ func (b *backend) ApplyOperation(o goonnx.Operation, ns ...graph.Node) error {
 	return nil
 }
 
-// compare holds what onnx-go has read against the message that it was given.
+// compare compares what onnx-go has read with the message that it was given.
 func (b *backend) compare(g *pb.GraphProto, constants map[string]*onnx.Tensor) error {
 	var errs []error
 	if len(b.ops) != len(g.GetNode()) {

@@ -113,7 +113,7 @@ func open(t testing.TB, m *onnx.Model) *Session {
 	return s
 }
 
-// agree holds outputs against the reference, with its screen as the limit.
+// agree compares outputs with the reference, with its screen as the limit.
 func agree(t *testing.T, m *onnx.Model, inputs, got []*onnx.Tensor) {
 	t.Helper()
 	want, err := reference.Run(m, inputs)

@@ -66,7 +66,7 @@ func recur(b *builder, c call) error {
 	return q.give(c)
 }
 
-// read takes the inputs, and holds their shapes against each other.
+// read takes the inputs, and compares their shapes with each other.
 func (q *recurrence) read(c call, a *attributes) error {
 	dims := func(k int) []int {
 		if c.has(k) {

@@ -567,7 +567,7 @@ func TestOperatorsOnTensorsAgreeWithTheReference(t *testing.T) {
 	}
 }
 
-// TestOperatorsOnTensorsAgreeWithONNXRuntime holds drawings against ONNX Runtime. It starts a process for each, so it runs when
+// TestOperatorsOnTensorsAgreeWithONNXRuntime compares drawings with ONNX Runtime. It starts a process for each, so it runs when
 // $PETRIFY_DRAWINGS says how many of each operator.
 func TestOperatorsOnTensorsAgreeWithONNXRuntime(t *testing.T) {
 	count, err := strconv.ParseUint(os.Getenv("PETRIFY_DRAWINGS"), 10, 8)

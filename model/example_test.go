@@ -12,11 +12,11 @@ import (
 func Example() {
 	image := layer.Shape{1, 8, 8}
 	encoder := layer.Net{
-		Name: "encoder", Input: layer.Port{Name: "image", Shape: image},
+		Name: "encoder", Input: layer.Input{Name: "image", Shape: image},
 		Rows: []layer.Row{{Name: "flat", Layer: layer.Flatten{}}, {Name: "latent", Layer: layer.Dense{Out: 4}}},
 	}
 	decoder := layer.Net{
-		Name: "decoder", Input: layer.Port{Name: "latent", Shape: layer.Shape{5}},
+		Name: "decoder", Input: layer.Input{Name: "latent", Shape: layer.Shape{5}},
 		Rows: []layer.Row{{Name: "fc", Layer: layer.Dense{Out: 64}}, {Name: "made", Layer: layer.Reshape{To: image}}},
 	}
 	m := model.Model{

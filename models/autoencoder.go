@@ -14,14 +14,14 @@ func autoencoder(o Options) model.Model {
 	encoder := layer.Net{
 		Name:  "encoder",
 		Doc:   "images in [0, 1] to points of the latent space",
-		Input: layer.Port{Name: "image", Shape: o.Image},
+		Input: layer.Input{Name: "image", Shape: o.Image},
 		Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
 			hidden(o.Depth, o.Width, layer.ReLU{}), code(numbered("fc", o.Depth+1), o.Latent)),
 	}
 	decoder := layer.Net{
 		Name:  "decoder",
 		Doc:   "points of the latent space to images in [0, 1]",
-		Input: layer.Port{Name: "latent", Shape: layer.Shape{o.Latent}},
+		Input: layer.Input{Name: "latent", Shape: layer.Shape{o.Latent}},
 		Rows: slices.Concat(hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
 			{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Image.Len(), Bias: dark}},
 			{Name: "sigmoid", Layer: layer.Sigmoid{}},

@@ -53,13 +53,13 @@ func dcgan(o Options) model.Model {
 			{
 				Name:  "generator",
 				Doc:   "standard normal noise to images in [-1, 1]",
-				Input: layer.Port{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
+				Input: layer.Input{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
 				Rows:  up,
 			},
 			{
 				Name:  "discriminator",
 				Doc:   "images in [-1, 1] to the probability that they are real",
-				Input: layer.Port{Name: "image", Shape: o.Image},
+				Input: layer.Input{Name: "image", Shape: o.Image},
 				Rows:  down,
 			},
 		},

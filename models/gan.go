@@ -21,7 +21,7 @@ func gan(o Options) model.Model {
 			{
 				Name:  "generator",
 				Doc:   "standard normal noise to images in [-1, 1]",
-				Input: layer.Port{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
+				Input: layer.Input{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
 				Rows: slices.Concat(hidden(o.Depth, o.Width, layer.LeakyReLU{Alpha: 0.01}), []layer.Row{
 					{Name: numbered("fc", o.Depth+1), Layer: last},
 					{Name: "tanh", Layer: layer.Tanh{}},
@@ -31,7 +31,7 @@ func gan(o Options) model.Model {
 			{
 				Name:  "discriminator",
 				Doc:   "images in [-1, 1] to the probability that they are real",
-				Input: layer.Port{Name: "image", Shape: o.Image},
+				Input: layer.Input{Name: "image", Shape: o.Image},
 				Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
 					hidden(o.Depth, o.Width, layer.LeakyReLU{Alpha: 0.01}), []layer.Row{
 						{Name: "logit", Layer: layer.Dense{Out: 1}},

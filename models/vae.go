@@ -14,7 +14,7 @@ func vae(o Options) model.Model {
 	encoder := layer.Net{
 		Name:  "encoder",
 		Doc:   "images in [0, 1] to the mean and the log-variance of a normal distribution",
-		Input: layer.Port{Name: "image", Shape: o.Image},
+		Input: layer.Input{Name: "image", Shape: o.Image},
 		Rows: slices.Concat([]layer.Row{{Name: "flatten", Layer: layer.Flatten{}}},
 			hidden(o.Depth, o.Width, layer.ReLU{}), heads(numbered("act", o.Depth), o.Latent)),
 		Outputs: []string{"mean", "logvar"},
@@ -22,7 +22,7 @@ func vae(o Options) model.Model {
 	decoder := layer.Net{
 		Name:  "decoder",
 		Doc:   "standard normal noise, the prior, to images in [0, 1]",
-		Input: layer.Port{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
+		Input: layer.Input{Name: "z", Shape: layer.Shape{o.Latent}, Noise: true},
 		Rows: slices.Concat(hidden(o.Depth, o.Width, layer.ReLU{}), []layer.Row{
 			{Name: numbered("fc", o.Depth+1), Layer: layer.Dense{Out: o.Image.Len()}},
 			{Name: "logit", Layer: layer.Reshape{To: o.Image}},

@@ -203,7 +203,7 @@ func faultf(code, format string, args ...any) *fault {
 	return &fault{code, fmt.Sprintf(format, args...)}
 }
 
-// checkStorage holds the value fields of p against its type and its n
+// checkStorage compares the value fields of p with its type and its n
 // elements: exactly one of the two allowed fields, of the right length; none
 // is needed for no elements.
 func checkStorage(p *pb.TensorProto, s storage, n int64) *fault {

@@ -16,7 +16,7 @@ const operatorsFile = "../docs/operators.md"
 
 var update = flag.Bool("update", false, "write docs/operators.md anew")
 
-// TestTheOperatorsPageIsMadeFromTheCode holds docs/operators.md against what the
+// TestTheOperatorsPageIsMadeFromTheCode compares docs/operators.md with what the
 // code says, or writes it.
 func TestTheOperatorsPageIsMadeFromTheCode(t *testing.T) {
 	page := operatorsPage(t)

@@ -165,7 +165,7 @@ func (in Input) String() string {
 	return typeName(in.Type.Elem) + "[" + strings.Join(convert(in.Type.Dims, onnx.Dim.String), ",") + "]"
 }
 
-// accept holds v against the declared type, and equal symbols against equal
+// accept compares v with the declared type, and equal symbols with equal
 // lengths.
 func (in Input) accept(v *Value, symbols map[string]int) error {
 	if v.Kind != in.Kind {

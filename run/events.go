@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/train"
 )
 
 const (
@@ -26,20 +27,16 @@ const (
 // Report is one line of events.jsonl, such as
 //
 //	{"step":1000,"d_loss":0.129656,"d_accuracy":0.9609,"g_loss":3.387729,"images_per_second":41240}
+//
+// JSON has no infinities: a figure that is not finite is written as null and comes back as NaN.
 type Report struct {
-	Step   int
-	Values []Value // in their order on the line
-}
-
-// Value is a named figure. JSON has no infinities: one that is not finite is written as null and comes back as NaN.
-type Value struct {
-	Name  string
-	Value float64
+	Step    int
+	Metrics []train.Metric // in their order on the line
 }
 
 // Get returns the value of that name, or NaN.
 func (r Report) Get(name string) float64 {
-	for _, v := range r.Values {
+	for _, v := range r.Metrics {
 		if v.Name == name {
 			return v.Value
 		}
@@ -54,7 +51,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	seen := map[string]bool{stepName: true}
-	for _, v := range r.Values {
+	for _, v := range r.Metrics {
 		if seen[v.Name] {
 			return nil, fmt.Errorf("report of step %d: value %q stands twice", r.Step, v.Name)
 		}
@@ -107,7 +104,7 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 			}
 			r.Step = step
 		case t == nil:
-			r.Values = append(r.Values, Value{key, math.NaN()})
+			r.Metrics = append(r.Metrics, train.Metric{Name: key, Value: math.NaN()})
 		case !isNumber:
 			return fmt.Errorf("%s: %v, want a number", key, t)
 		default:
@@ -115,7 +112,7 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
-			r.Values = append(r.Values, Value{key, v})
+			r.Metrics = append(r.Metrics, train.Metric{Name: key, Value: v})
 		}
 	}
 	if _, err := d.Token(); err != nil {

@@ -10,10 +10,11 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/train"
 )
 
 func event(step int, loss float64) Report {
-	return Report{Step: step, Values: []Value{{"d_loss", loss}, {"accuracy", 0.9609}}}
+	return Report{Step: step, Metrics: []train.Metric{{Name: "d_loss", Value: loss}, {Name: "accuracy", Value: 0.9609}}}
 }
 
 // report appends events and closes the log.
@@ -48,7 +49,7 @@ func steps(t *testing.T, f *Folder) []int {
 }
 
 func TestEventIsOneFlatLine(t *testing.T) {
-	e := Report{Step: 1000, Values: []Value{{"d_loss", 0.129656}, {"acc. <\"%\">", 96.09}, {"g_loss", math.NaN()}, {"rate", math.Inf(1)}, {"tiny", 1e-300}}}
+	e := Report{Step: 1000, Metrics: []train.Metric{{Name: "d_loss", Value: 0.129656}, {Name: "acc. <\"%\">", Value: 96.09}, {Name: "g_loss", Value: math.NaN()}, {Name: "rate", Value: math.Inf(1)}, {Name: "tiny", Value: 1e-300}}}
 	const want = `{"step":1000,"d_loss":0.129656,"acc. <\"%\">":96.09,"g_loss":null,"rate":null,"tiny":1e-300}`
 	b, err := e.MarshalJSON()
 	if err != nil || string(b) != want {
@@ -58,7 +59,7 @@ func TestEventIsOneFlatLine(t *testing.T) {
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Step != 1000 || len(back.Values) != 5 || back.Values[1] != e.Values[1] || !math.IsNaN(back.Get("rate")) || back.Get("tiny") != 1e-300 {
+	if back.Step != 1000 || len(back.Metrics) != 5 || back.Metrics[1] != e.Metrics[1] || !math.IsNaN(back.Get("rate")) || back.Get("tiny") != 1e-300 {
 		t.Errorf("read %v, want %v", back, e)
 	}
 	if !math.IsNaN(back.Get("no such thing")) {
@@ -72,7 +73,7 @@ func TestEventIsOneFlatLine(t *testing.T) {
 }
 
 func (e Report) with(name string) Report {
-	e.Values = append(slices.Clone(e.Values), Value{name, 1})
+	e.Metrics = append(slices.Clone(e.Metrics), train.Metric{Name: name, Value: 1})
 	return e
 }
 
@@ -188,10 +189,10 @@ func FuzzEvent(f *testing.F) {
 		if err := json.Unmarshal(b, &again); err != nil {
 			t.Fatalf("%s: %v", b, err)
 		}
-		equal := func(a, b Value) bool {
+		equal := func(a, b train.Metric) bool {
 			return a.Name == b.Name && (a.Value == b.Value || math.IsNaN(a.Value) && math.IsNaN(b.Value))
 		}
-		if again.Step != e.Step || !slices.EqualFunc(e.Values, again.Values, equal) {
+		if again.Step != e.Step || !slices.EqualFunc(e.Metrics, again.Metrics, equal) {
 			t.Fatalf("%v comes back as %v", e, again)
 		}
 	})

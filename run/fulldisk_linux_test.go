@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/train"
 )
 
 // fullDisk saves a checkpoint that fits into dir and then one that does not.
@@ -51,7 +52,7 @@ func fullDisk(t *testing.T, dir string, want error) {
 		t.Fatal(err)
 	}
 	defer log.file.Close()
-	long := Report{Values: []Value{{strings.Repeat("long", 1<<10), 1}}}
+	long := Report{Metrics: []train.Metric{{Name: strings.Repeat("long", 1<<10), Value: 1}}}
 	for err == nil && long.Step < 1000 {
 		long.Step++
 		err = log.append(long)

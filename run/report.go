@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/train"
@@ -26,11 +27,7 @@ func (r *Run) report(ev train.Event, rate float64) error {
 	if err != nil {
 		return err
 	}
-	line := Report{Step: ev.Step}
-	for _, m := range ev.Metrics {
-		line.Values = append(line.Values, Value{Name: m.Name, Value: m.Value})
-	}
-	line.Values = append(line.Values, Value{Name: rateName, Value: rate})
+	line := Report{Step: ev.Step, Metrics: append(slices.Clone(ev.Metrics), train.Metric{Name: rateName, Value: rate})}
 	if err := r.log.append(line); err != nil {
 		return err
 	}

@@ -17,11 +17,11 @@ func wide(width int) model.Model {
 	return model.Model{
 		Name: "wide",
 		Nets: []layer.Net{
-			{Name: "encoder", Input: layer.Port{Name: "image", Shape: image}, Rows: []layer.Row{
+			{Name: "encoder", Input: layer.Input{Name: "image", Shape: image}, Rows: []layer.Row{
 				{Name: "flatten", Layer: layer.Flatten{}},
 				{Name: "fc1", Layer: layer.Dense{Out: width}}, {Name: "latent", Layer: layer.Dense{Out: width}},
 			}},
-			{Name: "decoder", Input: layer.Port{Name: "latent", Shape: layer.Shape{width}}, Rows: []layer.Row{
+			{Name: "decoder", Input: layer.Input{Name: "latent", Shape: layer.Shape{width}}, Rows: []layer.Row{
 				{Name: "fc1", Layer: layer.Dense{Out: image.Len()}}, {Name: "image", Layer: layer.Reshape{To: image}},
 			}},
 		},

@@ -22,8 +22,8 @@ func opposed(joint bool) model.Model {
 	return model.Model{
 		Name: "opposed",
 		Nets: []layer.Net{
-			{Name: "generator", Input: layer.Port{Name: "z", Shape: layer.Shape{5}, Noise: true}, Rows: up},
-			{Name: "discriminator", Input: layer.Port{Name: "x", Shape: images}, Rows: []layer.Row{
+			{Name: "generator", Input: layer.Input{Name: "z", Shape: layer.Shape{5}, Noise: true}, Rows: up},
+			{Name: "discriminator", Input: layer.Input{Name: "x", Shape: images}, Rows: []layer.Row{
 				{Name: "flat", Layer: layer.Flatten{}}, {Name: "logit", Layer: layer.Dense{Out: 1}}, {Name: "p", Layer: layer.Sigmoid{}}}},
 		},
 		Objective: Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit", Joint: joint},
@@ -41,8 +41,8 @@ func coding(o model.Objective) model.Model {
 	return model.Model{
 		Name: "coding",
 		Nets: []layer.Net{
-			{Name: "encoder", Input: layer.Port{Name: "x", Shape: images}, Rows: in, Outputs: outputs},
-			{Name: "decoder", Input: layer.Port{Name: "z", Shape: layer.Shape{3}, Noise: true}, Rows: []layer.Row{
+			{Name: "encoder", Input: layer.Input{Name: "x", Shape: images}, Rows: in, Outputs: outputs},
+			{Name: "decoder", Input: layer.Input{Name: "z", Shape: layer.Shape{3}, Noise: true}, Rows: []layer.Row{
 				{Name: "fc", Layer: layer.Dense{Out: 784}}, {Name: "logit", Layer: layer.Reshape{To: images}}, {Name: "image", Layer: layer.Sigmoid{}}}},
 		},
 		Objective: o,

@@ -25,10 +25,10 @@ func TestGANIsPyTorchs(t *testing.T) {
 	tr := trainer(t, model.Model{
 		Name: "gan",
 		Nets: []layer.Net{
-			{Name: "generator", Input: layer.Port{Name: "z", Shape: layer.Shape{20}, Noise: true}, Rows: []layer.Row{
+			{Name: "generator", Input: layer.Input{Name: "z", Shape: layer.Shape{20}, Noise: true}, Rows: []layer.Row{
 				{Name: "fc1", Layer: layer.Dense{Out: 32}}, {Name: "act1", Layer: hidden},
 				{Name: "fc2", Layer: layer.Dense{Out: 784}}, {Name: "tanh", Layer: layer.Tanh{}}, {Name: "image", Layer: layer.Reshape{To: images}}}},
-			{Name: "discriminator", Input: layer.Port{Name: "x", Shape: images}, Rows: []layer.Row{
+			{Name: "discriminator", Input: layer.Input{Name: "x", Shape: images}, Rows: []layer.Row{
 				{Name: "flat", Layer: layer.Flatten{}}, {Name: "fc1", Layer: layer.Dense{Out: 32}}, {Name: "act1", Layer: hidden},
 				{Name: "logit", Layer: layer.Dense{Out: 1}}, {Name: "p", Layer: layer.Sigmoid{}}}},
 		},

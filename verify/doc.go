@@ -8,7 +8,7 @@
 //   - the screen: every element is within 8 spreads (and the declared error of
 //     the functions) of the reference. That is what correct runtimes do.
 //   - the proof, where the screen fails or when it is asked for: all
-//     intermediate values become outputs, and every node is held against its own
+//     intermediate values become outputs, and every node is compared with its own
 //     sound limit on the very inputs that the runtime gave it. If all are
 //     within, rounding alone explains the outputs; if not, the first node beyond
 //     its limit is named, with index, values and limit.

@@ -152,7 +152,7 @@ func modelOf(t *testing.T, p *pb.ModelProto) *onnx.Model {
 	return &onnx.Model{Proto: p, Bytes: b}
 }
 
-// TestFlatModelsComputeTheSame holds models that are written out against what they
+// TestFlatModelsComputeTheSame compares models that are written out with what they
 // were.
 func TestFlatModelsComputeTheSame(t *testing.T) {
 	for name, p := range nested() {

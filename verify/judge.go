@@ -20,7 +20,7 @@ const (
 	Different Verdict = "different" // it does not
 	Failed    Verdict = "failed"    // the runtime returned an error, panicked or hung
 	Skipped   Verdict = "skipped"   // the runtime is not here, or lacks an operator
-	Unchecked Verdict = "unchecked" // the reference has no limit to hold the output against
+	Unchecked Verdict = "unchecked" // the reference has no limit for the output
 )
 
 // A Stage is how a verdict was reached.

@@ -216,7 +216,7 @@ func (s *singleNode) String() string {
 	return text
 }
 
-// hold holds what a runtime gave for the node against the reference, as the proof
+// hold compares what a runtime gave for the node with the reference, as the proof
 // does, and reports whether outputs with a relative error of blur are told from it.
 func (s *singleNode) hold(t *testing.T, profile reference.Profile, got map[string]*onnx.Tensor, blur float64) (told bool) {
 	t.Helper()

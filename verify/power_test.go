@@ -464,7 +464,7 @@ const (
 	page       = "../docs/verification.md"
 )
 
-// TestPlantedFaultsAreCaught holds the table of docs/verification.md against what
+// TestPlantedFaultsAreCaught compares the table of docs/verification.md with what
 // is caught, or writes it.
 func TestPlantedFaultsAreCaught(t *testing.T) {
 	race.Skip(t)
@@ -542,7 +542,7 @@ func largest(d []float32) int {
 	return best
 }
 
-// holdPage holds the part of a page between the marks against the table, or
+// holdPage compares the part of a page between the marks with the table, or
 // writes it there.
 func holdPage(t *testing.T, path, tableBegin, table string) {
 	t.Helper()

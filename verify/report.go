@@ -27,7 +27,7 @@ type Summary struct {
 	Unreadable  int `json:"unreadable"`  // a file is missing or cannot be read
 	Unjudged    int `json:"unjudged"`    // the reference could not evaluate it, with these inputs or within its bounds
 	Unrecorded  int `json:"unrecorded"`  // data sets in folders that have inputs and no outputs
-	Compared    int `json:"compared"`    // outputs held against the reference
+	Compared    int `json:"compared"`    // outputs compared with the reference
 	Skipped     int `json:"skipped"`     // runtimes, over all models
 	Broken      int `json:"broken"`      // runtimes that could not be started or ended, over all models
 	Crashes     int `json:"crashes"`     // calls in which a runtime's process crashed, over all models
@@ -140,7 +140,7 @@ func (m *ModelReport) Verdict() Verdict {
 	return v
 }
 
-// compared counts the outputs that were held against the reference.
+// compared counts the outputs that were compared with the reference.
 func (m *ModelReport) compared() int {
 	n := 0
 	for _, r := range m.Rows {

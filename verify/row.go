@@ -129,7 +129,7 @@ func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got
 	}
 }
 
-// judge holds one output against the reference, in the first stage.
+// judge compares one output with the reference, in the first stage.
 func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
 	row := Row{Runtime: rt, Set: set, Output: output, Type: want.String(), Shape: want.Dims, Verdict: Different}
 	if err := mismatch(want, got); err != nil {

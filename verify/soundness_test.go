@@ -111,7 +111,7 @@ var loadRuntime = load.Runtime{}
 // that they hold.
 var opsets = []int64{11, 13, 17, 18, 21, 23}
 
-// A tally counts the elements that were held against their limits.
+// A tally counts the elements that were compared with their limits.
 type tally struct {
 	graphs, elements, alarms, beyond, unbounded, unsupported, different int
 	worst                                                               float64 // in spreads, of outputs
@@ -145,7 +145,7 @@ func newDrawnGraph(t *testing.T, g *randomGraph) drawnGraph {
 	return d
 }
 
-// hold holds the outputs of one runtime on a graph against the reference. Every
+// hold compares the outputs of one runtime on a graph with the reference. Every
 // false alarm of the screen goes to the proof.
 func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(name string) *onnx.Tensor) {
 	t.Helper()
@@ -239,7 +239,7 @@ func (g *randomGraph) String() string {
 // longer than running it.
 const together = 40
 
-// sweep draws graphs and holds all contenders against them, which have the same
+// sweep draws graphs and compares all contenders with them, which have the same
 // operators.
 func sweep(t *testing.T, list []contender, total int) []tally {
 	t.Helper()
@@ -285,7 +285,7 @@ func sweep(t *testing.T, list []contender, total int) []tally {
 	return tallies
 }
 
-// TestRandomGraphs holds runtimes that are right against the limits, on graphs of
+// TestRandomGraphs compares runtimes that are right with the limits, on graphs of
 // all operators that they have: a few hundred in every run, and thousands when
 // flags ask for a sweep.
 func TestRandomGraphs(t *testing.T) {

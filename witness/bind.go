@@ -64,7 +64,7 @@ type Binding struct {
 	sizes   map[string]int // that named dimensions have taken
 }
 
-// Bind puts the inputs of a run in the model's order and holds them against the declared types, so that all runtimes find and
+// Bind puts the inputs of a run in the model's order and compares them with the declared types, so that all runtimes find and
 // word the same mistakes alike. All problems are reported at once.
 func (s *Signature) Bind(b *Binding, inputs []*onnx.Tensor) error {
 	if b.sizes == nil {
@@ -98,7 +98,7 @@ func (s *Signature) Bind(b *Binding, inputs []*onnx.Tensor) error {
 	return errors.Join(problems...)
 }
 
-// accept holds a tensor against a port. sizes carries what named dimensions have taken in this run.
+// accept compares a tensor with a port. sizes carries what named dimensions have taken in this run.
 func (p *Port) accept(t *onnx.Tensor, sizes map[string]int) error {
 	if p.Other {
 		return &onnx.UnsupportedError{Why: fmt.Sprintf("input %s cannot be given as a tensor", p)}

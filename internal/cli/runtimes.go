@@ -54,7 +54,7 @@ func (o *runtimeOptions) sessionFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.provider, "ep", "", "execution provider of ort-node and ort-python, such as cuda or webgpu, which alone are used then: an error where it is missing")
 }
 
-// validate holds the settings of sessions against what there is.
+// validate compares the settings of sessions with what there is.
 func (o *runtimeOptions) validate() error {
 	if !slices.Contains(child.Optimizations(), o.optimization) {
 		return fmt.Errorf("--ort-optimization is %q, want one of %s", o.optimization, strings.Join(child.Optimizations(), ", "))

@@ -232,7 +232,7 @@ func verifyReport(found *verify.Report, strict bool) *report.Report {
 	return r
 }
 
-// choose settles which runtimes are held against the reference, and wants those there that are required.
+// choose settles which runtimes are compared with the reference, and wants those there that are required.
 func (o *verifyOptions) choose(ctx context.Context, v *verify.Options) error {
 	names := o.runtimes
 	if o.settings.provider != "" && len(names) == 0 {

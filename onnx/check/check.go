@@ -284,7 +284,7 @@ func (c *checker) parameters(names []string, at *rule.Place, what string) {
 	}
 }
 
-// sameOpset holds the operator that a node of a function means against the one
+// sameOpset compares the operator that a node of a function means with the one
 // that the model would mean.
 func (c *checker) sameOpset(n *pb.NodeProto, s *scope, at *rule.Place) {
 	domain := onnx.Domain(n.GetDomain())

@@ -28,7 +28,7 @@ func (c *checker) configurations(list []*pb.DeviceConfigurationProto, at *rule.P
 }
 
 // placement checks where a node says that it runs, and how its values are split.
-// The axes are held against shapes by inference.
+// The axes are compared with shapes by inference.
 func (c *checker) placement(n *pb.NodeProto, at *rule.Place) {
 	for _, d := range n.DeviceConfigurations {
 		if !c.devices[d.GetConfigurationId()] {

@@ -11,8 +11,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
-// Options say how File goes about it. The zero value is for files that
-// nobody vouches for.
+// Options say how File goes about it. The zero value is for untrusted
+// files.
 type Options struct {
 	Limits   wire.Limits
 	Budget   infer.Budget

@@ -449,7 +449,7 @@ var idle = sync.OnceValues(func() (int64, error) {
 // underLimits judges files in a child under RLIMIT_AS, which ends it where it
 // asks for much more than the largest file and hostileMemory beside it. It
 // returns what the child said and its largest resident size, which is what is
-// held against hostileMemory.
+// compared with hostileMemory.
 func underLimits(t *testing.T, largest int, paths []string) ([]judged, int64) {
 	t.Helper()
 	reserved, err := idle()

@@ -80,7 +80,7 @@ func (c *checker) since(domain, name string) string {
 	return ""
 }
 
-// holdAgainst holds a node against its operator.
+// holdAgainst compares a node with its operator.
 func (c *checker) holdAgainst(n *pb.NodeProto, schema *op.Schema, at *rule.Place) {
 	c.args(n.Input, schema.In, at, "input")
 	c.args(n.Output, schema.Out, at, "output")
@@ -103,7 +103,7 @@ func (c *checker) holdAgainst(n *pb.NodeProto, schema *op.Schema, at *rule.Place
 	}
 }
 
-// args holds the number of inputs or outputs against the operator's, and looks
+// args compares the number of inputs or outputs with the operator's, and looks
 // for required ones that are left out.
 func (c *checker) args(names []string, formals []op.Formal, at *rule.Place, what string) {
 	least, most := op.Arity(formals)
@@ -126,7 +126,7 @@ func (c *checker) args(names []string, formals []op.Formal, at *rule.Place, what
 	}
 }
 
-// call holds a node against the function of the model that it calls.
+// call compares a node with the function of the model that it calls.
 func (c *checker) call(n *pb.NodeProto, f *function, at *rule.Place) {
 	if len(n.Input) > len(f.Input) {
 		c.Report(at, "input-count", "%d inputs, the function takes %d", len(n.Input), len(f.Input))

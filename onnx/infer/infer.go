@@ -308,7 +308,7 @@ func (f *inferrer) exhaust(at *rule.Place, format string, args ...any) {
 	}
 }
 
-// bound holds the size of a value against what a machine can bear. Axes that
+// bound compares the size of a value with what a machine can bear. Axes that
 // have no number count as one.
 func (f *inferrer) bound(v op.Value, name string, at *rule.Place) op.Value {
 	if len(v.Dims) > mostAxes {

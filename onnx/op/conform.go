@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// conform holds a node against what its schema says beside types: the values of
+// conform compares a node with what its schema says beside types: the values of
 // attributes, the shapes of inputs, and which of them are given together.
 func (n *Node) conform() {
 	for _, name := range slices.Sorted(maps.Keys(n.Attrs)) {
@@ -30,7 +30,7 @@ func (n *Node) conform() {
 	}
 }
 
-// conformAttr holds an attribute, references of functions resolved, against what
+// conformAttr compares an attribute, references of functions resolved, with what
 // it may be.
 func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
 	if a.Type != nil && a.GetType() != spec.Type {
@@ -92,7 +92,7 @@ func oneOf(list []string) string {
 	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
 }
 
-// conformShape holds the shape of input i against those that are allowed.
+// conformShape compares the shape of input i with those that are allowed.
 func (n *Node) conformShape(i int, p Formal) {
 	d := n.dims(i)
 	if d == nil || len(p.Shapes) == 0 {

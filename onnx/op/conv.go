@@ -200,7 +200,7 @@ func (n *Node) conv(xi, wi, bi int) {
 	n.host.Spend(sat.Mul(LeastElements(dims), LeastElements(weights[1:])))
 }
 
-// kernelOf holds kernel_shape against the weights, or takes it from them. It
+// kernelOf compares kernel_shape with the weights, or takes it from them. It
 // leaves the kernel nil when nothing says it.
 func (n *Node) kernelOf(w *window, weights []onnx.Dim) bool {
 	if w.kernel == nil {

@@ -16,7 +16,7 @@ import (
 // An operator of the domain is its schema in the text of a family, a rule for its
 // shapes, its evaluation in a file reference/microsoft_NAME.go with a line in
 // reference/table.go, and a row of the table in verify/microsoft_test.go, which
-// draws nodes of it and holds ONNX Runtime against the reference.
+// draws nodes of it and compares ONNX Runtime with the reference.
 func microsoft() map[string]Rule {
 	return map[string]Rule{
 		"BiasGelu":  ruleBiasedLast,

@@ -209,7 +209,7 @@ func ruleLinearClassifier(n *Node) {
 	n.labels(classes)
 }
 
-// svm holds the support vectors against their number, and what both machines share.
+// svm compares the support vectors with their number, and what both machines share.
 func (n *Node) svm(vectors int64) {
 	if have := n.count("support_vectors"); vectors > 0 && (have%vectors != 0 || have == 0) {
 		n.wrong("attribute-range", "attribute \"support_vectors\" has %d entries, which is no multiple of %d vectors", have, vectors)

@@ -66,7 +66,7 @@ func (n *Node) wrong(code, format string, args ...any) {
 	n.host.Report(code, format, args...)
 }
 
-// constrain holds the inputs against the types that the operator takes, and
+// constrain compares the inputs with the types that the operator takes, and
 // gives the outputs those that follow.
 func (n *Node) constrain() {
 	bound := make(map[string]Value)
@@ -306,7 +306,7 @@ func (n *Node) axisSet(axes []int64, rank int) ([]int, bool) {
 	return out, true
 }
 
-// rank holds the rank of input i against what the operator takes. It is false
+// rank compares the rank of input i with what the operator takes. It is false
 // when it is not known, or wrong.
 func (n *Node) rank(i, least, most int) bool {
 	d := n.dims(i)

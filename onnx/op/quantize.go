@@ -80,7 +80,7 @@ func ruleDynamicQuantize(n *Node) {
 	n.set(2, pb.TensorProto_UINT8, []onnx.Dim{})
 }
 
-// scaled holds a scale and a zero point against the shape that they quantize: one
+// scaled compares a scale and a zero point with the shape that they quantize: one
 // for all, one for each place along an axis, or one for each block.
 func (n *Node) scaled(x []onnx.Dim, scale, zero int) {
 	s := n.dims(scale)

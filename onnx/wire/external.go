@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// CheckExternal holds what a model says of its external data against the files
+// CheckExternal compares what a model says of its external data with the files
 // in its folder: each must be a regular file there, reached without a link of
 // any kind, with the bytes that the tensor asks for and the checksum that it
 // names. It says nothing of tensors that Check finds errors in.
@@ -206,7 +206,7 @@ func (x *externalFolder) open(location string) (*externalFile, *rule.Fault) {
 	return nil, missing(err)
 }
 
-// plain holds a file against what external data may be in: a regular file with
+// plain compares a file with what external data may be in: a regular file with
 // one name. A second name could be that of any file of the system.
 func plain(info fs.FileInfo, location string) *rule.Fault {
 	if !info.Mode().IsRegular() {

@@ -63,7 +63,7 @@ func ParseExternal(entries []*pb.StringStringEntryProto) (e External, faults []*
 	return e, faults
 }
 
-// checkLocation holds the location of external data against what it may be on
+// checkLocation compares the location of external data with what it may be on
 // any system: a relative path, with slashes, that stays inside the folder.
 func checkLocation(location string) error {
 	say := func(what string) error {

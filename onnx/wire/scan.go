@@ -255,7 +255,7 @@ func (s *scanner) fillLength(mark int) {
 	}
 }
 
-// count holds the number of entries of a list against its limit.
+// count compares the number of entries of a list with its limit.
 func (s *scanner) count(f *wireField, at, n int) error {
 	switch {
 	case f.axes && n > s.lim.Rank:
@@ -326,7 +326,7 @@ func fixedSize(k wireKind) int {
 	return 8
 }
 
-// narrow holds a number against the 32 bits of its field. Readers cut off what
+// narrow compares a number with the 32 bits of its field. Readers cut off what
 // is beyond them, some after other checks than others.
 func (s *scanner) narrow(f *wireField, i int, v uint64) error {
 	if f.kind == int32Kind && v > math.MaxUint32 && int64(v) != int64(int32(v)) {

@@ -131,7 +131,7 @@ func run() error {
 	m := model.Model{
 		Name: "imitator",
 		Nets: []layer.Net{{
-			Name: "imitator", Input: layer.Port{Name: "image", Shape: image},
+			Name: "imitator", Input: layer.Input{Name: "image", Shape: image},
 			Rows: []layer.Row{
 				{Name: "flat", Layer: layer.Flatten{}},
 				{Name: "fc1", Layer: Linear{Units: 24}},

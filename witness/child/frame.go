@@ -204,7 +204,7 @@ func readFrame(r *bufio.Reader, limit int64) (*header, []byte, []*onnx.Tensor, e
 	return &h, model, tensors, nil
 }
 
-// check holds the announced length against type and dims before a byte of the tensor is read.
+// check compares the announced length with type and dims before a byte of the tensor is read.
 func (t *tensorHeader) check(room int64) (pb.TensorProto_DataType, error) {
 	for _, e := range elemTypes {
 		if e.name != t.Type {

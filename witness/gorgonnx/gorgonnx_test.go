@@ -247,7 +247,7 @@ func TestWhatTheProfilePassesIsRight(t *testing.T) {
 	}
 }
 
-// TestFunctionsOverTheirRange holds every function of one variable against the reference from end to end of float's useful range.
+// TestFunctionsOverTheirRange compares every function of one variable with the reference from end to end of float's useful range.
 func TestFunctionsOverTheirRange(t *testing.T) {
 	for _, kind := range []string{"Abs", "Ceil", "Floor", "LeakyRelu", "Log", "Neg", "Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh"} {
 		m := one(kind, []int{4001}, nil)(t)
@@ -497,7 +497,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ran bool, err error) {
 	return len(sets) > 0, nil
 }
 
-// near holds an output against a recorded one with the tolerance of ONNX's own runner: 1e-7 + 1e-3 |want|.
+// near compares an output with a recorded one, within the tolerance of ONNX's own runner: 1e-7 + 1e-3 |want|.
 func near(got, want *onnx.Tensor) error {
 	g, ok := got.Data.(onnx.Slice[float32])
 	w, ok2 := want.Data.(onnx.Slice[float32])

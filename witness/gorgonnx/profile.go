@@ -87,7 +87,7 @@ func (p *profiler) model(m *pb.ModelProto) {
 	}
 }
 
-// ends holds the inputs and outputs of the graph against what the library does with them.
+// ends compares the inputs and outputs of the graph with what the library does with them.
 func (p *profiler) ends() {
 	read := map[string]bool{}
 	for _, n := range p.graph.GetNode() {
@@ -172,7 +172,7 @@ func (p *profiler) node(n *pb.NodeProto) {
 	check(p, n)
 }
 
-// value holds the type of a value against what Gorgonia computes with.
+// value compares the type of a value with what Gorgonia computes with.
 func (p *profiler) value(n *pb.NodeProto, name string) bool {
 	t, known := p.types[name]
 	switch {

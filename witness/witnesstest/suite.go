@@ -102,7 +102,7 @@ func batch(t testing.TB, n int) []*onnx.Tensor {
 	return []*onnx.Tensor{tensor(t, "x", x, n, 2)}
 }
 
-// right holds the outputs of linear against what they must be, exactly.
+// right compares the outputs of linear with what they must be, exactly.
 func right(t testing.TB, in, out []*onnx.Tensor) {
 	t.Helper()
 	x := floats(t, in[0])
