@@ -3,7 +3,8 @@ package onnx
 import "github.com/petrify-ml/petrify/onnx/pb"
 
 // Model is a file: the message and the bytes it was read from, which nobody
-// may change.
+// may change. Bytes may be nil of a model that was made, not read, or that is
+// larger than a message can be.
 type Model struct {
 	Proto *pb.ModelProto
 	Bytes []byte

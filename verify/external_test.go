@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,5 +68,41 @@ func TestElementsInOtherFilesAreThoseBesideTheModel(t *testing.T) {
 	}
 	if _, err := report(t, options).Certificate(dir, "test"); err == nil || !strings.Contains(err.Error(), "elements are in other files") {
 		t.Errorf("the certificate of a model whose digest is not that of its elements: %v", err)
+	}
+}
+
+// A thief is a runtime in front of which the files of a model are changed.
+type thief struct {
+	witness.Runtime
+	steal func()
+}
+
+func (r thief) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
+	r.steal()
+	return r.Runtime.Open(ctx, m)
+}
+
+func TestWhatWasCheckedRunsWhateverBecomesOfTheFiles(t *testing.T) {
+	m := netModel(t)
+	x, elements := external(t, m)
+	dir := folder(t, m, &fake{}, 1, 3)
+	path, w := writeModel(t, dir, x), filepath.Join(dir, "w.bin")
+	for name, steal := range map[string]func(){
+		"other elements":  func() { os.WriteFile(w, make([]byte, len(elements)), 0o644) },
+		"none":            func() { os.Remove(w) },
+		"a link":          func() { os.Remove(w); os.Symlink("/dev/zero", w) },
+		"cut off":         func() { os.Truncate(w, 3) },
+		"another model":   func() { os.WriteFile(path, []byte("no model"), 0o644) },
+		"nothing changed": func() {},
+	} {
+		writeModel(t, dir, x)
+		os.Remove(w)
+		if err := os.WriteFile(w, elements, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := report(t, Options{Paths: []string{path}, Runtimes: []witness.Runtime{thief{(&fake{}).runtime("fake"), steal}}})
+		if got := r.Models[0]; got.Verdict() != Equal || len(rowsOf(r, "fake")) == 0 {
+			t.Errorf("%s: %s %s", name, got.Verdict(), got.Problem)
+		}
 	}
 }

@@ -140,6 +140,9 @@ func instrumented(m *onnx.Model, values []*reference.Value) (*onnx.Model, map[st
 		}
 		g.Output = append(g.Output, &pb.ValueInfoProto{Name: proto.String(name), Type: onnx.Type{Elem: v.Type, Dims: dims}.Proto()})
 	}
+	if m.Bytes == nil {
+		return &onnx.Model{Proto: clone}, probes, nil // it may be too large for a message
+	}
 	b, err := onnx.Marshal(clone)
 	if err != nil {
 		return nil, nil, err

@@ -156,7 +156,7 @@ func TestEmbedHoldsTheLimitOfSize(t *testing.T) {
 	for range 1000 {
 		m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, m.Proto.Graph.Initializer[0])
 	}
-	if err := wire.Embed(m, wire.Limits{Size: 20_000}); !unsupported(err) {
+	if err := wire.Embed(m, wire.Limits{Elements: 20_000}); !unsupported(err) {
 		t.Errorf("got %v, want an UnsupportedError", err)
 	}
 }

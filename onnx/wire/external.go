@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" // what ONNX has for the checksum of external data
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -43,10 +44,11 @@ func CheckExternal(m *onnx.Model) []rule.Finding {
 }
 
 // Embed reads the external data of a model into its tensors, under the rules of
-// CheckExternal, and writes Bytes anew, so that nothing outside it is needed
-// any more. It fails with a *FormatError at the first tensor that breaks a rule,
-// and with an *UnsupportedError when the elements of all tensors together are
-// more than the limit of size; the model is then not changed.
+// CheckExternal, so that nothing outside it is needed any more. Bytes are written
+// anew, or are nil where the elements are more than inlined. It fails with a
+// *FormatError at the first tensor that breaks a rule, and with an *UnsupportedError
+// when the elements of all tensors together are more than the limit for them; the
+// model is then not changed.
 func Embed(m *onnx.Model, lim Limits) error {
 	lim = lim.withDefaults()
 	if !m.External() {
@@ -58,7 +60,7 @@ func Embed(m *onnx.Model, lim Limits) error {
 	}
 	defer x.close()
 	whole := proto.CloneOf(m.Proto)
-	total := int64(len(m.Bytes))
+	var total int64
 	for t := range onnx.Tensors(whole) {
 		if !onnx.IsExternal(t) {
 			continue
@@ -67,8 +69,8 @@ func Embed(m *onnx.Model, lim Limits) error {
 		if f != nil {
 			return &onnx.FormatError{File: m.Path, Offset: -1, Where: "tensor " + onnx.Quote(t.GetName()), What: f.What}
 		}
-		if total = sat.Add(total, e.Length); total > lim.Size {
-			return tooLarge(m.Path+" with its external data", total, lim)
+		if total = sat.Add(total, e.Length); total > lim.Elements {
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s: elements of %d bytes in other files, the limit is %d", m.Path, total, lim.Elements)}
 		}
 		t.RawData = make([]byte, e.Length)
 		if _, err := io.ReadFull(io.NewSectionReader(file, e.Offset, e.Length), t.RawData); err != nil {
@@ -76,13 +78,19 @@ func Embed(m *onnx.Model, lim Limits) error {
 		}
 		t.DataLocation, t.ExternalData = nil, nil
 	}
-	b, err := onnx.Marshal(whole)
-	if err != nil {
-		return err
+	var b []byte
+	if total <= inlined {
+		if b, err = onnx.Marshal(whole); err != nil {
+			return err
+		}
 	}
 	m.Proto, m.Bytes = whole, b
 	return nil
 }
+
+// inlined is the most bytes of external data of which Embed makes a message: half
+// of what protobuf can hold, which takes as much memory once more.
+const inlined = 256 << 20
 
 // An externalFolder is the folder of a model while its external data is read.
 type externalFolder struct {

@@ -11,6 +11,9 @@ type Limits struct {
 	// itself and tensors' elements of fixed width. Small fields grow most when
 	// decoded: an empty node takes 2 bytes in the file. Default 112 MiB.
 	Memory int64
+	// Elements is what the elements in other files may take together, in bytes;
+	// default 16 GiB.
+	Elements int64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -28,6 +31,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Items, 1<<20)
 	if l.Memory == 0 {
 		l.Memory = 112 << 20
+	}
+	if l.Elements == 0 {
+		l.Elements = 16 << 30
 	}
 	return l
 }

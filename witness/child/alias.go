@@ -15,6 +15,10 @@ import (
 func (r *Runtime) usable(m *onnx.Model) ([]byte, map[string]string, error) {
 	model, err := m.Bytes, error(nil)
 	if model == nil {
+		const most = 1<<31 - 1
+		if size := proto.Size(m.Proto); size > most {
+			return nil, nil, &onnx.UnsupportedError{Why: fmt.Sprintf("a message of %d bytes, more than the %d that protobuf holds, and it takes no files", size, most)}
+		}
 		if model, err = onnx.Marshal(m.Proto); err != nil {
 			return nil, nil, err
 		}

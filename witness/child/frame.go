@@ -35,6 +35,7 @@ type header struct {
 
 	Do      string `json:"do,omitempty"`      // request: open or run
 	Model   int64  `json:"model,omitempty"`   // request open: bytes of the model that follow
+	File    string `json:"file,omitempty"`    // request open: name of a file in the folder that the driver started in, instead of those bytes
 	Threads int    `json:"threads,omitempty"` // request open
 	Repeat  int    `json:"repeat,omitempty"`  // request run: how many timed runs are wanted
 

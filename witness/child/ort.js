@@ -90,7 +90,8 @@ function unsupported(message) {
 
 // A session computes on the provider that was asked for, or not at all: what a package leaves out of a list of providers
 // without a word would run on the CPU.
-async function open(ort, runtime, h, model) {
+async function open(ort, runtime, h, bytes) {
+  const model = h.file ? path.resolve(h.file) : bytes; // in the folder that we started in, which is ours alone
   const provider = h.provider || runtime.provider;
   const present = runtime.providers(ort);
   if (!present.includes(provider)) throw new Error(`no execution provider is called ${provider}: ${runtime.name} has ${present.join(', ')}`);

@@ -10,7 +10,11 @@ var (
 )
 
 // Node is ONNX Runtime for Node.js: node from PATH and the npm package onnxruntime-node from Places or NODE_PATH.
-func Node() *Runtime { return inNode("ort-node", nodeDriver) }
+func Node() *Runtime {
+	r := inNode("ort-node", nodeDriver)
+	r.files = true
+	return r
+}
 
 // inNode is a package of ONNX Runtime in Node.js.
 func inNode(label, driver string) *Runtime {

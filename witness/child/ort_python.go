@@ -21,5 +21,6 @@ func inPython(label, driver string) *Runtime {
 		names:     []string{"python3", "python"},
 		remedy:    "install Python 3.8 or later",
 		placesEnv: "PYTHONPATH",
+		files:     true,
 	}
 }

@@ -45,6 +45,8 @@ def open_session(h, model, providers, alone):
 
 def open_model(h, model):
     global session
+    if h.get("file"):
+        model = os.path.abspath(h["file"])  # in the folder that we started in, which is ours alone
     provider = provider_called(h.get("provider") or "cpu")
     if provider == CPU:
         session = open_session(h, model, [CPU], False)

@@ -19,7 +19,9 @@
 // A driver starts in a new empty folder, which goes with it, and in an environment of a few listed variables. Programs and
 // packages come from places that the user named, in PATH, NODE_PATH, PYTHONPATH or [Runtime.Places], never from the working
 // folder, from the folders above it, or from those around this program: relative entries of those lists, and the working
-// folder itself, are passed over. Models with elements in other files are refused, so that a driver opens no file for a model.
+// folder itself, are passed over. Models with elements in other files are refused, so that a driver opens no file for a model that
+// petrify has not written: one that is too large to travel lies in the driver's own folder, with its elements in a file beside
+// it, as they are in memory.
 package child
 
 import (
@@ -71,6 +73,8 @@ type Runtime struct {
 	names     []string                      // tried in PATH while Program is empty
 	remedy    string                        // what to do when none is there
 	placesEnv string                        // names more of Places
+	files     bool                          // whether the driver opens a model in a file of its folder
+	inline    int64                         // the most bytes of elements that travel; zero is mostInline
 	unusable  func(name string) bool        // whether the driver's language cannot have a value of this name
 	lacks     func(witness.Signature) error // what the runtime cannot be given or asked for, if anything
 	parting   time.Duration                 // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
@@ -160,6 +164,7 @@ func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 			return nil, err
 		}
 	}
+	m, elements := r.apart(m)
 	model, aliases, err := r.usable(m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Label, err)
@@ -168,11 +173,18 @@ func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	request := r.opening()
+	if elements != nil {
+		if err := s.leave(ctx, model, elements); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: open: %w", r.Label, err), s.Close())
+		}
+		request.File, model = modelFile, nil
+	}
 	s.signature, s.aliases = witness.SignatureOf(m), aliases
 	for _, p := range s.signature.Outputs {
 		s.outputs = append(s.outputs, p.Name)
 	}
-	opened, err := s.exchange(ctx, r.opening(), model, nil)
+	opened, err := s.exchange(ctx, request, model, nil)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -42,7 +42,7 @@ class InferenceSession:
         print("a library that prints")
         # One provider takes additions alone; the other is listed and, as a library that lacks another does, not started.
         self.providers = [p for p in providers if p != "BrokenExecutionProvider"] or ["CPUExecutionProvider"]
-        self.graph = (m := onnx.load_from_string(model)).graph
+        self.graph = (m := onnx.load(model) if isinstance(model, str) else onnx.load_from_string(model)).graph
         opset = m.opset_import[0].version
         if opset > 100:
             raise RuntimeError("Opset %d is under development and support for this is limited" % opset)
