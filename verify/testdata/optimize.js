@@ -1,7 +1,14 @@
-// Writes what ONNX Runtime makes of the model argv[1] at the optimisation level argv[3] to argv[2].
+// node optimize.js PACKAGE LEVEL MODEL... writes each model, as ONNX Runtime for Node optimises it, in the place of itself.
 'use strict';
-const ort = require('onnxruntime-node');
+const fs = require('node:fs');
+const [place, level, ...models] = process.argv.slice(2);
+const ort = require(place);
 
-const [model, optimizedModelFilePath, graphOptimizationLevel] = process.argv.slice(2);
-ort.InferenceSession.create(model, { optimizedModelFilePath, graphOptimizationLevel, logSeverityLevel: 3 })
-  .catch((e) => { console.error(e.message); process.exitCode = 1; });
+(async () => {
+  for (const model of models) {
+    const out = model + '.optimized';
+    const session = await ort.InferenceSession.create(model, { graphOptimizationLevel: level, optimizedModelFilePath: out, logSeverityLevel: 3 });
+    await session.release();
+    fs.renameSync(out, model);
+  }
+})();
