@@ -83,19 +83,24 @@ func (c *call) normalized(sum, gamma, beta *Value, statistics func(f format, ter
 			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: c.step.op.domain, Opset: c.opset, Why: fmt.Sprintf("output %d, which ONNX Runtime leaves unset", i)}
 		}
 	}
+	y, rounded, err := c.normalizedRows(sum, gamma, beta, statistics)
+	return []*Value{y, nil, nil, rounded}, err
+}
+
+// normalizedRows is normalized without the outputs that are unset: the result, and the
+// sum as an output.
+func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) (y, rounded *Value, err error) {
 	n := sum.Dims[len(sum.Dims)-1]
 	for _, v := range []*Value{gamma, beta} {
 		if v != nil && (len(v.Dims) != 1 || v.Dims[0] != n) {
-			return nil, fmt.Errorf("gamma or beta of shape %v for rows of %d", v.Dims, n)
+			return nil, nil, fmt.Errorf("gamma or beta of shape %v for rows of %d", v.Dims, n)
 		}
 	}
-	y, err := c.numbers(sum.Type, sum.Dims...)
-	if err != nil {
-		return nil, err
+	if y, err = c.numbers(sum.Type, sum.Dims...); err != nil {
+		return nil, nil, err
 	}
-	rounded, err := c.numbers(sum.Type, sum.Dims...)
-	if err != nil {
-		return nil, err
+	if rounded, err = c.numbers(sum.Type, sum.Dims...); err != nil {
+		return nil, nil, err
 	}
 	f := c.format(sum)
 	terms := make([]number, n)
@@ -115,5 +120,5 @@ func (c *call) normalized(sum, gamma, beta *Value, statistics func(f format, ter
 			y.set(r*n+k, f.affine(t, mean, f.rounded(f.mul(inverse, gamma.at(k)), 1), b))
 		}
 	}
-	return []*Value{y, nil, nil, rounded}, nil
+	return y, rounded, nil
 }

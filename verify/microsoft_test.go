@@ -38,6 +38,25 @@ var transformerRows = []nodeRow{
 		s.give(s.float(f32, 3, 2, 3, n))
 		s.constant(s.float(f32, 1, n))
 	}),
+	microsoft("EmbedLayerNormalization", func(s *singleNode) {
+		t := one(s, f32, f32, f16)
+		batch, length, width := s.between(1, 3), s.between(1, 5), s.between(3, 30)
+		s.give(elements[int32](s, 0, 19, batch, length))
+		parted := s.IntN(2) == 0
+		if s.give(nil); parted {
+			s.in[1] = elements[int32](s, 0, 1, batch, length)
+		}
+		s.constant(s.float(t, 1, 20, width), s.float(t, 1, 8, width), nil, s.float(t, 1, width), s.float(t, 1, width))
+		if parted {
+			s.in[4] = s.float(t, 1, 2, width)
+		}
+		s.give(one(s, nil, elements[int32](s, 0, 1, batch, length)))
+		if s.IntN(3) == 0 {
+			s.give(elements[int32](s, 0, 7, one(s, 1, batch), length))
+		}
+		s.sometimes(onnx.Float("epsilon", 0.1))
+		s.outs = one(s, 2, 3)
+	}),
 	microsoft("FastGelu", func(s *singleNode) {
 		n := s.between(1, 40)
 		s.give(s.float(f32, 3, 2, 3, n))

@@ -74,3 +74,27 @@ func TestTheVariantsOfATransformer(t *testing.T) {
 		}
 	}
 }
+
+// TestPyTorchAgreesWhereONNXRuntimeHasNoKernel holds the reference against PyTorch where ONNX
+// Runtime has an operator of its own for GPUs alone.
+func TestPyTorchAgreesWhereONNXRuntimeHasNoKernel(t *testing.T) {
+	python, dir := witnesstest.Python(t, "torch", "onnx"), t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), python, "testdata/microsoft.py", dir).CombinedOutput(); err != nil {
+		t.Fatalf("microsoft.py: %v\n%s", err, out)
+	}
+	models := report(t, Options{Paths: []string{dir}}).Models
+	for _, m := range models {
+		name := filepath.Base(filepath.Dir(m.Path))
+		if m.Problem != "" || len(m.Rows) == 0 {
+			t.Errorf("%s: %d outputs were compared: %s", name, len(m.Rows), m.Problem)
+		}
+		for _, row := range m.Rows {
+			if row.Runtime != Recorded || row.Verdict != Equal {
+				t.Errorf("%s: %s is %s: %s", name, row.Runtime, row.Verdict, row.Reason)
+			}
+		}
+	}
+	if len(models) != 12 {
+		t.Errorf("%d models, want 12", len(models))
+	}
+}

@@ -19,10 +19,16 @@ import (
 // draws nodes of it and compares ONNX Runtime with the reference.
 func microsoft() map[string]Rule {
 	return map[string]Rule{
-		"BiasGelu":  ruleBiasedLast,
-		"FastGelu":  ruleBiasedLast,
-		"Gelu":      ruleSame,
-		"QuickGelu": ruleSame,
+		"BiasAdd":                 ruleBiasAdd,
+		"BiasSoftmax":             ruleBiasSoftmax,
+		"BiasSplitGelu":           ruleBiasSplit,
+		"EmbedLayerNormalization": ruleEmbeddings,
+		"GroupNorm":               ruleGroupNorm,
+		"SkipGroupNorm":           ruleGroupNorm,
+		"BiasGelu":                ruleBiasedLast,
+		"FastGelu":                ruleBiasedLast,
+		"Gelu":                    ruleSame,
+		"QuickGelu":               ruleSame,
 
 		"GatherBlockQuantized":             ruleGatherBlocks,
 		"MatMulBnb4":                       ruleBnb4,
@@ -377,5 +383,84 @@ func ruleRotaryOfPositions(n *Node) {
 		if turned := n.int("rotary_embedding_dim", 0); turned > 0 {
 			n.equal(cos[1], onnx.Fixed(turned/2), "the columns of the cosines and what is turned differ")
 		}
+	}
+}
+
+// ruleBiasAdd adds a bias along the last axis, and a tensor of the same shape.
+func ruleBiasAdd(n *Node) {
+	if ruleBiasedLast(n); n.dims(0) != nil {
+		n.like(2, n.dims(0)...)
+	}
+}
+
+func ruleBiasSoftmax(n *Node) {
+	x := n.dims(0)
+	n.shape(0, x)
+	if x == nil {
+		return
+	}
+	if _, ok := n.axis(n.int("axis", 1), len(x)); ok {
+		n.fits(1, x)
+	}
+}
+
+// ruleBiasSplit halves the last axis.
+func ruleBiasSplit(n *Node) {
+	x := n.dims(0)
+	if ruleBiasedLast(n); x == nil || n.failed {
+		return
+	}
+	last := len(x) - 1
+	if x[last].Known() && x[last].Size%2 != 0 {
+		n.wrong("shape-mismatch", "the last axis of %v has no halves", n.arg(0))
+		return
+	}
+	n.shape(0, join(x[:last], []onnx.Dim{scaled(x[last], 1, 2)}))
+}
+
+// ruleEmbeddings adds up rows of tables, all of one width, and normalises the sums.
+func ruleEmbeddings(n *Node) {
+	ids, words := n.dims(0), n.dims(2)
+	if len(ids) != 2 || len(words) != 2 {
+		return
+	}
+	for _, i := range []int{1, 7} {
+		n.like(i, ids...)
+	}
+	if n.given(1) != n.given(4) {
+		n.wrong("either-or", "segment_ids and segment_embedding are not given together")
+		return
+	}
+	n.like(3, onnx.Unknown(), words[1])
+	n.like(4, onnx.Unknown(), words[1])
+	n.like(5, words[1])
+	n.like(6, words[1])
+	n.fits(8, ids)
+	n.shape(0, []onnx.Dim{ids[0], ids[1], words[1]})
+	n.shape(1, ids[:1])
+	n.shape(2, []onnx.Dim{ids[0], ids[1], words[1]})
+}
+
+// ruleGroupNorm normalises groups of channels, which are the last axis or axis 1.
+func ruleGroupNorm(n *Node) {
+	x := n.dims(0)
+	n.shape(0, x)
+	n.shape(1, x)
+	if len(x) != 4 {
+		return
+	}
+	channels := x[1]
+	if n.flag("channels_last", true) {
+		channels = x[3]
+	}
+	if groups := n.int("groups", 1); groups < 1 || channels.Known() && channels.Size%groups != 0 {
+		n.wrong("attribute-range", "attribute \"groups\" is %d, which does not divide the %v channels", groups, channels)
+		return
+	}
+	for _, i := range []int{1, 2, 4} {
+		n.like(i, channels)
+	}
+	if len(n.dims(3)) == 2 {
+		n.like(3, x[0], channels)
 	}
 }
