@@ -158,6 +158,15 @@ var CheckCases = []RuleCase{
 		m.Graph.Node[2].Domain = proto.String("com.acme")
 		m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.acme"), Version: proto.Int64(1)})
 	}, "operator-custom-domain", lastPlace, `"com.acme.LeakyRelu"`},
+	{"an operator of another domain that has a standard one's name", func(m *pb.ModelProto) {
+		m.Graph.Node[2].Domain, m.Graph.Node[2].OpType = proto.String("com.microsoft"), proto.String("Gelu")
+		m.Graph.Node[2].Attribute = []*pb.AttributeProto{{Name: proto.String("approximate"), Type: pb.AttributeProto_STRING.Enum(), S: []byte("tanh")}}
+		m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.microsoft"), Version: proto.Int64(1)})
+	}, "attribute-unknown", `node "y" (Gelu)`, "has no attribute"},
+	{"an operator of another domain that is not known", func(m *pb.ModelProto) {
+		m.Graph.Node[2].Domain, m.Graph.Node[2].OpType = proto.String("com.microsoft"), proto.String("Relu")
+		m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.microsoft"), Version: proto.Int64(1)})
+	}, "operator-custom-domain", `node "y" (Relu)`, "nor among those known"},
 	{"too few inputs", func(m *pb.ModelProto) { m.Graph.Node[1].Input = Names("net.fc1.matmul") }, "input-count", `node "net.fc1" (Add)`, "1 inputs, want 2"},
 	{"too many inputs", func(m *pb.ModelProto) { m.Graph.Node[2].Input = Names("net.fc1", "x") }, "input-count", lastPlace, "2 inputs, want 1"},
 	{"too many inputs of a function", func(m *pb.ModelProto) { WithFunction(m); m.Graph.Node[2].Input = Names("net.fc1", "x") }, "input-count", `node "y" (act)`, "the function takes 1"},

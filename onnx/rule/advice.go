@@ -47,7 +47,7 @@ var advice = map[string]struct{ example, repair string }{
 	"operator-undescribed":                {"ImageScaler, which opset 1 had as an experiment.", "Write it with operators that are described, here Mul and Add."},
 	"operator-unknown":                    {"An operator of a version of ai.onnx.ml that was published after this program.", "Update petrify."},
 	"operator-custom-domain":              {"A node of domain my.company.", "Write it as a function of the model, then everybody can run and check it."},
-	"operator-contributed":                {"SimplifiedLayerNormalization in domain ai.onnx, as PyTorch's and ONNX Runtime's exporters write it.", "Nothing for ONNX Runtime; elsewhere, use RMSNormalization of opset 23, or the domain com.microsoft."},
+	"operator-contributed":                {"SimplifiedLayerNormalization in domain ai.onnx, as PyTorch's and ONNX Runtime's exporters write it.", "Nothing for ONNX Runtime; elsewhere, use RMSNormalization of opset 23, or LayerNormalization of opset 17."},
 	"input-count":                         {"Add with three inputs.", "Use the operator as its schema says; Sum takes any number."},
 	"output-count":                        {"Relu with two outputs.", "Remove the outputs that do not exist."},
 	"input-missing":                       {"Conv whose weight is \"\".", "Connect the input."},
