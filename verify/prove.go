@@ -205,7 +205,7 @@ func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onn
 		}
 	}
 	values := d.made
-	if program != j.program {
+	if program != j.program || values == nil { // d was not evaluated by the job
 		values = nil
 		if _, err := program.Watch(ctx, d.values, func(v *reference.Value) { values = append(values, outline(v)) }); err != nil {
 			return nil, err
