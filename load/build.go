@@ -593,7 +593,7 @@ func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, er
 // account adds a value to the memory that the graph will take.
 func (b *builder) account(name string, dims []int, size int64) error {
 	for _, d := range dims {
-		if size > 0 && int64(d) > b.limit/size {
+		if int64(d) > b.limit/max(size, 8) { // also of no elements: each place of an axis takes memory where it is moved
 			return b.tooLarge(name, dims)
 		}
 		size *= int64(d)

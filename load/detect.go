@@ -143,7 +143,7 @@ func roiAlign(b *builder, c call) error {
 		if ratio == 0 {
 			nw, nh = math.Ceil(binW), math.Ceil(binH)
 		}
-		if nw*nh > 1<<24 {
+		if nw*nh > 1<<20 {
 			return c.unsupported("%v points in a bin", nw*nh)
 		}
 		taps = taps[:0]
@@ -212,6 +212,9 @@ func gridSample(b *builder, c call) error {
 	axes := len(d) - 2
 	if axes < 1 || len(g) != len(d) || g[0] != d[0] || g[len(g)-1] != axes {
 		return fmt.Errorf("%s: a grid of dims %v for %v", c.name(), g, d)
+	}
+	if axes > 3 {
+		return c.unsupported("over %d axes, load has it over one to three", axes)
 	}
 	space := d[2:]
 	steps := gop.Strides(space)
@@ -382,7 +385,7 @@ func centerCropPad(b *builder, c call) error {
 			return fmt.Errorf("%s: a size of %d", c.name(), sizes[i])
 		}
 		n, to := x[axis], int(sizes[i])
-		if m.Shape[axis] = to; product(m.Shape) > int(b.limit/16) {
+		if m.Shape[axis] = to; int64(to) > b.limit/16 {
 			return b.tooLarge(c.name(), m.Shape)
 		}
 		table := make([]int, to)

@@ -435,10 +435,10 @@ func topK(b *builder, c call) error {
 	}
 	from, places := make([]int, product(dims)), make([]int64, product(dims))
 	for o := range outer {
-		if err := b.pace(); err != nil {
-			return err
-		}
 		for i := range inner {
+			if err := b.pace(); err != nil {
+				return err
+			}
 			all := gop.Every(n, 1)
 			slices.SortStableFunc(all, func(p, q int) int {
 				d := order((o*n+p)*inner+i, (o*n+q)*inner+i)

@@ -75,13 +75,12 @@ func Open(m *onnx.Model) (*Session, error) {
 func signature(m *onnx.Model) (witness.Signature, error) {
 	s := witness.SignatureOf(m)
 	s.Inputs = slices.DeleteFunc(s.Inputs, func(p Port) bool { return p.Optional })
-	var problems []error
 	for _, p := range slices.Concat(s.Inputs, s.Outputs) {
 		if p.Other {
-			problems = append(problems, &onnx.UnsupportedError{Why: p.Name + " is not a tensor"})
+			return s, &onnx.UnsupportedError{Why: p.Name + " is not a tensor"}
 		}
 	}
-	return s, errors.Join(problems...)
+	return s, nil
 }
 
 // Inputs are the values that a run must give, with their declared types.

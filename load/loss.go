@@ -205,26 +205,24 @@ func batchTraining(b *builder, c call) error {
 	x, y := in[0], make([]float64, len(in[0]))
 	inner := product(dims[min(2, len(dims)):])
 	mean, variance := slices.Clone(in[3]), slices.Clone(in[4])
+	rows := len(x) / max(channels*inner, 1)
 	for ch := range channels {
-		sum, square, n := 0.0, 0.0, 0.0
-		for i, v := range x {
-			if i/inner%channels == ch {
-				sum += v
-				n++
+		if err := b.pace(); err != nil {
+			return err
+		}
+		sum, square, n := 0.0, 0.0, float64(rows*inner)
+		each := func(f func(i int)) {
+			for r := range rows {
+				for i := range inner {
+					f((r*channels+ch)*inner + i)
+				}
 			}
 		}
+		each(func(i int) { sum += x[i] })
 		m := sum / n
-		for i, v := range x {
-			if i/inner%channels == ch {
-				square += (v - m) * (v - m)
-			}
-		}
+		each(func(i int) { square += (x[i] - m) * (x[i] - m) })
 		s := square / n
-		for i, v := range x {
-			if i/inner%channels == ch {
-				y[i] = (v-m)/math.Sqrt(s+eps)*in[1][ch] + in[2][ch]
-			}
-		}
+		each(func(i int) { y[i] = (x[i]-m)/math.Sqrt(s+eps)*in[1][ch] + in[2][ch] })
 		mean[ch] = mean[ch]*momentum + m*(1-momentum)
 		variance[ch] = variance[ch]*momentum + s*(1-momentum)
 	}

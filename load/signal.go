@@ -39,7 +39,7 @@ func cosineWindow(a, b, c float64) func(*builder, call) error {
 }
 
 // fourier is the first bins of the discrete transform of x, backwards without the division.
-func fourier(x []complex128, bins int, inverse bool) []complex128 {
+func (b *builder) fourier(x []complex128, bins int, inverse bool) ([]complex128, error) {
 	n, sign := len(x), -1.0
 	if inverse {
 		sign = 1
@@ -50,11 +50,18 @@ func fourier(x []complex128, bins int, inverse bool) []complex128 {
 	}
 	y := make([]complex128, bins)
 	for k := range y {
-		for i, v := range x {
-			y[k] += v * roots[i*k%n]
+		if err := b.pace(); err != nil {
+			return nil, err
+		}
+		at := 0 // i*k modulo n
+		for _, v := range x {
+			y[k] += v * roots[at]
+			if at += k; at >= n {
+				at -= n
+			}
 		}
 	}
-	return y
+	return y, nil
 }
 
 // dft is the discrete Fourier transform along an axis of real or complex numbers, whose parts are the last axis.
@@ -119,9 +126,6 @@ func dft(b *builder, c call) error {
 	line := make([]complex128, length)
 	for o := range outer {
 		for i := range inner {
-			if err := b.pace(); err != nil {
-				return err
-			}
 			for k := range line {
 				from := k
 				if back {
@@ -137,7 +141,11 @@ func dft(b *builder, c call) error {
 					line[k] = cmplx.Conj(line[k])
 				}
 			}
-			for k, v := range fourier(line, bins, inverse) {
+			spectrum, err := b.fourier(line, bins, inverse)
+			if err != nil {
+				return err
+			}
+			for k, v := range spectrum {
 				if inverse {
 					v /= complex(float64(length), 0)
 				}
@@ -195,9 +203,6 @@ func stft(b *builder, c call) error {
 	line := make([]complex128, length)
 	for n := range d[0] {
 		for f := range frames {
-			if err := b.pace(); err != nil {
-				return err
-			}
 			for k := range line {
 				p := (n*d[1] + f*int(step[0]) + k) * d[2]
 				if line[k] = complex(x[p], 0); d[2] == 2 {
@@ -207,7 +212,11 @@ func stft(b *builder, c call) error {
 					line[k] *= complex(window[k], 0)
 				}
 			}
-			for _, v := range fourier(line, bins, false) {
+			spectrum, err := b.fourier(line, bins, false)
+			if err != nil {
+				return err
+			}
+			for _, v := range spectrum {
 				y = append(y, real(v), imag(v))
 			}
 		}

@@ -163,6 +163,9 @@ func poolOf(b *builder, c call) error {
 	steps := gop.Strides(xs[2:])
 	var taps []tap
 	err = b.every(dims[2:], func(p int, at []int) error {
+		if err := b.pace(); err != nil {
+			return err
+		}
 		if taps = tapsOf(windows, at, taps); len(taps) == 0 {
 			return c.unsupported("a window of nothing but padding")
 		}
@@ -264,6 +267,9 @@ func pooledNorm(b *builder, c call) error {
 	places, in := product(dims[2:]), product(xs[2:])
 	var taps []tap
 	err = b.every(dims[2:], func(i int, at []int) error {
+		if err := b.pace(); err != nil {
+			return err
+		}
 		taps = tapsOf(windows, at, taps)
 		for ch := range dims[0] * dims[1] {
 			sum := 0.0
