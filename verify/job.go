@@ -144,6 +144,13 @@ func (j *job) prepare(ctx context.Context) error {
 	if err := embed(m, j.options.Limits); err != nil {
 		return err
 	}
+	if len(j.source.sets) == 0 {
+		notes, err := unzip(m)
+		if err != nil {
+			return err
+		}
+		defer func() { j.report.Notes = append(j.report.Notes, notes...) }() // drawing begins with none
+	}
 	if j.options.Against != nil {
 		tensors, err := j.options.Against(m)
 		if err != nil {

@@ -30,6 +30,11 @@ func machineLearning() map[string]Rule {
 			n.trees("class", labels)
 			n.labels(labels)
 		},
+		"ZipMap": func(n *Node) {
+			if d := n.dims(0); len(d) > 0 && d[len(d)-1].Known() && d[len(d)-1].Size != n.classes("classlabels_int64s") {
+				n.wrong("attribute-range", "%d labels for %v columns of input 0", n.classes("classlabels_int64s"), d[len(d)-1])
+			}
+		},
 		"TreeEnsembleRegressor": func(n *Node) {
 			n.trees("target", n.int("n_targets", 0))
 			n.shape(0, n.table(n.int("n_targets", 1)))
