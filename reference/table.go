@@ -225,6 +225,8 @@ func operators() []operator {
 		opLinearRegressor,
 		opNormalizer,
 		opOneHotEncoder,
+		opSVMClassifier,
+		opSVMRegressor,
 		opScaler,
 		opTreeEnsemble,
 		opTreeEnsembleClassifier,

@@ -11,7 +11,7 @@ import (
 
 // TestClassicalModels draws nodes of the operators of ai.onnx.ml.
 func TestClassicalModels(t *testing.T) {
-	holdRows(t, slices.Concat(encoderRows, linearRows, treeRows))
+	holdRows(t, slices.Concat(encoderRows, linearRows, treeRows, machineRows))
 }
 
 // classical is a row for an operator of ai.onnx.ml, in the version that goes with an
@@ -252,6 +252,46 @@ var treeRows = []nodeRow{
 		}
 		if classes > 2 {
 			s.sometimes(onnx.Floats("base_values", s.reals(classes, 1)...))
+		}
+	}),
+}
+
+// kernel draws a kernel with parameters that keep its values moderate.
+func (s *singleNode) kernel(features int) {
+	kernel := one(s, "LINEAR", "POLY", "RBF", "SIGMOID")
+	s.attr(onnx.String("kernel_type", kernel), onnx.Floats("kernel_params", 1/float32(features), 0.5, float32(s.between(1, 3))))
+}
+
+// machineRows are support vector machines.
+var machineRows = []nodeRow{
+	classical("SVMRegressor", 13, func(s *singleNode) {
+		features, vectors := s.between(1, 6), s.between(1, 9)
+		s.give(s.float(f32, 1, 4, features))
+		s.kernel(features)
+		s.attr(onnx.Int("n_supports", int64(vectors)), onnx.Floats("support_vectors", s.reals(vectors*features, 1)...),
+			onnx.Floats("coefficients", s.reals(vectors, 1)...), onnx.Floats("rho", s.reals(1, 1)...))
+		s.sometimes(onnx.Int("one_class", 1))
+	}),
+	classical("SVMClassifier", 13, func(s *singleNode) {
+		s.outs = 2
+		features, classes := s.between(1, 6), s.between(2, 4)
+		s.give(s.numeric(4, features))
+		s.kernel(features)
+		var each []int64
+		vectors := 0
+		for range classes {
+			each = append(each, int64(s.between(1, 3)))
+			vectors += int(each[len(each)-1])
+		}
+		s.attr(onnx.Ints("vectors_per_class", each...), onnx.Floats("support_vectors", s.reals(vectors*features, 1)...),
+			onnx.Floats("coefficients", s.reals(vectors*(classes-1), 1)...), onnx.Floats("rho", s.reals(classes*(classes-1)/2, 1)...))
+		if s.IntN(2) == 0 {
+			s.attr(onnx.Ints("classlabels_ints", []int64{7, 3, 5, 11}[:classes]...))
+		} else {
+			s.attr(onnx.Strings("classlabels_strings", []string{"x", "y", "z", "u"}[:classes]...))
+		}
+		if classes > 2 {
+			s.sometimes(onnx.String("post_transform", one(s, "LOGISTIC", "SOFTMAX")))
 		}
 	}),
 }

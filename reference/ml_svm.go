@@ -1,0 +1,222 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// opSVMRegressor is the sum of coefficients times kernels of a row of (N, features) and
+// support vectors, plus rho: (N, 1). Of one class it is 1 above zero, else -1. ai.onnx.ml
+// SVMRegressor, opset 1.
+var opSVMRegressor = operator{
+	name: "SVMRegressor", domain: machineLearning,
+	eval: single(func(c *call) (*Value, error) {
+		m, err := c.newMachine(c.int("n_supports"))
+		if err != nil {
+			return nil, err
+		}
+		if len(m.coefficients) != m.vectors || len(m.rho) < 1 {
+			return nil, fmt.Errorf("%d coefficients and %d rho for %d support vectors", len(m.coefficients), len(m.rho), m.vectors)
+		}
+		out, err := c.numbers(pb.TensorProto_FLOAT, m.rows, 1)
+		if err != nil {
+			return nil, err
+		}
+		for r := range m.rows {
+			kernels, err := m.kernels(r)
+			if err != nil {
+				return nil, err
+			}
+			s := m.f.dot()
+			for k, n := range kernels {
+				s.add(n, exact(float64(m.coefficients[k])))
+			}
+			s.term(exact(float64(m.rho[0])))
+			y := s.sum(m.f, 0)
+			if c.int("one_class") != 0 {
+				side := exact(-1)
+				if y.v > 0 {
+					side = exact(1)
+				}
+				y = jump(side, y, math.Abs(y.v), 2)
+			}
+			if out.set(r, y); c.text("post_transform") != "NONE" {
+				c.undefined(out, r, transformOfOne)
+			}
+		}
+		return out, nil
+	}),
+}
+
+// opSVMClassifier is the class that most pairs of classes decide for, and the sums that
+// they decide by: (N, pairs), or a sum and its negative for two classes. ai.onnx.ml
+// SVMClassifier, opset 1.
+var opSVMClassifier = operator{
+	name: "SVMClassifier", domain: machineLearning,
+	eval: func(c *call) ([]*Value, error) {
+		labels, err := c.labels("classlabels_ints")
+		if err != nil {
+			return nil, err
+		}
+		each := c.intList("vectors_per_class")
+		if len(each) == 0 || len(c.step.attrs["prob_a"].GetFloats()) > 0 {
+			return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "linear machines, and probabilities"}
+		}
+		classes, total := labels.Len(), 0
+		for _, n := range each {
+			if n < 0 || n > 1<<31-1-total {
+				return nil, fmt.Errorf("numbers %v of vectors", each)
+			}
+			total += n
+		}
+		m, err := c.newMachine(total)
+		if err != nil {
+			return nil, err
+		}
+		pairs := classes * (classes - 1) / 2
+		if classes < 2 || len(each) != classes || len(m.coefficients) != (classes-1)*total || len(m.rho) < pairs {
+			return nil, fmt.Errorf("%d labels, %d classes, %d coefficients and %d rho for %d support vectors", classes, len(each), len(m.coefficients), len(m.rho), total)
+		}
+		out, err := c.zeros(labels.Type, true, m.rows)
+		if err != nil {
+			return nil, err
+		}
+		z, err := c.numbers(pb.TensorProto_FLOAT, m.rows, max(pairs, 2))
+		if err != nil {
+			return nil, err
+		}
+		for r := range m.rows {
+			kernels, err := m.kernels(r)
+			if err != nil {
+				return nil, err
+			}
+			sums := m.pairs(kernels, each)
+			c.chooseByVotes(out, r, labels, sums)
+			switch transform := c.text("post_transform"); {
+			case classes > 2:
+				c.storeScores(z, r, m.f.transform(transform, sums))
+			case transform == "NONE":
+				c.storeScores(z, r, m.f.oneAsTwo(transform, sums[0], false))
+			default:
+				c.undefinedRow(z, r, baseOfTwo)
+			}
+		}
+		return []*Value{out, z}, nil
+	},
+}
+
+// A machine is support vectors and how they are compared with rows.
+type machine struct {
+	c                                  *call
+	x                                  *Value
+	rows, features, vectors            int
+	support, coefficients, rho, params []float32
+	kernel                             string
+	f                                  format
+}
+
+func (c *call) newMachine(vectors int) (*machine, error) {
+	attrs := c.step.attrs
+	m := &machine{
+		c: c, x: c.in[0], vectors: vectors, kernel: c.text("kernel_type"), support: attrs["support_vectors"].GetFloats(), coefficients: attrs["coefficients"].GetFloats(),
+		rho: attrs["rho"].GetFloats(), params: attrs["kernel_params"].GetFloats(), f: c.profile.products(pb.TensorProto_FLOAT),
+	}
+	m.f.reordered = c.reordered
+	var err error
+	if m.rows, m.features, err = tableOf(m.x); err != nil {
+		return nil, err
+	}
+	if vectors < 1 {
+		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: machineLearning, Opset: c.opset, Why: "linear machines"}
+	}
+	if len(m.params) == 0 {
+		m.params = make([]float32, 3)
+	}
+	if len(m.params) != 3 || m.features < 1 || len(m.support)/m.features != vectors || len(m.support)%m.features != 0 {
+		return nil, fmt.Errorf("%d numbers for %d support vectors of %d features, %d parameters", len(m.support), vectors, m.features, len(m.params))
+	}
+	return m, c.afford(m.rows, vectors, m.features)
+}
+
+// kernels compares a row with every support vector.
+func (m *machine) kernels(row int) ([]number, error) {
+	if err := m.c.spend(int64(m.vectors) * int64(m.features)); err != nil {
+		return nil, err
+	}
+	gamma, coef, degree := exact(float64(m.params[0])), exact(float64(m.params[1])), exact(float64(m.params[2]))
+	out := make([]number, m.vectors)
+	for k := range out {
+		s := m.f.dot()
+		for i := range m.features {
+			x, v := m.c.feature(m.x, row*m.features+i), exact(float64(m.support[k*m.features+i]))
+			if m.kernel == "RBF" {
+				d := m.f.sub(x, v)
+				s.add(d, d)
+			} else {
+				s.add(x, v)
+			}
+		}
+		y := s.sum(m.f, 0)
+		switch m.kernel {
+		case "RBF":
+			y = expFunction.at(m.f, neg(m.f.mul(gamma, y)))
+		case "POLY":
+			y = m.f.pow(m.f.add(m.f.mul(gamma, y), coef), degree)
+		case "SIGMOID":
+			y = tanhFunction.at(m.f, m.f.add(m.f.mul(gamma, y), coef))
+		}
+		out[k] = y
+	}
+	return out, nil
+}
+
+// pairs are the sums that pairs of classes decide by: above zero for the first.
+// Coefficients are (classes - 1, vectors), without those of a class against itself.
+func (m *machine) pairs(kernels []number, each []int) []number {
+	begin := make([]int, len(each)+1)
+	for i, n := range each {
+		begin[i+1] = begin[i] + n
+	}
+	var sums []number
+	for i := range each {
+		for j := i + 1; j < len(each); j++ {
+			s := m.f.dot()
+			for k := begin[i]; k < begin[i+1]; k++ {
+				s.add(kernels[k], exact(float64(m.coefficients[(j-1)*m.vectors+k])))
+			}
+			for k := begin[j]; k < begin[j+1]; k++ {
+				s.add(kernels[k], exact(float64(m.coefficients[i*m.vectors+k])))
+			}
+			s.term(exact(float64(m.rho[len(sums)])))
+			sums = append(sums, s.sum(m.f, 0))
+		}
+	}
+	return sums
+}
+
+// chooseByVotes stores the label of the first class with the most votes, with figures
+// that reach to those of all that errors may give as many.
+func (c *call) chooseByVotes(out *Value, row int, labels *Value, sums []number) {
+	classes := labels.Len()
+	votes := make([]number, classes) // how many may change
+	k := 0
+	for i := range classes {
+		for j := i + 1; j < classes; j++ {
+			winner := j
+			if sums[k].v > 0 {
+				winner = i
+			}
+			votes[winner].v++
+			open := flips(sums[k], exact(0))
+			for _, v := range []*number{&votes[i], &votes[j]} {
+				v.sound += open.sound
+				v.declared += open.declared
+			}
+			k++
+		}
+	}
+	c.chooseGreatest(out, row, labels, votes)
+}
