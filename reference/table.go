@@ -56,6 +56,7 @@ func operators() []operator {
 		opCosh,
 		opCumProd,
 		opCumSum,
+		opDeformConv,
 		opDepthToSpace,
 		opDequantizeLinear,
 		opDet,

@@ -70,6 +70,18 @@ var imageRows = []nodeRow{
 		s.constant(ints(image...), ints(block...))
 		s.attr(onnx.Ints("strides", strides...), onnx.Ints("dilations", dilations...), onnx.Ints("pads", pads...))
 	}),
+	standard("DeformConv", 22, func(s *singleNode) {
+		groups, parts := s.between(1, 2), s.between(1, 2)
+		kernel, side := s.between(1, 3), s.between(4, 6)
+		out := side - kernel + 1 + 2
+		s.give(s.float(f32, 1, 2, 4, side, side))
+		s.constant(s.float(f32, 1, 2*groups, 4/groups, kernel, kernel))
+		s.give(s.float(f32, 1, 2, 2*parts*kernel*kernel, out, out), s.float(f32, 1, 2*groups))
+		if s.IntN(2) == 0 {
+			s.give(s.float(f32, 1, 2, parts*kernel*kernel, out, out))
+		}
+		s.attr(onnx.Ints("pads", 1, 1, 1, 1), onnx.Int("group", int64(groups)), onnx.Int("offset_group", int64(parts)))
+	}),
 	standard("TensorScatter", 24, func(s *singleNode) {
 		long, short := s.between(4, 7), s.between(1, 4)
 		s.give(s.float(f32, 1, 3, 2, long, 2), s.float(f32, 1, 3, 2, short, 2))
