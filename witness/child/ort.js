@@ -82,7 +82,7 @@ function unsupported(message) {
   if ((m = /No Op registered for (\w+) with domain_version of (\d+)/.exec(message))) {
     return { op: m[1], opset: Number(m[2]), why: message };
   }
-  if (/Unsupported model IR version|is under development and support for this is limited|Unsupported data type|Batchwise recurrent operations|Failed to construct locale/.test(message)) {
+  if (/Unsupported model IR version|is under development and support for this is limited|[Uu]nsupported data type|Batchwise recurrent operations|Failed to construct locale/.test(message)) {
     return { why: message };
   }
   return null;
