@@ -259,6 +259,7 @@ func operators() []operator {
 		opMicrosoftNhwcFusedConv,
 		opMicrosoftNhwcMaxPool,
 		opMicrosoftQAttention,
+		opMicrosoftQEmbedLayerNormalization,
 		opMicrosoftQGemm,
 		opMicrosoftQLinearAdd,
 		opMicrosoftQLinearAveragePool,

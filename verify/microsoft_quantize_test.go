@@ -426,6 +426,28 @@ var quantizedRows = []nodeRow{
 		s.unidirectional()
 		s.sometimes(onnx.Float("scale", 0.3))
 	}),
+	microsoft("QEmbedLayerNormalization", func(s *singleNode) {
+		batch, length, width, signed := s.between(1, 3), s.between(1, 5), one(s, 8, 24), s.IntN(2) == 0
+		segments := s.IntN(2) == 0
+		s.give(elements[int32](s, 0, 19, batch, length), nil)
+		s.constant(s.bytes(signed, 20, width), s.bytes(signed, length+2, width), nil, s.bytes(signed, width), s.bytes(signed, width), nil)
+		if segments {
+			s.in[1], s.in[4] = elements[int32](s, 0, 1, batch, length), s.bytes(signed, 2, width)
+		}
+		if s.IntN(2) == 0 {
+			s.in[7] = elements[int32](s, 0, 1, batch, length)
+		}
+		for range 5 {
+			s.constant(s.scale(0.02))
+		}
+		for range 5 {
+			s.constant(s.bytes(signed))
+		}
+		if !segments {
+			s.in[10], s.in[15] = nil, nil
+		}
+		s.outs = 2
+	}),
 	microsoft("QGemm", func(s *singleNode) {
 		m, k, n := s.between(1, 9), s.between(1, 70), s.between(1, 9)
 		signs := one(s, [2]bool{false, false}, [2]bool{false, true}, [2]bool{true, true})
