@@ -49,6 +49,9 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 	if small != nil {
 		out.stored = nil // at rounds already
 	}
+	if to == pb.TensorProto_STRING && fromFloat {
+		out.Notation = floatBits(x.Type)
+	}
 	for i := range out.Len() {
 		if s, ok := x.Data.([]string); ok {
 			if err := out.parse(i, s[i]); err != nil {
@@ -274,15 +277,19 @@ func textOf(v *Value, i int) string {
 		case math.IsInf(d[i], -1):
 			return "-INF"
 		}
-		bits := 64
-		if v.Type != pb.TensorProto_DOUBLE {
-			bits = 32
-		}
-		return strconv.FormatFloat(d[i], 'g', -1, bits)
+		return strconv.FormatFloat(d[i], 'g', -1, floatBits(v.Type))
 	case []int64:
 		return strconv.FormatInt(d[i], 10)
 	case []uint64:
 		return strconv.FormatUint(d[i], 10)
 	}
 	return strconv.FormatBool(v.Float(i) != 0)
+}
+
+// floatBits is the precision in which an element is written as text.
+func floatBits(typ pb.TensorProto_DataType) int {
+	if typ == pb.TensorProto_DOUBLE {
+		return 64
+	}
+	return 32
 }

@@ -43,6 +43,9 @@ type Value struct {
 	// AnyShape says that rounding decides how many elements there are, as of a list of those that are not zero: a runtime may
 	// have others, and the elements have no limits.
 	AnyShape bool
+	// Notation, unless 0, says that text is of floats with that many bits: any text that reads back as the same number will
+	// do, as 1e+07 for 10000000.
+	Notation int
 
 	stored *format // that set rounds to; nil where elements were computed in it
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
 )
@@ -74,6 +75,9 @@ type Deviation struct {
 	Declared Number `json:"declared"` // error that functions are allowed
 	Limit    Number `json:"limit"`    // of the screen, the proof or the tolerance
 	Sound    Number `json:"sound"`    // the proven limit
+	// Of text, in place of the numbers.
+	GotText  *string `json:"got_text,omitempty"`
+	WantText *string `json:"want_text,omitempty"`
 }
 
 // A Tolerances says how wide fixed limits would have to be, each on its own.
@@ -198,7 +202,7 @@ func valuesOf(ts []*onnx.Tensor) []*reference.Value {
 func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 	m := Measure{Elements: want.Len()}
 	if text, ok := want.Data.([]string); ok {
-		m.compareText(text, value.Data.([]string), want.Dims)
+		m.compareText(text, value.Data.([]string), want)
 		return m
 	}
 	worst := -1.0
@@ -307,16 +311,25 @@ func figure(s []float64, i int) float64 {
 	return s[i]
 }
 
-// compareText counts texts that differ: there is no distance between them.
-func (m *Measure) compareText(want, got []string, dims []int) {
+// compareText counts texts that differ: there is no distance between them. Texts of
+// a number are the same in any notation.
+func (m *Measure) compareText(want, got []string, v *reference.Value) {
 	for i := range want {
-		if want[i] == got[i] {
+		if want[i] == got[i] || v.Notation != 0 && sameNumber(want[i], got[i], v.Notation) {
 			continue
 		}
 		if m.Outside++; m.First == nil {
-			m.First = &Deviation{Index: coordinates(i, dims), Got: Number(math.NaN()), Want: Number(math.NaN()), Error: Number(math.NaN())}
+			nan := Number(math.NaN())
+			m.First = &Deviation{Index: coordinates(i, v.Dims), Got: nan, Want: nan, Error: nan, GotText: &got[i], WantText: &want[i]}
 		}
 	}
+}
+
+// sameNumber reports whether two texts read back as the same float of that many bits.
+func sameNumber(a, b string, bits int) bool {
+	x, err1 := strconv.ParseFloat(a, bits)
+	y, err2 := strconv.ParseFloat(b, bits)
+	return err1 == nil && err2 == nil && (x == y || x != x && y != y)
 }
 
 // coordinates returns the index of element i along every axis.
@@ -331,6 +344,9 @@ func coordinates(i int, dims []int) []int {
 
 // String says what is off, as in "[0,3] is 1.25, want 1.5 ± 3e-07".
 func (d *Deviation) String() string {
+	if d.GotText != nil && d.WantText != nil {
+		return fmt.Sprintf("%s is %s, want %s", indexText(d.Index), quote.Quote(*d.GotText), quote.Quote(*d.WantText))
+	}
 	return fmt.Sprintf("%s is %v, want %v ± %.3g", indexText(d.Index), float64(d.Got), float64(d.Want), float64(d.Limit))
 }
 

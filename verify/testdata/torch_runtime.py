@@ -135,7 +135,7 @@ def batch_norm(n, i):
 
 
 def gelu(n, i):
-    # oneDNN approximates erf by Abramowitz and Stegun's formula 7.1.26, which is 5e-7 off; PyTorch's own is not.
+    # oneDNN's Gelu is up to 8.9 units of roundoff off near 0, PyTorch's own 1.8.
     with torch.backends.mkldnn.flags(enabled=False):
         return F.gelu(i[0], approximate=n.get("approximate", "none"))
 
