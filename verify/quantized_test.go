@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -26,8 +27,15 @@ func quantizedNets(t *testing.T) string {
 		t.Fatalf("quantized.py: %v\n%s", err, out)
 	}
 	for _, level := range []string{"extended", "layout"} {
-		from, to := filepath.Join(dir, "qdq", "model.onnx"), filepath.Join(dir, level+".onnx")
-		if out, err := exec.CommandContext(t.Context(), node, "testdata/optimize.js", from, to, level).CombinedOutput(); err != nil {
+		b, err := os.ReadFile(filepath.Join(dir, "qdq", "model.onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, level+".onnx")
+		if err := os.WriteFile(to, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.CommandContext(t.Context(), node, "testdata/optimize.js", "onnxruntime-node", level, to).CombinedOutput(); err != nil {
 			t.Fatalf("optimize.js: %v\n%s", err, out)
 		}
 	}
