@@ -42,7 +42,7 @@ func find(code string) Rule {
 var ownRules = []Rule{
 	{"outputs-differ", rule.Error, "What a runtime computes is what the model says, but for rounding.",
 		"A runtime that computes Conv in TF32 where float32 is declared; a recorded output that belongs to other weights.",
-		"Look at the first node that is named: petrify verify MODEL -v shows every figure, petrify reduce MODEL cuts out that node with its inputs for a bug report. If the runtime is meant to compute so, declare it: --arithmetic tf32.", false, "verify"},
+		"Look at the first node that is named: petrify verify MODEL -v shows every figure. If the runtime is meant to compute so, declare it: --arithmetic tf32.", false, "verify"},
 	{"weights-differ", rule.Error, "The weights in the file are those of the checkpoint, bit for bit.",
 		"A file that was exported from an earlier checkpoint than the run's last one.",
 		"Export the run again, or name the run that the file comes from.", false, "verify"},
@@ -51,7 +51,7 @@ var ownRules = []Rule{
 		"petrify check MODEL lists every finding, with its rule.", false, "verify"},
 	{"runtime-failed", rule.Error, "A runtime that takes the model runs it.",
 		"A runtime that returns an error, panics or does not come back within --timeout.",
-		"The message is the runtime's own. petrify reduce MODEL finds the smallest part that fails.", false, "verify"},
+		"The message is the runtime's own; petrify verify MODEL -v shows for which data it came.", false, "verify"},
 	{"model-unreadable", rule.Error, "The file and its recorded data can be read, and fit each other.",
 		"A test_data_set_0/input_0.pb of another shape than the model's input.",
 		"Mend the path, or record the data anew: petrify record MODEL.", true, "verify"},
