@@ -107,13 +107,7 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 	}
 	used := make([]bool, len(p.Ignore))
 	for k := range files {
-		f, s := &files[k], p.For(files[k].Path)
-		f.Findings = slices.DeleteFunc(f.Findings, func(i report.Item) bool { return !s.apply(&i) })
-		for i := range f.Findings {
-			s.apply(&f.Findings[i])
-			p.suppress(f.Path, &f.Findings[i], o.Today, used)
-			base.suppress(&f.Findings[i])
-		}
+		p.weigh(&files[k], base, o.Today, used)
 	}
 	r.Files = files
 	if o.Shards == 0 && o.Files == nil {
@@ -125,6 +119,20 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 	}
 	r.Settle()
 	return r, nil
+}
+
+// weigh gives findings the severity of the policy, and takes those out of the count that it ignores or the baseline knows.
+func (p *Policy) weigh(f *report.File, base baseline, today time.Time, used []bool) {
+	s, kept := p.For(f.Path), f.Findings[:0]
+	for _, i := range f.Findings {
+		if !s.apply(&i) {
+			continue
+		}
+		p.suppress(f.Path, &i, today, used)
+		base.suppress(&i)
+		kept = append(kept, i)
+	}
+	f.Findings = kept
 }
 
 // shardOf is the shard of a path, the same on every machine.
@@ -385,13 +393,7 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 		}
 		seen[f.Path] = true
 		if p != nil {
-			s, used := p.For(f.Path), make([]bool, len(p.Ignore))
-			f.Findings = slices.DeleteFunc(f.Findings, func(i report.Item) bool { return !s.apply(&i) })
-			for i := range f.Findings {
-				s.apply(&f.Findings[i])
-				p.suppress(f.Path, &f.Findings[i], o.Today, used)
-				base.suppress(&f.Findings[i])
-			}
+			p.weigh(&f, base, o.Today, make([]bool, len(p.Ignore)))
 		}
 		r.Files = append(r.Files, f)
 	}

@@ -70,6 +70,24 @@ func grain(c call, k int) (func(i int) int, error) {
 	return func(i int) int { return (i/inner/n*s[axis]+i/inner%n/block)*inner + i%inner }, nil
 }
 
+// steps are the scales and zero points of a Quantize- or DequantizeLinear, no zero points where there are none, and which of them an
+// element of the input has.
+func steps(c call) (scale, zero []float64, at func(i int) int, err error) {
+	if scale, err = c.numbers(1); err != nil {
+		return nil, nil, nil, err
+	}
+	if zero, err = c.numbers(2); err != nil {
+		return nil, nil, nil, err
+	}
+	if at, err = grain(c, 1); err != nil {
+		return nil, nil, nil, err
+	}
+	if zero != nil && len(zero) != len(scale) {
+		return nil, nil, nil, fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
+	}
+	return scale, zero, at, nil
+}
+
 func quantize(b *builder, c call) error {
 	lo, hi, ok := limits(c.elem(0))
 	top := largest(c.elem(0))
@@ -82,20 +100,9 @@ func quantize(b *builder, c call) error {
 	if err = cmpOr(a.err, err); err != nil {
 		return err
 	}
-	scale, err := c.numbers(1)
+	scale, zero, at, err := steps(c)
 	if err != nil {
 		return err
-	}
-	zero, err := c.numbers(2)
-	if err != nil {
-		return err
-	}
-	at, err := grain(c, 1)
-	if err != nil {
-		return err
-	}
-	if zero != nil && len(zero) != len(scale) {
-		return fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
 	}
 	if top > 0 {
 		y := make([]float64, len(x))
@@ -126,20 +133,9 @@ func dequantize(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	scale, err := c.numbers(1)
+	scale, zero, at, err := steps(c)
 	if err != nil {
 		return err
-	}
-	zero, err := c.numbers(2)
-	if err != nil {
-		return err
-	}
-	at, err := grain(c, 1)
-	if err != nil {
-		return err
-	}
-	if zero != nil && len(zero) != len(scale) {
-		return fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
 	}
 	y := make([]float64, len(x))
 	for i, v := range x {
