@@ -22,8 +22,10 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/verify"
@@ -310,17 +312,14 @@ func resultKey(o Options, s Settings, name, file string) (string, error) {
 				return "", err
 			}
 			inputs = append(inputs, more...)
-		case strings.HasPrefix(e.Name(), filepath.Base(file)): // model.onnx.data, model.onnx_data
-			inputs = append(inputs, at)
 		}
 	}
+	inputs = append(inputs, externalFiles(file)...)
 	for _, in := range inputs {
-		info, err := os.Stat(in)
-		if err != nil {
-			return "", err
-		}
-		if !info.Mode().IsRegular() {
-			return "", fmt.Errorf("%s is no regular file", in)
+		info, err := os.Lstat(in)
+		if err != nil || !info.Mode().IsRegular() {
+			fmt.Fprintf(h, "%s is not there, or no file\n", strconv.Quote(in))
+			continue
 		}
 		f, err := os.Open(in)
 		if err != nil {
@@ -333,6 +332,30 @@ func resultKey(o Options, s Settings, name, file string) (string, error) {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// externalFiles lists the files that have elements of a model, whatever their names, as far as check would read them.
+func externalFiles(file string) []string {
+	m, err := wire.Read(file, wire.Limits{})
+	if err != nil {
+		return nil // the result says so, and depends on the file alone
+	}
+	var files []string
+	for t := range onnx.Tensors(m.Proto) {
+		if !onnx.IsExternal(t) {
+			continue
+		}
+		for _, e := range t.ExternalData {
+			at := filepath.FromSlash(e.GetValue())
+			if e.GetKey() != "location" || !filepath.IsLocal(at) {
+				continue
+			}
+			if at = filepath.Join(filepath.Dir(file), at); !slices.Contains(files, at) {
+				files = append(files, at)
+			}
+		}
+	}
+	return files
 }
 
 // versions are asked for once: starting a runtime takes longer than checking a model.

@@ -370,6 +370,30 @@ func TestShardsJoin(t *testing.T) {
 	}
 }
 
+// A kept result does not outlive a change of the model's external data, whatever the file is called.
+func TestResultsDependOnExternalData(t *testing.T) {
+	root, results := t.TempDir(), t.TempDir()
+	writeModel(t, filepath.Join(root, "m.onnx"), func(m *pb.ModelProto) {
+		w := m.Graph.Initializer[0]
+		w.FloatData, w.DataLocation = nil, pb.TensorProto_EXTERNAL.Enum()
+		w.ExternalData = []*pb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("weights.bin")}}
+	})
+	o := options(root)
+	o.Results = results
+	const policy = "version: 1\nmodels: [.]\n"
+	for _, tt := range []struct {
+		bytes int
+		want  []string
+	}{{16, []string{}}, {8, []string{"tensor-length"}}, {16, []string{}}} {
+		if err := os.WriteFile(filepath.Join(root, "weights.bin"), make([]byte, tt.bytes), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := codes(run(t, policy, o), "m.onnx"); !slices.Equal(got, tt.want) {
+			t.Errorf("%d bytes of data: findings %v, want %v", tt.bytes, got, tt.want)
+		}
+	}
+}
+
 // counting counts how many models a runtime opens.
 type counting struct {
 	witness.Runtime
