@@ -73,25 +73,37 @@ func ofNumbers[T, W numeric](f field, decode func(*pb.TensorProto) (Data, error)
 	}}
 }
 
+// A rounded type is one of floats that Go has not.
+type rounded interface {
+	Element
+	Float32() float32
+}
+
+func widened[T rounded](d Data) Data {
+	s := d.(Slice[T])
+	w := make(Slice[float64], len(s))
+	for i, v := range s {
+		w[i] = float64(v.Float32())
+	}
+	return w
+}
+
+func narrowed[T rounded](wide Data, round func(float64) T) (Data, bool) {
+	w, ok := wide.(Slice[float64])
+	s := make(Slice[T], len(w))
+	for i, v := range w {
+		s[i] = round(v)
+	}
+	return s, ok
+}
+
 // ofHalves is the row of a type of floats of 16 bits.
 func ofHalves[T interface {
 	Float16 | BFloat16
 	Float32() float32
 }](round func(float32) T) storage {
-	return storage{16, int32Field, 1, Slice[T]{}, inWider[T]((*pb.TensorProto).GetInt32Data), func(d Data) Data {
-		s := d.(Slice[T])
-		w := make(Slice[float64], len(s))
-		for i, v := range s {
-			w[i] = float64(v.Float32())
-		}
-		return w
-	}, func(wide Data) (Data, bool) {
-		w, ok := wide.(Slice[float64])
-		s := make(Slice[T], len(w))
-		for i, v := range w {
-			s[i] = round(float32(v))
-		}
-		return s, ok
+	return storage{16, int32Field, 1, Slice[T]{}, inWider[T]((*pb.TensorProto).GetInt32Data), widened[T], func(wide Data) (Data, bool) {
+		return narrowed(wide, func(v float64) T { return round(float32(v)) })
 	}}
 }
 
@@ -100,21 +112,7 @@ func ofMinifloats[T interface {
 	small
 	Float32() float32
 }](bits int, round func(float64) T) storage {
-	return storage{bits, int32Field, 1, Slice[T]{}, inPacked[T](bits), func(d Data) Data {
-		s := d.(Slice[T])
-		w := make(Slice[float64], len(s))
-		for i, v := range s {
-			w[i] = float64(v.Float32())
-		}
-		return w
-	}, func(wide Data) (Data, bool) {
-		w, ok := wide.(Slice[float64])
-		s := make(Slice[T], len(w))
-		for i, v := range w {
-			s[i] = round(v)
-		}
-		return s, ok
-	}}
+	return storage{bits, int32Field, 1, Slice[T]{}, inPacked[T](bits), widened[T], func(wide Data) (Data, bool) { return narrowed(wide, round) }}
 }
 
 // ofPacked is the row of a type of integers of 4 or 2 bits.
