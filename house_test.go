@@ -18,6 +18,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"internal/kernel/peak": {},
 	"internal/gop":         {may: []string{"internal/kernel"}, libraries: []string{"gorgonia"}},
 	"internal/picture":     {},
+	"internal/latent":      {},
 	"internal/suggest":     {},
 	"internal/atomicfile":  {},
 	"internal/buildinfo":   {},

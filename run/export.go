@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
@@ -58,6 +59,19 @@ func (f *Folder) Sampler() (string, error) {
 	}
 	net := m.Objective.Roles().Sampler
 	return filepath.Join(f.ONNX(), net, net+".onnx"), nil
+}
+
+// Encoder is the path that the net has once it is exported which turns images into what Sampler's takes; "" where a model has none.
+func (f *Folder) Encoder() (string, error) {
+	m, err := f.Model()
+	if err != nil {
+		return "", err
+	}
+	roles := m.Objective.Roles()
+	if !slices.Contains(roles.Flows, model.Flow{From: roles.Images, To: roles.Sampler}) {
+		return "", nil
+	}
+	return filepath.Join(f.ONNX(), roles.Images, roles.Images+".onnx"), nil
 }
 
 // Export writes the models of the latest checkpoint. A certificate beside them is removed: it speaks of the files that
@@ -152,7 +166,7 @@ func (f *Folder) Sample(n int, seed uint64) (*train.Images, error) {
 	if err != nil {
 		return nil, err
 	}
-	random.New(seed, "sample").Normal(inf.Input())
+	random.Noise{Seed: int64(seed)}.Fill(inf.Input(), net.Input.Shape.Len(), 0)
 	out, err := inf.Run()
 	if err != nil {
 		return nil, err
