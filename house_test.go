@@ -53,6 +53,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"verify":               {may: []string{"internal/atomicfile", "internal/npy", "internal/suggest", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
 	"report":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 	"gate":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
+	"sign":                 {},
 	"diff":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 }
 

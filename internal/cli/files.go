@@ -2,11 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/internal/quote"
 )
 
 // writeFile writes a file that the user has named: whole or not at all, but straight into what is no regular file, such as
@@ -24,6 +26,20 @@ func writeFile(path string, b []byte) error {
 		err = closeErr
 	}
 	return err
+}
+
+// readAtMost reads a small file that the user has named.
+func readAtMost(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s: more than %d bytes", quote.Name(path), most)
+	}
+	return b, err
 }
 
 // isDevice tells names such as /dev/stdout, which may stand for a regular file that others write to, too.

@@ -1,7 +1,12 @@
 package cli_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"image"
 	"image/color"
@@ -47,10 +52,24 @@ func TestScripts(t *testing.T) {
 			"differ": differ,
 			"edit":   edit,
 			"model":  writeModel,
+			"key":    writeKey,
 
 			"waitfor": waitFor,
 		},
 	})
+}
+
+// key CURVE PRIVATE PUBLIC writes a new pair of keys in PEM.
+func writeKey(ts *testscript.TestScript, _ bool, args []string) {
+	curve := map[string]elliptic.Curve{"p256": elliptic.P256(), "p384": elliptic.P384()}[args[0]]
+	k, err := ecdsa.GenerateKey(curve, rand.Reader)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	ts.Check(err)
+	public, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
 }
 
 // exits CODE COMMAND ARG... runs a command that must end with the code.

@@ -35,6 +35,7 @@ type verifyOptions struct {
 	require  []string
 	settings runtimeOptions
 	given    givenOptions
+	signed   signatureOptions
 	against  string
 	prove    bool
 	profile  string
@@ -74,6 +75,9 @@ Node.js and Python are found in PATH, ONNX Runtime for them in NODE_PATH, in Pyt
 the folder that you stand in. Elements in other files are read from the model's folder under the rules of check
 --external-data, and become part of the model before anything runs it.
 
+--signature checks who has signed a model or a folder, and that nothing of it has changed since: it runs nothing. A signature that does
+not hold is a finding; one that cannot be read or checked ends with 2.
+
 Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime crashed, one
 that --runtime names is broken, one that --require names is missing, or, with --strict, something was skipped or has lost its recorded outputs.`,
 		Example: `  petrify verify model.onnx
@@ -88,6 +92,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
   petrify verify model.onnx --limit rtol=1e-3,atol=1e-5
   petrify verify model.onnx --against optimised.onnx
   petrify verify model.onnx -v
+  petrify verify model.onnx --signature model.sig --public-key key.pub
   petrify verify models --strict --report junit=report.xml --report html=report.html`,
 		Args: arguments(1, -1, "model files or folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -116,6 +121,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	o.settings.sessionFlags(f)
 	o.settings.placeFlags(f)
 	o.given.flags(f)
+	o.signed.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "require", completeRuntimes)
 	mustComplete(cmd, "arithmetic", completeProfiles)
@@ -124,6 +130,12 @@ that --runtime names is broken, one that --require names is missing, or, with --
 }
 
 func runVerify(ctx context.Context, o verifyOptions) error {
+	if err := o.signed.validate(o.paths); err != nil {
+		return err
+	}
+	if o.signed.path != "" {
+		return o.signed.check(ctx, o.streams, o.paths[0])
+	}
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
 	}

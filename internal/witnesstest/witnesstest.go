@@ -1,5 +1,5 @@
 // Package witnesstest finds the outside components that tests measure petrify
-// against: Python packages, Node modules, ONNX's own test data.
+// against: programs, Python packages, Node modules, ONNX's own test data.
 //
 // A test that needs one is skipped where it is missing, with the reason. Where
 // the environment has PETRIFY_REQUIRE_WITNESSES=1 it fails instead, so that a
@@ -72,6 +72,16 @@ func Node(t testing.TB, module string) string {
 		missing(t, "node cannot require "+module+" (NODE_PATH="+os.Getenv("NODE_PATH")+")")
 	}
 	return node
+}
+
+// Program returns the path of a program.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "no "+name+" on the path")
+	}
+	return path
 }
 
 // ONNXTestData returns the folder of ONNX's back-end tests, with the folders
