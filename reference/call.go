@@ -22,6 +22,8 @@ type meter struct {
 	traces       int        // how many more may be kept
 	reordered    bool       // spreads hold for any usual order of summation
 	profile      Profile
+	imitation    *Imitation   // computes in place of the profile, unless nil
+	op           string       // operator of the node that is evaluated, for the imitation
 	seen         func(*Value) // is shown every value of the block that starts next
 }
 
@@ -76,6 +78,9 @@ func (m *meter) format(v *Value) format { return m.formatOf(v.Type) }
 func (m *meter) formatOf(t pb.TensorProto_DataType) format {
 	f := m.profile.working(t)
 	f.reordered = m.reordered
+	if m.imitation != nil {
+		f.adder = m.imitation.sums(f)
+	}
 	return f
 }
 
@@ -83,6 +88,9 @@ func (m *meter) formatOf(t pb.TensorProto_DataType) format {
 func (m *meter) products(v *Value) format {
 	f := m.profile.products(v.Type)
 	f.reordered = m.reordered
+	if m.imitation != nil && v.Type != pb.TensorProto_DOUBLE {
+		f.adder = m.imitation.products(m.op, f)
+	}
 	return f
 }
 

@@ -23,6 +23,7 @@ type rowSum struct {
 	terms                      int
 	y, abs, sq, e, ind, one, d []float64
 	orders                     *orders // nil unless they are tried
+	adder                      *adder  // nil unless one is imitated
 }
 
 // newRowSum returns the sums for n columns in the format f. strides are orders to
@@ -30,7 +31,7 @@ type rowSum struct {
 func newRowSum(f format, n int, strides ...int) *rowSum {
 	all := make([]float64, 7*n)
 	part := func(i int) []float64 { return all[i*n : (i+1)*n] }
-	r := &rowSum{0, part(0), part(1), part(2), part(3), part(4), part(5), part(6), nil}
+	r := &rowSum{0, part(0), part(1), part(2), part(3), part(4), part(5), part(6), nil, f.adder.begin(n)}
 	if f.reordered {
 		r.orders = newOrders(f, n, strides...)
 	}
@@ -44,6 +45,9 @@ func (r *rowSum) reset() {
 	}
 	if r.orders != nil {
 		r.orders.reset()
+	}
+	if r.adder != nil {
+		r.adder.reset()
 	}
 }
 
@@ -60,6 +64,9 @@ func (r *rowSum) add(a number, b matrix, k int) {
 	}
 	if r.orders != nil {
 		r.orders.add(a.v, b.v[k*n:(k+1)*n])
+	}
+	if r.adder != nil {
+		r.adder.add(a.v, b.v[k*n:(k+1)*n])
 	}
 	if b.sound != nil {
 		for j := range n {
@@ -99,6 +106,9 @@ func (r *rowSum) dot(j int) dot {
 	s := dot{terms: r.terms, y: r.y[j], abs: r.abs[j], sq: r.sq[j], e: r.e[j], ind: r.ind[j], one: r.one[j], d: r.d[j]}
 	if r.orders != nil {
 		s.squares, s.drift = r.orders.worst(j, s.y)
+	}
+	if r.adder != nil {
+		s.y = r.adder.sum(j)
 	}
 	return s
 }

@@ -21,14 +21,16 @@ type dot struct {
 	// of partial sums, and the largest error.
 	squares, drift float64
 	orders         *orders // to be tried still
+	adder          *adder  // that adds up in place of y
 }
 
 // dot returns a sum without terms.
 func (f format) dot() dot {
-	if !f.reordered {
-		return dot{}
+	s := dot{adder: f.adder.begin(1)}
+	if f.reordered {
+		s.orders = newOrders(f, 1)
 	}
-	return dot{orders: newOrders(f, 1)}
+	return s
 }
 
 // add adds the product a b.
@@ -44,6 +46,9 @@ func (s *dot) add(a, b number) {
 	s.sq += p * p
 	if s.orders != nil {
 		s.orders.add(1, []float64{p})
+	}
+	if s.adder != nil {
+		s.adder.add(a.v, []float64{b.v})
 	}
 	x, y := math.Abs(a.v), math.Abs(b.v)
 	s.e += times(x, b.sound) + times(y, a.sound) + times(a.sound, b.sound)
@@ -71,7 +76,14 @@ func (s *dot) merge(o dot) {
 }
 
 // term adds a without a product, such as a bias.
-func (s *dot) term(a number) { s.add(a, exact(1)) }
+func (s *dot) term(a number) {
+	adder := s.adder
+	s.adder = nil
+	s.add(a, exact(1))
+	if s.adder = adder; adder != nil {
+		adder.term(a.v)
+	}
+}
 
 // sum is the sum in the format f, with so many roundings more in every term
 // (the scaling by Gemm's alpha, say).
@@ -88,6 +100,9 @@ func (s *dot) sum(f format, more int) number {
 
 // rounded is sum for a known number of independent roundings.
 func (s *dot) rounded(f format, roundings float64, more int) number {
+	if s.adder != nil && !math.IsNaN(s.y) {
+		s.y = s.adder.sum(0)
+	}
 	switch {
 	case s.terms == 0:
 		return exact(0)

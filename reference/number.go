@@ -50,6 +50,7 @@ type format struct {
 
 	operand   float64 // relative error of the operands of products, besides their figures
 	reordered bool    // spreads hold for any usual order of summation: see orders
+	adder     *adder  // adds up in the place of exact arithmetic, unless nil: see Imitation
 }
 
 // formatOf returns the format of a floating-point type. The reference is no

@@ -143,7 +143,7 @@ const (
 
 // compute computes the sums of lanes i0 to i1 with lanes j0 to j1.
 func (b *bench) compute(p *matrixProduct, i0, i1, j0, j1 int) {
-	if b.f.reordered || !b.fast(p, i0, i1, j0, j1) {
+	if b.f.reordered || b.f.adder != nil || !b.fast(p, i0, i1, j0, j1) {
 		b.plain(p, i0, i1, j0, j1)
 	}
 }

@@ -69,6 +69,12 @@ func (p Profile) SumsInOwnType() bool { return p.own }
 // Narrows reports whether results of float32 are stored in a narrower format.
 func (p Profile) Narrows() bool { return p.narrow != nil }
 
+// Misnames reports whether v is of a type of 16 bits that the profile adds up in, though
+// it has the name of the other one.
+func (p Profile) Misnames(v *Value) bool {
+	return p.own && (v.Type == pb.TensorProto_FLOAT16 || v.Type == pb.TensorProto_BFLOAT16) && p.narrow.u != formatOf(v.Type).u
+}
+
 // CouldStore reports whether a profile may have stored v: where it stores float32
 // in a narrower format, all elements are numbers of that.
 func (p Profile) CouldStore(v *Value) bool {

@@ -97,6 +97,10 @@ func (p *Program) Run(ctx context.Context, inputs []*Value) (*Result, error) {
 func (p *Program) Watch(ctx context.Context, inputs []*Value, seen func(*Value)) (*Result, error) {
 	m := p.meter(ctx)
 	m.seen = seen
+	return p.run(m, inputs)
+}
+
+func (p *Program) run(m *meter, inputs []*Value) (*Result, error) {
 	s := &scope{values: map[string]*Value{}}
 	if err := p.bind(s, m, inputs); err != nil {
 		return nil, err
@@ -451,6 +455,9 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		return nil, err
 	}
 	in = m.profile.operands(in)
+	if m.op = st.op.name; m.imitation != nil {
+		in = m.imitation.operands(in)
+	}
 	c := &call{meter: m, step: st, scope: s, opset: st.opset, in: in}
 	for len(c.in) < st.op.width {
 		c.in = append(c.in, nil)
@@ -463,6 +470,9 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		return nil, fmt.Errorf("the node names %d outputs, the operator gives %d", len(st.out), len(outputs))
 	}
 	outputs = outputs[:len(st.out)]
+	if m.imitation != nil {
+		outputs = m.imitation.results(outputs)
+	}
 	st.blind(c, in, outputs)
 	for _, v := range outputs {
 		if v != nil {

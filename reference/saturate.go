@@ -11,7 +11,8 @@ type saturation struct {
 	flip int64   // added to the left operand to make it unsigned
 	left float64 // of the pair that is not whole yet
 	half bool
-	lost float64
+	lost float64 // magnitudes
+	off  float64 // by how much the sum is off
 }
 
 // newSaturation returns the saturation of products of types a and b, false where
@@ -39,8 +40,10 @@ func (s *saturation) add(a, b float64) {
 	s.half = false
 	if sum := s.left + p; sum > 0x7FFF {
 		s.lost += sum - 0x7FFF
+		s.off -= sum - 0x7FFF
 	} else if sum < -0x8000 {
 		s.lost += -0x8000 - sum
+		s.off += -0x8000 - sum
 	}
 }
 
@@ -67,6 +70,7 @@ func (c *call) addLost(p, a, b *Value) error {
 			s.add(a.Float((left.index(o)*m+row)*k+x), b.Float((right.index(o)*k+x)*n+col))
 		}
 		p.setFigures(i, number{sound: s.lost, declared: s.lost})
+		c.saturate(p, i, s)
 	}
 	p.trim()
 	return nil
@@ -109,9 +113,26 @@ func (c *call) addLostByConvolution(g convGeometry, y, x, w *Value) error {
 		}
 		lost := max(byChannel.lost, byTap.lost)
 		y.setFigures(i, number{sound: lost, declared: lost})
+		if c.imitation != nil && c.imitation.byChannel {
+			byTap = byChannel
+		}
+		c.saturate(y, i, byTap)
 	}
 	y.trim()
 	return nil
+}
+
+// saturate has element i of a sum lose what it loses, where that is imitated.
+func (c *call) saturate(v *Value, i int, s saturation) {
+	if c.imitation == nil {
+		return
+	}
+	switch d := v.Data.(type) {
+	case []int64:
+		d[i] += int64(s.off)
+	case []float64:
+		d[i] += s.off
+	}
 }
 
 // makeRoom gives v figures of zero.

@@ -5,19 +5,30 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// typical is the least that error/spread under a profile must typically be for the
-// profile to explain it: errors far smaller than a profile's are not its.
-const typical = 0.03
+// alike says when errors are those of an imitation: what the imitation leaves of them,
+// as a fraction of their sum of squares, is at most half; and less where fewer elements
+// speak, so that errors that have nothing to do with it pass once in 10,000 times.
+// Fractions of n independent errors are below q with probability q^((n-3)/2), once a
+// common factor is taken out.
+func alikeWithin(n int) float64 {
+	if n <= 4 {
+		return 0
+	}
+	return min(0.5, math.Pow(10, -8/float64(n-3)))
+}
 
-// explain names, in the rows that differ, the arithmetic that explains them: it has
-// all outputs of the data set within its screen, with errors that are as large and
-// as scattered as it makes them, and every node of the graph that can be looked at.
+// explain names, in the rows that differ, the arithmetic that explains them. What it
+// says has been computed: an imitation of that arithmetic has the very errors, element
+// by element, that the outputs have; all of them are within the arithmetic's screen, and
+// every node of the graph that can be looked at is, too. An arithmetic that cannot act
+// on a graph has no errors there, and explains nothing, however wide its limits.
 // rt is nil for recorded outputs.
 func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows []Row, outputs []*reference.Value) {
 	if j.options.Fixed != nil || len(rows) != len(d.want) || len(outputs) < len(rows) {
@@ -50,16 +61,41 @@ func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows [
 		if err != nil {
 			return
 		}
-		if !explains(profile, rows, r.Outputs, outputs) || !other.fits(ctx, rt, d, outputs) {
+		if !allWithin(r.Outputs, outputs) || !other.imitated(ctx, d, rows, r.Outputs, outputs) || !other.fits(ctx, rt, d, outputs) {
 			continue
 		}
 		for i := range rows {
 			if rows[i].Verdict == Different {
 				rows[i].Explained = profile.Name
-				rows[i].Reason = fmt.Sprintf("different from %s; %s explains it: %s", arithmeticOf(own, d.want[i]), profile.Name, rows[i].Reason)
+				rows[i].explanation = fmt.Sprintf("different from %s; %s explains it: ", arithmeticOf(own, d.want[i]), profile.Name)
+				rows[i].Reason = rows[i].explanation + rows[i].Reason
 			}
 		}
 		return
+	}
+}
+
+// tellingElements are so many that an explanation of their errors would have been found.
+const tellingElements = 32
+
+// agree takes back what explains a runtime on one data set and not on another: an
+// arithmetic has its errors on all inputs.
+func agree(rows []Row) {
+	said := map[string]string{} // runtime -> the arithmetic, or "" where data sets disagree
+	for _, r := range rows {
+		if r.Verdict != Different || r.Explained == "" && (r.Measure == nil || r.Measure.Elements < tellingElements) {
+			continue
+		}
+		if was, ok := said[r.Runtime]; ok && was != r.Explained {
+			said[r.Runtime] = ""
+			continue
+		}
+		said[r.Runtime] = r.Explained
+	}
+	for i := range rows {
+		if r := &rows[i]; r.Explained != "" && said[r.Runtime] == "" {
+			r.Explained, r.Reason = "", strings.TrimPrefix(r.Reason, r.explanation)
+		}
 	}
 }
 
@@ -71,7 +107,7 @@ func candidates(own reference.Profile, d dataSet, outputs []*reference.Value) []
 	var all, others []reference.Profile
 	for _, p := range reference.Profiles()[1:] {
 		switch {
-		case p.Name == own.Name:
+		case p.Name == own.Name, slices.ContainsFunc(d.want, p.Misnames):
 		case p.Narrows() && !slices.ContainsFunc(outputs, func(v *reference.Value) bool { return v == nil || !p.CouldStore(v) }):
 			all = append(all, p)
 		default:
@@ -86,68 +122,90 @@ func candidates(own reference.Profile, d dataSet, outputs []*reference.Value) []
 	return append(all, others...)
 }
 
-// explains reports whether all outputs are what a profile makes them.
-func explains(profile reference.Profile, rows []Row, under, got []*reference.Value) bool {
+// allWithin reports whether all outputs are within a profile's screen, and their errors as
+// a whole within its limits.
+func allWithin(under, got []*reference.Value) bool {
 	for i, w := range under {
-		if mismatch(w, got[i]) != nil || !profile.CouldStore(got[i]) {
+		if mismatch(w, got[i]) != nil {
 			return false
 		}
 		if m := measure(w, got[i], w.Screen); m.Outside > 0 || m.Unbounded > 0 {
 			return false
 		}
-		if rows[i].Verdict != Different {
-			continue
-		}
-		if _, odd := rows[i].Collective.outside(); rows[i].Outside == 0 && !odd {
-			return false // a node is at fault whose error the output does not show
-		}
-		c := collect(w, got[i])
-		if c == nil {
-			continue
-		}
-		if _, odd := c.outside(); odd {
-			return false
-		}
-		// What is flushed is declared, and leaves no error to be of a size.
-		if !profile.Flushes() && scattered(w, got[i]) < typical {
+		if _, odd := collect(w, got[i]).outside(); odd {
 			return false
 		}
 	}
 	return true
 }
 
-// scattered is the median of |error|/spread once the part is taken out that is one
-// factor of all values. A gain is no rounding, however small, nor is a fault of a
-// few elements: arithmetic shows in most of them. Operands that are cut off, not
-// rounded, make a gain too, and scatter besides.
-func scattered(want, got *reference.Value) float64 {
+// imitated reports whether one of the ways to compute in the job's profile gives what is
+// different its errors. under are the outputs with the profile's figures.
+func (j *job) imitated(ctx context.Context, d dataSet, rows []Row, under, got []*reference.Value) bool {
+	for _, im := range j.program.Imitations() {
+		r, err := j.program.Imitate(ctx, d.values, im)
+		if err != nil {
+			return false
+		}
+		all := true
+		for i := range rows {
+			if rows[i].Verdict == Different && all {
+				all = mismatch(r.Outputs[i], got[i]) == nil && errorsAlike(d.want[i], under[i], r.Outputs[i], got[i])
+			}
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// errorsAlike reports whether the errors of got are those of an imitation. Where few
+// elements speak, each must be as near to the imitation as rounding takes it: within its
+// screen around what is wanted. A part of the errors that is one factor of all values is
+// left out: a gain is no rounding, though operands that are cut off make one besides.
+func errorsAlike(want, under, imitation, got *reference.Value) bool {
 	w, ok := want.Data.([]float64)
 	g, ok2 := got.Data.([]float64)
-	if !ok || !ok2 {
-		return 0
-	}
-	var errors, values []float64 // in spreads
-	for i := range w {
-		if s := figure(want.Spread, i); s > 0 && finite(s) && finite(w[i]) && finite(g[i]) {
-			errors, values = append(errors, (g[i]-w[i])/s), append(values, w[i]/s)
+	im, ok3 := imitation.Data.([]float64)
+	if ok && ok2 && ok3 {
+		index := distinct(under, func(i int) bool {
+			s := figure(under.Spread, i)
+			return s > 0 && finite(s) && finite(w[i]) && finite(g[i]) && finite(im[i])
+		})
+		errors, left, values := make([]float64, len(index)), make([]float64, len(index)), make([]float64, len(index))
+		for k, i := range index {
+			s := under.Spread[i]
+			errors[k], left[k], values[k] = (g[i]-w[i])/s, (g[i]-im[i])/s, w[i]/s
+		}
+		if n := len(index); n > 4 {
+			return square(across(left, values)) <= alikeWithin(n)*square(across(errors, values))
 		}
 	}
-	product, square := 0.0, 0.0
-	for i, v := range values {
-		product += errors[i] * v
-		square += v * v
+	return measure(imitation, got, want.Screen).Outside == 0
+}
+
+// across is v without what is one factor of values.
+func across(v, values []float64) []float64 {
+	product, factor := 0.0, square(values)
+	for i, x := range values {
+		product += v[i] * x
 	}
-	if len(errors) == 0 {
-		return 0
-	}
-	for i, v := range values {
-		if square > 0 {
-			errors[i] -= product / square * v
+	rest := slices.Clone(v)
+	for i, x := range values {
+		if factor > 0 {
+			rest[i] -= product / factor * x
 		}
-		errors[i] = math.Abs(errors[i])
 	}
-	slices.Sort(errors)
-	return errors[len(errors)/2]
+	return rest
+}
+
+func square(v []float64) float64 {
+	s := 0.0
+	for _, x := range v {
+		s += x * x
+	}
+	return s
 }
 
 // fits reports whether every node computes what the profile says, as far as nodes

@@ -69,6 +69,7 @@ func (j *job) run(ctx context.Context) {
 		j.report.problem(err)
 		return
 	}
+	defer func() { agree(j.report.Rows) }()
 	for _, d := range j.sets {
 		j.report.Sets = append(j.report.Sets, describe(d))
 		j.report.Notes = union(j.report.Notes, d.notes)

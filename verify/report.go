@@ -98,6 +98,8 @@ type Row struct {
 	Reason  string  `json:"reason,omitempty"`
 	// Explained is the arithmetic that explains a difference, if one does.
 	Explained string `json:"explained_by,omitempty"`
+
+	explanation string // what Reason begins with where something is Explained
 	*Measure
 	Fault *Fault `json:"fault,omitempty"`
 }
