@@ -44,7 +44,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"onnx/pass":            {may: []string{"onnx", "onnx/infer", "onnx/pb"}},
 	"onnx/check":           {may: []string{"onnx", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire"}},
 	"reference":            {may: []string{"onnx", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "witness"}},
-	"load":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pass", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia", "onnx-go"}},
+	"load":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pass", "onnx/pb", "onnx/rule", "onnx/wire", "witness", "random", "internal/gop", "internal/kernel"}, libraries: []string{"gorgonia", "onnx-go"}},
 	"witness":              {may: []string{"onnx", "onnx/pb"}},
 	"witness/witnesstest":  {may: []string{"onnx", "onnx/pb", "witness"}},
 	"witness/child":        {may: []string{"onnx", "onnx/pb", "witness"}},

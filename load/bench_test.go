@@ -36,7 +36,7 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 				}
 				defer ort.Close()
 				s := open(b, m)
-				in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
+				in := []*onnx.Tensor{makeTensor(b, "z", normals(1, n*100, 1), n, 100)}
 
 				const rounds = 5
 				each := max(2, images/n)
@@ -95,9 +95,29 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
+// BenchmarkRunInto is BenchmarkRun into the tensors of an earlier run.
+func BenchmarkRunInto(b *testing.B) {
+	for name, m := range map[string]*onnx.Model{"dense": generator(b, false), "convolutional": convolutional(b, false)} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, m)
+			in := []*onnx.Tensor{makeTensor(b, "z", normals(1, 100, 1), 1, 100)}
+			out, err := s.Run(b.Context(), in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.RunInto(b.Context(), in, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func benchmarkRun(b *testing.B, m *onnx.Model, n int) {
 	s := open(b, m)
-	in := []*onnx.Tensor{makeTensor(b, "z", random(1, n*100, 1), n, 100)}
+	in := []*onnx.Tensor{makeTensor(b, "z", normals(1, n*100, 1), n, 100)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Run(b.Context(), in); err != nil {
@@ -109,7 +129,7 @@ func benchmarkRun(b *testing.B, m *onnx.Model, n int) {
 // BenchmarkLoad is everything from the bytes of a file of 0.45 MB to the first image.
 func BenchmarkLoad(b *testing.B) {
 	file := generator(b, false).Bytes
-	z := random(1, 100, 1)
+	z := normals(1, 100, 1)
 	b.SetBytes(int64(len(file)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -84,13 +84,13 @@ type output struct {
 }
 
 // run computes the outputs of a segment from its inputs. An *onnx.UnsupportedError says that it cannot be one graph for these, and
-// because of which operation.
-func (s *segment) run(ctx context.Context, inputs []*onnx.Tensor) (outputs []*onnx.Tensor, stuck int, err error) {
+// because of which operation. The outputs are fresh tensors, or into, unless that is nil.
+func (s *segment) run(ctx context.Context, inputs, into []*onnx.Tensor) (outputs []*onnx.Tensor, stuck int, err error) {
 	p, e, err := s.take(ctx, inputs)
 	if err != nil {
 		return nil, e.stuck, err
 	}
-	if outputs, err = p.run(inputs); err != nil {
+	if outputs, err = p.run(inputs, into); err != nil {
 		return nil, -1, err // p may be in any state: it is not used again
 	}
 	s.putBack(p, e)
@@ -616,7 +616,14 @@ func (b *builder) next(name string) (int, *operation) {
 	return b.reader(name)
 }
 
-func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	for i, t := range into {
+		if o := &p.outputs[i]; o.redirect != nil {
+			if err := alike(t, o.name, o.elem, o.dims); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for i, t := range inputs {
 		switch own := p.inputs[i]; {
 		case own == nil: // it is part of the graph
@@ -629,9 +636,17 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			own.Data.Copy(0, t.Data, 0, t.Len())
 		}
 	}
-	results := make([]*onnx.Tensor, len(p.outputs))
-	for i, o := range p.outputs {
+	results := into
+	if into == nil {
+		results = make([]*onnx.Tensor, len(p.outputs))
+	}
+	for i := range p.outputs {
+		o := &p.outputs[i]
 		if o.redirect == nil {
+			continue
+		}
+		if into != nil {
+			o.redirect(into[i].Data.(onnx.Slice[float32]))
 			continue
 		}
 		fresh := make([]float32, product(o.dims))
@@ -643,15 +658,20 @@ func (p *program) run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			return nil, err
 		}
 	}
-	for i, o := range p.outputs {
-		if results[i] != nil {
+	for i := range p.outputs {
+		o := &p.outputs[i]
+		if o.redirect != nil {
 			continue
 		}
 		t, err := o.copy(o.name)
 		if err != nil {
 			return nil, err
 		}
-		results[i] = t
+		if into == nil {
+			results[i] = t
+		} else if err := fill(into[i], t); err != nil {
+			return nil, err
+		}
 	}
 	return results, nil
 }

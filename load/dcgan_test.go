@@ -17,7 +17,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 	seed := uint64(0)
 	weights := func(n int, scale float64) []float32 {
 		seed++
-		return random(seed, n, scale)
+		return normals(seed, n, scale)
 	}
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "generator"})
 	n := onnx.Symbolic("N")
@@ -85,7 +85,7 @@ func TestConvolutionalGeneratorAgreesWithTheReference(t *testing.T) {
 			t.Errorf("all=%v: %d operations are left, want %d", all, steps, want)
 		}
 		for _, n := range []int{1, 3} {
-			in := []*onnx.Tensor{makeTensor(t, "z", random(uint64(n), n*100, 1), n, 100)}
+			in := []*onnx.Tensor{makeTensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
 			out, err := s.Run(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
@@ -142,11 +142,11 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			x := e.Input("x", pb.TensorProto_FLOAT, dims...)
 			e.Step("layer", "layer")
 			constant := func(name string, dims ...int) onnx.Value {
-				return e.Const(name, makeTensor(t, "", random(uint64(len(name)+product(dims)), product(dims), 1), dims...))
+				return e.Const(name, makeTensor(t, "", normals(uint64(len(name)+product(dims)), product(dims), 1), dims...))
 			}
 			x = test.layers(e, constant, x)
 			e.Step("norm", "norm")
-			variance := random(9, test.ch, 1)
+			variance := normals(9, test.ch, 1)
 			for i, v := range variance {
 				variance[i] = 0.5 + v*v
 			}
@@ -156,7 +156,7 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			types, _ := infer.Types(m.Proto)
 			m.Proto.Graph.Output[0].Type = types["norm"].Proto()
 
-			in := []*onnx.Tensor{makeTensor(t, "x", random(3, product(test.dims), 1), test.dims...)}
+			in := []*onnx.Tensor{makeTensor(t, "x", normals(3, product(test.dims), 1), test.dims...)}
 			s := open(t, m)
 			left := slices.ContainsFunc(s.main.Load().all.ops, func(op operation) bool { return op.name == "BatchNormalization" })
 			if left == test.folds {
@@ -199,7 +199,7 @@ func TestShapesAreComputedWhenTheGraphIsBuilt(t *testing.T) {
 	m := finish(t, e)
 	s := open(t, m)
 	for _, dims := range [][]int{{1, 6, 2, 3}, {2, 6, 4, 5}, {1, 6, 2, 3}} {
-		in := []*onnx.Tensor{makeTensor(t, "x", random(1, product(dims), 1), dims...)}
+		in := []*onnx.Tensor{makeTensor(t, "x", normals(1, product(dims), 1), dims...)}
 		got, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)

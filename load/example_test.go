@@ -2,35 +2,100 @@ package load_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"image/png"
 	"log"
-	"math/rand/v2"
+	"os"
+	"slices"
 
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/random"
 )
 
-// A generator that petrify has exported makes 16 images of 28 by 28 pixels, with values from -1 to 1, from 16 vectors of 100
-// standard normals.
+// A generator that petrify has exported makes 16 images of seed 7: those of "petrify sample --seed 7".
 func Example() {
-	generator, err := load.File("generator.onnx")
+	generator, err := load.GeneratorFile("generator.onnx")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer generator.Close()
 
-	r := rand.New(rand.NewPCG(7, 0))
-	noise := make([]float32, 16*100)
-	for i := range noise {
-		noise[i] = float32(r.NormFloat64())
-	}
-	images, dims, err := generator.Apply(context.Background(), noise)
+	images, err := generator.Sample(context.Background(), 7, 16)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(dims)           // [16 1 28 28]
-	fmt.Println(images[:28*28]) // the first image, row by row
+	for i, m := range images {
+		f, err := os.Create(fmt.Sprintf("digit-%d.png", i))
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := errors.Join(png.Encode(f, m), f.Close()); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// Images of any noise go into the caller's memory, here those from number 100 of the seed on, of less noise than usual.
+func ExampleGenerator_Pixels() {
+	generator, err := load.OpenGenerator(flat())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer generator.Close()
+	pixels := make([]byte, 5*generator.Channels()*generator.Bounds().Dx()*generator.Bounds().Dy())
+	if err := generator.Pixels(context.Background(), pixels, random.Noise{Seed: 7, Truncation: 0.5}, 100); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(pixels), slices.Max(pixels) <= 191, slices.Min(pixels) >= 64)
+	// Output: 5 true true
+}
+
+// A loop that runs a model again and again gives it the same tensors to fill.
+func ExampleSession_RunInto() {
+	s, err := load.Open(flat())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	z, err := onnx.NewTensor("z", []float32{1, 2}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	in := []*onnx.Tensor{z}
+	out, err := s.Run(context.Background(), in)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i := range 2 {
+		z.Data.(onnx.Slice[float32])[0] = float32(10 * i)
+		if err := s.RunInto(context.Background(), in, out); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(out[0].Data, out[0].Dims)
+	}
+	// Output:
+	// [0 2] [2 1 1 1]
+	// [10 2] [2 1 1 1]
+}
+
+// flat makes images of one pixel, the noise itself.
+func flat() *onnx.Model {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: 13, IR: 8})
+	z := e.Input("z", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(1))
+	shape, err := onnx.NewTensor("shape", []int64{0, 1, 1, 1}, 4)
+	if err != nil {
+		log.Fatal(err)
+	}
+	e.Step("image", "image")
+	e.Output(e.Node("Reshape", "", []onnx.Value{z, e.Const("shape", shape)}), pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(1), onnx.Fixed(1), onnx.Fixed(1))
+	m, err := e.Model()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return &onnx.Model{Proto: m}
 }
 
 // A model that is made in memory runs like one from a file.

@@ -1,5 +1,5 @@
 // Package load runs ONNX models in Go: it is how a Go program uses a generator that petrify has exported, and the round trip
-// that petrify verifies its exports by.
+// that petrify verifies its exports by. [Generator] makes images of a seed; [Session] is any model.
 //
 // A file passes petrify's own reader and checks first, then onnx-go's decoder, into a graph of this package. What onnx-go has
 // read is compared with what petrify has read, down to the bits of the weights. For every shape of the inputs that comes, the
@@ -17,10 +17,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/witness"
 )
@@ -92,6 +94,22 @@ func (s *Session) Outputs() []Port { return slices.Clone(s.signature.Outputs) }
 // Run computes the outputs, in graph order, from the inputs, which are matched by name. The inputs are only read, and the
 // outputs are the caller's. When ctx ends, a run stops before its next operation: arithmetic that has begun is not interrupted.
 func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	return s.run(ctx, inputs, nil)
+}
+
+// RunInto is Run into tensors of the caller's: outputs are as an earlier Run with inputs of these shapes has returned them, or made like
+// that, and are filled anew. They must share no memory with each other or with inputs. A model of floats that has run with the same
+// shapes before allocates nothing. After an error the outputs may hold anything.
+func (s *Session) RunInto(ctx context.Context, inputs, outputs []*onnx.Tensor) error {
+	if n := len(s.signature.Outputs); len(outputs) != n || slices.Contains(outputs, nil) {
+		return fmt.Errorf("%d tensors for %d outputs, want one for each", len(outputs), n)
+	}
+	_, err := s.run(ctx, inputs, outputs)
+	return err
+}
+
+// run is Run where into is nil, and RunInto where it is not.
+func (s *Session) run(ctx context.Context, inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -108,12 +126,36 @@ func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tenso
 		return nil, err
 	}
 	if main.whole() {
-		outputs, _, err := main.all.run(ctx, m.Ordered)
+		outputs, _, err := main.all.run(ctx, m.Ordered, into)
 		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); !unsupported {
 			return outputs, err
 		}
 	}
-	return main.tensors(ctx, m.Ordered)
+	outputs, err := main.tensors(ctx, m.Ordered)
+	for i := range into {
+		if err == nil {
+			err = fill(into[i], outputs[i])
+		}
+	}
+	return outputs, err
+}
+
+// fill copies an output into a tensor that must be like it.
+func fill(to, from *onnx.Tensor) error {
+	if err := alike(to, from.Name, from.Type(), from.Dims); err != nil {
+		return err
+	}
+	to.Data.Copy(0, from.Data, 0, from.Len())
+	return nil
+}
+
+// alike wants of a tensor that an output fits into it.
+func alike(t *onnx.Tensor, name string, elem pb.TensorProto_DataType, dims []int) error {
+	if t.Data == nil || t.Type() != elem || !slices.Equal(t.Dims, dims) || t.Len() != product(dims) {
+		return fmt.Errorf("output %q has elements of type %s and dims %v, and the tensor for it %s, %v",
+			name, strings.ToLower(elem.String()), slices.Clone(dims), strings.ToLower(t.Type().String()), t.Dims)
+	}
+	return nil
 }
 
 // Apply is Run for a model of one float32 input and one float32 output. Where the input declares one dimension that is not a

@@ -25,7 +25,7 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-func random(seed uint64, n int, scale float64) []float32 {
+func normals(seed uint64, n int, scale float64) []float32 {
 	r := rand.New(rand.NewPCG(seed, 1))
 	x := make([]float32, n)
 	for i := range x {
@@ -47,10 +47,10 @@ func makeTensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int
 func generator(t testing.TB, all bool) *onnx.Model {
 	t.Helper()
 	weights := map[string]*onnx.Tensor{
-		"fc1.weight": makeTensor(t, "", random(1, 100*128, 0.1), 100, 128),
-		"fc1.bias":   makeTensor(t, "", random(2, 128, 0.1), 128),
-		"fc2.weight": makeTensor(t, "", random(3, 128*784, 0.1), 128, 784),
-		"fc2.bias":   makeTensor(t, "", random(4, 784, 0.1), 784),
+		"fc1.weight": makeTensor(t, "", normals(1, 100*128, 0.1), 100, 128),
+		"fc1.bias":   makeTensor(t, "", normals(2, 128, 0.1), 128),
+		"fc2.weight": makeTensor(t, "", normals(3, 128*784, 0.1), 128, 784),
+		"fc2.bias":   makeTensor(t, "", normals(4, 784, 0.1), 784),
 	}
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "generator", Param: func(full string) (*onnx.Tensor, error) {
 		if w := weights[full]; w != nil {
@@ -138,7 +138,7 @@ func TestGeneratorAgreesWithTheReference(t *testing.T) {
 		m := generator(t, all)
 		s := open(t, m)
 		for _, n := range []int{1, 2, 7, 1024, 1} {
-			z := random(uint64(n), n*100, 1)
+			z := normals(uint64(n), n*100, 1)
 			out, err := s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "z", z, n, 100)})
 			if err != nil {
 				t.Fatal(err)
@@ -168,10 +168,10 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		for _, d := range dims {
 			n *= d
 		}
-		return makeTensor(t, "", random(uint64(n), n, 1), dims...)
+		return makeTensor(t, "", normals(uint64(n), n, 1), dims...)
 	}
 	positive := func(n int) *onnx.Tensor {
-		v := random(uint64(n), n, 1)
+		v := normals(uint64(n), n, 1)
 		for i := range v {
 			v[i] = v[i]*v[i] + 0.5
 		}
@@ -278,7 +278,7 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 func TestRunsAreBitEqual(t *testing.T) {
 	s, again := open(t, generator(t, false)), open(t, generator(t, false))
 	for _, n := range []int{1, 7, 64} {
-		in := []*onnx.Tensor{makeTensor(t, "z", random(9, n*100, 1), n, 100)}
+		in := []*onnx.Tensor{makeTensor(t, "z", normals(9, n*100, 1), n, 100)}
 		first, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -296,7 +296,7 @@ func TestRunsAreBitEqual(t *testing.T) {
 				t.Errorf("batch %d: two runs differ", n)
 			}
 		}
-		if want := random(9, n*100, 1); !slices.Equal(in[0].Data.(onnx.Slice[float32]), want) {
+		if want := normals(9, n*100, 1); !slices.Equal(in[0].Data.(onnx.Slice[float32]), want) {
 			t.Errorf("batch %d: the input was changed", n)
 		}
 	}
@@ -305,7 +305,7 @@ func TestRunsAreBitEqual(t *testing.T) {
 func TestRunsAllocateTheirOutputsOnly(t *testing.T) {
 	for _, m := range []*onnx.Model{generator(t, false), convolutional(t, false)} {
 		s := open(t, m)
-		in := []*onnx.Tensor{makeTensor(t, "z", random(9, 100, 1), 1, 100)}
+		in := []*onnx.Tensor{makeTensor(t, "z", normals(9, 100, 1), 1, 100)}
 		got := race.AllocsPerRun(20, func() {
 			if _, err := s.Run(t.Context(), in); err != nil {
 				t.Fatal(err)
@@ -322,7 +322,7 @@ func TestConcurrentRuns(t *testing.T) {
 	s := open(t, generator(t, false))
 	want := map[int][]float32{}
 	input := func(n int) []*onnx.Tensor {
-		return []*onnx.Tensor{makeTensor(t, "z", random(uint64(n), n*100, 1), n, 100)}
+		return []*onnx.Tensor{makeTensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
 	}
 	sizes := []int{1, 2, 3, 4, 5, 6} // more than a session keeps
 	for _, n := range sizes {
@@ -442,7 +442,7 @@ func TestConstantsOfEveryForm(t *testing.T) {
 	y = node("z", "Sub", []onnx.Value{y, constant("t", onnx.TensorAttr("value", makeTensor(t, "", []float32{1, 0, 0}, 3)))})
 	e.Output(y, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2), onnx.Fixed(3))
 	m := finish(t, e)
-	in := []*onnx.Tensor{makeTensor(t, "x", random(1, 12, 1), 2, 6)}
+	in := []*onnx.Tensor{makeTensor(t, "x", normals(1, 12, 1), 2, 6)}
 	got, err := open(t, m).Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -812,7 +812,7 @@ func FuzzOpen(f *testing.F) {
 				}
 			}
 			small := make([]float64, n)
-			for i, v := range random(5, n, 1) {
+			for i, v := range normals(5, n, 1) {
 				if small[i] = float64(v); p.Type.Elem != pb.TensorProto_FLOAT {
 					small[i] = float64(i % 3)
 				}
@@ -885,7 +885,7 @@ func TestNothingIsComputed(t *testing.T) {
 func TestNormalizationOfOneAxisHasOneChannel(t *testing.T) {
 	one := func(v float32) *onnx.Tensor { return makeTensor(t, "", []float32{v}, 1) }
 	m := oneNode(t, "BatchNormalization", []onnx.Dim{onnx.Symbolic("N")}, []*onnx.Tensor{one(2), one(-1), one(0.5), one(3)})
-	in := []*onnx.Tensor{makeTensor(t, "x", random(1, 10, 1), 10)}
+	in := []*onnx.Tensor{makeTensor(t, "x", normals(1, 10, 1), 10)}
 	got, err := open(t, m).Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -911,7 +911,7 @@ func TestNormalizationOfTheBatchIsUnsupported(t *testing.T) {
 		m.Proto.OpsetImport[0].Version = proto.Int64(test.opset)
 		s, err := Open(m)
 		if err == nil {
-			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", random(1, 24, 1), 2, 3, 4)})
+			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", normals(1, 24, 1), 2, 3, 4)})
 		}
 		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); unsupported == test.runs || test.runs && err != nil {
 			t.Errorf("%s: error is %v, runs %v", test.claim, err, test.runs)

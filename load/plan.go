@@ -246,7 +246,7 @@ func (b *builder) several(s *segment) error {
 	}
 	at := -1
 	if whole {
-		outputs, stuck, err := s.run(b.ctx, tensors)
+		outputs, stuck, err := s.run(b.ctx, tensors, nil)
 		if err == nil {
 			for i, name := range s.outputs {
 				t := outputs[i]

@@ -102,7 +102,10 @@ func (s *Scheme) size(v int64) int64 {
 }
 
 // At is the number of one axis of one image. Indices below 2^26 are different ones.
-func (n Noise) At(image, axis int) float32 { return n.drawing().at(int64(image), int64(axis)) }
+func (n Noise) At(image, axis int) float32 {
+	d := n.drawing()
+	return d.at(int64(image), int64(axis))
+}
 
 // Fill fills dst with rows of the given width, at least 1, one an image, from the image of index first on.
 func (n Noise) Fill(dst []float32, width, first int) {
@@ -119,8 +122,8 @@ type drawing struct {
 	limit  int64 // the first v within the truncation
 }
 
-func (n Noise) drawing() *drawing {
-	d := &drawing{scheme: noiseTables(), keys: n.keys()}
+func (n Noise) drawing() drawing {
+	d := drawing{scheme: noiseTables(), keys: n.keys()}
 	if k := math.Floor(limitSteps * float64(n.Truncation)); k >= 0 && k < float64(len(d.scheme.Limits)) {
 		d.limit = d.scheme.Limits[int(k)]
 	}
