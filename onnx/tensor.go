@@ -70,6 +70,14 @@ func (t *Tensor) Clone() *Tensor {
 	return c
 }
 
+// SameBits reports whether two tensors have the same dims and elements, those to the last bit, whatever their names.
+func (t *Tensor) SameBits(u *Tensor) bool {
+	if t == nil || u == nil {
+		return t == u
+	}
+	return slices.Equal(t.Dims, u.Dims) && t.Data.Equal(u.Data)
+}
+
 // Proto returns the tensor as a message: elements in raw_data, little-endian,
 // or in string_data. Nothing of the message is shared with t.
 func (t *Tensor) Proto() *pb.TensorProto {

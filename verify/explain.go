@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -29,7 +30,6 @@ func alikeWithin(n int) float64 {
 // by element, that the outputs have; all of them are within the arithmetic's screen, and
 // every node of the graph that can be looked at is, too. An arithmetic that cannot act
 // on a graph has no errors there, and explains nothing, however wide its limits.
-// rt is nil for recorded outputs.
 func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows []Row, outputs []*reference.Value) {
 	if j.options.Fixed != nil || len(rows) != len(d.want) || len(outputs) < len(rows) {
 		return
@@ -61,7 +61,7 @@ func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows [
 		if err != nil {
 			return
 		}
-		if !allWithin(r.Outputs, outputs) || !other.imitated(ctx, d, rows, r.Outputs, outputs) || !other.fits(ctx, rt, d, outputs) {
+		if !allWithin(r.Outputs, outputs) || !other.imitated(ctx, d, rows, r.Outputs, outputs) || !other.fits(ctx, rt, d) {
 			continue
 		}
 		for i := range rows {
@@ -208,37 +208,11 @@ func square(v []float64) float64 {
 	return s
 }
 
-// fits reports whether every node computes what the profile says, as far as nodes
-// can be seen: those of a runtime in a proof, the only node of a graph whose outputs
-// were recorded. Of a longer recorded one the outputs have to do.
-func (j *job) fits(ctx context.Context, rt witness.Runtime, d dataSet, outputs []*reference.Value) bool {
-	if rt != nil {
-		p, err := j.boundedProof(ctx, rt, d)
-		return err == nil && len(p.faults) == 0
-	}
-	nodes := j.program.Nodes()
-	if len(nodes) != 1 {
-		return true
-	}
-	values := map[string]*reference.Value{}
-	for _, v := range d.values {
-		values[v.Name] = v
-	}
-	r, err := j.program.RunNode(ctx, 0, values)
-	if err != nil {
-		return false
-	}
-	for i, want := range d.want {
-		k := slices.Index(nodes[0].Outputs, want.Name)
-		if k < 0 {
-			continue
-		}
-		e, err := examine(ctx, j.program, 0, k, values, r.Outputs[k], outputs[i])
-		if err != nil || e.fault != nil || e.unbounded {
-			return false
-		}
-	}
-	return true
+// fits reports whether every node computes what the profile says, as far as nodes can be seen: of a recording of several the
+// outputs have to do.
+func (j *job) fits(ctx context.Context, rt witness.Runtime, d dataSet) bool {
+	p, err := j.boundedProof(ctx, rt, d)
+	return errors.Is(err, errInside) || err == nil && len(p.faults) == 0
 }
 
 // arithmeticOf is the profile's name, but for the default one on narrower types.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -167,6 +168,9 @@ func shallow[M proto.Message](m M) M {
 // and loops are written out before; where they cannot be, or the runtime does not
 // take the result, a node with graphs within is judged as a whole, by its screen.
 func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof, error) {
+	if _, recorded := rt.(witness.Recorded); recorded {
+		return j.proveRecorded(ctx, d)
+	}
 	if slices.ContainsFunc(j.program.Nodes(), func(n reference.Node) bool { return n.Composite }) {
 		if model, program := j.flat(ctx, d); program != nil {
 			if p, err := j.proveAs(ctx, rt, d, model, program); err == nil {
@@ -175,6 +179,29 @@ func (j *job) prove(ctx context.Context, rt witness.Runtime, d dataSet) (*proof,
 		}
 	}
 	return j.proveAs(ctx, rt, d, j.model, j.program)
+}
+
+// errInside says that what nodes gave to each other is not known.
+var errInside = errors.New("what was computed between inputs and outputs was not recorded")
+
+// proveRecorded is prove for outputs in files: those of a graph of one node are all that a proof looks at.
+func (j *job) proveRecorded(ctx context.Context, d dataSet) (*proof, error) {
+	p := &proof{program: j.program, nodes: j.program.Nodes()}
+	if len(p.nodes) != 1 {
+		return nil, errInside
+	}
+	p.given = func(name string) *reference.Value {
+		k := slices.IndexFunc(d.recorded, func(v *reference.Value) bool { return v.Name == name })
+		if k < 0 {
+			return nil
+		}
+		return d.recorded[k]
+	}
+	var err error
+	if p.outputs, err = tensorsOf(d.recorded); err != nil {
+		return nil, err
+	}
+	return p, j.holdNodes(ctx, p, d.values)
 }
 
 // flat is the model written out for the data, nil where that is not possible.

@@ -2,8 +2,8 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
@@ -37,8 +37,10 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 	for i := range rows {
 		switch {
 		case rows[i].Measure == nil: // not even comparable
-		case err != nil && rows[i].Verdict == Equal:
-			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("no proof: %v", err))
+		case errors.Is(err, errInside):
+			if what, bad := rows[i].Collective.outside(); bad && rows[i].Verdict == Equal {
+				rows[i].Reason = join(rows[i].Reason, what+"; whether that is one error upstream or a fault, the proof of a runtime tells")
+			}
 		case err != nil:
 			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("no proof: %v", err))
 		default:
@@ -61,9 +63,16 @@ func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet) (
 	return p, err
 }
 
-// judgeRecorded judges the outputs in the files, one row for every tensor: the
-// elements of sequences and optionals have rows of their own.
+// judgeRecorded judges the outputs in the files like those of a runtime. The elements of sequences and optionals, which no
+// runtime is asked for, have rows of their own.
 func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
+	if outputs, err := tensorsOf(d.recorded); err == nil && outputs != nil && d.inputs != nil {
+		l := &lane{job: j, rt: witness.Recorded{Model: j.model, Runs: []witness.Recording{{Inputs: d.inputs, Outputs: outputs}}}}
+		defer l.close(ctx)
+		if outputs, err = l.call(ctx, d.inputs); err == nil {
+			return j.judgeAll(ctx, l.rt, d, outputs)
+		}
+	}
 	var rows []Row
 	for i, want := range d.want {
 		var got *reference.Value
@@ -71,11 +80,7 @@ func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 			got = d.recorded[i]
 		}
 		j.judgeNested(&rows, d.name, want.Name, want, got)
-		if want.Kind == reference.Tensor {
-			j.proveRecorded(ctx, d, &rows[len(rows)-1], i, got)
-		}
 	}
-	j.explain(ctx, nil, d, rows, d.recorded)
 	return rows
 }
 
@@ -91,41 +96,6 @@ func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.
 		anonymous := *e
 		anonymous.Name = "" // elements have no names that must agree
 		j.judgeNested(rows, set, fmt.Sprintf("%s[%d]", output, i), &anonymous, got.Elems[i])
-	}
-}
-
-// proveRecorded judges a recorded output of a graph of one node as the proof
-// would: the inputs are the node's own. Of a longer graph the files do not say what
-// the nodes before the last one gave.
-func (j *job) proveRecorded(ctx context.Context, d dataSet, row *Row, k int, got *reference.Value) {
-	nodes := j.program.Nodes()
-	if len(nodes) != 1 && row.Verdict == Equal && row.doubtful() {
-		what, _ := row.Collective.outside()
-		row.Reason = join(row.Reason, what+"; whether that is one error upstream or a fault, the proof of a runtime tells")
-	}
-	if len(nodes) != 1 || j.options.Fixed != nil || row.Measure == nil || row.Verdict == Unchecked {
-		return
-	}
-	if row.Verdict == Equal && !row.doubtful() {
-		return
-	}
-	values := map[string]*reference.Value{}
-	for _, v := range d.values {
-		values[v.Name] = v
-	}
-	k = slices.Index(nodes[0].Outputs, d.want[k].Name)
-	r, err := j.program.RunNode(ctx, 0, values)
-	if k < 0 || err != nil {
-		return
-	}
-	e, err := examine(ctx, j.program, 0, k, values, r.Outputs[k], got)
-	switch {
-	case err != nil || e.unbounded:
-	case e.fault != nil:
-		row.Verdict, row.Stage, row.Fault, row.Reason = Different, Proof, e.fault, join(e.fault.verdict(), row.remark())
-	default:
-		row.Verdict, row.Stage = Equal, Proof
-		row.Reason = join("the only node computes what is asked of it, but for rounding", row.remark())
 	}
 }
 

@@ -81,10 +81,5 @@ func clone(ts []*onnx.Tensor) []*onnx.Tensor {
 
 // sameBits reports whether two lists of tensors are equal to the last bit.
 func sameBits(a, b []*onnx.Tensor) bool {
-	return slices.EqualFunc(a, b, func(x, y *onnx.Tensor) bool {
-		if x == nil || y == nil {
-			return x == y
-		}
-		return slices.Equal(x.Dims, y.Dims) && x.Data.Equal(y.Data)
-	})
+	return slices.EqualFunc(a, b, (*onnx.Tensor).SameBits)
 }

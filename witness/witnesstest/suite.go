@@ -93,6 +93,41 @@ func tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *o
 	return v
 }
 
+// Recorded is a runtime that has on record the runs by which Suite learns whether one computes.
+func Recorded(t testing.TB) witness.Recorded {
+	t.Helper()
+	r := witness.Recorded{Model: linear(t)}
+	for _, in := range append(batches(t, 1, 2, 3, 4, 64), notANumber(t)) {
+		x, n := floats(t, in[0]), in[0].Dims[0]
+		y, double := make([]float32, 3*n), make([]float32, 2*n)
+		for i := range y {
+			y[i] = product(x, i/3, i%3)
+		}
+		for i := range double {
+			double[i] = x[i] + x[i]
+		}
+		r.Runs = append(r.Runs, witness.Recording{Inputs: in, Outputs: []*onnx.Tensor{tensor(t, "y", y, n, 3), tensor(t, "x2", double, n, 2)}})
+	}
+	return r
+}
+
+func batches(t testing.TB, sizes ...int) [][]*onnx.Tensor {
+	var all [][]*onnx.Tensor
+	for _, n := range sizes {
+		all = append(all, batch(t, n))
+	}
+	return all
+}
+
+func notANumber(t testing.TB) []*onnx.Tensor {
+	return []*onnx.Tensor{tensor(t, "x", []float32{float32(math.NaN()), 2}, 1, 2)}
+}
+
+// product is element (row,col) of y.
+func product(x []float32, row, col int) float32 {
+	return x[2*row]*float32(col+1) + x[2*row+1]*float32(col+4)
+}
+
 // batch is an input of n rows of linear, of small whole numbers.
 func batch(t testing.TB, n int) []*onnx.Tensor {
 	x := make([]float32, 2*n)
@@ -111,9 +146,8 @@ func right(t testing.TB, in, out []*onnx.Tensor) {
 		t.Fatalf("outputs %v, want y of [%d 3] and x2 of [%d 2]", out, n, n)
 	}
 	for i, got := range floats(t, out[0]) {
-		row, col := i/3, i%3
-		if want := x[2*row]*float32(col+1) + x[2*row+1]*float32(col+4); got != want {
-			t.Errorf("y[%d,%d] is %v, want %v", row, col, got, want)
+		if want := product(x, i/3, i%3); got != want {
+			t.Errorf("y[%d,%d] is %v, want %v", i/3, i%3, got, want)
 		}
 	}
 	for i, got := range floats(t, out[1]) {
@@ -157,8 +191,7 @@ func computes(t *testing.T, rt witness.Runtime) {
 	for _, n := range []int{1, 1, 3, 3, 1, 64, 3} {
 		run(t, s, batch(t, n))
 	}
-	nan := []*onnx.Tensor{tensor(t, "x", []float32{float32(math.NaN()), 2}, 1, 2)}
-	out, err := s.Run(t.Context(), nan)
+	out, err := s.Run(t.Context(), notANumber(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ func TestMain(m *testing.M) {
 
 func TestReference(t *testing.T) { suite.Suite(t, reference.Runtime{Release: "test"}) }
 
+func TestRecorded(t *testing.T) { suite.Suite(t, suite.Recorded(t)) }
+
 func TestLoad(t *testing.T) { suite.Suite(t, load.Runtime{Release: "test"}) }
 
 func TestGorgonnx(t *testing.T) { suite.Suite(t, gorgonnx.Runtime{}) }
