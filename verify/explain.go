@@ -31,7 +31,7 @@ func alikeWithin(n int) float64 {
 // every node of the graph that can be looked at is, too. An arithmetic that cannot act
 // on a graph has no errors there, and explains nothing, however wide its limits.
 func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows []Row, outputs []*reference.Value) {
-	if j.options.Fixed != nil || len(rows) != len(d.want) || len(outputs) < len(rows) {
+	if j.single || j.options.Fixed != nil || len(rows) != len(d.want) || len(outputs) < len(rows) {
 		return
 	}
 	differ := false
@@ -211,7 +211,7 @@ func square(v []float64) float64 {
 // fits reports whether every node computes what the profile says, as far as nodes can be seen: of a recording of several the
 // outputs have to do.
 func (j *job) fits(ctx context.Context, rt witness.Runtime, d dataSet) bool {
-	p, err := j.boundedProof(ctx, rt, d)
+	p, err := j.boundedProof(ctx, rt, d, nil)
 	return errors.Is(err, errInside) || err == nil && len(p.faults) == 0
 }
 

@@ -51,6 +51,9 @@ type job struct {
 	model    *onnx.Model
 	program  *reference.Program
 	sets     []dataSet
+	// single says that the model is one of many that are tried, so that what takes
+	// long and changes no verdict is left out.
+	single bool
 }
 
 func (j *job) tell(rt, set string) {

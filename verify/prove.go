@@ -58,6 +58,9 @@ func around(nodes []reference.Node, i int) []Neighbour {
 	return near[max(0, len(near)-most):]
 }
 
+// Value is the name of the wrong value.
+func (f *Fault) Value() string { return f.value }
+
 func (f *Fault) String() string {
 	node := f.Node
 	if !strings.HasPrefix(node, f.Op) { // a label without a name begins with it

@@ -33,7 +33,7 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 	if j.options.Fixed != nil && !j.options.Prove || !doubt && !j.options.Prove {
 		return rows
 	}
-	p, err := j.boundedProof(ctx, rt, d)
+	p, err := j.boundedProof(ctx, rt, d, outputs)
 	for i := range rows {
 		switch {
 		case rows[i].Measure == nil: // not even comparable
@@ -53,9 +53,13 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 
 // boundedProof is prove in the time of a few calls: besides the runtime's, there
 // are two evaluations by the reference in it.
-func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet) (*proof, error) {
+func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet, outputs []*onnx.Tensor) (*proof, error) {
 	limited, cancel := context.WithTimeout(ctx, 4*j.options.Timeout)
 	defer cancel()
+	if nodes := j.program.Nodes(); j.single && len(nodes) == 1 && !nodes[0].Composite {
+		d.recorded = valuesOf(outputs) // there is nothing inside
+		return j.proveRecorded(limited, d)
+	}
 	p, err := j.prove(limited, rt, d)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w after %v", errSlow, 4*j.options.Timeout)
