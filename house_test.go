@@ -54,6 +54,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"report":               {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 	"gate":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
 	"sign":                 {},
+	"reduce":               {may: []string{"onnx", "onnx/infer", "onnx/pb", "reference", "verify", "witness", "internal/atomicfile"}},
 	"diff":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 }
 

@@ -16,6 +16,7 @@ import (
 // spoiled are the ways in which `model` spoils its model.
 var spoiled = map[string]func(m *pb.ModelProto){
 	"sound": func(*pb.ModelProto) {},
+	"elu":   func(m *pb.ModelProto) { m.Graph.Node[1].OpType = proto.String("Elu") },
 	"wrong": func(m *pb.ModelProto) { // twice, with a name made for terminals
 		m.Graph.Node[0].Input[0] = "\x1b[31mnowhere"
 		m.Graph.Node[1].Attribute[0].Name = proto.String("alhpa")
