@@ -201,7 +201,7 @@ options = onnxruntime.SessionOptions()
 	fmt.Fprintf(&b, "session = onnxruntime.InferenceSession(\"model.onnx\", options, providers=[%q])\n", provider)
 	b.WriteString("outputs = session.run(None, {\n")
 	for i, t := range r.Inputs {
-		fmt.Fprintf(&b, "    %s: read(\"%s/input_%d.pb\"),\n", pythonText(t.Name), setFolder, i)
+		fmt.Fprintf(&b, "    %s: read(\"%s/input_%d.pb\"),\n", literal(t.Name), setFolder, i)
 	}
 	b.WriteString("})\n")
 	fmt.Fprintf(&b, `for k, got in enumerate(outputs):
@@ -213,8 +213,8 @@ options = onnxruntime.SessionOptions()
 	return b.String()
 }
 
-// pythonText is text as Python writes it.
-func pythonText(s string) string {
+// literal is text as Python writes it.
+func literal(s string) string {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return `""`
