@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
-	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
@@ -136,25 +135,21 @@ func (j *job) prepare(ctx context.Context) error {
 		j.report.Arithmetic = name
 	}
 	j.report.External = m.External()
-	var broken []string
-	for _, f := range check.Model(m.Proto) {
-		if f.Hinders() {
-			broken = append(broken, fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code))
-		}
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+	notes, err := admit(m)
+	if err != nil {
+		return err
 	}
 	if err := embed(m, j.options.Limits); err != nil {
 		return err
 	}
 	if len(j.source.sets) == 0 {
-		notes, err := unzip(m)
+		more, err := unzip(m)
 		if err != nil {
 			return err
 		}
-		defer func() { j.report.Notes = append(j.report.Notes, notes...) }() // drawing begins with none
+		notes = append(notes, more...)
 	}
+	defer func() { j.report.Notes = append(j.report.Notes, notes...) }() // drawing begins with none
 	if j.options.Against != nil {
 		tensors, err := j.options.Against(m)
 		if err != nil {

@@ -98,7 +98,7 @@ var rules = []struct {
 	{"value-redefined", Error, "A value is defined once: it has one node as its source, or is an input or initializer, also across the graphs around a graph (SSA form)."},
 	{"value-shadowed", Warning, "An input or initializer of a nested graph does not have the name of a value around it."},
 	{"value-undefined", Error, "What a node reads is an input, an initializer, or the output of a node."},
-	{"node-order", Error, "A node stands after the nodes whose outputs it reads."},
+	{"node-order", Error, "A node stands after the nodes whose outputs it reads. verify judges the model with its nodes in order, and says so."},
 	{"graph-cycle", Error, "No node depends on its own output."},
 	{"output-undefined", Error, "An output of a graph is the output of one of its nodes, an input or an initializer."},
 	{"value-info-duplicate", Error, "The type of a value is declared once among a graph's value infos, or each time alike."},

@@ -1,0 +1,127 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/rule"
+)
+
+// admit checks the model, and puts its nodes into order where nothing else keeps it from being evaluated: ONNX wants a node
+// behind those whose outputs it reads, ONNX Runtime sorts by itself, so that files that break the rule are deployed. It says
+// what it did.
+func admit(m *onnx.Model) (notes []string, err error) {
+	hindering := hinders(m.Proto)
+	if len(hindering) == 0 {
+		return nil, nil
+	}
+	if i := slices.IndexFunc(hindering, func(f rule.Finding) bool { return f.Code == "node-order" }); i >= 0 {
+		sorted := shallow(m.Proto)
+		sorted.Graph, _ = inOrder(m.Proto.GetGraph())
+		if len(hinders(sorted)) == 0 {
+			if m.Bytes, err = onnx.Marshal(sorted); err != nil {
+				return nil, err
+			}
+			m.Proto = sorted
+			return []string{fmt.Sprintf("%s stands before a node that it reads (node-order), which ONNX does not allow; judged with its nodes in order, as ONNX Runtime puts them", hindering[i].Where)}, nil
+		}
+	}
+	broken := make([]string, len(hindering))
+	for i, f := range hindering {
+		broken[i] = fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code)
+	}
+	return nil, fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+}
+
+func hinders(m *pb.ModelProto) []rule.Finding {
+	return slices.DeleteFunc(check.Model(m), func(f rule.Finding) bool { return !f.Hinders() })
+}
+
+// inOrder returns the graph, and those within it, with each node behind those that it reads, and else as they stood; and the
+// names that it reads from around it. Nodes that wait for each other come last.
+func inOrder(g *pb.GraphProto) (sorted *pb.GraphProto, free []string) {
+	nodes := make([]*pb.NodeProto, len(g.GetNode()))
+	reads := make([][]string, len(nodes))
+	maker := map[string]int{}
+	for i, n := range g.GetNode() {
+		nodes[i], reads[i] = withinInOrder(n)
+		for _, out := range n.GetOutput() {
+			if _, ok := maker[out]; !ok && out != "" {
+				maker[out] = i
+			}
+		}
+	}
+	sorted = shallow(g)
+	sorted.Node = make([]*pb.NodeProto, 0, len(nodes))
+	const (
+		fresh = iota
+		begun // on the path from the node that is to be placed
+		placed
+	)
+	state := make([]int, len(nodes))
+	var path []int
+	for i := range nodes {
+		path = append(path, i)
+		for len(path) > 0 {
+			n := path[len(path)-1]
+			if state[n] == fresh {
+				state[n] = begun
+				for _, name := range slices.Backward(reads[n]) {
+					if p, ok := maker[name]; ok && state[p] == fresh {
+						path = append(path, p)
+					}
+				}
+				continue
+			}
+			path = path[:len(path)-1]
+			if state[n] == begun {
+				state[n] = placed
+				sorted.Node = append(sorted.Node, nodes[n])
+			}
+		}
+	}
+	own := map[string]bool{}
+	for _, v := range g.GetInput() {
+		own[v.GetName()] = true
+	}
+	for _, t := range g.GetInitializer() {
+		own[t.GetName()] = true
+	}
+	for name := range maker {
+		own[name] = true
+	}
+	for _, v := range g.GetOutput() {
+		reads = append(reads, []string{v.GetName()})
+	}
+	for _, name := range slices.Concat(reads...) {
+		if name != "" && !own[name] {
+			own[name] = true
+			free = append(free, name)
+		}
+	}
+	return sorted, free
+}
+
+// withinInOrder is inOrder for the graphs that a node holds. It returns all names that the node reads.
+func withinInOrder(n *pb.NodeProto) (*pb.NodeProto, []string) {
+	reads := n.GetInput()
+	if !slices.ContainsFunc(n.GetAttribute(), func(a *pb.AttributeProto) bool { return a.GetG() != nil }) {
+		return n, reads
+	}
+	sorted := shallow(n)
+	sorted.Attribute = slices.Clone(n.GetAttribute())
+	for i, a := range sorted.Attribute {
+		if a.GetG() == nil {
+			continue
+		}
+		sorted.Attribute[i] = shallow(a)
+		var free []string
+		sorted.Attribute[i].G, free = inOrder(a.GetG())
+		reads = slices.Concat(reads, free)
+	}
+	return sorted, reads
+}

@@ -1,0 +1,91 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
+	"google.golang.org/protobuf/proto"
+)
+
+// branched is y = x < 0 ? -abs(x) : abs(x) of the first element, with graphs that read a node around them.
+func branched() *pb.ModelProto {
+	node := func(op string, in []string, out string, attrs ...*pb.AttributeProto) *pb.NodeProto {
+		return &pb.NodeProto{OpType: proto.String(op), Input: in, Output: []string{out}, Attribute: attrs}
+	}
+	value := func(name string, elem pb.TensorProto_DataType, dims ...onnx.Dim) *pb.ValueInfoProto {
+		return &pb.ValueInfoProto{Name: proto.String(name), Type: onnx.Type{Elem: elem, Dims: dims}.Proto()}
+	}
+	branch := func(name, out string, nodes ...*pb.NodeProto) *pb.AttributeProto {
+		return &pb.AttributeProto{Name: proto.String(name), Type: pb.AttributeProto_GRAPH.Enum(), G: &pb.GraphProto{
+			Name: proto.String(name), Node: nodes, Output: []*pb.ValueInfoProto{value(out, pb.TensorProto_FLOAT, onnx.Fixed(1))},
+		}}
+	}
+	zero, _ := onnx.NewTensor("zero", []float32{0}, 1)
+	return &pb.ModelProto{
+		IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(17)}},
+		Graph: &pb.GraphProto{
+			Name: proto.String("branched"), Input: []*pb.ValueInfoProto{value("x", pb.TensorProto_FLOAT, onnx.Fixed(1))},
+			Output: []*pb.ValueInfoProto{value("y", pb.TensorProto_FLOAT, onnx.Fixed(1))}, Initializer: []*pb.TensorProto{zero.Proto()},
+			Node: []*pb.NodeProto{
+				node("If", []string{"below"}, "y",
+					branch("then_branch", "n", node("Identity", []string{"m"}, "n"), node("Neg", []string{"a"}, "m")),
+					branch("else_branch", "p", node("Identity", []string{"a"}, "p"))),
+				node("Abs", []string{"x"}, "a"),
+				node("Less", []string{"x", "zero"}, "below"),
+			},
+		},
+	}
+}
+
+func TestNodesOutOfOrderAreJudgedInOrder(t *testing.T) {
+	reversed := proto.CloneOf(netModel(t).Proto)
+	slices.Reverse(reversed.Graph.Node)
+	for _, c := range []struct {
+		name  string
+		model *pb.ModelProto
+	}{
+		{"a chain from its end", reversed},
+		{"graphs that read later nodes", branched()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, err := onnx.Marshal(c.model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			r, err := Run(t.Context(), Options{Paths: []string{writeModel(t, dir, &onnx.Model{Proto: c.model, Bytes: b})}, Runtimes: []witness.Runtime{reference.Runtime{}, ortNode(t)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := r.Models[0]
+			if m.Problem != "" || len(m.Rows) == 0 || !strings.Contains(strings.Join(m.Notes, "\n"), "(node-order)") {
+				t.Errorf("problem %q, %d rows, notes %q", m.Problem, len(m.Rows), m.Notes)
+			}
+			for _, row := range m.Rows {
+				if row.Verdict != Equal {
+					t.Errorf("%s: %s %s", row.Runtime, row.Verdict, row.Reason)
+				}
+			}
+		})
+	}
+}
+
+func TestNodesThatWaitForEachOtherAreInvalid(t *testing.T) {
+	m := proto.CloneOf(netModel(t).Proto)
+	last := m.Graph.Node[len(m.Graph.Node)-1]
+	m.Graph.Node[0].Input[0] = last.Output[0]
+	slices.Reverse(m.Graph.Node)
+	sorted, _ := inOrder(m.Graph)
+	if len(sorted.Node) != len(m.Graph.Node) {
+		t.Errorf("%d nodes of %d are left", len(sorted.Node), len(m.Graph.Node))
+	}
+	_, err := admit(&onnx.Model{Proto: m})
+	if err == nil || !strings.Contains(err.Error(), "graph-cycle") {
+		t.Errorf("error %v, want graph-cycle", err)
+	}
+}
