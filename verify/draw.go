@@ -147,6 +147,7 @@ type drawing struct {
 	lengths []int            // of weights
 
 	tries, mostTries int
+	steps            bool // batches go on by one token: ONNX Runtime's GroupQueryAttention takes no more where there is a past
 	tame             bool // numbers from 0 to 1 where nothing says what they are
 }
 
@@ -174,6 +175,9 @@ func newDrawing(inputs []reference.Input, m *pb.ModelProto, o Options) (*drawing
 		}
 	}
 	d.axes()
+	for n := range onnx.Nodes(m.GetGraph().GetNode()) {
+		d.steps = d.steps || n.GetOpType() == "GroupQueryAttention" && slices.ContainsFunc(d.free, func(f freeAxis) bool { return f.role == past })
+	}
 	return d, d.fix(o)
 }
 

@@ -150,11 +150,13 @@ func (p *pen) floats(w []float64) {
 			w[i] = float64(p.random.IntN(2))
 		}
 		return
-	case p.tame || u.kind == lengths:
+	case u.kind == lengths:
+		from = interval{max(u.low, 1), max(u.high, 1)}
+		p.drawn = origin{fmt.Sprintf("%.6g to %.6g", from.low, from.high), u.why}
+	case u.kind == unused && factor(p.input.Name):
+		from, p.drawn = interval{0.5, 1.5}, origin{"0.5 to 1.5", "by its name, a factor"}
+	case p.tame:
 		p.drawn = origin{"0 to 1", "the graph refuses normal numbers"}
-		if u.kind == lengths {
-			p.drawn.why, from = u.why, interval{max(u.low, 1), max(u.high, 1)}
-		}
 	default:
 		for i := range w {
 			w[i] = p.random.NormFloat64()
@@ -167,6 +169,12 @@ func (p *pen) floats(w []float64) {
 			w[i] = math.Floor(w[i])
 		}
 	}
+}
+
+// factor reports whether an input is a factor by its name: how fast, how warm.
+func factor(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"scale", "scales", "speed", "temperature", "strength"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // integers are the least and the greatest of a type.
@@ -237,9 +245,12 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 	case u.kind == oneOf && len(u.values) > 0:
 		p.drawn = origin{some(u.values), u.why}
 		draw = func(int) int64 { return whole64(u.values[p.random.IntN(len(u.values))]) }
+	case u.kind == counted:
+		p.drawn = origin{"1, and 0 at the ends of rows", u.why}
+		draw = p.rows(dims, p.sum(sequence))
 	case u.kind == switches || strings.Contains(name, "mask") && u.kind < index:
 		p.drawn = origin{"1, and 0 at the ends of rows", "a mask"}
-		draw = p.rows(dims)
+		draw = p.rows(dims, 1)
 	case u.kind == index && strings.Contains(name, "position") && len(dims) > 0:
 		p.drawn = origin{"places in the sequence", u.why}
 		from, last := p.sum(past), max(dims[len(dims)-1], 1)
@@ -289,8 +300,8 @@ func (p *pen) shape(u use, otherwise func(int) int64, dims []int) func(int) int6
 	return otherwise
 }
 
-// rows are masks of which the first row is full and the others end early.
-func (p *pen) rows(dims []int) func(int) int64 {
+// rows are masks of which the first row is full, and the others end early but have so many.
+func (p *pen) rows(dims []int, least int) func(int) int64 {
 	if len(dims) < 2 {
 		return func(int) int64 { return int64(p.random.IntN(2)) }
 	}
@@ -298,7 +309,7 @@ func (p *pen) rows(dims []int) func(int) int64 {
 	length := last
 	return func(i int) int64 {
 		if i%last == 0 && i > 0 {
-			length = 1 + p.random.IntN(last)
+			length = min(least, last) + p.random.IntN(last-min(least, last)+1)
 		}
 		if i%last < length {
 			return 1
@@ -337,7 +348,7 @@ func (p *pen) rowLength(name string, dims []int) int {
 
 func (p *pen) conditions(w []bool, dims []int) {
 	if strings.Contains(strings.ToLower(p.input.Name), "mask") && len(dims) > 1 {
-		draw := p.rows(dims)
+		draw := p.rows(dims, 1)
 		for i := range w {
 			w[i] = draw(i) == 1
 		}

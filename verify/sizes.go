@@ -126,12 +126,34 @@ func (d *drawing) start(n int) assignment {
 		if f.role == batch {
 			a[k] = n
 		}
+		if f.role == sequence && n > 1 && d.steps {
+			a[k] = 1
+		}
 		if f.fixed >= 0 {
 			a[k] = f.fixed
 		}
 	}
 	d.derive(a)
+	for k, f := range d.free {
+		if f.role == sequence && f.fixed < 0 && strings.Contains(strings.ToLower(f.name), "total") {
+			a[k] = d.total(a)
+		}
+	}
 	return a
+}
+
+// total is the length of a sequence with what came before it.
+func (d *drawing) total(a assignment) int {
+	n := 0
+	for _, role := range []axisRole{past, sequence} {
+		for k, f := range d.free {
+			if f.role == role && !d.derived(k) && !strings.Contains(strings.ToLower(f.name), "total") {
+				n += a[k]
+				break
+			}
+		}
+	}
+	return cmp.Or(n, firstSequence)
 }
 
 // derive computes the axes whose names are sums of the names of others.

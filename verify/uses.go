@@ -29,6 +29,7 @@ const (
 	numbers          // of an interval, because they are of use: pixels, the range of a quantiser
 	domain           // of an interval, because others are none: the logarithm of what is negative
 	switches         // 0 and 1, of a mask
+	counted          // 0 and 1, of a mask whose sums are the lengths of rows
 	oneOf            // of a list that the graph compares with
 	index            // of an axis
 	lengths          // of axes, small
@@ -54,6 +55,9 @@ type reader struct {
 
 // mostFollowed bounds the elements of a constant that is looked at.
 const mostFollowed = 1 << 16
+
+// mostCompared bounds the list that an input is compared with, as where classes are spread out by Equal in place of OneHot.
+const mostCompared = 1 << 12
 
 // deepestCall bounds calls of functions within each other.
 const deepestCall = 16
@@ -142,6 +146,7 @@ type trail struct {
 	scale, offset float64
 	steps         int  // of arithmetic
 	mixed         bool // something else was added
+	summed        bool // along an axis
 }
 
 // passing are operators whose output has the elements of these inputs.
@@ -150,7 +155,7 @@ var passing = map[string][]int{
 	"Expand": {0}, "Tile": {0}, "Slice": {0}, "Split": {0}, "Concat": nil, "Gather": {0}, "GatherElements": {0}, "GatherND": {0}, "Where": {1, 2},
 	"Dropout": {0}, "Pad": {0, 2}, "DepthToSpace": {0}, "SpaceToDepth": {0}, "Clip": {0}, "MaxPool": {0}, "Max": nil, "Min": nil, "SequenceAt": {0},
 	"SequenceConstruct": nil, "ConcatFromSequence": {0}, "ReduceMax": {0}, "ReduceMin": {0}, "Resize": {0}, "Upsample": {0}, "Optional": {0},
-	"OptionalGetElement": {0}, "Trilu": {0}, "ScatterElements": {0, 2}, "ScatterND": {0, 2}, "Compress": {0}, "ReverseSequence": {0}, "Crop": {0},
+	"OptionalGetElement": {0}, "StringNormalizer": {0}, "StringSplit": {0}, "StringConcat": nil, "Trilu": {0}, "ScatterElements": {0, 2}, "ScatterND": {0, 2}, "Compress": {0}, "ReverseSequence": {0}, "Crop": {0},
 }
 
 // usesOf returns what the graph does with an input.
@@ -179,7 +184,7 @@ func (t *tracer) usesOf(input string) []use {
 func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 	n := r.node
 	onward := func(name string) {
-		next = append(next, trail{name, at.scale, at.offset, at.steps, at.mixed})
+		next = append(next, trail{name, at.scale, at.offset, at.steps, at.mixed, at.summed})
 	}
 	if f := t.functions[onnx.CallOf(n)]; f != nil {
 		if r.at < len(f.GetInput()) {
@@ -212,8 +217,13 @@ func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 		return nil, next
 	case "Add", "Sub", "Mul", "Div":
 		return t.arithmetic(r, at)
+	case "ReduceSum":
+		if at.summed = true; t.whole && r.at == 0 {
+			onward(r.scope + n.GetOutput()[0])
+		}
+		return nil, next
 	}
-	if u, ok := t.sink(r, at); ok {
+	if u, ok := t.sink(r, at); ok && !at.summed {
 		uses = append(uses, u)
 	}
 	if list, ok := passing[op]; ok && len(n.GetOutput()) > 0 && (list == nil || slices.Contains(list, r.at)) {
@@ -229,7 +239,7 @@ func (t *tracer) carried(r reader, at trail) []trail {
 	if r.node.GetOpType() == "Loop" && i < 2 || i >= len(g.GetInput()) {
 		return nil
 	}
-	return []trail{{r.scope + g.GetInput()[i].GetName(), at.scale, at.offset, at.steps, at.mixed}}
+	return []trail{{r.scope + g.GetInput()[i].GetName(), at.scale, at.offset, at.steps, at.mixed, at.summed}}
 }
 
 // arithmetic follows a trail through a sum or a product with a constant.
@@ -238,7 +248,7 @@ func (t *tracer) arithmetic(r reader, at trail) (uses []use, next []trail) {
 	if len(n.GetInput()) != 2 || len(n.GetOutput()) != 1 {
 		return nil, nil
 	}
-	to := trail{r.scope + n.GetOutput()[0], at.scale, at.offset, at.steps + 1, at.mixed}
+	to := trail{r.scope + n.GetOutput()[0], at.scale, at.offset, at.steps + 1, at.mixed, at.summed}
 	c, ok := t.scalar(r.scope + n.GetInput()[1-r.at])
 	op := n.GetOpType()
 	if !ok {
@@ -373,6 +383,7 @@ var domains = []struct {
 	{"BitShift", 1, 0, 7, "bits to shift by"},
 	{"GridSample", 1, -1.1, 1.1, "places in a picture"},
 	{"NegativeLogLikelihoodLoss", 0, -4, 0, "logarithms of probabilities"},
+	{"Resize", 2, 1, 2, "a factor to resize by"},
 }
 
 // counts are inputs that say how long something is, or where in a shape.
@@ -404,6 +415,7 @@ var counts = []struct {
 	{"SequenceInsert", 2, 0, 0, "a position"},
 	{"SequenceErase", 1, 0, 0, "a position"},
 	{"EyeLike", 0, 1, 4, "a shape"},
+	{"Resize", 3, 16, 48, "a length to resize to"},
 	{"MaxUnpool", 2, 1, 4, "a shape"},
 	{"DFT", 1, 8, 8, "a length"},
 	{"BlackmanWindow", 0, 8, 8, "a length"},
@@ -445,8 +457,12 @@ func (t *tracer) sink(r reader, at trail) (use, bool) {
 	case op == "NonMaxSuppression" && r.at == 0:
 		return use{}, false
 	case op == "Equal" && len(n.GetInput()) == 2:
-		if c := t.elements(input(1 - r.at)); len(c) == 1 && at.scale != 0 && !at.mixed {
-			return use{kind: oneOf, values: []float64{(c[0] - at.offset) / at.scale}, why: "the graph compares it with them"}, true
+		if c := t.elements(input(1 - r.at)); len(c) > 0 && len(c) <= mostCompared && at.scale != 0 && !at.mixed {
+			u := use{kind: oneOf, why: "the graph compares it with them"}
+			for _, x := range c {
+				u.values = append(u.values, (x-at.offset)/at.scale)
+			}
+			return u, true
 		}
 	case op == "Cast" && intAttr(n, "to", 0) == int64(pb.TensorProto_BOOL):
 		return use{kind: switches, high: 1, why: "a condition"}, true
@@ -454,6 +470,10 @@ func (t *tracer) sink(r reader, at trail) (use, bool) {
 		return t.quantiser(r, at)
 	case op == "BatchNormalization" && r.at == 0 && at.steps == 0:
 		return t.normaliser(r)
+	case (op == "Sin" || op == "Cos") && t.whole:
+		return use{kind: numbers, high: 999, why: "steps, which waves are made of"}, true
+	case op == "TfIdfVectorizer":
+		return vocabularyOf(n, "pool_strings", "pool_int64s")
 	case op == "RoiAlign" && r.at == 2:
 		return at.indices(t.length(input(0), 0), "pictures of the batch")
 	case op == "RotaryEmbedding" && r.at == 3:
@@ -542,6 +562,9 @@ func (t *tracer) microsoft(r reader, at trail) (use, bool) {
 		return at.indices(t.length(input(i), 0), "rows of "+onnx.Quote(strings.TrimPrefix(input(i), r.scope)))
 	}
 	switch op := n.GetOpType(); {
+	case op == "GroupQueryAttention" && r.at == 5 && at.summed:
+		return use{kind: counted, high: 1, why: "a mask, whose sums are the lengths of rows"}, true
+	case at.summed:
 	case op == "EmbedLayerNormalization" && r.at == 0:
 		return table(2)
 	case op == "EmbedLayerNormalization" && r.at == 1:
@@ -565,24 +588,26 @@ func (t *tracer) microsoft(r reader, at trail) (use, bool) {
 // classical says what operators of ai.onnx.ml take of a value: what they have a
 // category for.
 func (t *tracer) classical(r reader) []use {
-	var u use
-	for _, a := range r.node.GetAttribute() {
-		switch a.GetName() {
-		case "keys_strings", "cats_strings", "classes_strings", "string_vocabulary":
-			for _, s := range a.GetStrings() {
-				u.words = append(u.words, string(s))
-			}
-		case "keys_int64s", "cats_int64s", "int64_vocabulary":
-			for _, v := range a.GetInts() {
-				u.values = append(u.values, float64(v))
-			}
-		}
-	}
-	if len(u.words)+len(u.values) == 0 {
+	u, ok := vocabularyOf(r.node, "keys_strings", "cats_strings", "classes_strings", "string_vocabulary", "keys_int64s", "cats_int64s", "int64_vocabulary")
+	if !ok {
 		return nil
 	}
-	u.kind, u.why = oneOf, "what "+r.node.GetOpType()+" knows"
 	return []use{u}
+}
+
+// vocabularyOf are the words and the numbers that a node has in these attributes.
+func vocabularyOf(n *pb.NodeProto, attributes ...string) (use, bool) {
+	u := use{kind: oneOf, why: "what " + n.GetOpType() + " knows"}
+	for _, name := range attributes {
+		a := onnx.Attribute(n, name)
+		for _, s := range a.GetStrings() {
+			u.words = append(u.words, string(s))
+		}
+		for _, v := range a.GetInts() {
+			u.values = append(u.values, float64(v))
+		}
+	}
+	return u, len(u.words)+len(u.values) > 0
 }
 
 // settle makes one use of several.

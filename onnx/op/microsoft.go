@@ -331,7 +331,11 @@ func ruleGroupQuery(n *Node) {
 		n.like(1, q[0], q[1], want)
 		n.like(2, q[0], q[1], want)
 	}
-	n.like(5, q[0])
+	if len(n.dims(5)) == 2 { // a sum of a mask that keeps its axis, as in ONNX Runtime's own decoders
+		n.like(5, q[0], onnx.Fixed(1))
+	} else {
+		n.like(5, q[0])
+	}
 	held, past := onnx.Unknown(), n.dims(3)
 	if n.given(3) {
 		n.like(3, q[0], onnx.Fixed(fewer), onnx.Unknown(), width)
