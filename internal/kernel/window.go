@@ -84,6 +84,22 @@ func (w Window) Output(height, width int) (outHeight, outWidth int, err error) {
 	return out[0], out[1], nil
 }
 
+// Places returns, for every position of the output of a window over an image of
+// the given size, the positions along one axis that it looks at: 0 for the height,
+// 1 for the width. Those of the padding are left out.
+func (w Window) Places(axis, size int) [][]int {
+	w = w.filled()
+	places := make([][]int, (size+w.Pads[axis]+w.Pads[axis+2]-w.extent(axis))/w.Stride[axis]+1)
+	for i := range places {
+		for t := range w.Kernel[axis] {
+			if at := i*w.Stride[axis] - w.Pads[axis] + t*w.Dilation[axis]; at >= 0 && at < size {
+				places[i] = append(places[i], at)
+			}
+		}
+	}
+	return places
+}
+
 // TransposedOutput returns the size of the image that a transposed convolution
 // makes of one of the given size:
 // (size - 1) stride + extent + output padding - pads.
