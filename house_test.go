@@ -31,7 +31,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"dataset":              {may: []string{"dataset/mnist", "internal/suggest"}},
 	"dataset/mnist":        {},
 	"checkpoint":           {may: []string{"internal/atomicfile"}},
-	"run":                  {may: []string{"model", "models", "layer", "train", "export", "checkpoint", "dataset", "random", "internal/atomicfile", "internal/buildinfo", "internal/picture"}},
+	"run":                  {may: []string{"card", "model", "models", "layer", "train", "export", "checkpoint", "dataset", "random", "internal/atomicfile", "internal/buildinfo", "internal/picture"}},
 	"train":                {may: []string{"layer", "model", "random", "checkpoint", "dataset", "internal/gop", "internal/kernel", "internal/memory"}, libraries: []string{"gorgonia"}},
 	"export":               {may: []string{"layer", "model", "random", "onnx", "onnx/check", "onnx/pass", "onnx/pb", "onnx/rule", "checkpoint", "internal/atomicfile"}},
 	"onnx":                 {may: []string{"onnx/internal/sat", "onnx/pb"}},
@@ -55,6 +55,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"gate":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
 	"sign":                 {},
 	"reduce":               {may: []string{"onnx", "onnx/infer", "onnx/pb", "reference", "verify", "witness", "internal/atomicfile"}},
+	"card":                 {may: []string{"onnx", "onnx/pb", "onnx/rule", "onnx/wire", "witness"}},
 	"diff":                 {may: []string{"onnx", "onnx/check", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "verify", "witness"}},
 }
 

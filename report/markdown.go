@@ -77,15 +77,4 @@ func verdictMark(r *Report) string {
 func code(s string) string { return "<code>" + plain(s) + "</code>" }
 
 // plain shows text as text.
-func plain(s string) string {
-	var b strings.Builder
-	for _, r := range quote.Text(s) {
-		switch {
-		case r >= 0x80, r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', strings.ContainsRune(" ,;", r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, "&#%d;", r)
-		}
-	}
-	return strings.ReplaceAll(b.String(), "&#64;", "&#64;&#8288;") // a word joiner, so that nobody is mentioned
-}
+func plain(s string) string { return quote.Markdown(s) }

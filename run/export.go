@@ -28,6 +28,7 @@ type ExportOptions struct {
 	Out           string // folder to write to; "" means the run's own, see ONNX
 	Opset         int64  // 0 means export.DefaultOpset
 	KeepBatchNorm bool   // write batch normalisations as nodes, not folded into the layers in front
+	Licence       string // of the models, as an SPDX identifier or in words; "" is not stated
 }
 
 // ONNX is the folder that exports go to: a folder for each net, and the certificate of who verifies them.
@@ -74,7 +75,7 @@ func (f *Folder) Encoder() (string, error) {
 	return filepath.Join(f.ONNX(), roles.Images, roles.Images+".onnx"), nil
 }
 
-// Export writes the models of the latest checkpoint. A certificate beside them is removed: it speaks of the files that
+// Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. A certificate beside them is removed: it speaks of the files that
 // stood there until now. Into the run's own folder, it needs the right to write there, as a Run has it.
 func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
 	m, err := f.Model()
@@ -98,12 +99,21 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 	if err := os.Remove(filepath.Join(o.Out, certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return export.Folder(o.Out, m, s, export.Options{
+	written, err = export.Folder(o.Out, m, s, export.Options{
 		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm,
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},
 	})
+	if err != nil {
+		return written, err
+	}
+	for _, e := range written {
+		if err := f.writeCard(m, s, e, o.Licence); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // Weights reads the latest checkpoint and gives the tensors that the exported models hold, each once: those that were

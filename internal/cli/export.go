@@ -17,6 +17,7 @@ type exportOptions struct {
 	opset   int64
 	out     string
 	keep    bool // batch normalisations as nodes of their own
+	licence string
 }
 
 func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
@@ -25,11 +26,13 @@ func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *co
 		Use:   "export RUN",
 		Short: "Export the latest checkpoint of a run to ONNX",
 		Long: `export turns the latest checkpoint of a run into ONNX models, each in a folder of its own together with recorded inputs
-and outputs (test_data_set_N) by which any runtime can be checked. The same checkpoint gives the same bytes.
+and outputs (test_data_set_N) by which any runtime can be checked, a model card (ModelCard.md) and a bill of materials
+(NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes.
 
 The paths of the models go to stdout, one a line.`,
 		Example: `  petrify export runs/gan
-  petrify export runs/gan --opset 17 --out dist`,
+  petrify export runs/gan --opset 17 --out dist
+  petrify export runs/gan --license CC-BY-4.0 --out dist`,
 		Args: arguments(1, 1, "one run folder, such as runs/gan"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.run = args[0]
@@ -41,6 +44,7 @@ The paths of the models go to stdout, one a line.`,
 	f.Int64Var(&o.opset, "opset", export.DefaultOpset, fmt.Sprintf("version of the operators, %d to %d", export.MinOpset, export.MaxOpset))
 	f.StringVarP(&o.out, "out", "o", "", "folder to write to (default: RUN/onnx)")
 	f.BoolVar(&o.keep, "keep-batchnorm", false, "write batch normalisations as nodes, not folded into the layers in front")
+	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
 	mustComplete(cmd, "out", completeFolders)
 	mustComplete(cmd, "opset", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var versions []string
@@ -60,7 +64,7 @@ func runExport(_ context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	written, err := folder.Export(run.ExportOptions{Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep})
+	written, err := folder.Export(run.ExportOptions{Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Licence: o.licence})
 	if err != nil {
 		return err
 	}
