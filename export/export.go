@@ -1,8 +1,8 @@
 // Package export turns a checkpoint into ONNX files.
 //
-// It reads a checkpoint, never a live graph: what is verified is what ships. The plan emits the nodes, a list of passes
-// finishes the model, and golden vectors recorded from the training graph in inference stand beside it in the layout
-// that ONNX's own test runners replay:
+// It reads a checkpoint, never a live graph: what is verified is what ships. A Form says which files there are and what goes
+// in and out of them; the plans of the nets emit the nodes, a list of passes finishes the model, and golden vectors recorded
+// from the training graph in inference stand beside it in the layout that ONNX's own test runners replay:
 //
 //	generator/generator.onnx
 //	generator/test_data_set_0/input_0.pb, output_0.pb ...
@@ -15,9 +15,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
@@ -46,31 +49,72 @@ type Options struct {
 	Provenance Provenance
 	// KeepBatchNorm writes batch normalisations as nodes of their own, in place of folding them into the layers in front.
 	KeepBatchNorm bool
+	// Forms are the names of those to write, in the order of Forms; none means raw.
+	Forms []string
+	// Layout is how images lie in files that take or give bytes; "" means NHWC.
+	Layout Layout
 }
 
-// Exported is one net as it was written.
+// forms are those that the options name.
+func (o Options) forms() ([]Form, error) {
+	names := o.Forms
+	if len(names) == 0 {
+		names = []string{rawForm.Name}
+	}
+	if o.Layout != "" && o.Layout != NHWC && o.Layout != NCHW {
+		return nil, fmt.Errorf("layout is %q, want %s or %s", o.Layout, NHWC, NCHW)
+	}
+	var list []Form
+	var known []string
+	for _, f := range Forms() {
+		if known = append(known, f.Name); slices.Contains(names, f.Name) {
+			list = append(list, f)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("no form is called %q: there is %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
+		}
+	}
+	return list, nil
+}
+
+// Exported is one file as it was written.
 type Exported struct {
-	Net   string
-	Dir   string // OUT/NET
-	Model string // OUT/NET/NET.onnx
+	Form  string // the name of the Form
+	Name  string // of the file: that of a net in form raw
+	Dir   string // OUT/NAME
+	Model string // OUT/NAME/NAME.onnx
 	Bytes int
 }
 
-// Folder writes every net of m with the weights of s into out, each in a folder of its own.
+// Folder writes m with the weights of s into out, in the forms of the options, each file in a folder of its own.
 func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
 	var written []Exported
-	for _, net := range m.Exports() {
-		e, err := writeNet(out, m, net, s, o)
+	forms, err := o.forms()
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	for _, f := range forms { // all, before anything is written
+		own, err := f.files(m, o)
 		if err != nil {
-			return written, fmt.Errorf("export of %s: %w", net.Name, err)
+			return nil, fmt.Errorf("form %s: %w", f.Name, err)
+		}
+		files = append(files, own...)
+	}
+	for _, f := range files {
+		e, err := write(out, m, f, s, o)
+		if err != nil {
+			return written, fmt.Errorf("export of %s: %w", f.name, err)
 		}
 		written = append(written, e)
 	}
 	return written, nil
 }
 
-func writeNet(out string, m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (Exported, error) {
-	proto, err := Model(m, net, s, o)
+func write(out string, m model.Model, f file, s *checkpoint.Snapshot, o Options) (Exported, error) {
+	proto, err := modelOf(m, f, s, o)
 	if err != nil {
 		return Exported{}, err
 	}
@@ -78,30 +122,34 @@ func writeNet(out string, m model.Model, net layer.Net, s *checkpoint.Snapshot, 
 	if err != nil {
 		return Exported{}, err
 	}
-	vectors, err := Golden(m, net, s)
+	vectors, err := f.record(recorder{m, s})
 	if err != nil {
 		return Exported{}, err
 	}
-	dir := filepath.Join(out, net.Name)
+	dir := filepath.Join(out, f.name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Exported{}, err
 	}
-	e := Exported{Net: net.Name, Dir: dir, Model: filepath.Join(dir, net.Name+".onnx"), Bytes: len(b)}
+	e := Exported{Form: f.form, Name: f.name, Dir: dir, Model: filepath.Join(dir, f.name+".onnx"), Bytes: len(b)}
 	if err := atomicfile.Write(e.Model, b); err != nil {
 		return Exported{}, err
 	}
 	return e, writeVectors(dir, vectors)
 }
 
-// Model makes the ONNX model of one net with the weights of a snapshot.
+// Model makes the ONNX model of one net, in form raw, with the weights of a snapshot.
 func Model(m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
+	return modelOf(m, raw(net), s, o)
+}
+
+func modelOf(m model.Model, f file, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
 	if o.Opset == 0 {
 		o.Opset = DefaultOpset
 	}
 	if o.Opset < MinOpset || o.Opset > MaxOpset {
 		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
 	}
-	d := &draft{source: m, net: net, snapshot: s, options: o}
+	d := &draft{source: m, file: f, snapshot: s, options: o}
 	for _, p := range passes {
 		if err := p.run(d); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
@@ -114,7 +162,7 @@ func Model(m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb
 // normalisations are folded, what becomes of them. A model file can be compared with them bit for bit.
 func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
 	o.Opset = DefaultOpset // the weights are the same in all
-	d := &draft{net: net, snapshot: s, options: o}
+	d := &draft{file: raw(net), snapshot: s, options: o}
 	if err := emit(d); err != nil {
 		return nil, err
 	}

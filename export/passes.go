@@ -3,8 +3,10 @@ package export
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,7 +23,7 @@ import (
 // draft is a model on its way through the passes.
 type draft struct {
 	source   model.Model
-	net      layer.Net
+	file     file
 	snapshot *checkpoint.Snapshot
 	options  Options
 
@@ -44,17 +46,21 @@ var passes = []struct {
 // rewriting is what happens to the graph as it was trained before it ships.
 var rewriting = []pass.Pass{pass.FoldBatchNorm}
 
-// emit writes the plan down as it was trained.
+// emit writes the nets down as they were trained.
 func emit(d *draft) error {
-	plan, weights, err := trainedNet(d.net, d.snapshot)
-	if err != nil {
-		return err
+	var plans []*layer.Plan
+	weights := map[string]checkpoint.Tensor{}
+	for _, n := range d.file.nets {
+		plan, own, err := trainedNet(n, d.snapshot)
+		if err != nil {
+			return err
+		}
+		plans = append(plans, plan)
+		maps.Copy(weights, own)
 	}
-	for q := range plan.Params() {
-		d.weights = append(d.weights, weights[q.Name])
-	}
+	asked := map[string]bool{}
 	e := onnx.NewEmitter(onnx.EmitterOptions{
-		Graph: d.net.Name,
+		Graph: d.file.name,
 		Opset: d.options.Opset,
 		IR:    IRVersion,
 		Param: func(full string) (*onnx.Tensor, error) {
@@ -62,10 +68,19 @@ func emit(d *draft) error {
 			if !ok {
 				return nil, fmt.Errorf("%s: no such parameter", full)
 			}
+			asked[full] = true
 			return onnx.NewTensor(full, t.Data, t.Dims...)
 		},
 	})
-	plan.Emit(e)
+	d.file.emit(e, plans)
+	for _, p := range plans {
+		for q := range p.Params() {
+			if asked[q.Name] {
+				d.weights = append(d.weights, weights[q.Name])
+			}
+		}
+	}
+	var err error
 	d.model, err = e.Model()
 	return err
 }
@@ -90,7 +105,9 @@ const (
 	MetaData    = "petrify.data"
 	MetaDataSum = "petrify.data.sha256"
 	MetaWeights = "petrify.weights.sha256"
+	MetaForm    = "petrify.form"      // the name of the Form, where it is not raw
 	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
+	MetaLayout  = "petrify.layout"    // of images as bytes: NHWC or NCHW
 	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
 )
 
@@ -108,11 +125,23 @@ func describe(d *draft) error {
 	p := d.options.Provenance
 	d.model.ProducerName = proto.String(Producer)
 	d.model.ProducerVersion = proto.String(p.Version)
-	d.model.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.source.Title, d.net.Name, d.net.Doc))
+	d.model.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.source.Title, d.file.name, d.file.doc))
 	px := d.source.Recipe.Pixels
+	if d.file.layout != "" {
+		px = model.Pixels{Low: 0, High: 255}
+	}
+	var nets []string
+	for _, n := range d.file.nets {
+		nets = append(nets, n.Name)
+	}
+	form := d.file.form
+	if form == rawName {
+		form = ""
+	}
 	for _, e := range [][2]string{
 		{MetaModel, d.source.Name},
-		{MetaNet, d.net.Name},
+		{MetaNet, strings.Join(nets, ",")},
+		{MetaForm, form},
 		{MetaSeed, strconv.FormatUint(p.Seed, 10)},
 		{MetaStep, strconv.Itoa(d.snapshot.Step)},
 		{MetaData, p.DataName},
@@ -120,6 +149,7 @@ func describe(d *draft) error {
 		{MetaWeights, checkpoint.Digest(d.weights)},
 		{MetaNorm, d.norm},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
+		{MetaLayout, string(d.file.layout)},
 	} {
 		if e[1] == "" {
 			continue

@@ -230,8 +230,44 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 		return d
 	}
 	x := e.Input(p.Net.Input.Name, pb.TensorProto_FLOAT, dims(p.Net.Input.Shape)...)
+	all := make([]bool, len(p.Steps))
+	for i := range all {
+		all[i] = true
+	}
+	values := p.emitNodes(e, x, all, func(step int) string { return p.Steps[step].ONNX })
+	for _, i := range p.Outputs {
+		e.Output(values[i], pb.TensorProto_FLOAT, dims(p.Steps[i].Out)...)
+	}
+}
+
+// EmitNodes writes the nodes of the steps that the given ones need, behind a value that stands for the net's input, and
+// returns the results of the given ones. The result of a step has the name that name says.
+func (p *Plan) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(step int) string) []onnx.Value {
+	needed := make([]bool, len(p.Steps))
+	for _, i := range steps {
+		needed[i] = true
+	}
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		for _, from := range p.Steps[i].From {
+			if needed[i] && from >= 0 {
+				needed[from] = true
+			}
+		}
+	}
+	values := p.emitNodes(e, x, needed, name)
+	results := make([]onnx.Value, len(steps))
+	for k, i := range steps {
+		results[k] = values[i]
+	}
+	return results
+}
+
+func (p *Plan) emitNodes(e *onnx.Emitter, x onnx.Value, needed []bool, name func(step int) string) []onnx.Value {
 	values := make([]onnx.Value, len(p.Steps))
 	for i, s := range p.Steps {
+		if !needed[i] {
+			continue
+		}
 		var in []onnx.Value
 		for _, from := range s.From {
 			if from < 0 {
@@ -240,10 +276,8 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 				in = append(in, values[from])
 			}
 		}
-		e.Step(s.Name, s.ONNX)
+		e.Step(s.Name, name(i))
 		values[i] = s.Layer.Emit(e, in...)
 	}
-	for _, i := range p.Outputs {
-		e.Output(values[i], pb.TensorProto_FLOAT, dims(p.Steps[i].Out)...)
-	}
+	return values
 }

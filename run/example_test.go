@@ -65,7 +65,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, f := range files {
-		fmt.Println(f.Net, filepath.Base(f.Model))
+		fmt.Println(f.Name, filepath.Base(f.Model))
 	}
 	// Output:
 	// step 2 of 4

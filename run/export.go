@@ -29,6 +29,9 @@ type ExportOptions struct {
 	Opset         int64  // 0 means export.DefaultOpset
 	KeepBatchNorm bool   // write batch normalisations as nodes, not folded into the layers in front
 	Licence       string // of the models, as an SPDX identifier or in words; "" is not stated
+
+	Forms  []string      // names of export.Forms; none means raw
+	Layout export.Layout // of images as bytes; "" means export.NHWC
 }
 
 // ONNX is the folder that exports go to: a folder for each net, and the certificate of who verifies them.
@@ -100,7 +103,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 		return nil, err
 	}
 	written, err = export.Folder(o.Out, m, s, export.Options{
-		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm,
+		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout,
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,8 @@ type exportOptions struct {
 	out     string
 	keep    bool // batch normalisations as nodes of their own
 	licence string
+	forms   []string
+	layout  string
 }
 
 func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
@@ -29,8 +32,12 @@ func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *co
 and outputs (test_data_set_N) by which any runtime can be checked, a model card (ModelCard.md) and a bill of materials
 (NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes.
 
+The form says what goes in and out:
+
+` + formsText() + `
 The paths of the models go to stdout, one a line.`,
 		Example: `  petrify export runs/gan
+  petrify export runs/gan --form raw,image,sample
   petrify export runs/gan --opset 17 --out dist
   petrify export runs/gan --license CC-BY-4.0 --out dist`,
 		Args: arguments(1, 1, "one run folder, such as runs/gan"),
@@ -45,7 +52,17 @@ The paths of the models go to stdout, one a line.`,
 	f.StringVarP(&o.out, "out", "o", "", "folder to write to (default: RUN/onnx)")
 	f.BoolVar(&o.keep, "keep-batchnorm", false, "write batch normalisations as nodes, not folded into the layers in front")
 	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
+	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
+	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
 	mustComplete(cmd, "out", completeFolders)
+	mustComplete(cmd, "form", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, f := range export.Forms() {
+			names = append(names, f.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+	mustComplete(cmd, "layout", cobra.FixedCompletions([]string{string(export.NHWC), string(export.NCHW)}, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "opset", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var versions []string
 		for v := export.MinOpset; v <= export.MaxOpset; v++ {
@@ -56,6 +73,15 @@ The paths of the models go to stdout, one a line.`,
 	return cmd
 }
 
+// formsText lists the forms, a line each.
+func formsText() string {
+	var b strings.Builder
+	for _, f := range export.Forms() {
+		fmt.Fprintf(&b, "  %-8s%s\n", f.Name, f.Doc)
+	}
+	return b.String()
+}
+
 func runExport(_ context.Context, o exportOptions) error {
 	if o.opset < export.MinOpset || o.opset > export.MaxOpset {
 		return fmt.Errorf("--opset is %d, want %d to %d", o.opset, export.MinOpset, export.MaxOpset)
@@ -64,7 +90,9 @@ func runExport(_ context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	written, err := folder.Export(run.ExportOptions{Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Licence: o.licence})
+	written, err := folder.Export(run.ExportOptions{
+		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Licence: o.licence,
+	})
 	if err != nil {
 		return err
 	}
