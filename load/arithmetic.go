@@ -222,7 +222,7 @@ func compareOf[T integer](name string) func(x, y T) bool {
 }
 
 func functionOf[T integer](c call) (func(x, y T) T, error) {
-	a := c.attributes()
+	a := c.arguments()
 	switch c.op.name {
 	case "Add", "Sum", "Mean":
 		return func(x, y T) T { return x + y }, nil
@@ -289,7 +289,7 @@ func power[T integer](x, y T) T {
 // clipOf bounds every element.
 func clipOf(b *builder, c call) error {
 	if b.opset < 11 {
-		a := c.attributes()
+		a := c.arguments()
 		lo, hi := a.float("min", -math.MaxFloat32), a.float("max", math.MaxFloat32)
 		x, err := c.numbers(0)
 		if err = cmpOr(a.err, err); err != nil {
@@ -322,17 +322,11 @@ func clipOf(b *builder, c call) error {
 // span is the numbers from a start to a limit by a step.
 func span(b *builder, c call) error {
 	elem := c.in[0].elem
+	a := c.arguments()
 	if isInt(elem) {
-		var v [3]int64
-		for k := range v {
-			list, err := c.wholes(k)
-			if err != nil {
-				return err
-			}
-			if len(list) != 1 {
-				return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
-			}
-			v[k] = list[0]
+		v := [3]int64{a.whole(0), a.whole(1), a.whole(2)}
+		if a.err != nil {
+			return a.err
 		}
 		if v[2] == 0 {
 			return fault{fmt.Errorf("%s: a range by steps of 0", c.name())}
@@ -350,16 +344,9 @@ func span(b *builder, c call) error {
 		}
 		return b.putInts(c, 0, all, len(all))
 	}
-	var v [3]float64
-	for k := range v {
-		list, err := c.numbers(k)
-		if err != nil {
-			return err
-		}
-		if len(list) != 1 {
-			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
-		}
-		v[k] = list[0]
+	v := [3]float64{a.number(0), a.number(1), a.number(2)}
+	if a.err != nil {
+		return a.err
 	}
 	n := math.Max(math.Ceil((v[1]-v[0])/v[2]), 0)
 	if err := b.accountRange(c, n); err != nil {

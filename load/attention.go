@@ -43,7 +43,7 @@ func (b *builder) after(c call, past, t *onnx.Tensor) (*onnx.Tensor, error) {
 
 // attention is softmax(scale Q K' + mask) V, head by head. Several heads of Q may share those of K and V.
 func attention(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	stage, cap := a.int("qk_matmul_output_mode", 0), a.float("softcap", 0)
 	causal, left, right := a.on("is_causal"), a.int("left_window_size", -1), a.int("right_window_size", -1)
 	kvHeads := a.int("kv_num_heads", 0)
@@ -230,7 +230,7 @@ func (b *builder) attentionMask(c call, dims []int) ([]float64, error) {
 
 // rotaryEmbedding turns pairs of the elements of each head by angles that come with the position.
 func rotaryEmbedding(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	interleaved, part := a.on("interleaved"), int(a.int("rotary_embedding_dim", 0))
 	x, err := b.heads(c, 0, a.int("num_heads", 0))
 	if err = cmpOr(a.err, err); err != nil {
@@ -285,12 +285,12 @@ func rotaryEmbedding(b *builder, c call) error {
 
 // tensorScatter writes updates into a cache from a position on, for each entry of the batch, at the end of the axis or around it.
 func tensorScatter(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x, u := c.in[0].dims, c.in[1].dims
 	axis, around := a.axis("axis", -2, len(x)), a.text("mode", "linear") == "circular"
-	starts, err := c.wholes(2)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	starts := a.wholes(2)
+	if a.err != nil {
+		return a.err
 	}
 	if len(u) != len(x) || axis == 0 || starts != nil && len(starts) != x[0] || u[axis] > x[axis] {
 		return fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x)
@@ -302,7 +302,7 @@ func tensorScatter(b *builder, c call) error {
 	}
 	steps := gop.Strides(x)
 	t := c.tensor(0).Clone()
-	err = b.every(u, func(i int, at []int) error {
+	err := b.every(u, func(i int, at []int) error {
 		p := int64(at[axis])
 		if starts != nil {
 			p += starts[at[0]]

@@ -178,7 +178,7 @@ func sliced(t *onnx.Tensor, axis, at int) (*onnx.Tensor, error) {
 
 // scan runs a graph for every place of an axis of some inputs, carries values on, and puts what else comes along an axis.
 func scan(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	scanned := int(a.int("num_scan_inputs", 0))
 	first := 0
 	if b.opset < 9 {
@@ -202,7 +202,7 @@ func scan(b *builder, c call) error {
 }
 
 // scanBatch is the scan of opset 8: all inputs have a batch in front, whose elements are scanned one after the other.
-func (b *builder) scanBatch(c call, state int, a *attributes) error {
+func (b *builder) scanBatch(c call, state int, a *arguments) error {
 	if c.has(0) {
 		return c.unsupported("sequence_lens")
 	}
@@ -249,7 +249,7 @@ func (b *builder) scanBatch(c call, state int, a *attributes) error {
 	return nil
 }
 
-func (b *builder) scanOnce(c call, state, scanned []value, a *attributes) ([]value, error) {
+func (b *builder) scanOnce(c call, state, scanned []value, a *arguments) ([]value, error) {
 	way := a.ints("scan_input_directions")
 	if b.opset < 9 {
 		way = a.ints("directions")
@@ -373,7 +373,7 @@ func (c call) position(k, n int, end bool) (int, error) {
 }
 
 func sequenceEmpty(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	elem := pb.TensorProto_DataType(a.int("dtype", int64(pb.TensorProto_FLOAT)))
 	return cmpOr(a.err, b.sequence(c, 0, elem, nil))
 }
@@ -440,7 +440,7 @@ func sequenceLength(b *builder, c call) error {
 }
 
 func concatFromSequence(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	list, err := c.items(0)
 	if err = cmpOr(a.err, err); err != nil {
 		return err
@@ -481,7 +481,7 @@ func concatFromSequence(b *builder, c call) error {
 }
 
 func splitToSequence(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	axis, keep := a.axis("axis", 0, len(x)), a.int("keepdims", 1) != 0
 	if a.err != nil {

@@ -10,15 +10,12 @@ import (
 
 // nonMaxSuppression picks, for every class, boxes by their scores that overlap no box picked before by more than a threshold.
 func nonMaxSuppression(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	centred := a.on("center_point_box")
-	boxes, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	scores, err := c.numbers(1)
-	if err != nil {
-		return err
+	boxes := a.numbers(0)
+	scores := a.numbers(1)
+	if a.err != nil {
+		return a.err
 	}
 	bd, sd := c.in[0].dims, c.in[1].dims
 	if len(bd) != 3 || bd[2] != 4 || len(sd) != 3 || sd[0] != bd[0] || sd[2] != bd[1] {
@@ -92,7 +89,7 @@ func nonMaxSuppression(b *builder, c call) error {
 
 // roiAlign averages an image (N, C, H, W), or takes the largest weighed neighbour, at points in the bins of regions.
 func roiAlign(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	mode, scale := a.text("mode", "avg"), a.float("spatial_scale", 1)
 	high, across, ratio := int(a.int("output_height", 1)), int(a.int("output_width", 1)), int(a.int("sampling_ratio", 0))
 	otherwise := "half_pixel"
@@ -100,17 +97,11 @@ func roiAlign(b *builder, c call) error {
 		otherwise = "output_half_pixel"
 	}
 	half := a.text("coordinate_transformation_mode", otherwise) == "half_pixel"
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	rois, err := c.numbers(1)
-	if err != nil {
-		return err
-	}
-	batch, err := c.wholes(2)
-	if err != nil {
-		return err
+	x := a.numbers(0)
+	rois := a.numbers(1)
+	batch := a.wholes(2)
+	if a.err != nil {
+		return a.err
 	}
 	d := c.in[0].dims
 	n := len(batch)
@@ -127,7 +118,7 @@ func roiAlign(b *builder, c call) error {
 	}
 	y := make([]float64, product(dims))
 	var taps []pixel
-	err = b.every([]int{n, high, across}, func(_ int, at []int) error {
+	err := b.every([]int{n, high, across}, func(_ int, at []int) error {
 		r, ph, pw := at[0], at[1], at[2]
 		from, err := c.within(batch[r], d[0])
 		if err != nil {
@@ -198,15 +189,12 @@ func between(taps []pixel, y, x float64, h, w int) []pixel {
 
 // gridSample takes x (N, C, D1, ...) at the places of a grid (N, O1, ..., axes), from -1 to 1, the last axis of x first.
 func gridSample(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	mode, pad, corners := a.text("mode", "linear"), a.text("padding_mode", "zeros"), a.on("align_corners")
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	grid, err := c.numbers(1)
-	if err != nil {
-		return err
+	x := a.numbers(0)
+	grid := a.numbers(1)
+	if a.err != nil {
+		return a.err
 	}
 	d, g := c.in[0].dims, c.in[1].dims
 	axes := len(d) - 2
@@ -222,7 +210,7 @@ func gridSample(b *builder, c call) error {
 	y := make([]float64, d[0]*d[1]*places)
 	dims := append([]int{d[0], d[1]}, g[1:len(g)-1]...)
 	var taps, next []pixel
-	err = b.every([]int{d[0], places}, func(i int, at []int) error {
+	err := b.every([]int{d[0], places}, func(i int, at []int) error {
 		taps = append(taps[:0], pixel{0, 1})
 		for k, n := range space {
 			line := sampled(grid[i*axes+axes-1-k], n, mode, pad, corners)
@@ -319,22 +307,19 @@ func sampled(u float64, n int, mode, pad string, corners bool) []pixel {
 
 // affineGrid is the places of an image under affine maps theta (N, 2, 3) or (N, 3, 4), for GridSample.
 func affineGrid(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	corners := a.on("align_corners")
-	theta, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
+	theta := a.numbers(0)
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	axes := dims[len(dims)-1]
 	if len(dims) != axes+2 || len(theta) != dims[0]*axes*(axes+1) {
 		return fmt.Errorf("%s: maps of dims %v for %v", c.name(), c.in[0].dims, dims)
 	}
 	y := make([]float64, product(dims))
-	err = b.every(dims[:len(dims)-1], func(i int, at []int) error {
+	err := b.every(dims[:len(dims)-1], func(i int, at []int) error {
 		for r := range axes {
 			row := theta[(at[0]*axes+r)*(axes+1):][:axes+1]
 			sum := row[axes]
@@ -360,7 +345,7 @@ func affineGrid(b *builder, c call) error {
 
 // centerCropPad cuts axes, or surrounds them with zeros, evenly at both ends.
 func centerCropPad(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	sizes, err := c.wholes(1)
 	if err != nil {
@@ -409,23 +394,14 @@ func centerCropPad(b *builder, c call) error {
 
 // fold puts blocks (N, C * block, blocks) back into an image, adding where they overlap.
 func fold(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	strides, dilations, pads := a.ints("strides"), a.ints("dilations"), a.ints("pads")
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	image, err := c.wholes(1)
-	if err != nil {
-		return err
-	}
-	block, err := c.wholes(2)
-	if err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
+	x := a.numbers(0)
+	image := a.wholes(1)
+	block := a.wholes(2)
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	n := len(image)
 	at := func(list []int64, k int, otherwise int64) int64 {
@@ -446,7 +422,7 @@ func fold(b *builder, c call) error {
 	steps := gop.Strides(dims[2:])
 	y := make([]float64, product(dims))
 	size := product(dims[2:])
-	err = b.every(slices.Concat([]int{dims[0] * dims[1]}, kernel, blocks), func(i int, p []int) error {
+	err := b.every(slices.Concat([]int{dims[0] * dims[1]}, kernel, blocks), func(i int, p []int) error {
 		to := p[0] * size
 		for k := range n {
 			v := int64(p[1+n+k])*at(strides, k, 1) + int64(p[1+k])*at(dilations, k, 1) - at(pads, k, 0)

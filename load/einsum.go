@@ -10,7 +10,7 @@ import (
 
 // einsum sums products over the labels that the result does not have. An ellipsis stands for axes with labels of their own.
 func einsum(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	equation := strings.ReplaceAll(a.text("equation", ""), " ", "")
 	if a.err != nil {
 		return a.err

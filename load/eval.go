@@ -23,67 +23,81 @@ func (c call) tensor(k int) *onnx.Tensor {
 }
 
 // numbers are the elements of input k in float64; none where it is left out.
-func (c call) numbers(k int) ([]float64, error) {
-	if !c.has(k) {
-		return nil, nil
-	}
-	if c.in[k].fixed == nil {
-		return nil, c.unsupported("%q is not a tensor", c.op.in[k])
-	}
-	v, ok := reals(c.in[k].fixed)
-	if !ok {
-		return nil, c.unsupported("elements of type %v", c.in[k].elem)
-	}
-	return v, nil
-}
+func (c call) numbers(k int) ([]float64, error) { return elements(c, k, reals, "numbers") }
 
 // wholes are the elements of input k, integers or flags, of any rank; none where it is left out.
-func (c call) wholes(k int) ([]int64, error) {
+func (c call) wholes(k int) ([]int64, error) { return elements(c, k, wide, "integers") }
+
+func elements[T any](c call, k int, of func(*onnx.Tensor) ([]T, bool), kind string) ([]T, error) {
 	if !c.has(k) {
 		return nil, nil
 	}
 	if c.in[k].fixed == nil {
 		return nil, c.unsupported("%q is not a tensor", c.op.in[k])
 	}
-	v, ok := wide(c.in[k].fixed)
+	v, ok := of(c.in[k].fixed)
 	if !ok {
-		return nil, c.unsupported("elements of type %v, want integers", c.in[k].elem)
+		return nil, c.unsupported("elements of type %v, want %s", c.in[k].elem, kind)
 	}
 	return v, nil
 }
 
-// attributes reads the attributes of an operation; err is the first that could not be read.
-type attributes struct {
-	op  *operation
+// arguments reads the attributes and inputs of an operation; err is the first that could not be read.
+type arguments struct {
+	call
 	err error
 }
 
-func (c call) attributes() *attributes { return &attributes{op: c.op} }
+func (c call) arguments() *arguments { return &arguments{call: c} }
 
-func read[T any](a *attributes, name string, otherwise T) T {
-	v, err := attribute(a.op, name, otherwise)
-	if err != nil && a.err == nil {
+// note keeps the first error.
+func (a *arguments) note(err error) {
+	if a.err == nil {
 		a.err = err
 	}
+}
+
+func read[T any](a *arguments, name string, otherwise T) T {
+	v, err := attribute(a.op, name, otherwise)
+	a.note(err)
 	return v
 }
 
-func (a *attributes) int(name string, otherwise int64) int64 { return read(a, name, otherwise) }
-func (a *attributes) on(name string) bool                    { return read(a, name, int64(0)) != 0 }
-func (a *attributes) ints(name string) []int64               { return read[[]int64](a, name, nil) }
-func (a *attributes) text(name, otherwise string) string     { return read(a, name, otherwise) }
-func (a *attributes) texts(name string) []string             { return read[[]string](a, name, nil) }
-func (a *attributes) floats(name string) []float32           { return read[[]float32](a, name, nil) }
-func (a *attributes) float(name string, otherwise float32) float64 {
+func noted[T any](a *arguments, get func(k int) (T, error), k int) T {
+	v, err := get(k)
+	a.note(err)
+	return v
+}
+
+func (a *arguments) numbers(k int) []float64 { return noted(a, a.call.numbers, k) }
+func (a *arguments) wholes(k int) []int64    { return noted(a, a.call.wholes, k) }
+func (a *arguments) dims(k int) []int        { return noted(a, a.call.dims, k) }
+func (a *arguments) number(k int) float64    { return sole(a, a.numbers(k), k) }
+func (a *arguments) whole(k int) int64       { return sole(a, a.wholes(k), k) }
+
+// sole is the only element of input k.
+func sole[T any](a *arguments, list []T, k int) (v T) {
+	if len(list) != 1 {
+		a.note(fmt.Errorf("%s: %q is no number", a.name(), a.call.op.in[k]))
+		return v
+	}
+	return list[0]
+}
+
+func (a *arguments) int(name string, otherwise int64) int64 { return read(a, name, otherwise) }
+func (a *arguments) on(name string) bool                    { return read(a, name, int64(0)) != 0 }
+func (a *arguments) ints(name string) []int64               { return read[[]int64](a, name, nil) }
+func (a *arguments) text(name, otherwise string) string     { return read(a, name, otherwise) }
+func (a *arguments) texts(name string) []string             { return read[[]string](a, name, nil) }
+func (a *arguments) floats(name string) []float32           { return read[[]float32](a, name, nil) }
+func (a *arguments) float(name string, otherwise float32) float64 {
 	return float64(read(a, name, otherwise))
 }
 
 // axis is an attribute that names one of rank axes.
-func (a *attributes) axis(name string, otherwise int64, rank int) int {
+func (a *arguments) axis(name string, otherwise int64, rank int) int {
 	axis, err := axisOf(a.op.out[0], read(a, name, otherwise), rank)
-	if err != nil && a.err == nil {
-		a.err = err
-	}
+	a.note(err)
 	return axis
 }
 

@@ -157,7 +157,7 @@ func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 // converted is cast, also from strings, as ONNX's Cast has it: to floats of 8 bits what is too large becomes the largest if that is asked
 // for.
 func (c call) converted(to pb.TensorProto_DataType) (*onnx.Tensor, error) {
-	t, a := c.tensor(0), c.attributes()
+	t, a := c.tensor(0), c.arguments()
 	saturate := a.int("saturate", 1) != 0
 	if a.err != nil {
 		return nil, a.err

@@ -11,12 +11,12 @@ import (
 
 // gatherElements takes an element along an axis for every place of the indices.
 func gatherElements(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x, dims := c.in[0].dims, c.in[1].dims
 	axis := a.axis("axis", 0, len(x))
-	index, err := c.wholes(1)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	index := a.wholes(1)
+	if a.err != nil {
+		return a.err
 	}
 	from, err := b.alongAxis(c, index, dims, x, axis)
 	if err != nil {
@@ -51,12 +51,12 @@ func (b *builder) alongAxis(c call, index []int64, dims, shape []int, axis int) 
 
 // scatterElements sets, or adds to, an element along an axis for every place of the indices.
 func scatterElements(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x, dims := c.in[0].dims, c.in[1].dims
 	axis, how := a.axis("axis", 0, len(x)), a.text("reduction", "none")
-	index, err := c.wholes(1)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	index := a.wholes(1)
+	if a.err != nil {
+		return a.err
 	}
 	if !slices.Equal(dims, c.in[2].dims) {
 		return fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, dims)
@@ -129,11 +129,11 @@ func mixed[T float64 | int64 | uint64](how string, old, update T) T {
 
 // gatherND takes parts of a tensor by the indices of their first axes.
 func gatherND(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	batch := int(a.int("batch_dims", 0))
-	dims, err := c.dims(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	starts, size, err := b.parts(c, batch)
 	if err != nil {
@@ -184,7 +184,7 @@ func (b *builder) parts(c call, batch int) (starts []int, size int, err error) {
 
 // scatterND sets, or adds to, parts of a tensor by the indices of their first axes.
 func scatterND(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	how := a.text("reduction", "none")
 	starts, size, err := b.parts(c, 0)
 	if err = cmpOr(a.err, err); err != nil {
@@ -204,16 +204,13 @@ func scatterND(b *builder, c call) error {
 
 // oneHot puts one value where indices point along a new axis, another everywhere else.
 func oneHot(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	at := c.in[0].dims
 	axis := a.axis("axis", -1, len(at)+1)
-	index, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	depth, err := c.numbers(1)
-	if err != nil {
-		return err
+	index := a.numbers(0)
+	depth := a.numbers(1)
+	if a.err != nil {
+		return a.err
 	}
 	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] <= math.MaxInt32) || c.tensor(2).Len() != 2 {
 		return fmt.Errorf("%s: depth %v and %d values", c.name(), depth, c.tensor(2).Len())
@@ -276,7 +273,7 @@ func nonZero(b *builder, c call) error {
 
 // compress keeps the places of an axis, or of all elements, where a flag says so.
 func compress(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	keep, err := c.wholes(1)
 	if err != nil {
 		return err
@@ -322,7 +319,7 @@ func compress(b *builder, c call) error {
 // unique is the different elements, or slices along an axis, in order or as they come, with where the first of each is, which of them
 // stands at each place, and how often each comes.
 func unique(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	sorted := a.int("sorted", 1) != 0
 	axis := -1
@@ -403,7 +400,7 @@ func unique(b *builder, c call) error {
 
 // topK is the largest or smallest elements along an axis, and where they are; of equals the first.
 func topK(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	if len(x) == 0 {
 		return c.unsupported("a scalar")
@@ -462,11 +459,11 @@ func topK(b *builder, c call) error {
 
 // cumulative is the running sum or product along an axis.
 func cumulative(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	exclusive, reverse := a.on("exclusive"), a.on("reverse")
-	list, err := c.wholes(1)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	list := a.wholes(1)
+	if a.err != nil {
+		return a.err
 	}
 	x := c.in[0].dims
 	if len(list) != 1 {
@@ -520,7 +517,7 @@ func runningTotals[T float64 | int64 | uint64](w onnx.Slice[T], dims []int, axis
 
 // triangle keeps the elements on one side of a diagonal of matrices.
 func triangle(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	upper := a.int("upper", 1) != 0
 	k := int64(0)
 	if list, err := c.wholes(1); err != nil {
@@ -546,7 +543,7 @@ func triangle(b *builder, c call) error {
 
 // eyeLike is a matrix with ones on a diagonal.
 func eyeLike(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	k := a.int("k", 0)
 	dims := c.in[0].dims
 	if len(dims) != 2 || a.err != nil {
@@ -563,19 +560,19 @@ func eyeLike(b *builder, c call) error {
 
 // reverseSequence turns the first elements of each sequence of a batch round.
 func reverseSequence(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	along, batch := int(a.int("time_axis", 0)), int(a.int("batch_axis", 1))
-	length, err := c.wholes(1)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	length := a.wholes(1)
+	if a.err != nil {
+		return a.err
 	}
 	if len(x) < 2 || along == batch || along < 0 || along > 1 || batch < 0 || batch > 1 || len(length) != x[batch] {
 		return fmt.Errorf("%s: %d lengths for %v", c.name(), len(length), x)
 	}
 	steps := gop.Strides(x)
 	from := make([]int, product(x))
-	err = b.every(x, func(i int, at []int) error {
+	err := b.every(x, func(i int, at []int) error {
 		n, t := length[at[batch]], at[along]
 		if n < 0 || n > int64(x[along]) {
 			return fault{fmt.Errorf("%s: a sequence of %d elements on an axis of %d", c.name(), n, x[along])}
@@ -594,7 +591,7 @@ func reverseSequence(b *builder, c call) error {
 
 // hardmax is 1 at the first of the largest elements along an axis, before opset 13 along all from one axis on.
 func hardmax(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	x := c.in[0].dims
 	otherwise := int64(-1)
 	if b.opset < 13 {
@@ -609,9 +606,9 @@ func hardmax(b *builder, c call) error {
 			n, inner = n*inner, 1
 		}
 	}
-	v, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	v := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	y := make([]float64, len(v))
 	for o := range outer {

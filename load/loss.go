@@ -9,20 +9,14 @@ import (
 // likelihood is the negative log likelihood of classes, x (N, C, ...), t (N, ...), and with SoftmaxCrossEntropyLoss that of scores,
 // whose log-probabilities are its second output.
 func likelihood(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	how := a.text("reduction", "mean")
 	ignore, ignores := a.int("ignore_index", 0), c.op.attrs["ignore_index"] != nil
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	target, err := c.wholes(1)
-	if err != nil {
-		return err
-	}
-	weight, err := c.numbers(2)
-	if err != nil {
-		return err
+	x := a.numbers(0)
+	target := a.wholes(1)
+	weight := a.numbers(2)
+	if a.err != nil {
+		return a.err
 	}
 	dims := c.in[0].dims
 	if len(dims) < 2 || !slices.Equal(c.in[1].dims, append([]int{dims[0]}, dims[2:]...)) || weight != nil && len(weight) != dims[1] {
@@ -81,11 +75,11 @@ func likelihood(b *builder, c call) error {
 
 // lrn divides by a sum of squares of neighbouring channels.
 func lrn(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	alpha, beta, bias, size := a.float("alpha", 1e-4), a.float("beta", 0.75), a.float("bias", 1), int(a.int("size", 1))
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	x := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	dims := c.in[0].dims
 	if len(dims) < 2 || size < 1 {
@@ -114,12 +108,12 @@ func lrn(b *builder, c call) error {
 
 // lpNormalization divides by the norm along an axis.
 func lpNormalization(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	dims := c.in[0].dims
 	axis, p := a.axis("axis", -1, len(dims)), a.int("p", 2)
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	x := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	outer, n, inner := lines(dims, axis)
 	y := make([]float64, len(x))
@@ -148,12 +142,12 @@ func lpNormalization(b *builder, c call) error {
 
 // rmsNormalization divides by the root of the mean of squares over the axes from one on, and scales.
 func rmsNormalization(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	dims := c.in[0].dims
 	axis, eps := a.axis("axis", -1, len(dims)), a.float("epsilon", 1e-5)
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	x := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	if err := b.account(c.name(), dims, 16); err != nil {
 		return err
@@ -180,7 +174,7 @@ func rmsNormalization(b *builder, c call) error {
 
 // batchTraining normalises by the moments of the batch, and moves the running ones.
 func batchTraining(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	eps, momentum := a.float("epsilon", 1e-5), a.float("momentum", 0.9)
 	if b.opset < 14 || a.int("training_mode", 0) == 0 {
 		return c.unsupported("elements of type %v, or training before opset 14", c.in[0].elem)

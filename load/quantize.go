@@ -42,7 +42,7 @@ func quantized(x, scale float32, zero, lo, hi float64) int64 {
 // grain says which element of a scale or zero point, one for all, one for each place of an axis, or one for each block along it,
 // stands with element i of a tensor.
 func grain(c call, k int) (func(i int) int, error) {
-	a := c.attributes()
+	a := c.arguments()
 	block := int(a.int("block_size", 0))
 	x, s := c.in[0].dims, c.in[k].dims
 	if product(s) == 1 && block == 0 {
@@ -94,11 +94,11 @@ func quantize(b *builder, c call) error {
 	if !ok && top == 0 {
 		return c.unsupported("to %v", c.elem(0))
 	}
-	a := c.attributes()
+	a := c.arguments()
 	saturate := a.int("saturate", 1) != 0
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	x := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	scale, zero, at, err := steps(c)
 	if err != nil {

@@ -30,7 +30,7 @@ func recur(b *builder, c call) error {
 		gates int
 		acts  []string
 	}{"RNN": {1, []string{"Tanh"}}, "GRU": {3, []string{"Sigmoid", "Tanh"}}, "LSTM": {4, []string{"Sigmoid", "Tanh", "Tanh"}}}[c.op.name]
-	a := c.attributes()
+	a := c.arguments()
 	q := &recurrence{b: b, gates: kind.gates, rows: a.on("layout"), clip: math.Inf(1)}
 	if c.op.attrs["clip"] != nil {
 		q.clip = a.float("clip", 0)
@@ -67,7 +67,7 @@ func recur(b *builder, c call) error {
 }
 
 // read takes the inputs, and compares their shapes with each other.
-func (q *recurrence) read(c call, a *attributes) error {
+func (q *recurrence) read(c call, a *arguments) error {
 	dims := func(k int) []int {
 		if c.has(k) {
 			return c.in[k].dims
@@ -127,7 +127,7 @@ func (q *recurrence) read(c call, a *attributes) error {
 }
 
 // activate finds the functions, all of them for each direction.
-func (q *recurrence) activate(c call, a *attributes, otherwise []string) error {
+func (q *recurrence) activate(c call, a *arguments, otherwise []string) error {
 	names := a.texts("activations")
 	if names == nil {
 		names = slices.Repeat(otherwise, q.ways)

@@ -16,7 +16,7 @@ func reduce(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	a := c.attributes()
+	a := c.arguments()
 	if len(axes) == 0 {
 		if a.on("noop_with_empty_axes") {
 			return identity(b, c)
@@ -25,9 +25,9 @@ func reduce(b *builder, c call) error {
 			axes = append(axes, i)
 		}
 	}
-	dims, err := c.dims(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	t, terms, err := b.atEnd(c, axes)
 	if err != nil {
@@ -200,12 +200,12 @@ func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms
 
 // argumentOf is the place of the largest or smallest element along an axis, of elements of any type.
 func argumentOf(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	axis := a.axis("axis", 0, len(c.in[0].dims))
 	last := a.on("select_last_index")
-	dims, err := c.dims(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	outer, n, inner := lines(c.in[0].dims, axis)
 	if n == 0 {

@@ -10,7 +10,7 @@ import (
 // cosineWindow is a - b cos t + c cos 2t over a whole turn.
 func cosineWindow(a, b, c float64) func(*builder, call) error {
 	return func(bu *builder, call call) error {
-		at := call.attributes()
+		at := call.arguments()
 		size, err := call.wholes(0)
 		if err = cmpOr(at.err, err); err != nil {
 			return err
@@ -66,7 +66,7 @@ func (b *builder) fourier(x []complex128, bins int, inverse bool) ([]complex128,
 
 // dft is the discrete Fourier transform along an axis of real or complex numbers, whose parts are the last axis.
 func dft(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	inverse, onesided := a.on("inverse"), a.on("onesided")
 	x, err := c.numbers(0)
 	if err != nil {
@@ -161,27 +161,21 @@ func dft(b *builder, c call) error {
 
 // stft is the transform of frames of a signal (N, length, 1 or 2), each times a window.
 func stft(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	onesided := a.int("onesided", 1) != 0
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	x := a.numbers(0)
+	if a.err != nil {
+		return a.err
 	}
 	d := c.in[0].dims
 	if len(d) == 2 {
 		d = append(slices.Clone(d), 1)
 	}
-	step, err := c.wholes(1)
-	if err != nil {
-		return err
-	}
-	window, err := c.numbers(2)
-	if err != nil {
-		return err
-	}
-	size, err := c.wholes(3)
-	if err != nil {
-		return err
+	step := a.wholes(1)
+	window := a.numbers(2)
+	size := a.wholes(3)
+	if a.err != nil {
+		return a.err
 	}
 	length := len(window)
 	if len(size) == 1 {
@@ -226,16 +220,10 @@ func stft(b *builder, c call) error {
 
 // melWeights is the shares that the bins of a spectrum have in bands, triangles evenly spaced by mel(f) = 2595 log10(1 + f/700).
 func melWeights(b *builder, c call) error {
-	var v [5]float64
-	for k := range v {
-		list, err := c.numbers(k)
-		if err != nil {
-			return err
-		}
-		if len(list) != 1 {
-			return fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k])
-		}
-		v[k] = list[0]
+	a := c.arguments()
+	v := [5]float64{a.number(0), a.number(1), a.number(2), a.number(3), a.number(4)}
+	if a.err != nil {
+		return a.err
 	}
 	if !(v[0] >= 1 && v[0] <= math.MaxInt32 && v[1] >= 0 && v[1] <= math.MaxInt32 && v[2] > 0) {
 		return fmt.Errorf("%s: %v bands of a transform of %v at a rate of %v", c.name(), v[0], v[1], v[2])

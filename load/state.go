@@ -11,7 +11,7 @@ import (
 // causalConv convolves each channel of x (N, C, L) with a kernel of its own, (C, 1, k), over what came before, and hands on the last
 // k-1 elements.
 func causalConv(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	act := a.text("activation", "none")
 	var in [4][]float64
 	for k := range in {
@@ -70,7 +70,7 @@ func causalConv(b *builder, c call) error {
 
 // linearAttention carries a matrix (d_k, d_v) for each head from step to step: it decays, takes in a key and a value, and answers a query.
 func linearAttention(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	rule, scale := a.text("update_rule", "gated_delta"), a.float("scale", 0)
 	heads, pairs := int(a.int("q_num_heads", 0)), int(a.int("kv_num_heads", 0))
 	var in [6][]float64
@@ -173,7 +173,7 @@ func linearAttention(b *builder, c call) error {
 
 // deformConv is a convolution over two axes, each element of whose kernel lies where an offset says, between pixels.
 func deformConv(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	groups, sets := int(a.int("group", 1)), int(a.int("offset_group", 1))
 	var in [5][]float64
 	for k := range in {
@@ -182,9 +182,9 @@ func deformConv(b *builder, c call) error {
 			return err
 		}
 	}
-	dims, err := c.dims(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	d, w := c.in[0].dims, c.in[1].dims
 	if len(d) != 4 {
@@ -198,7 +198,7 @@ func deformConv(b *builder, c call) error {
 	y := make([]float64, product(dims))
 	sampled := make([]float64, d[1]*taps)
 	size := d[2] * d[3]
-	err = b.every([]int{d[0], dims[2], dims[3]}, func(_ int, at []int) error {
+	err := b.every([]int{d[0], dims[2], dims[3]}, func(_ int, at []int) error {
 		if err := b.pace(); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func concatStrings(b *builder, c call) error {
 
 // splitStrings cuts strings at a delimiter, or at white space, and fills up with empty ones; its second output is how many parts there are.
 func splitStrings(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	at, most := a.text("delimiter", ""), int(a.int("maxsplit", -1))
 	x, err := c.words(0)
 	if err = cmpOr(a.err, err); err != nil {
@@ -91,7 +91,7 @@ func fields(s string, most int) []string {
 
 // normalizeStrings takes out words and changes the case of the others.
 func normalizeStrings(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	how, exact, stop := a.text("case_change_action", "NONE"), a.on("is_case_sensitive"), a.texts("stopwords")
 	x, err := c.words(0)
 	if err = cmpOr(a.err, err); err != nil {
@@ -125,7 +125,7 @@ func normalizeStrings(b *builder, c call) error {
 
 // matchStrings says which strings match a regular expression of RE2 from end to end.
 func matchStrings(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	pattern := a.text("pattern", "")
 	x, err := c.words(0)
 	if err = cmpOr(a.err, err); err != nil {
@@ -144,7 +144,7 @@ func matchStrings(b *builder, c call) error {
 
 // countGrams counts n-grams of a pool in rows of words or integers: how often each comes, whether it does, or either times a weight.
 func countGrams(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	least, most, skips := int(a.int("min_gram_length", 1)), int(a.int("max_gram_length", 1)), int(a.int("max_skip_count", 0))
 	mode, begins, columns, weights := a.text("mode", "TF"), a.ints("ngram_counts"), a.ints("ngram_indexes"), a.floats("weights")
 	texts, numbers := a.texts("pool_strings"), a.ints("pool_int64s")

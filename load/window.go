@@ -65,7 +65,7 @@ func correlation(b *builder, c call) error {
 
 // correlate is the sums of a convolution. x is (N, C, ...), w (M, C/group, ...), the result of dims (N, M, ...).
 func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, kernel, dims []int) ([]T, error) {
-	a := c.attributes()
+	a := c.arguments()
 	groups := int(a.int("group", 1))
 	if a.err != nil {
 		return nil, a.err
@@ -100,7 +100,7 @@ func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, ke
 
 // spreadOut is the sums of a transposed convolution. x is (N, C, ...), w (C, M/group, ...), the result of dims (N, M, ...).
 func spreadOut(b *builder, c call, x, w []float64, dims []int) ([]float64, error) {
-	a := c.attributes()
+	a := c.arguments()
 	groups := int(a.int("group", 1))
 	xs, kernel := c.in[0].dims, c.in[1].dims
 	windows := op.Windows(c.op.node, xs[2:], kernel[2:])
@@ -141,12 +141,12 @@ func spreadOut(b *builder, c call, x, w []float64, dims []int) ([]float64, error
 
 // poolOf is the largest elements of windows, of any type, and where they are.
 func poolOf(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	columns := a.on("storage_order")
 	xs := c.in[0].dims
-	dims, err := c.dims(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	order, err := c.order(0)
 	if err != nil {
@@ -201,13 +201,11 @@ func poolOf(b *builder, c call) error {
 
 // unpool puts elements where a pooling has found them.
 func unpool(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	index, err := c.wholes(1)
-	if err != nil {
-		return err
+	a := c.arguments()
+	dims := a.dims(0)
+	index := a.wholes(1)
+	if a.err != nil {
+		return a.err
 	}
 	from := make([]int, product(dims))
 	for i := range from {
@@ -244,15 +242,12 @@ func unpool(b *builder, c call) error {
 
 // pooledNorm is the p-norm of windows.
 func pooledNorm(b *builder, c call) error {
-	a := c.attributes()
+	a := c.arguments()
 	p := float64(a.int("p", 2))
-	x, err := c.numbers(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
+	x := a.numbers(0)
+	dims := a.dims(0)
+	if a.err != nil {
+		return a.err
 	}
 	xs := c.in[0].dims
 	var windows []op.Window
@@ -266,7 +261,7 @@ func pooledNorm(b *builder, c call) error {
 	y := make([]float64, product(dims))
 	places, in := product(dims[2:]), product(xs[2:])
 	var taps []tap
-	err = b.every(dims[2:], func(i int, at []int) error {
+	err := b.every(dims[2:], func(i int, at []int) error {
 		if err := b.pace(); err != nil {
 			return err
 		}
