@@ -45,13 +45,13 @@ var opCol2Im = operator{
 			}
 			w.sources(p, from)
 			for n := range planes {
-				sum := runningSum{f: f, t: x.Type, terms: f.dot()}
+				add, store := sums.line(f, x, out)
 				for k, b := range from {
 					if b >= 0 {
-						sum.add(x, (n*taps+k)*blocks+b)
+						add((n*taps+k)*blocks + b)
 					}
 				}
-				sum.store(out, n*area+p)
+				store(n*area + p)
 			}
 		}
 		return out, nil

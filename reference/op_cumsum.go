@@ -1,31 +1,38 @@
 package reference
 
-import (
-	"github.com/petrify-ml/petrify/onnx/pb"
-)
+import "github.com/petrify-ml/petrify/onnx/pb"
 
 // opCumSum is the running sum along the axis in input 1. ONNX CumSum, opset 11,
 // 14.
 var opCumSum = operator{
 	name: "CumSum",
 	eval: single(func(c *call) (*Value, error) {
-		return c.accumulate(func() accumulator {
-			f := c.format(c.in[0])
-			return &runningSum{f: f, t: c.in[0].Type, terms: f.dot()}
-		})
+		return c.accumulate(sums)
 	}),
 }
 
-// An accumulator takes elements of one line after the other, and stores what they
-// make together.
+// An accumulation is what the elements of a line make together: integers begin with
+// first and are taken in by s or u, floats go to an accumulator of their own.
+type accumulation struct {
+	first int64
+	s     func(a, b int64) int64
+	u     func(a, b uint64) uint64
+	begin func(f format) accumulator
+}
+
+var sums = accumulation{0, func(a, b int64) int64 { return a + b }, func(a, b uint64) uint64 { return a + b },
+	func(f format) accumulator { return &runningSum{f: f, terms: f.dot()} }}
+
+// An accumulator takes the elements of a line one after the other, and tells what
+// they make together.
 type accumulator interface {
-	add(x *Value, i int)
-	store(out *Value, i int)
+	add(x number)
+	result() number
 }
 
 // accumulate goes along the axis in input 1, forwards or, by attribute reverse,
 // backwards. By attribute exclusive an element itself is left out.
-func (c *call) accumulate(begin func() accumulator) (*Value, error) {
+func (c *call) accumulate(what accumulation) (*Value, error) {
 	x := c.in[0]
 	a, err := c.intScalar(1)
 	if err != nil {
@@ -49,14 +56,14 @@ func (c *call) accumulate(begin func() accumulator) (*Value, error) {
 				}
 				return (o*n+k)*inner + i
 			}
-			line := begin()
+			add, store := what.line(c.format(x), x, out)
 			for k := range n {
 				if !exclusive {
-					line.add(x, at(k))
+					add(at(k))
 				}
-				line.store(out, at(k))
+				store(at(k))
 				if exclusive {
-					line.add(x, at(k))
+					add(at(k))
 				}
 			}
 		}
@@ -64,33 +71,27 @@ func (c *call) accumulate(begin func() accumulator) (*Value, error) {
 	return out, nil
 }
 
+// line begins anew: add takes in an element of x, store writes what they make together.
+func (a accumulation) line(f format, x, out *Value) (add, store func(i int)) {
+	switch d := out.Data.(type) {
+	case []int64:
+		return integerLine(x.Data.([]int64), d, a.first, a.s, wrapSigned, x.Type)
+	case []uint64:
+		return integerLine(x.Data.([]uint64), d, uint64(a.first), a.u, wrapUnsigned, x.Type)
+	}
+	floats := a.begin(f)
+	return func(i int) { floats.add(x.at(i)) }, func(i int) { out.set(i, floats.result()) }
+}
+
+func integerLine[T int64 | uint64](x, out []T, first T, take func(a, b T) T, wrap func(pb.TensorProto_DataType, T) T, t pb.TensorProto_DataType) (add, store func(i int)) {
+	return func(i int) { first = wrap(t, take(first, x[i])) }, func(i int) { out[i] = first }
+}
+
 // A runningSum is the sum of the elements added so far.
 type runningSum struct {
 	f     format
-	t     pb.TensorProto_DataType
 	terms dot
-	s     int64
-	u     uint64
 }
 
-func (r *runningSum) add(x *Value, i int) {
-	switch d := x.Data.(type) {
-	case []int64:
-		r.s = wrapSigned(r.t, r.s+d[i])
-	case []uint64:
-		r.u = wrapUnsigned(r.t, r.u+d[i])
-	default:
-		r.terms.term(x.at(i))
-	}
-}
-
-func (r *runningSum) store(out *Value, i int) {
-	switch d := out.Data.(type) {
-	case []int64:
-		d[i] = r.s
-	case []uint64:
-		d[i] = r.u
-	default:
-		out.set(i, r.terms.sum(r.f, 0))
-	}
-}
+func (r *runningSum) add(x number)   { r.terms.term(x) }
+func (r *runningSum) result() number { return r.terms.sum(r.f, 0) }
