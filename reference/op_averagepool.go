@@ -5,27 +5,11 @@ package reference
 var opAveragePool = operator{
 	name: "AveragePool",
 	eval: single(func(c *call) (*Value, error) {
-		x := c.in[0]
-		w, dims, err := c.poolWindow(x)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(x.Type, dims...)
-		if err != nil {
-			return nil, err
-		}
-		area, positions := size(w.in), size(w.out)
-		f, padded := c.format(x), c.int("count_include_pad") != 0
-		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
-			terms := make([]number, 0, len(patch))
-			for _, p := range patch {
-				if p >= 0 {
-					terms = append(terms, x.at(channel*area+p))
-				}
-			}
+		f, padded := c.format(c.in[0]), c.int("count_include_pad") != 0
+		return c.poolNumbers(func(w window, out *Value, at int, terms []number) {
 			n := len(terms)
 			if padded {
-				n = w.padded(at % positions)
+				n = w.padded(at % size(w.out))
 			}
 			if n == 0 {
 				c.undefined(out, at, paddingOnly)
@@ -34,6 +18,29 @@ var opAveragePool = operator{
 			out.set(at, f.meanOf(terms, n))
 		})
 	}),
+}
+
+// poolNumbers makes an output of what is under the sliding kernel, without the padding.
+func (c *call) poolNumbers(store func(w window, out *Value, at int, terms []number)) (*Value, error) {
+	x := c.in[0]
+	w, dims, err := c.poolWindow(x)
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.numbers(x.Type, dims...)
+	if err != nil {
+		return nil, err
+	}
+	area := size(w.in)
+	return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+		terms := make([]number, 0, len(patch))
+		for _, p := range patch {
+			if p >= 0 {
+				terms = append(terms, x.at(channel*area+p))
+			}
+		}
+		store(w, out, at, terms)
+	})
 }
 
 // padded counts the taps of output position p within the input and its padding:

@@ -10,28 +10,12 @@ import (
 var opLpPool = operator{
 	name: "LpPool",
 	eval: single(func(c *call) (*Value, error) {
-		x := c.in[0]
-		w, dims, err := c.poolWindow(x)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(x.Type, dims...)
-		if err != nil {
-			return nil, err
-		}
-		area := size(w.in)
 		p, err := c.normPower()
 		if err != nil {
 			return nil, err
 		}
-		return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
-			var terms []number
-			for _, k := range patch {
-				if k >= 0 {
-					terms = append(terms, x.at(channel*area+k))
-				}
-			}
-			out.set(at, c.format(x).norm(terms, p))
+		return c.poolNumbers(func(_ window, out *Value, at int, terms []number) {
+			out.set(at, c.format(c.in[0]).norm(terms, p))
 		})
 	}),
 }
