@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,10 +20,8 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/petrify-ml/petrify/internal/atomicfile"
-	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/rule"
-	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/verify"
@@ -39,16 +35,23 @@ type Options struct {
 	Today   time.Time
 	// Runtimes makes the runtimes of these names.
 	Runtimes func(names []string) ([]witness.Runtime, error)
-	// Files, unless nil, are judged in place of what the policy's patterns stand for: paths with slashes, relative to Root.
+	// Files, unless nil, are judged in place of what the policy's patterns stand for: paths with slashes, relative to Root or
+	// absolute, and URLs of objects in the Store.
 	Files []string
+	Store Store
 	// Results, unless empty, is a folder that keeps the result of each model under a digest of all that it depends on. What is
 	// there is not judged again.
 	Results string
+	// Cache says that Results is a convenience: one that cannot be kept is no reason to fail, and files of the size and time
+	// that they had when a result was kept are taken to be the same.
+	Cache bool
 	// Shard and Shards pick those models whose path has the digest Shard modulo Shards; none where Shards is 0.
 	Shard, Shards int
 	Parallel      int
 	// Progress, unless nil, is called after each model, never twice at the same time.
 	Progress func(done, all int, path string)
+
+	folders *sync.Map // of recorded data, by folder
 }
 
 // Run judges the models of a policy.
@@ -68,7 +71,11 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 			missing = nil // said once
 		}
 	}
+	if err := o.openResults(); err != nil {
+		return nil, err
+	}
 	files := make([]report.File, len(names))
+	o.folders = &sync.Map{}
 	lanes := o.Parallel
 	if lanes < 1 {
 		lanes = runtime.GOMAXPROCS(0)
@@ -121,6 +128,28 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 	}
 	r.Settle()
 	return r, nil
+}
+
+// openResults makes the folder of results and sees that it can be written to, before hours of work are for nothing.
+func (o *Options) openResults() error {
+	if o.Results == "" {
+		return nil
+	}
+	err := os.MkdirAll(o.Results, 0o755)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(o.Results, ".petrify-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	switch {
+	case err == nil:
+	case o.Cache:
+		o.Results = ""
+	default:
+		return fmt.Errorf("results: %w", err)
+	}
+	return nil
 }
 
 // weigh gives findings the severity of the policy, and takes those out of the count that it ignores or the baseline knows.
@@ -199,27 +228,52 @@ func (p *Policy) files(o Options) (names, missing []string, err error) {
 // judge judges one model.
 func judge(ctx context.Context, p *Policy, o Options, name string) (f report.File) {
 	s := p.For(name)
-	file := filepath.Join(o.Root, filepath.FromSlash(name))
-	var kept string
+	kept := ""
 	if o.Results != "" {
-		if key, err := resultKey(o, s, name, file); err == nil {
+		if key, err := resultKey(ctx, o, s, name); err == nil {
 			kept = filepath.Join(o.Results, key+".json")
-			if b, err := os.ReadFile(kept); err == nil && json.Unmarshal(b, &f) == nil && f.Path == name {
+			if b, err := os.ReadFile(kept); err == nil && json.Unmarshal(b, &f) == nil && f.Path == inJSON(name) {
+				f.Path = name
 				return f
 			}
 		}
 	}
-	f = examine(ctx, s, o, name, file)
-	if kept != "" && ctx.Err() == nil {
-		b, err := json.Marshal(f)
-		if err == nil {
-			err = errors.Join(os.MkdirAll(o.Results, 0o755), atomicfile.Write(kept, append(b, '\n')))
-		}
+	file := o.file(name)
+	if o.remote(name) {
+		at, done, err := o.bring(ctx, name)
 		if err != nil {
-			f.Notes = append(f.Notes, fmt.Sprintf("the result was not kept: %v", err))
+			f = report.File{Path: name}
+			f.AddRule("model-unreadable", "", err.Error())
+			return f // and ask again the next time
 		}
+		defer done()
+		file = at
+	}
+	f = examine(ctx, s, o, name, file)
+	if kept == "" || ctx.Err() != nil {
+		return f
+	}
+	b, err := json.Marshal(f)
+	if err == nil {
+		err = atomicfile.Write(kept, append(b, '\n'))
+	}
+	switch {
+	case err == nil:
+	case o.Cache:
+		f.Notes = append(f.Notes, fmt.Sprintf("the result was not kept: %v", err))
+	default:
+		f.AddRule("model-not-judged", "", fmt.Sprintf("the result could not be kept, so that petrify report will not have it: %v", err))
 	}
 	return f
+}
+
+// inJSON is text as it comes back out of JSON, which has no bytes that are not UTF-8.
+func inJSON(text string) string {
+	b, err := json.Marshal(text)
+	if err == nil {
+		err = json.Unmarshal(b, &text)
+	}
+	return text
 }
 
 func examine(ctx context.Context, s Settings, o Options, name, file string) (f report.File) {
@@ -277,111 +331,8 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 	return f
 }
 
-// resultKey is a digest of all that a result depends on: the program, the settings, the model, what lies beside it as external
-// data, and recorded data.
-func resultKey(o Options, s Settings, name, file string) (string, error) {
-	h := sha256.New()
-	settings, err := json.Marshal(s)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(h, "petrify result 1\n%s\n%s\n%s\n", o.Version, settings, strconv.Quote(name))
-	if s.Runtimes != nil {
-		runtimes, err := o.Runtimes(slices.Concat(s.Runtimes.Require, s.Runtimes.Try))
-		if err != nil {
-			return "", err
-		}
-		for _, rt := range runtimes {
-			version, err := runtimeVersion(rt)
-			fmt.Fprintf(h, "%s %s %v\n", rt.Name(), version, err != nil)
-		}
-	}
-	var inputs []string
-	dir := filepath.Dir(file)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		switch at := filepath.Join(dir, e.Name()); {
-		case at == file:
-			inputs = append(inputs, at)
-		case e.IsDir() && strings.HasPrefix(e.Name(), "test_data_set_"):
-			more, err := filepath.Glob(filepath.Join(escapeGlob(at), "*.pb"))
-			if err != nil {
-				return "", err
-			}
-			inputs = append(inputs, more...)
-		}
-	}
-	inputs = append(inputs, externalFiles(file)...)
-	for _, in := range inputs {
-		info, err := os.Lstat(in)
-		if err != nil || !info.Mode().IsRegular() {
-			fmt.Fprintf(h, "%s is not there, or no file\n", strconv.Quote(in))
-			continue
-		}
-		f, err := os.Open(in)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(h, "%s %d\n", strconv.Quote(filepath.Base(filepath.Dir(in))+"/"+filepath.Base(in)), info.Size())
-		_, err = io.Copy(h, f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// externalFiles lists the files that have elements of a model, whatever their names, as far as check would read them.
-func externalFiles(file string) []string {
-	m, err := wire.Read(file, wire.Limits{})
-	if err != nil {
-		return nil // the result says so, and depends on the file alone
-	}
-	var files []string
-	for t := range onnx.Tensors(m.Proto) {
-		if !onnx.IsExternal(t) {
-			continue
-		}
-		for _, e := range t.ExternalData {
-			at := filepath.FromSlash(e.GetValue())
-			if e.GetKey() != "location" || !filepath.IsLocal(at) {
-				continue
-			}
-			if at = filepath.Join(filepath.Dir(file), at); !slices.Contains(files, at) {
-				files = append(files, at)
-			}
-		}
-	}
-	return files
-}
-
-// versions are asked for once: starting a runtime takes longer than checking a model.
-var versions sync.Map
-
-func runtimeVersion(rt witness.Runtime) (string, error) {
-	type answer struct {
-		version string
-		err     error
-	}
-	ask := sync.OnceValue(func() answer {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		v, err := rt.Version(ctx)
-		return answer{v, err}
-	})
-	once, _ := versions.LoadOrStore(rt.Name(), ask)
-	a := once.(func() answer)()
-	return a.version, a.err
-}
-
-func escapeGlob(p string) string {
-	return strings.NewReplacer("[", `\[`, "]", `\]`, "*", `\*`, "?", `\?`).Replace(p)
-}
-
-// Join puts the results in a folder together, as one run would have given them.
+// Join puts the results in a folder together, as one run would have given them. Models of o.Files that have none were not
+// judged, and are said not to be.
 func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -394,7 +345,7 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 			return nil, err
 		}
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{} // the files that results are in
 	for _, e := range entries {
 		if e.IsDir() || path.Ext(e.Name()) != ".json" {
 			continue
@@ -411,10 +362,10 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: no result of petrify gate (%w)", e.Name(), err)
 		}
-		if seen[f.Path] {
-			return nil, fmt.Errorf("%s: two results for %q, one of them of an earlier version of model, data, settings or program: remove it", dir, f.Path)
+		if other := seen[f.Path]; other != "" {
+			return nil, fmt.Errorf("%s: two results for %q, %s and %s, one of them of an earlier version of model, data, settings or program: remove it", dir, f.Path, other, e.Name())
 		}
-		seen[f.Path] = true
+		seen[f.Path] = e.Name()
 		if p != nil {
 			p.weigh(&f, base, o.Today, make([]bool, len(p.Ignore)))
 		}
@@ -422,6 +373,13 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 	}
 	if len(r.Files) == 0 {
 		return nil, fmt.Errorf("%s: no results of petrify gate in the folder", dir)
+	}
+	for _, name := range o.Files {
+		if seen[inJSON(name)] == "" {
+			f := report.File{Path: name}
+			f.AddRule("model-not-judged", "", "there is no result: its part was not judged, or not to its end")
+			r.Files = append(r.Files, f)
+		}
 	}
 	slices.SortFunc(r.Files, func(a, b report.File) int { return strings.Compare(a.Path, b.Path) })
 	r.Settle()

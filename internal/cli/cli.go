@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/gate"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/witness/gorgonnx"
 )
@@ -34,6 +35,8 @@ type Streams struct {
 	Out      io.Writer // data
 	Err      io.Writer // talk: progress, notes, errors
 	Terminal bool      // Err is a terminal that a person watches
+	// Objects, unless nil, gives the objects that a manifest names by URLs.
+	Objects gate.Store
 
 	plainOut, plainErr io.Writer // behind the guards: for pictures, and for the bar's own control characters
 }
@@ -42,7 +45,7 @@ type Streams struct {
 // of a CI system. end writes what the guards hold back.
 func (s *Streams) guarded() (g *Streams, end func()) {
 	out, errs := quote.NewWriter(s.Out), quote.NewWriter(s.Err)
-	g = &Streams{In: s.In, Out: out, Err: errs, Terminal: s.Terminal, plainOut: s.Out, plainErr: s.Err}
+	g = &Streams{In: s.In, Out: out, Err: errs, Terminal: s.Terminal, Objects: s.Objects, plainOut: s.Out, plainErr: s.Err}
 	return g, func() {
 		out.Flush()
 		errs.Flush()
@@ -77,13 +80,16 @@ func exit(code int) error {
 	return &exitError{code: code}
 }
 
-// Main runs the command line of the process and returns its exit code.
-func Main() int {
+// Main runs the command line of the process and returns its exit code. A program that reads objects brings their store.
+func Main(objects ...gate.Store) int {
 	gorgonnx.Main() // does not return where this process is a child for stock onnx-go
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	s := &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr)}
+	if len(objects) > 0 {
+		s.Objects = objects[0]
+	}
 	return Run(ctx, s, os.Args[1:])
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -54,14 +53,20 @@ A finding that the policy ignores, until the day that it says, or that the basel
 --results keeps the result of each model under a digest of the model, its data, the settings and the program: what is there is
 not judged again, and petrify report puts the results of many machines together. --cache does the same in the user's own cache.
 --shard I/N judges the I-th of N parts, counted from 0, the same on every machine; /N takes I from JOB_COMPLETION_INDEX
-(Kubernetes) or SLURM_ARRAY_TASK_ID.
+(Kubernetes) or SLURM_ARRAY_TASK_ID, and auto takes N as well, from JOB_COMPLETIONS or the bounds of the Slurm array.
+
+--manifest takes the models from a list, a line each: paths relative to the policy's folder, absolute ones, file:// URLs, and in
+petrify-fleet URLs of objects: s3://BUCKET/KEY and gs://BUCKET/KEY. One that ends in / is a folder with a model and its data.
+Lines that begin with # are passed over. - reads the list from standard input.
 
 Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judged, or the policy is wrong.`,
 		Example: `  petrify gate
   petrify gate -c ci/petrify.yaml --format github --report sarif=petrify.sarif
   petrify gate --write-baseline
   petrify gate --cache models/classifier.onnx
-  petrify gate --shard 3/16 --results results && petrify report results`,
+  petrify gate --shard 3/16 --results results && petrify report results
+  petrify gate --manifest models.txt --shard auto --results /shared/results
+  find /data -name '*.onnx' | petrify gate --manifest - --cache`,
 		Args: arguments(0, -1, "model files that the policy is about"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.files = args
@@ -76,8 +81,8 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
 	f.StringVar(&o.results, "results", "", "folder that keeps the result of each model")
 	f.BoolVar(&o.cache, "cache", false, "keep results in the user's cache")
 	exclusive(cmd, "results", "cache")
-	f.StringVar(&o.shard, "shard", "", "judge one of N parts: I/N, or /N with I from the environment")
-	f.StringVar(&o.manifest, "manifest", "", "file with a path a line, relative to the policy's folder, in place of the policy's patterns")
+	f.StringVar(&o.shard, "shard", "", "judge one of N parts: I/N, or /N with I from the environment, or auto with both")
+	f.StringVar(&o.manifest, "manifest", "", "file with a model a line, in place of the policy's patterns; - is standard input")
 	f.IntVar(&o.parallel, "parallel", 0, "models to judge at the same time (default: one a processor)")
 	o.places.placeFlags(f)
 	return cmd
@@ -116,7 +121,8 @@ func runGate(ctx context.Context, o gateOptions) error {
 	if g.Files, err = o.chosen(g.Root); err != nil {
 		return err
 	}
-	g.Results, g.Parallel = o.results, o.parallel
+	g.Store = o.streams.Objects
+	g.Results, g.Parallel, g.Cache = o.results, o.parallel, o.cache
 	if o.cache {
 		dir, err := os.UserCacheDir()
 		if err != nil {
@@ -214,27 +220,7 @@ func (o *gateOptions) chosen(root string) ([]string, error) {
 		if len(o.files) > 0 {
 			return nil, errors.New("--manifest and FILEs are given, want one of them")
 		}
-		f, err := os.Open(o.manifest)
-		if err != nil {
-			return nil, fmt.Errorf("--manifest: %w", err)
-		}
-		defer f.Close()
-		files = []string{}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			line := strings.TrimSpace(lines.Text())
-			if line == "" || strings.HasPrefix(line, "#") {
-				continue
-			}
-			if strings.Contains(line, "://") {
-				return nil, fmt.Errorf("--manifest: %s: objects of a store are not read, want a path; mount the store, or copy the files first", quote.Quote(line))
-			}
-			files = append(files, filepath.ToSlash(filepath.Clean(line)))
-		}
-		if err := lines.Err(); err != nil {
-			return nil, fmt.Errorf("--manifest: %w", err)
-		}
-		return files, nil
+		return readManifest(o.streams, o.manifest)
 	}
 	abs, err := filepath.Abs(root)
 	if err != nil {
@@ -254,12 +240,36 @@ func (o *gateOptions) chosen(root string) ([]string, error) {
 	return files, nil
 }
 
-// parseShard reads I/N or /N; zeros for "".
+// readManifest reads a list of models, from standard input where it is called -.
+func readManifest(s *Streams, path string) ([]string, error) {
+	in := s.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("--manifest: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	names, err := gate.ReadManifest(in, s.Objects)
+	if err != nil {
+		return nil, fmt.Errorf("--manifest: %s: %w", shown(path), err)
+	}
+	return names, nil
+}
+
+// parseShard reads I/N, /N or auto; zeros for "".
 func parseShard(text string, env func(string) string) (shard, shards int, err error) {
 	if text == "" {
 		return 0, 0, nil
 	}
 	i, n, ok := strings.Cut(text, "/")
+	if text == "auto" {
+		if i, n, err = place(env); err != nil {
+			return 0, 0, fmt.Errorf("--shard auto: %w", err)
+		}
+		ok = true
+	}
 	if i == "" {
 		if i = env("JOB_COMPLETION_INDEX"); i == "" {
 			i = env("SLURM_ARRAY_TASK_ID")
@@ -274,4 +284,30 @@ func parseShard(text string, env func(string) string) (shard, shards int, err er
 		return 0, 0, fmt.Errorf("--shard %s: part %s of %s, want I/N with I from 0 to N-1", text, quote.Quote(i), quote.Quote(n))
 	}
 	return shard, shards, nil
+}
+
+// place is which part of how many the environment says that this process is: one of an indexed Job of Kubernetes, or of an
+// array of Slurm, wherever that begins and in whatever steps it counts.
+func place(env func(string) string) (i, n string, err error) {
+	if i, n = env("JOB_COMPLETION_INDEX"), env("JOB_COMPLETIONS"); i != "" {
+		if n == "" {
+			return "", "", errors.New("JOB_COMPLETION_INDEX is set and JOB_COMPLETIONS is not: give the container the Job's completions under that name, or say --shard /N")
+		}
+		return i, n, nil
+	}
+	if env("SLURM_ARRAY_TASK_ID") == "" {
+		return "", "", errors.New("neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID is set, want I/N")
+	}
+	var v [5]int
+	for k, name := range []string{"ID", "MIN", "MAX", "STEP", "COUNT"} {
+		name = "SLURM_ARRAY_TASK_" + name
+		if v[k], err = strconv.Atoi(env(name)); err != nil {
+			return "", "", fmt.Errorf("%s is %s, want a number", name, quote.Quote(env(name)))
+		}
+	}
+	id, least, most, step, count := v[0], v[1], v[2], max(v[3], 1), v[4]
+	if (most-least)/step+1 != count || (id-least)%step != 0 {
+		return "", "", fmt.Errorf("the array has %d tasks from %d to %d, with gaps, so that parts would be left out: say --shard /N, with the N of the whole", count, least, most)
+	}
+	return strconv.Itoa((id - least) / step), strconv.Itoa(count), nil
 }

@@ -22,8 +22,12 @@ func newReportCmd(s *Streams, run func(context.Context, reportOptions) error) *c
 		Use:   "report DIR",
 		Short: "Put the results of many petrify gates together",
 		Long: `report reads the results that petrify gate --results left in a folder, from however many machines, and shows them as one gate over
-all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.`,
+all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.
+
+--manifest says which models there must be: those without a result were not judged, and are shown as such. Without it, a part
+that was never run is not missed.`,
 		Example: `  petrify report results
+  petrify report results --manifest models.txt
   petrify report results --report html=report.html --report junit=report.xml
   petrify report results -c ci/petrify.yaml --format markdown`,
 		Args: arguments(1, 1, "a folder of results"),
@@ -35,6 +39,7 @@ all models would have: with the ignores and the baseline of the policy, in every
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", policyName, "policy file; without one nothing is ignored")
 	formatFlag(cmd, f, &o.format)
+	f.StringVar(&o.manifest, "manifest", "", "file with a model a line, as petrify gate was given: each must have a result")
 	o.reports.flag(cmd)
 	return cmd
 }
@@ -56,6 +61,11 @@ func runReport(_ context.Context, o reportOptions) error {
 	}
 	if _, err := os.Stat(o.dir); err != nil {
 		return err
+	}
+	if o.manifest != "" {
+		if g.Files, err = readManifest(o.streams, o.manifest); err != nil {
+			return err
+		}
 	}
 	r, err := gate.Join(o.dir, p, g)
 	if err != nil {
