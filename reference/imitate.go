@@ -238,6 +238,14 @@ func (m *adder) add(a float64, row []float64) {
 	}
 }
 
+// operandOf is a number as an operand of a product.
+func (m *adder) operandOf(n number) number {
+	if m != nil && m.operand != nil {
+		n.v = m.operand(n.v)
+	}
+	return n
+}
+
 // term adds a, which is no product.
 func (m *adder) term(a float64) {
 	operand := m.operand

@@ -151,10 +151,10 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 				case []uint64:
 					pu *= d[j]
 				default:
-					if o == 0 {
-						p = v.at(j)
+					if x := f.adder.operandOf(v.at(j)); o == 0 {
+						p = x
 					} else {
-						p = f.mul(p, v.at(j))
+						p = f.mul(p, x)
 					}
 				}
 			}

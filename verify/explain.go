@@ -18,11 +18,11 @@ import (
 // speak, so that errors that have nothing to do with it pass once in 10,000 times.
 // Fractions of n independent errors are below q with probability q^((n-3)/2), once a
 // common factor is taken out.
-func alikeWithin(n int) float64 {
+func alikeWithin(n float64) float64 {
 	if n <= 4 {
 		return 0
 	}
-	return min(0.5, math.Pow(10, -8/float64(n-3)))
+	return min(0.5, math.Pow(10, -8/(n-3)))
 }
 
 // explain names, in the rows that differ, the arithmetic that explains them. What it
@@ -162,8 +162,8 @@ func (j *job) imitated(ctx context.Context, d dataSet, rows []Row, under, got []
 
 // errorsAlike reports whether the errors of got are those of an imitation. Where few
 // elements speak, each must be as near to the imitation as rounding takes it: within its
-// screen around what is wanted. A part of the errors that is one factor of all values is
-// left out: a gain is no rounding, though operands that are cut off make one besides.
+// screen around what is wanted. So it must be without the part of the errors that is one
+// factor of all values, too: a gain is no rounding, though operands that are cut off make one.
 func errorsAlike(want, under, imitation, got *reference.Value) bool {
 	w, ok := want.Data.([]float64)
 	g, ok2 := got.Data.([]float64)
@@ -178,8 +178,9 @@ func errorsAlike(want, under, imitation, got *reference.Value) bool {
 			s := under.Spread[i]
 			errors[k], left[k], values[k] = (g[i]-w[i])/s, (g[i]-im[i])/s, w[i]/s
 		}
-		if n := len(index); n > 4 {
-			return square(across(left, values)) <= alikeWithin(n)*square(across(errors, values))
+		if len(index) > 4 {
+			within := alikeWithin(min(effective(errors), float64(len(index))))
+			return square(left) <= within*square(errors) && square(across(left, values)) <= within*square(across(errors, values))
 		}
 	}
 	return measure(imitation, got, want.Screen).Outside == 0
@@ -198,6 +199,19 @@ func across(v, values []float64) []float64 {
 		}
 	}
 	return rest
+}
+
+// effective is how many normal errors would say as much as these: few, where a few of
+// them outweigh all others.
+func effective(errors []float64) float64 {
+	fourth := 0.0
+	for _, x := range errors {
+		fourth += x * x * x * x
+	}
+	if fourth == 0 {
+		return 0
+	}
+	return 3 * square(errors) * square(errors) / fourth
 }
 
 func square(v []float64) float64 {
