@@ -382,7 +382,9 @@ func TestSpecialValues(t *testing.T) {
 		{"one over infinity is zero", f.div(exact(1), exact(inf)), 0, f.gamma(1)*0 + f.tiny},
 		{"a divisor that may be zero", f.div(exact(1), number{v: 1e-3, sound: 2e-3}), 1000, inf},
 		{"an exact zero", f.div(exact(1), exact(0)), inf, 0},
-		{"near the largest float32", f.add(exact(math.MaxFloat32), exact(1e30)), math.MaxFloat32 + 1e30, inf},
+		{"the largest float32 and less than half a unit", f.add(exact(math.MaxFloat32), number{v: 1e30, sound: 1e29}), math.MaxFloat32, 0},
+		{"half a unit beyond the largest float32", f.add(exact(math.MaxFloat32), exact(1.2e31)), math.MaxFloat32 + 1.2e31, inf},
+		{"a sum of whole numbers", plainly(format.add, func(x, y float64) float64 { return x + y })(f, exact(1), exact(-1)), 0, 0},
 		{"exp of minus infinity", expFunction.at(f, exact(-inf)), 0, f.tiny},
 		{"maximum of NaN", larger(exact(nan), number{v: 1, sound: 1e-3}), nan, 0},
 	} {

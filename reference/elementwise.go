@@ -178,6 +178,17 @@ func arithmetic(name string, float func(f format, x, y number) number, s func(x,
 	}
 }
 
+// plainly is a rule for one operation, without the error of a rounding where there is none to do: of exact operands whose
+// sum, difference or product is a number of the format, such as 1 - 1.
+func plainly(rule func(f format, x, y number) number, of func(x, y float64) float64) func(f format, x, y number) number {
+	return func(f format, x, y number) number {
+		if z := of(x.v, y.v); x == exact(x.v) && y == exact(y.v) && f.holds(x.v) && f.holds(y.v) && f.holds(z) {
+			return exact(z)
+		}
+		return rule(f, x, y)
+	}
+}
+
 // comparison is an operator that compares two tensors of one type. gap is how
 // far apart the operands may be for their errors to turn the result round.
 func comparison(name string, float func(x, y float64) bool, s func(x, y int64) bool, u func(x, y uint64) bool) operator {

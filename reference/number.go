@@ -124,17 +124,34 @@ func (f format) rounded(n number, times int) number {
 		return f.settle(n) // neither is rounded
 	}
 	a := math.Abs(n.v)
-	return f.settle(number{
+	r := number{
 		v:        n.v,
 		sound:    n.sound + f.gamma(times)*(a+n.sound) + float64(times)*f.tiny,
 		spread:   math.Hypot(n.spread, math.Sqrt(float64(times)/3)*f.u*a),
 		declared: n.declared + float64(times)*f.tiny,
-	})
+	}
+	// A result overflows from half a unit beyond the largest number on; below, it is rounded
+	// to that. The unit of float64 is doubled.
+	if times == 1 && f.u > 0x1p-52 && a+n.sound < f.max*(1+f.u/2) {
+		return r
+	}
+	return f.settle(r)
+}
+
+// absorbs reports whether adding b to a gives a, however b is off: it is less than half a
+// unit in a's last place. So a mask of the lowest number leaves scores without a trace.
+func (f format) absorbs(a, b number) bool {
+	return a == exact(a.v) && a.v != 0 && f.holds(a.v) && math.Abs(b.v)+b.sound <= math.Abs(a.v)*f.u/4
 }
 
 func (f format) add(a, b number) number {
-	if math.IsNaN(a.v + b.v) {
+	switch {
+	case math.IsNaN(a.v + b.v):
 		return notANumber(a, b)
+	case f.absorbs(a, b):
+		return a
+	case f.absorbs(b, a):
+		return b
 	}
 	return f.rounded(number{a.v + b.v, a.sound + b.sound, a.spread + b.spread, a.declared + b.declared}, 1)
 }

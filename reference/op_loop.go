@@ -24,7 +24,7 @@ var opLoop = operator{
 			if err != nil {
 				return nil, err
 			}
-			trips = n
+			trips = max(n, 0) // as runtimes have it
 		}
 		if c.given(1) {
 			if c.in[1].Len() != 1 {

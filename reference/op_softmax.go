@@ -9,8 +9,30 @@ var opSoftmax = softmaxLike("Softmax", func(f format, x []number) []number {
 	for i := range e {
 		e[i] = f.ratio(e[i], sum)
 	}
+	if bounded(x) {
+		for i, p := range e { // which is between 0 and 1 in every runtime
+			most := max(p.v, 1-p.v) + f.u
+			e[i] = number{p.v, min(p.sound, most), min(p.spread, most), min(p.declared, most)}
+		}
+	}
 	return e
 })
+
+// bounded reports whether a runtime has finite numbers, or an infinity below zero, and
+// one finite number at least.
+func bounded(x []number) bool {
+	some := false
+	for _, n := range x {
+		if n == exact(math.Inf(-1)) {
+			continue
+		}
+		if math.IsInf(n.v, 0) || math.IsNaN(n.v) || math.IsInf(n.sound, 1) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
 
 // opLogSoftmax is the logarithm of Softmax. ONNX LogSoftmax, opset 1, 11, 13.
 var opLogSoftmax = softmaxLike("LogSoftmax", format.logSoftmax)
