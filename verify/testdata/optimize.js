@@ -2,6 +2,7 @@
 'use strict';
 const fs = require('node:fs');
 const [place, level, ...models] = process.argv.slice(2);
+process.env.ORT_DISABLE_TELEMETRY = '1'; // before the library is loaded
 const ort = require(place);
 
 (async () => {

@@ -4,6 +4,13 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+// A run keeps this thread busy, in which the end of standard input would be seen: another one watches the parent, so that no
+// run outlives a petrify that was killed.
+new (require('node:worker_threads').Worker)(`
+  const parent = process.ppid;
+  setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
+`, { eval: true }).unref();
+
 const out = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr); // a stray print must not end up among the frames
 
