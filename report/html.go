@@ -61,7 +61,7 @@ func bars(counts []int) []bar {
 		}
 		// Counts span many orders; one element must be seen beside a million.
 		height := (0.12 + 0.88*math.Log1p(float64(n))/math.Log1p(float64(most))) * pictureHeight
-		all = append(all, bar{float64(i) * width, pictureHeight - height, width - 1, height, lowest(i) >= screenSpreads, fmt.Sprintf("%s: %s", binName(i, len(counts)), count(n, "element"))})
+		all = append(all, bar{float64(i) * width, pictureHeight - height, width - 1, height, lowest(i) >= screenSpreads, fmt.Sprintf("%s: %s", binName(i, len(counts)), Count(n, "element"))})
 	}
 	return all
 }

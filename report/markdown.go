@@ -40,7 +40,7 @@ func Markdown(w io.Writer, r *Report) error {
 	if rows > 0 {
 		p.print("\n")
 	}
-	p.print("<details><summary>", plain(count(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
+	p.print("<details><summary>", plain(Count(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
 	for k, f := range r.Files {
 		if k == mostRows {
 			p.print(fmt.Sprintf("\n%d more files.\n", len(r.Files)-mostRows))

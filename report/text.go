@@ -102,11 +102,11 @@ func fileWord(f *File) string {
 			n++
 		}
 	}
-	return strings.ToUpper(count(n, "finding"))
+	return strings.ToUpper(Count(n, "finding"))
 }
 
 func totals(s Summary) string {
-	parts := []string{fmt.Sprintf("%s: %d ok", count(s.Files, "file"), s.Passed)}
+	parts := []string{fmt.Sprintf("%s: %d ok", Count(s.Files, "file"), s.Passed)}
 	for _, x := range []struct {
 		n    int
 		what string
@@ -117,7 +117,7 @@ func totals(s Summary) string {
 	}
 	text := strings.Join(parts, ", ")
 	if s.Suppressed > 0 {
-		text += fmt.Sprintf("; %s suppressed", count(s.Suppressed, "finding"))
+		text += fmt.Sprintf("; %s suppressed", Count(s.Suppressed, "finding"))
 	}
 	return text
 }

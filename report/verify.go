@@ -35,7 +35,7 @@ func (f *File) AddVerification(m *verify.ModelReport) {
 		}
 	}
 	if m.Unrecorded > 0 {
-		f.AddRule("outputs-unrecorded", "", count(m.Unrecorded, "data set")+" without recorded outputs")
+		f.AddRule("outputs-unrecorded", "", Count(m.Unrecorded, "data set")+" without recorded outputs")
 	}
 	compared := false
 	for _, l := range runtimeLines(m) {
@@ -125,7 +125,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 			continue
 		}
 		l.Word, l.Status = word(t.worst), Pass
-		sets := count(len(t.sets), "set")
+		sets := Count(len(t.sets), "set")
 		if len(t.wrong) > 0 {
 			sets = fmt.Sprintf("%d of %s", len(t.wrong), sets)
 		}

@@ -59,7 +59,7 @@ weights, sizes (one that grew), outputs (different by more than rounding).`,
 	f.StringVar(&o.format, "format", "text", "what to show: "+strings.Join(diffFormats, ", "))
 	f.BoolVar(&o.noRun, "no-run", false, "compare the files alone, and not what they compute")
 	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single evaluation")
+	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single evaluation")
 	f.Var(&o.budget, "budget", "memory for the values of one evaluation")
 	mustComplete(cmd, "fail-on", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return partNames(), cobra.ShellCompDirectiveNoFileComp

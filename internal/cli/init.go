@@ -13,6 +13,7 @@ import (
 
 	"github.com/petrify-ml/petrify/gate"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/report"
 )
 
 type initOptions struct {
@@ -81,6 +82,6 @@ func runInit(ctx context.Context, o initOptions) error {
 	if err := writeFile(path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Err, "wrote %s for %d models\n  petrify gate -c %s\n", quote.Name(path), len(names), quote.Shell(path))
+	fmt.Fprintf(o.streams.Err, "wrote %s for %s\n  petrify gate -c %s\n", quote.Name(path), report.Count(len(names), "model"), quote.Shell(path))
 	return nil
 }

@@ -65,7 +65,7 @@ Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something
 	f.Uint64Var(&o.seed, "seed", 1, "of the inputs")
 	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtime is meant to compute in")
 	f.BoolVar(&o.force, "force", false, "replace recorded data that are there, and record outputs that are not what the model says")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of the runtime, and evaluation by the reference")
+	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single call of the runtime, and evaluation by the reference")
 	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	o.settings.sessionFlags(f)
 	o.settings.placeFlags(f)

@@ -39,14 +39,10 @@ func (r *training) resume() string { return "petrify train --resume " + quote.Sh
 func (r *training) train(ctx context.Context) error {
 	t := r.run.Trainer()
 	c := t.Config()
-	threads := "1 thread"
-	if n := kernel.Threads(); n > 1 {
-		threads = fmt.Sprintf("%d threads", n)
-	}
-	fmt.Fprintf(r.streams.Err, "training %s on %s (%d images): %d steps of batch %d, seed %d, on %s, into %s\n",
-		c.Model.Name, quote.Name(c.Data.Name), c.Data.N, c.Steps, c.Batch, c.Seed, threads, quote.Name(r.run.Dir()))
+	fmt.Fprintf(r.streams.Err, "training %s on %s (%s): %s of batch %d, seed %d, on %s, into %s\n",
+		c.Model.Name, quote.Name(c.Data.Name), report.Count(c.Data.N, "image"), report.Count(c.Steps, "step"), c.Batch, c.Seed, report.Count(kernel.Threads(), "thread"), quote.Name(r.run.Dir()))
 	if step := t.Step(); step > 0 {
-		fmt.Fprintf(r.streams.Err, "%d steps are done already\n", step)
+		fmt.Fprintf(r.streams.Err, "already done: %s\n", report.Count(step, "step"))
 	}
 	start := time.Now()
 	r.shown, r.shownTime = t.Step(), start

@@ -15,6 +15,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx/wire"
+	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/sign"
 )
 
@@ -269,7 +270,7 @@ func (o *signatureOptions) check(ctx context.Context, s *Streams, model string) 
 	if err := withoutElementsElsewhere(model); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "%s  signed  %s by %s\n", quote.Name(model), files(len(m.Files)), m.Signer)
+	_, err = fmt.Fprintf(s.Out, "%s  signed  %s by %s\n", quote.Name(model), report.Count(len(m.Files), "file"), m.Signer)
 	return err
 }
 
@@ -298,11 +299,4 @@ func (o *signatureOptions) trust() (*sign.Trust, error) {
 		return nil, fmt.Errorf("--authority: %w", err)
 	}
 	return t, nil
-}
-
-func files(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }

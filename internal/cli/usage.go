@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,30 @@ var wanted = map[string]string{
 	"uint64":   "a whole number from 0 on",
 	"float64":  "a number",
 	"bool":     "true or false",
+}
+
+// A patience is a time above zero.
+type patience time.Duration
+
+// patienceVar is DurationVar for a time that something may take.
+func patienceVar(f *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
+	*d = value
+	f.Var((*patience)(d), name, usage)
+}
+
+func (p *patience) String() string { return time.Duration(*p).String() }
+func (p *patience) Type() string   { return "duration" }
+
+func (p *patience) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return err
+	}
+	if d <= 0 {
+		return errors.New("want a time above 0, such as 5s, 2m or 1h30m")
+	}
+	*p = patience(d)
+	return nil
 }
 
 // exclusive refuses more than one of these flags.

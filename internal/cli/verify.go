@@ -115,7 +115,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	exclusive(cmd, "json", "verbose")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too: short for --report junit=FILE")
 	o.reports.flag(cmd)
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
+	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
 	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
 	o.settings.sessionFlags(f)

@@ -1,15 +1,23 @@
 // Package suggest guesses what a mistyped name was meant to be.
 package suggest
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Nearest finds the known name that a mistyped one is nearest to: at most a
-// third of its letters wrong. "" when there is none.
+// third of its letters wrong; or else the first one that it begins. "" when there is none.
 func Nearest(name string, known []string) string {
 	best, nearest := len(name)/3+1, ""
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < best {
 			best, nearest = d, k
+		}
+	}
+	if nearest == "" && len(name) > 1 {
+		if i := slices.IndexFunc(known, func(k string) bool { return strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)) }); i >= 0 {
+			return known[i]
 		}
 	}
 	return nearest

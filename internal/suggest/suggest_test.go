@@ -12,6 +12,7 @@ func TestNearest(t *testing.T) {
 		{"ort-nod", "ort-node"},
 		{"ortpython", "ort-python"},
 		{"sampleevry", "SampleEvery"},
+		{"ort", "ort-node"}, // the first that it begins
 		{"transformer", ""},
 		{"x", ""},
 		{"", ""},
