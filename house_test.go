@@ -19,6 +19,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"internal/gop":         {may: []string{"internal/kernel"}, libraries: []string{"gorgonia"}},
 	"internal/picture":     {},
 	"internal/latent":      {},
+	"web":                  {may: []string{"onnx", "onnx/pb", "random"}},
 	"internal/suggest":     {},
 	"internal/atomicfile":  {},
 	"internal/buildinfo":   {},

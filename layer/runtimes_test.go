@@ -42,6 +42,15 @@ func TestEveryRuntimeComputesTheLayer(t *testing.T) {
 		runtimes = append(runtimes, ort)
 		must = append(must, "ort-node")
 	})
+	node := false
+	t.Run("Node is here, for the runtime of the page", func(t *testing.T) {
+		witnesstest.Program(t, "node")
+		node = true
+	})
+	if node {
+		runtimes = append(runtimes, witnesstest.Page(t))
+		must = append(must, "page")
+	}
 	for _, k := range layer.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()

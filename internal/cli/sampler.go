@@ -31,14 +31,14 @@ import (
 
 // A sampler makes pictures of points of a latent space, and, where it has an encoder, points of pictures.
 type sampler struct {
-	net
+	onnxNet
 	streams *Streams
-	encoder *net
+	encoder *onnxNet
 	noted   bool // that its input looks like images
 }
 
-// A net is an ONNX file of one input, made ready to run.
-type net struct {
+// An onnxNet is an ONNX file of one input, made ready to run.
+type onnxNet struct {
 	path      string
 	file      *onnx.Model
 	in        port
@@ -55,7 +55,7 @@ func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path
 	if err != nil {
 		return nil, err
 	}
-	s := &sampler{net: *n, streams: streams}
+	s := &sampler{onnxNet: *n, streams: streams}
 	if encoder == "" {
 		encoder = own
 	}
@@ -75,7 +75,19 @@ func (s *sampler) close() {
 	}
 }
 
-func openNet(ctx context.Context, rt witness.Runtime, path string) (*net, error) {
+func openNet(ctx context.Context, rt witness.Runtime, path string) (*onnxNet, error) {
+	n, err := readNet(path)
+	if err != nil {
+		return nil, err
+	}
+	if n.session, err = rt.Open(ctx, n.file); err != nil {
+		return nil, n.fail(err)
+	}
+	return n, nil
+}
+
+// readNet reads and checks a file. What it returns cannot run yet.
+func readNet(path string) (*onnxNet, error) {
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
 		return nil, err
@@ -83,14 +95,14 @@ func openNet(ctx context.Context, rt witness.Runtime, path string) (*net, error)
 	if err := wire.Embed(m, wire.Limits{}); err != nil { // so that no runtime opens a file on its own
 		return nil, err
 	}
-	n := &net{path: path, file: m}
-	if err := n.open(ctx, rt); err != nil {
+	n := &onnxNet{path: path, file: m}
+	if err := n.check(); err != nil {
 		return nil, n.fail(err)
 	}
 	return n, nil
 }
 
-func (n *net) open(ctx context.Context, rt witness.Runtime) (err error) {
+func (n *onnxNet) check() (err error) {
 	if n.in, err = noisePort(n.file.Proto.GetGraph()); err != nil {
 		return err
 	}
@@ -99,17 +111,14 @@ func (n *net) open(ctx context.Context, rt witness.Runtime) (err error) {
 			return fmt.Errorf("not valid ONNX: %v", f)
 		}
 	}
-	if n.low, n.high, err = pixelRange(n.file.Proto); err != nil {
-		return err
-	}
-	n.session, err = rt.Open(ctx, n.file)
+	n.low, n.high, err = pixelRange(n.file.Proto)
 	return err
 }
 
-func (n *net) fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.path), err) }
+func (n *onnxNet) fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.path), err) }
 
 // run gives the net rows of its input.
-func (n *net) run(ctx context.Context, rows []float32) ([]*onnx.Tensor, error) {
+func (n *onnxNet) run(ctx context.Context, rows []float32) ([]*onnx.Tensor, error) {
 	input, err := onnx.NewTensor(n.in.name, rows, append([]int{len(rows) / n.in.size}, n.in.dims...)...)
 	if err != nil {
 		return nil, err
@@ -118,7 +127,7 @@ func (n *net) run(ctx context.Context, rows []float32) ([]*onnx.Tensor, error) {
 }
 
 // images is the side and the channels of the square images that the net takes.
-func (n *net) images() (side, channels int, err error) {
+func (n *onnxNet) images() (side, channels int, err error) {
 	d := n.in.dims
 	if len(d) != 3 || d[0] != 1 && d[0] != 3 {
 		return 0, 0, n.fail(fmt.Errorf("input %q is %v, want images, as in float[N,1,28,28]", n.in.name, layer.Shape(d)))
@@ -130,7 +139,7 @@ func (n *net) images() (side, channels int, err error) {
 }
 
 // read reads picture files as images of the net, and the same with 0 for black and 1 for white.
-func (n *net) read(files []string) (rows []float32, shown picture.Images, err error) {
+func (n *onnxNet) read(files []string) (rows []float32, shown picture.Images, err error) {
 	side, channels, err := n.images()
 	if err != nil {
 		return nil, shown, err
@@ -161,7 +170,7 @@ func (s *sampler) decode(ctx context.Context, points []float32) (picture.Images,
 	return s.pictures(ctx, points)
 }
 
-func (n *net) pictures(ctx context.Context, rows []float32) (all picture.Images, err error) {
+func (n *onnxNet) pictures(ctx context.Context, rows []float32) (all picture.Images, err error) {
 	for part := range slices.Chunk(rows, mostRows*n.in.size) {
 		outputs, err := n.run(ctx, part)
 		if err != nil {
@@ -212,7 +221,7 @@ func (s *sampler) encode(ctx context.Context, rows []float32) ([]float32, error)
 
 // reconstruct reads pictures and makes them anew. It returns both, the pictures first.
 func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
-	reader := &s.net // one from images to images
+	reader := &s.onnxNet // one from images to images
 	if s.encoder != nil {
 		reader = s.encoder
 	} else if len(s.in.dims) != 3 {
@@ -280,7 +289,7 @@ func netsOf(path string) (generator, encoder string, err error) {
 }
 
 // takesNoise refuses a net of petrify's that was not trained on noise. Of other files it knows nothing.
-func (n *net) takesNoise() error {
+func (n *onnxNet) takesNoise() error {
 	if err := madeForNoise(n.file.Proto); err != nil {
 		return n.fail(err)
 	}

@@ -60,14 +60,23 @@ func Python(t testing.TB, modules ...string) string {
 	return ""
 }
 
+// Program returns the first of the programs that is on the path.
+func Program(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, "no "+strings.Join(names, ", ")+" on the path")
+	return ""
+}
+
 // Node returns the Node program when it can require module with the
 // environment's NODE_PATH.
 func Node(t testing.TB, module string) string {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		missing(t, "no node on the path")
-	}
+	node := Program(t, "node")
 	if !succeeds(node, "-e", "require(process.argv[1])", module) {
 		missing(t, "node cannot require "+module+" (NODE_PATH="+os.Getenv("NODE_PATH")+")")
 	}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/web"
+)
+
+type webOptions struct {
+	streams *Streams
+	model   string
+	encoder string
+	out     string
+	force   bool
+}
+
+func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.Command {
+	o := webOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "web MODEL",
+		Short: "Write a page that plays a generator",
+		Long: `web writes a folder with index.html, a page that makes pictures in the browser, and the ONNX files that are in it. The page
+is complete: it works from the file, from any server and without a network, and asks for nothing. It has a seed, with the
+pictures of petrify sample, truncation, sliders for the directions that the first layer answers to most, the way between two
+pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
+petrify's operators with one input (N,K) and an output (N,C,H,W). petrify serve shows the same page at once.`,
+		Example: `  petrify web runs/dcgan -o site
+  petrify web runs/vae/onnx/decoder/decoder.onnx --encoder runs/vae/onnx/encoder/encoder.onnx -o site`,
+		Args: arguments(1, 1, "one ONNX file or run folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.model = args[0]
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.out, "out", "o", "site", "folder to write to")
+	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
+	f.BoolVar(&o.force, "force", false, "replace an index.html that petrify did not write")
+	return cmd
+}
+
+func runWeb(ctx context.Context, o webOptions) error {
+	files, err := siteOf(o.model, o.encoder)
+	if err != nil {
+		return err
+	}
+	index := filepath.Join(o.out, "index.html")
+	old, err := os.ReadFile(index)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !web.Marked(old) && !o.force:
+		return fmt.Errorf("%s is there, and petrify did not write it: choose another folder, or --force", quote.Name(index))
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(o.out, f.name), f.body); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.streams.Err, "%s (%d bytes)\n", quote.Name(filepath.Join(o.out, f.name)), len(f.body))
+	}
+	return nil
+}
+
+// A siteFile is a file of a page's folder.
+type siteFile struct {
+	name, kind string // kind is its media type
+	body       []byte
+}
+
+// siteOf makes the files of a page.
+func siteOf(model, encoder string) ([]siteFile, error) {
+	path, own, err := netsOf(model)
+	if err != nil {
+		return nil, err
+	}
+	if encoder == "" {
+		encoder = own
+	}
+	generator, err := readNet(path)
+	if err != nil {
+		return nil, err
+	}
+	o := generator.page()
+	nets := []*onnxNet{generator}
+	if encoder != "" {
+		e, err := readNet(encoder)
+		if err != nil {
+			return nil, err
+		}
+		forPage := e.forPage()
+		o.Encoder, nets = &forPage, append(nets, e)
+	} else if len(generator.in.dims) == 3 && generator.in.dims[1]*generator.in.dims[2] > 1 {
+		return nil, generator.fail(errors.New("it takes images: the page is for a generator, or a decoder with its --encoder"))
+	}
+	page, err := web.Page(o)
+	if err != nil {
+		return nil, generator.fail(err)
+	}
+	files := []siteFile{{"index.html", "text/html; charset=utf-8", page}}
+	for i, n := range nets {
+		b, err := onnx.Marshal(n.file.Proto)
+		if err != nil {
+			return nil, n.fail(err)
+		}
+		files = append(files, siteFile{[]string{"generator.onnx", "encoder.onnx"}[i], "application/octet-stream", b})
+	}
+	return files, nil
+}
+
+func (n *onnxNet) forPage() web.Net {
+	return web.Net{Model: n.file, Input: n.in.name, Dims: n.in.dims, Low: n.low, High: n.high}
+}
+
+// page is what a page says of a generator.
+func (n *onnxNet) page() web.Options {
+	name := strings.TrimSuffix(filepath.Base(n.path), filepath.Ext(n.path))
+	o := web.Options{Name: name, Title: name, About: n.file.Proto.GetDocString(), Generator: n.forPage(), Noise: n.takesNoise() == nil}
+	meta := map[string]string{}
+	for _, e := range n.file.Proto.GetMetadataProps() {
+		meta[e.GetKey()] = e.GetValue()
+	}
+	if m, err := models.Find(meta[export.MetaModel]); err == nil {
+		o.Name, o.Title, o.About = m.Name, m.Title, m.Doc
+	}
+	for _, f := range []struct{ name, key string }{
+		{"Data", export.MetaData}, {"Steps", export.MetaStep}, {"Seed of the training", export.MetaSeed}, {"SHA-256 of the weights", export.MetaWeights},
+	} {
+		if v := meta[f.key]; v != "" {
+			o.Facts = append(o.Facts, web.Fact{Name: f.name, Value: v})
+		}
+	}
+	parameters := 0
+	for _, t := range n.file.Proto.GetGraph().GetInitializer() {
+		count := 1
+		for _, d := range t.GetDims() {
+			count *= int(d)
+		}
+		parameters += count
+	}
+	o.Facts = append(o.Facts, web.Fact{Name: "Parameters", Value: strconv.Itoa(parameters)}, web.Fact{Name: "Made by", Value: "petrify " + version()})
+	return o
+}

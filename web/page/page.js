@@ -1,0 +1,425 @@
+// The page: what its controls do. The model is in the page itself, and noise.js and runtime.js run it.
+'use strict';
+
+const element = (id) => document.getElementById(id);
+const about = JSON.parse(element('about').textContent);
+
+function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return bytes;
+}
+
+const fileOf = (id) => fromBase64(element(id).textContent.trim());
+
+// ---- points and pictures
+
+const width = about.generator.width; // of a point: how many numbers it has
+let generator = null;
+let encoder = null;
+let noise = null;
+
+// draw shows the picture of a point.
+function draw(canvas, point) {
+  const { input, dims, low, high } = about.generator;
+  const results = generator.run({ [input]: { dims: [1, ...dims], data: point } });
+  const image = Object.values(results).find((t) => t.dims.length === 4);
+  const [, channels, h, w] = image.dims;
+  const pixels = new ImageData(w, h);
+  for (let i = 0; i < h * w; i++) {
+    for (let c = 0; c < 3; c++) {
+      const v = (image.data[Math.min(c, channels - 1) * h * w + i] - low) / (high - low);
+      pixels.data[4 * i + c] = Math.floor(Math.min(Math.max(Math.fround(v), 0), 1) * 255 + 0.5);
+    }
+    pixels.data[4 * i + 3] = 255;
+  }
+  canvas.width = w;
+  canvas.height = h;
+  canvas.getContext('2d').putImageData(pixels, 0, 0);
+}
+
+// between is the way from a to b: the arc for a space of noise, else the line.
+function between(a, b, t) {
+  let p = 1 - t, q = t;
+  if (about.noise) {
+    let aa = 0, bb = 0, ab = 0;
+    for (let i = 0; i < width; i++) { aa += a[i] * a[i]; bb += b[i] * b[i]; ab += a[i] * b[i]; }
+    const angle = Math.acos(Math.min(Math.max(ab / Math.sqrt(aa * bb), -1), 1));
+    const sin = Math.sin(angle);
+    if (sin > 1e-6) { p = Math.sin((1 - t) * angle) / sin; q = Math.sin(t * angle) / sin; }
+  }
+  return a.map((v, i) => p * v + q * b[i]);
+}
+
+const ease = (t) => t * t * (3 - 2 * t);
+
+// ---- what is shown
+
+const state = {
+  seed: 1n, image: 0, truncation: 0,
+  base: new Float64Array(width), name: 'the middle', file: 'middle',
+  moved: about.axes.map(() => 0),
+  a: null, b: null,
+  walking: 0, // the request for the next frame of a walk
+};
+
+function point() {
+  const z = state.base.slice();
+  about.axes.forEach((axis, k) => { if (state.moved[k]) axis.direction.forEach((d, i) => { z[i] += state.moved[k] * d; }); });
+  return z;
+}
+
+// Work that waits for the next frames: the picture before the small ones.
+let due = false;
+let small = [];
+let frame = 0;
+
+function show() {
+  due = true;
+  later();
+}
+
+function later() {
+  if (!frame) frame = requestAnimationFrame(work);
+}
+
+function work() {
+  frame = 0;
+  if (due) {
+    due = false;
+    draw(element('picture'), point());
+  }
+  for (const end = performance.now() + 12; small.length > 0 && performance.now() < end;) small.shift()();
+  if (due || small.length > 0) later();
+}
+
+// say tells what is shown, once it stays: a screen reader should not hear every step of a slider.
+let saying = 0;
+function say(text) {
+  element('picture').setAttribute('aria-label', `Picture: ${text}`);
+  clearTimeout(saying);
+  saying = setTimeout(() => { element('status').textContent = text; }, 250);
+}
+
+function start(base, name, file) {
+  state.base = base;
+  state.name = name;
+  state.file = file;
+  recentre();
+  show();
+  say(name);
+}
+
+const noiseOf = (image) => noise.point(state.seed, image, width, state.truncation);
+
+function choose(image) {
+  state.image = image;
+  [...element('thumbs').children].forEach((b, i) => {
+    b.setAttribute('aria-pressed', String(i === image));
+    b.tabIndex = i === image ? 0 : -1;
+  });
+  const limit = state.truncation ? `, truncation ${state.truncation}` : '';
+  start(noiseOf(image), `seed ${state.seed}, picture ${image + 1}${limit}`, `seed-${state.seed}-${image + 1}`);
+}
+
+// ---- seed, small pictures, truncation
+
+const THUMBS = 16;
+
+function makeThumbs() {
+  const thumbs = element('thumbs');
+  for (let i = 0; i < THUMBS; i++) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('aria-label', `Picture ${i + 1} of this seed`);
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 1;
+    button.append(canvas);
+    button.addEventListener('click', () => { stop(); choose(i); });
+    thumbs.append(button);
+  }
+  thumbs.addEventListener('keydown', (e) => {
+    const columns = getComputedStyle(thumbs).gridTemplateColumns.split(' ').length;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
+    const to = e.key === 'Home' ? 0 : e.key === 'End' ? THUMBS - 1 : state.image + step;
+    if (!(to >= 0 && to < THUMBS)) return;
+    e.preventDefault();
+    stop();
+    choose(to);
+    thumbs.children[to].focus();
+  });
+}
+
+function refresh(image) {
+  small = [...element('thumbs').children].map((b, i) => () => draw(b.firstChild, noiseOf(i)));
+  choose(image);
+}
+
+function takeSeed() {
+  const input = element('seed');
+  const good = /^[0-9]{1,20}$/.test(input.value.trim()) && BigInt(input.value.trim()) < 1n << 64n;
+  input.setAttribute('aria-invalid', String(!good));
+  if (!good) {
+    say('a seed is a whole number from 0 to 18446744073709551615');
+    return;
+  }
+  state.seed = BigInt(input.value.trim());
+  stop();
+  refresh(0);
+}
+
+function takeTruncation() {
+  const input = element('truncation');
+  const most = input.value === input.max;
+  state.truncation = most ? 0 : Number(input.value);
+  element('truncation-out').textContent = most ? 'none' : input.value;
+  input.setAttribute('aria-valuetext', most ? 'no limit' : input.value);
+}
+
+// ---- directions
+
+function makeAxes() {
+  about.axes.forEach((axis, k) => {
+    const row = document.createElement('div');
+    row.className = 'slider';
+    const label = document.createElement('label');
+    label.htmlFor = `axis-${k}`;
+    label.textContent = axis.name;
+    const out = document.createElement('output');
+    out.htmlFor = `axis-${k}`;
+    const input = Object.assign(document.createElement('input'), { type: 'range', id: `axis-${k}`, min: -about.reach, max: about.reach, step: about.reach / 40, value: 0 });
+    input.addEventListener('input', () => {
+      stop();
+      state.moved[k] = Number(input.value);
+      out.textContent = state.moved[k].toFixed(1);
+      show();
+      say(`${state.name}, moved`);
+    });
+    row.append(label, out, input);
+    element('axes').append(row);
+  });
+}
+
+function recentre() {
+  state.moved.fill(0);
+  about.axes.forEach((_, k) => {
+    element(`axis-${k}`).value = 0;
+    element(`axis-${k}`).previousSibling.textContent = '0.0';
+  });
+}
+
+// ---- between two pictures
+
+function keep(which) {
+  state[which] = point();
+  draw(element(which), state[which]);
+  say(`kept as ${which.toUpperCase()}`);
+}
+
+function takeMix() {
+  const percent = Number(element('mix').value);
+  element('mix-out').textContent = `${percent} %`;
+  start(between(state.a, state.b, percent / 100), `${percent} % of the way from A to B`, `between-${percent}`);
+}
+
+// ---- a walk: from stop to stop, slowing down at each; who prefers less motion sees the stops alone
+
+const LEG = 2400; // milliseconds
+
+function stop() {
+  if (!state.walking) return;
+  cancelAnimationFrame(state.walking);
+  state.walking = 0;
+  element('walk').textContent = 'Walk';
+  element('walk').setAttribute('aria-pressed', 'false');
+}
+
+function walk() {
+  if (state.walking) {
+    stop();
+    say('the walk has stopped');
+    return;
+  }
+  const still = matchMedia('(prefers-reduced-motion: reduce)');
+  let from = point(), to = null, began = 0, leg = 0, shown = -1;
+  const next = () => {
+    leg++;
+    return about.noise ? noiseOf(state.image + leg) : leg % 2 ? state.b : state.a;
+  };
+  to = next();
+  const move = (now) => {
+    state.walking = requestAnimationFrame(move);
+    began = began || now;
+    if (now - began >= LEG) {
+      from = to;
+      to = next();
+      began = now;
+    }
+    if (still.matches && shown === leg) return;
+    shown = leg;
+    state.base = still.matches ? from : between(from, to, ease((now - began) / LEG));
+    show();
+  };
+  recentre();
+  state.file = 'walk';
+  state.name = 'a point of the walk';
+  element('walk').textContent = 'Pause';
+  element('walk').setAttribute('aria-pressed', 'true');
+  state.walking = requestAnimationFrame(move);
+  say('walking through the latent space');
+}
+
+// ---- pictures out, and in
+
+function save() {
+  const from = element('picture');
+  const scale = Math.max(1, Math.floor(448 / from.width));
+  const large = Object.assign(document.createElement('canvas'), { width: from.width * scale, height: from.height * scale });
+  const context = large.getContext('2d');
+  context.imageSmoothingEnabled = false;
+  context.drawImage(from, 0, 0, large.width, large.height);
+  large.toBlob((blob) => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(blob);
+    link.download = `${about.name}-${state.file}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    say(`saved as ${link.download}`);
+  }, 'image/png');
+}
+
+function encode() {
+  const { input, dims, low, high } = about.encoder;
+  const [channels, h, w] = dims;
+  const small = Object.assign(document.createElement('canvas'), { width: w, height: h });
+  const context = small.getContext('2d', { willReadFrequently: true });
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(element('pad'), 0, 0, w, h);
+  const rgba = context.getImageData(0, 0, w, h).data;
+  const data = new Float64Array(channels * h * w);
+  for (let i = 0; i < h * w; i++) {
+    const [r, g, b] = rgba.subarray(4 * i);
+    const grey = Math.floor((299 * r + 587 * g + 114 * b + 500) / 1000);
+    for (let c = 0; c < channels; c++) data[c * h * w + i] = low + ((channels === 1 ? grey : rgba[4 * i + c]) / 255) * (high - low);
+  }
+  const results = encoder.run({ [input]: { dims: [1, ...dims], data } });
+  const code = Object.values(results).find((t) => t.data.length === width);
+  start(Float64Array.from(code.data), 'what the model keeps of your picture', 'yours');
+}
+
+function makePad() {
+  const pad = element('pad');
+  const context = pad.getContext('2d');
+  let last = null;
+  const at = (e) => {
+    const box = pad.getBoundingClientRect();
+    return [((e.clientX - box.left) / box.width) * pad.width, ((e.clientY - box.top) / box.height) * pad.height];
+  };
+  const clear = () => {
+    context.fillStyle = '#000';
+    context.fillRect(0, 0, pad.width, pad.height);
+  };
+  const line = (from, to) => {
+    Object.assign(context, { strokeStyle: '#fff', lineWidth: pad.width / 12, lineCap: 'round', lineJoin: 'round' });
+    context.beginPath();
+    context.moveTo(...from);
+    context.lineTo(...to);
+    context.stroke();
+  };
+  pad.addEventListener('pointerdown', (e) => {
+    stop();
+    pad.setPointerCapture(e.pointerId);
+    last = at(e);
+    line(last, last);
+    encode();
+  });
+  pad.addEventListener('pointermove', (e) => {
+    if (!last) return;
+    const here = at(e);
+    line(last, here);
+    last = here;
+    encode();
+  });
+  for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { last = null; });
+  element('clear').addEventListener('click', () => { stop(); clear(); encode(); });
+
+  const take = async (file) => {
+    try {
+      const image = await createImageBitmap(file);
+      const side = Math.min(image.width, image.height);
+      clear();
+      context.imageSmoothingQuality = 'high';
+      context.drawImage(image, (image.width - side) / 2, (image.height - side) / 2, side, side, 0, 0, pad.width, pad.height);
+      stop();
+      encode();
+    } catch {
+      say(`${file.name} is no picture that this browser reads`);
+    }
+  };
+  element('file').addEventListener('change', (e) => { if (e.target.files[0]) take(e.target.files[0]); });
+  for (const kind of ['dragover', 'dragleave', 'drop']) {
+    element('pad-section').addEventListener(kind, (e) => {
+      e.preventDefault();
+      pad.classList.toggle('over', kind === 'dragover');
+      if (kind === 'drop' && e.dataTransfer.files[0]) take(e.dataTransfer.files[0]);
+    });
+  }
+  clear();
+  const seven = [[84, 78], [196, 78], [176, 120], [140, 214]];
+  return () => { for (let i = 1; i < seven.length; i++) line(seven[i - 1], seven[i]); };
+}
+
+// ---- the beginning
+
+function begin() {
+  generator = new Model(fileOf('generator-file'));
+  if (about.encoder) encoder = new Model(fileOf('encoder-file'));
+  const quantiles = fromBase64(about.scheme.quantiles);
+  noise = new Noise({ ...about.scheme, quantiles: new Int32Array(quantiles.buffer) });
+  for (const e of document.querySelectorAll('.noise')) e.hidden = !about.noise;
+  for (const e of document.querySelectorAll('.encoder')) e.hidden = !about.encoder;
+
+  makeAxes();
+  element('walk').addEventListener('click', walk);
+  element('save').addEventListener('click', save);
+  element('reset').addEventListener('click', () => { stop(); recentre(); show(); say(state.name); });
+  for (const which of ['a', 'b']) element(`keep-${which}`).addEventListener('click', () => keep(which));
+  element('mix').addEventListener('input', () => { stop(); takeMix(); });
+  element('mix-out').textContent = '0 %';
+  const scribble = about.encoder ? makePad() : null;
+
+  if (about.noise) {
+    makeThumbs();
+    element('seed').addEventListener('change', takeSeed);
+    element('another').addEventListener('click', () => {
+      element('seed').value = String(BigInt.asUintN(64, state.seed + 1n));
+      takeSeed();
+    });
+    element('truncation').addEventListener('input', () => { stop(); takeTruncation(); refresh(state.image); });
+    takeTruncation();
+    state.base = noiseOf(1);
+    keep('b');
+    state.base = noiseOf(0);
+    keep('a');
+    refresh(0);
+    if (scribble) scribble();
+    return;
+  }
+  if (encoder) encode(); // of nothing
+  keep('a');
+  if (encoder) {
+    scribble();
+    encode();
+  }
+  keep('b');
+  start(state.base, encoder ? 'what the model keeps of your picture' : 'the middle', 'start');
+}
+
+try {
+  begin();
+} catch (e) {
+  element('status').textContent = `The model does not run here: ${e.message}`;
+  throw e;
+}

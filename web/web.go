@@ -1,0 +1,272 @@
+// Package web writes a page that plays a generator: one HTML file with the model, what runs it, and the controls inside.
+//
+// The page asks for nothing: no other file, no network, no framework. It works from a file as from a server, and its policy
+// forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's
+// layers; noise comes from page/noise.js, with the bits of random.Noise. The tests hold the first against the reference, by
+// package verify, and the second against Go, number by number.
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/random"
+)
+
+// The files of the page, put into one by Page.
+var (
+	//go:embed page/index.html
+	frame string
+	//go:embed page/page.css
+	style string
+	//go:embed page/noise.js
+	noiseScript string
+	//go:embed page/runtime.js
+	runtimeScript string
+	//go:embed page/page.js
+	pageScript string
+)
+
+// Net is an ONNX model of one input, with its elements inside, that a check has passed.
+type Net struct {
+	Model     *onnx.Model
+	Input     string // its name
+	Dims      []int  // of the input, without the batch
+	Low, High float64
+}
+
+// Fact is a line at the foot of the page.
+type Fact struct{ Name, Value string }
+
+// Options are what a page shows. All texts are escaped.
+type Options struct {
+	Name      string // of the pictures that are saved; what is no letter, digit or dash in it becomes a dash
+	Title     string
+	About     string
+	Facts     []Fact
+	Generator Net
+	Encoder   *Net // from images to points, where there is one
+	Noise     bool // the generator is made for standard normal noise
+}
+
+// mostBytes is the largest model of a page: browsers hold it as text, as bytes and as numbers.
+const mostBytes = 256 << 20
+
+// axes is the number of sliders.
+const axes = 8
+
+// Page makes the HTML of a page. A model with an operator that the page's runtime lacks is an *onnx.UnsupportedError.
+func Page(o Options) ([]byte, error) {
+	p := &about{
+		Name: plainName(o.Name), Noise: o.Noise, Reach: 4, Scheme: newScheme(),
+		Generator: newPort(o.Generator),
+	}
+	if !o.Noise {
+		p.Reach = 8 // codes have no scale of their own, and are often larger than noise
+	}
+	generator, err := encoded(o.Generator)
+	if err != nil {
+		return nil, err
+	}
+	encoder := ""
+	if o.Encoder != nil {
+		if encoder, err = encoded(*o.Encoder); err != nil {
+			return nil, fmt.Errorf("encoder: %w", err)
+		}
+		port := newPort(*o.Encoder)
+		p.Encoder = &port
+		if len(port.Dims) != 3 || port.Dims[0] != 1 && port.Dims[0] != 3 {
+			return nil, fmt.Errorf("encoder: input %s is %v, want images of 1 or 3 channels", onnx.Quote(port.Input), port.Dims)
+		}
+	}
+	found := principalAxes(o.Generator.Model.Proto.GetGraph(), o.Generator.Input, p.Generator.Width, axes)
+	words := "Each moves the picture along one latent number."
+	if found != nil {
+		words = "Those in which the first layer is most sensitive: the principal components of its weights, the strongest first."
+	} else {
+		found = plainAxes(p.Generator.Width, axes)
+	}
+	p.Axes = found
+
+	data, err := json.Marshal(p) // which escapes what would end the element
+	if err != nil {
+		return nil, err
+	}
+	var facts strings.Builder
+	for _, f := range o.Facts {
+		fmt.Fprintf(&facts, "<dt>%s</dt><dd>%s</dd>", html.EscapeString(f.Name), html.EscapeString(f.Value))
+	}
+	policy := fmt.Sprintf("default-src 'none'; script-src %s %s %s; style-src %s; img-src data: blob:; base-uri 'none'; form-action 'none'",
+		hashOf(noiseScript), hashOf(runtimeScript), hashOf(pageScript), hashOf(style))
+	return []byte(strings.NewReplacer(
+		"{{policy}}", policy, "{{title}}", html.EscapeString(o.Title), "{{about}}", html.EscapeString(o.About), "{{axes}}", words,
+		"{{facts}}", facts.String(), "{{style}}", style, "{{data}}", string(data), "{{generator}}", generator, "{{encoder}}", encoder,
+		"{{noise}}", noiseScript, "{{runtime}}", runtimeScript, "{{page}}", pageScript,
+	).Replace(frame)), nil
+}
+
+// hashOf names a script or a style to a content security policy.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+var noName = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+
+func plainName(s string) string {
+	if s = strings.Trim(noName.ReplaceAllString(s, "-"), "-"); s == "" {
+		return "picture"
+	}
+	return s[:min(len(s), 64)]
+}
+
+// about is what page.js is told.
+type about struct {
+	Name      string  `json:"name"`
+	Noise     bool    `json:"noise"`
+	Reach     float64 `json:"reach"` // of a slider, either way
+	Generator port    `json:"generator"`
+	Encoder   *port   `json:"encoder,omitempty"`
+	Axes      []axis  `json:"axes"`
+	Scheme    scheme  `json:"scheme"`
+}
+
+type port struct {
+	Input string  `json:"input"`
+	Dims  []int   `json:"dims"`
+	Width int     `json:"width"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+func newPort(n Net) port {
+	p := port{Input: n.Input, Dims: n.Dims, Width: 1, Low: n.Low, High: n.High}
+	for _, d := range n.Dims {
+		p.Width *= d
+	}
+	return p
+}
+
+// scheme is random.Scheme for noise.js.
+type scheme struct {
+	Quantiles string   `json:"quantiles"` // base64 of little-endian int32
+	Limits    []int64  `json:"limits"`
+	Levels    [3]int64 `json:"levels"`
+	Weyl      int64    `json:"weyl"`
+	Rounds    int      `json:"rounds"`
+}
+
+func newScheme() scheme {
+	s := random.NoiseScheme()
+	b := make([]byte, 0, 4*len(s.Quantiles))
+	for _, q := range s.Quantiles {
+		b = binary.LittleEndian.AppendUint32(b, uint32(q))
+	}
+	return scheme{Quantiles: base64.StdEncoding.EncodeToString(b), Limits: s.Limits, Levels: s.Levels, Weyl: s.Weyl, Rounds: s.Rounds}
+}
+
+// encoded is the file of a model, if the page can run it.
+func encoded(n Net) (string, error) {
+	if !(n.Low < n.High) || math.IsInf(n.High-n.Low, 0) {
+		return "", fmt.Errorf("pixels from %v to %v, want a range", n.Low, n.High)
+	}
+	g := n.Model.Proto.GetGraph()
+	if len(n.Model.Proto.GetFunctions()) > 0 {
+		return "", &onnx.UnsupportedError{Why: "functions in the model"}
+	}
+	known := Operators()
+	for _, node := range g.GetNode() {
+		if (node.GetDomain() != "" && node.GetDomain() != "ai.onnx") || !slices.Contains(known, node.GetOpType()) {
+			return "", &onnx.UnsupportedError{Domain: node.GetDomain(), Op: node.GetOpType(), Why: "the page runs the operators of petrify's layers: " + strings.Join(known, ", ")}
+		}
+		for _, a := range node.GetAttribute() {
+			if usual, special := plainAttributes[a.GetName()]; special && !usual(a) {
+				return "", &onnx.UnsupportedError{Op: node.GetOpType(), Why: "attribute " + a.GetName() + " is none that petrify's layers have"}
+			}
+		}
+	}
+	for _, set := range n.Model.Proto.GetOpsetImport() {
+		if d := set.GetDomain(); (d == "" || d == "ai.onnx") && set.GetVersion() < oldestOpset {
+			return "", &onnx.UnsupportedError{Opset: set.GetVersion(), Why: fmt.Sprintf("opset %d: the page runs %d and later", set.GetVersion(), oldestOpset)}
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		if e := t.GetDataType(); e != int32(pb.TensorProto_FLOAT) && e != int32(pb.TensorProto_INT64) {
+			return "", &onnx.UnsupportedError{Why: fmt.Sprintf("initializer %s is of %v: the page reads float and int64", onnx.Quote(t.GetName()), pb.TensorProto_DataType(e))}
+		}
+		if t.GetDataLocation() == pb.TensorProto_EXTERNAL {
+			return "", errors.New("elements are in other files")
+		}
+	}
+	if len(g.GetSparseInitializer()) > 0 {
+		return "", &onnx.UnsupportedError{Why: "sparse weights"}
+	}
+	b, err := onnx.Marshal(n.Model.Proto)
+	if err != nil {
+		return "", err
+	}
+	if len(b) > mostBytes {
+		return "", fmt.Errorf("the model is of %d bytes, a page holds %d", len(b), mostBytes)
+	}
+	return base64.StdEncoding.EncodeToString(b), nil
+}
+
+// oldestOpset is the first in which all operators are as the page's runtime takes them.
+const oldestOpset = 11
+
+// plainAttributes are those that the runtime knows one setting of.
+var plainAttributes = map[string]func(*pb.AttributeProto) bool{
+	"auto_pad":                       text("NOTSET"),
+	"mode":                           text("nearest"),
+	"coordinate_transformation_mode": text("asymmetric"),
+	"nearest_mode":                   text("floor"),
+	"ceil_mode":                      off,
+	"allowzero":                      off,
+	"training_mode":                  off,
+	"storage_order":                  off,
+	"antialias":                      off,
+	"output_shape":                   never,
+	"noop_with_empty_axes":           off,
+}
+
+func text(want string) func(*pb.AttributeProto) bool {
+	return func(a *pb.AttributeProto) bool { return string(a.GetS()) == want }
+}
+
+func off(a *pb.AttributeProto) bool { return a.GetI() == 0 }
+
+func never(*pb.AttributeProto) bool { return false }
+
+var operatorLine = regexp.MustCompile(`(?m)^  ([A-Z][A-Za-z0-9]*): `)
+
+// Operators are those that the page's runtime knows, of ONNX's default domain.
+func Operators() []string {
+	_, table, _ := strings.Cut(runtimeScript, "\nconst operators = {\n")
+	table, _, _ = strings.Cut(table, "\n};\n")
+	var names []string
+	for _, m := range operatorLine.FindAllStringSubmatch(table, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// Scripts are noise.js and runtime.js, which do not need a browser.
+func Scripts() (noise, runtime string) { return noiseScript, runtimeScript }
+
+// Marked tells whether a file is a page that this package wrote.
+func Marked(b []byte) bool {
+	return bytes.Contains(b[:min(len(b), 2048)], []byte(`<meta name="generator" content="petrify">`))
+}
