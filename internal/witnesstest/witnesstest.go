@@ -83,16 +83,6 @@ func Node(t testing.TB, module string) string {
 	return node
 }
 
-// Program returns the path of a program.
-func Program(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, "no "+name+" on the path")
-	}
-	return path
-}
-
 // ONNXTestData returns the folder of ONNX's back-end tests, with the folders
 // node, simple, pytorch-converted and pytorch-operator in it:
 // $PETRIFY_ONNX_TESTDATA, or where Debian's libonnx-testdata puts it.
