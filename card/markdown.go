@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -38,7 +39,7 @@ func (c *Card) Markdown() []byte {
 		p("| out | %s | %s |\n", code(v.Name), code(typeText(v)))
 	}
 	p("\nN is any number of them at once.")
-	if c.Task == Generates {
+	if in := c.File.Inputs; c.Task == Generates && len(in) == 1 && in[0].Type.Elem == pb.TensorProto_FLOAT {
 		p(" The input is standard normal noise; the same seed gives the same pictures with\n\n```\npetrify sample %s --seed 7 -o pictures.png\n```\n", shell(c.File.Name))
 	} else {
 		p("\n")
