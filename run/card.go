@@ -1,7 +1,10 @@
 package run
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -18,6 +21,20 @@ const (
 	embedded        = "mnist"
 	embeddedLicence = "CC-BY-SA-3.0"
 )
+
+// removeDescriptions removes what speaks of the files that stand in a folder of exports: the certificate, the cards and the bills.
+func removeDescriptions(out string, m model.Model) error {
+	files := []string{filepath.Join(out, certificateFile)}
+	for _, net := range m.Exports() {
+		files = append(files, filepath.Join(out, net.Name, card.FileName), filepath.Join(out, net.Name, card.BOMName(net.Name+".onnx")))
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
 
 // writeCard puts the card and the bill of materials of an exported model beside it.
 func (f *Folder) writeCard(m model.Model, s *checkpoint.Snapshot, e export.Exported, licence string) error {

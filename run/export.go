@@ -3,8 +3,6 @@ package run
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -78,8 +76,9 @@ func (f *Folder) Encoder() (string, error) {
 	return filepath.Join(f.ONNX(), roles.Images, roles.Images+".onnx"), nil
 }
 
-// Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. A certificate beside them is removed: it speaks of the files that
-// stood there until now. Into the run's own folder, it needs the right to write there, as a Run has it.
+// Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. Those that are there
+// and a certificate beside them are removed first: they speak of the files that stood there until now. Into the run's own folder, it
+// needs the right to write there, as a Run has it.
 func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
 	m, err := f.Model()
 	if err != nil {
@@ -99,7 +98,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 			defer func() { err = errors.Join(err, l.release()) }()
 		}
 	}
-	if err := os.Remove(filepath.Join(o.Out, certificateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeDescriptions(o.Out, m); err != nil {
 		return nil, err
 	}
 	written, err = export.Folder(o.Out, m, s, export.Options{

@@ -1,0 +1,68 @@
+package run
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every exported model has a card and a bill beside it that speak of this very file, the same wherever it is exported to.
+func TestExportsHaveCards(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	config := small("vae", data(t, 30))
+	config.Steps = 12
+	r, err := Create(t.Context(), dir, config)
+	trained(t, r, err, 0)
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "elsewhere")
+	for range 2 { // over an export that is there, too
+		written, err := f.Export(ExportOptions{Out: other})
+		if err != nil || len(written) != 2 {
+			t.Fatalf("%v, %v", written, err)
+		}
+	}
+	if err := alike(contents(t, f.ONNX()), contents(t, other)); err != nil {
+		t.Error(err)
+	}
+	read := func(elem ...string) string {
+		b, err := os.ReadFile(filepath.Join(elem...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for net, task := range map[string]string{"encoder": "pipeline_tag: image-feature-extraction\n", "decoder": "pipeline_tag: unconditional-image-generation\n"} {
+		sum := sha256.Sum256([]byte(read(other, net, net+".onnx")))
+		page, bill := read(other, net, "ModelCard.md"), read(other, net, net+".cdx.json")
+		for _, want := range []string{hex.EncodeToString(sum[:]), "# vae, " + net, f.Description().Data.Digest, "| seed | 3 |", "| iterations | 12 |", task, "not known to petrify"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the card of %s lacks %q:\n%s", net, want, page)
+			}
+		}
+		reports, err := f.Reports()
+		if err != nil || len(reports) == 0 {
+			t.Fatalf("%d reports, %v", len(reports), err)
+		}
+		for _, v := range reports[len(reports)-1].Metrics {
+			if said := strings.Contains(page, "| "+v.Name+" |"); said == (v.Name == rateName) {
+				t.Errorf("the card of %s says %s: %v", net, v.Name, said)
+			}
+		}
+		if !json.Valid([]byte(bill)) || !strings.Contains(bill, hex.EncodeToString(sum[:])) {
+			t.Errorf("the bill of %s: %s", net, bill)
+		}
+	}
+	if _, err := f.Export(ExportOptions{Out: other, Licence: "CC-BY-4.0"}); err != nil {
+		t.Fatal(err)
+	}
+	if page := read(other, "decoder", "ModelCard.md"); !strings.HasPrefix(page, "---\nlicense: cc-by-4.0\n") {
+		t.Error(page)
+	}
+}
