@@ -250,7 +250,7 @@ func (b *builder) apply(i int) error {
 		}
 		in[k] = v
 	}
-	out := make([]op.Value, len(o.out))
+	out := make([]op.Fact, len(o.out))
 	if o.bodies == nil {
 		var err error
 		if out, err = b.infer(o, in); err != nil {
@@ -426,7 +426,7 @@ type call struct {
 	op    *operation
 	index int
 	in    []value
-	out   []op.Value // what the rule of the operator says of the outputs
+	out   []op.Fact // what the rule of the operator says of the outputs
 	// constant: all inputs are, for all of the model.
 	constant bool
 }

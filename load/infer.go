@@ -27,7 +27,7 @@ func (h *host) Report(code, format string, args ...any) {
 
 func (h *host) Resolve(a *pb.AttributeProto) *pb.AttributeProto { return a }
 
-func (h *host) Body(string, *pb.GraphProto, []op.Value, int64) []op.Value { return nil }
+func (h *host) Body(string, *pb.GraphProto, []op.Fact, int64) []op.Fact { return nil }
 
 func (h *host) Spend(n int64) {
 	if h.work += n; h.work < 0 {
@@ -41,13 +41,13 @@ func (h *host) AtLeast(int64) {}
 const mostKnown = 1024
 
 // known is what there is to know of a value while the graph is built.
-func (v value) known() op.Value {
+func (v value) known() op.Fact {
 	switch {
 	case v.kind != op.UnknownKind:
 		inner := op.TensorOf(v.elem, nil)
-		return op.Value{Kind: v.kind, Inner: &inner}
+		return op.Fact{Kind: v.kind, Inner: &inner}
 	case v.node == nil && v.fixed == nil: // left out
-		return op.Value{}
+		return op.Fact{}
 	case v.fixed != nil && v.fixed.Len() <= mostKnown:
 		k := op.ConstantOf(v.fixed.Proto())
 		k.Dims = fixedDims(v.dims)
@@ -65,12 +65,12 @@ func fixedDims(dims []int) []onnx.Dim {
 }
 
 // infer says what comes out of an operation on these inputs, and refuses what the operator does not take.
-func (b *builder) infer(o *operation, in []value) ([]op.Value, error) {
+func (b *builder) infer(o *operation, in []value) ([]op.Fact, error) {
 	schema := b.schemaOf(o)
 	if schema == nil {
 		return nil, &onnx.UnsupportedError{Op: o.name, Opset: b.opset, Why: o.out[0]}
 	}
-	known := make([]op.Value, len(in))
+	known := make([]op.Fact, len(in))
 	for k := range in {
 		known[k] = in[k].known()
 	}

@@ -49,7 +49,7 @@ func (l *ledger) drop(n int64) { l.live = max(l.live-n, 0) }
 
 // memoryOf is what the elements of a value take, those of an unknown type one byte
 // each and strings their header.
-func memoryOf(v op.Value) int64 {
+func memoryOf(v op.Fact) int64 {
 	if v.Kind != op.TensorKind || v.Dims == nil {
 		return 0
 	}
@@ -118,7 +118,7 @@ func deaths(list []*pb.NodeProto, keep []*pb.ValueInfoProto) map[int][]string {
 }
 
 // hold adds an output of a node.
-func (f *inferrer) hold(l *lifetime, name string, v op.Value, at *rule.Place) {
+func (f *inferrer) hold(l *lifetime, name string, v op.Fact, at *rule.Place) {
 	n := memoryOf(v)
 	l.size[name] = n
 	before := f.peak

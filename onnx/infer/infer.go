@@ -58,7 +58,7 @@ func Types(m *pb.ModelProto) (map[string]onnx.Type, []rule.Finding) {
 // as far as that is known. Axes without a number count as one there.
 func Model(m *pb.ModelProto, budget Budget) Result {
 	f := &inferrer{
-		ir: m.GetIrVersion(), bodies: map[*pb.GraphProto][]op.Value{}, inner: map[*pb.GraphProto]map[string]op.Value{}, budget: budget.withDefaults(),
+		ir: m.GetIrVersion(), bodies: map[*pb.GraphProto][]op.Fact{}, inner: map[*pb.GraphProto]map[string]op.Fact{}, budget: budget.withDefaults(),
 	}
 	at := &rule.Place{Kind: "model"}
 	imports := make(map[string]int64)
@@ -96,7 +96,7 @@ func Model(m *pb.ModelProto, budget Budget) Result {
 }
 
 // tensorsOf are the types of those values that are tensors of a known element type.
-func tensorsOf(known map[string]op.Value) map[string]onnx.Type {
+func tensorsOf(known map[string]op.Fact) map[string]onnx.Type {
 	types := make(map[string]onnx.Type, len(known))
 	for name, v := range known {
 		if v.Kind == op.TensorKind && v.Elem != pb.TensorProto_UNDEFINED {
@@ -112,8 +112,8 @@ type inferrer struct {
 	ledger
 	ir        int64
 	functions map[onnx.FunctionKey]*pb.FunctionProto
-	bodies    map[*pb.GraphProto][]op.Value          // outputs of graphs that nodes hold
-	inner     map[*pb.GraphProto]map[string]op.Value // all of their values
+	bodies    map[*pb.GraphProto][]op.Fact          // outputs of graphs that nodes hold
+	inner     map[*pb.GraphProto]map[string]op.Fact // all of their values
 	budget    Budget
 	deaths    map[*pb.NodeProto]map[int][]string // by the first node of a list
 	steps     int
@@ -126,24 +126,24 @@ type inferrer struct {
 // values holds what is known in one graph, and in those around it.
 type values struct {
 	up      *values
-	known   map[string]op.Value
+	known   map[string]op.Fact
 	imports map[string]int64
 	attrs   map[string]*pb.AttributeProto // of the call, in the body of a function
 	depth   int
 }
 
-func (s *values) get(name string) op.Value {
+func (s *values) get(name string) op.Fact {
 	for ; s != nil; s = s.up {
 		if v, ok := s.known[name]; ok {
 			return v
 		}
 	}
-	return op.Value{}
+	return op.Fact{}
 }
 
 // merge adds what is declared to what was inferred. What contradicts is
 // reported, and the inferred value stays.
-func (f *inferrer) merge(inferred op.Value, declared op.Value, at *rule.Place, what string) op.Value {
+func (f *inferrer) merge(inferred op.Fact, declared op.Fact, at *rule.Place, what string) op.Fact {
 	if declared.Kind == op.UnknownKind {
 		return inferred
 	}
@@ -181,9 +181,9 @@ func (f *inferrer) merge(inferred op.Value, declared op.Value, at *rule.Place, w
 
 // graph infers a graph. given, where it is not nil, says more about its inputs
 // than their declarations.
-func (f *inferrer) graph(g *pb.GraphProto, above *rule.Place, up *values, given []op.Value) *values {
+func (f *inferrer) graph(g *pb.GraphProto, above *rule.Place, up *values, given []op.Fact) *values {
 	at := above.In("graph", g.GetName())
-	s := &values{up: up, known: make(map[string]op.Value), imports: up.imports, attrs: up.attrs, depth: up.depth + 1}
+	s := &values{up: up, known: make(map[string]op.Fact), imports: up.imports, attrs: up.attrs, depth: up.depth + 1}
 	if s.depth > mostCalls {
 		f.exhaust(at, "graphs and functions are more than %d deep", mostCalls)
 		return s
@@ -249,7 +249,7 @@ func (f *inferrer) nodes(list []*pb.NodeProto, at *rule.Place, s *values, declar
 			if name == "" {
 				continue
 			}
-			var v op.Value
+			var v op.Fact
 			if i < len(outputs) {
 				v = outputs[i]
 			}
@@ -310,7 +310,7 @@ func (f *inferrer) exhaust(at *rule.Place, format string, args ...any) {
 
 // bound compares the size of a value with what a machine can bear. Axes that
 // have no number count as one.
-func (f *inferrer) bound(v op.Value, name string, at *rule.Place) op.Value {
+func (f *inferrer) bound(v op.Fact, name string, at *rule.Place) op.Fact {
 	if len(v.Dims) > mostAxes {
 		f.Report(at, "value-too-large", "output %s has %d axes, more than %d", onnx.Quote(name), len(v.Dims), mostAxes)
 		v.Dims = nil
@@ -331,7 +331,7 @@ func (f *inferrer) spend(n int64, at *rule.Place) {
 }
 
 // node infers the outputs of one node.
-func (f *inferrer) node(proto *pb.NodeProto, at *rule.Place, s *values) []op.Value {
+func (f *inferrer) node(proto *pb.NodeProto, at *rule.Place, s *values) []op.Fact {
 	if fn := f.functions[onnx.CallOf(proto)]; fn != nil {
 		return f.call(proto, fn, at, s)
 	}
@@ -340,7 +340,7 @@ func (f *inferrer) node(proto *pb.NodeProto, at *rule.Place, s *values) []op.Val
 	if schema == nil || schema.Deprecated {
 		return nil
 	}
-	in := make([]op.Value, len(proto.Input))
+	in := make([]op.Fact, len(proto.Input))
 	for i, name := range proto.Input {
 		if name != "" {
 			in[i] = s.get(name)
@@ -376,7 +376,7 @@ func (h host) AtLeast(n int64) {
 	}
 }
 
-func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Value, times int64) []op.Value {
+func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Fact, times int64) []op.Fact {
 	before := h.times
 	h.times = sat.Mul(max(h.times, 1), max(times, 1))
 	s := h.graph(g, h.at.In("attribute", attr), h.scope, inputs)
@@ -388,7 +388,7 @@ func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Value, times int64
 			known[name] = op.Common(known[name], v)
 		}
 	}
-	out := make([]op.Value, len(g.Output))
+	out := make([]op.Fact, len(g.Output))
 	for i, v := range g.Output {
 		out[i] = s.known[v.GetName()]
 		if before := h.bodies[g]; i < len(before) {
@@ -401,8 +401,8 @@ func (h host) Body(attr string, g *pb.GraphProto, inputs []op.Value, times int64
 }
 
 // call infers the outputs of a node that calls a function of the model.
-func (f *inferrer) call(proto *pb.NodeProto, fn *pb.FunctionProto, at *rule.Place, s *values) []op.Value {
-	inner := &values{known: make(map[string]op.Value), imports: make(map[string]int64), attrs: make(map[string]*pb.AttributeProto), depth: s.depth + 1}
+func (f *inferrer) call(proto *pb.NodeProto, fn *pb.FunctionProto, at *rule.Place, s *values) []op.Fact {
+	inner := &values{known: make(map[string]op.Fact), imports: make(map[string]int64), attrs: make(map[string]*pb.AttributeProto), depth: s.depth + 1}
 	if inner.depth > mostCalls {
 		f.exhaust(at, "graphs and functions are more than %d deep", mostCalls)
 		return nil
@@ -414,7 +414,7 @@ func (f *inferrer) call(proto *pb.NodeProto, fn *pb.FunctionProto, at *rule.Plac
 		if i < len(proto.Input) && proto.Input[i] != "" {
 			inner.known[name] = s.get(proto.Input[i])
 		} else {
-			inner.known[name] = op.Value{}
+			inner.known[name] = op.Fact{}
 		}
 	}
 	for _, a := range fn.AttributeProto {
@@ -432,7 +432,7 @@ func (f *inferrer) call(proto *pb.NodeProto, fn *pb.FunctionProto, at *rule.Plac
 		keep[i] = &pb.ValueInfoProto{Name: &fn.Output[i]}
 	}
 	f.nodes(fn.Node, at, inner, declared, keep)
-	out := make([]op.Value, len(fn.Output))
+	out := make([]op.Fact, len(fn.Output))
 	for i, name := range fn.Output {
 		out[i] = inner.known[name]
 	}

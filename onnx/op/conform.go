@@ -164,7 +164,7 @@ func (n *Node) conformOutputs() {
 	for i, v := range n.out {
 		if p, ok := FormalOf(n.Schema.Out, i); ok && v.Kind != UnknownKind && !p.Set.Takes(v) {
 			n.wrong("type-mismatch", "output %d would be %v, which %s of opset %d does not give for %s", i, v, n.Name, n.Since, p.Type)
-			n.out[i] = Value{}
+			n.out[i] = Fact{}
 		}
 	}
 }

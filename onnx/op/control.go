@@ -38,7 +38,7 @@ func ruleIf(n *Node) {
 
 // contradict reports whether two values cannot be of one type. An optional may
 // hold what the other one is.
-func contradict(a, b Value) bool {
+func contradict(a, b Fact) bool {
 	return !a.typeless() && !b.typeless() && !sameType(a, b) && a.Kind != OptionalKind && b.Kind != OptionalKind
 }
 
@@ -49,7 +49,7 @@ func ruleLoop(n *Node) {
 	if carried < 0 {
 		return
 	}
-	inputs := []Value{TensorOf(pb.TensorProto_INT64, nil), TensorOf(pb.TensorProto_BOOL, nil)}
+	inputs := []Fact{TensorOf(pb.TensorProto_INT64, nil), TensorOf(pb.TensorProto_BOOL, nil)}
 	for _, v := range n.in[2:] {
 		inputs = append(inputs, v.SameElements())
 	}
@@ -208,7 +208,7 @@ func ruleScan(n *Node) {
 // ruleSequenceMap gives the body one element of each sequence, and the tensors
 // as they are.
 func ruleSequenceMap(n *Node) {
-	inputs := make([]Value, len(n.in))
+	inputs := make([]Fact, len(n.in))
 	for i, v := range n.in {
 		if v.Kind == SequenceKind {
 			v = *v.Inner
@@ -226,6 +226,6 @@ func ruleSequenceMap(n *Node) {
 	}
 	for i, v := range out {
 		v.Ints, v.Data = nil, nil
-		n.out[i] = Value{Kind: SequenceKind, Inner: &v}
+		n.out[i] = Fact{Kind: SequenceKind, Inner: &v}
 	}
 }

@@ -24,7 +24,7 @@ type Host interface {
 	Resolve(a *pb.AttributeProto) *pb.AttributeProto
 	// Body infers the graph in an attribute, which runs a number of times, and
 	// returns its outputs.
-	Body(attr string, g *pb.GraphProto, inputs []Value, times int64) []Value
+	Body(attr string, g *pb.GraphProto, inputs []Fact, times int64) []Fact
 	// Spend adds multiplications and additions to the work of a run.
 	Spend(n int64)
 	// AtLeast says that a value has n elements or more, where its shape does
@@ -38,16 +38,16 @@ type Node struct {
 	*Schema
 	host   Host
 	proto  *pb.NodeProto
-	in     []Value
-	out    []Value
+	in     []Fact
+	out    []Fact
 	failed bool
 	named  bool // an attribute names the type of the output
 }
 
 // Infer says what the outputs of a node are, from what is known of its inputs,
 // those that are left out unknown. It reports to the host what contradicts.
-func (s *Schema) Infer(proto *pb.NodeProto, in []Value, host Host) []Value {
-	n := &Node{Schema: s, host: host, proto: proto, in: in, out: make([]Value, len(proto.Output))}
+func (s *Schema) Infer(proto *pb.NodeProto, in []Fact, host Host) []Fact {
+	n := &Node{Schema: s, host: host, proto: proto, in: in, out: make([]Fact, len(proto.Output))}
 	n.constrain()
 	n.conform()
 	if s.Rule != nil && !n.failed {
@@ -69,7 +69,7 @@ func (n *Node) wrong(code, format string, args ...any) {
 // constrain compares the inputs with the types that the operator takes, and
 // gives the outputs those that follow.
 func (n *Node) constrain() {
-	bound := make(map[string]Value)
+	bound := make(map[string]Fact)
 	for i, v := range n.in {
 		p, ok := FormalOf(n.Schema.In, i)
 		if !ok || i >= len(n.proto.Input) || n.proto.Input[i] == "" {
@@ -142,11 +142,11 @@ func (n *Node) string(name, otherwise string) string {
 }
 
 // arg returns input i, an unknown value when it is left out.
-func (n *Node) arg(i int) Value {
+func (n *Node) arg(i int) Fact {
 	if i < len(n.in) {
 		return n.in[i]
 	}
-	return Value{}
+	return Fact{}
 }
 
 // given reports whether input i is there.
@@ -170,7 +170,7 @@ func (n *Node) shape(i int, dims []onnx.Dim) {
 	}
 }
 
-func (n *Node) setValue(i int, v Value) {
+func (n *Node) setValue(i int, v Fact) {
 	if i < len(n.out) {
 		n.out[i] = v
 	}
@@ -379,7 +379,7 @@ func (n *Node) shapeInput(i int) ([]onnx.Dim, bool) {
 
 // body infers a graph that the node holds, which runs a number of times, and
 // returns its outputs.
-func (n *Node) body(name string, inputs []Value, times int64) ([]Value, bool) {
+func (n *Node) body(name string, inputs []Fact, times int64) ([]Fact, bool) {
 	a := n.attr(name)
 	if a == nil || a.G == nil {
 		return nil, false

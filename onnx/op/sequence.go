@@ -32,12 +32,12 @@ func ruleSequenceConstruct(n *Node) {
 		inner = Common(inner, v)
 	}
 	inner.Ints, inner.Data = nil, nil
-	n.out[0] = Value{Kind: SequenceKind, Inner: &inner}
+	n.out[0] = Fact{Kind: SequenceKind, Inner: &inner}
 }
 
 func ruleSequenceEmpty(n *Node) {
 	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_FLOAT), nil)
-	n.setValue(0, Value{Kind: SequenceKind, Inner: &inner})
+	n.setValue(0, Fact{Kind: SequenceKind, Inner: &inner})
 }
 
 func ruleSequenceAt(n *Node) {
@@ -82,7 +82,7 @@ func ruleSplitToSequence(n *Node) {
 			inner.Dims = reduced(d, []int{axis}, false)
 		}
 	}
-	n.setValue(0, Value{Kind: SequenceKind, Inner: &inner})
+	n.setValue(0, Fact{Kind: SequenceKind, Inner: &inner})
 }
 
 func ruleConcatFromSequence(n *Node) {
@@ -116,7 +116,7 @@ func ruleOptional(n *Node) {
 	if a := n.attr("type"); a != nil && a.Tp != nil && !n.given(0) {
 		inner = ValueOf(a.Tp)
 	}
-	n.setValue(0, Value{Kind: OptionalKind, Inner: &inner})
+	n.setValue(0, Fact{Kind: OptionalKind, Inner: &inner})
 }
 
 func ruleOptionalGet(n *Node) {

@@ -52,6 +52,6 @@ type quiet struct{}
 
 func (quiet) Report(string, string, ...any)                       {}
 func (quiet) Resolve(a *pb.AttributeProto) *pb.AttributeProto     { return a }
-func (quiet) Body(string, *pb.GraphProto, []Value, int64) []Value { return nil }
+func (quiet) Body(string, *pb.GraphProto, []Fact, int64) []Fact { return nil }
 func (quiet) Spend(int64)                                         {}
 func (quiet) AtLeast(int64)                                       {}

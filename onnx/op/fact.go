@@ -19,12 +19,12 @@ const (
 // mostKnown is how many elements of a value are followed.
 const mostKnown = 1024
 
-// A Value is what is known about one value of a graph.
-type Value struct {
+// A Fact is what is known about one value of a graph.
+type Fact struct {
 	Kind  Kind
 	Elem  pb.TensorProto_DataType // UNDEFINED when it is not known
 	Dims  []onnx.Dim              // nil when the rank is not known
-	Inner *Value                  // of sequences and optionals
+	Inner *Fact                  // of sequences and optionals
 	Ints  []Number                // the elements, of integers of rank 0 or 1; nil when they are not known
 	Data  *pb.TensorProto         // the elements, of a constant
 }
@@ -55,12 +55,12 @@ func (n Number) dim() onnx.Dim {
 }
 
 // TensorOf is a tensor of which the type and shape are known.
-func TensorOf(elem pb.TensorProto_DataType, dims []onnx.Dim) Value {
-	return Value{Kind: TensorKind, Elem: elem, Dims: dims}
+func TensorOf(elem pb.TensorProto_DataType, dims []onnx.Dim) Fact {
+	return Fact{Kind: TensorKind, Elem: elem, Dims: dims}
 }
 
 // String returns the type of the value.
-func (v Value) String() string {
+func (v Fact) String() string {
 	switch v.Kind {
 	case TensorKind:
 		return onnx.Type{Elem: v.Elem, Dims: v.Dims}.String()
@@ -73,25 +73,25 @@ func (v Value) String() string {
 }
 
 // ValueOf reads a declared type.
-func ValueOf(t *pb.TypeProto) Value {
+func ValueOf(t *pb.TypeProto) Fact {
 	switch v := t.GetValue().(type) {
 	case *pb.TypeProto_TensorType:
 		typ, _ := onnx.TypeOf(t)
 		return TensorOf(typ.Elem, typ.Dims)
 	case *pb.TypeProto_SequenceType:
 		inner := ValueOf(v.SequenceType.GetElemType())
-		return Value{Kind: SequenceKind, Inner: &inner}
+		return Fact{Kind: SequenceKind, Inner: &inner}
 	case *pb.TypeProto_OptionalType:
 		inner := ValueOf(v.OptionalType.GetElemType())
-		return Value{Kind: OptionalKind, Inner: &inner}
+		return Fact{Kind: OptionalKind, Inner: &inner}
 	case nil:
-		return Value{}
+		return Fact{}
 	}
-	return Value{Kind: OtherKind}
+	return Fact{Kind: OtherKind}
 }
 
 // ConstantOf is the value of a tensor of the file.
-func ConstantOf(t *pb.TensorProto) Value {
+func ConstantOf(t *pb.TensorProto) Fact {
 	dims := make([]onnx.Dim, len(t.Dims))
 	for i, d := range t.Dims {
 		dims[i] = onnx.Dim{Size: max(d, -1)}
@@ -128,7 +128,7 @@ func numbers[T int32 | int64](d []T) []Number {
 }
 
 // floats returns the elements of a constant of floats.
-func (v Value) floats() ([]float64, bool) {
+func (v Fact) floats() ([]float64, bool) {
 	if v.Data == nil {
 		return nil, false
 	}
@@ -151,15 +151,15 @@ func (v Value) floats() ([]float64, bool) {
 
 // Common is the type that holds both of two values, as of the two branches of
 // an If.
-func Common(a, b Value) Value {
+func Common(a, b Fact) Fact {
 	if a.Kind != b.Kind || a.Kind == UnknownKind || a.Kind == OtherKind {
-		return Value{Kind: map[bool]Kind{true: a.Kind}[a.Kind == b.Kind]}
+		return Fact{Kind: map[bool]Kind{true: a.Kind}[a.Kind == b.Kind]}
 	}
 	if a.Inner != nil && b.Inner != nil {
 		inner := Common(*a.Inner, *b.Inner)
-		return Value{Kind: a.Kind, Inner: &inner}
+		return Fact{Kind: a.Kind, Inner: &inner}
 	}
-	out := Value{Kind: a.Kind, Elem: a.Elem}
+	out := Fact{Kind: a.Kind, Elem: a.Elem}
 	if a.Elem != b.Elem {
 		out.Elem = pb.TensorProto_UNDEFINED
 	}
@@ -177,7 +177,7 @@ func Common(a, b Value) Value {
 }
 
 // typeless reports whether the element type is unknown.
-func (v Value) typeless() bool {
+func (v Fact) typeless() bool {
 	switch v.Kind {
 	case TensorKind:
 		return v.Elem == pb.TensorProto_UNDEFINED
@@ -188,7 +188,7 @@ func (v Value) typeless() bool {
 }
 
 // sameType compares kinds and element types.
-func sameType(a, b Value) bool {
+func sameType(a, b Fact) bool {
 	if a.Kind != b.Kind {
 		return false
 	}
@@ -202,21 +202,21 @@ func sameType(a, b Value) bool {
 }
 
 // SameElements is a value of the same type, of which nothing else is known.
-func (v Value) SameElements() Value {
+func (v Fact) SameElements() Fact {
 	switch v.Kind {
 	case TensorKind:
 		return TensorOf(v.Elem, nil)
 	case SequenceKind, OptionalKind:
 		inner := v.Inner.SameElements()
-		return Value{Kind: v.Kind, Inner: &inner}
+		return Fact{Kind: v.Kind, Inner: &inner}
 	}
-	return Value{Kind: v.Kind}
+	return Fact{Kind: v.Kind}
 }
 
 // Takes reports whether a value may be of one of the types. What is not known
 // may be.
-func (s TypeSet) Takes(v Value) bool {
-	bit := func(v Value) uint64 {
+func (s TypeSet) Takes(v Fact) bool {
+	bit := func(v Fact) uint64 {
 		if v.Kind == TensorKind && v.Elem > 0 && v.Elem < 64 {
 			return 1 << v.Elem
 		}
