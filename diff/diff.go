@@ -456,7 +456,7 @@ func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options
 	if len(found.Models) > 0 {
 		m := found.Models[0]
 		r.Outputs.Model, r.Outputs.Reason = m, m.Problem
-		m.Rows = slices.DeleteFunc(m.Rows, func(row verify.Row) bool { return row.Runtime == verify.Recorded })
+		m.Rows = slices.DeleteFunc(m.Rows, func(row verify.Comparison) bool { return row.Runtime == verify.Recorded })
 		for _, rt := range m.Runtimes {
 			if rt.Reason != "" && r.Outputs.Reason == "" {
 				r.Outputs.Reason = rt.Reason
@@ -464,7 +464,7 @@ func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options
 		}
 		r.Outputs.Verdict = m.Verdict()
 	}
-	r.counts[Computed] = r.Outputs.Model != nil && slices.ContainsFunc(r.Outputs.Model.Rows, func(row verify.Row) bool { return row.Verdict == verify.Different })
+	r.counts[Computed] = r.Outputs.Model != nil && slices.ContainsFunc(r.Outputs.Model.Rows, func(row verify.Comparison) bool { return row.Verdict == verify.Different })
 	return nil
 }
 

@@ -59,9 +59,9 @@ type Event struct {
 // A Result is the smallest model that was found to fail.
 type Result struct {
 	Model    *onnx.Model
-	Inputs   []*onnx.Tensor     // in the order of the graph's
-	Want     []*reference.Value // the reference's outputs
-	Rows     []verify.Row       // of the runtime, where it gave outputs
+	Inputs   []*onnx.Tensor      // in the order of the graph's
+	Want     []*reference.Value  // the reference's outputs
+	Rows     []verify.Comparison // of the runtime, where it gave outputs
 	Failure  Failure
 	Runtime  string
 	Version  string

@@ -146,8 +146,8 @@ func (r *Result) title() string {
 }
 
 // worst are the rows that say how far an output is off.
-func (r *Result) worst() []verify.Row {
-	var rows []verify.Row
+func (r *Result) worst() []verify.Comparison {
+	var rows []verify.Comparison
 	for _, row := range r.Rows {
 		if row.Verdict == verify.Different && row.Measure != nil && (row.First != nil || row.Worst != nil) {
 			rows = append(rows, row)

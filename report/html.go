@@ -27,7 +27,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"rule":       find,
 	"bars":       bars,
 	"axis":       axis,
-	"rows":       func(m *verify.ModelReport) []verify.Row { return m.Rows },
+	"rows":       func(m *verify.ModelReport) []verify.Comparison { return m.Rows },
 	"number":     func(n verify.Number) string { return figure(math.Abs(float64(n))) },
 	"precise":    func(n verify.Number) string { return fmt.Sprintf("%.9g", float64(n)) },
 	"graph":      drawNeighbourhood,

@@ -38,7 +38,7 @@ func hostileReport() *Report {
 		f.Add(Item{Rule: "outputs-differ", Severity: "error", Where: name, Message: name})
 		f.Add(Item{Rule: "weight-nan", Severity: "warning", Message: name, Suppressed: &Suppression{Kind: "ignored", Reason: name, Until: "2030-01-01"}})
 		f.Add(Item{Rule: "model-unsupported", Severity: "error", Message: name, Problem: true})
-		f.Verification = &verify.ModelReport{Path: name, Rows: []verify.Row{{
+		f.Verification = &verify.ModelReport{Path: name, Rows: []verify.Comparison{{
 			Runtime: name, Set: name, Output: name, Shape: []int{2, 3}, Verdict: verify.Different, Reason: name,
 			Measure: &verify.Measure{Worst: &verify.Deviation{Index: []int{0, 1}, Got: 1, Want: 2}, Spreads: 99, Elements: 6, Distribution: []int{0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3}},
 			Fault: &verify.Fault{Node: name, Op: name, Output: name, Around: []verify.Neighbour{
@@ -279,7 +279,7 @@ func TestTextSaysOnceWhatIsMissingEverywhere(t *testing.T) {
 // TestACrashAndSettingsAreShown wants the line of a runtime to say that it crashed, and how its sessions were set up.
 func TestACrashAndSettingsAreShown(t *testing.T) {
 	m := &verify.ModelReport{
-		Rows:     []verify.Row{{Runtime: "ort-node", Set: "seed 1", Verdict: verify.Equal}, {Runtime: "ort-node", Set: "seed 2", Verdict: verify.Broken, Reason: "the runtime crashed"}},
+		Rows:     []verify.Comparison{{Runtime: "ort-node", Set: "seed 1", Verdict: verify.Equal}, {Runtime: "ort-node", Set: "seed 2", Verdict: verify.Broken, Reason: "the runtime crashed"}},
 		Runtimes: []verify.RuntimeReport{{Name: "ort-node", Status: verify.Broken, Settings: "provider cuda, 2 threads"}},
 	}
 	l := runtimeLines(m)[0]

@@ -78,7 +78,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		sets, wrong  map[string]bool
 		spreads      float64
 		worst        verify.Verdict
-		row          *verify.Row
+		row          *verify.Comparison
 		arithmetical bool
 	}
 	tallies := map[string]*tally{}

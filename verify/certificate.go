@@ -40,7 +40,7 @@ type CertifiedModel struct {
 	Data       []FileDigest    `json:"data,omitempty"`
 	Weights    *Weights        `json:"weights,omitempty"`
 	Runtimes   []RuntimeReport `json:"runtimes"`
-	Rows       []Row           `json:"rows"`
+	Rows       []Comparison    `json:"rows"`
 }
 
 // A FileDigest names a file, relative to the folder, and its bytes.

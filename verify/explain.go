@@ -30,7 +30,7 @@ func alikeWithin(n float64) float64 {
 // by element, that the outputs have; all of them are within the arithmetic's screen, and
 // every node of the graph that can be looked at is, too. An arithmetic that cannot act
 // on a graph has no errors there, and explains nothing, however wide its limits.
-func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows []Row, outputs []*reference.Value) {
+func (j *job) explain(ctx context.Context, rt witness.Runtime, d dataSet, rows []Comparison, outputs []*reference.Value) {
 	if j.single || j.options.Fixed != nil || len(rows) != len(d.want) || len(outputs) < len(rows) {
 		return
 	}
@@ -80,7 +80,7 @@ const tellingElements = 32
 
 // agree takes back what explains a runtime on one data set and not on another: an
 // arithmetic has its errors on all inputs.
-func agree(rows []Row) {
+func agree(rows []Comparison) {
 	said := map[string]string{} // runtime -> the arithmetic, or "" where data sets disagree
 	for _, r := range rows {
 		if r.Verdict != Different || r.Explained == "" && (r.Measure == nil || r.Measure.Elements < tellingElements) {
@@ -141,7 +141,7 @@ func allWithin(under, got []*reference.Value) bool {
 
 // imitated reports whether one of the ways to compute in the job's profile gives what is
 // different its errors. under are the outputs with the profile's figures.
-func (j *job) imitated(ctx context.Context, d dataSet, rows []Row, under, got []*reference.Value) bool {
+func (j *job) imitated(ctx context.Context, d dataSet, rows []Comparison, under, got []*reference.Value) bool {
 	for _, im := range j.program.Imitations() {
 		r, err := j.program.Imitate(ctx, d.values, im)
 		if err != nil {

@@ -21,7 +21,7 @@ type computation struct {
 }
 
 // judge verifies the recorded output.
-func (c computation) judge(t *testing.T) Row {
+func (c computation) judge(t *testing.T) Comparison {
 	t.Helper()
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "computation", Opset: c.opset, IR: 8})
 	dims := func(t *onnx.Tensor) []onnx.Dim {

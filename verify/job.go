@@ -247,7 +247,7 @@ func union(a, b []string) []string {
 // runtime runs one runtime on all data.
 func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
 	info := RuntimeReport{Name: rt.Name(), Status: Skipped}
-	var rows []Row
+	var rows []Comparison
 	defer func() {
 		j.report.Runtimes = append(j.report.Runtimes, info)
 		j.report.Rows = append(j.report.Rows, rows...)
@@ -282,7 +282,7 @@ func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
 				info.Reason = err.Error()
 				return
 			}
-			r = []Row{{Runtime: rt.Name(), Set: d.name, Verdict: verdict, Reason: err.Error()}}
+			r = []Comparison{{Runtime: rt.Name(), Set: d.name, Verdict: verdict, Reason: err.Error()}}
 		}
 		rows = append(rows, r...)
 	}
@@ -290,7 +290,7 @@ func (j *job) runtime(ctx context.Context, rt witness.Runtime) {
 	for _, r := range rows {
 		info.Status = worse(info.Status, r.Verdict)
 	}
-	if info.Status == Equal && slices.ContainsFunc(rows, func(r Row) bool { return r.Verdict == Broken }) {
+	if info.Status == Equal && slices.ContainsFunc(rows, func(r Comparison) bool { return r.Verdict == Broken }) {
 		info.Status = Broken
 	}
 }

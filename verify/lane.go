@@ -84,7 +84,7 @@ func onlyTensors(what string, values []*reference.Value) error {
 }
 
 // set judges the runtime on one data set, twice.
-func (l *lane) set(ctx context.Context, d dataSet) ([]Row, error) {
+func (l *lane) set(ctx context.Context, d dataSet) ([]Comparison, error) {
 	if err := errors.Join(onlyTensors("input", d.values), onlyTensors("output", d.want)); err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (l *lane) set(ctx context.Context, d dataSet) ([]Row, error) {
 
 // again runs the first data set once more, after a batch of another size, and
 // amends its rows.
-func (l *lane) again(ctx context.Context, rows []Row) {
+func (l *lane) again(ctx context.Context, rows []Comparison) {
 	if l.first == nil || l.hung || ctx.Err() != nil {
 		return
 	}
@@ -129,7 +129,7 @@ func (l *lane) again(ctx context.Context, rows []Row) {
 	}
 	d := l.sets[0]
 	outputs, err := l.call(ctx, d.inputs)
-	from := slices.IndexFunc(rows, func(r Row) bool { return r.Set == d.name })
+	from := slices.IndexFunc(rows, func(r Comparison) bool { return r.Set == d.name })
 	to := from
 	for to < len(rows) && rows[to].Set == d.name {
 		to++
@@ -147,7 +147,7 @@ func (l *lane) again(ctx context.Context, rows []Row) {
 
 // holdRepeat amends the rows of a data set by what a repeated run gave: other
 // bits are named, and are a finding if they are beyond the screen.
-func (l *lane) holdRepeat(rows []Row, d dataSet, first, second []*onnx.Tensor, which string) {
+func (l *lane) holdRepeat(rows []Comparison, d dataSet, first, second []*onnx.Tensor, which string) {
 	if sameBits(first, second) {
 		return
 	}

@@ -450,7 +450,7 @@ func (p *proof) whole(made map[string]bool) []string {
 }
 
 // judge turns what the proof found into the verdict of a row.
-func (p *proof) judge(row *Row, want *reference.Value, plain, probed *onnx.Tensor) {
+func (p *proof) judge(row *Comparison, want *reference.Value, plain, probed *onnx.Tensor) {
 	row.Stage = Proof
 	made := p.behind(want.Name)
 	var unbounded []string

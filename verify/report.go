@@ -44,7 +44,7 @@ type ModelReport struct {
 	Sets       []SetReport     `json:"sets,omitempty"`
 	Weights    *Weights        `json:"weights,omitempty"`
 	Runtimes   []RuntimeReport `json:"runtimes,omitempty"`
-	Rows       []Row           `json:"rows,omitempty"`
+	Rows       []Comparison    `json:"rows,omitempty"`
 	Notes      []string        `json:"notes,omitempty"`
 	// Problem says why the model could not be judged, and one of the flags what
 	// kind of problem that is.
@@ -86,8 +86,8 @@ type RuntimeReport struct {
 	Reason   string  `json:"reason,omitempty"` // why it was skipped, or how it is broken
 }
 
-// A Row is one output of one runtime on one data set.
-type Row struct {
+// A Comparison is of one output of one runtime, on one data set, with the reference.
+type Comparison struct {
 	Runtime string  `json:"runtime"`
 	Set     string  `json:"set"`
 	Output  string  `json:"output,omitempty"`

@@ -52,7 +52,7 @@ func Read(ctx context.Context, o Options) (*Subjects, error) {
 
 // A Trial is what one runtime makes of one model on one set of inputs.
 type Trial struct {
-	Rows     []Row              // one for each output, where the runtime gave some
+	Rows     []Comparison       // one for each output, where the runtime gave some
 	Err      error              // of the runtime, where it gave none
 	Want     []*reference.Value // by the reference
 	Settings string             // of the runtime's session, where they are not the usual ones

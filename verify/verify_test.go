@@ -33,8 +33,8 @@ func report(t testing.TB, o Options) *Report {
 }
 
 // rowsOf returns the rows of one runtime.
-func rowsOf(r *Report, runtime string) []Row {
-	var rows []Row
+func rowsOf(r *Report, runtime string) []Comparison {
+	var rows []Comparison
 	for _, m := range r.Models {
 		for _, row := range m.Rows {
 			if row.Runtime == runtime {
@@ -81,7 +81,7 @@ func TestWhatEveryRuntimeIsFoundToBe(t *testing.T) {
 			if got := r.Models[0].Runtimes[0].Status; got != tc.verdict {
 				t.Errorf("verdict %s, want %s: %+v", got, tc.verdict, rows)
 			}
-			if !slices.ContainsFunc(rows, func(row Row) bool { return strings.Contains(row.Reason, tc.reason) }) {
+			if !slices.ContainsFunc(rows, func(row Comparison) bool { return strings.Contains(row.Reason, tc.reason) }) {
 				t.Errorf("no row says %q: %+v", tc.reason, rows)
 			}
 			if got := r.ExitCode(false); got != tc.exit {

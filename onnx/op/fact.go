@@ -24,7 +24,7 @@ type Fact struct {
 	Kind  Kind
 	Elem  pb.TensorProto_DataType // UNDEFINED when it is not known
 	Dims  []onnx.Dim              // nil when the rank is not known
-	Inner *Fact                  // of sequences and optionals
+	Inner *Fact                   // of sequences and optionals
 	Ints  []Number                // the elements, of integers of rank 0 or 1; nil when they are not known
 	Data  *pb.TensorProto         // the elements, of a constant
 }

@@ -50,8 +50,8 @@ func (w *Window) Share(total int) {
 // quiet is a host of which nothing is asked.
 type quiet struct{}
 
-func (quiet) Report(string, string, ...any)                       {}
-func (quiet) Resolve(a *pb.AttributeProto) *pb.AttributeProto     { return a }
+func (quiet) Report(string, string, ...any)                     {}
+func (quiet) Resolve(a *pb.AttributeProto) *pb.AttributeProto   { return a }
 func (quiet) Body(string, *pb.GraphProto, []Fact, int64) []Fact { return nil }
-func (quiet) Spend(int64)                                         {}
-func (quiet) AtLeast(int64)                                       {}
+func (quiet) Spend(int64)                                       {}
+func (quiet) AtLeast(int64)                                     {}

@@ -11,8 +11,8 @@ import (
 )
 
 // judgeAll judges the outputs of a runtime on a data set, one row each.
-func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outputs []*onnx.Tensor) []Row {
-	rows := make([]Row, len(d.want))
+func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outputs []*onnx.Tensor) []Comparison {
+	rows := make([]Comparison, len(d.want))
 	doubt := false
 	for i, want := range d.want {
 		var got *reference.Value
@@ -69,7 +69,7 @@ func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet, o
 
 // judgeRecorded judges the outputs in the files like those of a runtime. The elements of sequences and optionals, which no
 // runtime is asked for, have rows of their own.
-func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
+func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Comparison {
 	if outputs, err := tensorsOf(d.recorded); err == nil && outputs != nil && d.inputs != nil {
 		l := &lane{job: j, rt: witness.Recorded{Model: j.model, Runs: []witness.Recording{{Inputs: d.inputs, Outputs: outputs}}}}
 		defer l.close(ctx)
@@ -77,7 +77,7 @@ func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 			return j.judgeAll(ctx, l.rt, d, outputs)
 		}
 	}
-	var rows []Row
+	var rows []Comparison
 	for i, want := range d.want {
 		var got *reference.Value
 		if i < len(d.recorded) {
@@ -88,13 +88,13 @@ func (j *job) judgeRecorded(ctx context.Context, d dataSet) []Row {
 	return rows
 }
 
-func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.Value) {
+func (j *job) judgeNested(rows *[]Comparison, set, output string, want, got *reference.Value) {
 	if want.Kind == reference.Tensor || got == nil || got.Kind != want.Kind || len(got.Elems) != len(want.Elems) {
 		*rows = append(*rows, j.judge(Recorded, set, output, want, got))
 		return
 	}
 	if len(want.Elems) == 0 {
-		*rows = append(*rows, Row{Runtime: Recorded, Set: set, Output: output, Type: want.String(), Verdict: Equal, Stage: Screen})
+		*rows = append(*rows, Comparison{Runtime: Recorded, Set: set, Output: output, Type: want.String(), Verdict: Equal, Stage: Screen})
 	}
 	for i, e := range want.Elems {
 		anonymous := *e
@@ -104,8 +104,8 @@ func (j *job) judgeNested(rows *[]Row, set, output string, want, got *reference.
 }
 
 // judge compares one output with the reference, in the first stage.
-func (j *job) judge(rt, set, output string, want, got *reference.Value) Row {
-	row := Row{Runtime: rt, Set: set, Output: output, Type: want.String(), Shape: want.Dims, Verdict: Different}
+func (j *job) judge(rt, set, output string, want, got *reference.Value) Comparison {
+	row := Comparison{Runtime: rt, Set: set, Output: output, Type: want.String(), Shape: want.Dims, Verdict: Different}
 	if err := mismatch(want, got); err != nil {
 		row.Reason = err.Error()
 		if excused(want, err) {
@@ -151,7 +151,7 @@ func (m *Measure) verdict(want, got *reference.Value) string {
 // doubtful reports whether the errors of an output as a whole are not what
 // independent rounding gives. Within a graph they need not be independent, so that
 // this is a question to the proof, and no verdict.
-func (r *Row) doubtful() bool {
+func (r *Comparison) doubtful() bool {
 	if r.Stage != Screen || r.Measure == nil {
 		return false
 	}
