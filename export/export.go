@@ -51,6 +51,8 @@ type Options struct {
 	KeepBatchNorm bool
 	// Forms are the names of those to write, in the order of Forms; none means raw.
 	Forms []string
+	// Dense is how dense layers are written; "" means MatMul.
+	Dense Dense
 	// Layout is how images lie in files that take or give bytes; "" means NHWC.
 	Layout Layout
 }
@@ -60,6 +62,9 @@ func (o Options) forms() ([]Form, error) {
 	names := o.Forms
 	if len(names) == 0 {
 		names = []string{rawForm.Name}
+	}
+	if o.Dense != "" && o.Dense != MatMul && o.Dense != Gemm {
+		return nil, fmt.Errorf("dense is %q, want %s or %s", o.Dense, MatMul, Gemm)
 	}
 	if o.Layout != "" && o.Layout != NHWC && o.Layout != NCHW {
 		return nil, fmt.Errorf("layout is %q, want %s or %s", o.Layout, NHWC, NCHW)
@@ -78,6 +83,15 @@ func (o Options) forms() ([]Form, error) {
 	}
 	return list, nil
 }
+
+// Dense is a way to write dense layers.
+type Dense string
+
+// The ways, which docs/loading.md compares by what loads them.
+const (
+	MatMul Dense = "matmul" // MatMul with weights (In, Out), and Add of a bias (1, Out)
+	Gemm   Dense = "gemm"   // Gemm with weights (Out, In), transB = 1, and a bias (Out), as PyTorch writes it
+)
 
 // Exported is one file as it was written.
 type Exported struct {

@@ -43,9 +43,6 @@ var passes = []struct {
 	{"check", validate},
 }
 
-// rewriting is what happens to the graph as it was trained before it ships.
-var rewriting = []pass.Pass{pass.FoldBatchNorm}
-
 // emit writes the nets down as they were trained.
 func emit(d *draft) error {
 	var plans []*layer.Plan
@@ -85,13 +82,16 @@ func emit(d *draft) error {
 	return err
 }
 
-// rewrite applies the passes over graphs, unless batch normalisations are to be kept.
+// rewrite applies what happens to the graph as it was trained before it ships: batch normalisations are folded, unless they
+// are to be kept, and dense layers are written as the options say.
 func rewrite(d *draft) error {
-	if !slices.ContainsFunc(d.model.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
-		return nil
+	if slices.ContainsFunc(d.model.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
+		if d.norm = NormKept; !d.options.KeepBatchNorm {
+			d.norm, d.model = NormFolded, pass.Apply(d.model, pass.FoldBatchNorm)
+		}
 	}
-	if d.norm = NormKept; !d.options.KeepBatchNorm {
-		d.norm, d.model = NormFolded, pass.Apply(d.model, rewriting...)
+	if d.options.Dense == Gemm {
+		d.model = pass.Apply(d.model, pass.ProductsToGemm)
 	}
 	return nil
 }
@@ -106,6 +106,7 @@ const (
 	MetaDataSum = "petrify.data.sha256"
 	MetaWeights = "petrify.weights.sha256"
 	MetaForm    = "petrify.form"      // the name of the Form, where it is not raw
+	MetaDense   = "petrify.dense"     // how dense layers are written, where that is not MatMul
 	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
 	MetaLayout  = "petrify.layout"    // of images as bytes: NHWC or NCHW
 	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
@@ -134,6 +135,10 @@ func describe(d *draft) error {
 	for _, n := range d.file.nets {
 		nets = append(nets, n.Name)
 	}
+	dense := string(d.options.Dense)
+	if d.options.Dense == MatMul {
+		dense = ""
+	}
 	form := d.file.form
 	if form == rawName {
 		form = ""
@@ -148,6 +153,7 @@ func describe(d *draft) error {
 		{MetaDataSum, p.DataDigest},
 		{MetaWeights, checkpoint.Digest(d.weights)},
 		{MetaNorm, d.norm},
+		{MetaDense, dense},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 		{MetaLayout, string(d.file.layout)},
 	} {

@@ -29,6 +29,7 @@ type ExportOptions struct {
 	Licence       string // of the models, as an SPDX identifier or in words; "" is not stated
 
 	Forms  []string      // names of export.Forms; none means raw
+	Dense  export.Dense  // how dense layers are written; "" means export.MatMul
 	Layout export.Layout // of images as bytes; "" means export.NHWC
 }
 
@@ -102,7 +103,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 		return nil, err
 	}
 	written, err = export.Folder(o.Out, m, s, export.Options{
-		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout,
+		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout, Dense: o.Dense,
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},
@@ -119,8 +120,8 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 }
 
 // Weights reads the latest checkpoint and gives the tensors that the exported models hold, each once: those that were
-// trained, or, unless keepBatchNorm, what becomes of them where batch normalisations are folded.
-func (f *Folder) Weights() (func(keepBatchNorm bool) ([]checkpoint.Tensor, error), error) {
+// trained, or what becomes of them where the options have batch normalisations folded or dense layers written as Gemm.
+func (f *Folder) Weights() (func(export.Options) ([]checkpoint.Tensor, error), error) {
 	m, err := f.Model()
 	if err != nil {
 		return nil, err
@@ -129,10 +130,10 @@ func (f *Folder) Weights() (func(keepBatchNorm bool) ([]checkpoint.Tensor, error
 	if err != nil {
 		return nil, err
 	}
-	return func(keepBatchNorm bool) (weights []checkpoint.Tensor, err error) {
+	return func(o export.Options) (weights []checkpoint.Tensor, err error) {
 		seen := map[string]bool{}
 		for _, net := range m.Exports() {
-			tensors, err := export.Weights(net, s, export.Options{KeepBatchNorm: keepBatchNorm})
+			tensors, err := export.Weights(net, s, o)
 			if err != nil {
 				return nil, err
 			}

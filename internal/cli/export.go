@@ -21,6 +21,7 @@ type exportOptions struct {
 	licence string
 	forms   []string
 	layout  string
+	dense   string
 }
 
 func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
@@ -54,6 +55,8 @@ The paths of the models go to stdout, one a line.`,
 	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
 	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
+	f.StringVar(&o.dense, "dense", string(export.MatMul), "how dense layers are written, matmul or gemm: what loads which, says docs/loading.md")
+	mustComplete(cmd, "dense", cobra.FixedCompletions([]string{string(export.MatMul), string(export.Gemm)}, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "out", completeFolders)
 	mustComplete(cmd, "form", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
@@ -91,7 +94,7 @@ func runExport(_ context.Context, o exportOptions) error {
 		return err
 	}
 	written, err := folder.Export(run.ExportOptions{
-		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Licence: o.licence,
+		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Dense: export.Dense(o.dense), Licence: o.licence,
 	})
 	if err != nil {
 		return err

@@ -343,19 +343,24 @@ func watched(ctx context.Context, s *Streams, o verify.Options) (*verify.Report,
 	return found, err
 }
 
-// shippedWeights gives the weights that a model of a run must hold: those of the run's latest checkpoint, with batch
-// normalisations folded into them where the file says that they are.
+// shippedWeights gives the weights that a model of a run must hold: those of the run's latest checkpoint, as the
+// file says that they are written: with batch normalisations folded into them, and for which operator.
 func shippedWeights(folder *run.Folder) (func(*onnx.Model) (map[string]verify.Weight, error), error) {
 	shipped, err := folder.Weights()
 	if err != nil {
 		return nil, err
 	}
 	return func(file *onnx.Model) (map[string]verify.Weight, error) {
-		kept := false
+		var o export.Options
 		for _, e := range file.Proto.GetMetadataProps() {
-			kept = kept || e.GetKey() == export.MetaNorm && e.GetValue() == export.NormKept
+			switch e.GetKey() {
+			case export.MetaNorm:
+				o.KeepBatchNorm = e.GetValue() == export.NormKept
+			case export.MetaDense:
+				o.Dense = export.Dense(e.GetValue())
+			}
 		}
-		tensors, err := shipped(kept)
+		tensors, err := shipped(o)
 		weights := map[string]verify.Weight{}
 		for _, t := range tensors {
 			weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}

@@ -30,10 +30,13 @@ var (
 	ConstantsToData   = Pass{"constants-to-data", "Constant nodes become initializers", constantsToData}
 	FoldBatchNorm     = Pass{"fold-batch-norm", "a BatchNormalization goes into the constant weights of the layer in front of it", foldBatchNorm}
 	LiftOverReshaping = Pass{"lift-over-reshaping", "an activation behind a change of shape goes in front of it, next to the layer that it follows", liftOverReshaping}
+	ProductsToGemm    = Pass{"products-to-gemm", "a MatMul with constant weights, and the Add of its bias, become a Gemm with transB", productsToGemm}
 )
 
 // All lists the passes.
-func All() []Pass { return []Pass{FixDefaults, ConstantsToData, FoldBatchNorm, LiftOverReshaping} }
+func All() []Pass {
+	return []Pass{FixDefaults, ConstantsToData, FoldBatchNorm, LiftOverReshaping, ProductsToGemm}
+}
 
 // Apply returns m after the passes, one after the other. Graphs inside nodes, and functions, stay as they are. m must be a
 // model that package check finds no error in.

@@ -352,6 +352,53 @@ func TestActivationsGoInFrontOfReshaping(t *testing.T) {
 	}
 }
 
+func TestProductsBecomeGemm(t *testing.T) {
+	for _, c := range []struct {
+		claim  string
+		dims   []int
+		layers func(n net, x onnx.Value) onnx.Value
+		want   string
+	}{
+		{"product and sum", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Add", "", values{n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)}), n.weights("b", 1, 5)})
+		}, "Gemm"},
+		{"sum and product", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Add", "", values{n.weights("b", 5), n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)})})
+		}, "Gemm"},
+		{"product alone", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Relu", "", values{n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)})})
+		}, "Gemm Relu"},
+		{"a stack, with weights that two layers share", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			w, b := n.weights("w", 4, 4), n.weights("b", 1, 4)
+			x = n.Node("Add", "s1", values{n.Node("MatMul", "c1", values{x, w}), b})
+			return n.Node("Add", "", values{n.Node("MatMul", "c2", values{n.Node("Tanh", "a", values{x}), w}), b})
+		}, "Gemm Tanh Gemm"},
+		{"a sum with another value of the graph", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Add", "", values{n.Node("MatMul", "c", values{x, n.weights("w", 4, 4)}), x})
+		}, "Gemm Add"},
+		{"a bias with more axes than the product", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Add", "", values{n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)}), n.weights("b", 1, 1, 5)})
+		}, "Gemm Add"},
+		{"a product that something else reads, too", []int{3, 4}, func(n net, x onnx.Value) onnx.Value {
+			p := n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)})
+			return n.Node("Mul", "", values{n.Node("Add", "s", values{p, n.weights("b", 1, 5)}), p})
+		}, "Gemm Add Mul"},
+
+		{"a product of more axes", []int{3, 2, 4}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("Add", "", values{n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)}), n.weights("b", 5)})
+		}, "MatMul Add"},
+		{"weights that are computed", []int{3, 3}, func(n net, x onnx.Value) onnx.Value {
+			return n.Node("MatMul", "", values{x, n.Node("Tanh", "t", values{x})})
+		}, "Tanh MatMul"},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			if got := operators(same(t, build(t, 13, c.dims, c.layers), c.dims, pass.ProductsToGemm)); got != c.want {
+				t.Errorf("operators are %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestPassesHaveNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range pass.All() {
