@@ -83,6 +83,23 @@ func Node(t testing.TB, module string) string {
 	return node
 }
 
+// NodeModule returns the folder of a module in the environment's NODE_PATH.
+func NodeModule(t testing.TB, name string) string {
+	t.Helper()
+	for _, place := range filepath.SplitList(os.Getenv("NODE_PATH")) {
+		if dir := filepath.Join(place, name); exists(filepath.Join(dir, "package.json")) {
+			return dir
+		}
+	}
+	missing(t, "no npm package "+name+" in NODE_PATH="+os.Getenv("NODE_PATH"))
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // ONNXTestData returns the folder of ONNX's back-end tests, with the folders
 // node, simple, pytorch-converted and pytorch-operator in it:
 // $PETRIFY_ONNX_TESTDATA, or where Debian's libonnx-testdata puts it.

@@ -373,6 +373,16 @@ function makePad() {
 
 // ---- the beginning
 
+// fromAddress shows what the address names, as in index.html#seed=7&picture=5.
+function fromAddress() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const picture = Number(wanted.get('picture') || 1);
+  if (wanted.has('seed')) element('seed').value = wanted.get('seed');
+  refresh(0);
+  if (wanted.has('seed')) takeSeed();
+  if (Number.isInteger(picture) && picture >= 1 && picture <= THUMBS) choose(picture - 1);
+}
+
 function begin() {
   generator = new Model(fileOf('generator-file'));
   if (about.encoder) encoder = new Model(fileOf('encoder-file'));
@@ -403,7 +413,7 @@ function begin() {
     keep('b');
     state.base = noiseOf(0);
     keep('a');
-    refresh(0);
+    fromAddress();
     if (scribble) scribble();
     return;
   }

@@ -1,0 +1,364 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/petrify-ml/petrify/internal/witnesstest"
+)
+
+// The page, in headless Chromium, from a file: it shows the pictures of petrify sample, answers to its controls by keyboard, fits
+// a phone, and neither says a word on the console nor fails a rule of axe-core.
+func TestPage(t *testing.T) {
+	b := startBrowser(t)
+	axe, err := os.ReadFile(filepath.Join(witnesstest.NodeModule(t, "axe-core"), "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := tiny(t)
+	site := filepath.Join(t.TempDir(), `a site #1`)
+	petrify(t, "web", run, "-o", site)
+	b.open(t, (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html"}).String())
+	b.wait(t, `document.querySelectorAll('#thumbs canvas').length === 16 && [...document.querySelectorAll('#thumbs canvas')].every((c) => c.width === 28)`)
+	b.wait(t, `document.getElementById('status').textContent === 'seed 1, picture 1'`)
+
+	t.Run("pictures are those of petrify sample", func(t *testing.T) {
+		check := func(t *testing.T, args ...string) {
+			t.Helper()
+			want, err := png.Decode(bytes.NewReader(petrify(t, append([]string{"sample", run, "--scale", "1", "--columns", "16", "-o", "-"}, args...)...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 16 {
+				got := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
+				sameTile(t, fmt.Sprintf("%v, picture %d", args, i+1), got, want, 1+29*i)
+			}
+		}
+		check(t, "--seed", "1")
+		b.do(t, `const s = document.getElementById('seed'); s.value = '18446744073709551615'; s.dispatchEvent(new Event('change'))`)
+		b.settle(t)
+		check(t, "--seed", "18446744073709551615")
+		b.do(t, `const s = document.getElementById('truncation'); s.value = '0.5'; s.dispatchEvent(new Event('input'))`)
+		b.settle(t)
+		check(t, "--seed", "18446744073709551615", "--truncation", "0.5")
+	})
+	t.Run("the keyboard moves it", func(t *testing.T) {
+		before := b.pixels(t, "document.getElementById('picture')")
+		b.do(t, `document.getElementById('axis-0').focus()`)
+		for range 30 {
+			b.key(t, "ArrowRight")
+		}
+		b.settle(t)
+		if v := b.text(t, `document.getElementById('axis-0').value`); v != "3" {
+			t.Errorf("the slider is at %s, want 3", v)
+		}
+		if bytes.Equal(b.pixels(t, "document.getElementById('picture')"), before) {
+			t.Error("the picture is as it was")
+		}
+		b.do(t, `document.getElementById('reset').click()`)
+		b.settle(t)
+		if !bytes.Equal(b.pixels(t, "document.getElementById('picture')"), before) {
+			t.Error("the way back leads elsewhere")
+		}
+		b.do(t, `document.querySelector('#thumbs button').focus()`)
+		b.key(t, "ArrowRight")
+		if v := b.text(t, `document.activeElement.getAttribute('aria-label') + document.activeElement.getAttribute('aria-pressed')`); v != "Picture 2 of this seedtrue" {
+			t.Errorf("an arrow leads to %q", v)
+		}
+		b.wait(t, `document.getElementById('status').textContent === 'seed 18446744073709551615, picture 2, truncation 0.5'`)
+	})
+	t.Run("a bad seed is said to be bad", func(t *testing.T) {
+		b.do(t, `const s = document.getElementById('seed'); s.value = '18446744073709551616'; s.dispatchEvent(new Event('change'))`)
+		b.wait(t, `document.getElementById('seed').getAttribute('aria-invalid') === 'true' && document.getElementById('status').textContent.includes('whole number')`)
+	})
+	t.Run("between two pictures", func(t *testing.T) {
+		b.do(t, `document.getElementById('keep-b').click(); const m = document.getElementById('mix'); m.value = '100'; m.dispatchEvent(new Event('input'))`)
+		b.settle(t)
+		if !bytes.Equal(b.pixels(t, "document.getElementById('picture')"), b.pixels(t, "document.getElementById('b')")) {
+			t.Error("the end of the way is not B")
+		}
+	})
+	t.Run("a walk", func(t *testing.T) {
+		before := b.pixels(t, "document.getElementById('picture')")
+		b.do(t, `document.getElementById('walk').focus()`)
+		b.key(t, "Enter")
+		b.wait(t, `document.getElementById('walk').textContent === 'Pause' && state.walking > 0`)
+		for until := time.Now().Add(time.Minute); bytes.Equal(b.pixels(t, "document.getElementById('picture')"), before); {
+			if time.Now().After(until) {
+				t.Fatal("it does not walk")
+			}
+		}
+		b.key(t, "Enter")
+		b.wait(t, `document.getElementById('walk').textContent === 'Walk' && state.walking === 0`)
+	})
+	t.Run("a walk with less motion", func(t *testing.T) {
+		b.call(t, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-reduced-motion", "value": "reduce"}}})
+		b.do(t, `document.getElementById('walk').click()`)
+		if v := b.text(t, `new Promise((done) => {
+			const began = performance.now();
+			let points = 0, last = null, frames = 0;
+			const look = () => {
+				if (state.base !== last) { last = state.base; points++; }
+				if (++frames < 40) requestAnimationFrame(look); else done(points <= 2 + (performance.now() - began) / LEG);
+			};
+			look();
+		})`); v != "true" {
+			t.Error("it shows more than its stops")
+		}
+		b.do(t, `document.getElementById('walk').click()`)
+	})
+	t.Run("a drawing is encoded", func(t *testing.T) {
+		before := b.pixels(t, "document.getElementById('picture')")
+		b.do(t, `const pad = document.getElementById('pad'); pad.setPointerCapture = () => {}; const r = pad.getBoundingClientRect();
+			for (const [kind, x] of [['pointerdown', 0.3], ['pointermove', 0.7], ['pointerup', 0.7]]) pad.dispatchEvent(new PointerEvent(kind, {pointerId: 1, clientX: r.left + x * r.width, clientY: r.top + r.height / 2}))`)
+		b.wait(t, `document.getElementById('status').textContent === 'what the model keeps of your picture'`)
+		if bytes.Equal(b.pixels(t, "document.getElementById('picture')"), before) {
+			t.Error("the picture is as it was")
+		}
+	})
+	t.Run("download", func(t *testing.T) {
+		b.do(t, `document.getElementById('save').click()`)
+		b.wait(t, `document.getElementById('status').textContent === 'saved as vae-yours.png'`)
+	})
+	for _, width := range []int{320, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(fmt.Sprintf("%d pixels, %s", width, scheme), func(t *testing.T) {
+				b.call(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500})
+				b.call(t, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})
+				if v := b.text(t, `[innerWidth, document.documentElement.scrollWidth - document.documentElement.clientWidth].join(' ')`); v != fmt.Sprintf("%d 0", width) {
+					t.Errorf("the width of the window, and what of the page goes beyond it: %s", v)
+				}
+				b.do(t, string(axe))
+				if found := b.text(t, `axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join('; ')).join('\n'))`); found != "" {
+					t.Error(found)
+				}
+			})
+		}
+	}
+	t.Run("an address names a picture", func(t *testing.T) {
+		b.call(t, "Page.navigate", map[string]any{"url": "about:blank"})
+		b.wait(t, `location.href === 'about:blank'`)
+		b.call(t, "Page.navigate", map[string]any{"url": (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html", Fragment: "seed=7&picture=5"}).String()})
+		b.wait(t, `document.getElementById('status')?.textContent === 'seed 7, picture 5'`)
+	})
+	b.quiet(t)
+}
+
+// sameTile compares (28, 28) grey pixels with a tile of a grid: one level apart at most, and that seldom.
+func sameTile(t *testing.T, name string, got []byte, grid image.Image, left int) {
+	t.Helper()
+	other := 0
+	for i, v := range got {
+		want := color.GrayModel.Convert(grid.At(left+i%28, 1+i/28)).(color.Gray).Y
+		if d := int(v) - int(want); d < -1 || d > 1 {
+			t.Fatalf("%s, pixel %d: %d, want %d", name, i, v, want)
+		} else if d != 0 {
+			other++
+		}
+	}
+	if len(got) != 28*28 || other > 4 {
+		t.Errorf("%s: %d of %d pixels are one level off", name, other, len(got))
+	}
+}
+
+// A browser is a tab of headless Chromium, spoken to through its pipe.
+type browser struct {
+	in      io.Writer
+	out     *bufio.Reader
+	session string
+	last    int
+	said    []string // errors on the console, and requests that failed
+}
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	program := witnesstest.Program(t, "chromium", "chromium-browser", "google-chrome")
+	profile, err := os.MkdirTemp("", "petrify-page-") // no t.TempDir: Chromium's processes write to it for a moment after its end
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
+	fromUs, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, toUs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.ExtraFiles = []*os.File{fromUs, toUs}
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fromUs.Close()
+	toUs.Close()
+	b := &browser{in: in, out: bufio.NewReaderSize(out, 1<<20)}
+	t.Cleanup(func() {
+		fmt.Fprintf(in, `{"id":0,"method":"Browser.close"}%c`, 0)
+		io.Copy(io.Discard, out)
+		cmd.Wait()
+		in.Close()
+		out.Close()
+		for range 50 {
+			if os.RemoveAll(profile) == nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	if err := out.SetReadDeadline(time.Now().Add(4 * time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// call sends a command and waits for its answer.
+func (b *browser) call(t *testing.T, method string, params any) json.RawMessage {
+	t.Helper()
+	b.last++
+	request := map[string]any{"id": b.last, "method": method}
+	if params != nil {
+		request["params"] = params
+	}
+	if b.session != "" {
+		request["sessionId"] = b.session
+	}
+	text, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.in.Write(append(text, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		line, err := b.out.ReadBytes(0)
+		if err != nil {
+			t.Fatalf("%s: %v", method, err)
+		}
+		var m struct {
+			ID     int
+			Method string
+			Params json.RawMessage
+			Result json.RawMessage
+			Error  *struct{ Message string }
+		}
+		if err := json.Unmarshal(line[:len(line)-1], &m); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case m.ID == b.last && m.Error != nil:
+			t.Fatalf("%s: %s", method, m.Error.Message)
+		case m.ID == b.last:
+			return m.Result
+		case strings.Contains(string(m.Params), "willReadFrequently"): // of pixels, which this test does
+		case m.Method == "Runtime.exceptionThrown" || m.Method == "Runtime.consoleAPICalled" || m.Method == "Log.entryAdded":
+			b.said = append(b.said, m.Method+" "+string(m.Params))
+		}
+	}
+}
+
+func (b *browser) open(t *testing.T, address string) {
+	t.Helper()
+	var target struct{ TargetID, SessionID string }
+	ok := func(r json.RawMessage) {
+		if err := json.Unmarshal(r, &target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ok(b.call(t, "Target.createTarget", map[string]any{"url": "about:blank"}))
+	ok(b.call(t, "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}))
+	b.session = target.SessionID
+	for _, domain := range []string{"Runtime", "Log", "Page"} {
+		b.call(t, domain+".enable", nil)
+	}
+	b.call(t, "Page.navigate", map[string]any{"url": address})
+	b.wait(t, `document.readyState === 'complete' && location.href !== 'about:blank'`)
+}
+
+// text is the value of an expression that gives text, or a promise of it.
+func (b *browser) text(t *testing.T, expression string) string {
+	t.Helper()
+	var r struct {
+		Result           struct{ Value any }
+		ExceptionDetails *struct {
+			Exception struct{ Description string }
+		}
+	}
+	if err := json.Unmarshal(b.call(t, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.ExceptionDetails != nil {
+		t.Fatalf("%.200s: %s", expression, r.ExceptionDetails.Exception.Description)
+	}
+	return fmt.Sprint(r.Result.Value)
+}
+
+// do runs statements.
+func (b *browser) do(t *testing.T, statements string) {
+	t.Helper()
+	b.text(t, "{\n"+statements+"\n}; ''")
+}
+
+func (b *browser) wait(t *testing.T, condition string) {
+	t.Helper()
+	for until := time.Now().Add(2 * time.Minute); b.text(t, condition) != "true"; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("never: %s; the status is %s", condition, b.text(t, `document.getElementById('status')?.textContent`))
+		}
+	}
+}
+
+// settle waits until all pictures are drawn.
+func (b *browser) settle(t *testing.T) {
+	t.Helper()
+	b.wait(t, `!due && small.length === 0 && frame === 0`)
+}
+
+func (b *browser) key(t *testing.T, name string) {
+	t.Helper()
+	code := map[string]int{"ArrowRight": 39, "Enter": 13}[name]
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		p := map[string]any{"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code}
+		if name == "Enter" && kind == "keyDown" {
+			p["text"] = "\r"
+		}
+		b.call(t, "Input.dispatchKeyEvent", p)
+	}
+}
+
+// pixels are the reds of a canvas.
+func (b *browser) pixels(t *testing.T, canvas string) []byte {
+	t.Helper()
+	text := b.text(t, `(() => { const c = `+canvas+`; return Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).filter((_, i) => i % 4 === 0).join(' '); })()`)
+	var all []byte
+	for _, f := range strings.Fields(text) {
+		var v int
+		fmt.Sscan(f, &v)
+		all = append(all, byte(v))
+	}
+	return all
+}
+
+// quiet fails the test where the page said something.
+func (b *browser) quiet(t *testing.T) {
+	t.Helper()
+	b.call(t, "Runtime.evaluate", map[string]any{"expression": "0"})
+	for _, s := range b.said {
+		t.Errorf("the console: %.500s", s)
+	}
+}
