@@ -241,6 +241,10 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		{"LogSoftmax", []int{2, 3, 5}, nil, nil},
 		{"ReduceMean", []int{2, 3, 5, 7}, []*onnx.Tensor{axes(1, -1)}, attrs{onnx.Int("keepdims", 0)}},
 		{"ReduceL2", []int{2, 3, 5}, []*onnx.Tensor{axes(1)}, nil},
+		{"ReduceL2", []int{2, 3}, nil, attrs{onnx.Int("noop_with_empty_axes", 1)}},
+		{"ReduceL1", []int{2, 3}, nil, attrs{onnx.Int("noop_with_empty_axes", 1)}},
+		{"ReduceSumSquare", []int{2, 3}, []*onnx.Tensor{axes()}, attrs{onnx.Int("noop_with_empty_axes", 1)}},
+		{"ReduceSum", []int{2, 3}, nil, attrs{onnx.Int("noop_with_empty_axes", 1)}},
 		{"GlobalAveragePool", []int{2, 3, 5, 7}, nil, nil},
 		{"AveragePool", []int{2, 3, 8, 7}, nil, attrs{onnx.Ints("kernel_shape", 2, 3), onnx.Ints("strides", 2, 1), onnx.Ints("pads", 0, 1, 1, 0), onnx.Int("count_include_pad", 1)}},
 		{"AveragePool", []int{2, 3, 8}, nil, attrs{onnx.Ints("kernel_shape", 3), onnx.Ints("strides", 2), onnx.String("auto_pad", "SAME_LOWER")}},
@@ -372,7 +376,7 @@ func TestFusionNeedsASoleReader(t *testing.T) {
 
 // opsetOf are the first opsets of operators that 13 does not have as they are tested.
 var opsetOf = map[string]int64{
-	"Gelu": 20, "GroupNormalization": 21, "HardSwish": 14, "LayerNormalization": 17, "Mish": 18, "ReduceL2": 18, "ReduceMean": 18, "Swish": 24,
+	"Gelu": 20, "GroupNormalization": 21, "HardSwish": 14, "LayerNormalization": 17, "Mish": 18, "ReduceL1": 18, "ReduceL2": 18, "ReduceSumSquare": 18, "ReduceMean": 18, "Swish": 24,
 }
 
 // oneNode is a model of one operator over an input x, with further inputs constant.

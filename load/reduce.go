@@ -35,11 +35,10 @@ func reduction(b *builder, c call) error {
 		if err != nil {
 			return err
 		}
-		if nothing != 0 {
-			return identity(b, c)
-		}
 		for i := range x.dims {
-			axes = append(axes, i)
+			if nothing == 0 { // else each element is reduced by itself: ReduceL1 is its magnitude
+				axes = append(axes, i)
+			}
 		}
 	}
 	dims, err := c.dims(0)
