@@ -93,6 +93,7 @@ func operators() []operator {
 		opHardSwish,
 		opIdentity,
 		opIf,
+		opImageDecoder,
 		opInstanceNormalization,
 		opIsInf,
 		opIsNaN,
@@ -215,6 +216,8 @@ func operators() []operator {
 		opUpsample,
 		opWhere,
 		opXor,
+		// ai.onnx.preview
+		opFlexAttention,
 		// ai.onnx.ml
 		opArrayFeatureExtractor,
 		opBinarizer,

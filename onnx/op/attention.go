@@ -3,11 +3,13 @@ package op
 import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/internal/sat"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 func attentions() map[string]Rule {
 	return map[string]Rule{
 		"Attention":       ruleAttention,
+		"FlexAttention":   ruleFlexAttention,
 		"LinearAttention": ruleLinearAttention,
 		"RotaryEmbedding": ruleRotary,
 	}
@@ -121,6 +123,39 @@ func ruleRotary(n *Node) {
 	}
 	n.like(1, batch, length, half)
 	n.like(2, batch, length, half)
+}
+
+// ruleFlexAttention takes Q, K and V with axes (batch, heads, length, width), and graphs over the scores of all queries and keys.
+func ruleFlexAttention(n *Node) {
+	q, k, v := n.dims(0), n.dims(1), n.dims(2)
+	scores := []onnx.Dim{onnx.Unknown(), onnx.Unknown(), onnx.Unknown(), onnx.Unknown()}
+	if q != nil && k != nil && v != nil && n.rank(0, 4, 4) && n.rank(1, 4, 4) && n.rank(2, 4, 4) {
+		batch := n.equal(q[0], k[0], "the batches of Q and K differ")
+		batch = n.equal(batch, v[0], "the batches of Q and V differ")
+		n.equal(k[1], v[1], "the heads of K and V differ")
+		length := n.equal(k[2], v[2], "the lengths of K and V differ")
+		n.equal(q[3], k[3], "the widths of Q and K differ")
+		if q[1].Known() && k[1].Known() && (k[1].Size == 0 || q[1].Size%k[1].Size != 0) {
+			n.wrong("shape-mismatch", "%v heads of K do not divide the %v of Q", k[1], q[1])
+		}
+		scores = []onnx.Dim{batch, q[1], q[2], length}
+		n.shape(0, []onnx.Dim{batch, q[1], q[2], v[3]})
+		n.host.Spend(sat.Mul(LeastElements(q), LeastElements([]onnx.Dim{length})))
+	}
+	elem := pb.TensorProto_FLOAT
+	if n.arg(0).Elem == pb.TensorProto_DOUBLE {
+		elem = pb.TensorProto_DOUBLE
+	}
+	inner := TensorOf(pb.TensorProto_DataType(n.int("softmax_precision", int64(elem))), scores)
+	for _, name := range []string{"score_mod", "prob_mod"} {
+		if n.attr(name) == nil || n.failed {
+			continue
+		}
+		out, ok := n.body(name, []Fact{inner}, 1)
+		if ok && (len(out) != 1 || contradict(out[0], inner)) {
+			n.wrong("type-mismatch", "%s gives %v, want one %v", name, out, inner)
+		}
+	}
 }
 
 // ruleLinearAttention takes queries, keys and values with heads and width in one axis,
