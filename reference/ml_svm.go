@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -14,28 +15,15 @@ import (
 var opSVMRegressor = operator{
 	name: "SVMRegressor", domain: machineLearning,
 	eval: single(func(c *call) (*Value, error) {
-		m, err := c.newMachine(c.int("n_supports"))
+		sums, err := c.regressed()
 		if err != nil {
 			return nil, err
 		}
-		if len(m.coefficients) != m.vectors || len(m.rho) < 1 {
-			return nil, fmt.Errorf("%d coefficients and %d rho for %d support vectors", len(m.coefficients), len(m.rho), m.vectors)
-		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, m.rows, 1)
+		out, err := c.numbers(pb.TensorProto_FLOAT, len(sums), 1)
 		if err != nil {
 			return nil, err
 		}
-		for r := range m.rows {
-			kernels, err := m.kernels(r)
-			if err != nil {
-				return nil, err
-			}
-			s := m.f.dot()
-			for k, n := range kernels {
-				s.add(n, exact(float64(m.coefficients[k])))
-			}
-			s.term(exact(float64(m.rho[0])))
-			y := s.sum(m.f, 0)
+		for r, y := range sums {
 			if c.int("one_class") != 0 {
 				side := exact(-1)
 				if y.v > 0 {
@@ -51,6 +39,69 @@ var opSVMRegressor = operator{
 	}),
 }
 
+// regressed is the sum for each row.
+func (c *call) regressed() ([]number, error) {
+	if c.int("n_supports") == 0 {
+		all, err := c.linearMachine(1)
+		return convert(all, func(scores []number) number { return scores[0] }), err
+	}
+	m, err := c.newMachine(c.int("n_supports"))
+	if err != nil {
+		return nil, err
+	}
+	if len(m.coefficients) != m.vectors || len(m.rho) < 1 {
+		return nil, fmt.Errorf("%d coefficients and %d rho for %d support vectors", len(m.coefficients), len(m.rho), m.vectors)
+	}
+	sums := make([]number, m.rows)
+	for r := range sums {
+		kernels, err := m.kernels(r)
+		if err != nil {
+			return nil, err
+		}
+		s := m.f.dot()
+		for k, n := range kernels {
+			s.add(n, exact(float64(m.coefficients[k])))
+		}
+		s.term(exact(float64(m.rho[0])))
+		sums[r] = s.sum(m.f, 0)
+	}
+	return sums, nil
+}
+
+// linearMachine is, for each row, so many products with coefficients, and to each the first rho: without support vectors a
+// machine is linear, whatever its kernel.
+func (c *call) linearMachine(count int) ([][]number, error) {
+	rho := c.step.attrs["rho"].GetFloats()
+	if len(rho) == 0 {
+		return nil, fmt.Errorf("no rho")
+	}
+	return c.linear(c.in[0], c.step.attrs["coefficients"].GetFloats(), slices.Repeat(rho[:1], count), count)
+}
+
+// linearClasses are the classes with the greatest scores of a linear machine.
+func (c *call) linearClasses(labels *Value) ([]*Value, error) {
+	if labels.Len() < 3 {
+		return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "linear machines for two classes"}
+	}
+	all, err := c.linearMachine(labels.Len())
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.zeros(labels.Type, true, len(all))
+	if err != nil {
+		return nil, err
+	}
+	z, err := c.numbers(pb.TensorProto_FLOAT, len(all), labels.Len())
+	if err != nil {
+		return nil, err
+	}
+	for r, scores := range all {
+		c.chooseGreatest(out, r, labels, scores)
+		c.storeScores(z, r, c.format(z).transform(c.text("post_transform"), scores))
+	}
+	return []*Value{out, z}, nil
+}
+
 // opSVMClassifier is the class that most pairs of classes decide for, and the sums that
 // they decide by: (N, pairs), or a sum and its negative for two classes. ai.onnx.ml
 // SVMClassifier, opset 1.
@@ -62,8 +113,11 @@ var opSVMClassifier = operator{
 			return nil, err
 		}
 		each := c.intList("vectors_per_class")
-		if len(each) == 0 || len(c.step.attrs["prob_a"].GetFloats()) > 0 {
-			return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "linear machines, and probabilities"}
+		if len(c.step.attrs["prob_a"].GetFloats()) > 0 {
+			return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "probabilities, which are found step by step until they are near enough"}
+		}
+		if len(each) == 0 {
+			return c.linearClasses(labels)
 		}
 		classes, total := labels.Len(), 0
 		for _, n := range each {
@@ -130,7 +184,7 @@ func (c *call) newMachine(vectors int) (*machine, error) {
 		return nil, err
 	}
 	if vectors < 1 {
-		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: machineLearning, Opset: c.opset, Why: "linear machines"}
+		return nil, fmt.Errorf("%d support vectors", vectors)
 	}
 	if len(m.params) == 0 {
 		m.params = make([]float32, 3)

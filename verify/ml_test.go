@@ -272,6 +272,21 @@ var machineRows = []nodeRow{
 			onnx.Floats("coefficients", s.reals(vectors, 1)...), onnx.Floats("rho", s.reals(1, 1)...))
 		s.sometimes(onnx.Int("one_class", 1))
 	}),
+	{op: "SVMRegressor", form: " without support vectors ", domain: "ai.onnx.ml", opset: 13, fill: func(s *singleNode) {
+		features := s.between(1, 9)
+		s.give(s.float(f32, 1, 4, features))
+		s.kernel(features)
+		s.attr(onnx.Floats("coefficients", s.reals(features, 1)...), onnx.Floats("rho", s.reals(1, 1)...))
+		s.sometimes(onnx.Int("one_class", 1))
+	}},
+	{op: "SVMClassifier", form: " without support vectors ", domain: "ai.onnx.ml", opset: 13, fill: func(s *singleNode) {
+		s.outs = 2
+		features, classes := s.between(1, 9), s.between(3, 5)
+		s.give(s.numeric(4, features))
+		s.kernel(features)
+		s.attr(onnx.Floats("coefficients", s.reals(features*classes, 1)...), onnx.Floats("rho", s.reals(1, 1)...), onnx.Ints("classlabels_ints", []int64{7, 3, 5, 11, 2}[:classes]...))
+		s.sometimes(onnx.String("post_transform", one(s, "LOGISTIC", "SOFTMAX")))
+	}},
 	classical("SVMClassifier", 13, func(s *singleNode) {
 		s.outs = 2
 		features, classes := s.between(1, 6), s.between(2, 4)
