@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -91,6 +92,8 @@ type Outputs struct {
 	Verdict verify.Verdict      `json:"verdict"`
 	Reason  string              `json:"reason,omitempty"`
 	Model   *verify.ModelReport `json:"verification,omitempty"`
+	// Quantisation is there where the new model keeps weights or values in fewer bits.
+	Quantisation *Quantisation `json:"quantisation,omitempty"`
 }
 
 // Models compares two models, without running them.
@@ -447,7 +450,8 @@ func (r *Report) sizes(old, now *onnx.Model) {
 // Run evaluates both models on the same inputs and says whether what the new one computes is what the old one says, but for
 // rounding. Options choose the inputs and bounds; Paths and Runtimes are set here.
 func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options) error {
-	o.Paths, o.Runtimes, o.Named = []string{old.Path}, []witness.Runtime{Stand(old, now, o.Reference)}, true
+	other := NewCopy(old, now, o.Reference)
+	o.Paths, o.Runtimes, o.Named = []string{old.Path}, []witness.Runtime{other}, true
 	found, err := verify.Run(ctx, o)
 	if err != nil {
 		return err
@@ -464,23 +468,35 @@ func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options
 		}
 		r.Outputs.Verdict = m.Verdict()
 	}
+	r.Outputs.Quantisation = other.Quantisation()
 	r.counts[Computed] = r.Outputs.Model != nil && slices.ContainsFunc(r.Outputs.Model.Rows, func(row verify.Comparison) bool { return row.Verdict == verify.Different })
 	return nil
 }
 
-// Stand is a runtime that computes, for the model old, what the model now says, in float64 rounded to the types of its outputs.
-// It refuses other models, so that what is compared is whole models.
-func Stand(old, now *onnx.Model, o reference.Options) witness.Runtime { return &stand{old, now, o} }
-
-type stand struct {
+// A Copy is a runtime that computes, for one model, what another one says, in float64 rounded to the types of its outputs. It refuses
+// other models, so that what is compared is whole models.
+type Copy struct {
 	old, now *onnx.Model
 	options  reference.Options
+	effect   *rounding
 }
 
-func (s *stand) Name() string                            { return "new" }
-func (s *stand) Version(context.Context) (string, error) { return "", nil }
+// NewCopy is a runtime that computes what now says, for the model old.
+func NewCopy(old, now *onnx.Model, o reference.Options) *Copy {
+	return &Copy{old: old, now: now, options: o}
+}
 
-func (s *stand) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
+// Name is "new".
+func (s *Copy) Name() string { return "new" }
+
+// Version is empty.
+func (s *Copy) Version(context.Context) (string, error) { return "", nil }
+
+// Quantisation is what rounding does to the copy, of the runs until now; nil where nothing is rounded.
+func (s *Copy) Quantisation() *Quantisation { return s.effect.quantisation() }
+
+// Open opens the other model.
+func (s *Copy) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
 	if string(m.Bytes) != string(s.old.Bytes) {
 		return nil, &onnx.UnsupportedError{Why: "two models are compared as wholes"}
 	}
@@ -498,7 +514,10 @@ func (s *stand) Open(ctx context.Context, m *onnx.Model) (witness.Session, error
 	if err != nil {
 		return nil, err
 	}
-	session := &chosen{Session: inner}
+	if s.effect == nil {
+		s.effect = newRounding(ctx, s.old.Proto, s.now.Proto, s.options)
+	}
+	session := &chosen{Session: inner, effect: s.effect}
 	for _, v := range s.old.Proto.GetGraph().GetOutput() {
 		session.outputs = append(session.outputs, v.GetName())
 	}
@@ -509,13 +528,16 @@ func (s *stand) Open(ctx context.Context, m *onnx.Model) (witness.Session, error
 type chosen struct {
 	witness.Session
 	outputs []string
+	effect  *rounding
 }
 
 func (c *chosen) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	start := time.Now()
 	all, err := c.Session.Run(ctx, inputs)
 	if err != nil {
 		return nil, err
 	}
+	c.effect.see(ctx, inputs, all, time.Since(start))
 	var outputs []*onnx.Tensor
 	for _, name := range c.outputs {
 		i := slices.IndexFunc(all, func(t *onnx.Tensor) bool { return t.Name == name })

@@ -123,6 +123,11 @@ func (r *Report) write(w io.Writer, markdown bool) error {
 			}
 		}
 	}
+	if r.Outputs != nil {
+		for _, text := range r.Outputs.Quantisation.Lines() {
+			line("%s", text)
+		}
+	}
 	if b.String() == "" || !titled && len(r.Interface)+len(r.Versions)+len(r.Metadata)+len(r.Graph)+len(r.Weights) == 0 && r.Outputs == nil {
 		line("no difference but in the bytes of the file, if any")
 	}

@@ -40,7 +40,8 @@ func newDiffCmd(s *Streams, run func(context.Context, diffOptions) error) *cobra
 		Short: "What changed from one model to another, and what it does to the outputs",
 		Long: `diff compares two models: what callers see (inputs, outputs, their types and free axes), versions, metadata, the graph node by node,
 weights with their largest change and in units of the last place, sizes and work, and what both compute on the same inputs,
-with the limit that says whether that is more than rounding. Inputs come from the test_data_set_N beside OLD, or are drawn.
+with the limit that says whether that is more than rounding. Where the new model keeps weights or values in fewer bits (float16,
+bfloat16, DequantizeLinear, MatMulNBits), what that does to the outputs is predicted and measured. Inputs come from the test_data_set_N beside OLD, or are drawn.
 
 The exit code is 1 only for the parts that --fail-on names: interface (changes that break callers), versions, metadata, graph,
 weights, sizes (one that grew), outputs (different by more than rounding).`,

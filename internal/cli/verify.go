@@ -78,6 +78,9 @@ the folder that you stand in. Elements in other files are read from the model's 
 --signature checks who has signed a model or a folder, and that nothing of it has changed since: it runs nothing. A signature that does
 not hold is a finding; one that cannot be read or checked ends with 2.
 
+--against MODEL compares with another model: is it the same function, but for rounding? Of a quantised copy it says what the
+rounding of weights is predicted to do to the outputs, and what it does.
+
 Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime crashed, one
 that --runtime names is broken, one that --require names is missing, or, with --strict, something was skipped or has lost its recorded outputs.`,
 		Example: `  petrify verify model.onnx
@@ -159,6 +162,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
 		return fmt.Errorf("--arithmetic: %w", err)
 	}
+	var other *diff.Copy
 	if err := o.choose(ctx, &v); err != nil {
 		return err
 	}
@@ -170,10 +174,10 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	switch info, err := os.Stat(o.against); {
 	case o.against == "":
 	case err == nil && info.Mode().IsRegular():
-		if v.Runtimes, err = o.otherModel(v.Reference); err != nil {
+		if other, err = o.otherModel(v.Reference); err != nil {
 			return fmt.Errorf("--against: %w", err)
 		}
-		v.Omit, v.Named = nil, true
+		v.Runtimes, v.Omit, v.Named = []witness.Runtime{other}, nil, true
 	default:
 		folder, err := run.Open(o.against)
 		if err != nil {
@@ -186,6 +190,9 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	found, err := watched(ctx, o.streams, v)
 	if err != nil {
 		return err
+	}
+	if other != nil && len(found.Models) > 0 {
+		found.Models[0].Notes = append(found.Models[0].Notes, other.Quantisation().Lines()...)
 	}
 	r := verifyReport(found, o.strict)
 	if err := o.reports.write(r); err != nil {
@@ -206,7 +213,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 }
 
 // otherModel is a runtime that computes what the model of --against says.
-func (o *verifyOptions) otherModel(options reference.Options) ([]witness.Runtime, error) {
+func (o *verifyOptions) otherModel(options reference.Options) (*diff.Copy, error) {
 	if len(o.paths) != 1 {
 		return nil, fmt.Errorf("%s is a model, to compare with one other, and %d paths are given", quote.Name(o.against), len(o.paths))
 	}
@@ -218,7 +225,7 @@ func (o *verifyOptions) otherModel(options reference.Options) ([]witness.Runtime
 	if err != nil {
 		return nil, err
 	}
-	return []witness.Runtime{diff.Stand(old, now, options)}, nil
+	return diff.NewCopy(old, now, options), nil
 }
 
 // verifyReport is what a verification found, in the form that all formats are written from.
