@@ -23,9 +23,9 @@ func TestRecipesNameEveryFileOfAnAddition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{} // path -> text
+	files := map[string]string{} // path -> text; the tables of gate/target are measured, and nobody adds to them by hand
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && (path == ".git" || strings.HasSuffix(path, "testdata") || path == "bench" || path == "docs" || strings.HasPrefix(d.Name(), "node_modules")) {
+		if err != nil || d.IsDir() && (path == ".git" || strings.HasSuffix(path, "testdata") || path == "bench" || path == "docs" || path == filepath.Join("gate", "target") || strings.HasPrefix(d.Name(), "node_modules")) {
 			return unlessFailed(err)
 		}
 		switch filepath.Ext(path) {

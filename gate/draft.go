@@ -40,6 +40,7 @@ func Draft(root string, names []string) ([]byte, error) {
 		fmt.Fprintf(&b, "  - %s\n", strconv.Quote(pattern))
 	}
 	b.WriteString("\n# Where models are run and compared with the reference. Those under require must be there.\nruntimes:\n  require: [load]\n  try: [ort-node, ort-python]\n" +
+		"\n# A warning elsewhere, an error here.\nseverity: {weight-nan: error}\n" +
 		"\n# Findings that are known already do not count: petrify gate --write-baseline\nbaseline: petrify-baseline.json\n" +
 		"\n# A tenth above what the largest model takes today.\nbudgets:\n")
 	for _, q := range []struct {
@@ -55,10 +56,12 @@ func Draft(root string, names []string) ([]byte, error) {
 	}
 	b.WriteString(`
 # What else can be said; see docs/ci.md.
-# severity: {external-data: info, weight-nan: error}
+# severity: {external-data: info, weight-infinite: error}
 # domains: [ai.onnx]
 # operators: {deny: [Loop]}
-# metadata: [license, source]
+# targets: ["onnxruntime>=1.17", "opencv>=4.8"]
+# license: {allow: [Apache-2.0, MIT]}
+# provenance: [author, source, training-data]
 # arithmetic: float32
 # ignore:
 #   - {rule: weight-subnormal, path: "models/old.onnx", reason: "retrained in March", until: 2027-03-31}

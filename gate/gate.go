@@ -19,6 +19,7 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/petrify-ml/petrify/gate/target"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/rule"
@@ -295,6 +296,16 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 	sum := sha256.Sum256(m.Bytes)
 	f.SHA256 = hex.EncodeToString(sum[:])
 	s.keep(&f, measure(m))
+	for _, text := range s.Targets {
+		t, err := target.Parse(text)
+		if err != nil {
+			f.AddRule("model-not-judged", "", err.Error())
+			continue
+		}
+		found, note := t.Findings(m.Proto)
+		f.AddFindings(found)
+		f.Notes = append(f.Notes, note)
+	}
 	m = nil
 	if s.Runtimes == nil || len(s.Runtimes.Require)+len(s.Runtimes.Try) == 0 {
 		return f

@@ -38,7 +38,10 @@ timeout: 90s
 budgets: {bytes: 50MB, parameters: 20e6, multiply-adds: 5_000_000, activations: 512MiB, opset: 17, ir: 8}
 domains: [ai.onnx]
 operators: {allow: [Relu], deny: [Loop]}
+targets: ["onnxruntime>=1.17", "opencv>=4.8", onnxruntime-web, "tensorrt>=10", coreml]
 metadata: [license]
+license: {allow: [Apache-2.0, MIT]}
+provenance: [author, source, producer, training-data]
 overrides:
   - {paths: [models/large], timeout: 10m, budgets: {bytes: 1GB}}
 `
@@ -76,6 +79,10 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"version: 1\nmodels: [a]\nignore: [{rule: weight-nan, until: 2027-01-01}]\n", "has no reason"},
 		{"version: 1\nmodels: [a]\nignore: [{rule: weight-nan, reason: x}]\n", "want a day such as"},
 		{"version: 1\nmodels: [a]\noverrides: [{timeout: 1m}]\n", "has no paths"},
+		{"version: 1\nmodels: [a]\ntargets: [onxruntime]\n", "did you mean onnxruntime?"},
+		{"version: 1\nmodels: [a]\nlicense: {allow: [MIT OR ISC]}\n", "is no SPDX identifier"},
+		{"version: 1\nmodels: [a]\nlicense: {}\n", "allow is empty"},
+		{"version: 1\nmodels: [a]\nprovenance: [autor]\n", "did you mean author?"},
 		{"version: 1\nmodels: [a]\n---\nversion: 1\n", "more than one document"},
 		{strings.Repeat("#", mostPolicy+1), "want at most"},
 	} {
@@ -252,6 +259,8 @@ func TestPolicyIsKept(t *testing.T) {
 		{"an operator that is denied", "operators: {deny: [Relu]}", "models/good.onnx", []string{"operator-not-allowed"}, 1},
 		{"operators that are allowed", "operators: {allow: [Relu, Add]}", "models/good.onnx", nil, 1},
 		{"metadata", "metadata: [license]", "models/good.onnx", []string{"metadata-missing"}, 1},
+		{"a licence and where it comes from", "license: {allow: [MIT]}\nprovenance: [author, producer]", "models/good.onnx", []string{"license-missing", "provenance-missing", "provenance-missing"}, 1},
+		{"targets", "targets: [onnxruntime, 'opencv>=4.8', tensorrt, coreml, onnxruntime-web]", "models/good.onnx", nil, 1},
 		{"verified", "runtimes: {require: [load]}", "models/good.onnx", nil, 1},
 		{"a runtime that is missing", "runtimes: {require: [other], try: [load]}", "models/good.onnx", []string{"runtime-required"}, 1},
 		{"a runtime that may be missing", "runtimes: {try: [other, load]}", "models/good.onnx", nil, 1},
@@ -272,6 +281,29 @@ func TestPolicyIsKept(t *testing.T) {
 	r := run(t, "version: 1\nmodels: [models/good.onnx, nowhere/*.onnx]\n", options(root))
 	if got := codes(r, "nowhere/*.onnx"); !slices.Equal(got, []string{"model-missing"}) || r.ExitCode != 2 {
 		t.Errorf("a pattern without models: %v, exit code %d", got, r.ExitCode)
+	}
+}
+
+// What a target does not load is an error at the node, what it may load a warning, and the note says of which table.
+func TestTargets(t *testing.T) {
+	root := t.TempDir()
+	writeModel(t, filepath.Join(root, "m.onnx"), func(m *pb.ModelProto) {
+		m.Graph.Node[1].OpType, m.Graph.Node[1].Name = proto.String("NonZero"), proto.String("nz")
+		m.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_INT64, Dims: []onnx.Dim{onnx.Fixed(1), onnx.Unknown()}}.Proto()
+	})
+	r := run(t, "version: 1\nmodels: [m.onnx]\ntargets: [onnxruntime, opencv==4.6, coreml]\n", options(root))
+	var got []string
+	for _, i := range r.Files[0].Findings {
+		if strings.HasPrefix(i.Rule, "target-") {
+			got = append(got, i.Rule+" "+i.Where)
+		}
+	}
+	want := []string{`target-unsupported opencv==4.6: node "nz" (NonZero)`, `target-partial coreml: node "nz" (NonZero)`}
+	if !slices.Equal(got, want) || r.ExitCode != 1 {
+		t.Errorf("exit code %d, findings %q, want %q", r.ExitCode, got, want)
+	}
+	if notes := r.Files[0].Notes; len(notes) != 3 || !strings.HasPrefix(notes[1], "opencv==4.6 (4.6.0): of the nodes 1 supported, 1 unsupported; https://") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

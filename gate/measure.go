@@ -18,10 +18,11 @@ type measured struct {
 	opsets     map[string]int64
 	ir         int64
 	properties map[string]string
+	producer   string
 }
 
 func measure(m *onnx.Model) measured {
-	x := measured{summary: onnx.Summarize(m.Proto), run: infer.Model(m.Proto, infer.Budget{}), opsets: map[string]int64{}, ir: m.Proto.GetIrVersion(), properties: map[string]string{}}
+	x := measured{summary: onnx.Summarize(m.Proto), run: infer.Model(m.Proto, infer.Budget{}), opsets: map[string]int64{}, ir: m.Proto.GetIrVersion(), properties: map[string]string{}, producer: m.Proto.GetProducerName()}
 	x.bytes = int64(len(m.Bytes))
 	if m.External() { // the elements elsewhere, by their own count
 		x.bytes += x.summary.Bytes
@@ -71,7 +72,13 @@ func (s *Settings) keep(f *report.File, x measured) {
 	}
 	for _, key := range s.Metadata {
 		if strings.TrimSpace(x.properties[key]) == "" {
-			f.AddRule("metadata-missing", "", fmt.Sprintf("no metadata %q", key))
+			f.AddRule("metadata-missing", "", fmt.Sprintf("no metadata %q%s", key, x.has()))
+		}
+	}
+	s.License.keep(f, x)
+	for _, what := range s.Provenance {
+		if p, ok := provenance(what); ok && !p.found(x) {
+			f.AddRule("provenance-missing", what, fmt.Sprintf("%s: want %s%s", p.doc, p.places(), x.has()))
 		}
 	}
 }

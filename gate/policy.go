@@ -19,6 +19,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/petrify-ml/petrify/gate/target"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/report"
@@ -54,7 +55,10 @@ type Settings struct {
 	Budgets    *Budgets          `yaml:"budgets"`
 	Domains    []string          `yaml:"domains"` // of operators, that are allowed
 	Operators  *Operators        `yaml:"operators"`
+	Targets    []string          `yaml:"targets"`  // that each node must load in, as onnxruntime>=1.17
 	Metadata   []string          `yaml:"metadata"` // keys that a model must have
+	License    *License          `yaml:"license"`
+	Provenance []string          `yaml:"provenance"` // what a model must say of where it comes from: author, source, producer, training-data
 }
 
 // Runtimes names those that models are verified on. With none named, models are checked and not verified.
@@ -77,6 +81,11 @@ type Budgets struct {
 type Operators struct {
 	Allow []string `yaml:"allow"` // nothing else, if there are any
 	Deny  []string `yaml:"deny"`
+}
+
+// License says under which licences models may be.
+type License struct {
+	Allow []string `yaml:"allow"` // SPDX identifiers
 }
 
 // An Ignore takes findings out of the count, for a reason, and not for ever.
@@ -169,7 +178,7 @@ func explained(err error) error {
 
 // keys are those of the file, for suggestions.
 var keys = []string{"version", "models", "exclude", "baseline", "ignore", "rule", "path", "where", "reason", "until", "severity", "runtimes", "require", "try",
-	"arithmetic", "timeout", "budgets", "bytes", "parameters", "multiply-adds", "activations", "opset", "ir", "domains", "operators", "allow", "deny", "metadata", "overrides", "paths"}
+	"arithmetic", "timeout", "budgets", "bytes", "parameters", "multiply-adds", "activations", "opset", "ir", "domains", "operators", "allow", "deny", "targets", "metadata", "license", "provenance", "overrides", "paths"}
 
 func (p *Policy) validate() error {
 	if p.Version != 1 {
@@ -237,6 +246,26 @@ func (s *Settings) validate() error {
 	}
 	if b := s.Budgets; b != nil && (b.Opset < 0 || b.IR < 0) {
 		return fmt.Errorf("budgets: opset %d and ir %d, want numbers from 1 on", b.Opset, b.IR)
+	}
+	for _, text := range s.Targets {
+		if _, err := target.Parse(text); err != nil {
+			return fmt.Errorf("targets: %w", err)
+		}
+	}
+	if s.License != nil {
+		if len(s.License.Allow) == 0 {
+			return errors.New("license: allow is empty, want SPDX identifiers such as Apache-2.0")
+		}
+		for _, id := range s.License.Allow {
+			if e, err := parseLicense(id); err != nil || e.operator != "" {
+				return fmt.Errorf("license: %q is no SPDX identifier, want one such as Apache-2.0", id)
+			}
+		}
+	}
+	for _, what := range s.Provenance {
+		if _, ok := provenance(what); !ok {
+			return fmt.Errorf("provenance: %q is nothing that is looked for, want %s%s", what, strings.Join(provenanceNames(), ", "), suggest.DidYouMean(what, provenanceNames()))
+		}
 	}
 	return nil
 }
@@ -314,8 +343,17 @@ func (s Settings) with(o Settings) Settings {
 	if o.Operators != nil {
 		s.Operators = o.Operators
 	}
+	if o.Targets != nil {
+		s.Targets = o.Targets
+	}
 	if o.Metadata != nil {
 		s.Metadata = o.Metadata
+	}
+	if o.License != nil {
+		s.License = o.License
+	}
+	if o.Provenance != nil {
+		s.Provenance = o.Provenance
 	}
 	return s
 }

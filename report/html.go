@@ -22,6 +22,7 @@ func HTML(w io.Writer, r *Report) error { return pageTemplate.Execute(w, r) }
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"text":       quote.Text,
 	"word":       func(f File) string { return fileWord(&f) },
+	"files":      gravest,
 	"totals":     totals,
 	"counts":     func(i Item) bool { return i.Counts() },
 	"rule":       find,
@@ -36,6 +37,14 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"isDiffer":   func(v verify.Verdict) bool { return v == verify.Different || v == verify.Failed },
 	"firstFault": firstFault,
 }).Parse(page))
+
+// gravest are the files of a report, those with findings first, then those that were not judged.
+func gravest(files []File) []File {
+	rank := map[Status]int{Finding: 0, Problem: 1, Pass: 2, Skipped: 2}
+	sorted := slices.Clone(files)
+	slices.SortStableFunc(sorted, func(a, b File) int { return rank[a.Status] - rank[b.Status] })
+	return sorted
+}
 
 // A bar is a rectangle of a distribution, in the units of its picture.
 type bar struct {

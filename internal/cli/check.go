@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/gate/target"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/onnx"
@@ -34,6 +35,7 @@ type checkOptions struct {
 	budget   byteSize
 	work     int64
 	infer    string
+	targets  []string
 	json     bool
 	sarif    bool
 	reports  reportFiles
@@ -54,7 +56,8 @@ A FILE is a model, - for the standard input, or a folder: all .onnx files in it 
 
   FILE: NODE OR TENSOR: CODE: what was wanted, what came
 
-Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
+--target holds the nodes to what releases of other runtimes load, by tables that are dated and name their sources: what is
+not loaded is an error, what is loaded in some forms, or not known, a warning. Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
 
 Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read or is beyond the limits.`,
 		Example: `  petrify check model.onnx
@@ -62,6 +65,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
   petrify check --external-data --max-size 4GiB large.onnx
   petrify check --budget 512MiB upload.onnx
   petrify check --infer with-shapes.onnx model.onnx
+  petrify check --target 'onnxruntime>=1.17,opencv>=4.8' model.onnx
   petrify check models --report sarif=check.sarif --report markdown=summary.md
   curl -s https://example.com/model.onnx | petrify check -`,
 		Args: arguments(1, -1, "model files, folders, or - for the standard input"),
@@ -77,11 +81,15 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	f.Var(&o.maxSize, "max-size", "largest file that is read")
 	f.Var(&o.budget, "budget", "memory that the values of one run may take at the same time")
 	f.Int64Var(&o.work, "budget-work", o.work, "multiplications and additions that one run may take")
+	f.StringSliceVar(&o.targets, "target", nil, "runtimes that must load each node, as in onnxruntime>=1.17,opencv>=4.8; there are tables of "+strings.Join(target.Names(), ", "))
 	f.StringVar(&o.infer, "infer", "", "write the model with all inferred types and shapes to this file")
 	f.BoolVar(&o.json, "json", false, "write JSON")
 	f.BoolVar(&o.sarif, "sarif", false, "write SARIF 2.1.0, which code scanning services read")
 	exclusive(cmd, "json", "sarif")
 	o.reports.flag(cmd)
+	mustComplete(cmd, "target", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return target.Names(), cobra.ShellCompDirectiveNoFileComp
+	})
 	mustComplete(cmd, "severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return severities, cobra.ShellCompDirectiveNoFileComp
 	})
@@ -93,6 +101,7 @@ type checkReport struct {
 	File     string         `json:"file"`
 	Problem  string         `json:"problem,omitempty"` // why nothing can be said of the file
 	Findings []checkFinding `json:"findings"`
+	notes    []string
 }
 
 type checkFinding struct {
@@ -104,7 +113,7 @@ type checkFinding struct {
 
 // file is a report's part about the file.
 func (r checkReport) file() report.File {
-	f := report.File{Path: r.File}
+	f := report.File{Path: r.File, Notes: r.notes}
 	if r.Problem != "" {
 		f.AddRule("model-unreadable", "", r.Problem)
 	}
@@ -124,6 +133,11 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	}
 	if err := o.reports.check(); err != nil {
 		return err
+	}
+	for _, text := range o.targets {
+		if _, err := target.Parse(text); err != nil {
+			return fmt.Errorf("--target: %w", err)
+		}
 	}
 	files := modelFiles(o.paths)
 	if o.infer != "" && len(files) != 1 {
@@ -145,6 +159,9 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		problem = problem || r.Problem != ""
 		finding = finding || len(r.Findings) > 0
 		all.Files = append(all.Files, r.file())
+		for _, note := range r.notes {
+			fmt.Fprintf(o.streams.Err, "petrify: %s: %s\n", shown(file.path), note)
+		}
 		if o.json || o.sarif {
 			reports = append(reports, r)
 			continue
@@ -189,7 +206,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 }
 
 // checkOne checks one file, and counts the findings below the severity that is asked for.
-func checkOne(o checkOptions, file target, least rule.Severity) (r checkReport, hidden int) {
+func checkOne(o checkOptions, file listedFile, least rule.Severity) (r checkReport, hidden int) {
 	r = checkReport{File: file.path, Findings: []checkFinding{}}
 	if file.err != nil {
 		r.Problem = quote.Text(file.err.Error())
@@ -220,6 +237,14 @@ func checkOne(o checkOptions, file target, least rule.Severity) (r checkReport, 
 		r.Problem = quote.Text(err.Error())
 		return r, 0
 	}
+	if m != nil && !slices.ContainsFunc(found, rule.Finding.Hinders) {
+		for _, text := range o.targets {
+			if t, err := target.Parse(text); err == nil { // as it was before
+				more, note := t.Findings(m.Proto)
+				found, r.notes = append(found, more...), append(r.notes, note)
+			}
+		}
+	}
 	for _, f := range found {
 		if f.Severity > least {
 			hidden++
@@ -247,33 +272,33 @@ func writeInferred(m *onnx.Model, path string) error {
 // stdin is the argument that stands for the standard input.
 const stdin = "-"
 
-// A target is a file to check, or a place in a folder that could not be looked at.
-type target struct {
+// A listedFile is a file to check, or a place in a folder that could not be looked at.
+type listedFile struct {
 	path string
 	err  error
 }
 
 // modelFiles replaces folders by the models in and below them. A folder that cannot be read hides none of the others.
-func modelFiles(paths []string) []target {
-	var targets []target
+func modelFiles(paths []string) []listedFile {
+	var targets []listedFile
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if path == stdin || err != nil || !info.IsDir() { // a missing file is a matter of its own
-			targets = append(targets, target{path: path})
+			targets = append(targets, listedFile{path: path})
 			continue
 		}
 		before := len(targets)
 		filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
-				targets = append(targets, target{p, err})
+				targets = append(targets, listedFile{p, err})
 			case !d.IsDir() && strings.EqualFold(filepath.Ext(p), ".onnx"):
-				targets = append(targets, target{path: p})
+				targets = append(targets, listedFile{path: p})
 			}
 			return nil
 		})
 		if len(targets) == before {
-			targets = append(targets, target{path, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))})
+			targets = append(targets, listedFile{path, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))})
 		}
 	}
 	return targets

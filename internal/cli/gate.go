@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -144,7 +145,28 @@ func runGate(ctx context.Context, o gateOptions) error {
 		}
 		return writeFile(filepath.Join(g.Root, filepath.FromSlash(p.Baseline)), b)
 	}
+	locate(r, g.Root)
 	return finish(o.streams, format, &o.reports, r, o.config)
+}
+
+// locate gives files the paths that they have from the working directory, which is what hosts of code show findings beside. Baselines and
+// results know them by their paths from the policy's folder.
+func locate(r *report.Report, root string) {
+	if filepath.IsAbs(root) {
+		here, err := os.Getwd()
+		if err != nil {
+			return
+		}
+		if root, err = filepath.Rel(here, root); err != nil {
+			return
+		}
+	}
+	for k := range r.Files {
+		r.Files[k].Path = path.Join(filepath.ToSlash(root), r.Files[k].Path)
+		if v := r.Files[k].Verification; v != nil {
+			v.Path = r.Files[k].Path
+		}
+	}
 }
 
 // finish writes a report where it is wanted, and ends with its exit code.

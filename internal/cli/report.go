@@ -71,5 +71,8 @@ func runReport(_ context.Context, o reportOptions) error {
 	if err != nil {
 		return err
 	}
+	if p != nil {
+		locate(r, g.Root)
+	}
 	return finish(o.streams, format, &o.reports, r, o.config)
 }
