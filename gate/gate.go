@@ -290,12 +290,16 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 		return f
 	}
 	f.AddFindings(found)
-	if m == nil || slices.ContainsFunc(found, rule.Finding.Hinders) {
+	if m == nil {
 		return f
 	}
 	sum := sha256.Sum256(m.Bytes)
 	f.SHA256 = hex.EncodeToString(sum[:])
 	s.keep(&f, measure(m))
+	if slices.ContainsFunc(found, rule.Finding.Hinders) {
+		f.Notes = append(f.Notes, "the model is not valid, whatever the policy makes of that: it was not run, nor held to targets")
+		return f
+	}
 	for _, text := range s.Targets {
 		t, err := target.Parse(text)
 		if err != nil {

@@ -246,6 +246,7 @@ func TestPolicyIsKept(t *testing.T) {
 		{"a warning does not count", "", "models/sub/nan.onnx", nil, 1},
 		{"unless the policy says so", "severity: {weight-nan: error}", "models/sub/nan.onnx", []string{"weight-nan"}, 1},
 		{"a rule that is off", "severity: {value-undefined: off}", "models/broken.onnx", nil, 0},
+		{"budgets of a file with an error that does not count", "severity: {value-undefined: warning}\nbudgets: {bytes: 10}", "models/broken.onnx", []string{"budget-bytes"}, 1},
 		{"an ignore", "ignore: [{rule: value-undefined, path: models/broken.onnx, reason: known, until: 2026-06-01}]", "models/broken.onnx", nil, 0},
 		{"an ignore that is over", "ignore: [{rule: value-undefined, reason: known, until: 2026-05-31}]", "models/broken.onnx", []string{"value-undefined"}, 1},
 		{"an ignore of another place", "ignore: [{rule: value-undefined, where: fc1, reason: known, until: 2027-01-01}]", "models/broken.onnx", []string{"value-undefined"}, 1},
