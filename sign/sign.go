@@ -91,7 +91,7 @@ func Sign(ctx context.Context, path string, k *Key, o Options) ([]byte, error) {
 	ignore := slices.Clone(alwaysIgnored)
 	for _, name := range o.Ignore {
 		if !clean(name) {
-			return nil, fmt.Errorf("cannot ignore %s: want a path from the model's folder on, with slashes and no . or ..", quote.Name(name))
+			return nil, fmt.Errorf("cannot ignore %s: want a path from the model's folder on, with slashes, without . and .. in it", quote.Name(name))
 		}
 		ignore = append(ignore, name)
 	}
