@@ -53,6 +53,11 @@ type Options struct {
 	Forms []string
 	// Dense is how dense layers are written; "" means MatMul.
 	Dense Dense
+	// Precision is how weights are stored; "" means Float32. Another one keeps batch normalisations as nodes, and
+	// Int8Weights writes dense layers as Gemm.
+	Precision Precision
+	// MaxError, unless 0, refuses a precision that changes an output by more, predicted or measured: see Effect.
+	MaxError float64
 	// Layout is how images lie in files that take or give bytes; "" means NHWC.
 	Layout Layout
 }
@@ -84,6 +89,17 @@ func (o Options) forms() ([]Form, error) {
 	return list, nil
 }
 
+// settled is the options with what others imply. Weights that are rounded are those that were trained, so that batch normalisations
+// stay nodes. And int8 weights go into a Gemm: a MatMul behind a DequantizeLinear becomes, in ONNX Runtime, one that rounds its input,
+// too.
+func (o Options) settled() Options {
+	o.KeepBatchNorm = o.KeepBatchNorm || o.Precision.narrow()
+	if o.Precision == Int8Weights {
+		o.Dense = Gemm
+	}
+	return o
+}
+
 // Dense is a way to write dense layers.
 type Dense string
 
@@ -100,6 +116,8 @@ type Exported struct {
 	Dir   string // OUT/NAME
 	Model string // OUT/NAME/NAME.onnx
 	Bytes int
+	// Effects are what the precision does to each net of the file; none where that is Float32.
+	Effects []Effect
 }
 
 // Folder writes m with the weights of s into out, in the forms of the options, each file in a folder of its own.
@@ -109,6 +127,10 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkPrecision(); err != nil {
+		return nil, err
+	}
+	o = o.settled()
 	var files []file
 	for _, f := range forms { // all, before anything is written
 		own, err := f.files(m, o)
@@ -117,10 +139,31 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 		}
 		files = append(files, own...)
 	}
+	effects := map[string]Effect{}
+	for _, f := range files {
+		for _, net := range f.nets {
+			if _, known := effects[net.Name]; known || !o.Precision.narrow() {
+				continue
+			}
+			e, err := effect(m, net, s, o.Precision)
+			if err != nil {
+				return nil, fmt.Errorf("effect of %s: %w", o.Precision, err)
+			}
+			if o.MaxError > 0 && !(max(e.Predicted, e.Measured) <= o.MaxError) {
+				return nil, &PrecisionError{o.Precision, e, o.MaxError}
+			}
+			effects[net.Name] = e
+		}
+	}
 	for _, f := range files {
 		e, err := write(out, m, f, s, o)
 		if err != nil {
 			return written, fmt.Errorf("export of %s: %w", f.name, err)
+		}
+		for _, net := range f.nets {
+			if effect, ok := effects[net.Name]; ok {
+				e.Effects = append(e.Effects, effect)
+			}
 		}
 		written = append(written, e)
 	}
@@ -136,7 +179,11 @@ func write(out string, m model.Model, f file, s *checkpoint.Snapshot, o Options)
 	if err != nil {
 		return Exported{}, err
 	}
-	vectors, err := f.record(recorder{m, s})
+	stored, err := o.Precision.stored(m, s)
+	if err != nil {
+		return Exported{}, err
+	}
+	vectors, err := f.record(recorder{m, stored})
 	if err != nil {
 		return Exported{}, err
 	}
@@ -163,6 +210,7 @@ func modelOf(m model.Model, f file, s *checkpoint.Snapshot, o Options) (*pb.Mode
 	if o.Opset < MinOpset || o.Opset > MaxOpset {
 		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
 	}
+	o = o.settled()
 	d := &draft{source: m, file: f, snapshot: s, options: o}
 	for _, p := range passes {
 		if err := p.run(d); err != nil {
@@ -176,12 +224,12 @@ func modelOf(m model.Model, f file, s *checkpoint.Snapshot, o Options) (*pb.Mode
 // normalisations are folded, what becomes of them. A model file can be compared with them bit for bit.
 func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
 	o.Opset = DefaultOpset // the weights are the same in all
+	o = o.settled()
 	d := &draft{file: raw(net), snapshot: s, options: o}
-	if err := emit(d); err != nil {
-		return nil, err
-	}
-	if err := rewrite(d); err != nil {
-		return nil, err
+	for _, step := range []func(*draft) error{emit, rewrite, narrowWeights} {
+		if err := step(d); err != nil {
+			return nil, err
+		}
 	}
 	var list []checkpoint.Tensor
 	for _, p := range d.model.GetGraph().GetInitializer() {

@@ -39,6 +39,7 @@ var passes = []struct {
 }{
 	{"emit", emit},
 	{"rewrite", rewrite},
+	{"narrow weights", narrowWeights},
 	{"describe", describe},
 	{"check", validate},
 }
@@ -107,6 +108,7 @@ const (
 	MetaWeights = "petrify.weights.sha256"
 	MetaForm    = "petrify.form"      // the name of the Form, where it is not raw
 	MetaDense   = "petrify.dense"     // how dense layers are written, where that is not MatMul
+	MetaWidth   = "petrify.precision" // how weights are stored, where that is not Float32
 	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
 	MetaLayout  = "petrify.layout"    // of images as bytes: NHWC or NCHW
 	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
@@ -139,6 +141,10 @@ func describe(d *draft) error {
 	if d.options.Dense == MatMul {
 		dense = ""
 	}
+	precision := ""
+	if d.options.Precision.narrow() {
+		precision = string(d.options.Precision)
+	}
 	form := d.file.form
 	if form == rawName {
 		form = ""
@@ -154,6 +160,7 @@ func describe(d *draft) error {
 		{MetaWeights, checkpoint.Digest(d.weights)},
 		{MetaNorm, d.norm},
 		{MetaDense, dense},
+		{MetaWidth, precision},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 		{MetaLayout, string(d.file.layout)},
 	} {

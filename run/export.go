@@ -28,9 +28,11 @@ type ExportOptions struct {
 	KeepBatchNorm bool   // write batch normalisations as nodes, not folded into the layers in front
 	Licence       string // of the models, as an SPDX identifier or in words; "" is not stated
 
-	Forms  []string      // names of export.Forms; none means raw
-	Dense  export.Dense  // how dense layers are written; "" means export.MatMul
-	Layout export.Layout // of images as bytes; "" means export.NHWC
+	Forms     []string         // names of export.Forms; none means raw
+	Dense     export.Dense     // how dense layers are written; "" means export.MatMul
+	Precision export.Precision // how weights are stored; "" means export.Float32
+	MaxError  float64          // unless 0, refuses a precision that changes an output by more
+	Layout    export.Layout    // of images as bytes; "" means export.NHWC
 }
 
 // ONNX is the folder that exports go to: a folder for each net, and the certificate of who verifies them.
@@ -103,7 +105,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 		return nil, err
 	}
 	written, err = export.Folder(o.Out, m, s, export.Options{
-		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout, Dense: o.Dense,
+		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout, Dense: o.Dense, Precision: o.Precision, MaxError: o.MaxError,
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},

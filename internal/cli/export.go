@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,6 +23,8 @@ type exportOptions struct {
 	forms   []string
 	layout  string
 	dense   string
+	width   string  // precision
+	most    float64 // error
 }
 
 func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
@@ -55,6 +58,14 @@ The paths of the models go to stdout, one a line.`,
 	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
 	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
+	f.StringVar(&o.width, "precision", string(export.Float32), "how weights are stored: float32, float16-weights or int8-weights")
+	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more, predicted or measured, in parts of its size; 0 refuses none")
+	mustComplete(cmd, "precision", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+		for _, p := range export.Precisions() {
+			names = append(names, string(p))
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 	f.StringVar(&o.dense, "dense", string(export.MatMul), "how dense layers are written, matmul or gemm: what loads which, says docs/loading.md")
 	mustComplete(cmd, "dense", cobra.FixedCompletions([]string{string(export.MatMul), string(export.Gemm)}, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "out", completeFolders)
@@ -95,11 +106,27 @@ func runExport(_ context.Context, o exportOptions) error {
 	}
 	written, err := folder.Export(run.ExportOptions{
 		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Dense: export.Dense(o.dense), Licence: o.licence,
+		Precision: export.Precision(o.width), MaxError: o.most,
 	})
+	if refused, ok := errors.AsType[*export.PrecisionError](err); ok {
+		return &exitError{exitFinding, refused}
+	}
 	if err != nil {
 		return err
 	}
+	said := map[string]bool{}
 	for _, e := range written {
+		for _, f := range e.Effects {
+			if said[f.Net] {
+				continue
+			}
+			said[f.Net] = true
+			fmt.Fprintf(o.streams.Err, "%s: %s changes the output by %.2g of its size (predicted %.2g)", f.Net, o.width, f.Measured, f.Predicted)
+			if f.FrechetSeeds > 0 {
+				fmt.Fprintf(o.streams.Err, "; Fréchet distance %.2g, between two seeds %.2g", f.Frechet, f.FrechetSeeds)
+			}
+			fmt.Fprintln(o.streams.Err)
+		}
 		if _, err := fmt.Fprintln(o.streams.Out, quote.Name(e.Model)); err != nil {
 			return err
 		}

@@ -365,6 +365,8 @@ func shippedWeights(folder *run.Folder) (func(*onnx.Model) (map[string]verify.We
 				o.KeepBatchNorm = e.GetValue() == export.NormKept
 			case export.MetaDense:
 				o.Dense = export.Dense(e.GetValue())
+			case export.MetaWidth:
+				o.Precision = export.Precision(e.GetValue())
 			}
 		}
 		tensors, err := shipped(o)

@@ -1,0 +1,256 @@
+package export
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/model"
+	"github.com/petrify-ml/petrify/random"
+)
+
+// Effect is what a precision does to a net. Errors are the root mean square of the change of the first output, in parts of the root mean
+// square of that output.
+type Effect struct {
+	Net string
+	// Predicted is the error that roundings of the size of the weights' own, with drawn signs, have on the average.
+	Predicted float64
+	// Measured is the error of the weights as they are stored.
+	Measured float64
+	// Frechet is the distance between the images of a net before and after, of the same noise, and FrechetSeeds between those of two
+	// seeds, for scale. Both are 0 for nets that make no images from noise.
+	Frechet, FrechetSeeds float64
+}
+
+// A PrecisionError says that a precision changes a net by more than the user allows.
+type PrecisionError struct {
+	Precision Precision
+	Effect    Effect
+	Limit     float64
+}
+
+func (e *PrecisionError) Error() string {
+	return fmt.Sprintf("%s: %s changes the output by %.2g of its size (predicted %.2g), and %g is allowed", e.Effect.Net, e.Precision, e.Effect.Measured, e.Effect.Predicted, e.Limit)
+}
+
+const (
+	effectSamples = 256 // inputs of an effect
+	effectDraws   = 4   // of signs
+)
+
+// effect measures what a precision does to a net.
+func effect(m model.Model, net layer.Net, s *checkpoint.Snapshot, p Precision) (Effect, error) {
+	e := Effect{Net: net.Name}
+	plan, err := net.Plan()
+	if err != nil {
+		return e, err
+	}
+	in := plan.Net.Input
+	draw := func(seed uint64) []float32 {
+		x := make([]float32, effectSamples*in.Shape.Len())
+		fill(random.New(seed, "effect/"+net.Name), x, in, m.Recipe.Pixels)
+		return x
+	}
+	x := draw(0)
+	run := func(s *checkpoint.Snapshot, x []float32) ([]float32, error) {
+		out, err := recorder{m, s}.run(net, effectSamples, x)
+		if err != nil {
+			return nil, err
+		}
+		return append([]float32(nil), out[0]...), nil
+	}
+	before, err := run(s, x)
+	if err != nil {
+		return e, err
+	}
+	narrow, err := p.stored(m, s)
+	if err != nil {
+		return e, err
+	}
+	after, err := run(narrow, x)
+	if err != nil {
+		return e, err
+	}
+	e.Measured = relative(before, after)
+	for i := range uint64(effectDraws) {
+		drawn, err := p.changed(m, s, func(name string, was, stored []float32) []float32 {
+			signs := random.New(i, "effect/signs/"+name)
+			data := make([]float32, len(was))
+			for k := range data {
+				data[k] = was[k] + float32(1-2*signs.Intn(2))*(stored[k]-was[k])
+			}
+			return data
+		})
+		if err != nil {
+			return e, err
+		}
+		y, err := run(drawn, x)
+		if err != nil {
+			return e, err
+		}
+		e.Predicted += relative(before, y) * relative(before, y) / effectDraws
+	}
+	e.Predicted = math.Sqrt(e.Predicted)
+	if in.Noise && makesImages(m, net) {
+		other, err := run(s, draw(1))
+		if err != nil {
+			return e, err
+		}
+		shape := plan.Steps[plan.Outputs[0]].Out
+		a, b, c := coarse(before, shape), coarse(after, shape), coarse(other, shape)
+		e.Frechet, e.FrechetSeeds = frechet(a, b), frechet(a, c)
+	}
+	return e, nil
+}
+
+// relative is the root mean square of y-x in parts of that of x.
+func relative(x, y []float32) float64 {
+	var size, change float64
+	for i, v := range x {
+		size += float64(v) * float64(v)
+		change += (float64(y[i]) - float64(v)) * (float64(y[i]) - float64(v))
+	}
+	if change == 0 {
+		return 0
+	}
+	return math.Sqrt(change / size)
+}
+
+// coarse is the means of images over a grid of 4 by 4 fields a channel: the simple space in which distances are taken.
+func coarse(x []float32, s layer.Shape) [][]float64 {
+	const grid = 4
+	c, h, w := s[0], s[1], s[2]
+	rows := make([][]float64, len(x)/s.Len())
+	for n := range rows {
+		sums, counts := make([]float64, c*grid*grid), make([]float64, c*grid*grid)
+		for i, v := range x[n*s.Len() : (n+1)*s.Len()] {
+			k := i/(h*w)*grid*grid + i/w%h*grid/h*grid + i%w*grid/w
+			sums[k] += float64(v)
+			counts[k]++
+		}
+		for k := range sums {
+			sums[k] /= max(counts[k], 1)
+		}
+		rows[n] = sums
+	}
+	return rows
+}
+
+// frechet is the squared distance of Fréchet between normal distributions with the means and covariances of two samples (Dowson and
+// Landau 1982): |m1-m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½).
+func frechet(a, b [][]float64) float64 {
+	ma, ca := moments(a)
+	mb, cb := moments(b)
+	d := 0.0
+	for i := range ma {
+		d += (ma[i]-mb[i])*(ma[i]-mb[i]) + ca[i][i] + cb[i][i]
+	}
+	root := function(ca, math.Sqrt)
+	values, _ := eigen(product(product(root, cb), root))
+	for _, v := range values {
+		d -= 2 * math.Sqrt(max(v, 0))
+	}
+	return max(d, 0)
+}
+
+func moments(x [][]float64) (mean []float64, cov [][]float64) {
+	n := len(x[0])
+	mean, cov = make([]float64, n), square(n)
+	for _, row := range x {
+		for i, v := range row {
+			mean[i] += v / float64(len(x))
+		}
+	}
+	for _, row := range x {
+		for i := range n {
+			for j := range n {
+				cov[i][j] += (row[i] - mean[i]) * (row[j] - mean[j]) / float64(len(x)-1)
+			}
+		}
+	}
+	return mean, cov
+}
+
+func square(n int) [][]float64 {
+	m := make([][]float64, n)
+	for i := range m {
+		m[i] = make([]float64, n)
+	}
+	return m
+}
+
+func product(a, b [][]float64) [][]float64 {
+	c := square(len(a))
+	for i := range a {
+		for k := range a {
+			for j := range a {
+				c[i][j] += a[i][k] * b[k][j]
+			}
+		}
+	}
+	return c
+}
+
+// function is f of a symmetric matrix without negative eigenvalues.
+func function(a [][]float64, f func(float64) float64) [][]float64 {
+	values, vectors := eigen(a)
+	c := square(len(a))
+	for k, v := range values {
+		for i := range a {
+			for j := range a {
+				c[i][j] += f(max(v, 0)) * vectors[i][k] * vectors[j][k]
+			}
+		}
+	}
+	return c
+}
+
+// eigen are the eigenvalues of a symmetric matrix, and its eigenvectors as columns, by Jacobi's rotations.
+func eigen(a [][]float64) (values []float64, vectors [][]float64) {
+	n := len(a)
+	m, v := square(n), square(n)
+	for i := range n {
+		v[i][i] = 1
+		for j := range n {
+			m[i][j] = (a[i][j] + a[j][i]) / 2
+		}
+	}
+	for range 60 {
+		off, all := 0.0, 0.0
+		for i := range n {
+			for j := range n {
+				if all += m[i][j] * m[i][j]; i != j {
+					off += m[i][j] * m[i][j]
+				}
+			}
+		}
+		if off <= 1e-30*all {
+			break
+		}
+		for p := range n {
+			for q := p + 1; q < n; q++ {
+				if m[p][q] == 0 {
+					continue
+				}
+				theta := (m[q][q] - m[p][p]) / (2 * m[p][q])
+				t := math.Copysign(1, theta) / (math.Abs(theta) + math.Sqrt(theta*theta+1))
+				c := 1 / math.Sqrt(t*t+1)
+				s := t * c
+				for k := range n {
+					m[k][p], m[k][q] = c*m[k][p]-s*m[k][q], s*m[k][p]+c*m[k][q]
+				}
+				for k := range n {
+					m[p][k], m[q][k] = c*m[p][k]-s*m[q][k], s*m[p][k]+c*m[q][k]
+				}
+				for k := range n {
+					v[k][p], v[k][q] = c*v[k][p]-s*v[k][q], s*v[k][p]+c*v[k][q]
+				}
+			}
+		}
+	}
+	for i := range n {
+		values = append(values, m[i][i])
+	}
+	return values, v
+}
