@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/internal/witnesstest"
+	"github.com/petrify-ml/petrify/load"
 )
 
 // The page, in headless Chromium, from a file: it shows the pictures of petrify sample, answers to its controls by keyboard, fits
@@ -155,6 +156,31 @@ func TestPage(t *testing.T) {
 		b.wait(t, `document.getElementById('status')?.textContent === 'seed 7, picture 5'`)
 	})
 	b.quiet(t)
+}
+
+// A program with package load gets the pictures of petrify sample.
+func TestSampleIsThatOfAGenerator(t *testing.T) {
+	run := tiny(t)
+	g, err := load.GeneratorFile(filepath.Join(run, "onnx", "decoder", "decoder.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := g.Sample(t.Context(), 7, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grid, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--seed", "7", "-n", "5", "--columns", "5", "--scale", "1", "-o", "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, img := range images {
+		for k := range 28 * 28 {
+			x, y := k%28, k/28
+			if got, want := img.At(x, y), grid.At(1+29*i+x, 1+y); color.GrayModel.Convert(got) != color.GrayModel.Convert(want) {
+				t.Fatalf("picture %d, column %d, row %d: %v, want %v", i, x, y, got, want)
+			}
+		}
+	}
 }
 
 // sameTile compares (28, 28) grey pixels with a tile of a grid: one level apart at most, and that seldom.
