@@ -8,6 +8,7 @@ package witnesstest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,4 +116,17 @@ func ONNXTestData(t testing.TB) string {
 	}
 	missing(t, "no test data of ONNX (Debian: libonnx-testdata)")
 	return ""
+}
+
+// Programs wants programs on the path, and whatever else a test needs of the machine; what is their name for people.
+func Programs(t testing.TB, what string, fit bool, names ...string) {
+	t.Helper()
+	if !fit {
+		missing(t, "no "+what)
+	}
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			missing(t, fmt.Sprintf("no %s: %s is not on the path", what, name))
+		}
+	}
 }
