@@ -438,18 +438,38 @@ func (c counting) Open(ctx context.Context, m *onnx.Model) (witness.Session, err
 	return c.Runtime.Open(ctx, m)
 }
 
-func BenchmarkCheckThousand(b *testing.B) {
+// benchmarkThousand judges a thousand small models.
+func benchmarkThousand(b *testing.B, policy string, change func(*Options)) {
 	root := b.TempDir()
 	for i := range 1000 {
 		writeModel(b, filepath.Join(root, fmt.Sprintf("%d.onnx", i)), nil)
 	}
-	p, err := Parse([]byte("version: 1\nmodels: [.]\n"))
+	p, err := Parse([]byte(policy))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		if _, err := Run(b.Context(), p, options(root)); err != nil {
+	o := options(root)
+	if change != nil {
+		change(&o)
+		if _, err := Run(b.Context(), p, o); err != nil {
 			b.Fatal(err)
 		}
 	}
+	for b.Loop() {
+		if r, err := Run(b.Context(), p, o); err != nil || len(r.Files) != 1000 {
+			b.Fatal(r, err)
+		}
+	}
+}
+
+func BenchmarkCheckThousand(b *testing.B) {
+	benchmarkThousand(b, "version: 1\nmodels: [.]\n", nil)
+}
+
+func BenchmarkVerifyThousand(b *testing.B) {
+	benchmarkThousand(b, "version: 1\nmodels: [.]\nruntimes: {require: [load]}\n", nil)
+}
+
+func BenchmarkCachedThousand(b *testing.B) {
+	benchmarkThousand(b, "version: 1\nmodels: [.]\nruntimes: {require: [load]}\n", func(o *Options) { o.Results, o.Cache = b.TempDir(), true })
 }
