@@ -32,7 +32,7 @@ type Card struct {
 	Seed     uint64
 	Data     Data
 	Training []Entry // settings, in order
-	Step     int     // iterations that the weights have behind them
+	Step     int     // iterations that the weights were trained for
 	Figures  []Figure
 	Weights  string // digest of the weights as they were trained
 }

@@ -71,7 +71,7 @@ func exifOfJPEG(b []byte) []byte {
 	return nil
 }
 
-// chunk finds a chunk of a PNG or RIFF file by its name, which stands nameAt bytes behind the chunk's start; a chunk has so
+// chunk finds a chunk of a PNG or RIFF file by its name, which stands nameAt bytes after the chunk's start; a chunk has so
 // many bytes more than its body.
 func chunk(b []byte, start int, order binary.ByteOrder, name string, nameAt, more int) []byte {
 	for at := start; at+8 <= len(b); {

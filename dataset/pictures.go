@@ -260,7 +260,7 @@ func namesOf(nodes []*node) []string {
 	return names
 }
 
-// labelAs gives classes the labels that they have in another split; what is not there comes behind them.
+// labelAs gives classes the labels that they have in another split; what is not there comes after them.
 func (p *pictures) labelAs(other *pictures) {
 	if p == nil {
 		return

@@ -22,7 +22,7 @@ var addKind = Kind{
 
 var concatKind = Kind{
 	Name: "Concat",
-	Doc:  "Inputs one behind the other along the channels, the first axis of a sample.",
+	Doc:  "Inputs one after the other along the channels, the first axis of a sample.",
 	Ops:  []string{"Concat"},
 	New:  func() Layer { return Concat{} },
 	Try: []Trial{
@@ -79,16 +79,16 @@ func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return sum
 }
 
-// Concat puts its inputs one behind the other along the first axis of a sample, the channels.
+// Concat puts its inputs one after the other along the first axis of a sample, the channels.
 // The inputs are (N, Ci, ...), y is (N, C1 + C2 + ..., ...).
 type Concat struct{ joins }
 
-// OutShape wants the axes behind the first to be alike.
+// OutShape wants the axes after the first to be alike.
 func (Concat) OutShape(in ...Shape) (Shape, error) {
 	out := Shape{0}
 	for _, s := range in {
 		if len(s) == 0 || s[1:].String() != in[0][1:].String() {
-			return nil, fmt.Errorf("concatenation of %v and %v, want one shape behind the first axis", in[0], s)
+			return nil, fmt.Errorf("concatenation of %v and %v, want one shape after the first axis", in[0], s)
 		}
 		out[0] += s[0]
 	}

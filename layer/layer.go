@@ -70,7 +70,7 @@ type Joiner interface {
 	Joins()
 }
 
-// Fuser is a layer that may take the layer behind it into its own operator, which saves a pass over the values. A plan
+// Fuser is a layer that may take the layer after it into its own operator, which saves a pass over the values. A plan
 // offers it the next layer where nothing else uses the value between.
 type Fuser interface {
 	Layer

@@ -240,7 +240,7 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 	}
 }
 
-// EmitNodes writes the nodes of the steps that the given ones need, behind a value that stands for the net's input, and
+// EmitNodes writes the nodes of the steps that the given ones need, after a value that stands for the net's input, and
 // returns the results of the given ones. The result of a step has the name that name says.
 func (p *Plan) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(step int) string) []onnx.Value {
 	needed := make([]bool, len(p.Steps))

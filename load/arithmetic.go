@@ -324,7 +324,7 @@ func span(b *builder, c call) error {
 	elem := c.in[0].elem
 	a := c.arguments()
 	if isInt(elem) {
-		v := [3]int64{a.whole(0), a.whole(1), a.whole(2)}
+		v := [3]int64{a.integer(0), a.integer(1), a.integer(2)}
 		if a.err != nil {
 			return a.err
 		}

@@ -28,7 +28,7 @@ func (b *builder) heads(c call, k int, n int64) (*onnx.Tensor, error) {
 	return moveTensor(t, m, nil, m.Shape)
 }
 
-// after puts keys or values behind those of the past.
+// after appends keys or values to those of the past.
 func (b *builder) after(c call, past, t *onnx.Tensor) (*onnx.Tensor, error) {
 	if len(past.Dims) != 4 || past.Dims[0] != t.Dims[0] || past.Dims[1] != t.Dims[1] || past.Dims[3] != t.Dims[3] {
 		return nil, fmt.Errorf("%s: the past has dims %v, want those of %v", c.name(), past.Dims, t.Dims)
@@ -69,7 +69,7 @@ func attention(b *builder, c call) error {
 			return err
 		}
 	}
-	lengths, err := c.wholes(6)
+	lengths, err := c.integers(6)
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func rotaryEmbedding(b *builder, c call) error {
 			return err
 		}
 	}
-	positions, err := c.wholes(3)
+	positions, err := c.integers(3)
 	if err != nil {
 		return err
 	}
@@ -288,7 +288,7 @@ func tensorScatter(b *builder, c call) error {
 	a := c.arguments()
 	x, u := c.in[0].dims, c.in[1].dims
 	axis, around := a.axis("axis", -2, len(x)), a.text("mode", "linear") == "circular"
-	starts := a.wholes(2)
+	starts := a.integers(2)
 	if a.err != nil {
 		return a.err
 	}

@@ -355,7 +355,7 @@ func (c call) items(k int) ([]*onnx.Tensor, error) {
 
 // position is an element of a sequence of n, or its end where that is allowed.
 func (c call) position(k, n int, end bool) (int, error) {
-	list, err := c.wholes(k)
+	list, err := c.integers(k)
 	if err != nil {
 		return 0, err
 	}
@@ -492,7 +492,7 @@ func splitToSequence(b *builder, c call) error {
 	case !c.has(1):
 		sizes = slices.Repeat([]int64{1}, x[axis])
 	default:
-		split, err := c.wholes(1)
+		split, err := c.integers(1)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/op"
 )
 
-// convolution is a Conv or a ConvTranspose over one or two axes, with the activation behind it where that is alone. One axis is the
+// convolution is a Conv or a ConvTranspose over one or two axes, with the activation after it where that is alone. One axis is the
 // width of an image of height 1.
 func convolution(b *builder, c call) error {
 	transposed := c.op.name == "ConvTranspose"

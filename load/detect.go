@@ -99,7 +99,7 @@ func roiAlign(b *builder, c call) error {
 	half := a.text("coordinate_transformation_mode", otherwise) == "half_pixel"
 	x := a.numbers(0)
 	rois := a.numbers(1)
-	batch := a.wholes(2)
+	batch := a.integers(2)
 	if a.err != nil {
 		return a.err
 	}
@@ -347,7 +347,7 @@ func affineGrid(b *builder, c call) error {
 func centerCropPad(b *builder, c call) error {
 	a := c.arguments()
 	x := c.in[0].dims
-	sizes, err := c.wholes(1)
+	sizes, err := c.integers(1)
 	if err != nil {
 		return err
 	}
@@ -397,8 +397,8 @@ func fold(b *builder, c call) error {
 	a := c.arguments()
 	strides, dilations, pads := a.ints("strides"), a.ints("dilations"), a.ints("pads")
 	x := a.numbers(0)
-	image := a.wholes(1)
-	block := a.wholes(2)
+	image := a.integers(1)
+	block := a.integers(2)
 	dims := a.dims(0)
 	if a.err != nil {
 		return a.err

@@ -511,7 +511,7 @@ func (b *builder) expandedNode(name string, n *G.Node, from, dims []int) (*G.Nod
 	return gop.Take(name, n, m, 0)
 }
 
-// chooseKnown is where on what is known, of any type: the elements of both sides lie one behind the other, and the flags say which to take.
+// chooseKnown is where on what is known, of any type: the elements of both sides lie one after the other, and the flags say which to take.
 func (b *builder) chooseKnown(c call, dims []int) error {
 	if err := b.account(c.name(), dims, 24); err != nil {
 		return err

@@ -25,8 +25,8 @@ func (c call) tensor(k int) *onnx.Tensor {
 // numbers are the elements of input k in float64; none where it is left out.
 func (c call) numbers(k int) ([]float64, error) { return elements(c, k, reals, "numbers") }
 
-// wholes are the elements of input k, integers or flags, of any rank; none where it is left out.
-func (c call) wholes(k int) ([]int64, error) { return elements(c, k, wide, "integers") }
+// integers are the elements of input k, integers or flags, of any rank; none where it is left out.
+func (c call) integers(k int) ([]int64, error) { return elements(c, k, wide, "integers") }
 
 func elements[T any](c call, k int, of func(*onnx.Tensor) ([]T, bool), kind string) ([]T, error) {
 	if !c.has(k) {
@@ -70,10 +70,10 @@ func noted[T any](a *arguments, get func(k int) (T, error), k int) T {
 }
 
 func (a *arguments) numbers(k int) []float64 { return noted(a, a.call.numbers, k) }
-func (a *arguments) wholes(k int) []int64    { return noted(a, a.call.wholes, k) }
+func (a *arguments) integers(k int) []int64  { return noted(a, a.call.integers, k) }
 func (a *arguments) dims(k int) []int        { return noted(a, a.call.dims, k) }
 func (a *arguments) number(k int) float64    { return sole(a, a.numbers(k), k) }
-func (a *arguments) whole(k int) int64       { return sole(a, a.wholes(k), k) }
+func (a *arguments) integer(k int) int64     { return sole(a, a.integers(k), k) }
 
 // sole is the only element of input k.
 func sole[T any](a *arguments, list []T, k int) (v T) {

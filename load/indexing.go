@@ -14,7 +14,7 @@ func gatherElements(b *builder, c call) error {
 	a := c.arguments()
 	x, dims := c.in[0].dims, c.in[1].dims
 	axis := a.axis("axis", 0, len(x))
-	index := a.wholes(1)
+	index := a.integers(1)
 	if a.err != nil {
 		return a.err
 	}
@@ -54,7 +54,7 @@ func scatterElements(b *builder, c call) error {
 	a := c.arguments()
 	x, dims := c.in[0].dims, c.in[1].dims
 	axis, how := a.axis("axis", 0, len(x)), a.text("reduction", "none")
-	index := a.wholes(1)
+	index := a.integers(1)
 	if a.err != nil {
 		return a.err
 	}
@@ -149,11 +149,11 @@ func gatherND(b *builder, c call) error {
 	return b.setFixed(c.name(), t, err)
 }
 
-// parts are where the parts of input 0 begin that input 1 names by the indices of their first axes, behind those of a batch, and
+// parts are where the parts of input 0 begin that input 1 names by the indices of their first axes, after those of a batch, and
 // how many elements each has.
 func (b *builder) parts(c call, batch int) (starts []int, size int, err error) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	index, err := c.wholes(1)
+	index, err := c.integers(1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -274,7 +274,7 @@ func nonZero(b *builder, c call) error {
 // compress keeps the places of an axis, or of all elements, where a flag says so.
 func compress(b *builder, c call) error {
 	a := c.arguments()
-	keep, err := c.wholes(1)
+	keep, err := c.integers(1)
 	if err != nil {
 		return err
 	}
@@ -408,7 +408,7 @@ func topK(b *builder, c call) error {
 	axis, largest := a.axis("axis", -1, len(x)), a.int("largest", 1) != 0
 	k := a.int("k", 0)
 	if c.has(1) {
-		list, err := c.wholes(1)
+		list, err := c.integers(1)
 		if err != nil {
 			return err
 		}
@@ -461,7 +461,7 @@ func topK(b *builder, c call) error {
 func cumulative(b *builder, c call) error {
 	a := c.arguments()
 	exclusive, reverse := a.on("exclusive"), a.on("reverse")
-	list := a.wholes(1)
+	list := a.integers(1)
 	if a.err != nil {
 		return a.err
 	}
@@ -520,7 +520,7 @@ func triangle(b *builder, c call) error {
 	a := c.arguments()
 	upper := a.int("upper", 1) != 0
 	k := int64(0)
-	if list, err := c.wholes(1); err != nil {
+	if list, err := c.integers(1); err != nil {
 		return err
 	} else if len(list) == 1 {
 		k = list[0]
@@ -563,7 +563,7 @@ func reverseSequence(b *builder, c call) error {
 	a := c.arguments()
 	x := c.in[0].dims
 	along, batch := int(a.int("time_axis", 0)), int(a.int("batch_axis", 1))
-	length := a.wholes(1)
+	length := a.integers(1)
 	if a.err != nil {
 		return a.err
 	}

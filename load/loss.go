@@ -13,7 +13,7 @@ func likelihood(b *builder, c call) error {
 	how := a.text("reduction", "mean")
 	ignore, ignores := a.int("ignore_index", 0), c.op.attrs["ignore_index"] != nil
 	x := a.numbers(0)
-	target := a.wholes(1)
+	target := a.integers(1)
 	weight := a.numbers(2)
 	if a.err != nil {
 		return a.err

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/gop"
 )
 
-// batchNormalization in inference is one linear function for each channel, with the activation behind it where that is alone.
+// batchNormalization in inference is one linear function for each channel, with the activation after it where that is alone.
 func batchNormalization(b *builder, c call) error {
 	for _, a := range []struct {
 		name                 string

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
-// matMul takes in the bias and the activation behind it where both operands are matrices.
+// matMul takes in the bias and the activation after it where both operands are matrices.
 func matMul(b *builder, c call) error {
 	in, err := b.nodes(c)
 	if err != nil {

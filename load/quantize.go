@@ -179,7 +179,7 @@ func quantizeByRange(b *builder, c call) error {
 
 // centred is input k less its zero point, input zero: one, one for each row of a matrix, or of a shape that broadcasts.
 func (b *builder) centred(c call, k, zero int, rows bool) ([]int64, error) {
-	x, err := c.wholes(k)
+	x, err := c.integers(k)
 	if err != nil || !c.has(zero) {
 		return x, err
 	}
@@ -334,11 +334,11 @@ func convInteger(b *builder, c call) error {
 
 // centredKernel is input k, weights (M, C, ...), less a zero point, input zero, one for all or one for each of M.
 func (b *builder) centredKernel(c call, k, zero int) ([]int64, error) {
-	w, err := c.wholes(k)
+	w, err := c.integers(k)
 	if err != nil || !c.has(zero) {
 		return w, err
 	}
-	z, err := c.wholes(zero)
+	z, err := c.integers(zero)
 	if err != nil {
 		return nil, err
 	}
@@ -408,7 +408,7 @@ func qLinearConv(b *builder, c call) error {
 	if err != nil {
 		return err
 	}
-	bias, err := c.wholes(8)
+	bias, err := c.integers(8)
 	if err != nil {
 		return err
 	}
@@ -438,7 +438,7 @@ func (b *builder) requantized(c call, sums []int64, zero int, dims []int, factor
 	if !ok {
 		return c.unsupported("to %v", c.elem(0))
 	}
-	z, err := c.wholes(zero)
+	z, err := c.integers(zero)
 	if err != nil {
 		return err
 	}

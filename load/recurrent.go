@@ -115,7 +115,7 @@ func (q *recurrence) read(c call, a *arguments) error {
 	n := q.ways * q.batch * q.hidden
 	q.y, q.last, q.lastCell = make([]float64, q.steps*n), make([]float64, n), make([]float64, n)
 	var err error
-	if q.lengths, err = c.wholes(4); err != nil {
+	if q.lengths, err = c.integers(4); err != nil {
 		return err
 	}
 	for i, n := range q.lengths {

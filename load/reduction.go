@@ -60,7 +60,7 @@ func reduce(b *builder, c call) error {
 	return c.unsupported("elements of type %v", x.elem)
 }
 
-// atEnd is input 0 with some axes moved behind all others, and how many elements these have together.
+// atEnd is input 0 with some axes moved to the end, and how many elements these have together.
 func (b *builder) atEnd(c call, axes []int) (t *onnx.Tensor, terms int, err error) {
 	x := c.in[0]
 	var perm []int

@@ -11,7 +11,7 @@ import (
 func cosineWindow(a, b, c float64) func(*builder, call) error {
 	return func(bu *builder, call call) error {
 		at := call.arguments()
-		size, err := call.wholes(0)
+		size, err := call.integers(0)
 		if err = cmpOr(at.err, err); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func dft(b *builder, c call) error {
 	at := a.int("axis", 1)
 	if b.opset >= 20 {
 		at = -2
-		if list, err := c.wholes(2); err != nil {
+		if list, err := c.integers(2); err != nil {
 			return err
 		} else if len(list) == 1 {
 			at = list[0]
@@ -95,7 +95,7 @@ func dft(b *builder, c call) error {
 	if back {
 		length = 2 * (length - 1)
 	}
-	if list, err := c.wholes(1); err != nil {
+	if list, err := c.integers(1); err != nil {
 		return err
 	} else if len(list) == 1 {
 		if list[0] < 1 || list[0] > math.MaxInt32 {
@@ -171,9 +171,9 @@ func stft(b *builder, c call) error {
 	if len(d) == 2 {
 		d = append(slices.Clone(d), 1)
 	}
-	step := a.wholes(1)
+	step := a.integers(1)
 	window := a.numbers(2)
-	size := a.wholes(3)
+	size := a.integers(3)
 	if a.err != nil {
 		return a.err
 	}

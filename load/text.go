@@ -155,7 +155,7 @@ func countGrams(b *builder, c call) error {
 	if s, ok := c.tensor(0).Data.(onnx.Slice[string]); ok {
 		row = s
 	} else {
-		w, err := c.wholes(0)
+		w, err := c.integers(0)
 		if err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func poolOf(b *builder, c call) error {
 func unpool(b *builder, c call) error {
 	a := c.arguments()
 	dims := a.dims(0)
-	index := a.wholes(1)
+	index := a.integers(1)
 	if a.err != nil {
 		return a.err
 	}

@@ -44,7 +44,7 @@ func autoencoder(o Options) model.Model {
 // every image from early on, so that no gradient brings it back: of many units the others make up for it, of few they cannot.
 const fewUnits = 8
 
-// code are the last layers of an encoder: a dense one, with a rectifier behind it where the units are many.
+// code are the last layers of an encoder: a dense one, with a rectifier after it where the units are many.
 func code(dense string, units int) []layer.Row {
 	if units <= fewUnits {
 		return []layer.Row{{Name: "latent", Layer: layer.Dense{Out: units}}}
@@ -56,9 +56,9 @@ func code(dense string, units int) []layer.Row {
 // From 0.5 the first iterations drive the pixels down together, many of them so far that no gradient brings them back.
 var dark = layer.Constant(-2)
 
-// whole is an encoder with its decoder behind it.
+// whole is an encoder followed by its decoder.
 func whole(encoder, decoder layer.Net) layer.Net {
-	return layer.Net{Name: "autoencoder", Doc: "images in [0, 1] to what is left of them behind the latent space", Parts: []layer.Net{encoder, decoder}}
+	return layer.Net{Name: "autoencoder", Doc: "images in [0, 1] to what the latent space keeps of them", Parts: []layer.Net{encoder, decoder}}
 }
 
 // codingRecipe is that of both kinds of autoencoder: 20 epochs of MNIST.

@@ -137,7 +137,7 @@ func Build(name string, o Options) (model.Model, error) {
 // numbered is the name of a row among several of its sort.
 func numbered(name string, i int) string { return fmt.Sprintf("%s%d", name, i) }
 
-// hidden is a stack of dense layers of one width, each with an activation behind it: fc1, act1, fc2, act2 ...
+// hidden is a stack of dense layers of one width, each followed by an activation: fc1, act1, fc2, act2 ...
 func hidden(depth, width int, act layer.Layer) []layer.Row {
 	var rows []layer.Row
 	for i := range depth {

@@ -9,7 +9,7 @@ import (
 
 // Detach returns a model that says of each initializer of the main graph with so
 // many bytes of elements, or more, that they are in a file at location, and the
-// elements in the order in which that file has them, one right behind the other: at
+// elements in the order in which that file has them, one right after the other: at
 // offsets that are multiples of 64, for which there are zeros between them. The
 // model shares everything else with m, and neither is to be changed afterwards.
 func Detach(m *pb.ModelProto, location string, least int) (*pb.ModelProto, [][]byte) {

@@ -363,7 +363,7 @@ func (s *search) firstWrong() {
 	}
 }
 
-// outputOnly is the state with one of its outputs alone, and the nodes behind it.
+// outputOnly is the state with one of its outputs alone, and the nodes that it is made of.
 func (c *cutter) outputOnly(output string) *state {
 	s := c.of(c.behind(output), false)
 	if s == nil {

@@ -79,7 +79,7 @@ The reference knows %[2]d operators, up to opset %[3]d. A version is a redefinit
 next. Subgraphs, functions of the model, sequences and optionals are part of it, and element types of 8, 4 and 2 bits where ONNX
 has them. Complex numbers, sparse tensors and maps are not; a model that needs one is unsupported, by name.
 
-Operators of com.microsoft are ONNX Runtime's own, as of 1.30. They are held against it on nodes drawn at random
+Operators of com.microsoft are ONNX Runtime's own, as of 1.30. They are compared with it on nodes drawn at random
 (%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run OwnOperators%[1]s), and, where it has no kernel for CPUs, against PyTorch
 (%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and queries, keys and values
 that lie in one tensor of MultiHeadAttention. Its kernels for CPUs are different from its definitions in three places: MatMulNBits

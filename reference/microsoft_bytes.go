@@ -162,7 +162,7 @@ func mapBytes(name string, fn func(c *call, f format) func(number) number) opera
 	}
 }
 
-// scalings reads two scales, each with its zero point behind.
+// scalings reads two scales, each followed by its zero point.
 func (c *call) scalings(a, b int) (left, right scaling, err error) {
 	if left, err = c.scaling(c.in[a], c.in[a+1]); err == nil {
 		right, err = c.scaling(c.in[b], c.in[b+1])
@@ -195,7 +195,7 @@ func zipBytes(name string, rule func(f format, a, b number, left, right, to scal
 	}
 }
 
-// channelsFirst moves the last axis of an image behind the first one, channelsLast
+// channelsFirst moves the last axis of an image to the place after the first one, channelsLast
 // moves it back.
 func (c *call) channelsFirst(x *Value) (*Value, error) {
 	if len(x.Dims) < 2 {

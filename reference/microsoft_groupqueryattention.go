@@ -88,7 +88,7 @@ func (c *call) newGroupQuery() (*groupQuery, error) {
 	return g, g.lay()
 }
 
-// lay puts the new keys and values behind those of the past, after it has rotated
+// lay appends the new keys and values to those of the past, after it has rotated
 // queries and keys.
 func (g *groupQuery) lay() error {
 	c, batch, d := g.c, g.q.Dims[0], g.newK.Dims
@@ -179,7 +179,7 @@ func (g *groupQuery) turned(x *Value) (*Value, error) {
 	})
 }
 
-// behind puts what is new behind what each batch entry has of the past.
+// behind appends what is new to what each batch entry has of the past.
 func (g *groupQuery) behind(past, fresh *Value) (*Value, error) {
 	c, d := g.c, fresh.Dims
 	out, err := c.numbers(fresh.Type, d[0], d[1], g.room, d[3])

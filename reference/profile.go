@@ -21,7 +21,7 @@ type Profile struct {
 	flush    bool    // subnormal operands and results may count as zero
 }
 
-// Flush behind the name of a profile makes it one that flushes subnormal numbers to
+// Flush after the name of a profile makes it one that flushes subnormal numbers to
 // zero, operands and results.
 const Flush = "+ftz"
 
@@ -41,7 +41,7 @@ func Profiles() []Profile {
 	}
 }
 
-// FindProfile returns the profile of that name, with Flush behind it or not; the
+// FindProfile returns the profile of that name, with Flush after it or not; the
 // empty name is the default.
 func FindProfile(name string) (Profile, error) {
 	all := Profiles()
@@ -51,7 +51,7 @@ func FindProfile(name string) (Profile, error) {
 	if base, ok := strings.CutSuffix(name, Flush); ok {
 		p, err := FindProfile(base)
 		if err != nil || base == "" || p.flush {
-			return Profile{}, fmt.Errorf("no arithmetic is called %q: %s goes behind one name", name, Flush)
+			return Profile{}, fmt.Errorf("no arithmetic is called %q: %s goes after one name", name, Flush)
 		}
 		p.Name, p.Doc, p.flush = name, p.Doc+"; subnormal operands and results may count as zero", true
 		return p, nil
@@ -60,7 +60,7 @@ func FindProfile(name string) (Profile, error) {
 	if i := slices.Index(names, name); i >= 0 {
 		return all[i], nil
 	}
-	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s, and %s behind it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
+	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s, and %s after it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
 }
 
 // SumsInOwnType reports whether no partial result is wider than the graph's types.

@@ -65,7 +65,7 @@ var ownRules = []Rule{
 		"ONNX Runtime for Node.js without its binary for this system.",
 		"Install it again; petrify says what it tried and what came. A crash is a fault of the runtime: report it there, with the model.", true, "verify"},
 	{"outputs-unbounded", rule.Error, "The reference has a limit for each output.",
-		"An output behind a float that was cast to an integer out of its range, which ONNX leaves undefined.",
+		"An output computed from a float that was cast to an integer out of its range, which ONNX leaves undefined.",
 		"The reason names the node and the rule; use inputs that avoid it: --range or --input.", true, "verify"},
 	{"nothing-compared", rule.Error, "At least one runtime, or one recorded output, is compared with the reference.",
 		"A machine without any runtime that takes the model's operators.",

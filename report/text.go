@@ -122,7 +122,7 @@ func totals(s Summary) string {
 	return text
 }
 
-// wrap breaks a text into lines of at most so many columns, the first behind head, the others as far in.
+// wrap breaks a text into lines of at most so many columns, the first after head, the others as far in.
 func wrap(head, text string) string {
 	indent := min(width(head), columns/2)
 	var b strings.Builder

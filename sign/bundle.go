@@ -192,7 +192,7 @@ func reprOfBytes(b []byte) string {
 	return t.String()
 }
 
-// content is a statement as it is held against a model.
+// content is a statement as it is compared with a model.
 type content struct {
 	Manifest
 	shards int64 // bytes, 0 for whole files

@@ -40,7 +40,7 @@ func Verify(ctx context.Context, path string, bundle []byte, t *Trust, o Options
 	return &c.Manifest, nil
 }
 
-// compare holds a model against what was signed.
+// compare compares a model with what was signed.
 func (m *files) compare(ctx context.Context, c *content, o Options) error {
 	ignore := slices.Concat(alwaysIgnored, c.Ignored, o.Ignore)
 	var problems []string

@@ -41,7 +41,7 @@ func (g *Graph) Borrow(n *G.Node) *G.Node {
 	return G.NewTensor(g.ExprGraph, t.Dtype(), t.Dims(), G.WithShape(t.Shape()...), G.WithName(n.Name()), G.WithValue(t))
 }
 
-// Apply adds a net behind x, (N, in...), and returns its outputs, each (N, out...). With the name of a row in until it stops
+// Apply adds a net after x, (N, in...), and returns its outputs, each (N, out...). With the name of a row in until it stops
 // there and returns what that row gives.
 func (g *Graph) Apply(n *Net, x *G.Node, until string) (G.Nodes, error) {
 	need := layer.Need{Params: slices.Contains(g.learners, n), Input: g.learns(x)}

@@ -12,7 +12,7 @@ import (
 )
 
 // admit checks the model, and puts its nodes into order where nothing else keeps it from being evaluated: ONNX wants a node
-// behind those whose outputs it reads, ONNX Runtime sorts by itself, so that files that break the rule are deployed. It says
+// after those whose outputs it reads, ONNX Runtime sorts by itself, so that files that break the rule are deployed. It says
 // what it did.
 func admit(m *onnx.Model) (notes []string, err error) {
 	hindering := hinders(m.Proto)
@@ -41,7 +41,7 @@ func hinders(m *pb.ModelProto) []rule.Finding {
 	return slices.DeleteFunc(check.Model(m), func(f rule.Finding) bool { return !f.Hinders() })
 }
 
-// inOrder returns the graph, and those within it, with each node behind those that it reads, and else as they stood; and the
+// inOrder returns the graph, and those within it, with each node after those that it reads, and else as they stood; and the
 // names that it reads from around it. Nodes that wait for each other come last.
 func inOrder(g *pb.GraphProto) (sorted *pb.GraphProto, free []string) {
 	nodes := make([]*pb.NodeProto, len(g.GetNode()))

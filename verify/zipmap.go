@@ -12,7 +12,7 @@ import (
 // unzip makes outputs of the scores that ZipMap takes, in the place of the maps that it
 // gives: neither ONNX Runtime for JavaScript nor a witness.Session hands over maps, and
 // ZipMap does nothing but to write the label of each column beside its score, which
-// check holds against the number of columns. It says what it did.
+// check compares with the number of columns. It says what it did.
 func unzip(m *onnx.Model) (notes []string, err error) {
 	g := m.Proto.GetGraph()
 	zips := map[string]*pb.NodeProto{} // by output

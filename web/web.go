@@ -2,7 +2,7 @@
 //
 // The page asks for nothing: no other file, no network, no framework. It works from a file as from a server, and its policy
 // forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's
-// layers; noise comes from page/noise.js, with the bits of random.Noise. The tests hold the first against the reference, by
+// layers; noise comes from page/noise.js, with the bits of random.Noise. The tests compare the first with the reference, by
 // package verify, and the second against Go, number by number.
 package web
 

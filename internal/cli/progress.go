@@ -38,7 +38,7 @@ const (
 // due tells whether the bar should be drawn again.
 func (b *bar) due(now time.Time) bool { return b != nil && now.Sub(b.drawn) >= redraw }
 
-// show draws the bar at n, with as many of the texts behind it as the terminal has room for.
+// show draws the bar at n, with as many of the texts after it as the terminal has room for.
 func (b *bar) show(now time.Time, n int, texts ...string) {
 	if b == nil {
 		return

@@ -365,7 +365,7 @@ func noisePort(g *pb.GraphProto) (port, error) {
 	}
 	for _, d := range t.Dims[1:] {
 		if !d.Known() || d.Size < 1 || d.Size > 1<<20/int64(p.size) {
-			return p, fmt.Errorf("input %q is %v, want known lengths, of not more than %d in all, behind the first axis", p.name, t, 1<<20)
+			return p, fmt.Errorf("input %q is %v, want known lengths, of not more than %d in all, after the first axis", p.name, t, 1<<20)
 		}
 		p.dims = append(p.dims, int(d.Size))
 		p.size *= int(d.Size)

@@ -108,7 +108,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 		"; "+judge+" alone judges recorded outputs (default: "+usualText()+")")
 	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be there: exit with 2, before any work, where one is missing or broken")
 	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit; or another model: does it compute the same, but for rounding?")
-	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" behind one flushes subnormals to zero")
+	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" after one flushes subnormals to zero")
 	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
 	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")

@@ -23,7 +23,7 @@ type Machine struct {
 type step struct {
 	name string
 	own  operator // one of ours, bound: only run is left to do
-	// A stock operator of Gorgonia returns fresh storage; it is copied to where the steps behind expect it.
+	// A stock operator of Gorgonia returns fresh storage; it is copied to where later steps expect it.
 	stock G.Op
 	in    []G.Value
 	out   *tensor.Dense // of one that gives a tensor

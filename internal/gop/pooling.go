@@ -49,7 +49,7 @@ func shapeOf(x *G.Node) any {
 	return x.Shape()
 }
 
-// Pool takes windows of x together: x is (N, C, ...), and windows has, for each of the axes behind, the places in x that each
+// Pool takes windows of x together: x is (N, C, ...), and windows has, for each of the other axes, the places in x that each
 // place of the output looks at. f is ReduceMax, ReduceMean or ReduceSum; count, where it is not nil, is what a sum is divided by for each
 // place of the output, so that padding may count or not. ReduceMax and ReduceMean have a derivative.
 func Pool(name string, f Reduction, x *G.Node, windows [][][]int, count []float64) (*G.Node, error) {

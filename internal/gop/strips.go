@@ -12,7 +12,7 @@ import (
 // StripWidth is the number of columns in a strip of weights.
 const StripWidth = 512
 
-// Strips is the order of the weights (k, n) that DenseRow wants: strips of StripWidth columns one behind the other, each of k rows.
+// Strips is the order of the weights (k, n) that DenseRow wants: strips of StripWidth columns one after the other, each of k rows.
 func Strips(k, n int) Moves {
 	from := make([]int, 0, k*n)
 	for j := 0; j < n; j += StripWidth {

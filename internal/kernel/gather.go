@@ -2,7 +2,7 @@ package kernel
 
 import "fmt"
 
-// GatherRows writes the rows of a table of pixels that rows lists, one behind
+// GatherRows writes the rows of a table of pixels that rows lists, one after
 // the other, as numbers:
 //
 //	dst[i*rowLen+j] = scale float32(pixels[rows[i]*rowLen+j]) + offset

@@ -175,7 +175,7 @@ func (c *checker) nodeList(list []*pb.NodeProto, at *rule.Place, s *scope) {
 	}
 }
 
-// cycles returns the nodes that are on a cycle or behind one: those that
+// cycles returns the nodes that are on a cycle or after one: those that
 // cannot be put in order. The map is never nil.
 func cycles(list []*pb.NodeProto, producer map[string]int) map[int]bool {
 	waits := make([]int, len(list))     // inputs of a node that are not there yet

@@ -291,7 +291,7 @@ func (n *Node) trees(what string, outputs int64) {
 			parents[c]++
 		}
 	}
-	// Nodes that none leads to go first; what is left in the end lies on a circle, or behind one.
+	// Nodes that none leads to go first; what is left in the end lies on a circle, or after one.
 	var free []int
 	for i, p := range parents {
 		if p == 0 {

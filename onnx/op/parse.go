@@ -24,7 +24,7 @@ import (
 //	                           that are allowed: [] a scalar, [*] one axis of any
 //	                           length, [1]|[2] one axis of length 1 or 2
 //	    attr NAME TYPE ...,    "!" required, =VALUE the default (lists with "|"),
-//	                           {A|B} the values allowed ("~" behind it: in any case
+//	                           {A|B} the values allowed ("~" after it: in any case
 //	                           of letters), 1.. or 0..1 the range of each number
 //	    type VARIABLE TYPE ... the types that a variable may stand for
 //	    one NAME NAME ...      exactly one of these inputs or attributes is given,

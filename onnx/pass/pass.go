@@ -29,7 +29,7 @@ var (
 	FixDefaults       = Pass{"fix-defaults", "inputs that have an initializer are no inputs: nobody gives them another value", fixDefaults}
 	ConstantsToData   = Pass{"constants-to-data", "Constant nodes become initializers", constantsToData}
 	FoldBatchNorm     = Pass{"fold-batch-norm", "a BatchNormalization goes into the constant weights of the layer in front of it", foldBatchNorm}
-	LiftOverReshaping = Pass{"lift-over-reshaping", "an activation behind a change of shape goes in front of it, next to the layer that it follows", liftOverReshaping}
+	LiftOverReshaping = Pass{"lift-over-reshaping", "an activation after a change of shape goes before it, next to the layer that it follows", liftOverReshaping}
 	ProductsToGemm    = Pass{"products-to-gemm", "a MatMul with constant weights, and the Add of its bias, become a Gemm with transB", productsToGemm}
 )
 
@@ -51,7 +51,7 @@ func Apply(m *pb.ModelProto, passes ...Pass) *pb.ModelProto {
 // A list keeps its items in order, each under a number that stays its own.
 type list[T any] struct {
 	items       []T
-	next        []int // by number, -1 behind the last
+	next        []int // by number, -1 after the last
 	first, last int
 }
 
@@ -63,7 +63,7 @@ func listOf[T any](items []T) *list[T] {
 	return l
 }
 
-// add puts an item behind number i, in front of all where that is -1, and returns its number.
+// add puts an item after number i, before all where that is -1, and returns its number.
 func (l *list[T]) add(i int, item T) int {
 	at := len(l.items)
 	l.items = append(l.items, item)
@@ -176,7 +176,7 @@ func (g *graph) put(i int, n *pb.NodeProto) {
 	g.enter(i, n)
 }
 
-// insert adds a node right behind node i.
+// insert adds a node right after node i.
 func (g *graph) insert(i int, n *pb.NodeProto) { g.enter(g.nodes.add(i, nil), n) }
 
 // reader is the one node that reads a value, if there is no other and the name may go.
@@ -230,7 +230,7 @@ func (g *graph) replace(name string, dims []int, data []float32) string {
 	return name
 }
 
-// add makes an initializer and puts it behind another one. It returns its name, which is another one where that is taken.
+// add makes an initializer and puts it after another one. It returns its name, which is another one where that is taken.
 func (g *graph) add(name, behind string, dims []int, data []float32) string {
 	t := &onnx.Tensor{Name: g.fresh(name), Dims: dims, Data: onnx.Slice[float32](data)}
 	g.constants[t.Name] = g.data.add(g.constants[behind], t.Proto())

@@ -74,7 +74,7 @@ var advice = map[string]struct{ example, repair string }{
 	"external-data":                       {"PyTorch's default of a model.onnx with a model.onnx.data beside it.", "Nothing, if both travel together; petrify check --external-data checks the other file, too."},
 	"external-data-file-missing":          {"model.onnx without its model.onnx.data.", "Put the data file beside the model, with the name that is given."},
 	"external-data-link":                  {"model.onnx.data is a symbolic link, as in a cache of Hugging Face.", "Copy the file itself into the model's folder."},
-	"external-data-range":                 {"An offset behind the end of the data file.", "Fetch the data file again: it is shorter than the model says."},
+	"external-data-range":                 {"An offset past the end of the data file.", "Fetch the data file again: it is shorter than the model says."},
 	"external-data-checksum":              {"A data file of another version of the model.", "Fetch model and data together."},
 	"sparse-tensor":                       {"Indices 3, 1, 2.", "Sort them, each once and within the shape."},
 	"weight-nan":                          {"A training that diverged.", "Go back to an earlier checkpoint; --finite makes this an error."},

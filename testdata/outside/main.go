@@ -39,7 +39,7 @@ func (Square) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Mul", "", append(x, x[0]))
 }
 
-// Linear is a dense layer with weights that begin as He and others (2015) have it. It applies the activation behind it.
+// Linear is a dense layer with weights that begin as He and others (2015) have it. It applies the activation after it.
 type Linear struct{ Units int }
 
 var fused int

@@ -15,7 +15,7 @@ import (
 //
 // What is left out on purpose, because it names code to load: NODE_OPTIONS, PYTHONHOME, PYTHONSTARTUP, PYTHONUSERBASE,
 // LD_PRELOAD, LD_AUDIT, DYLD_INSERT_LIBRARIES, OMP_TOOL_LIBRARIES, BASH_ENV, ENV, OPENSSL_CONF and their like. PYTHONPATH
-// reaches the Python driver as arguments, behind Python's own library: see [Runtime.Places].
+// reaches the Python driver as arguments, after Python's own library: see [Runtime.Places].
 var (
 	// passed reach a driver as they are: they hold names and numbers, neither code nor secrets.
 	passed = []string{

@@ -51,7 +51,7 @@ func watchMemory() {
 	for {
 		metrics.Read(sample)
 		if sample[0].Value.Uint64() > memoryLimit {
-			fmt.Fprintf(os.Stderr, "more than %d MiB of memory in use\n", memoryLimit>>20)
+			fmt.Fprintf(os.Stderr, "more than %d MiB of memory taken\n", memoryLimit>>20)
 			os.Exit(3)
 		}
 		time.Sleep(100 * time.Millisecond)
