@@ -292,23 +292,28 @@ func productOf[T float64 | int64 | uint64](b *builder, c call, x onnx.Slice[T], 
 
 // matMulInteger is the product of integers less their zero points.
 func matMulInteger(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	x, err := b.centred(c, 0, 2, true)
-	if err != nil {
-		return err
-	}
-	y, err := b.centred(c, 1, 3, false)
-	if err != nil {
-		return err
-	}
-	z, err := multiplied(b, x, c.in[0].dims, y, c.in[1].dims, dims)
+	z, dims, err := b.centredProduct(c, 0, 2, 1, 3)
 	if err != nil {
 		return err
 	}
 	return accumulated(b, c, z, dims)
+}
+
+// centredProduct is the product of the matrices in inputs x and y, less their zero points, and the dims of it.
+func (b *builder) centredProduct(c call, x, xZero, y, yZero int) (z []int64, dims []int, err error) {
+	if dims, err = c.dims(0); err != nil {
+		return nil, nil, err
+	}
+	left, err := b.centred(c, x, xZero, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	right, err := b.centred(c, y, yZero, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	z, err = multiplied(b, left, c.in[x].dims, right, c.in[y].dims, dims)
+	return z, dims, err
 }
 
 // convInteger is the convolution of integers less their zero points; that of the weights may be one for each of their rows.
@@ -355,19 +360,7 @@ func (b *builder) centredKernel(c call, k, zero int) ([]int64, error) {
 
 // qLinearMatMul is the product of quantised matrices, quantised.
 func qLinearMatMul(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	x, err := b.centred(c, 0, 2, true)
-	if err != nil {
-		return err
-	}
-	y, err := b.centred(c, 3, 5, false)
-	if err != nil {
-		return err
-	}
-	z, err := multiplied(b, x, c.in[0].dims, y, c.in[3].dims, dims)
+	z, dims, err := b.centredProduct(c, 0, 2, 3, 5)
 	if err != nil {
 		return err
 	}
