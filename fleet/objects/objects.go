@@ -1,0 +1,273 @@
+// Package objects gives petrify gate the objects of S3 and of Google Cloud Storage that a manifest names, and of whatever speaks
+// their protocols. It is a module of its own because the drivers weigh about as much as petrify.
+package objects
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // a checksum that stores give, and no proof of anything
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/gcsblob" // gs://
+	_ "gocloud.dev/blob/s3blob"  // s3://
+	"gocloud.dev/gcerrors"
+)
+
+// A Store reads objects. Its zero value works; credentials and regions come from where the stores' own tools look for them.
+type Store struct {
+	S3   string        // options of S3's driver, as in endpoint=http://minio:9000&use_path_style=true
+	Most int64         // bytes of one model with its data; default 16 GiB
+	Idle time.Duration // longest time without a byte; default one minute
+	Wait time.Duration // before the second try, doubled before each further one; default half a second
+
+	lock    sync.Mutex
+	buckets map[string]*blob.Bucket
+}
+
+const (
+	tries       = 4
+	mostObjects = 10000 // below one URL
+	usualMost   = 16 << 30
+)
+
+func (s *Store) idle() time.Duration { return orElse(s.Idle, time.Minute) }
+
+func orElse[T ~int64](v, usual T) T {
+	if v == 0 {
+		return usual
+	}
+	return v
+}
+
+// open finds the bucket and the key of a URL.
+func (s *Store) open(ctx context.Context, url string) (*blob.Bucket, string, error) {
+	scheme, rest, _ := strings.Cut(url, "://")
+	name, key, _ := strings.Cut(rest, "/")
+	switch {
+	case scheme != "s3" && scheme != "gs":
+		return nil, "", fmt.Errorf("no store is called %q, want s3://BUCKET/KEY or gs://BUCKET/KEY", scheme)
+	case name == "" || key == "":
+		return nil, "", fmt.Errorf("want %s://BUCKET/KEY", scheme)
+	case strings.ContainsAny(name, "?#%@:"):
+		return nil, "", fmt.Errorf("%q is no name of a bucket", name)
+	}
+	at := scheme + "://" + name
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if b := s.buckets[at]; b != nil {
+		return b, key, nil
+	}
+	full := at
+	if scheme == "s3" && s.S3 != "" {
+		full += "?" + s.S3
+	}
+	b, err := blob.OpenBucket(context.WithoutCancel(ctx), full) // which outlives this call
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", at, err)
+	}
+	if s.buckets == nil {
+		s.buckets = map[string]*blob.Bucket{}
+	}
+	s.buckets[at] = b
+	return b, key, nil
+}
+
+// An object is one that is to be fetched.
+type object struct {
+	key, local string // local is the path in the folder, with slashes
+	size       int64
+	md5        []byte
+	changed    time.Time
+	etag       string
+}
+
+// list finds the objects that a URL stands for.
+func (s *Store) list(ctx context.Context, b *blob.Bucket, key string) ([]object, error) {
+	if !strings.HasSuffix(key, "/") {
+		limited, cancel := context.WithTimeout(ctx, s.idle())
+		defer cancel()
+		a, err := b.Attributes(limited, key)
+		if err != nil {
+			return nil, err
+		}
+		return []object{{key, "model.onnx", a.Size, a.MD5, a.ModTime, a.ETag}}, nil
+	}
+	var all []object
+	it := b.List(&blob.ListOptions{Prefix: key})
+	for {
+		limited, cancel := context.WithTimeout(ctx, s.idle())
+		o, err := it.Next(limited)
+		cancel()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		local := strings.TrimPrefix(o.Key, key)
+		switch {
+		case local == "" || strings.HasSuffix(local, "/"): // a mark of a folder
+			continue
+		case !filepath.IsLocal(filepath.FromSlash(local)) || path.Clean(local) != local || strings.ContainsAny(local, "\x00\\:"):
+			return nil, fmt.Errorf("the key %q is no path of a file", o.Key)
+		}
+		if all = append(all, object{o.Key, local, o.Size, o.MD5, o.ModTime, ""}); len(all) > mostObjects {
+			return nil, fmt.Errorf("more than %d objects below it", mostObjects)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no object is below it")
+	}
+	return all, nil
+}
+
+// Identify says what the objects are, by their sizes, times and checksums.
+func (s *Store) Identify(ctx context.Context, url string) (string, error) {
+	b, key, err := s.open(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	var all []object
+	err = s.persist(ctx, func() error {
+		all, err = s.list(ctx, b, key)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, o := range all {
+		fmt.Fprintf(h, "%q %d %x %q %d\n", o.local, o.size, o.md5, o.etag, o.changed.UnixNano())
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// Fetch copies the objects of a URL into a folder that is empty.
+func (s *Store) Fetch(ctx context.Context, url, dir string) (string, error) {
+	b, key, err := s.open(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	var all []object
+	if err := s.persist(ctx, func() error {
+		all, err = s.list(ctx, b, key)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	model, models := "", 0
+	var bytes int64
+	for _, o := range all {
+		if bytes += o.size; o.size < 0 || bytes < 0 || bytes > orElse(s.Most, usualMost) {
+			return "", fmt.Errorf("more than %d bytes, which is the most that is fetched", orElse(s.Most, usualMost))
+		}
+		if !strings.Contains(o.local, "/") && strings.EqualFold(path.Ext(o.local), ".onnx") {
+			model = o.local
+			models++
+		}
+	}
+	if models != 1 {
+		return "", fmt.Errorf("%d files with .onnx at its end in the folder, want one", models)
+	}
+	for _, o := range all {
+		at := filepath.Join(dir, filepath.FromSlash(o.local))
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			return "", err
+		}
+		if err := s.persist(ctx, func() error { return s.copy(ctx, b, o, at) }); err != nil {
+			return "", fmt.Errorf("%s: %w", o.local, err)
+		}
+	}
+	return filepath.Join(dir, model), nil
+}
+
+// persist tries again what may have failed by chance.
+func (s *Store) persist(ctx context.Context, f func() error) error {
+	wait := orElse(s.Wait, time.Second/2)
+	for try := 1; ; try++ {
+		err := f()
+		switch code := gcerrors.Code(err); {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case code == gcerrors.NotFound || code == gcerrors.PermissionDenied || code == gcerrors.InvalidArgument || code == gcerrors.FailedPrecondition:
+			return err
+		case errors.Is(err, os.ErrPermission), isPath(err): // of the disk here
+			return err
+		case try == tries:
+			return fmt.Errorf("after %d tries: %w", tries, err)
+		}
+		select {
+		case <-time.After(wait):
+			wait *= 2
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func isPath(err error) bool {
+	_, ok := errors.AsType[*os.PathError](err)
+	return ok
+}
+
+// copy fetches one object. What arrives has the length and the checksum that the store said, or it is an error.
+func (s *Store) copy(ctx context.Context, b *blob.Bucket, o object, to string) (err error) {
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := s.idle()
+	alarm := time.AfterFunc(idle, func() { cancel(fmt.Errorf("no byte came for %v", idle)) })
+	defer alarm.Stop()
+	defer func() {
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			err = context.Cause(limited)
+		}
+	}()
+	r, err := b.NewReader(limited, o.key, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var sum hash.Hash = md5.New() //nolint:gosec // see above
+	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(&awake{r, func() { alarm.Reset(idle) }}, o.size+1))
+	switch {
+	case err != nil:
+		return err
+	case n != o.size:
+		return fmt.Errorf("%d bytes came, want %d", n, o.size)
+	case len(o.md5) > 0 && !bytes.Equal(sum.Sum(nil), o.md5):
+		return fmt.Errorf("the bytes that came have the MD5 %x, want %x", sum.Sum(nil), o.md5)
+	}
+	return nil
+}
+
+// awake is a reader that says when something comes.
+type awake struct {
+	io.Reader
+	came func()
+}
+
+func (a *awake) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if n > 0 {
+		a.came()
+	}
+	return n, err
+}
