@@ -80,7 +80,7 @@ func entry(line string, store Store) (string, error) {
 	if remote {
 		switch {
 		case store == nil:
-			return "", fmt.Errorf("%s: objects of a store are not read, want a path; mount the store, or copy the files first", scheme)
+			return "", fmt.Errorf("%s: objects of a store are read by petrify-fleet, which is a program of its own; or mount the store, or copy the files first", scheme)
 		case rest == "":
 			return "", fmt.Errorf("no object is named")
 		}

@@ -32,7 +32,7 @@ func TestReadManifest(t *testing.T) {
 		{"", []string{}, ""},
 		{"a.onnx\n../b.onnx\n", nil, `line 2: "../b.onnx": a relative path is of a file below`},
 		{"a/../../b.onnx\n", nil, "line 1"},
-		{"s3://bucket/a.onnx\n", nil, "objects of a store are not read"},
+		{"s3://bucket/a.onnx\n", nil, "are read by petrify-fleet"},
 		{"file://host/a.onnx\n", nil, "on another machine"},
 		{"file://a.onnx\n", nil, "on another machine"},
 		{"a.onnx\n" + strings.Repeat("x", longestLine+1), nil, "line 2: "},

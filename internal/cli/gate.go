@@ -56,8 +56,9 @@ not judged again, and petrify report puts the results of many machines together.
 --shard I/N judges the I-th of N parts, counted from 0, the same on every machine; /N takes I from JOB_COMPLETION_INDEX
 (Kubernetes) or SLURM_ARRAY_TASK_ID, and auto takes N as well, from JOB_COMPLETIONS or the bounds of the Slurm array.
 
---manifest takes the models from a list, a line each: paths relative to the policy's folder, absolute ones, file:// URLs. Lines
-that begin with # are passed over. - reads the list from standard input.
+--manifest takes the models from a list, a line each: paths relative to the policy's folder, absolute ones, file:// URLs, and in
+petrify-fleet URLs of objects: s3://BUCKET/KEY and gs://BUCKET/KEY. One that ends in / is a folder with a model and its data.
+Lines that begin with # are passed over. - reads the list from standard input.
 
 Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judged, or the policy is wrong.`,
 		Example: `  petrify gate
