@@ -17,7 +17,7 @@ import (
 //	interpolate  from, to, t -> image: the decoded points (1-t) from + t to of the latent space, one for each t
 var latentForm = Form{
 	Name: "latent",
-	Doc:  "an autoencoder's ways to the latent space and back, and between two images: encode, decode, interpolate",
+	Doc:  "an autoencoder's ways: encode, decode, and interpolate between two images",
 	files: func(m model.Model, o Options) ([]file, error) {
 		c, err := coderOf(m, o)
 		if err != nil {

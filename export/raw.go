@@ -12,7 +12,7 @@ const rawName = "raw"
 // rawForm is the nets as they were trained: floats in the range of the model, in the layout of the layers.
 var rawForm = Form{
 	Name: rawName,
-	Doc:  "the nets as they were trained: numbers in and out, images as (N, C, H, W) in the range of the model",
+	Doc:  "the nets as they were trained: images are (N, C, H, W), in the range of the model",
 	files: func(m model.Model, _ Options) (list []file, err error) {
 		for _, net := range m.Exports() {
 			list = append(list, raw(net))

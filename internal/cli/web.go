@@ -38,7 +38,7 @@ pictures of petrify sample, truncation, sliders for the directions that the firs
 pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
 petrify's operators with one input (N,K) and an output (N,C,H,W). petrify serve shows the same page at once.`,
 		Example: `  petrify web runs/dcgan -o site
-  petrify web runs/vae/onnx/decoder/decoder.onnx --encoder runs/vae/onnx/encoder/encoder.onnx -o site`,
+  petrify web decoder.onnx --encoder encoder.onnx -o site`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]

@@ -12,12 +12,19 @@ func images() map[string]Rule {
 		"AffineGrid":    ruleAffineGrid,
 		"CenterCropPad": ruleCenterCropPad,
 		"GridSample":    ruleGridSample,
+		"ImageDecoder":  ruleImageDecoder,
 		"Resize":        ruleResize,
 		"Upsample":      ruleResize,
 	}
 }
 
-// inferResize covers Upsample too. Scales and sizes are inputs, apart from the
+// ruleImageDecoder gives (height, width, channels), none of which the stream tells before it is decoded: one that cannot be gives an
+// empty image.
+func ruleImageDecoder(n *Node) {
+	n.shape(0, []onnx.Dim{onnx.Unknown(), onnx.Unknown(), onnx.Unknown()})
+}
+
+// ruleResize covers Upsample too. Scales and sizes are inputs, apart from the
 // scales of Upsample before opset 9.
 func ruleResize(n *Node) {
 	d := n.dims(0)
