@@ -177,10 +177,9 @@ func integers(t testing.TB, m *pb.ModelProto, perChannel bool) {
 
 // activations quantises the first value on the way to uint8.
 func activations(m *pb.ModelProto) {
-	v := m.Graph.Node[len(m.Graph.Initializer)/2].Output[0]
 	for i, n := range m.Graph.Node {
 		if n.GetOpType() != "DequantizeLinear" {
-			v = n.Output[0]
+			v := n.Output[0]
 			rename(m, v, v+"_floats")
 			scale := (&onnx.Tensor{Name: "scale", Data: onnx.Slice[float32]{0.05}}).Proto()
 			zero := (&onnx.Tensor{Name: "zero", Data: onnx.Slice[uint8]{128}}).Proto()

@@ -270,11 +270,7 @@ func judge(ctx context.Context, p *Policy, o Options, name string) (f report.Fil
 
 // inJSON is text as it comes back out of JSON, which has no bytes that are not UTF-8.
 func inJSON(text string) string {
-	b, err := json.Marshal(text)
-	if err == nil {
-		err = json.Unmarshal(b, &text)
-	}
-	return text
+	return string([]rune(text)) // each such byte becomes U+FFFD
 }
 
 func examine(ctx context.Context, s Settings, o Options, name, file string) (f report.File) {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/run"
+	"github.com/petrify-ml/petrify/verify"
 )
 
 type exportOptions struct {
@@ -25,6 +28,8 @@ type exportOptions struct {
 	dense   string
 	width   string  // precision
 	most    float64 // error
+
+	noVerify bool
 }
 
 func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *cobra.Command {
@@ -34,12 +39,15 @@ func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *co
 		Short: "Export the latest checkpoint of a run to ONNX",
 		Long: `export turns the latest checkpoint of a run into ONNX models, each in a folder of its own together with recorded inputs
 and outputs (test_data_set_N) by which any runtime can be checked, a model card (ModelCard.md) and a bill of materials
-(NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes.
+(NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes. Then it verifies them, as train does: every runtime that is
+usual and here must compute what the file says, and the weights must be the checkpoint's.
 
 The form says what goes in and out:
 
 ` + formsText() + `
-The paths of the models go to stdout, one a line.`,
+The paths of the models go to stdout, one a line, the report to stderr.
+
+Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 2 something could not be done.`,
 		Example: `  petrify export runs/gan
   petrify export runs/gan --form raw,image,sample
   petrify export runs/gan --opset 17 --out dist
@@ -60,6 +68,7 @@ The paths of the models go to stdout, one a line.`,
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
 	f.StringVar(&o.width, "precision", string(export.Float32), "how weights are stored: float32, float16-weights or int8-weights")
 	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more, predicted or measured, in parts of its size; 0 refuses none")
+	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
 	mustComplete(cmd, "precision", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 		for _, p := range export.Precisions() {
 			names = append(names, string(p))
@@ -96,7 +105,7 @@ func formsText() string {
 	return b.String()
 }
 
-func runExport(_ context.Context, o exportOptions) error {
+func runExport(ctx context.Context, o exportOptions) error {
 	if o.opset < export.MinOpset || o.opset > export.MaxOpset {
 		return fmt.Errorf("--opset is %d, want %d to %d", o.opset, export.MinOpset, export.MaxOpset)
 	}
@@ -131,5 +140,35 @@ func runExport(_ context.Context, o exportOptions) error {
 			return err
 		}
 	}
-	return nil
+	if o.noVerify {
+		return nil
+	}
+	return o.verify(ctx, folder, written)
+}
+
+// verify has the usual runtimes compute what was written, and compares the weights with the checkpoint's. The run's own folder gets the
+// certificate.
+func (o *exportOptions) verify(ctx context.Context, folder *run.Folder, written []export.Exported) error {
+	weights, err := shippedWeights(folder)
+	if err != nil {
+		return err
+	}
+	var paths []string
+	for _, e := range written {
+		paths = append(paths, filepath.Dir(e.Model))
+	}
+	found, err := watched(ctx, o.streams, verify.Options{Paths: paths, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
+	if err != nil {
+		return interruptedAfter(ctx, err, "the files are written, but not verified")
+	}
+	if err := report.Text(o.streams.Err, verifyReport(found, false)); err != nil {
+		return err
+	}
+	if code := found.ExitCode(false); code != exitDone {
+		return &exitError{code, errors.New("the files did not pass")}
+	}
+	if o.out != "" {
+		return nil
+	}
+	return writeCertificate(found, folder)
 }

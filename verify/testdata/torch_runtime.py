@@ -6,6 +6,8 @@ from onnx import helper, numpy_helper
 
 
 def tensor(a):
+    if np.asarray(a).dtype in (np.uint16, np.uint32, np.uint64):
+        raise Lacking(f"tensors of {a.dtype}")
     return torch.from_numpy(np.array(a, order="C"))
 
 
@@ -306,7 +308,8 @@ OPERATORS = {
     "HardSigmoid": lambda n, i: torch.clamp(i[0] * n.get("alpha", 0.2) + n.get("beta", 0.5), 0, 1),
     "ThresholdedRelu": lambda n, i: F.threshold(i[0], n.get("alpha", 1.0), 0.0),
     "Gelu": gelu,
-    "Add": compared(torch.add), "Sub": compared(torch.sub), "Mul": compared(torch.mul), "Pow": compared(torch.pow),
+    "Add": compared(torch.add), "Sub": compared(torch.sub), "Mul": compared(torch.mul),
+    "Pow": lambda n, i: torch.pow(i[0], i[1]).to(i[0].dtype),
     "Div": lambda n, i: torch.div(i[0], i[1], rounding_mode=None if i[0].is_floating_point() else "trunc"),
     "PRelu": lambda n, i: torch.where(i[0] < 0, i[0] * i[1], i[0]),
     "Max": folded(torch.maximum), "Min": folded(torch.minimum), "Sum": folded(torch.add),
