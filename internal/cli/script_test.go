@@ -13,6 +13,7 @@ import (
 	"image/png"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -174,6 +175,10 @@ func stops(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Dir = ts.MkAbs(".")
 	var said strings.Builder
 	cmd.Stderr = &said
+	// Under nohup the tests ignore SIGHUP, and so would what they start; not what is caught here.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, sent)
+	defer signal.Stop(caught)
 	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
