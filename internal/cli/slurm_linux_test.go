@@ -228,13 +228,14 @@ exec %[2]s "$@"
 		t.Fatalf("%v\n%s", err, out)
 	}
 	job := strings.TrimSpace(string(out))
-	// A job that is queued again may not begin for two minutes, unless it is released.
+	// A job that is queued again may not begin for two minutes, unless it is told to; and not within the second that ended its first run,
+	// whose credential is revoked to the second.
+	told := false
 	c.until("the end of the array", func() bool {
-		if state := c.ask("squeue", "-h", "-o", "%T %r %i"); strings.Contains(state, "BeginTime") {
-			for line := range strings.Lines(state) {
-				if f := strings.Fields(line); len(f) == 3 && f[1] == "BeginTime" {
-					c.ask("scontrol", "update", "JobId="+f[2], "StartTime=now")
-				}
+		for line := range strings.Lines(c.ask("squeue", "-h", "-o", "%T %r %i")) {
+			if f := strings.Fields(line); len(f) == 3 && f[1] == "BeginTime" && !told {
+				c.ask("scontrol", "update", "JobId="+f[2], "StartTime=now+3")
+				told = true
 			}
 		}
 		return c.ask("squeue", "-h") == ""
@@ -246,6 +247,11 @@ exec %[2]s "$@"
 	runs := strings.Fields(strings.ReplaceAll(string(b), "\n", " "))
 	if len(runs) != 3*(tasks+1) || !strings.Contains(string(b), fmt.Sprintf("%d 1 ", victim)) {
 		t.Errorf("the runs (task, restarts, results until then) were\n%swant %d, task %d twice; job %s", b, tasks+1, victim, job)
+		outputs, _ := filepath.Glob(filepath.Join(work, "slurm-*.out"))
+		for _, name := range append(outputs, filepath.Join(c.dir, "slurmctld.log")) {
+			b, _ := os.ReadFile(name)
+			t.Logf("%s:\n%s", filepath.Base(name), b[max(0, len(b)-2000):])
+		}
 	}
 	entries, err := os.ReadDir(results)
 	if err != nil || len(entries) != models {
