@@ -44,6 +44,9 @@ func quantizedNets(t *testing.T) string {
 
 // TestQuantizedNetworks has ONNX Runtime judged on them, and then faults of one node.
 func TestQuantizedNetworks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole networks, which take minutes under the race detector")
+	}
 	dir := quantizedNets(t)
 	t.Run("equal in every form", func(t *testing.T) { holdForms(t, dir) })
 	for _, s := range slipsOfNets {

@@ -45,6 +45,9 @@ var torchOperators = []string{
 // on ONNX Runtime, on package load where it has the operators, and against the
 // outputs of PyTorch itself.
 func TestFilesThatPyTorchExports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole networks, which take minutes under the race detector")
+	}
 	python := witnesstest.Python(t, "torch", "onnx")
 	runtimes := []witness.Runtime{ortNode(t), loadRuntime}
 	dir := t.TempDir()

@@ -18,6 +18,9 @@ import (
 // in, and two decoders with keys and values of the past: as they are written, and as
 // ONNX Runtime optimises them.
 func TestTheVariantsOfATransformer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole networks, which take minutes under the race detector")
+	}
 	python, node := witnesstest.Python(t, "torch", "onnx"), witnesstest.Node(t, "onnxruntime-node")
 	written, optimised := filepath.Join(t.TempDir(), "written"), filepath.Join(t.TempDir(), "optimised")
 	command := func(program string, args ...string) {
