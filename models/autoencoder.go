@@ -58,7 +58,7 @@ var dark = layer.Constant(-2)
 
 // whole is an encoder followed by its decoder.
 func whole(encoder, decoder layer.Net) layer.Net {
-	return layer.Net{Name: "autoencoder", Doc: "images in [0, 1] to what the latent space keeps of them", Parts: []layer.Net{encoder, decoder}}
+	return layer.Net{Name: "autoencoder", Doc: "images in [0, 1] to what is left of them behind the latent space", Parts: []layer.Net{encoder, decoder}}
 }
 
 // codingRecipe is that of both kinds of autoencoder: 20 epochs of MNIST.
