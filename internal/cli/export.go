@@ -11,9 +11,7 @@ import (
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/quote"
-	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/run"
-	"github.com/petrify-ml/petrify/verify"
 )
 
 type exportOptions struct {
@@ -149,23 +147,13 @@ func runExport(ctx context.Context, o exportOptions) error {
 // verify has the usual runtimes compute what was written, and compares the weights with the checkpoint's. The run's own folder gets the
 // certificate.
 func (o *exportOptions) verify(ctx context.Context, folder *run.Folder, written []export.Exported) error {
-	weights, err := shippedWeights(folder)
-	if err != nil {
-		return err
-	}
 	var paths []string
 	for _, e := range written {
 		paths = append(paths, filepath.Dir(e.Model))
 	}
-	found, err := watched(ctx, o.streams, verify.Options{Paths: paths, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
+	found, err := verifiedExport(ctx, o.streams, o.streams.Err, folder, paths, "the files are written, but not verified")
 	if err != nil {
-		return interruptedAfter(ctx, err, "the files are written, but not verified")
-	}
-	if err := report.Text(o.streams.Err, verifyReport(found, false)); err != nil {
 		return err
-	}
-	if code := found.ExitCode(false); code != exitDone {
-		return &exitError{code, errors.New("the files did not pass")}
 	}
 	if o.out != "" {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -376,6 +377,30 @@ func shippedWeights(folder *run.Folder) (func(*onnx.Model) (map[string]verify.We
 		}
 		return weights, err
 	}, nil
+}
+
+// verifiedExport has the usual runtimes compute what a run has exported to the paths, compares the weights with its checkpoint's, and
+// writes the report to w. What is done already, should Ctrl-C end it, is said by the last argument.
+func verifiedExport(ctx context.Context, s *Streams, w io.Writer, folder *run.Folder, paths []string, done string) (*verify.Report, error) {
+	weights, err := shippedWeights(folder)
+	if err != nil {
+		return nil, err
+	}
+	found, err := watched(ctx, s, verify.Options{Paths: paths, Runtimes: usualRuntimes(runtimeOptions{}), Against: weights})
+	if err != nil {
+		return nil, interruptedAfter(ctx, err, done)
+	}
+	if err := report.Text(w, verifyReport(found, false)); err != nil {
+		return nil, err
+	}
+	if code := found.ExitCode(false); code != exitDone {
+		where := make([]string, len(paths))
+		for i, p := range paths {
+			where[i] = quote.Name(p)
+		}
+		return nil, &exitError{code, fmt.Errorf("the files in %s did not pass: no certificate", strings.Join(where, ", "))}
+	}
+	return found, nil
 }
 
 // writeCertificate puts the certificate of a report beside its models.
