@@ -60,6 +60,8 @@ type Options struct {
 	MaxError float64
 	// Layout is how images lie in files that take or give bytes; "" means NHWC.
 	Layout Layout
+	// Before, unless nil, is called once nothing can be refused any more and before anything is written, with the names of the files.
+	Before func(names []string) error
 }
 
 // forms are those that the options name.
@@ -123,7 +125,7 @@ type Exported struct {
 // Folder writes m with the weights of s into out, in the forms of the options, each file in a folder of its own.
 func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
 	var written []Exported
-	forms, err := o.forms()
+	files, err := filesOf(m, o) // all, before anything is written
 	if err != nil {
 		return nil, err
 	}
@@ -131,14 +133,6 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 		return nil, err
 	}
 	o = o.settled()
-	var files []file
-	for _, f := range forms { // all, before anything is written
-		own, err := f.files(m, o)
-		if err != nil {
-			return nil, fmt.Errorf("form %s: %w", f.Name, err)
-		}
-		files = append(files, own...)
-	}
 	effects := map[string]Effect{}
 	for _, f := range files {
 		for _, net := range f.nets {
@@ -155,6 +149,15 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 			effects[net.Name] = e
 		}
 	}
+	if o.Before != nil {
+		var names []string
+		for _, f := range files {
+			names = append(names, f.name)
+		}
+		if err := o.Before(names); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range files {
 		e, err := write(out, m, f, s, o)
 		if err != nil {
@@ -168,6 +171,22 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 		written = append(written, e)
 	}
 	return written, nil
+}
+
+// filesOf are the files of a model in the forms of the options.
+func filesOf(m model.Model, o Options) (files []file, err error) {
+	forms, err := o.forms()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range forms {
+		own, err := f.files(m, o)
+		if err != nil {
+			return nil, fmt.Errorf("form %s: %w", f.Name, err)
+		}
+		files = append(files, own...)
+	}
+	return files, nil
 }
 
 func write(out string, m model.Model, f file, s *checkpoint.Snapshot, o Options) (Exported, error) {

@@ -22,11 +22,12 @@ const (
 	embeddedLicence = "CC-BY-SA-3.0"
 )
 
-// removeDescriptions removes what speaks of the files that stand in a folder of exports: the certificate, the cards and the bills.
-func removeDescriptions(out string, m model.Model) error {
+// removeDescriptions removes what speaks of the files of these names that stand in a folder of exports: the certificate, the cards and
+// the bills.
+func removeDescriptions(out string, names []string) error {
 	files := []string{filepath.Join(out, certificateFile)}
-	for _, net := range m.Exports() {
-		files = append(files, filepath.Join(out, net.Name, card.FileName), filepath.Join(out, net.Name, card.BOMName(net.Name+".onnx")))
+	for _, name := range names {
+		files = append(files, filepath.Join(out, name, card.FileName), filepath.Join(out, name, card.BOMName(name+".onnx")))
 	}
 	for _, file := range files {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -66,3 +66,41 @@ func TestExportsHaveCards(t *testing.T) {
 		t.Error(page)
 	}
 }
+
+// Before a file is written anew, what speaks of the old one is gone, in every form: an export that ends half-way leaves no card of
+// another file. Cards of files that are not written stay.
+func TestExportRemovesOldCardsFirst(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	config := small("vae", data(t, 30))
+	config.Steps = 12
+	r, err := Create(t.Context(), dir, config)
+	trained(t, r, err, 0)
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "dist")
+	all := []string{"raw", "image", "sample", "latent"}
+	written, err := f.Export(ExportOptions{Out: out, Forms: all})
+	if err != nil || len(written) != 8 {
+		t.Fatalf("%v, %v", written, err)
+	}
+	last := written[len(written)-1]
+	if err := os.Remove(last.Model); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(last.Model, "in the way"), 0o755); err != nil { // what the last one cannot be written over
+		t.Fatal(err)
+	}
+	if _, err := f.Export(ExportOptions{Out: out, Forms: []string{last.Form}}); err == nil {
+		t.Fatal("no error")
+	}
+	for _, e := range written {
+		for _, name := range []string{"ModelCard.md", e.Name + ".cdx.json"} {
+			_, err := os.Stat(filepath.Join(e.Dir, name))
+			if there := err == nil; there == (e.Form == last.Form) {
+				t.Errorf("form %s: %s is there: %v", e.Form, filepath.Join(e.Name, name), there)
+			}
+		}
+	}
+}

@@ -101,14 +101,12 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 			defer func() { err = errors.Join(err, l.release()) }()
 		}
 	}
-	if err := removeDescriptions(o.Out, m); err != nil {
-		return nil, err
-	}
 	written, err = export.Folder(o.Out, m, s, export.Options{
 		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout, Dense: o.Dense, Precision: o.Precision, MaxError: o.MaxError,
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},
+		Before: func(names []string) error { return removeDescriptions(o.Out, names) },
 	})
 	if err != nil {
 		return written, err
