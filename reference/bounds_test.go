@@ -284,6 +284,28 @@ func TestArithmeticStaysInTheLimit(t *testing.T) {
 	}
 }
 
+// TestNoFigureIsNaN draws operands whose error is unbounded, by worst case or by
+// expectation: nothing is beyond a limit that is not a number.
+func TestNoFigureIsNaN(t *testing.T) {
+	f := formatOf(1)
+	r := rand.New(rand.NewPCG(9, 10))
+	figure := func() float64 { return []float64{0, 1e-6, math.Inf(1)}[r.IntN(3)] }
+	draw := func() number {
+		return number{v: []float64{0, 1, -3, 1e38, math.Inf(1)}[r.IntN(5)], sound: figure(), spread: figure(), declared: figure()}
+	}
+	for range 20000 {
+		a, b := draw(), draw()
+		for name, y := range map[string]number{
+			"add": f.add(a, b), "sub": f.sub(a, b), "mul": f.mul(a, b), "div": f.div(a, b), "ratio": f.ratio(a, b), "max": larger(a, b), "min": smaller(a, b),
+			"pow": f.pow(a, b), "leaky": f.leaky(a, b), "scaled": f.rounded(scaled(a, b.v), 1), "Sin": sinFunction.at(f, a), "Floor": floorFunction.at(f, a),
+		} {
+			if math.IsNaN(y.sound) || math.IsNaN(y.spread) || math.IsNaN(y.declared) {
+				t.Fatalf("%s of %+v and %+v has the figures %+v", name, a, b, y)
+			}
+		}
+	}
+}
+
 // distance is |a - b|, zero for equal infinities.
 func distance(a, b float64) float64 {
 	if a == b {

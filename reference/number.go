@@ -132,7 +132,7 @@ func (f format) rounded(n number, times int) number {
 	}
 	// A result overflows from half a unit beyond the largest number on; below, it is rounded
 	// to that. The unit of float64 is doubled.
-	if times == 1 && f.u > 0x1p-52 && a+n.sound < f.max*(1+f.u/2) {
+	if times == 1 && f.u > 0x1p-52 && a+n.sound < f.max*(1+f.u/2) && !math.IsNaN(r.screen()) {
 		return r
 	}
 	return f.settle(r)

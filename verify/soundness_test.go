@@ -159,6 +159,12 @@ func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(na
 			t.Errorf("%s: graph %sat opset %d: %s: %v\n%s", rt.Name(), g.prefix, g.opset, want.Name, err, g)
 			return
 		}
+		for i := range want.Len() {
+			if math.IsNaN(want.Screen(i)) {
+				t.Errorf("graph %sat opset %d: the limit of element %d of %s is not a number\n%s", g.prefix, g.opset, i, want.Name, g)
+				return
+			}
+		}
 		sound := measure(want, x, func(i int) float64 { return figure(want.Sound, i) })
 		screen := measure(want, x, want.Screen)
 		y.elements += want.Len()
