@@ -22,7 +22,7 @@ func GitHub(w io.Writer, r *Report) error {
 				level = "warning"
 			}
 			p.print("::", level, " file=", property(quote.Text(f.Path)), ",line=1,title=", property(i.Rule), "::",
-				data(i.line()), "\n")
+				data(i.message()), "\n")
 		}
 	}
 	if r.Reason != "" {

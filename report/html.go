@@ -24,6 +24,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"word":       func(f File) string { return fileWord(&f) },
 	"files":      gravest,
 	"totals":     totals,
+	"count":      Count,
 	"counts":     func(i Item) bool { return i.Counts() },
 	"rule":       find,
 	"bars":       bars,
@@ -183,7 +184,7 @@ func drawNeighbourhood(f *verify.Fault) drawing {
 	}
 	for c, column := range columns {
 		for k, n := range column {
-			d.Boxes = append(d.Boxes, box{c * (boxWidth + gapX), y(c, k), short(n.Op, 24), short(n.Node, 28), c == 1})
+			d.Boxes = append(d.Boxes, box{c * (boxWidth + gapX), y(c, k), short(n.Op, 24), short(bare(n.Node), 28), c == 1})
 			switch c {
 			case 0:
 				d.Edges = append(d.Edges, edge{boxWidth, y(0, k) + boxHeight/2, boxWidth + gapX, y(1, 0) + boxHeight/2, short(feeds(n, f.Around[at]), 40)})
@@ -193,6 +194,14 @@ func drawNeighbourhood(f *verify.Fault) drawing {
 		}
 	}
 	return d
+}
+
+// bare is the name in a place such as `node "fc1"`.
+func bare(node string) string {
+	if name, ok := strings.CutPrefix(node, `node "`); ok && strings.HasSuffix(name, `"`) {
+		return name[:len(name)-1]
+	}
+	return node
 }
 
 // short is a name that fits a box.

@@ -287,3 +287,17 @@ func TestACrashAndSettingsAreShown(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// Of one file it is said what its inputs were; of many that would hide what matters.
+func TestTextSaysOfOneFileWhatWasDrawn(t *testing.T) {
+	const drawn = "input x float32[1]: normal numbers"
+	m := &verify.ModelReport{Sets: []verify.SetReport{{Name: "seed 1", Inputs: []verify.InputPort{{Name: "x", Type: "float32[1]", Drawn: "normal numbers"}}}}}
+	of := func(path string) File {
+		return File{Path: path, Verification: m, Notes: append(m.Drawn(), "a note of another kind")}
+	}
+	one := render(t, Format{Write: Text}, &Report{Files: []File{of("a.onnx")}})
+	two := render(t, Format{Write: Text}, &Report{Files: []File{of("a.onnx"), of("b.onnx")}})
+	if strings.Count(one, drawn) != 1 || strings.Contains(two, drawn) || strings.Count(two, "another kind") != 2 {
+		t.Errorf("of one file\n%s\nof two\n%s", one, two)
+	}
+}

@@ -15,7 +15,7 @@ import (
 const columns = 80
 
 // Text writes a report for people: a line a file, a line a runtime, the findings, and last what it all comes to and what to do
-// next.
+// next. Which inputs were drawn is said where there is but one file.
 func Text(w io.Writer, r *Report) error {
 	p := &printer{w: w}
 	name, word := 0, 0
@@ -38,7 +38,9 @@ func Text(w io.Writer, r *Report) error {
 			p.print(wrap("  ", i.line()), "\n")
 		}
 		for _, n := range f.Notes {
-			p.print(wrap("  note: ", quote.Text(n)), "\n")
+			if len(r.Files) == 1 || f.Verification == nil || !slices.Contains(f.Verification.Drawn(), n) {
+				p.print(wrap("  note: ", quote.Text(n)), "\n")
+			}
 		}
 	}
 	for _, rt := range slices.Sorted(maps.Keys(absent)) {
@@ -76,10 +78,13 @@ func absentEverywhere(r *Report) map[string]string {
 }
 
 // line is a finding in one line.
-func (i *Item) line() string {
-	text := fmt.Sprintf("%s: %s: %s", i.Severity, i.Rule, quote.Text(i.Message))
+func (i *Item) line() string { return i.Severity + ": " + i.Rule + ": " + i.message() }
+
+// message is a finding in one line, where its severity and its rule are shown beside it.
+func (i *Item) message() string {
+	text := quote.Text(i.Message)
 	if i.Where != "" {
-		text = fmt.Sprintf("%s: %s: %s: %s", i.Severity, i.Rule, quote.Text(i.Where), quote.Text(i.Message))
+		text = quote.Text(i.Where) + ": " + text
 	}
 	if s := i.Suppressed; s != nil {
 		text += fmt.Sprintf(" [%s: %s]", s.Kind, quote.Text(s.Reason))

@@ -111,7 +111,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		if tallies[rt.Name] != nil {
 			continue
 		}
-		l.Word, l.Text = word(rt.Status), brief(rt.Reason)
+		l.Word, l.Text = word(rt.Status), brief(strings.TrimPrefix(rt.Reason, rt.Name+": "))
 		switch rt.Status {
 		case verify.Broken:
 			l.Status, l.rule, l.where, l.message = Problem, "runtime-broken", rt.Name, rt.Reason
@@ -153,7 +153,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		case verify.Unchecked:
 			l.Status, l.rule, l.where, l.message = Problem, "outputs-unbounded", l.Name+", "+t.row.Set+", "+t.row.Output, t.row.Reason
 		case verify.Skipped:
-			l.Status, l.Text = Skipped, brief(t.row.Reason)
+			l.Status, l.Text = Skipped, brief(strings.TrimPrefix(t.row.Reason, l.Name+": "))
 		}
 	}
 	return lines
@@ -171,12 +171,15 @@ func word(v verify.Verdict) string {
 	return strings.ToUpper(string(v))
 }
 
-// brief is the beginning of a reason, as long as two lines; the whole stands in the verification.
+// brief is the beginning of a reason, as long as three lines; the whole stands in the verification.
 func brief(reason string) string {
-	const most = 120
+	const most = 180
 	reason, _, cut := strings.Cut(reason, "\n")
 	if r := []rune(reason); len(r) > most {
 		reason, cut = string(r[:most]), true
+		if end := strings.LastIndexByte(reason, ' '); end > 0 {
+			reason = reason[:end]
+		}
 	}
 	if cut {
 		return strings.TrimRight(reason, " .,;:") + " ..."

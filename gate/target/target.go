@@ -117,6 +117,14 @@ func tableOf(name string) (*table, error) {
 // Source says where the table is from, and of which day.
 func (t *Target) Source() string { return t.table.source + ", " + t.table.date }
 
+// basis is what a verdict rests on, and of which day.
+func (t *Target) basis() string {
+	if t.table.measured {
+		return "measured on " + t.table.date
+	}
+	return "by its source, of " + t.table.date
+}
+
 // Releases names those that a model must load in.
 func (t *Target) Releases() string {
 	first, last := t.table.releases[t.releases[0]].name, t.table.releases[t.releases[len(t.releases)-1]].name
@@ -295,7 +303,8 @@ var codes = map[Class]string{Partial: "target-partial", Unknown: "target-unknown
 // mostFindings is how many nodes of one class are findings of their own.
 const mostFindings = 50
 
-// Findings judges a model and gives a finding for each node, or the model, that is not supported, and a line on what it all comes to.
+// Findings judges a model and gives a finding for each node, or the model, that is not supported, with the day of the table, and a
+// line on what it all comes to, with its source.
 func (t *Target) Findings(m *pb.ModelProto) (found []rule.Finding, note string) {
 	counts := map[Class]int{}
 	nodes := map[Class]int{}
@@ -311,7 +320,7 @@ func (t *Target) Findings(m *pb.ModelProto) (found []rule.Finding, note string) 
 			severity = rule.Error
 		}
 		if counts[v.Class]++; counts[v.Class] <= mostFindings {
-			found = append(found, rule.Finding{Severity: severity, Code: codes[v.Class], Where: t.Text + ": " + v.Where, Message: v.Reason})
+			found = append(found, rule.Finding{Severity: severity, Code: codes[v.Class], Where: t.Text + ": " + v.Where, Message: v.Reason + "; " + t.basis()})
 		}
 	}
 	var parts []string

@@ -149,3 +149,34 @@ func agree(t *testing.T, name string, load func([][]byte) []answer) {
 		t.Errorf("%d of %d models are supported: the table says too little", counts[Supported][0], len(models))
 	}
 }
+
+// Whoever reads that a node is not known to be taken reads on what ground, and of which day.
+func TestEachFindingSaysWhatItRestsOn(t *testing.T) {
+	m := &pb.ModelProto{
+		IrVersion:   proto.Int64(99),
+		OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(99)}},
+		Graph: &pb.GraphProto{Node: []*pb.NodeProto{
+			{OpType: proto.String("Odd"), Domain: proto.String("own"), Output: []string{"x"}},
+			{OpType: proto.String("Conv"), Output: []string{"y"}},
+			{OpType: proto.String("Det"), Output: []string{"z"}},
+		}},
+	}
+	for _, name := range Names() {
+		target, err := Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, note := target.Findings(m)
+		if len(found) == 0 {
+			t.Errorf("%s: no finding", name)
+		}
+		for _, f := range found {
+			if !strings.HasSuffix(f.Message, " "+target.table.date) {
+				t.Errorf("%s: %s: %q, want %s at its end", name, f.Code, f.Message, target.table.date)
+			}
+		}
+		if !strings.Contains(note, "https://") || !strings.Contains(note, target.table.date) {
+			t.Errorf("%s: %q has no source or no day", name, note)
+		}
+	}
+}

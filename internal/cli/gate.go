@@ -18,6 +18,7 @@ import (
 	"github.com/petrify-ml/petrify/gate"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/report"
+	"github.com/petrify-ml/petrify/verify"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -178,6 +179,9 @@ func finish(s *Streams, format report.Format, files *reportFiles, r *report.Repo
 				break
 			}
 		}
+		if next := forReport(r); next != "" {
+			r.Next = append(r.Next, next)
+		}
 	}
 	if err := files.write(r); err != nil {
 		return err
@@ -186,6 +190,21 @@ func finish(s *Streams, format report.Format, files *reportFiles, r *report.Repo
 		return err
 	}
 	return exit(r.ExitCode)
+}
+
+// forReport is how to make a bug report of the first runtime that is wrong, empty if none is.
+func forReport(r *report.Report) string {
+	for _, f := range r.Files {
+		for _, rt := range f.Runtimes {
+			if rt.Status != report.Finding || rt.Name == verify.Recorded {
+				continue
+			}
+			if _, err := os.Stat(filepath.FromSlash(f.Path)); err == nil {
+				return fmt.Sprintf("petrify reduce %s --runtime %s cuts it down to what the runtime gets wrong, for a bug report", quote.Shell(f.Path), quote.Shell(rt.Name))
+			}
+		}
+	}
+	return ""
 }
 
 func firstCounting(f *report.File) string {
