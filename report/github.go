@@ -21,7 +21,7 @@ func GitHub(w io.Writer, r *Report) error {
 			case i.Suppressed == nil && i.Severity == "warning":
 				level = "warning"
 			}
-			p.print("::", level, " file=", property(quote.Text(f.Path)), ",line=1,title=", property(i.Rule), "::",
+			p.print("::", level, " file=", property(quote.Text(slashed(f.Path))), ",line=1,title=", property(i.Rule), "::",
 				data(i.message()), "\n")
 		}
 	}

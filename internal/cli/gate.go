@@ -151,7 +151,7 @@ func runGate(ctx context.Context, o gateOptions) error {
 }
 
 // locate gives files the paths that they have from the working directory, which is what hosts of code show findings beside. Baselines and
-// results know them by their paths from the policy's folder.
+// results know them by their paths from the policy's folder. Absolute paths and URLs stay.
 func locate(r *report.Report, root string) {
 	if filepath.IsAbs(root) {
 		here, err := os.Getwd()
@@ -163,6 +163,9 @@ func locate(r *report.Report, root string) {
 		}
 	}
 	for k := range r.Files {
+		if name := r.Files[k].Path; filepath.IsAbs(filepath.FromSlash(name)) || strings.Contains(name, "://") { // no clean path has the latter
+			continue
+		}
 		r.Files[k].Path = path.Join(filepath.ToSlash(root), r.Files[k].Path)
 		if v := r.Files[k].Verification; v != nil {
 			v.Path = r.Files[k].Path

@@ -32,3 +32,17 @@ func TestForReport(t *testing.T) {
 		}
 	}
 }
+
+// Paths are those from the working directory; what is absolute, or an object of a store, stays.
+func TestLocate(t *testing.T) {
+	r := &report.Report{}
+	for _, name := range []string{"m.onnx", "/data/m.onnx", "s3://bucket/a/m.onnx"} {
+		r.Files = append(r.Files, report.File{Path: name})
+	}
+	locate(r, filepath.Join("..", "models"))
+	for k, want := range []string{"../models/m.onnx", "/data/m.onnx", "s3://bucket/a/m.onnx"} {
+		if got := r.Files[k].Path; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
