@@ -29,7 +29,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"model":                {may: []string{"layer"}},
 	"models":               {may: []string{"layer", "model", "train", "internal/suggest"}},
 	"internal/quote":       {},
-	"dataset":              {may: []string{"dataset/mnist", "internal/suggest"}},
+	"dataset":              {may: []string{"dataset/mnist", "internal/npy", "internal/suggest"}},
 	"dataset/mnist":        {},
 	"checkpoint":           {may: []string{"internal/atomicfile"}},
 	"run":                  {may: []string{"card", "model", "models", "layer", "train", "export", "checkpoint", "dataset", "random", "internal/atomicfile", "internal/buildinfo", "internal/picture"}},

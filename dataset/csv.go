@@ -18,8 +18,8 @@ import (
 )
 
 // csvFormat is that of tables with a grey image in each line, as Kaggle hands out MNIST and its likes: the pixels row by row,
-// from 0 to 255, and the label in a column named so, or in the first one, or nowhere. The first line may name the columns.
-// Files may be gzipped.
+// from 0 to 255, and the label in a column named so, or in the first one, or nowhere. The first line may name the columns; one
+// without a name is pandas's numbering of the lines. Columns are separated by commas, semicolons or tabs. Files may be gzipped.
 type csvFormat struct{}
 
 // A csvSet are such tables.
@@ -30,9 +30,11 @@ type csvSet struct {
 
 type csvFile struct {
 	path   string
-	side   int  // of an image, in pixels
-	label  int  // column, -1 where there is none
-	header bool // the first line is one of names
+	side   int    // of an image, in pixels
+	label  int    // column, -1 where there is none
+	number int    // column that numbers the lines, -1 where there is none
+	comma  []byte // what separates the columns
+	header bool   // the first line is one of names
 }
 
 const (
@@ -50,12 +52,12 @@ func (csvFormat) find(t *tree) (found, error) {
 		var unnamed []csvFile
 		var starts []string
 		for _, name := range n.files {
-			lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
-			if path.Ext(lower) != ".csv" {
+			if !isTable(name) {
 				continue
 			}
-			f, ok := set.recognise(path.Join(n.path, name))
-			if !ok {
+			lower := strings.TrimSuffix(strings.ToLower(name), ".gz")
+			f, err := set.recognise(path.Join(n.path, name))
+			if err != nil {
 				continue
 			}
 			part, _ := splitOf(strings.TrimSuffix(lower, ".csv"))
@@ -93,44 +95,99 @@ func tableStart(name string) string {
 	return ""
 }
 
-// recognise tells by its first two lines whether a table holds images.
-func (s csvSet) recognise(name string) (f csvFile, ok bool) {
+// unfit says why the first table of a tree holds no images, nil where there is no table.
+func (t *tree) unfit() error {
+	for _, n := range t.root.all() {
+		for _, name := range n.files {
+			if !isTable(name) {
+				continue
+			}
+			if _, err := (csvSet{folder: t.folder}).recognise(path.Join(n.path, name)); err != nil {
+				return fmt.Errorf("%s is no table of images: %w", quote.Name(t.path(path.Join(n.path, name))), err)
+			}
+		}
+	}
+	return nil
+}
+
+func isTable(name string) bool {
+	return path.Ext(strings.TrimSuffix(strings.ToLower(name), ".gz")) == ".csv"
+}
+
+// recognise tells by its first two lines whether a table holds images, and why it does not.
+func (s csvSet) recognise(name string) (f csvFile, err error) {
 	r, end, err := s.reader(context.Background(), name)
 	if err != nil {
-		return f, false
+		return f, err
 	}
 	defer end()
 	first, err := line(r)
-	if err != nil {
-		return f, false
+	if err == io.EOF {
+		return f, errors.New("it is empty")
 	}
-	cells := bytes.Split(first, []byte(","))
-	f = csvFile{path: name, label: -1, side: squareRoot(len(cells))}
+	if err != nil {
+		return f, fmt.Errorf("line 1 is %w", err)
+	}
+	if bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff")) {
+		return f, errors.New("its text is UTF-16, want UTF-8")
+	}
+	f = csvFile{path: name, label: -1, number: -1, comma: separator(first)}
+	cells := bytes.Split(first, f.comma)
 	for i, c := range cells {
-		if slices.Contains([]string{"label", "class", "target", "y"}, strings.ToLower(string(trim(c)))) {
+		column := strings.ToLower(string(trim(c)))
+		switch {
+		case slices.Contains([]string{"label", "class", "target", "y"}, column):
 			f.label = i
+		case i == 0 && slices.Contains([]string{"", "unnamed: 0", "index"}, column):
+			f.number = 0
 		}
-		if _, ok := whole(c, math.MaxUint32); !ok {
+		if _, err := strconv.ParseFloat(string(trim(c)), 64); err != nil {
 			f.header = true
 		}
 	}
+	columns := len(cells)
+	if f.number >= 0 {
+		columns--
+	}
+	f.side = squareRoot(columns)
 	if f.label < 0 && f.side == 0 {
-		f.label = 0
+		f.label = f.number + 1
 	}
 	if f.label >= 0 {
-		f.side = squareRoot(len(cells) - 1)
+		f.side = squareRoot(columns - 1)
 	}
 	if f.side < leastSide {
-		return f, false
+		return f, fmt.Errorf("line 1 has %s, want a square number of pixels, %d at least, and one for the label", plural(len(cells), "column"), leastSide*leastSide)
 	}
+	at := 1
 	if f.header {
-		if first, err = line(r); err != nil {
-			return f, false
+		at++
+		if first, err = line(r); err == io.EOF {
+			return f, errors.New("no images follow the names of its columns")
+		}
+		if err != nil {
+			return f, fmt.Errorf("line 2 is %w", err)
 		}
 	}
 	var label uint32
 	pixels, err := f.row(first, nil, &label)
-	return f, err == nil && len(pixels) == f.side*f.side
+	if err == nil && len(pixels) != f.side*f.side {
+		err = fmt.Errorf("%s, want %d", plural(len(pixels), "pixel"), f.side*f.side)
+	}
+	if err != nil {
+		return f, fmt.Errorf("line %d: %w", at, err)
+	}
+	return f, nil
+}
+
+// separator is what separates the columns of a line.
+func separator(first []byte) []byte {
+	for _, s := range []string{",", ";", "\t"} {
+		if bytes.Contains(first, []byte(s)) {
+			return []byte(s)
+		}
+	}
+	return []byte(",")
 }
 
 // squareRoot is that of a square, 0 of any other number.
@@ -210,7 +267,11 @@ func (s csvSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
 // row appends the pixels of a line, and sets its label.
 func (f csvFile) row(text []byte, pixels []uint8, label *uint32) ([]uint8, error) {
 	for column := 0; ; column++ {
-		cell, rest, more := bytes.Cut(text, []byte(","))
+		cell, rest, more := bytes.Cut(text, f.comma)
+		if column == f.number && more {
+			text = rest
+			continue
+		}
 		most := uint32(math.MaxUint8)
 		if column == f.label {
 			most = math.MaxUint32
@@ -231,20 +292,34 @@ func (f csvFile) row(text []byte, pixels []uint8, label *uint32) ([]uint8, error
 	}
 }
 
-// whole reads a number from 0 to most. Some tables write 12.0 for 12.
+// whole reads a number from 0 to most. Some tables write 12.0 for 12, and NumPy 1.200000000000000000e+01.
 func whole(cell []byte, most uint32) (uint32, bool) {
-	cell = bytes.TrimSuffix(trim(cell), []byte(".0"))
+	cell = trim(cell)
 	v := uint64(0)
 	for _, c := range cell {
-		if c < '0' || c > '9' || v > uint64(most) {
+		if c < '0' || c > '9' {
+			return fraction(string(cell), most)
+		}
+		if v = 10*v + uint64(c-'0'); v > uint64(most) {
 			return 0, false
 		}
-		v = 10*v + uint64(c-'0')
 	}
-	return uint32(v), len(cell) > 0 && v <= uint64(most)
+	return uint32(v), len(cell) > 0
 }
 
-func trim(cell []byte) []byte { return bytes.Trim(cell, " \t\"") }
+// fraction is whole for a number that is written with a point or an exponent.
+func fraction(cell string, most uint32) (uint32, bool) {
+	if strings.Trim(cell, "0123456789.eE+-") != "" {
+		return 0, false // such as Inf, NaN, and 0x10
+	}
+	v, err := strconv.ParseFloat(cell, 64)
+	if err != nil || v < 0 || v > float64(most) || v != math.Trunc(v) {
+		return 0, false
+	}
+	return uint32(v), true
+}
+
+func trim(cell []byte) []byte { return bytes.Trim(cell, " \t\r\"") }
 
 // reader opens a table; end closes it.
 func (s csvSet) reader(ctx context.Context, name string) (r *bufio.Reader, end func() error, err error) {

@@ -30,8 +30,9 @@ const (
 // A picture is one that was decoded, and how it is to be turned.
 type picture struct {
 	image.Image
-	turn  orientation
-	alone bool
+	turn    orientation
+	several bool // the file has more of them
+	alone   bool
 }
 
 // alone is held while a large picture is in memory, so that there is one at a time.
@@ -73,6 +74,12 @@ func decode(where string, b []byte) (p *picture, err error) {
 		return nil, tooLong(where)
 	}
 	c, format, err := image.DecodeConfig(bytes.NewReader(b))
+	switch {
+	case len(b) == 0:
+		return nil, &FormatError{File: where, Why: "want a PNG or JPEG image, this is an empty file"}
+	case bytes.HasPrefix(b, []byte("version https://git-lfs")):
+		return nil, &FormatError{File: where, Why: "want a PNG or JPEG image, this is a pointer of Git LFS in its place (git lfs pull brings it)"}
+	}
 	if kind := otherKind(b); kind != "" {
 		return nil, &FormatError{File: where, Why: "want a PNG or JPEG image, this is " + kind + ": convert it"}
 	}
@@ -82,7 +89,7 @@ func decode(where string, b []byte) (p *picture, err error) {
 	if why := implausible(b, format, c); why != "" {
 		return nil, &FormatError{File: where, Why: fmt.Sprintf("%dx%d pixels, %s", c.Width, c.Height, why)}
 	}
-	p = &picture{turn: orientationOf(format, b)}
+	p = &picture{turn: orientationOf(format, b), several: several(format, b)}
 	if c.Width*c.Height >= large {
 		alone <- struct{}{}
 		p.alone = true
@@ -209,7 +216,7 @@ func luma(r, g, b uint8) uint8 {
 	return uint8((299*uint32(r) + 587*uint32(g) + 114*uint32(b) + 500) / 1000)
 }
 
-// resized brings a set of grey images to another size and number of channels. Where neither is asked for the set stays as it
+// resized brings a set to another size and number of channels. Where neither is asked for the set stays as it
 // is, square or not.
 func (s *Set) resized(ctx context.Context, o Options) (*Set, error) {
 	if (o.Size == 0 || o.Size == s.H && o.Size == s.W) && (o.Channels == 0 || o.Channels == s.C) {
@@ -232,12 +239,26 @@ func (s *Set) resized(ctx context.Context, o Options) (*Set, error) {
 	}
 	pixels := make([]uint8, total)
 	err := parallel(ctx, s.N, o.Progress, func(i int) error {
-		grey := &picture{Image: &image.Gray{Pix: s.Image(i), Stride: s.W, Rect: image.Rect(0, 0, s.W, s.H)}, turn: upright}
-		copy(pixels[i*each:], grey.fit(size, channels))
+		p := &picture{Image: s.picture(i), turn: upright}
+		copy(pixels[i*each:], p.fit(size, channels))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return New(s.Name, s.N, channels, size, size, pixels, s.Labels)
+}
+
+// picture is image i.
+func (s *Set) picture(i int) image.Image {
+	planes, bounds := s.Image(i), image.Rect(0, 0, s.W, s.H)
+	if s.C == 1 {
+		return &image.Gray{Pix: planes, Stride: s.W, Rect: bounds}
+	}
+	area := s.H * s.W
+	p := image.NewRGBA(bounds)
+	for at := range area {
+		p.Pix[4*at], p.Pix[4*at+1], p.Pix[4*at+2], p.Pix[4*at+3] = planes[at], planes[area+at], planes[2*area+at], 255
+	}
+	return p
 }

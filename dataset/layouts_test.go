@@ -70,6 +70,9 @@ func TestLayouts(t *testing.T) {
 			"train: 2 images in 2 classes (Cat, Dog) of folder PetImages; test: none"},
 		{"more of the unlabelled kind", []string{"train/a/1.png", "test/a/2.png", "unlabeled/3.png"},
 			"train: 1 image in 1 class (a) of folder train; test: 1 image in 1 class (a) of folder test; ignored: 1 image of folder unlabeled"},
+		{"splits of each class", []string{"cats/train/a.png", "cats/test/b.png", "dogs/train/a.png", "dogs/train/b.png"},
+			"train: 3 images in 2 classes (cats, dogs); test: 1 image in 1 class (cats)"},
+		{"classes of which one has a folder called train", []string{"cats/train/a.png", "dogs/a.png"}, "train: 2 images in 2 classes (cats, dogs); test: none"},
 		{"a class called train", []string{"bus/1.png", "car/1.png", "train/1.png"}, "train: 3 images in 3 classes (bus, car, train); test: none"},
 		{"a class with a split's name within", []string{"test tube/1.png", "flask/1.png"}, "train: 2 images in 2 classes (flask, test tube); test: none"},
 		{"classes and a test", []string{"a/1.png", "b/1.png", "test/a/2.png"}, "train: 2 images in 2 classes (a, b); test: 1 image in 1 class (a) of folder test"},
@@ -251,6 +254,8 @@ func TestKindsOfPictures(t *testing.T) {
 		{"an animation", "RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x02", "an animated WebP picture"},
 		{"what a failed download leaves", "<!DOCTYPE html><html>", "a web page"},
 		{"a drawing", "<svg xmlns=", "an SVG drawing"},
+		{"a download that never came", "", "an empty file"},
+		{"a clone without its large files", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "git lfs pull"},
 	} {
 		if _, err := decode("a.jpg", []byte(c.head)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %q", c.claim, err, c.want)
@@ -348,6 +353,9 @@ func TestTables(t *testing.T) {
 		{"gzipped", map[string][]byte{"train.csv.gz": zip(head("label") + row("3", 0))}, []uint32{3}, -1},
 		{"in a folder", map[string][]byte{"archive/A_Z Handwritten Data.csv": []byte(row("3", 0))}, []uint32{3}, -1},
 		{"more classes than a byte counts", map[string][]byte{"train.csv": []byte(row("256", 0) + row("4294967295", 0))}, []uint32{256, 4294967295}, -1},
+		{"pandas, with its numbers of lines", map[string][]byte{"train.csv": []byte("," + head("label") + "0," + row("3", 0) + "1," + row("4", 0))}, []uint32{3, 4}, -1},
+		{"semicolons", map[string][]byte{"train.csv": []byte(strings.ReplaceAll(head("label")+row("3", 0), ",", ";"))}, []uint32{3}, -1},
+		{"NumPy's savetxt", map[string][]byte{"train.csv": []byte(strings.ReplaceAll(row("3", 0), ",12,", ",1.200000000000000000e+01,"))}, []uint32{3}, -1},
 		{"Windows, Excel", map[string][]byte{"train.csv": []byte("\ufeff" + strings.ReplaceAll(head("label")+strings.ReplaceAll(row("3", 0), ",", ".0,"), "\n", "\r\n"))}, []uint32{3}, -1},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
@@ -380,8 +388,17 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: error is %v, want %q", c.claim, err, c.want)
 		}
 	}
-	if _, err := Open(treeOf(t, map[string][]byte{"train.csv": []byte("id,name\n1,a\n")})); err == nil {
-		t.Error("a table of something else was taken for images")
+	for _, c := range []struct{ claim, text, want string }{
+		{"a table of something else", "id,name\n1,a\n", "line 1 has 2 columns, want a square number of pixels"},
+		{"nothing", "", "it is empty"},
+		{"names alone", head("label"), "no images follow"},
+		{"fractions", strings.Replace(row("1", 0), ",7,", ",0.5,", 1), `line 1: column 9 is "0.5", want a whole number from 0 to 255`},
+		{"names for classes", head("label") + row("cat", 0), `line 2: column 1 is "cat"`},
+		{"UTF-16", "\xff\xfe1\x00,\x00", "UTF-16"},
+	} {
+		if _, err := Open(treeOf(t, map[string][]byte{"train.csv": []byte(c.text)})); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "train.csv") {
+			t.Errorf("%s: error is %v, want %q", c.claim, err, c.want)
+		}
 	}
 }
 
@@ -508,7 +525,7 @@ func TestOneOfSeveralTables(t *testing.T) {
 
 func TestFormsThatAreNotReadAreNamed(t *testing.T) {
 	for name, want := range map[string]string{
-		"mnist.npz": "NumPy arrays", "a/x_train.NPY": "NumPy arrays", "data/train-00000-of-00001.parquet": "Parquet files", "shard.tfrecord-00000-of-00005": "TFRecord files",
+		"data/train-00000-of-00001.parquet": "Parquet files", "shard.tfrecord-00000-of-00005": "TFRecord files",
 		"cifar-10-batches-py/data_batch_1": "CIFAR's batches", "data_batch_1.bin": "CIFAR's batches", "x/train_32x32.mat": "MATLAB files", "celeba.h5": "HDF5 files",
 		"train.pkl": "pickled Python objects", "data.mdb": "LMDB files", "a.arrow": "Arrow files",
 	} {
@@ -520,8 +537,8 @@ func TestFormsThatAreNotReadAreNamed(t *testing.T) {
 	if _, err := Open(treeOf(t, map[string][]byte{"shard-000000.tar": {1}})); err == nil || !strings.Contains(err.Error(), "nothing but archives (it has shard-000000.tar): unpack them") {
 		t.Errorf("archives: error is %v", err)
 	}
-	dir := treeOf(t, map[string][]byte{"mnist.npz": {1}})
-	if _, err := Open(filepath.Join(dir, "mnist.npz")); err == nil || !strings.Contains(err.Error(), "petrify does not read NumPy arrays: write") {
+	dir := treeOf(t, map[string][]byte{"train.parquet": {1}})
+	if _, err := Open(filepath.Join(dir, "train.parquet")); err == nil || !strings.Contains(err.Error(), "petrify does not read Parquet files: write") {
 		t.Errorf("a file: error is %v", err)
 	}
 }

@@ -47,7 +47,7 @@ type format interface {
 }
 
 // formats are tried one after another. A new one is a file of its own, and a line here.
-var formats = []format{idxFormat{}, csvFormat{}, pictureFormat{}}
+var formats = []format{idxFormat{}, csvFormat{}, numpyFormat{}, pictureFormat{}}
 
 // found is a data set that was found and is not decoded yet.
 type found interface {
@@ -71,10 +71,12 @@ type Source struct {
 //
 //   - IDX files under the names of MNIST or EMNIST, gzipped or not,
 //   - CSV files with a line of pixels for each image, as Kaggle hands out MNIST,
+//   - NumPy arrays of images and labels, .npz or .npy files, as Keras has MNIST,
 //   - or pictures: PNG, JPEG, GIF, BMP, TIFF, WebP, in folders for training and testing, by any of their usual names, or all
 //     for training, and there either directly or in one folder for each class.
 //
-// Of several sets of IDX or CSV files in a folder, one is named by what its files begin with: "gzip/emnist-letters".
+// Of several sets of IDX, CSV or NumPy files in a folder, one is named by what its files begin with: "gzip/emnist-letters". A
+// NumPy file may be named itself, and is then all that there is.
 func Open(name string) (*Source, error) { return OpenWith(name, Options{}) }
 
 // OpenWith is Open for images of a given size: their middle is cut out and scaled.
@@ -96,17 +98,16 @@ func OpenWith(name string, o Options) (*Source, error) {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
 	s := &Source{name: escapePath(path), short: quote.Text(filepath.Base(path)), options: o}
-	t, err := walk(newFolder(folder))
+	t, err := below(folder, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
 	}
-	t.keep(prefix)
 	for _, f := range formats {
 		if s.found, err = f.find(t); err != nil {
 			return nil, fmt.Errorf("data set %q: %w", name, err)
 		}
 		if s.found != nil {
-			s.note(fmt.Sprintf("%s: %s", quote.Name(s.short), s.found.about()))
+			s.note(s.found.about())
 			return s, nil
 		}
 	}
@@ -117,11 +118,29 @@ func OpenWith(name string, o Options) (*Source, error) {
 	if kinds != "" {
 		return nil, fmt.Errorf("data set %q: %s, which petrify does not read%s: write the images as PNG files in a folder for each class", name, kinds, t.contents())
 	}
+	if err := t.unfit(); err != nil {
+		return nil, fmt.Errorf("data set %q: %w", name, err)
+	}
 	mnist := idxSet{}.images(trainSplit)
 	return nil, fmt.Errorf("data set %q: no %s or %s in it, nor pictures%s", name, mnist[0], mnist[1], t.contents())
 }
 
-// lookUp finds the folder that a name stands for, and what the names in it begin with, if it is one of several sets.
+// below is what is in a folder and begins with a prefix, or the file in it that is called so.
+func below(folder, prefix string) (*tree, error) {
+	f := newFolder(folder)
+	if info, err := f.stat(prefix); prefix != "" && err == nil && info.Mode().IsRegular() {
+		return &tree{folder: f, root: &node{path: ".", files: []string{prefix}}}, nil
+	}
+	t, err := walk(f)
+	if err != nil {
+		return nil, err
+	}
+	t.keep(prefix)
+	return t, nil
+}
+
+// lookUp finds the folder that a name stands for, and what the names in it begin with, if it is one of several sets, or the
+// file in it.
 func lookUp(name string) (folder, prefix string, err error) {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,6 +160,9 @@ func lookUp(name string) (folder, prefix string, err error) {
 		return "", "", fmt.Errorf("data set %q: the folder does not exist, and known names are: %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 	case err != nil:
 		return "", "", fmt.Errorf("data set %q: %w", name, err)
+	case info.Mode().IsRegular() && isNumpy(name):
+		folder, prefix = filepath.Split(name)
+		return filepath.Clean(folder), prefix, nil
 	case !info.IsDir():
 		hint := ""
 		if kind := unreadableKind(filepath.Base(name)); kind != "" {
@@ -159,7 +181,7 @@ func oneOfSeveral(folder, prefix string) bool {
 	entries, err := os.ReadDir(filepath.Clean(folder))
 	return err == nil && prefix != "" && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		rest, ok := strings.CutPrefix(e.Name(), prefix)
-		return ok && strings.IndexAny(rest, separators) == 0 && (idxImages.MatchString(e.Name()) || tableStart(e.Name()) != "")
+		return ok && strings.IndexAny(rest, separators) == 0 && (idxImages.MatchString(e.Name()) || tableStart(e.Name()) != "" || isNumpy(e.Name()))
 	})
 }
 
@@ -172,7 +194,6 @@ var unreadableKinds = []struct {
 	kind string
 	name *regexp.Regexp
 }{
-	{"NumPy arrays", regexp.MustCompile(`(?i)\.np[yz]$`)},
 	{"Parquet files", regexp.MustCompile(`(?i)\.parquet$`)},
 	{"Arrow files", regexp.MustCompile(`(?i)\.(arrow|feather)$`)},
 	{"TFRecord files", regexp.MustCompile(`(?i)\.tfrecords?(-\d+-of-\d+)?(\.gz)?$`)},
@@ -215,7 +236,7 @@ func (s *Source) Train(ctx context.Context) (*Set, error) {
 		return nil, err
 	}
 	for _, note := range set.oddities() {
-		s.note(fmt.Sprintf("%s: %s", quote.Name(s.short), note))
+		s.note(note)
 	}
 	return set, nil
 }
@@ -224,7 +245,9 @@ func (s *Source) Train(ctx context.Context) (*Set, error) {
 func (s *Source) Test(ctx context.Context) (*Set, error) { return s.decode(ctx, testSplit) }
 
 func (s *Source) decode(ctx context.Context, part split) (*Set, error) {
-	set, err := s.found.read(ctx, part, s.options)
+	o := s.options
+	o.Note = s.note
+	set, err := s.found.read(ctx, part, o)
 	if errors.Is(err, ErrNoTest) {
 		return nil, fmt.Errorf("data set %q: %w", s.name, err)
 	}
@@ -235,9 +258,10 @@ func (s *Source) decode(ctx context.Context, part split) (*Set, error) {
 	return set.resized(ctx, s.options)
 }
 
+// note tells something of the set.
 func (s *Source) note(text string) {
 	if s.options.Note != nil {
-		s.options.Note(text)
+		s.options.Note(fmt.Sprintf("%s: %s", quote.Name(s.short), text))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/petrify-ml/petrify/internal/quote"
 )
@@ -48,7 +49,7 @@ func isPicture(name string) bool {
 // otherPictures are kinds of pictures that are not read.
 var otherPictures = []string{
 	".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".ico", ".pdf", ".exr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".eps",
-	".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+	".dcm", ".dds", ".hdr", ".pcx", ".xcf", ".jpx", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
 }
 
 func isOtherPicture(name string) bool { return slices.Contains(otherPictures, extension(name)) }
@@ -170,6 +171,9 @@ func (n *node) direct() int {
 
 // parts tells the folders of splits from those of classes. unused are those that are neither.
 func (n *node) parts() (parts map[split][]*node, unused []*node) {
+	if parts := n.partsOfClasses(); parts != nil {
+		return parts, nil
+	}
 	parts = map[split][]*node{}
 	var rest []*node
 	sure := map[split][]*node{}
@@ -207,6 +211,41 @@ func (n *node) parts() (parts map[split][]*node, unused []*node) {
 		return parts, nil
 	}
 	return whole, nil
+}
+
+// partsOfClasses are the splits where each class has its own, as in cats/train, cats/test, dogs/train and dogs/test; nil where
+// that is not so.
+func (n *node) partsOfClasses() map[split][]*node {
+	parts := map[split][]*node{}
+	classes := n.withPictures()
+	if n.direct() > 0 {
+		return nil
+	}
+	for _, class := range classes {
+		if part, _ := splitOf(class.name()); part != noSplit || class.direct() > 0 {
+			return nil
+		}
+		for _, d := range class.withPictures() {
+			part, _ := splitOf(d.name())
+			if part == noSplit {
+				return nil
+			}
+			if parts[part] == nil {
+				parts[part] = []*node{{path: n.path}}
+			}
+			own := &node{path: class.path}
+			for _, below := range d.all() {
+				for _, f := range below.files {
+					own.files = append(own.files, strings.TrimPrefix(path.Join(below.path, f), class.path+"/"))
+				}
+			}
+			parts[part][0].dirs = append(parts[part][0].dirs, own)
+		}
+	}
+	if parts[trainSplit] == nil || len(parts) < 2 {
+		return nil
+	}
+	return parts
 }
 
 // classes lists the pictures of a split. Folders in it are classes, in the order of their names, with all that is below them.
@@ -391,17 +430,24 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 		return nil, fmt.Errorf("data set %q: %d images of %dx%dx%d take more than %d bytes", s.where, len(list.files), channels, size, size, uint64(maxBytes))
 	}
 	pixels, labels := make([]uint8, total), make([]uint32, len(list.files))
+	var several atomic.Int64
 	err := parallel(ctx, len(list.files), o.Progress, func(i int) error {
 		p, err := s.picture(list.files[i].path)
 		if err != nil {
 			return err
 		}
 		defer p.release()
+		if p.several {
+			several.Add(1)
+		}
 		copy(pixels[i*each:], p.fit(size, channels))
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if n := several.Load(); n > 0 && o.Note != nil {
+		o.Note(fmt.Sprintf("of %s of the %s split with more than one picture, the first one is taken", plural(int(n), "file"), part))
 	}
 	for i, f := range list.files {
 		labels[i] = uint32(f.class)

@@ -81,7 +81,7 @@ there as if nothing had happened.`,
 		ValidArgsFunction: completeModels,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files named as MNIST's or EMNIST's, or of CSV tables of pixels")
+	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files named as MNIST's or EMNIST's, of CSV tables of pixels, or of NumPy arrays (.npz)")
 	quantityVar(f, &o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for pictures)")
 	quantityVar(f, &o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for pictures)")
 	quantityVar(f, &o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")

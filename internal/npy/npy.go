@@ -44,57 +44,120 @@ const mostAxes = 64
 // ReadFile reads an array of at most limit bytes from a .npy file, or that of this
 // name from an .npz archive, which may hold just one of any name.
 func ReadFile(path, name string, limit int64) (Array, error) {
-	f, err := os.Open(path)
+	f, size, err := open(path)
 	if err != nil {
 		return Array{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	return ReadFrom(f, size, name, limit)
+}
+
+// ReadFrom is ReadFile for the bytes of a file of a size.
+func ReadFrom(r io.ReaderAt, size int64, name string, limit int64) (Array, error) {
+	if !isArchive(r) {
+		return Read(io.NewSectionReader(r, 0, size), limit)
+	}
+	all, err := readArchive(r, size, limit, name)
 	if err != nil {
 		return Array{}, err
 	}
-	if !info.Mode().IsRegular() {
-		return Array{}, errors.New("no regular file")
-	}
-	var magic [2]byte
-	if _, err := f.ReadAt(magic[:], 0); err == nil && string(magic[:]) == "PK" {
-		all, err := readArchive(f, info.Size(), limit, name)
-		if err != nil {
-			return Array{}, err
-		}
-		return all[name], nil
-	}
-	return Read(io.LimitReader(f, info.Size()), limit)
+	return all[name], nil
 }
 
 // ReadArchive reads all arrays of an .npz archive, together at most limit bytes.
 func ReadArchive(path string, limit int64) (map[string]Array, error) {
-	f, err := os.Open(path)
+	f, size, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	return readArchive(f, size, limit, "")
+}
+
+// open opens a regular file. To open a pipe would be to wait for who writes to it.
+func open(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.New("no regular file")
+	}
+	f, err := os.Open(path)
+	return f, info.Size(), err
+}
+
+// isArchive tells an archive by its first two bytes.
+func isArchive(r io.ReaderAt) bool {
+	var magic [2]byte
+	_, err := r.ReadAt(magic[:], 0)
+	return err == nil && string(magic[:]) == "PK"
+}
+
+// An Entry says what an array is whose elements are not read.
+type Entry struct {
+	Name string // within an archive, "" of a .npy file
+	Type string // as numpy writes it: "|u1", "<f4"
+	Dims []int
+	Err  error // why it cannot be read; then there is nothing but a name
+}
+
+// List reads what the headers of a .npy file, or of an .npz archive, say.
+func List(r io.ReaderAt, size int64) ([]Entry, error) {
+	if !isArchive(r) {
+		return []Entry{entry("", io.NewSectionReader(r, 0, size))}, nil
+	}
+	z, err := openArchive(r, size)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("no regular file")
+	var list []Entry
+	for _, f := range z.File {
+		name, ok := strings.CutSuffix(f.Name, ".npy")
+		if !ok {
+			continue
+		}
+		in, err := f.Open()
+		if err != nil {
+			list = append(list, Entry{Name: name, Err: wrong("array %q: %v", name, err)})
+			continue
+		}
+		list = append(list, entry(name, in))
+		in.Close()
 	}
-	return readArchive(f, info.Size(), limit, "")
+	return list, nil
+}
+
+func entry(name string, r io.Reader) Entry {
+	h, err := readHeader(r)
+	if err == nil {
+		_, _, _, err = h.element()
+	}
+	if err != nil {
+		return Entry{Name: name, Err: err}
+	}
+	return Entry{Name: name, Type: h.descr, Dims: h.dims}
 }
 
 // mostMembers bounds the files of an archive.
 const mostMembers = 1 << 12
 
-// readArchive reads one array, under the name that was asked for, or all.
-func readArchive(r io.ReaderAt, size, limit int64, only string) (map[string]Array, error) {
+func openArchive(r io.ReaderAt, size int64) (*zip.Reader, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, wrong("not an .npz archive: %v", err)
 	}
 	if len(z.File) > mostMembers {
 		return nil, wrong("an archive of %d files, want at most %d", len(z.File), mostMembers)
+	}
+	return z, nil
+}
+
+// readArchive reads one array, under the name that was asked for, or all.
+func readArchive(r io.ReaderAt, size, limit int64, only string) (map[string]Array, error) {
+	z, err := openArchive(r, size)
+	if err != nil {
+		return nil, err
 	}
 	all := map[string]Array{}
 	var names []string
@@ -135,40 +198,45 @@ func readArchive(r io.ReaderAt, size, limit int64, only string) (map[string]Arra
 
 // Read reads one array of at most limit bytes.
 func Read(r io.Reader, limit int64) (Array, error) {
+	h, err := readHeader(r)
+	if err != nil {
+		return Array{}, err
+	}
+	return h.read(r, limit)
+}
+
+// readHeader reads an array up to its elements.
+func readHeader(r io.Reader) (header, error) {
 	var start [8]byte
 	if _, err := io.ReadFull(r, start[:]); err != nil || string(start[:6]) != "\x93NUMPY" {
-		return Array{}, wrong("not a .npy file: it does not begin with \\x93NUMPY")
+		return header{}, wrong("not a .npy file: it does not begin with \\x93NUMPY")
 	}
 	var length int
 	switch start[6] {
 	case 1:
 		var b [2]byte
 		if _, err := io.ReadFull(r, b[:]); err != nil {
-			return Array{}, wrong("ends in its header")
+			return header{}, wrong("ends in its header")
 		}
 		length = int(binary.LittleEndian.Uint16(b[:]))
 	case 2, 3:
 		var b [4]byte
 		if _, err := io.ReadFull(r, b[:]); err != nil {
-			return Array{}, wrong("ends in its header")
+			return header{}, wrong("ends in its header")
 		}
 		n := binary.LittleEndian.Uint32(b[:])
 		if n > mostHeader {
-			return Array{}, wrong("a header of %d bytes, want at most %d", n, mostHeader)
+			return header{}, wrong("a header of %d bytes, want at most %d", n, mostHeader)
 		}
 		length = int(n)
 	default:
-		return Array{}, wrong("version %d.%d of the format, want 1 to 3", start[6], start[7])
+		return header{}, wrong("version %d.%d of the format, want 1 to 3", start[6], start[7])
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return Array{}, wrong("ends in its header")
+		return header{}, wrong("ends in its header")
 	}
-	h, err := parseHeader(string(text))
-	if err != nil {
-		return Array{}, err
-	}
-	return h.read(r, limit)
+	return parseHeader(string(text))
 }
 
 // A header is what is said of an array before its elements.
