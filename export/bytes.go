@@ -1,22 +1,21 @@
 package export
 
 import (
-	"math"
-
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/random"
 )
 
 // Layout is the order of the axes of images as bytes.
-type Layout string
+type Layout = raster.Layout
 
-// The layouts.
+// The layouts, see package raster.
 const (
-	NHWC Layout = "nhwc" // as pictures lie in files, in a canvas and in OpenCV: the channels of a pixel side by side
-	NCHW Layout = "nchw" // as the nets have them: one plane a channel
+	NHWC = raster.NHWC
+	NCHW = raster.NCHW
 )
 
 // pictures are the images of a model as bytes, 0 for black and 255 for white.
@@ -75,7 +74,7 @@ func (p pictures) net(e *onnx.Emitter, name string, x onnx.Value) onnx.Value {
 // whole number, halves to the even one.
 func (p pictures) output(e *onnx.Emitter, name string, y onnx.Value) {
 	e.Step(name, name)
-	factor, offset := p.toBytes()
+	factor, offset := raster.Levels(p.levels).ToBytes()
 	y = e.Node("Mul", "scaled", []onnx.Value{y, number(e, "factor", factor)})
 	if offset != 0 {
 		y = e.Node("Add", "shifted", []onnx.Value{y, number(e, "offset", offset)})
@@ -92,28 +91,20 @@ func (p pictures) output(e *onnx.Emitter, name string, y onnx.Value) {
 	e.Output(y, pb.TensorProto_UINT8, p.axes(onnx.Symbolic("N"))...)
 }
 
-func (p pictures) toBytes() (factor, offset float32) {
-	wide := 255 / (p.levels.High - p.levels.Low)
-	return float32(wide), float32(-p.levels.Low * wide)
-}
-
 // bytes does in Go what output does in a graph.
 func (p pictures) bytes(x []float32) []uint8 {
-	factor, offset := p.toBytes()
 	b := make([]uint8, len(x))
 	for i, v := range x {
-		v = float32(v*factor) + offset
-		b[p.place(i)] = uint8(math.RoundToEven(float64(min(max(v, 0), 255))))
+		b[p.place(i)] = raster.Levels(p.levels).Byte(v)
 	}
 	return b
 }
 
 // floats does in Go what net does in a graph.
 func (p pictures) floats(b []uint8) []float32 {
-	factor, offset := float32((p.levels.High-p.levels.Low)/255), float32(p.levels.Low)
 	x := make([]float32, len(b))
 	for i := range x {
-		x[i] = float32(float32(b[p.place(i)])*factor) + offset
+		x[i] = raster.Levels(p.levels).Float(b[p.place(i)])
 	}
 	return x
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
@@ -106,11 +107,11 @@ const (
 	MetaData    = "petrify.data"
 	MetaDataSum = "petrify.data.sha256"
 	MetaWeights = "petrify.weights.sha256"
-	MetaForm    = "petrify.form"      // the name of the Form, where it is not raw
+	MetaForm    = raster.MetaForm     // the name of the Form, where it is not raw
 	MetaDense   = "petrify.dense"     // how dense layers are written, where that is not MatMul
 	MetaWidth   = "petrify.precision" // how weights are stored, where that is not Float32
-	MetaPixels  = "petrify.pixels"    // "LOW,HIGH": the values that stand for black and white
-	MetaLayout  = "petrify.layout"    // of images as bytes: NHWC or NCHW
+	MetaPixels  = raster.MetaPixels   // "LOW,HIGH": the values that stand for black and white
+	MetaLayout  = raster.MetaLayout   // of images as bytes: NHWC or NCHW
 	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
 )
 

@@ -7,45 +7,48 @@ import (
 	"image"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 )
 
 // A Generator makes images of noise. Its methods may be called from several goroutines at once.
 //
-// The model has one input, float32 (N, K) or (N, K, 1, 1) for any N, and an output of images, float32 (N, C, H, W) with C of 1 for grey or
-// 3 for red, green and blue: a generator, or the decoder of a variational autoencoder, as petrify exports them, or another program's.
+// The model has one input, float32 (N, K) or (N, K, 1, 1) for any N, and an output of images of C channels, 1 for grey or 3 for red, green
+// and blue: float32 or uint8, (N, C, H, W) or (N, H, W, C). It is a generator, or the decoder of a variational autoencoder, as petrify
+// exports them in every form, or another program's. A file of form sample is one, too: what draws the noise in it is left out.
 type Generator struct {
 	session *Session
+	model   raster.Model
 	input   Port
-	output  int     // which of the session's
-	latent  int     // K
-	size    [3]int  // C, H, W
-	low     float64 // the values of black
-	high    float64 // and white
+	output  int    // which of the session's
+	size    [3]int // C, H, W
+	latent  int    // K
+	layout  raster.Layout
 	scratch sync.Pool
 }
 
 // GeneratorFile opens the generator in a file, see File.
-func GeneratorFile(path string) (*Generator, error) {
+func GeneratorFile(path string) (*Generator, error) { return fromFile(path, OpenGenerator) }
+
+// fromFile reads a model for open, which makes it ready to run.
+func fromFile[T any](path string, open func(*onnx.Model) (T, error)) (t T, err error) {
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
-		return nil, err
+		return t, err
 	}
 	if err := wire.Embed(m, wire.Limits{}); err != nil {
-		return nil, err
+		return t, err
 	}
-	g, err := OpenGenerator(m)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if t, err = open(m); err != nil {
+		return t, fmt.Errorf("%s: %w", path, err)
 	}
-	return g, nil
+	return t, nil
 }
 
 // GeneratorBytes opens the generator in the bytes of a file, such as one that is embedded in the program.
@@ -59,70 +62,100 @@ func GeneratorBytes(b []byte) (*Generator, error) {
 
 // OpenGenerator makes a model ready to make images, see Open. It gives an *onnx.UnsupportedError for a model that is no generator.
 func OpenGenerator(m *onnx.Model) (*Generator, error) {
-	s, err := Open(m)
-	if err != nil {
+	if err := validate(m); err != nil {
 		return nil, err
 	}
-	g := &Generator{session: s}
-	if err := errors.Join(g.settle(), g.pixelRange(m.Proto)); err != nil {
-		return nil, errors.Join(err, s.Close())
+	g := &Generator{}
+	var err error
+	if g.model, err = raster.Of(m.Proto); err != nil {
+		return nil, err
+	}
+	if g.model.Kind == raster.Seed {
+		if m, err = WithoutNoise(context.Background(), m); err != nil {
+			return nil, err
+		}
+		if g.model, err = raster.Of(m.Proto); err != nil {
+			return nil, err
+		}
+	}
+	if g.session, err = Open(m); err != nil {
+		return nil, err
+	}
+	if err := g.settle(); err != nil {
+		return nil, errors.Join(err, g.session.Close())
 	}
 	return g, nil
 }
 
+// WithoutNoise is the generator in a model of form sample: noise float32 (N, K) in, images out. What draws the noise in the model is left
+// out, once it was found to draw that of random.Noise; a model that draws another, or is of another form, is an *onnx.UnsupportedError.
+func WithoutNoise(ctx context.Context, m *onnx.Model) (*onnx.Model, error) {
+	noise, points, err := raster.Split(m.Proto)
+	if err != nil {
+		return nil, err
+	}
+	s, err := Open(&onnx.Model{Proto: noise})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for _, n := range []random.Noise{{Seed: 7}, {Seed: math.MinInt64, Truncation: 1.5}} {
+		const rows = 3
+		out, err := s.Run(ctx, []*onnx.Tensor{
+			{Name: "seed", Dims: []int{1}, Data: onnx.Slice[int64]{n.Seed}}, {Name: "count", Dims: []int{1}, Data: onnx.Slice[int64]{rows}},
+			{Name: "truncation", Dims: []int{1}, Data: onnx.Slice[float32]{n.Truncation}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		drawn, _ := out[0].Data.(onnx.Slice[float32])
+		want := make([]float32, len(drawn))
+		n.Fill(want, max(1, len(drawn)/rows), 0)
+		if len(drawn) == 0 || len(out[0].Dims) != 2 || out[0].Dims[0] != rows || !slices.Equal(drawn, want) {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("it draws other noise of seed %d than this version of petrify", n.Seed)}
+		}
+	}
+	return &onnx.Model{Proto: points}, nil
+}
+
 // settle finds out what goes in and what comes out.
 func (g *Generator) settle() error {
-	in, out := g.session.signature.Inputs, g.session.signature.Outputs
 	unsupported := func(format string, args ...any) error {
 		return &onnx.UnsupportedError{Why: fmt.Sprintf(format, args...)}
 	}
-	if len(in) != 1 {
-		return unsupported("%d inputs, want the one of a generator", len(in))
+	if len(g.session.signature.Inputs) != 1 {
+		return unsupported("%d inputs, want the one of a generator", len(g.session.signature.Inputs))
 	}
-	g.input = in[0]
-	dims := g.input.Type.Dims
-	if g.input.Type.Elem != pb.TensorProto_FLOAT || len(dims) != 2 && len(dims) != 4 || dims[0].Known() {
+	g.input = g.session.signature.Inputs[0]
+	dims := g.model.Input.Dims
+	if g.model.Kind != raster.Points || len(dims) != 1 && (len(dims) != 3 || dims[1] != 1 || dims[2] != 1) {
 		return unsupported("input %s, want noise as in float[N,100]", g.input)
 	}
-	g.latent = 1
-	for i, d := range dims[1:] {
-		const most = 1 << 20
-		if !d.Known() || d.Size < 1 || d.Size > most || i > 0 && d.Size != 1 {
-			return unsupported("input %s, want noise as in float[N,100]", g.input)
-		}
-		g.latent *= int(d.Size)
-	}
+	g.latent = g.model.Input.Size
+	var err error
+	g.output, g.size, g.layout, err = imagesOut(g.session, g.model)
+	return err
+}
+
+// imagesOut finds the images among the outputs of a session.
+func imagesOut(s *Session, m raster.Model) (output int, size [3]int, layout raster.Layout, err error) {
 	var seen []string
-	for i, p := range out {
-		if d := p.Type.Dims; p.Type.Elem == pb.TensorProto_FLOAT && len(d) == 4 && !slices.ContainsFunc(d[1:], func(d onnx.Dim) bool {
+	for i, p := range s.signature.Outputs {
+		dims := make([]int, len(p.Type.Dims))
+		for k, d := range p.Type.Dims {
 			const most = 1 << 14
-			return !d.Known() || d.Size < 1 || d.Size > most
-		}) && (d[1].Size == 1 || d[1].Size == 3) {
-			g.output, g.size = i, [3]int{int(d[1].Size), int(d[2].Size), int(d[3].Size)}
-			return nil
+			if k > 0 && (!d.Known() || d.Size < 1 || d.Size > most) {
+				dims = nil
+				break
+			}
+			dims[k] = int(d.Size)
+		}
+		if c, h, w, l := m.Output(p.Type.Elem, dims); l != "" {
+			return i, [3]int{c, h, w}, l, nil
 		}
 		seen = append(seen, p.String())
 	}
-	return unsupported("outputs %s, want images as in float[N,1,28,28]", strings.Join(seen, ", "))
-}
-
-// pixelRange reads which values stand for black and white, -1 and 1 where the file does not say.
-func (g *Generator) pixelRange(m *pb.ModelProto) error {
-	const key = "petrify.pixels"
-	g.low, g.high = -1, 1
-	for _, e := range m.GetMetadataProps() {
-		if e.GetKey() != key {
-			continue
-		}
-		low, high, _ := strings.Cut(e.GetValue(), ",")
-		var err1, err2 error
-		g.low, err1 = strconv.ParseFloat(low, 64)
-		g.high, err2 = strconv.ParseFloat(high, 64)
-		if err1 != nil || err2 != nil || !(g.low < g.high) || math.IsInf(g.high-g.low, 0) {
-			return &onnx.FormatError{Offset: -1, Where: "metadata " + key, What: onnx.Quote(e.GetValue()) + ", want LOW,HIGH"}
-		}
-	}
-	return nil
+	return 0, size, "", &onnx.UnsupportedError{Why: fmt.Sprintf("outputs %s, want images as in float[N,1,28,28]", strings.Join(seen, ", "))}
 }
 
 // Latent is how many numbers make an image.
@@ -205,54 +238,27 @@ func (g *Generator) some(ctx context.Context, dst []byte, noise random.Noise, fi
 	defer g.scratch.Put(s)
 	s.resize(g, len(dst)/g.imageBytes())
 	noise.Fill(s.z, g.latent, first)
-	var made []float32
 	if s.out != nil {
 		if err := g.session.RunInto(ctx, s.in[:], s.out); err != nil {
 			return err
 		}
-		made = s.out[0].Data.(onnx.Slice[float32])
-	} else {
-		out, err := g.session.Run(ctx, s.in[:])
-		if err != nil {
-			return err
-		}
-		t := out[g.output]
-		data, ok := t.Data.(onnx.Slice[float32])
-		if !ok || len(data) != len(dst) {
-			return fmt.Errorf("output %s came as dims %v", g.session.signature.Outputs[g.output], t.Dims)
-		}
-		made = data
+		return g.model.Bytes(dst, s.out[0])
 	}
-	return g.bytes(dst, made)
-}
-
-// bytes turns (N, C, H, W) of the model's values into (N, H, W, C) of bytes.
-func (g *Generator) bytes(dst []byte, made []float32) error {
-	channels, plane := g.size[0], g.size[1]*g.size[2]
-	span := g.high - g.low
-	for n := range len(dst) / (channels * plane) {
-		for c := range channels {
-			from := made[(n*channels+c)*plane:][:plane]
-			to := dst[n*channels*plane+c:]
-			for i, v := range from {
-				if v != v {
-					return fmt.Errorf("image %d, channel %d, row %d, column %d: not a number", n, c, i/g.size[2], i%g.size[2])
-				}
-				unit := float32((float64(v) - g.low) / span) // in float32, as petrify sample has it: the same pictures
-				to[i*channels] = uint8(min(max(float64(unit), 0), 1)*255 + 0.5)
-			}
-		}
+	out, err := g.session.Run(ctx, s.in[:])
+	if err != nil {
+		return err
 	}
-	return nil
+	return g.model.Bytes(dst, out[g.output])
 }
 
 // scratch is the memory of one call.
 type scratch struct {
-	room []float32
-	z    []float32 // (n, latent), the beginning of room
-	in   [1]*onnx.Tensor
-	out  []*onnx.Tensor // nil for a model with other outputs beside the images
-	made []float32
+	z      []float32 // (n, latent), the beginning of noise
+	in     [1]*onnx.Tensor
+	out    []*onnx.Tensor // nil for a model with other outputs beside the images
+	noise  []float32
+	floats []float32
+	bytes  []uint8
 }
 
 // resize makes room for n images.
@@ -264,22 +270,33 @@ func (s *scratch) resize(g *Generator, n int) {
 		}
 		dims[0], dims[1] = 0, g.latent
 		s.in[0] = &onnx.Tensor{Name: g.input.Name, Dims: dims}
-		if len(g.session.signature.Outputs) == 1 {
-			s.out = []*onnx.Tensor{{Name: g.session.signature.Outputs[0].Name, Dims: []int{0, g.size[0], g.size[1], g.size[2]}}}
+		if outputs := g.session.signature.Outputs; len(outputs) == 1 {
+			s.out = []*onnx.Tensor{{Name: outputs[0].Name, Dims: make([]int, 4)}}
+			for i, d := range outputs[0].Type.Dims[1:] {
+				s.out[0].Dims[i+1] = int(d.Size)
+			}
 		}
 	}
 	if s.in[0].Dims[0] == n {
 		return
 	}
-	if need := n * g.latent; cap(s.room) < need {
-		s.room = make([]float32, need)
-	}
-	s.z = s.room[:n*g.latent]
+	s.z = room(&s.noise, n*g.latent)
 	s.in[0].Dims[0], s.in[0].Data = n, onnx.Slice[float32](s.z)
-	if s.out != nil {
-		if need := n * g.imageBytes(); cap(s.made) < need {
-			s.made = make([]float32, need)
-		}
-		s.out[0].Dims[0], s.out[0].Data = n, onnx.Slice[float32](s.made[:n*g.imageBytes()])
+	if s.out == nil {
+		return
 	}
+	s.out[0].Dims[0] = n
+	if g.session.signature.Outputs[0].Type.Elem == pb.TensorProto_UINT8 {
+		s.out[0].Data = onnx.Slice[uint8](room(&s.bytes, n*g.imageBytes()))
+	} else {
+		s.out[0].Data = onnx.Slice[float32](room(&s.floats, n*g.imageBytes()))
+	}
+}
+
+// room is the first n elements of memory that grows where it must.
+func room[T any](memory *[]T, n int) []T {
+	if cap(*memory) < n {
+		*memory = make([]T, n)
+	}
+	return (*memory)[:n]
 }

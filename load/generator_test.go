@@ -120,7 +120,7 @@ func TestGeneratorsThatAreNone(t *testing.T) {
 	}{
 		"a fixed batch": {func(m *pb.ModelProto) {
 			dim(m.Graph.Input[0], 0).Value = &pb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
-		}, "want noise"},
+		}, "want float with a free first axis"},
 		"images for noise": {func(m *pb.ModelProto) {
 			dim(m.Graph.Input[0], 2).Value = &pb.TensorShapeProto_Dimension_DimValue{DimValue: 2}
 		}, ""},

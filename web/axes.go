@@ -78,10 +78,6 @@ func plainAxes(width, most int) []axis {
 
 // firstWeights are those of the layer that a value of so many numbers enters, as (width, M); nil where it enters none.
 func firstWeights(g *pb.GraphProto, value string, width int) *mat.Dense {
-	weights := map[string]*pb.TensorProto{}
-	for _, t := range g.GetInitializer() {
-		weights[t.GetName()] = t
-	}
 	for _, node := range g.GetNode() {
 		at := slices.Index(node.GetInput(), value)
 		if at != 0 {
@@ -91,12 +87,8 @@ func firstWeights(g *pb.GraphProto, value string, width int) *mat.Dense {
 		case "Flatten", "Reshape", "Identity":
 			return firstWeights(g, node.GetOutput()[0], width)
 		case "MatMul", "Gemm", "ConvTranspose", "Conv":
-			t := weights[node.GetInput()[1]]
-			if t == nil {
-				return nil
-			}
-			data, err := onnx.FromProto(t)
-			if err != nil {
+			data := weights(g, node.GetInput()[1])
+			if data == nil {
 				return nil
 			}
 			inner, across := 0, op == "Conv" // which axis of the weights meets the input's numbers
@@ -109,6 +101,71 @@ func firstWeights(g *pb.GraphProto, value string, width int) *mat.Dense {
 			return asRows(data, inner, width)
 		}
 		return nil
+	}
+	return nil
+}
+
+// weights is a constant of float32, or what a Cast or a DequantizeLinear makes of one that is stored in less; nil where it is neither.
+func weights(g *pb.GraphProto, name string) *onnx.Tensor {
+	constant := func(name string) *onnx.Tensor {
+		for _, t := range g.GetInitializer() {
+			if t.GetName() == name {
+				data, err := onnx.FromProto(t)
+				if err != nil {
+					return nil
+				}
+				return data
+			}
+		}
+		return nil
+	}
+	if t := constant(name); t != nil {
+		return t
+	}
+	for _, node := range g.GetNode() {
+		if !slices.Contains(node.GetOutput(), name) || len(node.GetInput()) == 0 {
+			continue
+		}
+		t := constant(node.GetInput()[0])
+		if t == nil {
+			return nil
+		}
+		wide := &onnx.Tensor{Name: name, Dims: t.Dims, Data: make(onnx.Slice[float32], t.Len())}
+		data := wide.Data.(onnx.Slice[float32])
+		switch stored := t.Data.(type) {
+		case onnx.Slice[onnx.Float16]:
+			for i, v := range stored {
+				data[i] = v.Float32()
+			}
+		case onnx.Slice[int8]:
+			axis := 1
+			for _, a := range node.GetAttribute() {
+				if a.GetName() == "axis" {
+					axis = int(a.GetI())
+				}
+			}
+			if len(node.GetInput()) != 2 || axis < 0 || axis >= len(t.Dims) {
+				return nil
+			}
+			scale := constant(node.GetInput()[1])
+			if scale == nil {
+				return nil
+			}
+			scales, ok := scale.Data.(onnx.Slice[float32])
+			if !ok || len(scales) != t.Dims[axis] {
+				return nil
+			}
+			run := 1
+			for _, d := range t.Dims[axis+1:] {
+				run *= d
+			}
+			for i, v := range stored {
+				data[i] = float32(v) * scales[i/run%len(scales)]
+			}
+		default:
+			return nil
+		}
+		return wide
 	}
 	return nil
 }

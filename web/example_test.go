@@ -24,7 +24,7 @@ func ExamplePage() {
 	}
 	page, err := web.Page(web.Options{
 		Name: "four", Title: "Four <pixels>", Noise: true,
-		Generator: web.Net{Model: &onnx.Model{Proto: m}, Input: "z", Dims: []int{4}, Low: -1, High: 1},
+		Generator: &onnx.Model{Proto: m},
 	})
 	if err != nil {
 		log.Fatal(err)

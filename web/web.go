@@ -16,13 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/random"
 )
 
@@ -40,14 +40,6 @@ var (
 	pageScript string
 )
 
-// Net is an ONNX model of one input, with its elements inside, that a check has passed.
-type Net struct {
-	Model     *onnx.Model
-	Input     string // its name
-	Dims      []int  // of the input, without the batch
-	Low, High float64
-}
-
 // Fact is a line at the foot of the page.
 type Fact struct{ Name, Value string }
 
@@ -57,9 +49,9 @@ type Options struct {
 	Title     string
 	About     string
 	Facts     []Fact
-	Generator Net
-	Encoder   *Net // from images to points, where there is one
-	Noise     bool // the generator is made for standard normal noise
+	Generator *onnx.Model // of noise or points, with its elements inside, that a check has passed
+	Encoder   *onnx.Model // from images to points, where there is one
+	Noise     bool        // the generator is made for standard normal noise
 }
 
 // mostBytes is the largest model of a page: browsers hold it as text, as bytes and as numbers.
@@ -70,12 +62,16 @@ const axes = 8
 
 // Page makes the HTML of a page. A model with an operator that the page's runtime lacks is an *onnx.UnsupportedError.
 func Page(o Options) ([]byte, error) {
-	p := &about{
-		Name: plainName(o.Name), Noise: o.Noise, Reach: 4, Scheme: newScheme(),
-		Generator: newPort(o.Generator),
-	}
+	p := &about{Name: plainName(o.Name), Noise: o.Noise, Reach: 4, Scheme: newScheme()}
 	if !o.Noise {
 		p.Reach = 8 // codes have no scale of their own, and are often larger than noise
+	}
+	var err error
+	if p.Generator, err = newNet(o.Generator); err != nil {
+		return nil, err
+	}
+	if p.Generator.kind != raster.Points || p.Generator.Images == nil {
+		return nil, &onnx.UnsupportedError{Why: "the page makes images, as in float[N,1,28,28], of noise or points"}
 	}
 	generator, err := encoded(o.Generator)
 	if err != nil {
@@ -83,16 +79,19 @@ func Page(o Options) ([]byte, error) {
 	}
 	encoder := ""
 	if o.Encoder != nil {
-		if encoder, err = encoded(*o.Encoder); err != nil {
+		net, err := newNet(o.Encoder)
+		if err == nil && net.kind != raster.Images {
+			err = fmt.Errorf("input %s is %v, want images of 1 or 3 channels", onnx.Quote(net.Input), net.Dims)
+		}
+		if err == nil {
+			encoder, err = encoded(o.Encoder)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("encoder: %w", err)
 		}
-		port := newPort(*o.Encoder)
-		p.Encoder = &port
-		if len(port.Dims) != 3 || port.Dims[0] != 1 && port.Dims[0] != 3 {
-			return nil, fmt.Errorf("encoder: input %s is %v, want images of 1 or 3 channels", onnx.Quote(port.Input), port.Dims)
-		}
+		p.Encoder = &net
 	}
-	found := principalAxes(o.Generator.Model.Proto.GetGraph(), o.Generator.Input, p.Generator.Width, axes)
+	found := principalAxes(o.Generator.Proto.GetGraph(), p.Generator.Input, p.Generator.Width, axes)
 	words := "Each moves the picture along one latent number."
 	if found != nil {
 		words = "Those in which the first layer is most sensitive: the principal components of its weights, the strongest first."
@@ -138,26 +137,70 @@ type about struct {
 	Name      string  `json:"name"`
 	Noise     bool    `json:"noise"`
 	Reach     float64 `json:"reach"` // of a slider, either way
-	Generator port    `json:"generator"`
-	Encoder   *port   `json:"encoder,omitempty"`
+	Generator net     `json:"generator"`
+	Encoder   *net    `json:"encoder,omitempty"`
 	Axes      []axis  `json:"axes"`
 	Scheme    scheme  `json:"scheme"`
 }
 
-type port struct {
-	Input string  `json:"input"`
-	Dims  []int   `json:"dims"`
-	Width int     `json:"width"`
-	Low   float64 `json:"low"`
-	High  float64 `json:"high"`
+// net is what goes into a model and comes out.
+type net struct {
+	kind   raster.Kind
+	Input  string  `json:"input"`
+	Dims   []int   `json:"dims"` // of the input, without the batch
+	Width  int     `json:"width"`
+	Images *images `json:"images,omitempty"` // of the input, or else of the output
 }
 
-func newPort(n Net) port {
-	p := port{Input: n.Input, Dims: n.Dims, Width: 1, Low: n.Low, High: n.High}
-	for _, d := range n.Dims {
-		p.Width *= d
+type images struct {
+	Name   string        `json:"name"`
+	Layout raster.Layout `json:"layout"`
+	Shape  [3]int        `json:"shape"` // channels, height, width
+	Bytes  bool          `json:"bytes"`
+	Low    float64       `json:"low"`
+	High   float64       `json:"high"`
+}
+
+func newNet(m *onnx.Model) (n net, err error) {
+	if m == nil || m.Proto == nil {
+		return n, errors.New("no model")
 	}
-	return p
+	is, err := raster.Of(m.Proto)
+	if err != nil {
+		return n, err
+	}
+	n = net{kind: is.Kind, Input: is.Input.Name, Dims: is.Input.Dims, Width: is.Input.Size}
+	if in := is.Input; is.Kind == raster.Images {
+		n.Images = newImages(in.Name, in.Elem, in.Layout, in.Levels)
+		n.Images.Shape[0], n.Images.Shape[1], n.Images.Shape[2] = in.Shape()
+		return n, nil
+	}
+	levels, err := raster.LevelsOf(m.Proto)
+	if err != nil {
+		return n, err
+	}
+	for _, v := range m.Proto.GetGraph().GetOutput() {
+		t, _ := onnx.TypeOf(v.GetType())
+		dims := make([]int, len(t.Dims))
+		for i, d := range t.Dims {
+			dims[i] = int(d.Size)
+		}
+		if c, h, w, layout := is.Output(t.Elem, dims); layout != "" && h > 0 && w > 0 {
+			n.Images = newImages(v.GetName(), t.Elem, layout, levels)
+			n.Images.Shape = [3]int{c, h, w}
+			break
+		}
+	}
+	return n, nil
+}
+
+func newImages(name string, elem pb.TensorProto_DataType, layout raster.Layout, levels raster.Levels) *images {
+	i := &images{Name: name, Layout: layout, Bytes: elem == pb.TensorProto_UINT8}
+	if i.Bytes {
+		levels = raster.Bytes
+	}
+	i.Low, i.High = levels.Low, levels.High
+	return i
 }
 
 // scheme is random.Scheme for noise.js.
@@ -179,12 +222,9 @@ func newScheme() scheme {
 }
 
 // encoded is the file of a model, if the page can run it.
-func encoded(n Net) (string, error) {
-	if !(n.Low < n.High) || math.IsInf(n.High-n.Low, 0) {
-		return "", fmt.Errorf("pixels from %v to %v, want a range", n.Low, n.High)
-	}
-	g := n.Model.Proto.GetGraph()
-	if len(n.Model.Proto.GetFunctions()) > 0 {
+func encoded(m *onnx.Model) (string, error) {
+	g := m.Proto.GetGraph()
+	if len(m.Proto.GetFunctions()) > 0 {
 		return "", &onnx.UnsupportedError{Why: "functions in the model"}
 	}
 	known := Operators()
@@ -198,14 +238,14 @@ func encoded(n Net) (string, error) {
 			}
 		}
 	}
-	for _, set := range n.Model.Proto.GetOpsetImport() {
+	for _, set := range m.Proto.GetOpsetImport() {
 		if d := set.GetDomain(); (d == "" || d == "ai.onnx") && set.GetVersion() < oldestOpset {
 			return "", &onnx.UnsupportedError{Opset: set.GetVersion(), Why: fmt.Sprintf("opset %d: the page runs %d and later", set.GetVersion(), oldestOpset)}
 		}
 	}
 	for _, t := range g.GetInitializer() {
-		if e := t.GetDataType(); e != int32(pb.TensorProto_FLOAT) && e != int32(pb.TensorProto_INT64) {
-			return "", &onnx.UnsupportedError{Why: fmt.Sprintf("initializer %s is of %v: the page reads float and int64", onnx.Quote(t.GetName()), pb.TensorProto_DataType(e))}
+		if e := pb.TensorProto_DataType(t.GetDataType()); !slices.Contains(elements, e) {
+			return "", &onnx.UnsupportedError{Why: fmt.Sprintf("initializer %s is of %v: the page reads %v", onnx.Quote(t.GetName()), e, elements)}
 		}
 		if t.GetDataLocation() == pb.TensorProto_EXTERNAL {
 			return "", errors.New("elements are in other files")
@@ -214,7 +254,7 @@ func encoded(n Net) (string, error) {
 	if len(g.GetSparseInitializer()) > 0 {
 		return "", &onnx.UnsupportedError{Why: "sparse weights"}
 	}
-	b, err := onnx.Marshal(n.Model.Proto)
+	b, err := onnx.Marshal(m.Proto)
 	if err != nil {
 		return "", err
 	}
@@ -223,6 +263,9 @@ func encoded(n Net) (string, error) {
 	}
 	return base64.StdEncoding.EncodeToString(b), nil
 }
+
+// elements are the types of constants that the page's runtime reads.
+var elements = []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_INT64, pb.TensorProto_INT8, pb.TensorProto_UINT8}
 
 // oldestOpset is the first in which all operators are as the page's runtime takes them.
 const oldestOpset = 11
@@ -240,6 +283,9 @@ var plainAttributes = map[string]func(*pb.AttributeProto) bool{
 	"antialias":                      off,
 	"output_shape":                   never,
 	"noop_with_empty_axes":           off,
+	"to":                             oneOf(pb.TensorProto_FLOAT, pb.TensorProto_UINT8),
+	"block_size":                     off,
+	"output_dtype":                   off,
 }
 
 func text(want string) func(*pb.AttributeProto) bool {
@@ -247,6 +293,10 @@ func text(want string) func(*pb.AttributeProto) bool {
 }
 
 func off(a *pb.AttributeProto) bool { return a.GetI() == 0 }
+
+func oneOf(elems ...pb.TensorProto_DataType) func(*pb.AttributeProto) bool {
+	return func(a *pb.AttributeProto) bool { return slices.Contains(elems, pb.TensorProto_DataType(a.GetI())) }
+}
 
 func never(*pb.AttributeProto) bool { return false }
 

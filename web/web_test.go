@@ -18,7 +18,7 @@ import (
 )
 
 // generator is z (N, 3) -> MatMul -> Reshape (N, 1, 2, 2), with a node of op between them.
-func generator(t *testing.T, op string) web.Net {
+func generator(t *testing.T, op string) *onnx.Model {
 	t.Helper()
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: 13, IR: 8})
 	z := e.Input("z", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(3))
@@ -32,7 +32,7 @@ func generator(t *testing.T, op string) web.Net {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return web.Net{Model: &onnx.Model{Proto: m}, Input: "z", Dims: []int{3}, Low: -1, High: 1}
+	return &onnx.Model{Proto: m}
 }
 
 // The page runs whatever petrify's layers emit.
@@ -76,9 +76,8 @@ func TestTheFirstDirectionIsTheStrongest(t *testing.T) {
 func TestNamesAreEscaped(t *testing.T) {
 	hostile := `</script></title><img src=x onerror=alert(1)>"'&{{page}}`
 	n := generator(t, "Tanh")
-	n.Model.Proto.Graph.Input[0].Name = &hostile
-	n.Model.Proto.Graph.Node[0].Input[0] = hostile
-	n.Input = hostile
+	n.Proto.Graph.Input[0].Name = &hostile
+	n.Proto.Graph.Node[0].Input[0] = hostile
 	b, err := web.Page(web.Options{Name: hostile, Title: hostile, About: hostile, Facts: []web.Fact{{Name: hostile, Value: hostile}}, Generator: n})
 	if err != nil {
 		t.Fatal(err)
@@ -118,26 +117,27 @@ func TestThePolicyNamesEveryScript(t *testing.T) {
 func TestModelsThatThePageDoesNotRun(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
-		change     func(*web.Net)
+		change     func(*onnx.Model)
 	}{
-		{"an operator of another kind", "Sin", func(n *web.Net) { n.Model.Proto.Graph.Node[1].OpType = new("Sin") }},
-		{"another domain", "com.example", func(n *web.Net) { n.Model.Proto.Graph.Node[1].Domain = new("com.example") }},
-		{"an old opset", "opset 9", func(n *web.Net) { n.Model.Proto.OpsetImport[0].Version = new(int64(9)) }},
-		{"half precision", "FLOAT16", func(n *web.Net) { n.Model.Proto.Graph.Initializer[0].DataType = new(int32(pb.TensorProto_FLOAT16)) }},
-		{"no range of pixels", "want a range", func(n *web.Net) { n.High = n.Low }},
-		{"another padding", "auto_pad", func(n *web.Net) {
-			n.Model.Proto.Graph.Node[1].Attribute = []*pb.AttributeProto{{Name: new("auto_pad"), Type: pb.AttributeProto_STRING.Enum(), S: []byte("SAME_UPPER")}}
+		{"an operator of another kind", "Sin", func(n *onnx.Model) { n.Proto.Graph.Node[1].OpType = new("Sin") }},
+		{"another domain", "com.example", func(n *onnx.Model) { n.Proto.Graph.Node[1].Domain = new("com.example") }},
+		{"an old opset", "opset 9", func(n *onnx.Model) { n.Proto.OpsetImport[0].Version = new(int64(9)) }},
+		{"double precision", "DOUBLE", func(n *onnx.Model) { n.Proto.Graph.Initializer[0].DataType = new(int32(pb.TensorProto_DOUBLE)) }},
+		{"no range of pixels", "want LOW,HIGH", func(n *onnx.Model) {
+			n.Proto.MetadataProps = []*pb.StringStringEntryProto{{Key: new("petrify.pixels"), Value: new("1,1")}}
+		}},
+		{"another padding", "auto_pad", func(n *onnx.Model) {
+			n.Proto.Graph.Node[1].Attribute = []*pb.AttributeProto{{Name: new("auto_pad"), Type: pb.AttributeProto_STRING.Enum(), S: []byte("SAME_UPPER")}}
 		}},
 	} {
 		n := generator(t, "Tanh")
-		c.change(&n)
+		c.change(n)
 		if _, err := web.Page(web.Options{Generator: n}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
 	small := generator(t, "Tanh")
-	small.Dims = []int{3}
-	if _, err := web.Page(web.Options{Generator: small, Encoder: &small}); err == nil || !strings.Contains(err.Error(), "want images") {
+	if _, err := web.Page(web.Options{Generator: small, Encoder: small}); err == nil || !strings.Contains(err.Error(), "want images") {
 		t.Errorf("an encoder of numbers: %v", err)
 	}
 }

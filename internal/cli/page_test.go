@@ -17,8 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/load"
+	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // The page, in headless Chromium, from a file: it shows the pictures of petrify sample, answers to its controls by keyboard, fits
@@ -158,26 +161,65 @@ func TestPage(t *testing.T) {
 	b.quiet(t)
 }
 
-// A program with package load gets the pictures of petrify sample.
+// A program with package load gets the pictures of petrify sample, of a file in whichever form.
 func TestSampleIsThatOfAGenerator(t *testing.T) {
 	run := tiny(t)
-	g, err := load.GeneratorFile(filepath.Join(run, "onnx", "decoder", "decoder.onnx"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	images, err := g.Sample(t.Context(), 7, 5)
-	if err != nil {
-		t.Fatal(err)
+	for _, layout := range []string{"nhwc", "nchw"} {
+		petrify(t, "export", run, "--form", "raw,image,sample,latent", "--layout", layout, "--no-verify", "-o", filepath.Join(run, layout))
 	}
 	grid, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--seed", "7", "-n", "5", "--columns", "5", "--scale", "1", "-o", "-")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, img := range images {
-		for k := range 28 * 28 {
-			x, y := k%28, k/28
-			if got, want := img.At(x, y), grid.At(1+29*i+x, 1+y); color.GrayModel.Convert(got) != color.GrayModel.Convert(want) {
-				t.Fatalf("picture %d, column %d, row %d: %v, want %v", i, x, y, got, want)
+	for _, net := range []string{"onnx/decoder", "nhwc/decoder_image", "nhwc/decoder_sample", "nhwc/decode", "nchw/decoder_image", "nchw/decoder_sample", "nchw/decode"} {
+		g, err := load.GeneratorFile(filepath.Join(run, filepath.FromSlash(net), filepath.Base(net)+".onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, err := g.Sample(t.Context(), 7, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, img := range images {
+			for k := range 28 * 28 {
+				x, y := k%28, k/28
+				if got, want := img.At(x, y), grid.At(1+29*i+x, 1+y); color.GrayModel.Convert(got) != color.GrayModel.Convert(want) {
+					t.Fatalf("%s: picture %d, column %d, row %d: %v, want %v", net, i, x, y, got, want)
+				}
+			}
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The page's runtime computes what each form of a file says, in each precision, as verify judges it.
+func TestThePageRunsEveryForm(t *testing.T) {
+	page := witnesstest.Page(t)
+	run := tiny(t)
+	var files []string
+	for _, precision := range export.Precisions() {
+		dir := filepath.Join(run, string(precision))
+		petrify(t, "export", run, "--form", "raw,image,sample,latent", "--precision", string(precision), "--no-verify", "-o", dir)
+		for _, net := range []string{"decoder", "decoder_image", "decode", "encoder", "encoder_image", "encode"} {
+			files = append(files, filepath.Join(dir, net))
+		}
+	}
+	r, err := verify.Run(t.Context(), verify.Options{Paths: files, Runtimes: []witness.Runtime{page}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Models) != len(files) {
+		t.Errorf("%d models, want %d", len(r.Models), len(files))
+	}
+	for _, m := range r.Models {
+		if m.Problem != "" || len(m.Rows) == 0 {
+			t.Errorf("%s: %d rows, %s", m.Path, len(m.Rows), m.Problem)
+		}
+		for _, row := range m.Rows {
+			if row.Verdict != verify.Equal {
+				t.Errorf("%s, %s: %v, %s", m.Path, row.Runtime, row.Verdict, row.Reason)
 			}
 		}
 	}

@@ -21,7 +21,9 @@ import (
 	"github.com/petrify-ml/petrify/internal/latent"
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -52,8 +54,9 @@ func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *c
 		Use:   "sample MODEL",
 		Short: "Make pictures with an ONNX generator",
 		Long: `sample gives a generator standard normal noise and writes the pictures that it makes as one grid: PNG, JPEG or GIF, by the
-name of the file. MODEL is an ONNX file with one input (N,K) and an output (N,C,H,W) of 1 or 3 channels, or a run folder.
-The same seed gives the same pictures, here, in package load and on the page of petrify web.
+name of the file. MODEL is a run folder, or an ONNX file with one input (N,K) and an output of images of 1 or 3 channels, in
+any form that petrify export writes. The same seed gives the same pictures, in every form, here, in package load and on the page
+of petrify web.
 
 --interpolate shows the way from one picture to another, --walk a film of a walk past several that ends where it began. Both
 follow arcs, as noise does; between the codes of an autoencoder that knows no noise, straight lines. --from-image encodes
@@ -119,7 +122,8 @@ func runSample(ctx context.Context, o sampleOptions) error {
 			return err
 		}
 	}
-	s, err := openSampler(ctx, o.streams, found[0], o.model, o.encoder)
+	points := o.interpolate != "" || o.walk != "" || len(o.fromImage) > 0
+	s, err := openSampler(ctx, o.streams, found[0], o.model, o.encoder, points)
 	if err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 		scale = picture.Visible(images.W)
 	}
 	var b bytes.Buffer
-	to, what := o.out, fmt.Sprintf("%d pictures of %dx%d", images.N, images.W, images.H)
+	to, what := o.out, fmt.Sprintf("%s of %dx%d", report.Count(images.N, "picture"), images.W, images.H)
 	if o.walk != "" {
 		to, what = o.walk, "a film of "+what
 		err = picture.Film(&b, images, picture.FilmOptions{Scale: scale, Delay: int(math.Round(100 / float64(o.fps)))})
@@ -220,31 +224,46 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler) (picture.Images, e
 		if err := s.takesNoise(); err != nil {
 			return none, err
 		}
+		if s.is.Kind == raster.Pair {
+			return none, s.fail(errors.New("it goes from one picture to another: --interpolate A,B names the files"))
+		}
+		if o.walk == "" {
+			return s.ofSeed(ctx, o.seed, o.truncation, o.n)
+		}
 		stops = s.noise(o.seed, o.truncation, o.n)
 	} else {
 		ends := strings.Split(o.interpolate, ",")
 		if len(ends) != 2 || ends[0] == "" || ends[1] == "" {
 			return none, fmt.Errorf("--interpolate %s: want A,B, each a seed or a picture file", quote.Name(o.interpolate))
 		}
-		for _, end := range ends {
-			p, err := o.point(ctx, s, end)
-			if err != nil {
-				return none, err
-			}
-			stops = append(stops, p...)
+		var err error
+		if stops, err = o.ends(ctx, s, ends); err != nil {
+			return none, err
 		}
 	}
-	switch width := s.in.size; {
-	case o.walk != "":
+	width := s.is.Input.Size
+	if o.walk != "" {
 		return s.decode(ctx, latent.Walk(s.way(), stops, width, o.frames))
-	case o.interpolate != "":
-		if o.columns == 0 {
-			o.columns = o.n
-		}
-		return s.decode(ctx, latent.Between(s.way(), stops[:width], stops[width:], o.n))
-	default:
-		return s.decode(ctx, stops)
 	}
+	if o.columns == 0 {
+		o.columns = o.n
+	}
+	return s.decode(ctx, latent.Between(s.way(), stops[:width], stops[width:], o.n))
+}
+
+// ends are the points that an interpolation goes between.
+func (o *sampleOptions) ends(ctx context.Context, s *sampler, ends []string) (points []float32, err error) {
+	if s.is.Kind == raster.Pair {
+		return []float32{0, 1}, s.between(ends)
+	}
+	for _, end := range ends {
+		p, err := o.point(ctx, s, end)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, p...)
+	}
+	return points, nil
 }
 
 // point is the one that a seed stands for, its first picture, or the code of a picture file.

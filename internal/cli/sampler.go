@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/petrify-ml/petrify/dataset"
@@ -17,11 +15,13 @@ import (
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/layer"
+	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
@@ -34,24 +34,25 @@ type sampler struct {
 	onnxNet
 	streams *Streams
 	encoder *onnxNet
-	noted   bool // that its input looks like images
+	ends    []*onnx.Tensor // pictures that a net of form latent goes between
+	noted   bool           // that its input looks like images
 }
 
-// An onnxNet is an ONNX file of one input, made ready to run.
+// An onnxNet is an ONNX file of a model of images, made ready to run.
 type onnxNet struct {
-	path      string
-	file      *onnx.Model
-	in        port
-	low, high float64 // black and white
-	session   witness.Session
+	path    string
+	file    *onnx.Model
+	is      raster.Model
+	session witness.Session
 }
 
-func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path, encoder string) (*sampler, error) {
+// openSampler opens what makes pictures, and its encoder. Who asks for points gets of a file of form sample what takes them.
+func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path, encoder string, points bool) (*sampler, error) {
 	generator, own, err := netsOf(path)
 	if err != nil {
 		return nil, err
 	}
-	n, err := openNet(ctx, rt, generator)
+	n, err := openNet(ctx, rt, generator, points)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path
 		encoder = own
 	}
 	if encoder != "" {
-		if s.encoder, err = openNet(ctx, rt, encoder); err != nil {
+		if s.encoder, err = openNet(ctx, rt, encoder, false); err != nil {
 			s.close()
 			return nil, err
 		}
@@ -75,10 +76,15 @@ func (s *sampler) close() {
 	}
 }
 
-func openNet(ctx context.Context, rt witness.Runtime, path string) (*onnxNet, error) {
+func openNet(ctx context.Context, rt witness.Runtime, path string, points bool) (*onnxNet, error) {
 	n, err := readNet(path)
 	if err != nil {
 		return nil, err
+	}
+	if points {
+		if err := n.withoutNoise(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if n.session, err = rt.Open(ctx, n.file); err != nil {
 		return nil, n.fail(err)
@@ -96,66 +102,62 @@ func readNet(path string) (*onnxNet, error) {
 		return nil, err
 	}
 	n := &onnxNet{path: path, file: m}
-	if err := n.check(); err != nil {
+	for _, f := range check.Model(m.Proto) {
+		if f.Severity == rule.Error {
+			return nil, n.fail(fmt.Errorf("not valid ONNX: %v", f))
+		}
+	}
+	if n.is, err = raster.Of(m.Proto); err != nil {
 		return nil, n.fail(err)
 	}
 	return n, nil
 }
 
-func (n *onnxNet) check() (err error) {
-	if n.in, err = noisePort(n.file.Proto.GetGraph()); err != nil {
-		return err
+// withoutNoise makes of a net that draws its own noise one that takes it.
+func (n *onnxNet) withoutNoise(ctx context.Context) error {
+	if n.is.Kind != raster.Seed {
+		return nil
 	}
-	for _, f := range check.Model(n.file.Proto) {
-		if f.Severity == rule.Error {
-			return fmt.Errorf("not valid ONNX: %v", f)
-		}
+	m, err := load.WithoutNoise(ctx, n.file)
+	if err != nil {
+		return n.fail(err)
 	}
-	n.low, n.high, err = pixelRange(n.file.Proto)
-	return err
+	if n.is, err = raster.Of(m.Proto); err != nil {
+		return n.fail(err)
+	}
+	n.file = m
+	return nil
 }
 
 func (n *onnxNet) fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.path), err) }
 
-// run gives the net rows of its input.
-func (n *onnxNet) run(ctx context.Context, rows []float32) ([]*onnx.Tensor, error) {
-	input, err := onnx.NewTensor(n.in.name, rows, append([]int{len(rows) / n.in.size}, n.in.dims...)...)
-	if err != nil {
-		return nil, err
+// readPictures reads picture files for an input of square images: bytes (len(files), C, H, W).
+func (n *onnxNet) readPictures(in raster.Port, files []string) ([]byte, error) {
+	if in.Layout == "" {
+		return nil, n.fail(fmt.Errorf("input %s is %v, want images, as in float[N,1,28,28]", onnx.Quote(in.Name), layer.Shape(in.Dims)))
 	}
-	return n.session.Run(ctx, []*onnx.Tensor{input})
-}
-
-// images is the side and the channels of the square images that the net takes.
-func (n *onnxNet) images() (side, channels int, err error) {
-	d := n.in.dims
-	if len(d) != 3 || d[0] != 1 && d[0] != 3 {
-		return 0, 0, n.fail(fmt.Errorf("input %q is %v, want images, as in float[N,1,28,28]", n.in.name, layer.Shape(d)))
+	channels, height, width := in.Shape()
+	if height != width {
+		return nil, n.fail(fmt.Errorf("input %s is %v: pictures are read for square images", onnx.Quote(in.Name), layer.Shape(in.Dims)))
 	}
-	if d[1] != d[2] {
-		return 0, 0, n.fail(fmt.Errorf("input %q is %v: pictures are read for square images", n.in.name, layer.Shape(d)))
-	}
-	return d[1], d[0], nil
-}
-
-// read reads picture files as images of the net, and the same with 0 for black and 1 for white.
-func (n *onnxNet) read(files []string) (rows []float32, shown picture.Images, err error) {
-	side, channels, err := n.images()
-	if err != nil {
-		return nil, shown, err
-	}
+	var all []byte
 	for _, file := range files {
-		pixels, err := dataset.ReadPicture(file, side, channels)
+		pixels, err := dataset.ReadPicture(file, width, channels)
 		if err != nil {
-			return nil, shown, err
+			return nil, err
 		}
-		for _, v := range pixels {
-			shown.Pixels = append(shown.Pixels, float32(v)/255)
-			rows = append(rows, float32(n.low+float64(v)/255*(n.high-n.low)))
-		}
+		all = append(all, pixels...)
 	}
-	shown.N, shown.C, shown.H, shown.W = len(files), channels, side, side
-	return rows, shown, nil
+	return all, nil
+}
+
+// picturesOf is bytes (N, C, H, W) as pictures.
+func picturesOf(b []byte, c, h, w int) picture.Images {
+	images := picture.Images{Pixels: make([]float32, len(b)), N: len(b) / (c * h * w), C: c, H: h, W: w}
+	for i, v := range b {
+		images.Pixels[i] = float32(v) / 255
+	}
+	return images
 }
 
 // mostRows of images go through a net at once.
@@ -163,22 +165,28 @@ const mostRows = 4096
 
 // decode makes a picture of every point.
 func (s *sampler) decode(ctx context.Context, points []float32) (picture.Images, error) {
-	if d := s.in.dims; len(d) == 3 && d[1]*d[2] > 1 && !s.noted {
-		fmt.Fprintf(s.streams.Err, "note: input %s has the shape of images, %v: it may not be made for noise\n", onnx.Quote(s.in.name), layer.Shape(d))
+	if s.is.Kind == raster.Images && s.is.Input.Elem != pb.TensorProto_FLOAT {
+		return picture.Images{}, s.fail(fmt.Errorf("input %s takes images: --from-image names them", onnx.Quote(s.is.Input.Name)))
+	}
+	if s.is.Kind == raster.Images && !s.noted {
+		fmt.Fprintf(s.streams.Err, "note: input %s has the shape of images, %v: it may not be made for noise\n", onnx.Quote(s.is.Input.Name), layer.Shape(s.is.Input.Dims))
 		s.noted = true
 	}
-	return s.pictures(ctx, points)
+	return inParts(points, s.is.Input.Size, func(rows []float32) (picture.Images, error) {
+		t, err := s.is.Input.Rows(rows)
+		if err != nil {
+			return picture.Images{}, s.fail(err)
+		}
+		return s.pictures(ctx, t.Dims[0], append(s.ends, t)...)
+	})
 }
 
-func (n *onnxNet) pictures(ctx context.Context, rows []float32) (all picture.Images, err error) {
-	for part := range slices.Chunk(rows, mostRows*n.in.size) {
-		outputs, err := n.run(ctx, part)
+// inParts makes pictures of rows, so many at once as go through a net.
+func inParts[T any](rows []T, size int, pictures func([]T) (picture.Images, error)) (all picture.Images, err error) {
+	for part := range slices.Chunk(rows, mostRows*size) {
+		images, err := pictures(part)
 		if err != nil {
-			return all, n.fail(err)
-		}
-		images, err := imagesOf(outputs, len(part)/n.in.size, n.low, n.high)
-		if err != nil {
-			return all, n.fail(err)
+			return all, err
 		}
 		images.Pixels, images.N = append(all.Pixels, images.Pixels...), all.N+images.N
 		all = images
@@ -186,16 +194,49 @@ func (n *onnxNet) pictures(ctx context.Context, rows []float32) (all picture.Ima
 	return all, nil
 }
 
+// pictures runs the net, and finds the pictures among its outputs.
+func (n *onnxNet) pictures(ctx context.Context, count int, inputs ...*onnx.Tensor) (none picture.Images, err error) {
+	outputs, err := n.session.Run(ctx, inputs)
+	if err != nil {
+		return none, n.fail(err)
+	}
+	var seen []string
+	for _, t := range outputs {
+		c, h, w, layout := n.is.Output(t.Type(), t.Dims)
+		if layout == "" || t.Dims[0] != count {
+			seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
+			continue
+		}
+		b := make([]byte, t.Len())
+		if err := n.is.Planes(b, t); err != nil {
+			return none, n.fail(err)
+		}
+		return picturesOf(b, c, h, w), nil
+	}
+	return none, n.fail(fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), count))
+}
+
+// ofSeed makes the pictures of a seed.
+func (s *sampler) ofSeed(ctx context.Context, seed uint64, truncation float64, n int) (picture.Images, error) {
+	if s.is.Kind != raster.Seed {
+		return s.decode(ctx, s.noise(seed, truncation, n))
+	}
+	return s.pictures(ctx, n,
+		&onnx.Tensor{Name: "seed", Dims: []int{1}, Data: onnx.Slice[int64]{int64(seed)}},
+		&onnx.Tensor{Name: "count", Dims: []int{1}, Data: onnx.Slice[int64]{int64(n)}},
+		&onnx.Tensor{Name: "truncation", Dims: []int{1}, Data: onnx.Slice[float32]{float32(truncation)}})
+}
+
 // encodeFiles finds the points of pictures.
 func (s *sampler) encodeFiles(ctx context.Context, files []string) ([]float32, error) {
 	if s.encoder == nil {
 		return nil, s.lacksEncoder()
 	}
-	rows, _, err := s.encoder.read(files)
+	b, err := s.encoder.readPictures(s.encoder.is.Input, files)
 	if err != nil {
 		return nil, err
 	}
-	return s.encode(ctx, rows)
+	return s.encode(ctx, b)
 }
 
 func (s *sampler) lacksEncoder() error {
@@ -203,40 +244,60 @@ func (s *sampler) lacksEncoder() error {
 }
 
 // encode finds the points of images: of a distribution that the encoder gives, its mean, which comes first.
-func (s *sampler) encode(ctx context.Context, rows []float32) ([]float32, error) {
-	outputs, err := s.encoder.run(ctx, rows)
+func (s *sampler) encode(ctx context.Context, b []byte) ([]float32, error) {
+	in := s.encoder.is.Input
+	t, err := in.Pixels(b)
 	if err != nil {
 		return nil, s.encoder.fail(err)
 	}
-	n := len(rows) / s.encoder.in.size
+	outputs, err := s.encoder.session.Run(ctx, []*onnx.Tensor{t})
+	if err != nil {
+		return nil, s.encoder.fail(err)
+	}
+	n := t.Dims[0]
 	var seen []string
 	for _, t := range outputs {
-		if data, ok := t.Data.(onnx.Slice[float32]); ok && len(data) == n*s.in.size {
+		if data, ok := t.Data.(onnx.Slice[float32]); ok && len(data) == n*s.is.Input.Size {
 			return data, nil
 		}
 		seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
 	}
-	return nil, s.encoder.fail(fmt.Errorf("the outputs are %s, want %d numbers for each picture, which %s takes", strings.Join(seen, ", "), s.in.size, quote.Name(s.path)))
+	return nil, s.encoder.fail(fmt.Errorf("the outputs are %s, want %d numbers for each picture, which %s takes", strings.Join(seen, ", "), s.is.Input.Size, quote.Name(s.path)))
 }
 
 // reconstruct reads pictures and makes them anew. It returns both, the pictures first.
 func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
+	if s.encoder == nil && s.is.Kind != raster.Images {
+		return both, s.lacksEncoder()
+	}
 	reader := &s.onnxNet // one from images to images
 	if s.encoder != nil {
 		reader = s.encoder
-	} else if len(s.in.dims) != 3 {
-		return both, s.lacksEncoder()
 	}
-	rows, both, err := reader.read(files)
-	if err == nil && s.encoder != nil {
-		rows, err = s.encode(ctx, rows)
-	}
+	b, err := reader.readPictures(reader.is.Input, files)
 	if err != nil {
 		return both, err
 	}
-	made, err := s.pictures(ctx, rows)
-	if err != nil {
-		return both, err
+	c, h, w := reader.is.Input.Shape()
+	both = picturesOf(b, c, h, w)
+	var made picture.Images
+	if s.encoder != nil {
+		points, err := s.encode(ctx, b)
+		if err != nil {
+			return both, err
+		}
+		made, err = s.decode(ctx, points)
+		if err != nil {
+			return both, err
+		}
+	} else {
+		t, err := reader.is.Input.Pixels(b)
+		if err != nil {
+			return both, err
+		}
+		if made, err = s.pictures(ctx, both.N, t); err != nil {
+			return both, err
+		}
 	}
 	if made.C != both.C || made.H != both.H || made.W != both.W {
 		return both, s.fail(fmt.Errorf("it makes pictures of %dx%dx%d of those of %dx%dx%d", made.C, made.H, made.W, both.C, both.H, both.W))
@@ -245,10 +306,26 @@ func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture
 	return both, nil
 }
 
+// between makes the net of form latent go between two pictures: its points are numbers from 0 to 1.
+func (s *sampler) between(ends []string) error {
+	for i, end := range ends {
+		b, err := s.readPictures(s.is.Ends[i], []string{end})
+		if err != nil {
+			return err
+		}
+		t, err := s.is.Ends[i].Pixels(b)
+		if err != nil {
+			return s.fail(err)
+		}
+		s.ends = append(s.ends, t)
+	}
+	return nil
+}
+
 // noise is that of n pictures.
 func (s *sampler) noise(seed uint64, truncation float64, n int) []float32 {
-	z := make([]float32, n*s.in.size)
-	random.Noise{Seed: int64(seed), Truncation: float32(truncation)}.Fill(z, s.in.size, 0)
+	z := make([]float32, n*s.is.Input.Size)
+	random.Noise{Seed: int64(seed), Truncation: float32(truncation)}.Fill(z, s.is.Input.Size, 0)
 	return z
 }
 
@@ -338,71 +415,4 @@ func ofNoise(m model.Model) []string {
 		}
 	}
 	return names
-}
-
-// A port is an input for noise.
-type port struct {
-	name string
-	dims []int // without the batch
-	size int
-}
-
-// noisePort finds the one input that is no initializer. Its first axis must take any number of samples.
-func noisePort(g *pb.GraphProto) (port, error) {
-	var p port
-	weights := map[string]bool{}
-	for _, t := range g.GetInitializer() {
-		weights[t.GetName()] = true
-	}
-	inputs := slices.DeleteFunc(slices.Clone(g.GetInput()), func(v *pb.ValueInfoProto) bool { return weights[v.GetName()] })
-	if len(inputs) != 1 {
-		return p, fmt.Errorf("has %d inputs, want a generator's one", len(inputs))
-	}
-	t, ok := onnx.TypeOf(inputs[0].GetType())
-	p = port{name: inputs[0].GetName(), size: 1}
-	if !ok || t.Elem != pb.TensorProto_FLOAT || len(t.Dims) < 2 || t.Dims[0].Known() {
-		return p, fmt.Errorf("input %q is %v, want float with a free first axis, as in float[N,100]", p.name, t)
-	}
-	for _, d := range t.Dims[1:] {
-		if !d.Known() || d.Size < 1 || d.Size > 1<<20/int64(p.size) {
-			return p, fmt.Errorf("input %q is %v, want known lengths, of not more than %d in all, after the first axis", p.name, t, 1<<20)
-		}
-		p.dims = append(p.dims, int(d.Size))
-		p.size *= int(d.Size)
-	}
-	return p, nil
-}
-
-// pixelRange reads which values stand for black and white: from the file's metadata, or -1 and 1.
-func pixelRange(m *pb.ModelProto) (low, high float64, err error) {
-	for _, e := range m.GetMetadataProps() {
-		if e.GetKey() != export.MetaPixels {
-			continue
-		}
-		a, b, _ := strings.Cut(e.GetValue(), ",")
-		low, err1 := strconv.ParseFloat(a, 64)
-		high, err2 := strconv.ParseFloat(b, 64)
-		if err1 != nil || err2 != nil || !(low < high) || math.IsInf(high-low, 0) {
-			return 0, 0, fmt.Errorf("metadata %s is %q, want LOW,HIGH", export.MetaPixels, e.GetValue())
-		}
-		return low, high, nil
-	}
-	return -1, 1, nil
-}
-
-// imagesOf finds the pictures among the outputs.
-func imagesOf(outputs []*onnx.Tensor, n int, low, high float64) (picture.Images, error) {
-	var seen []string
-	for _, t := range outputs {
-		data, ok := t.Data.(onnx.Slice[float32])
-		if d := t.Dims; ok && len(d) == 4 && d[0] == n && (d[1] == 1 || d[1] == 3) {
-			pixels := make([]float32, len(data))
-			for i, v := range data {
-				pixels[i] = float32((float64(v) - low) / (high - low))
-			}
-			return picture.Images{Pixels: pixels, N: d[0], C: d[1], H: d[2], W: d[3]}, nil
-		}
-		seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
-	}
-	return picture.Images{}, fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), n)
 }

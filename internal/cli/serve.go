@@ -44,7 +44,7 @@ func runServe(ctx context.Context, o serveOptions) error {
 	if o.port < 0 || o.port > 1<<16-1 {
 		return fmt.Errorf("--port is %d, want 0 to 65535", o.port)
 	}
-	files, err := siteOf(o.model, o.encoder)
+	files, err := siteOf(ctx, o.model, o.encoder)
 	if err != nil {
 		return err
 	}

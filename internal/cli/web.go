@@ -16,6 +16,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/web"
 )
 
@@ -36,7 +37,7 @@ func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.C
 is complete: it works from the file, from any server and without a network, and asks for nothing. It has a seed, with the
 pictures of petrify sample, truncation, sliders for the directions that the first layer answers to most, the way between two
 pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
-petrify's operators with one input (N,K) and an output (N,C,H,W). petrify serve shows the same page at once.`,
+petrify's operators with one input (N,K) and an output of images, in any form that petrify export writes. petrify serve shows the same page at once.`,
 		Example: `  petrify web runs/dcgan -o site
   petrify web decoder.onnx --encoder encoder.onnx -o site`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),
@@ -53,7 +54,7 @@ petrify's operators with one input (N,K) and an output (N,C,H,W). petrify serve 
 }
 
 func runWeb(ctx context.Context, o webOptions) error {
-	files, err := siteOf(o.model, o.encoder)
+	files, err := siteOf(ctx, o.model, o.encoder)
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ type siteFile struct {
 }
 
 // siteOf makes the files of a page.
-func siteOf(model, encoder string) ([]siteFile, error) {
+func siteOf(ctx context.Context, model, encoder string) ([]siteFile, error) {
 	path, own, err := netsOf(model)
 	if err != nil {
 		return nil, err
@@ -100,6 +101,9 @@ func siteOf(model, encoder string) ([]siteFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := generator.withoutNoise(ctx); err != nil {
+		return nil, err
+	}
 	o := generator.page()
 	nets := []*onnxNet{generator}
 	if encoder != "" {
@@ -107,9 +111,8 @@ func siteOf(model, encoder string) ([]siteFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		forPage := e.forPage()
-		o.Encoder, nets = &forPage, append(nets, e)
-	} else if len(generator.in.dims) == 3 && generator.in.dims[1]*generator.in.dims[2] > 1 {
+		o.Encoder, nets = e.file, append(nets, e)
+	} else if generator.is.Kind == raster.Images {
 		return nil, generator.fail(errors.New("it takes images: the page is for a generator, or a decoder with its --encoder"))
 	}
 	page, err := web.Page(o)
@@ -127,14 +130,10 @@ func siteOf(model, encoder string) ([]siteFile, error) {
 	return files, nil
 }
 
-func (n *onnxNet) forPage() web.Net {
-	return web.Net{Model: n.file, Input: n.in.name, Dims: n.in.dims, Low: n.low, High: n.high}
-}
-
 // page is what a page says of a generator.
 func (n *onnxNet) page() web.Options {
 	name := strings.TrimSuffix(filepath.Base(n.path), filepath.Ext(n.path))
-	o := web.Options{Name: name, Title: name, About: n.file.Proto.GetDocString(), Generator: n.forPage(), Noise: n.takesNoise() == nil}
+	o := web.Options{Name: name, Title: name, About: n.file.Proto.GetDocString(), Generator: n.file, Noise: n.takesNoise() == nil}
 	meta := map[string]string{}
 	for _, e := range n.file.Proto.GetMetadataProps() {
 		meta[e.GetKey()] = e.GetValue()

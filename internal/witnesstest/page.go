@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/web"
 	"github.com/petrify-ml/petrify/witness"
 )
@@ -78,7 +79,8 @@ func (p *page) Open(_ context.Context, m *onnx.Model) (witness.Session, error) {
 	}
 	s := &pageSession{page: p, model: base64.StdEncoding.EncodeToString(b)}
 	for _, o := range m.Proto.GetGraph().GetOutput() {
-		s.outputs = append(s.outputs, o.GetName())
+		t, _ := onnx.TypeOf(o.GetType())
+		s.outputs = append(s.outputs, pageOutput{o.GetName(), t.Elem})
 	}
 	return s, nil
 }
@@ -86,7 +88,12 @@ func (p *page) Open(_ context.Context, m *onnx.Model) (witness.Session, error) {
 type pageSession struct {
 	page    *page
 	model   string
-	outputs []string
+	outputs []pageOutput
+}
+
+type pageOutput struct {
+	name string
+	elem pb.TensorProto_DataType
 }
 
 func (*pageSession) Close() error { return nil }
@@ -100,9 +107,16 @@ type pageTensor struct {
 func (s *pageSession) Run(_ context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	given := map[string]pageTensor{}
 	for _, t := range inputs {
-		data, ok := t.Data.(onnx.Slice[float32])
-		if !ok {
-			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("input %s is not float", t.Name)}
+		var data []float32
+		switch d := t.Data.(type) {
+		case onnx.Slice[float32]:
+			data = d
+		case onnx.Slice[uint8]:
+			for _, v := range d {
+				data = append(data, float32(v))
+			}
+		default:
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("input %s is of neither floats nor bytes", t.Name)}
 		}
 		given[t.Name] = pageTensor{Dims: t.Dims, Data: data}
 	}
@@ -127,10 +141,20 @@ func (s *pageSession) Run(_ context.Context, inputs []*onnx.Tensor) ([]*onnx.Ten
 		return nil, errors.New(e)
 	}
 	var outputs []*onnx.Tensor
-	for _, name := range s.outputs {
-		t, err := onnx.NewTensor(name, answer[name].Data, answer[name].Dims...)
+	for _, o := range s.outputs {
+		got := answer[o.name]
+		t, err := onnx.NewTensor(o.name, got.Data, got.Dims...)
 		if err != nil {
 			return nil, err
+		}
+		if o.elem == pb.TensorProto_UINT8 {
+			b := make(onnx.Slice[uint8], len(got.Data))
+			for i, v := range got.Data {
+				if b[i] = uint8(v); float32(b[i]) != v {
+					return nil, fmt.Errorf("output %s has %v, which is no byte", o.name, v)
+				}
+			}
+			t.Data = b
 		}
 		outputs = append(outputs, t)
 	}

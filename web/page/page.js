@@ -21,17 +21,25 @@ let generator = null;
 let encoder = null;
 let noise = null;
 
+// place is where element i of a picture (C, H, W) lies in a layout.
+const place = (layout, i, channels, area) => (layout === 'nchw' ? i : (i % area) * channels + Math.floor(i / area));
+
+// level is a value as one of 256 levels, rounded as the graphs with bytes and petrify sample do it.
+function level(v, low, high) {
+  const factor = Math.fround(255 / (high - low)), offset = Math.fround((-low * 255) / (high - low));
+  return even(Math.min(Math.max(Math.fround(Math.fround(Math.fround(v) * factor) + offset), 0), 255));
+}
+
 // draw shows the picture of a point.
 function draw(canvas, point) {
-  const { input, dims, low, high } = about.generator;
-  const results = generator.run({ [input]: { dims: [1, ...dims], data: point } });
-  const image = Object.values(results).find((t) => t.dims.length === 4);
-  const [, channels, h, w] = image.dims;
+  const { input, dims, images } = about.generator;
+  const made = generator.run({ [input]: { dims: [1, ...dims], data: point } })[images.name];
+  const [channels, h, w] = images.shape;
   const pixels = new ImageData(w, h);
   for (let i = 0; i < h * w; i++) {
     for (let c = 0; c < 3; c++) {
-      const v = (image.data[Math.min(c, channels - 1) * h * w + i] - low) / (high - low);
-      pixels.data[4 * i + c] = Math.floor(Math.min(Math.max(Math.fround(v), 0), 1) * 255 + 0.5);
+      const v = made.data[place(images.layout, Math.min(c, channels - 1) * h * w + i, channels, h * w)];
+      pixels.data[4 * i + c] = level(v, images.low, images.high);
     }
     pixels.data[4 * i + 3] = 255;
   }
@@ -291,18 +299,21 @@ function save() {
 }
 
 function encode() {
-  const { input, dims, low, high } = about.encoder;
-  const [channels, h, w] = dims;
+  const { input, dims, images } = about.encoder;
+  const [channels, h, w] = images.shape;
   const small = Object.assign(document.createElement('canvas'), { width: w, height: h });
   const context = small.getContext('2d', { willReadFrequently: true });
   context.imageSmoothingQuality = 'high';
   context.drawImage(element('pad'), 0, 0, w, h);
   const rgba = context.getImageData(0, 0, w, h).data;
   const data = new Float64Array(channels * h * w);
+  const value = (byte) => (images.bytes ? byte : images.low + (byte / 255) * (images.high - images.low));
   for (let i = 0; i < h * w; i++) {
     const [r, g, b] = rgba.subarray(4 * i);
     const grey = Math.floor((299 * r + 587 * g + 114 * b + 500) / 1000);
-    for (let c = 0; c < channels; c++) data[c * h * w + i] = low + ((channels === 1 ? grey : rgba[4 * i + c]) / 255) * (high - low);
+    for (let c = 0; c < channels; c++) {
+      data[place(images.layout, c * h * w + i, channels, h * w)] = value(channels === 1 ? grey : rgba[4 * i + c]);
+    }
   }
   const results = encoder.run({ [input]: { dims: [1, ...dims], data } });
   const code = Object.values(results).find((t) => t.data.length === width);

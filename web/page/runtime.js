@@ -68,6 +68,13 @@ function floats(list) {
   };
 }
 
+// half is the number that the bits of a float16 stand for.
+function half(bits) {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, rest = bits & 1023;
+  if (exponent === 31) return rest ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + rest / 1024) : 2 ** -24 * rest);
+}
+
 function readTensor(bytes) {
   const t = { name: '', dims: [], data: null };
   const values = [];
@@ -77,6 +84,7 @@ function readTensor(bytes) {
     1: varints(t.dims),
     2: (v) => { type = v; },
     4: floats(values),
+    5: varints(values),
     7: varints(values),
     8: (v) => { t.name = text(v); },
     9: (v) => { raw = v; },
@@ -84,7 +92,10 @@ function readTensor(bytes) {
   const count = t.dims.reduce((a, b) => a * b, 1);
   const copy = raw && raw.slice().buffer;
   if (type === 1) t.data = raw ? new Float32Array(copy) : Float32Array.from(values);
+  else if (type === 2) t.data = raw ? new Uint8Array(copy) : Uint8Array.from(values);
+  else if (type === 3) t.data = raw ? new Int8Array(copy) : Int8Array.from(values);
   else if (type === 7) t.data = raw ? Float64Array.from(new BigInt64Array(copy), Number) : Float64Array.from(values);
+  else if (type === 10) t.data = Float32Array.from(raw ? new Uint16Array(copy) : values, half);
   else throw new Error(`tensor ${t.name} has elements of type ${type}, which this page does not read`);
   if (t.data.length !== count) throw new Error(`tensor ${t.name} has ${t.data.length} elements, want ${count}`);
   return t;
@@ -447,6 +458,56 @@ function concat(inputs, { axis }) {
   return [y];
 }
 
+function transpose([x], { perm }) {
+  const rank = x.dims.length;
+  const order = perm || [...x.dims.keys()].reverse();
+  const y = tensor(order.map((d) => x.dims[d]));
+  const steps = Array(rank);
+  for (let d = rank - 1, step = 1; d >= 0; d--) { steps[d] = step; step *= x.dims[d]; }
+  const at = Array(rank).fill(0);
+  let from = 0;
+  for (let i = 0; i < y.data.length; i++) {
+    y.data[i] = x.data[from];
+    for (let d = rank - 1; d >= 0; d--) {
+      from += steps[order[d]];
+      if (++at[d] < y.dims[d]) break;
+      from -= steps[order[d]] * y.dims[d]; at[d] = 0;
+    }
+  }
+  return [y];
+}
+
+// cast is to floats, which all numbers here are, or to bytes.
+function cast([x], { to }) {
+  if (to !== 1 && to !== 2) throw new Error(`Cast to elements of type ${to}`);
+  return [tensor(x.dims, to === 2 ? x.data.map((v) => Math.trunc(v) & 255) : x.data)];
+}
+
+// dequantizeLinear is that of weights, in float32: they are what the file stands for.
+function dequantizeLinear([x, scale, zero], { axis = 1 }) {
+  const y = { dims: x.dims, data: new Float32Array(x.data.length) };
+  const at = axis < 0 ? axis + x.dims.length : axis;
+  const run = size(x.dims.slice(at + 1)), each = scale.data.length > 1;
+  for (let i = 0; i < y.data.length; i++) {
+    const c = each ? Math.floor(i / run) % x.dims[at] : 0;
+    y.data[i] = (x.data[i] - (zero ? zero.data[c] : 0)) * scale.data[c];
+  }
+  return [y];
+}
+
+// even rounds to the nearest whole number, halves to the even one.
+function even(x) {
+  const low = Math.floor(x);
+  return x - low > 0.5 || (x - low === 0.5 && low % 2 !== 0) ? low + 1 : low;
+}
+
+function clip([x, low, high]) {
+  const least = low ? low.data[0] : -Infinity, most = high ? high.data[0] : Infinity;
+  const y = tensor(x.dims);
+  for (let i = 0; i < y.data.length; i++) y.data[i] = Math.min(Math.max(x.data[i], least), most);
+  return [y];
+}
+
 function resize([x, , scales], { mode = 'nearest' }) {
   if (mode !== 'nearest' || !scales || scales.data.some((s) => s !== Math.floor(s))) throw new Error('Resize other than by whole numbers to the nearest');
   const [N, C, H, W] = x.dims;
@@ -464,9 +525,12 @@ const operators = {
   Add: pairwise((a, b) => a + b),
   AveragePool: pool(true),
   BatchNormalization: batchNormalization,
+  Cast: cast,
+  Clip: clip,
   Concat: concat,
   Conv: conv,
   ConvTranspose: convTranspose,
+  DequantizeLinear: dequantizeLinear,
   Div: pairwise((a, b) => a / b),
   Elu: map((x, { alpha = 1 }) => (x > 0 ? x : alpha * Math.expm1(x))),
   Flatten: flatten,
@@ -482,11 +546,13 @@ const operators = {
   Relu: map((x) => (x > 0 ? x : 0)),
   Reshape: reshape,
   Resize: resize,
+  Round: map(even),
   Sigmoid: map((x) => 1 / (1 + Math.exp(-x))),
   Softplus: map((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
   Sqrt: map(Math.sqrt),
   Sub: pairwise((a, b) => a - b),
   Tanh: map(Math.tanh),
+  Transpose: transpose,
 };
 
 // A Model runs what one file says.
@@ -499,6 +565,12 @@ class Model {
       if (!operators[node.op]) throw new Error(`operator ${node.op} is not one of petrify's layers`);
       node.kept = {};
     }
+    // What is made of constants alone, such as weights that are stored in less, is made once.
+    this.graph.nodes = this.graph.nodes.filter((node) => {
+      if (!node.inputs.length || !node.inputs.every((name) => this.graph.constants.has(name))) return true;
+      this.graph.constants.set(node.outputs[0], operators[node.op](node.inputs.map((name) => this.graph.constants.get(name)), node.attributes, node.kept)[0]);
+      return false;
+    });
   }
 
   // run gives the outputs, {dims, data} by their names, for inputs of that form.
