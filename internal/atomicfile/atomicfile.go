@@ -105,6 +105,9 @@ func create(path string) (*os.File, error) {
 	for {
 		beside := filepath.Join(dir, prefix+short(name)+"-"+strconv.FormatUint(rand.Uint64(), 36))
 		f, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+		if e, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, fs.ErrExist) {
+			return nil, &fs.PathError{Op: "make a file in", Path: filepath.Dir(path), Err: e.Err} // the name is ours
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

@@ -116,3 +116,12 @@ func TestTemporaryNames(t *testing.T) {
 		}
 	}
 }
+
+// The name that a file has until it is whole says nothing to whoever gave the other one.
+func TestErrorsNameTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	err := Write(filepath.Join(dir, "a.png"), nil)
+	if err == nil || !strings.Contains(err.Error(), "make a file in "+dir+": ") || strings.Contains(err.Error(), prefix) {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -191,7 +191,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	case o.sarif:
 		err = report.SARIF(o.streams.Out, all)
 	case below > 0:
-		fmt.Fprintf(o.streams.Err, "petrify: %d findings of lower severity; --severity info shows them\n", below)
+		fmt.Fprintf(o.streams.Err, "petrify: %s of lower severity; --severity info shows them\n", report.Count(below, "finding"))
 	}
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func TestCheckWritesALineForEachFinding(t *testing.T) {
 			bad + `: node of "s" (Add): value-undefined: input 1, "nowhere", is defined nowhere` + "\n",
 			bad + `: node of "y" ("ReLU\x1b[2J"): operator-not-registered: `,
 		}, "findings of lower severity"},
-		{"a warning is not shown", "", []string{odd}, exitDone, nil, "1 findings of lower severity"},
+		{"a warning is not shown", "", []string{odd}, exitDone, nil, "1 finding of lower severity"},
 		{"a warning that counts", "", []string{odd, "--severity", "warning"}, exitFinding, []string{`value info "y": value-info-repeated: two value infos have this name, and are alike [warning]`}, ""},
 		{"a web page", "", []string{page}, exitFinding, []string{"page.onnx: file: file-format: not ONNX: this is an HTML page"}, ""},
 		{"a folder", "", []string{dir}, exitFinding, []string{"bad.onnx: ", "page.onnx: "}, ""},

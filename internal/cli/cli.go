@@ -206,6 +206,9 @@ Exit codes: 0 done or equal, 1 a finding, 2 could not be checked or wrong usage,
 	root.SetHelpCommand(newHelpCmd())
 	root.SetVersionTemplate("{{.Version}}")
 	strictCompletion(root)
+	for _, c := range root.Commands() {
+		refuseEmpty(c)
+	}
 	fitHelp(root)
 	return root
 }

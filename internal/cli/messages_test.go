@@ -46,6 +46,13 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{[]string{"check", good, "--jsno"}, "unknown flag: --jsno; did you mean --json?"},
 		{[]string{"completion"}, "completion: want a shell: bash, fish, powershell, zsh"},
 		{[]string{"completion", "tcsh"}, `there is no completion for "tcsh", but for bash, fish, powershell, zsh`},
+		{[]string{"completion", "bash", "zsh"}, "completion: want one shell, got bash zsh (see petrify completion bash --help)"},
+		{[]string{"verify", "-"}, "verify wants files: of the standard input (-) only check and inspect read a model"},
+		{[]string{"verify", good, "--runtime", ""}, "--runtime is empty: give it a value, or leave it out (see petrify verify --help)"},
+		{[]string{"train", "gan", "--out="}, "--out is empty: give it a value, or leave it out (see petrify train --help)"},
+		{[]string{"train", "gan", "--data", ""}, "--data is empty"},
+		{[]string{"sample", good, "-n", "1.5"}, `--count is "1.5", want a whole number, such as 500, 20k or 2e4`},
+		{[]string{"sample", good, "-n", "0"}, "-n is 0, want 1 to 4096"},
 		{[]string{"sample", good, "-o", "x.bmp"}, "--out x.bmp: no picture is written as .bmp, want .png, .jpg or .gif"},
 	} {
 		code, out, errs := cli(t, "", c.args...)

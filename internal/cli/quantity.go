@@ -14,8 +14,13 @@ type quantity struct{ to *int }
 
 // quantityVar adds a flag for a whole number.
 func quantityVar(f *pflag.FlagSet, to *int, name string, value int, usage string) {
+	quantityVarP(f, to, name, "", value, usage)
+}
+
+// quantityVarP is quantityVar for a flag with a letter.
+func quantityVarP(f *pflag.FlagSet, to *int, name, letter string, value int, usage string) {
 	*to = value
-	f.Var(quantity{to}, name, usage)
+	f.VarP(quantity{to}, name, letter, usage)
 }
 
 func (q quantity) Set(text string) error {

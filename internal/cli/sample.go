@@ -79,7 +79,7 @@ ONNX file from images to images.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVarP(&o.n, "count", "n", 0, "pictures to make (default: 16; 8 of an interpolation, ends included; a walk passes 6)")
+	quantityVarP(f, &o.n, "count", "n", 0, "pictures to make (default: 16; 8 of an interpolation, ends included; a walk passes 6)")
 	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
 	f.Float64Var(&o.truncation, "truncation", 0, "draw noise from within plus and minus this, at least 1/64: less than 1 gives more usual pictures (default: no limit)")
 	f.StringVar(&o.interpolate, "interpolate", "", "show the way from one picture to another: A,B, each a seed or a picture file")

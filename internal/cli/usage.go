@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -98,6 +99,30 @@ func exclusive(cmd *cobra.Command, names ...string) {
 	}
 }
 
+// refuseEmpty refuses flags that were given an empty text, as a variable of a script that is not set gives it: to take it for
+// "not given" would do something else than was asked for.
+func refuseEmpty(cmd *cobra.Command) {
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		var empty *pflag.Flag
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			switch list, isList := f.Value.(pflag.SliceValue); {
+			case empty != nil:
+			case isList && !slices.ContainsFunc(list.GetSlice(), func(s string) bool { return s != "" }),
+				f.Value.Type() == "string" && f.Value.String() == "":
+				empty = f
+			}
+		})
+		if empty != nil {
+			return usageError(cmd, "--%s is empty: give it a value, or leave it out", empty.Name)
+		}
+		if before != nil {
+			return before(cmd, args)
+		}
+		return nil
+	}
+}
+
 // newHelpCmd is cobra's, but that it refuses what is no command.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
@@ -142,6 +167,14 @@ func strictCompletion(root *cobra.Command) {
 			return usageError(cmd, "completion: want a shell: %s", shells)
 		}
 		return usageError(cmd, "there is no completion for %s, but for %s", quote.Quote(args[0]), shells)
+	}
+	for _, shell := range cmd.Commands() {
+		shell.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(cmd, "completion: want one shell, got %s %s", cmd.Name(), strings.Join(args, " "))
+			}
+			return nil
+		}
 	}
 }
 

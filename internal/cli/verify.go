@@ -134,6 +134,9 @@ that --runtime names is broken, one that --require names is missing, or, with --
 }
 
 func runVerify(ctx context.Context, o verifyOptions) error {
+	if slices.Contains(o.paths, "-") {
+		return errors.New("verify wants files: of the standard input (-) only check and inspect read a model")
+	}
 	if err := o.signed.validate(o.paths); err != nil {
 		return err
 	}

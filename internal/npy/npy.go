@@ -7,6 +7,7 @@ package npy
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -77,14 +78,14 @@ func ReadArchive(path string, limit int64) (map[string]Array, error) {
 // open opens a regular file. To open a pipe would be to wait for who writes to it.
 func open(path string) (*os.File, int64, error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
+	if err == nil && !info.Mode().IsRegular() {
 		return nil, 0, errors.New("no regular file")
 	}
-	f, err := os.Open(path)
-	return f, info.Size(), err
+	f, errOpen := os.Open(path)
+	if err := cmp.Or(errOpen, err); err != nil {
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
 }
 
 // isArchive tells an archive by its first two bytes.
