@@ -61,12 +61,14 @@ func (k kernel) around(f format, x number, stretch float64) (indices []int, weig
 }
 
 // interpolate is the sum over all combinations of taps, one of each axis, of
-// the element there times the weights. dims are the lengths of the axes, base is
-// the first element of x that counts.
-func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number {
-	own := strides(dims)
-	counts := convert(axes, func(t []tap) int { return len(t) })
-	pick := make([]int, len(axes))
+// the element there times the weights. steps is how far a step along each axis goes,
+// base is the first element of x that counts, and roundings how many a weight has.
+func (f format) interpolate(x *Value, base int, steps []int, axes [][]tap, roundings int) number {
+	var room [3][8]int // for as many axes as there usually are
+	counts, pick := append(room[0][:0], steps...), append(room[1][:0], steps...)
+	for a := range axes {
+		counts[a] = len(axes[a])
+	}
 	value := func(index int) number {
 		if index < 0 {
 			return exact(0)
@@ -75,7 +77,8 @@ func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number
 	}
 	var s dot
 	var single, weight number
-	for t := range size(counts) {
+	combinations := size(counts)
+	for t := range combinations {
 		unravel(t, counts, pick)
 		weight = exact(1)
 		for a := range axes {
@@ -83,7 +86,7 @@ func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number
 				weight = f.mul(weight, p.weight)
 			}
 		}
-		candidates := elementsAt(axes, pick, own)
+		candidates := elementsAt(room[2][:0], axes, pick, steps)
 		single = value(candidates[0])
 		height := 0.0
 		for _, other := range candidates[1:] {
@@ -93,26 +96,26 @@ func (f format) interpolate(x *Value, base int, dims []int, axes [][]tap) number
 		single.sound += height
 		single.declared += height
 	}
-	if size(counts) == 1 && weight == exact(1) {
+	if combinations == 1 && weight == exact(1) {
 		return single // moved, not weighed
 	}
-	return s.sum(f, len(axes))
+	return s.sum(f, roundings)
 }
 
-// elementsAt returns the elements that rounding may choose for one tap of each
+// elementsAt appends the elements that rounding may choose for one tap of each
 // axis, the reference's own first; negative ones lie outside.
-func elementsAt(axes [][]tap, pick, own []int) []int {
-	elements := []int{0}
+func elementsAt(elements []int, axes [][]tap, pick, steps []int) []int {
+	elements = append(elements, 0)
 	for a := range axes {
 		p := axes[a][pick[a]]
 		n := len(elements)
 		if p.other != p.index {
 			for _, e := range elements[:n] {
-				elements = append(elements, advance(e, p.other, own[a]))
+				elements = append(elements, advance(e, p.other, steps[a]))
 			}
 		}
 		for k := range n {
-			elements[k] = advance(elements[k], p.index, own[a])
+			elements[k] = advance(elements[k], p.index, steps[a])
 		}
 	}
 	return elements

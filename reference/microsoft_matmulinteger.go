@@ -117,14 +117,13 @@ func (c *call) scaledProduct(p, b *Value, a number, scaleB, bias *Value) (*Value
 	if n := len(p.Dims); len(b.Dims) > 1 && n > 1 {
 		rows = p.Dims[n-2]
 	}
-	for i := range out.Len() {
+	return out, c.each(out.Len(), 1, func(i int) {
 		y := f.scale(p.at(i), f.scale(a, scaleB.at(column(i, rows, cols))))
 		if bias != nil {
 			y = f.add(y, bias.at(i%cols))
 		}
 		out.set(i, y)
-	}
-	return out, nil
+	})
 }
 
 // perColumn says which of the scales v of the matrices b belongs to element i of a

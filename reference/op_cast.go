@@ -52,57 +52,62 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 	if to == pb.TensorProto_STRING && fromFloat {
 		out.Notation = floatBits(x.Type)
 	}
-	for i := range out.Len() {
-		if s, ok := x.Data.([]string); ok {
+	if s, ok := x.Data.([]string); ok {
+		for i := range s {
 			if err := out.parse(i, s[i]); err != nil {
 				return nil, err
 			}
 			if small != nil {
 				out.set(i, small.at(out.at(i)))
 			}
-			continue
 		}
-		switch d := out.Data.(type) {
-		case []float64:
-			n := x.at(i)
-			switch {
-			case !fromFloat && n.sound > 0:
-				out.set(i, unknown(n.v))
-			case small != nil:
-				out.set(i, small.at(n))
-				if small.undefined(n.v) {
-					c.undefined(out, i, beyondMinifloat)
-				}
-			default:
-				out.set(i, narrow(n, to))
+		return out, nil
+	}
+	return out, c.each(out.Len(), 1, func(i int) { c.castElement(out, i, x, small) })
+}
+
+// castElement converts element i of a tensor that is not text. small, unless nil, is the way to round to the type.
+func (c *call) castElement(out *Value, i int, x *Value, small *minifloat) {
+	to, fromFloat := out.Type, floats&setOf(x) != 0
+	switch d := out.Data.(type) {
+	case []float64:
+		n := x.at(i)
+		switch {
+		case !fromFloat && n.sound > 0:
+			out.set(i, unknown(n.v))
+		case small != nil:
+			out.set(i, small.at(n))
+			if small.undefined(n.v) {
+				c.undefined(out, i, beyondMinifloat)
 			}
-			continue
-		case []string:
-			d[i] = textOf(x, i)
-		case []bool:
-			d[i] = x.Float(i) != 0
-		case []int64:
-			d[i] = wrapSigned(to, toInt64(x, i))
-		case []uint64:
-			d[i] = wrapUnsigned(to, uint64(toInt64(x, i)))
-			if u, ok := x.Data.([]uint64); ok {
-				d[i] = wrapUnsigned(to, u[i])
-			} else if f := x.Float(i); fromFloat && f >= 0x1p63 && f < 0x1p64 {
-				d[i] = wrapUnsigned(to, uint64(f))
-			}
+		default:
+			out.set(i, narrow(n, to))
 		}
-		if fromFloat && integers&setOf(out) != 0 && !holds(to, x.Float(i)) {
-			if to == pb.TensorProto_INT32 {
-				out.Data.([]int64)[i] = math.MinInt32 // as x86 has it
-			}
-			c.undefined(out, i, beyondInteger)
-			continue
-		}
-		if x.Sound != nil {
-			out.setFigures(i, castErrors(x.at(i), to))
+		return
+	case []string:
+		d[i] = textOf(x, i)
+	case []bool:
+		d[i] = x.Float(i) != 0
+	case []int64:
+		d[i] = wrapSigned(to, toInt64(x, i))
+	case []uint64:
+		d[i] = wrapUnsigned(to, uint64(toInt64(x, i)))
+		if u, ok := x.Data.([]uint64); ok {
+			d[i] = wrapUnsigned(to, u[i])
+		} else if f := x.Float(i); fromFloat && f >= 0x1p63 && f < 0x1p64 {
+			d[i] = wrapUnsigned(to, uint64(f))
 		}
 	}
-	return out, nil
+	if fromFloat && integers&setOf(out) != 0 && !holds(to, x.Float(i)) {
+		if to == pb.TensorProto_INT32 {
+			out.Data.([]int64)[i] = math.MinInt32 // as x86 has it
+		}
+		c.undefined(out, i, beyondInteger)
+		return
+	}
+	if x.Sound != nil {
+		out.setFigures(i, castErrors(x.at(i), to))
+	}
 }
 
 // narrow rounds to the type as a runtime does: the value itself is the rounded

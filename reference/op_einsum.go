@@ -129,13 +129,13 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 	for i, v := range c.in {
 		outer[i], summed[i] = e.steps(i, v, e.out), e.steps(i, v, e.summed)
 	}
-	at, k := make([]int, len(dims)), make([]int, len(inner))
+	if err := c.spend(int64(out.Len()) * int64(terms) * int64(len(c.in))); err != nil {
+		return nil, err
+	}
 	f := c.products(out)
 	out.sums(terms, f)
-	for i := range out.Len() {
-		if err := c.spend(int64(terms) * int64(len(c.in))); err != nil {
-			return nil, err
-		}
+	return out, c.each(out.Len(), terms*len(c.in), func(i int) {
+		at, k := make([]int, len(dims)), make([]int, len(inner))
 		unravel(i, dims, at)
 		s := f.dot()
 		var si int64
@@ -171,8 +171,7 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 		default:
 			out.set(i, s.sum(f, 0))
 		}
-	}
-	return out, nil
+	})
 }
 
 // steps returns how far a step along each label goes in operand i; along a

@@ -29,7 +29,7 @@ var opGridSample = operator{
 		if err != nil {
 			return nil, err
 		}
-		channels, area := x.Dims[1], size(g.in)
+		channels, area, steps := x.Dims[1], size(g.in), strides(g.in)
 		if out.Len() > 0 && area == 0 {
 			return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
 		}
@@ -45,7 +45,7 @@ var opGridSample = operator{
 				}
 				for ch := range channels {
 					base := (n*channels + ch) * area
-					out.set((n*channels+ch)*places+p, c.format(x).interpolate(x, base, g.in, axes))
+					out.set((n*channels+ch)*places+p, c.format(x).interpolate(x, base, steps, axes, rank))
 				}
 			}
 		}

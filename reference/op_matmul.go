@@ -45,6 +45,7 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	f := c.products(out)
 	if isFloat {
 		out.sums(k, c.format(out))
 	}
@@ -53,45 +54,49 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 	if err := c.afford(count, m, k, n); err != nil {
 		return nil, err
 	}
-	f := c.products(out)
+	if !isFloat {
+		return out, c.multiplyInts(out, a, b, left, right, count, m, k, n)
+	}
 	var products []matrixProduct
 	for i := range count {
 		oa, ob, oo := left.index(i)*m*k, right.index(i)*k*n, i*m*n
-		if isFloat {
-			products = append(products, matrixProduct{
-				rowsOf(a, oa, m, k), columnsOf(b, ob, k, n),
-				func(i, j int, s dot) { out.set(oo+i*n+j, s.sum(f, 0)) },
-			})
-		} else if err := c.multiplyInts(out, oo, a, oa, b, ob, m, k, n); err != nil {
-			return nil, err
-		}
+		products = append(products, matrixProduct{
+			rowsOf(a, oa, m, k), columnsOf(b, ob, k, n),
+			func(i, j int, s dot) { out.set(oo+i*n+j, s.sum(f, 0)) },
+		})
 	}
 	return out, c.multiply(f, products)
 }
 
-// multiplyInts stores the product of integers from element offset oo of out on.
-func (c *call) multiplyInts(out *Value, oo int, a *Value, oa int, b *Value, ob, m, k, n int) error {
-	if err := c.spend(int64(m) * int64(k) * int64(n)); err != nil {
+// multiplyInts stores products of so many (m, k) and (k, n) matrices of integers, which wrap around.
+func (c *call) multiplyInts(out, a, b *Value, left, right stretch, count, m, k, n int) error {
+	if err := c.spend(int64(count) * int64(m) * int64(k) * int64(n)); err != nil {
 		return err
 	}
-	for i := range m {
-		for j := range n {
-			switch d := out.Data.(type) {
-			case []int64:
-				d[oo+i*n+j] = wrapSigned(out.Type, intDot(a.Data.([]int64)[oa+i*k:], b.Data.([]int64)[ob+j:], k, n))
-			case []uint64:
-				d[oo+i*n+j] = wrapUnsigned(out.Type, intDot(a.Data.([]uint64)[oa+i*k:], b.Data.([]uint64)[ob+j:], k, n))
+	return c.each(count*m, k*n, func(row int) {
+		i := row / m
+		oa, ob, oo := (left.index(i)*m+row%m)*k, right.index(i)*k*n, row*n
+		switch d := out.Data.(type) {
+		case []int64:
+			addRows(d[oo:oo+n], a.Data.([]int64)[oa:oa+k], b.Data.([]int64)[ob:ob+k*n])
+			for j := range n {
+				d[oo+j] = wrapSigned(out.Type, d[oo+j])
+			}
+		case []uint64:
+			addRows(d[oo:oo+n], a.Data.([]uint64)[oa:oa+k], b.Data.([]uint64)[ob:ob+k*n])
+			for j := range n {
+				d[oo+j] = wrapUnsigned(out.Type, d[oo+j])
 			}
 		}
-	}
-	return nil
+	})
 }
 
-// intDot is the sum of k products, with the second operand in steps.
-func intDot[T int64 | uint64](a, b []T, k, step int) T {
-	var s T
-	for i := range k {
-		s += a[i] * b[i*step]
+// addRows adds to a row the rows of a matrix, times a factor each.
+func addRows[T int64 | uint64](sum, factors, matrix []T) {
+	for i, x := range factors {
+		row := matrix[i*len(sum) : (i+1)*len(sum)]
+		for j, y := range row {
+			sum[j] += x * y
+		}
 	}
-	return s
 }

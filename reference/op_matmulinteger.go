@@ -65,10 +65,10 @@ func (c *call) addErrors(p, a, b *Value) error {
 		return err
 	}
 	left, right := newStretch(da[:len(da)-2], batch), newStretch(db[:len(db)-2], batch)
-	for i := range p.Len() {
-		if err := c.spend(int64(k)); err != nil {
-			return err
-		}
+	if err := c.spend(int64(p.Len()) * int64(k)); err != nil {
+		return err
+	}
+	err = c.each(p.Len(), k, func(i int) {
 		e := p.figures(i)
 		o, row, col := i/(m*n), i/n%m, i%n
 		for x := range k {
@@ -79,9 +79,9 @@ func (c *call) addErrors(p, a, b *Value) error {
 			e.declared += product.declared
 		}
 		p.setFigures(i, e)
-	}
+	})
 	p.trim()
-	return nil
+	return err
 }
 
 // shifted is x less a zero point, which is one for all, one for each place along an
@@ -92,12 +92,11 @@ func (c *call) shifted(x, zero *Value, axis int) (*Value, error) {
 		return out, err
 	}
 	d := out.Data.([]int64)
+	less := func(from func(i int) int) error {
+		return c.each(len(d), 1, func(i int) { d[i] -= int64(zero.Float(from(i))) })
+	}
 	if got, err := broadcast(zero.Dims, x.Dims); len(zero.Dims) > 1 && err == nil && slices.Equal(got, x.Dims) {
-		s := newStretch(zero.Dims, x.Dims)
-		for i := range d {
-			d[i] -= int64(zero.Float(s.index(i)))
-		}
-		return out, nil
+		return out, less(newStretch(zero.Dims, x.Dims).index)
 	}
 	n, inner := 1, 1
 	if zero.Len() != 1 {
@@ -106,8 +105,5 @@ func (c *call) shifted(x, zero *Value, axis int) (*Value, error) {
 		}
 		_, n, inner = split(x.Dims, axis)
 	}
-	for i := range d {
-		d[i] -= int64(zero.Float(i / inner % n))
-	}
-	return out, nil
+	return out, less(func(i int) int { return i / inner % n })
 }

@@ -178,37 +178,92 @@ func (c *call) resize(x *Value, r *resizer) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := make([]int, len(r.out))
-	axes := make([][]tap, len(r.out))
-	for i := range out.Len() {
-		unravel(i, r.out, at)
-		combinations, where := int64(1), side{}
-		for a := range axes {
-			axes[a] = taps[a][at[a]]
-			combinations *= int64(len(axes[a]))
-			where.outside = where.outside || sides[a][at[a]].outside
-			where.doubt = where.doubt || sides[a][at[a]].doubt
-		}
-		if err := c.spend(combinations); err != nil {
-			return nil, err
-		}
-		switch {
-		case isFloat:
-			out.set(i, where.choose(c.format(x).interpolate(x, 0, x.Dims, axes), exact(r.outside)))
-		case where.outside && texts&setOf(x) != 0:
-			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
-		default:
-			candidates := elementsAt(axes, make([]int, len(axes)), strides(x.Dims))
-			c.copyOne(out, i, x, candidates[0])
-			if where.outside {
-				out.number(i, r.outside)
-			}
-			if where.doubt || len(candidates) > 1 {
-				out.setFigures(i, unknown(0))
+	along := make([]int, len(taps)) // taps of an axis, each of which meets those of all others
+	for a := range taps {
+		for i, t := range taps[a] {
+			along[a] += len(t)
+			if sides[a][i].outside && texts&setOf(x) != 0 {
+				return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
 			}
 		}
 	}
-	return out, nil
+	if err := c.afford(along...); err != nil {
+		return nil, err
+	}
+	if err := c.spend(int64(size(along))); err != nil {
+		return nil, err
+	}
+	g := newResampling(taps, strides(x.Dims))
+	last := max(1, lastOf(out))
+	return out, parallel(c.meter, out.Len()/last, g.place, func(p *place, row int) {
+		for i := row * last; i < (row+1)*last; i++ {
+			c.resample(out, i, x, r, g, sides, p)
+		}
+	})
+}
+
+// A resampling is where each element of a result comes from.
+type resampling struct {
+	taps  [][][]tap // for each axis, and each place along it
+	steps []int
+	// Along the axes that are still, elements stay where they are, one for one; those of the others are chosen or weighed.
+	still, weighed []int
+	weighedSteps   []int
+}
+
+func newResampling(taps [][][]tap, steps []int) *resampling {
+	g := &resampling{taps: taps, steps: steps}
+	for a := range taps {
+		kept := true
+		for i, t := range taps[a] {
+			kept = kept && len(t) == 1 && t[0] == tap{i, i, exact(1)}
+		}
+		if kept {
+			g.still = append(g.still, a)
+		} else {
+			g.weighed = append(g.weighed, a)
+			g.weighedSteps = append(g.weighedSteps, steps[a])
+		}
+	}
+	return g
+}
+
+// A place is an element of the result: its coordinates, and the taps of the axes that are weighed.
+type place struct {
+	at   []int
+	axes [][]tap
+	pick []int // zeros
+}
+
+func (g *resampling) place() *place {
+	return &place{make([]int, len(g.taps)), make([][]tap, len(g.weighed)), make([]int, len(g.weighed))}
+}
+
+// resample computes element i of the result.
+func (c *call) resample(out *Value, i int, x *Value, r *resizer, g *resampling, sides [][]side, p *place) {
+	unravel(i, r.out, p.at)
+	base, where := 0, side{}
+	for _, a := range g.still {
+		base += p.at[a] * g.steps[a]
+	}
+	for k, a := range g.weighed {
+		p.axes[k] = g.taps[a][p.at[a]]
+		where.outside = where.outside || sides[a][p.at[a]].outside
+		where.doubt = where.doubt || sides[a][p.at[a]].doubt
+	}
+	if floats&setOf(x) != 0 {
+		f := c.format(x)
+		out.set(i, where.choose(f.interpolate(x, base, g.weighedSteps, p.axes, len(g.taps)), exact(r.outside)))
+		return
+	}
+	candidates := elementsAt(nil, p.axes, p.pick, g.weighedSteps)
+	c.copyOne(out, i, x, base+candidates[0])
+	if where.outside {
+		out.number(i, r.outside)
+	}
+	if where.doubt || len(candidates) > 1 {
+		out.setFigures(i, unknown(0))
+	}
 }
 
 // A side says whether a place is outside of the input, where the result is the

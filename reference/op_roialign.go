@@ -167,7 +167,7 @@ func (c *call) roiPoints(x *Value, base int, region [2]roiAxis, bins, samples [2
 			}
 			first := len(terms)
 			if !largest {
-				terms = append(terms, f.interpolate(x, base, x.Dims[2:], [][]tap{rows, cols}))
+				terms = append(terms, f.interpolate(x, base, []int{x.Dims[3], 1}, [][]tap{rows, cols}, 2))
 			} else {
 				for _, r := range rows {
 					for _, q := range cols {

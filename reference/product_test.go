@@ -5,8 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -105,6 +107,74 @@ func TestProductsOfOddNumbers(t *testing.T) {
 		p := matrixProduct{left: rowsOf(a, 0, 3, 5), right: columnsOf(b, 0, 5, 4)}
 		if fast, plain := fmt.Sprint(sumsOf(t, f, p, false)), fmt.Sprint(sumsOf(t, f, p, true)); fast != plain {
 			t.Errorf("%v: got %s, term by term %s", x, fast, plain)
+		}
+	}
+}
+
+// Values and limits are the same to the last bit on any number of threads.
+func TestNodesOnAnyNumberOfThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	r := rand.New(rand.NewPCG(1, 5))
+	floats := func(name string, dims ...int) *onnx.Tensor {
+		x := make([]float32, size(dims))
+		for i := range x {
+			x[i] = float32(300 * r.NormFloat64())
+		}
+		return tensor(t, name, x, dims...)
+	}
+	bytes := func(name string, dims ...int) *onnx.Tensor {
+		x := make([]uint8, size(dims))
+		for i := range x {
+			x[i] = uint8(r.UintN(256))
+		}
+		return tensor(t, name, x, dims...)
+	}
+	longs := func(name string, dims ...int) *onnx.Tensor {
+		x := make([]int64, size(dims))
+		for i := range x {
+			x[i] = int64(r.Uint64())
+		}
+		return tensor(t, name, x, dims...)
+	}
+	for _, c := range []struct {
+		source string
+		inputs []*onnx.Tensor
+	}{
+		{"in x float 1,3,40,41\na = Tanh(x)\ny = Resize(a, , s) mode=\"linear\"\nout y", []*onnx.Tensor{floats("x", 1, 3, 40, 41), tensor(t, "s", []float32{1, 1, 1.7, 2}, 4)}},
+		{"in x float 2,40,70\ny = Cast(x) to=3\nz = Cast(x) to=10\nout y z", []*onnx.Tensor{floats("x", 2, 40, 70)}},
+		{"in x float 2,30,20\nin w float 2,20,40\na = Tanh(x)\ny = Einsum(a, w) equation=\"bij,bjk->ki\"\nout y", []*onnx.Tensor{floats("x", 2, 30, 20), floats("w", 2, 20, 40)}},
+		{"in x int64 3,50,20\nin w int64 20,90\ny = MatMul(x, w)\nout y", []*onnx.Tensor{longs("x", 3, 50, 20), longs("w", 20, 90)}},
+		{"in x float 60,90\nin w uint8 90,70\nin z uint8 70\nq, s, p = DynamicQuantizeLinear(x)\ny = MatMulInteger(q, w, p, z)\nout y", []*onnx.Tensor{floats("x", 60, 90), bytes("w", 90, 70), bytes("z", 70)}},
+	} {
+		var constants, given []*onnx.Tensor
+		for _, x := range c.inputs {
+			if strings.Contains(c.source, "in "+x.Name+" ") {
+				given = append(given, x)
+			} else {
+				constants = append(constants, x)
+			}
+		}
+		p, err := Compile(graph(t, 18, c.source, constants...), Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", c.source, err)
+		}
+		first := ""
+		for _, threads := range []int{1, 2, 5} {
+			runtime.GOMAXPROCS(threads)
+			result, err := p.RunTensors(t.Context(), given)
+			if err != nil {
+				t.Fatalf("%s: %v", c.source, err)
+			}
+			all := fmt.Sprint(result.Notes)
+			for _, v := range result.Outputs {
+				all += fmt.Sprint(v.Data, v.Sound, v.Spread, v.Declared)
+			}
+			if first == "" {
+				first = all
+			}
+			if all != first {
+				t.Errorf("%s: %d threads give another result than one", c.source, threads)
+			}
 		}
 	}
 }
