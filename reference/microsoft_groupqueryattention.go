@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // opMicrosoftGroupQueryAttention is attention of queries (N, L, heads E) to keys and
@@ -13,11 +14,12 @@ import (
 // the first run, of as many queries as total_sequence_length, has no past. With do_rotary
 // queries and keys are rotated by their positions. Keys and values are output 1 and 2, as
 // long as the past was where that has room, output 3 the scores (qk_output 1) or weights
-// (2). What is beyond the keys of an entry is undefined. ONNX Runtime's com.microsoft
-// GroupQueryAttention.
+// (2). With k_quant_type keys and values are kept as integers of 8 or 4 bits (two to a
+// byte, plus 8), and used as these times their scales. What is beyond the keys of an entry
+// is undefined. ONNX Runtime's com.microsoft GroupQueryAttention.
 var opMicrosoftGroupQueryAttention = operator{
 	name: "GroupQueryAttention", domain: microsoft,
-	in: []port{derived, derived, derived, lacking(integers | minifloats), lacking(integers | minifloats)},
+	in: []port{derived, derived, derived, {moved: true, lacks: minifloats}, {moved: true, lacks: minifloats}},
 	eval: func(c *call) ([]*Value, error) {
 		g, err := c.newGroupQuery()
 		if err != nil {
@@ -34,10 +36,11 @@ type groupQuery struct {
 	first             bool  // there is no past
 	ends              []int // keys of each batch entry, those that are new included
 	newK, newV        *Value
+	kept              [2]*Value // keys and values as integers, where they are kept as such
 }
 
 func (c *call) newGroupQuery() (*groupQuery, error) {
-	for i, why := range map[int]string{12: "scales of quantised keys", 13: "scales of quantised values", 14: "normalised queries", 15: "normalised keys"} {
+	for i, why := range map[int]string{14: "normalised queries", 15: "normalised keys"} {
 		if c.given(i) {
 			return nil, &onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: why}
 		}
@@ -106,6 +109,18 @@ func (g *groupQuery) lay() error {
 		return fmt.Errorf("keys of the past without values, or the other way round")
 	}
 	pastK, pastV, held := c.in[3], c.in[4], 0
+	kept, err := g.cache()
+	if err != nil {
+		return err
+	}
+	if kept != nil && pastK != nil {
+		if pastK, err = kept.unpacked(pastK, d[3]); err != nil {
+			return err
+		}
+		if pastV, err = kept.unpacked(pastV, g.newV.Dims[3]); err != nil {
+			return err
+		}
+	}
 	if pastK != nil {
 		if len(pastK.Dims) != 4 || len(pastV.Dims) != 4 || pastK.Dims[0] != batch || pastV.Dims[0] != batch || pastK.Dims[1] != d[1] || pastV.Dims[1] != d[1] ||
 			pastK.Dims[3] != d[3] || pastV.Dims[3] != g.newV.Dims[3] || pastK.Dims[2] != pastV.Dims[2] {
@@ -136,11 +151,27 @@ func (g *groupQuery) lay() error {
 			return err
 		}
 	}
-	if g.k, err = g.behind(pastK, g.newK); err != nil {
-		return err
+	for i, to := range []**Value{&g.k, &g.v} {
+		past, fresh := []*Value{pastK, pastV}[i], []*Value{g.newK, g.newV}[i]
+		if kept != nil {
+			if fresh, err = kept.quantized(fresh, kept.scales[i]); err != nil {
+				return err
+			}
+		}
+		if *to, err = g.behind(past, fresh); err != nil {
+			return err
+		}
+		if kept == nil {
+			continue
+		}
+		if g.kept[i], err = kept.packed(*to); err != nil {
+			return err
+		}
+		if *to, err = kept.times(*to, g.newK.Type, kept.scales[i]); err != nil {
+			return err
+		}
 	}
-	g.v, err = g.behind(pastV, g.newV)
-	return err
+	return nil
 }
 
 // turned rotates queries or keys by the positions of their tokens.
@@ -186,13 +217,22 @@ func (g *groupQuery) behind(past, fresh *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	put := func(i int, n number) { out.set(i, n) }
+	if integers&setOf(out) != 0 {
+		put = func(i int, n number) {
+			out.number(i, n.v)
+			out.setFigures(i, n)
+		}
+	}
 	for i := range out.Len() {
 		e, t, h := i%d[3], i/d[3]%g.room, i/d[3]/g.room
 		switch from := g.ends[h/d[1]] - g.rows; {
 		case t < from:
-			out.set(i, past.at((h*past.Dims[2]+t)*d[3]+e))
+			put(i, past.at((h*past.Dims[2]+t)*d[3]+e))
 		case t < g.ends[h/d[1]]:
-			out.set(i, fresh.at((h*g.rows+t-from)*d[3]+e))
+			put(i, fresh.at((h*g.rows+t-from)*d[3]+e))
+		case out.Type == pb.TensorProto_INT4:
+			out.number(i, -8) // which a byte of zeros holds
 		}
 	}
 	return out, nil
@@ -236,7 +276,9 @@ func (g *groupQuery) run() ([]*Value, error) {
 		outputs[3] = weights
 	}
 	for k, v := range outputs[1:3] {
-		if outputs[1+k], err = c.roundedOutput(v); err != nil {
+		if kept := g.kept[k]; kept != nil {
+			v, outputs[1+k] = kept, kept
+		} else if outputs[1+k], err = c.roundedOutput(v); err != nil {
 			return nil, err
 		}
 		g.withoutLimit(outputs[1+k], func(i int) bool {

@@ -284,9 +284,15 @@ func (s *singleNode) groupQuery() {
 		s.give(s.float(t, 1, batch, rows, (heads+2*fewer)*width), nil, nil)
 	}
 	total := past + rows
-	if past > 0 {
+	bits := one(s, 0, 0, 8, 4)
+	switch {
+	case bits == 8: // there is a past, if an empty one
+		s.give(elements[int8](s, -128, 127, batch, fewer, room, width), elements[int8](s, -128, 127, batch, fewer, room, width))
+	case bits == 4:
+		s.give(elements[uint8](s, 0, 255, batch, fewer, room, width/2), elements[uint8](s, 0, 255, batch, fewer, room, width/2))
+	case past > 0:
 		s.give(s.float(t, 1, batch, fewer, room, width), s.float(t, 1, batch, fewer, room, width))
-	} else {
+	default:
 		s.give(nil, nil)
 	}
 	ends := elements[int32](s, total-1, total-1, batch)
@@ -318,6 +324,17 @@ func (s *singleNode) groupQuery() {
 		s.in[11] = s.float(t, 1, heads)
 	case 1:
 		s.attr(onnx.Int("smooth_softmax", 1))
+	}
+	if bits > 0 {
+		kind, shape := "PER_TENSOR", []int{1}
+		if s.IntN(2) == 0 {
+			kind, shape = "PER_CHANNEL", []int{1, fewer, 1, width}
+		}
+		scales := func() *onnx.Tensor {
+			return s.of(f32, shape, func() float64 { return (0.5 + s.Float64()) * 2 / float64(int(1)<<(bits-1)) })
+		}
+		s.constant(scales(), scales())
+		s.attr(onnx.String("k_quant_type", kind), onnx.String("v_quant_type", kind), onnx.Int("kv_cache_bit_width", int64(bits)))
 	}
 	if s.IntN(3) == 0 {
 		s.attr(onnx.Int("local_window_size", int64(s.between(1, 4))))

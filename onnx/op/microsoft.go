@@ -336,10 +336,18 @@ func ruleGroupQuery(n *Node) {
 	} else {
 		n.like(5, q[0])
 	}
+	elem, kept := n.arg(0).Elem, width       // of the keys and values that are kept
+	if n.int("kv_cache_bit_width", 0) == 4 { // two to a byte
+		if kept.Known() {
+			kept = onnx.Fixed((kept.Size + 1) / 2)
+		} else {
+			kept = onnx.Unknown()
+		}
+	}
 	held, past := onnx.Unknown(), n.dims(3)
 	if n.given(3) {
-		n.like(3, q[0], onnx.Fixed(fewer), onnx.Unknown(), width)
-		n.like(4, q[0], onnx.Fixed(fewer), onnx.Unknown(), width)
+		n.like(3, q[0], onnx.Fixed(fewer), onnx.Unknown(), kept)
+		n.like(4, q[0], onnx.Fixed(fewer), onnx.Unknown(), kept)
 		if len(past) == 4 {
 			held = past[2]
 		}
@@ -357,8 +365,7 @@ func ruleGroupQuery(n *Node) {
 		}
 	}
 	n.shape(0, []onnx.Dim{q[0], q[1], scaled(width, heads, 1)})
-	cache := []onnx.Dim{q[0], onnx.Fixed(fewer), room, width}
-	elem := n.arg(0).Elem
+	cache := []onnx.Dim{q[0], onnx.Fixed(fewer), room, kept}
 	if n.given(3) {
 		elem = n.arg(3).Elem
 	}
