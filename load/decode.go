@@ -31,18 +31,20 @@ func decode(inputs, outputs []string, nodes []*pb.NodeProto, weights []*pb.Tenso
 		plain.Output = append(plain.Output, &pb.ValueInfoProto{Name: proto.String(name)})
 	}
 	for _, t := range weights {
-		if c := constants[t.GetName()]; readRightly(c) {
+		c := constants[t.GetName()]
+		switch {
+		case !readRightly(c):
+		case c.Len() > pieceOfWeights:
+			if err := decodeInPieces(c); err != nil {
+				return nil, err
+			}
+		default:
 			plain.Initializer = append(plain.Initializer, c.Proto())
 		}
 	}
-	b, err := onnx.Marshal(&pb.ModelProto{IrVersion: proto.Int64(8), Graph: plain})
+	dst, err := decoded(plain)
 	if err != nil {
 		return nil, err
-	}
-
-	dst := &backend{}
-	if err := goonnx.NewModel(dst).UnmarshalBinary(b); err != nil {
-		return nil, fmt.Errorf("onnx-go: %w", err)
 	}
 	if err := dst.compare(plain, constants); err != nil {
 		return nil, err
@@ -51,6 +53,41 @@ func decode(inputs, outputs []string, nodes []*pb.NodeProto, weights []*pb.Tenso
 		dst.ops[i].node, dst.ops[i].in, dst.ops[i].out = n, n.GetInput(), n.GetOutput()
 	}
 	return dst.ops, nil
+}
+
+// decoded is what onnx-go reads.
+func decoded(g *pb.GraphProto) (*backend, error) {
+	b, err := onnx.Marshal(&pb.ModelProto{IrVersion: proto.Int64(8), Graph: g})
+	if err != nil {
+		return nil, err
+	}
+	dst := &backend{}
+	if err := goonnx.NewModel(dst).UnmarshalBinary(b); err != nil {
+		return nil, fmt.Errorf("onnx-go: %w", err)
+	}
+	return dst, nil
+}
+
+// pieceOfWeights is how many elements onnx-go is given at once: what it reads is a copy, and so is what it reads it from.
+const pieceOfWeights = 1 << 20
+
+// decodeInPieces has onnx-go read weights that are long, and compares what it has read.
+func decodeInPieces(t *onnx.Tensor) error {
+	for from := 0; from < t.Len(); from += pieceOfWeights {
+		n := min(pieceOfWeights, t.Len()-from)
+		piece := &onnx.Tensor{Name: t.Name, Dims: []int{n}, Data: t.Data.Make(n)}
+		piece.Data.Copy(0, t.Data, from, n)
+		used := &pb.NodeProto{OpType: proto.String("Identity"), Input: []string{t.Name}, Output: []string{t.Name + " used"}} // it reads no graph without nodes
+		g := &pb.GraphProto{Name: proto.String("weights"), Node: []*pb.NodeProto{used}, Initializer: []*pb.TensorProto{piece.Proto()}, Output: []*pb.ValueInfoProto{{Name: &used.Output[0]}}}
+		dst, err := decoded(g)
+		if err != nil {
+			return err
+		}
+		if err := dst.compare(g, map[string]*onnx.Tensor{t.Name: piece}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // simplified takes out of nodes what onnx-go misreads: attributes that are tensors, graphs or types. For a node without inputs it

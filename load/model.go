@@ -81,7 +81,7 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)}
 	}
 	for _, p := range g.GetInitializer() {
-		t, err := onnx.FromProto(p)
+		t, err := onnx.View(p)
 		if err != nil {
 			return nil, err
 		}

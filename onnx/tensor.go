@@ -105,6 +105,23 @@ func (t *Tensor) Proto() *pb.TensorProto {
 // *UnsupportedError when the elements are in another file, or of a type that
 // Tensor does not hold. Nothing is allocated beyond what the message holds.
 func FromProto(p *pb.TensorProto) (*Tensor, error) {
+	return fromProto(p, func(s storage) (Data, error) { return s.decode(p) })
+}
+
+// View is FromProto without a copy of raw_data, where this machine can read it as it lies. Neither the tensor nor the message
+// may be changed then.
+func View(p *pb.TensorProto) (*Tensor, error) {
+	return fromProto(p, func(s storage) (Data, error) {
+		if len(p.RawData) > 0 {
+			if d := view(pb.TensorProto_DataType(p.GetDataType()), p.RawData); d != nil {
+				return d, nil
+			}
+		}
+		return s.decode(p)
+	})
+}
+
+func fromProto(p *pb.TensorProto, decode func(s storage) (Data, error)) (*Tensor, error) {
 	where := "tensor " + Quote(p.GetName())
 	wrong := func(format string, args ...any) error {
 		return &FormatError{Offset: -1, Where: where, What: fmt.Sprintf(format, args...)}
@@ -138,7 +155,7 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 		}
 		t.Dims[i] = int(d)
 	}
-	if t.Data, err = s.decode(p); err != nil {
+	if t.Data, err = decode(s); err != nil {
 		return nil, wrong("%v", err)
 	}
 	return t, nil
