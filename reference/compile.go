@@ -54,6 +54,8 @@ func Compile(m *onnx.Model, o Options) (*Program, error) {
 			in.Kind = Sequence
 		case t.GetOptionalType() != nil:
 			in.Kind = Optional
+		case t.GetMapType() != nil:
+			in.Kind = Map
 		default:
 			in.Type, _ = onnx.TypeOf(t)
 		}

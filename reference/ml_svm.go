@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -78,11 +77,10 @@ func (c *call) linearMachine(count int) ([][]number, error) {
 	return c.linear(c.in[0], c.step.attrs["coefficients"].GetFloats(), slices.Repeat(rho[:1], count), count)
 }
 
-// linearClasses are the classes with the greatest scores of a linear machine.
+// linearClasses are the classes with the greatest scores of a linear machine. Of two classes, it is the second where any
+// score is above zero, or at least a half where no coefficient is negative: so ONNX's own evaluator and ONNX Runtime read two
+// scores as one. The standard does not say so, and the greater one will do, too.
 func (c *call) linearClasses(labels *Value) ([]*Value, error) {
-	if labels.Len() < 3 {
-		return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "linear machines for two classes"}
-	}
 	all, err := c.linearMachine(labels.Len())
 	if err != nil {
 		return nil, err
@@ -95,16 +93,55 @@ func (c *call) linearClasses(labels *Value) ([]*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	negative := func(w float32) bool { return w < 0 }
+	middle := 0.5
+	if slices.ContainsFunc(c.step.attrs["coefficients"].GetFloats(), negative) {
+		middle = 0
+	}
 	for r, scores := range all {
-		c.chooseGreatest(out, r, labels, scores)
+		if labels.Len() == 2 && len(c.step.attrs["prob_a"].GetFloats()) == 0 {
+			greatest := larger(scores[0], scores[1])
+			if greatest.v == middle && middle > 0 {
+				greatest.v = math.Nextafter(middle, 1) // not above it, but no less
+			}
+			c.chooseSecond(out, r, labels, scores, greatest, middle)
+		} else {
+			c.chooseGreatest(out, r, labels, scores)
+		}
 		c.storeScores(z, r, c.format(z).transform(c.text("post_transform"), scores))
 	}
 	return []*Value{out, z}, nil
 }
 
+// chooseSecond stores the second label where the greatest of two scores is above the middle, else that of the greater one,
+// which may be the label in any case.
+func (c *call) chooseSecond(out *Value, row int, labels *Value, scores []number, greatest number, middle float64) {
+	better := 0
+	if scores[1].v > scores[0].v {
+		better = 1
+	}
+	chosen := better
+	if greatest.v > middle {
+		chosen = 1
+	}
+	out.copyElement(row, labels, chosen)
+	if better != chosen {
+		c.mayBe(out, row, labels, better, number{sound: 1, declared: 1})
+		return
+	}
+	other := 1 - chosen
+	if n := flips(scores[0], scores[1]); n != (number{}) {
+		c.mayBe(out, row, labels, other, n)
+	}
+	if n := flips(greatest, exact(middle)); n != (number{}) {
+		c.mayBe(out, row, labels, other, n)
+	}
+}
+
 // opSVMClassifier is the class that most pairs of classes decide for, and the sums that
-// they decide by: (N, pairs), or a sum and its negative for two classes. ai.onnx.ml
-// SVMClassifier, opset 1.
+// they decide by: (N, pairs), or a sum and its negative for two classes. With prob_a and
+// prob_b it is probabilities in their place: (N, classes). ai.onnx.ml SVMClassifier,
+// opset 1.
 var opSVMClassifier = operator{
 	name: "SVMClassifier", domain: machineLearning,
 	eval: func(c *call) ([]*Value, error) {
@@ -113,9 +150,6 @@ var opSVMClassifier = operator{
 			return nil, err
 		}
 		each := c.intList("vectors_per_class")
-		if len(c.step.attrs["prob_a"].GetFloats()) > 0 {
-			return nil, &onnx.UnsupportedError{Op: "SVMClassifier", Domain: machineLearning, Opset: c.opset, Why: "probabilities, which are found step by step until they are near enough"}
-		}
 		if len(each) == 0 {
 			return c.linearClasses(labels)
 		}
@@ -134,11 +168,19 @@ var opSVMClassifier = operator{
 		if classes < 2 || len(each) != classes || len(m.coefficients) != (classes-1)*total || len(m.rho) < pairs {
 			return nil, fmt.Errorf("%d labels, %d classes, %d coefficients and %d rho for %d support vectors", classes, len(each), len(m.coefficients), len(m.rho), total)
 		}
+		scale, shift := c.step.attrs["prob_a"].GetFloats(), c.step.attrs["prob_b"].GetFloats()
+		if len(scale) != len(shift) || len(scale) > 0 && len(scale) < pairs {
+			return nil, fmt.Errorf("%d prob_a and %d prob_b for %d pairs of classes", len(scale), len(shift), pairs)
+		}
 		out, err := c.zeros(labels.Type, true, m.rows)
 		if err != nil {
 			return nil, err
 		}
-		z, err := c.numbers(pb.TensorProto_FLOAT, m.rows, max(pairs, 2))
+		width := max(pairs, 2)
+		if len(scale) > 0 {
+			width = classes
+		}
+		z, err := c.numbers(pb.TensorProto_FLOAT, m.rows, width)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +191,16 @@ var opSVMClassifier = operator{
 			}
 			sums := m.pairs(kernels, each)
 			c.chooseByVotes(out, r, labels, sums)
-			switch transform := c.text("post_transform"); {
+			transform := c.text("post_transform")
+			if len(scale) > 0 {
+				p, err := c.coupled(m.f, m.f.beats(sums, scale, shift), classes)
+				if err != nil {
+					return nil, err
+				}
+				c.storeScores(z, r, m.f.transform(transform, p))
+				continue
+			}
+			switch {
 			case classes > 2:
 				c.storeScores(z, r, m.f.transform(transform, sums))
 			case transform == "NONE":

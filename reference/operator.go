@@ -1,6 +1,9 @@
 package reference
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -42,9 +45,10 @@ const (
 	wideSigned   typeSet = 1<<pb.TensorProto_INT8 | 1<<pb.TensorProto_INT16 | 1<<pb.TensorProto_INT32 | int64s
 	wideUnsigned typeSet = 1<<pb.TensorProto_UINT8 | 1<<pb.TensorProto_UINT16 | 1<<pb.TensorProto_UINT32 | 1<<pb.TensorProto_UINT64
 
+	mappings typeSet = 1 << 61
 	seqs     typeSet = 1 << 62
 	options  typeSet = 1 << 63
-	anything         = tensors | seqs | options
+	anything         = tensors | mappings | seqs | options
 )
 
 // setOf returns the set of v's own type alone.
@@ -54,6 +58,8 @@ func setOf(v *Value) typeSet {
 		return seqs
 	case Optional:
 		return options
+	case Map:
+		return mappings
 	}
 	return 1 << v.Type
 }
@@ -109,6 +115,9 @@ func typesOf(set op.TypeSet) typeSet {
 	}
 	if set.Opt|set.OptSeq != 0 {
 		all |= options
+	}
+	if slices.ContainsFunc(set.Other, func(t string) bool { return strings.HasPrefix(t, "map(") }) {
+		all |= mappings
 	}
 	return all
 }

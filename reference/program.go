@@ -162,6 +162,8 @@ func (in Input) String() string {
 		return "a sequence"
 	case Optional:
 		return "an optional"
+	case Map:
+		return "a map"
 	}
 	if in.Type.Dims == nil {
 		return typeName(in.Type.Elem) + "[...]"

@@ -16,8 +16,8 @@ func FromProto(p *pb.TensorProto) (*Value, error) {
 	return FromTensor(t)
 }
 
-// FromSequence returns a sequence message as a value. Maps and sparse tensors
-// are unsupported.
+// FromSequence returns a sequence message as a value. Sparse tensors are
+// unsupported.
 func FromSequence(p *pb.SequenceProto) (*Value, error) { return fromSequence(p, 0) }
 
 // FromOptional returns an optional message as a value, one without an element
@@ -48,8 +48,13 @@ func fromSequence(p *pb.SequenceProto, depth int) (*Value, error) {
 			return nil, fmt.Errorf("element %d: %w", i, err)
 		}
 	}
-	if len(p.GetMapValues())+len(p.GetSparseTensorValues()) > 0 {
-		return nil, &onnx.UnsupportedError{Why: "sequences of maps or sparse tensors"}
+	for i, m := range p.GetMapValues() {
+		if err := add(FromMap(m)); err != nil {
+			return nil, fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	if len(p.GetSparseTensorValues()) > 0 {
+		return nil, &onnx.UnsupportedError{Why: "sequences of sparse tensors"}
 	}
 	return v, nil
 }

@@ -221,7 +221,9 @@ func operators() []operator {
 		// ai.onnx.ml
 		opArrayFeatureExtractor,
 		opBinarizer,
+		opCastMap,
 		opCategoryMapper,
+		opDictVectorizer,
 		opFeatureVectorizer,
 		opImputer,
 		opLabelEncoder,
@@ -235,6 +237,7 @@ func operators() []operator {
 		opTreeEnsemble,
 		opTreeEnsembleClassifier,
 		opTreeEnsembleRegressor,
+		opZipMap,
 		// com.microsoft
 		opMicrosoftAttention,
 		opMicrosoftBiasAdd,

@@ -17,13 +17,14 @@ const (
 	Tensor   Kind = iota
 	Sequence      // Elems are its elements
 	Optional      // Elems is its element, or empty
+	Map           // Elems are its keys and, at the same places, its values: two tensors of one axis
 )
 
 // A Value is a value of the graph with its figures.
 type Value struct {
 	Name  string
 	Kind  Kind
-	Elems []*Value // of a sequence or an optional; the fields below are a tensor's
+	Elems []*Value // of a sequence, an optional or a map; the fields below are a tensor's
 
 	Type pb.TensorProto_DataType
 	Dims []int
@@ -102,6 +103,8 @@ func (v *Value) String() string {
 		return fmt.Sprintf("sequence of %d", len(v.Elems))
 	case Optional:
 		return fmt.Sprintf("optional of %d", len(v.Elems))
+	case Map:
+		return fmt.Sprintf("map of %d", v.Elems[0].Len())
 	}
 	return typeName(v.Type) + strings.ReplaceAll(fmt.Sprint(v.Dims), " ", ",")
 }

@@ -59,7 +59,7 @@ func (d *dataSet) read(dir, what string, ports []*pb.ValueInfoProto, lim wire.Li
 	}
 }
 
-// readValue reads a file of recorded data: a tensor, a sequence, or an optional.
+// readValue reads a file of recorded data: a tensor, a sequence, an optional, or a map.
 func readValue(path string, t *pb.TypeProto, lim wire.Limits) (*reference.Value, error) {
 	var v *reference.Value
 	var err error
@@ -76,8 +76,14 @@ func readValue(path string, t *pb.TypeProto, lim wire.Limits) (*reference.Value,
 			return nil, err
 		}
 		v, err = reference.FromOptional(p)
+	case t.GetMapType() != nil:
+		p := &pb.MapProto{}
+		if err := wire.ReadMessageFile(path, p, lim); err != nil {
+			return nil, err
+		}
+		v, err = reference.FromMap(p)
 	case t.GetValue() != nil && t.GetTensorType() == nil:
-		return nil, &onnx.UnsupportedError{Why: path + ": neither a tensor, nor a sequence, nor an optional"}
+		return nil, &onnx.UnsupportedError{Why: path + ": neither a tensor, nor a sequence, an optional or a map"}
 	default:
 		x, e := wire.ReadTensorFile(path, lim)
 		if e != nil {

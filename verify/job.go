@@ -143,7 +143,7 @@ func (j *job) prepare(ctx context.Context) error {
 		return err
 	}
 	if len(j.source.sets) == 0 {
-		more, err := unzip(m)
+		more, err := withoutMaps(m)
 		if err != nil {
 			return err
 		}

@@ -281,7 +281,7 @@ var machineRows = []nodeRow{
 	}},
 	{op: "SVMClassifier", form: " without support vectors ", domain: "ai.onnx.ml", opset: 13, fill: func(s *singleNode) {
 		s.outs = 2
-		features, classes := s.between(1, 9), s.between(3, 5)
+		features, classes := s.between(1, 9), s.between(2, 5)
 		s.give(s.numeric(4, features))
 		s.kernel(features)
 		s.attr(onnx.Floats("coefficients", s.reals(features*classes, 1)...), onnx.Floats("rho", s.reals(1, 1)...), onnx.Ints("classlabels_ints", []int64{7, 3, 5, 11, 2}[:classes]...))
@@ -305,7 +305,11 @@ var machineRows = []nodeRow{
 		} else {
 			s.attr(onnx.Strings("classlabels_strings", []string{"x", "y", "z", "u"}[:classes]...))
 		}
-		if classes > 2 {
+		probable := s.IntN(2) == 0
+		if pairs := classes * (classes - 1) / 2; probable {
+			s.attr(onnx.Floats("prob_a", drawn(pairs, func() float32 { return -2 * s.Float32() })...), onnx.Floats("prob_b", s.reals(pairs, 0.5)...))
+		}
+		if classes > 2 || probable {
 			s.sometimes(onnx.String("post_transform", one(s, "LOGISTIC", "SOFTMAX")))
 		}
 	}),

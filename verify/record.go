@@ -193,6 +193,8 @@ func messageOf(v *reference.Value) (proto.Message, error) {
 			return nil, &onnx.UnsupportedError{Why: "an optional of an optional"}
 		}
 		return p, nil
+	case reference.Map:
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("value %q is a %s, which is not recorded", v.Name, v)}
 	}
 	p := &pb.SequenceProto{Name: &v.Name, ElemType: new(int32(pb.SequenceProto_TENSOR))}
 	for _, e := range v.Elems {

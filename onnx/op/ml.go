@@ -13,18 +13,22 @@ func machineLearning() map[string]Rule {
 	return map[string]Rule{
 		"ArrayFeatureExtractor": ruleFeatureExtractor,
 		"Binarizer":             ruleSame,
+		"CastMap":               ruleCastMap,
 		"CategoryMapper":        ruleCategoryMapper,
-		"FeatureVectorizer":     ruleFeatureVectorizer,
-		"Imputer":               ruleSame,
-		"LabelEncoder":          ruleLabelEncoder,
-		"LinearClassifier":      ruleLinearClassifier,
-		"LinearRegressor":       ruleLinearRegressor,
-		"Normalizer":            ruleSame,
-		"OneHotEncoder":         ruleOneHotEncoder,
-		"SVMClassifier":         ruleSVMClassifier,
-		"SVMRegressor":          ruleSVMRegressor,
-		"Scaler":                ruleScaler,
-		"TreeEnsemble":          func(n *Node) { n.shape(0, n.table(n.int("n_targets", 1))) },
+		"DictVectorizer": func(n *Node) {
+			n.shape(0, []onnx.Dim{onnx.Fixed(1), onnx.Fixed(n.count("string_vocabulary") + n.count("int64_vocabulary"))})
+		},
+		"FeatureVectorizer": ruleFeatureVectorizer,
+		"Imputer":           ruleSame,
+		"LabelEncoder":      ruleLabelEncoder,
+		"LinearClassifier":  ruleLinearClassifier,
+		"LinearRegressor":   ruleLinearRegressor,
+		"Normalizer":        ruleSame,
+		"OneHotEncoder":     ruleOneHotEncoder,
+		"SVMClassifier":     ruleSVMClassifier,
+		"SVMRegressor":      ruleSVMRegressor,
+		"Scaler":            ruleScaler,
+		"TreeEnsemble":      func(n *Node) { n.shape(0, n.table(n.int("n_targets", 1))) },
 		"TreeEnsembleClassifier": func(n *Node) {
 			labels := n.classes("classlabels_int64s")
 			n.trees("class", labels)
@@ -102,6 +106,25 @@ func ruleOneHotEncoder(n *Node) {
 	if d := n.dims(0); d != nil {
 		n.shape(0, append(slices.Clone(d), onnx.Fixed(n.count("cats_int64s")+n.count("cats_strings"))))
 	}
+}
+
+// ruleCastMap makes a row of a map, of all its entries or of as many places.
+func ruleCastMap(n *Node) {
+	length := onnx.Unknown()
+	if string(n.attr("map_form").GetS()) == "SPARSE" {
+		if length = onnx.Fixed(n.int("max_map", 1)); length.Size < 0 {
+			n.wrong("attribute-range", "attribute \"max_map\" is %d, want a number of places", length.Size)
+			return
+		}
+	}
+	elem := pb.TensorProto_FLOAT
+	switch string(n.attr("cast_to").GetS()) {
+	case "TO_STRING":
+		elem = pb.TensorProto_STRING
+	case "TO_INT64":
+		elem = pb.TensorProto_INT64
+	}
+	n.set(0, elem, []onnx.Dim{onnx.Fixed(1), length})
 }
 
 // ruleCategoryMapper changes strings to integers, and back.
@@ -236,7 +259,11 @@ func ruleSVMRegressor(n *Node) {
 }
 
 func ruleSVMClassifier(n *Node) {
-	n.labels(0)
+	if n.count("prob_a") > 0 {
+		n.labels(n.classes("classlabels_ints")) // probabilities
+	} else {
+		n.labels(0)
+	}
 	each, given := n.ints("vectors_per_class")
 	if !given || len(each) == 0 {
 		n.svm(0)
@@ -255,7 +282,9 @@ func ruleSVMClassifier(n *Node) {
 		n.entry(labels, classes, "one for each class")
 	}
 	n.entry("coefficients", (classes-1)*vectors, "one for each support vector and other class")
-	n.atLeast("rho", classes*(classes-1)/2, "one for each pair of classes")
+	for _, name := range []string{"rho", "prob_a", "prob_b"} {
+		n.atLeast(name, classes*(classes-1)/2, "one for each pair of classes")
+	}
 }
 
 // trees sees that the nodes of every tree are there that others lead to, that no way leads back, and that weights belong to

@@ -78,3 +78,44 @@ func TestMapsAreJudgedByTheirScores(t *testing.T) {
 		t.Errorf("outputs %v are judged, want label and scores", seen)
 	}
 }
+
+// A pipeline that begins with a map of words to numbers is judged by the rows that
+// DictVectorizer makes of them.
+func TestMapsAreReplacedByTheirRows(t *testing.T) {
+	words := &pb.TypeProto{Value: &pb.TypeProto_MapType{MapType: &pb.TypeProto_Map{KeyType: proto.Int32(int32(pb.TensorProto_STRING)), ValueType: onnx.Type{Elem: pb.TensorProto_FLOAT}.Proto()}}}
+	node := func(op, in, out string, attrs ...onnx.Attr) *pb.NodeProto {
+		n := &pb.NodeProto{OpType: proto.String(op), Domain: proto.String("ai.onnx.ml"), Input: []string{in}, Output: []string{out}}
+		for _, a := range attrs {
+			n.Attribute = append(n.Attribute, a.Proto())
+		}
+		return n
+	}
+	b, err := onnx.Marshal(&pb.ModelProto{
+		IrVersion:   proto.Int64(8),
+		OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(15)}, {Domain: proto.String("ai.onnx.ml"), Version: proto.Int64(3)}},
+		Graph: &pb.GraphProto{
+			Name:   proto.String("words"),
+			Input:  []*pb.ValueInfoProto{{Name: proto.String("words"), Type: words}},
+			Output: []*pb.ValueInfoProto{{Name: proto.String("y"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(1)}}.Proto()}},
+			Node: []*pb.NodeProto{
+				node("DictVectorizer", "words", "row", onnx.Strings("string_vocabulary", "age", "city", "height")),
+				node("LinearRegressor", "row", "y", onnx.Floats("coefficients", 0.5, -2, 3), onnx.Floats("intercepts", 1)),
+			},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "words.onnx")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Options{Paths: []string{path}, Runtimes: []witness.Runtime{ortNode(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.Models[0]
+	if m.Problem != "" || len(m.Rows) == 0 || m.Rows[0].Verdict != Equal || !strings.Contains(strings.Join(m.Notes, "\n"), `in its place is the row "row"`) {
+		t.Errorf("problem %q, rows %v, notes %q", m.Problem, m.Rows, m.Notes)
+	}
+}

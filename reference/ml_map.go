@@ -1,0 +1,179 @@
+package reference
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
+
+// newMap is the map from the keys to the values that stand at their places.
+func newMap(keys, values *Value) *Value { return &Value{Kind: Map, Elems: []*Value{keys, values}} }
+
+// opZipMap makes a map of every row of (N, classes): from the label of each column to its
+// score. ai.onnx.ml ZipMap, opset 1.
+var opZipMap = operator{
+	name: "ZipMap", domain: machineLearning, in: []port{moves},
+	eval: single(func(c *call) (*Value, error) {
+		x := c.in[0]
+		rows, classes, err := tableOf(x)
+		if err != nil {
+			return nil, err
+		}
+		labels, err := c.labels("classlabels_int64s")
+		if err != nil {
+			return nil, err
+		}
+		if labels.Len() != classes {
+			return nil, fmt.Errorf("%d labels for %d columns", labels.Len(), classes)
+		}
+		out := &Value{Kind: Sequence}
+		for r := range rows {
+			scores, err := c.pick(x, []int{classes}, func(k int) int { return r*classes + k })
+			if err != nil {
+				return nil, err
+			}
+			if err := c.take(2 * valueCost); err != nil {
+				return nil, err
+			}
+			out.Elems = append(out.Elems, newMap(labels, scores))
+		}
+		return out, nil
+	}),
+}
+
+// opDictVectorizer is the values of a map in the order of a vocabulary, (1, words); zero,
+// or an empty string, where the map lacks a word. ai.onnx.ml DictVectorizer, opset 1.
+var opDictVectorizer = operator{
+	name: "DictVectorizer", domain: machineLearning, in: []port{moves},
+	eval: single(func(c *call) (*Value, error) {
+		keys, values := c.in[0].Elems[0], c.in[0].Elems[1]
+		var words []any
+		for _, w := range c.step.attrs["string_vocabulary"].GetStrings() {
+			words = append(words, string(w))
+		}
+		for _, w := range c.step.attrs["int64_vocabulary"].GetInts() {
+			words = append(words, w)
+		}
+		place := map[any]int{}
+		for i := range keys.Len() {
+			place[keyOf(keys, i)] = i
+		}
+		return c.pick(values, []int{1, len(words)}, func(i int) int {
+			if at, ok := place[words[i]]; ok {
+				return at
+			}
+			return -1
+		})
+	}),
+}
+
+// keyOf is key i of a map.
+func keyOf(keys *Value, i int) any {
+	if text, ok := keys.Data.([]string); ok {
+		return text[i]
+	}
+	return toInt64(keys, i)
+}
+
+// opCastMap is the values of a map from integers, as another type: in the order of their
+// keys, (1, entries), or with map_form SPARSE each at the place that its key says, of
+// max_map. ai.onnx.ml CastMap, opset 1.
+var opCastMap = operator{
+	name: "CastMap", domain: machineLearning, in: []port{moves},
+	eval: single(func(c *call) (*Value, error) {
+		keys, values := c.in[0].Elems[0], c.in[0].Elems[1]
+		order := make([]int, keys.Len())
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(toInt64(keys, i), toInt64(keys, j)) })
+		if c.text("map_form") == "SPARSE" {
+			n := c.int("max_map")
+			if n < 0 {
+				return nil, fmt.Errorf("max_map is %d", n)
+			}
+			if err := c.take(int64(n)); err != nil {
+				return nil, err
+			}
+			places := slices.Repeat([]int{-1}, n)
+			for _, i := range order {
+				at := toInt64(keys, i)
+				if at < 0 || at >= int64(n) {
+					return nil, fmt.Errorf("key %d of a map with places for %d", at, n)
+				}
+				places[at] = i
+			}
+			order = places
+		}
+		to := map[string]pb.TensorProto_DataType{"TO_FLOAT": pb.TensorProto_FLOAT, "TO_INT64": pb.TensorProto_INT64, "TO_STRING": pb.TensorProto_STRING}[c.text("cast_to")]
+		if _, ok := values.Data.([]string); ok && to != pb.TensorProto_STRING { // so that there is a number in every place
+			numbers, err := c.cast(values, pb.TensorProto_DOUBLE)
+			if err != nil {
+				return nil, err
+			}
+			values = numbers
+		}
+		row, err := c.pick(values, []int{1, len(order)}, func(i int) int { return order[i] })
+		if err != nil || row.Type == to {
+			return row, err
+		}
+		return c.cast(row, to)
+	}),
+}
+
+// FromMap returns a map message, from integers or strings to single numbers or strings, as a value.
+func FromMap(p *pb.MapProto) (*Value, error) {
+	v, err := fromMap(p)
+	if err != nil {
+		return nil, fmt.Errorf("map %q: %w", p.GetName(), err)
+	}
+	v.Name = p.GetName()
+	return v, nil
+}
+
+func fromMap(p *pb.MapProto) (*Value, error) {
+	keys := &Value{Type: pb.TensorProto_DataType(p.GetKeyType()), Data: p.GetKeys(), Dims: []int{len(p.GetKeys())}}
+	switch set := setOf(keys); {
+	case set == texts:
+		words := convert(p.GetStringKeys(), func(b []byte) string { return string(b) })
+		keys.Data, keys.Dims = words, []int{len(words)}
+	case set&signed != 0:
+	case set&unsigned != 0:
+		keys.Data = convert(p.GetKeys(), func(k int64) uint64 { return uint64(k) })
+	default:
+		return nil, &onnx.FormatError{Offset: -1, Where: "its keys", What: "are " + typeName(keys.Type) + ", want integers or strings"}
+	}
+	list := p.GetValues().GetTensorValues()
+	if len(list) != keys.Len() {
+		return nil, &onnx.FormatError{Offset: -1, Where: "its values", What: fmt.Sprintf("are %d for %d keys", len(list), keys.Len())}
+	}
+	values := &Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(list)}, Data: make([]float64, len(list))}
+	for i, t := range list {
+		e, err := FromProto(t)
+		if err != nil {
+			return nil, fmt.Errorf("value %d: %w", i, err)
+		}
+		if e.Len() != 1 {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("a map whose value %d is %s, not a single one", i, e)}
+		}
+		if i == 0 {
+			if values, err = resizedLike(e, len(list)); err != nil {
+				return nil, err
+			}
+		}
+		if e.Type != values.Type {
+			return nil, &onnx.FormatError{Offset: -1, Where: "its values", What: fmt.Sprintf("are of types %s and %s", typeName(values.Type), typeName(e.Type))}
+		}
+		values.copyElement(i, e, 0)
+	}
+	return newMap(keys, values), nil
+}
+
+// resizedLike is n zeros, false, or empty strings of e's type.
+func resizedLike(e *Value, n int) (*Value, error) {
+	c := &call{meter: &meter{memory: 1 << 62, work: 1 << 62}}
+	return c.zeros(e.Type, false, n)
+}
