@@ -18,6 +18,7 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/witness"
 )
@@ -108,11 +109,14 @@ const smallFile = 64 << 10
 // same is not read again, unless it was so new then that a later change may have the same time.
 func (o *Options) digest(file string, model bool) (digest, error) {
 	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", file) // which to open may wait for ever
+	}
 	if err != nil {
 		return digest{}, err
 	}
 	note := ""
-	if o.Cache && info.Size() > smallFile && info.Mode().IsRegular() {
+	if o.Cache && info.Size() > smallFile {
 		full, err := filepath.Abs(file)
 		if err != nil {
 			return digest{}, err
@@ -127,18 +131,8 @@ func (o *Options) digest(file string, model bool) (digest, error) {
 		}
 	}
 	d := digest{Path: file, Size: info.Size(), Changed: info.ModTime(), Seen: time.Now()}
-	f, err := os.Open(file)
-	if err != nil {
+	if err := d.read(model); err != nil {
 		return d, err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return d, err
-	}
-	d.SHA256 = hex.EncodeToString(h.Sum(nil))
-	if model {
-		d.External = externalFiles(file)
 	}
 	if note != "" {
 		if b, err := json.Marshal(d); err == nil && os.MkdirAll(filepath.Dir(note), 0o755) == nil {
@@ -148,14 +142,29 @@ func (o *Options) digest(file string, model bool) (digest, error) {
 	return d, nil
 }
 
-// externalFiles lists the files that have elements of a model, whatever their names, as far as check would read them.
-func externalFiles(file string) []string {
-	m, err := wire.Read(file, wire.Limits{})
-	if err != nil {
-		return nil // the result says so, and depends on the file alone
+// read reads the file, once where it is a model that can be read. One that cannot is all that its result depends on.
+func (d *digest) read(model bool) error {
+	if model {
+		if m, err := wire.Read(d.Path, wire.Limits{}); err == nil {
+			sum := sha256.Sum256(m.Bytes)
+			d.SHA256, d.External = hex.EncodeToString(sum[:]), externalFiles(m.Proto)
+			return nil
+		}
 	}
+	f, err := os.Open(d.Path)
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	d.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return errors.Join(err, f.Close())
+}
+
+// externalFiles lists the files that have elements of a model, whatever their names, as far as check would read them.
+func externalFiles(m *pb.ModelProto) []string {
 	var files []string
-	for t := range onnx.Tensors(m.Proto) {
+	for t := range onnx.Tensors(m) {
 		if !onnx.IsExternal(t) {
 			continue
 		}
