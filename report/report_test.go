@@ -388,3 +388,14 @@ func TestPlacesOfFiles(t *testing.T) {
 		}
 	}
 }
+
+// No line that is broken begins with what a CI system takes for a command, however long it gets.
+func TestWrapBeginsNoCommand(t *testing.T) {
+	for k := range 100 {
+		for line := range strings.Lines(wrap("  ", strings.Repeat("x", k+1)+"  ::error::forged ::a  ::b "+strings.Repeat("word ", 30))) {
+			if strings.HasPrefix(strings.TrimSpace(line), "::") {
+				t.Fatalf("%d: the line %q", k, line)
+			}
+		}
+	}
+}

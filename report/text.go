@@ -127,7 +127,8 @@ func totals(s Summary) string {
 	return text
 }
 
-// wrap breaks a text into lines of at most so many columns, the first after head, the others as far in.
+// wrap breaks a text into lines of at most so many columns, the first after head, the others as far in. None of them begins with
+// ::, which a CI system would take for a command of ours.
 func wrap(head, text string) string {
 	indent := min(width(head), columns/2)
 	var b strings.Builder
@@ -135,7 +136,7 @@ func wrap(head, text string) string {
 	at, first := width(head), true
 	for _, word := range strings.SplitAfter(text, " ") {
 		bare := strings.TrimRight(word, " ")
-		if !first && at+width(bare) > columns {
+		if !first && at+width(bare) > columns && bare != "" && !strings.HasPrefix(bare, "::") {
 			b.WriteString("\n" + strings.Repeat(" ", max(indent, 4)))
 			at = max(indent, 4)
 		}
