@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/petrify-ml/petrify/gate/target"
-	"github.com/petrify-ml/petrify/internal/atomicfile"
 	"github.com/petrify-ml/petrify/onnx/check"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/reference"
@@ -40,10 +38,10 @@ type Options struct {
 	// absolute, and URLs of objects in the Store.
 	Files []string
 	Store Store
-	// Results, unless empty, is a folder that keeps the result of each model under a digest of all that it depends on. What is
-	// there is not judged again.
+	// Results, unless empty, is a folder, or a URL of the Store, that keeps the result of each model under a digest of all that it
+	// depends on. What is there is not judged again.
 	Results string
-	// Cache says that Results is a convenience: one that cannot be kept is no reason to fail, and files of the size and time
+	// Cache says that Results is a folder and a convenience: one that cannot be kept is no reason to fail, and files of the size and time
 	// that they had when a result was kept are taken to be the same.
 	Cache bool
 	// Shard and Shards pick those models whose path has the digest Shard modulo Shards; none where Shards is 0.
@@ -52,6 +50,7 @@ type Options struct {
 	// Progress, unless nil, is called after each model, never twice at the same time.
 	Progress func(done, all int, path string)
 
+	kept    results   // nil where none are
 	folders *sync.Map // of recorded data, by folder
 }
 
@@ -72,7 +71,7 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 			missing = nil // said once
 		}
 	}
-	if err := o.openResults(); err != nil {
+	if err := o.openResults(ctx); err != nil {
 		return nil, err
 	}
 	files := make([]report.File, len(names))
@@ -131,22 +130,19 @@ func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 	return r, nil
 }
 
-// openResults makes the folder of results and sees that it can be written to, before hours of work are for nothing.
-func (o *Options) openResults() error {
+// openResults finds where results are kept, and sees that they can be.
+func (o *Options) openResults(ctx context.Context) error {
 	if o.Results == "" {
 		return nil
 	}
-	err := os.MkdirAll(o.Results, 0o755)
+	at, err := resultsAt(o.Results, o.Store)
 	if err == nil {
-		var f *os.File
-		if f, err = os.CreateTemp(o.Results, ".petrify-*"); err == nil {
-			err = errors.Join(f.Close(), os.Remove(f.Name()))
-		}
+		err = at.open(ctx)
 	}
 	switch {
 	case err == nil:
+		o.kept = at
 	case o.Cache:
-		o.Results = ""
 	default:
 		return fmt.Errorf("results: %w", err)
 	}
@@ -179,7 +175,7 @@ const mostFiles = 1 << 20
 // files lists the models of a policy, and the patterns that stand for none.
 func (p *Policy) files(o Options) (names, missing []string, err error) {
 	if o.Files != nil {
-		return o.Files, nil, nil
+		return slices.Clone(o.Files), nil, nil
 	}
 	root, err := os.OpenRoot(o.Root)
 	if err != nil {
@@ -230,10 +226,10 @@ func (p *Policy) files(o Options) (names, missing []string, err error) {
 func judge(ctx context.Context, p *Policy, o Options, name string) (f report.File) {
 	s := p.For(name)
 	kept := ""
-	if o.Results != "" {
+	if o.kept != nil {
 		if key, err := resultKey(ctx, o, s, name); err == nil {
-			kept = filepath.Join(o.Results, key+".json")
-			if b, err := os.ReadFile(kept); err == nil && json.Unmarshal(b, &f) == nil && f.Path == inJSON(name) {
+			kept = key + ".json"
+			if b, err := o.kept.read(ctx, kept); err == nil && json.Unmarshal(b, &f) == nil && f.Path == inJSON(name) {
 				f.Path = name
 				return f
 			}
@@ -256,7 +252,7 @@ func judge(ctx context.Context, p *Policy, o Options, name string) (f report.Fil
 	}
 	b, err := json.Marshal(f)
 	if err == nil {
-		err = atomicfile.Write(kept, append(b, '\n'))
+		err = o.kept.write(ctx, kept, append(b, '\n'))
 	}
 	switch {
 	case err == nil:
@@ -342,10 +338,14 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 	return f
 }
 
-// Join puts the results in a folder together, as one run would have given them. Models of o.Files that have none were not
-// judged, and are said not to be.
-func Join(dir string, p *Policy, o Options) (*report.Report, error) {
-	entries, err := os.ReadDir(dir)
+// Join puts the results in a folder, or below a URL of the Store, together, as one run would have given them. Models of o.Files that
+// have none were not judged, and are said not to be.
+func Join(ctx context.Context, dir string, p *Policy, o Options) (*report.Report, error) {
+	kept, err := resultsAt(dir, o.Store)
+	if err != nil {
+		return nil, err
+	}
+	names, err := kept.list(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -357,11 +357,8 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 		}
 	}
 	seen := map[string]string{} // the files that results are in
-	for _, e := range entries {
-		if e.IsDir() || path.Ext(e.Name()) != ".json" {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+	for _, result := range names {
+		b, err := kept.read(ctx, result)
 		if err != nil {
 			return nil, err
 		}
@@ -371,12 +368,12 @@ func Join(dir string, p *Policy, o Options) (*report.Report, error) {
 			err = errors.New("it names no model")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: no result of petrify gate (%w)", e.Name(), err)
+			return nil, fmt.Errorf("%s: no result of petrify gate (%w)", result, err)
 		}
 		if other := seen[f.Path]; other != "" {
-			return nil, fmt.Errorf("%s: two results for %q, %s and %s, one of them of an earlier version of model, data, settings or program: remove it", dir, f.Path, other, e.Name())
+			return nil, fmt.Errorf("%s: two results for %q, %s and %s, one of them of an earlier version of model, data, settings or program: remove it", dir, f.Path, other, result)
 		}
-		seen[f.Path] = e.Name()
+		seen[f.Path] = result
 		if p != nil {
 			p.weigh(&f, base, o.Today, make([]bool, len(p.Ignore)))
 		}

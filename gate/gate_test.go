@@ -373,7 +373,7 @@ func TestShardsJoin(t *testing.T) {
 		t.Errorf("%d models in two rounds, want 16", judged)
 	}
 	p, _ := Parse([]byte(policy))
-	joined, err := Join(results, p, options(root))
+	joined, err := Join(t.Context(), results, p, options(root))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestShardsJoin(t *testing.T) {
 	if r := run(t, policy, o); len(codes(r, "a.onnx")) == 0 {
 		t.Error("the result of the model before was taken for the changed one")
 	}
-	if _, err := Join(results, p, options(root)); err == nil || !strings.Contains(err.Error(), `two results for "a.onnx"`) {
+	if _, err := Join(t.Context(), results, p, options(root)); err == nil || !strings.Contains(err.Error(), `two results for "a.onnx"`) {
 		t.Errorf("two results: %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// A Store gives the objects that a manifest names by URLs such as s3://bucket/models/a.onnx.
+// A Store gives the objects that a manifest names by URLs such as s3://bucket/models/a.onnx, and keeps results as objects.
 type Store interface {
 	// Identify says what an object is without reading it: a text that is another one when its bytes are. A URL that ends in a
 	// slash stands for all objects below it.
@@ -22,6 +22,12 @@ type Store interface {
 	// Fetch copies the object, or all objects below a URL that ends in a slash, into a folder that is empty, whole or not at
 	// all, and returns the path of the model.
 	Fetch(ctx context.Context, url, dir string) (string, error)
+	// Read returns a small object.
+	Read(ctx context.Context, url string) ([]byte, error)
+	// Write makes an object of these bytes, whole or not at all, in place of one that is there.
+	Write(ctx context.Context, url string, b []byte) error
+	// List lists the objects below a URL that ends in a slash, by what stands behind it.
+	List(ctx context.Context, url string) ([]string, error)
 }
 
 // longestLine is how long a line of a manifest may be, in bytes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -85,6 +86,7 @@ func FuzzReadManifest(f *testing.F) {
 type shelf struct {
 	sync.Mutex
 	files          map[string]string // by URL
+	kept           map[string][]byte // that were written
 	asked, fetched int
 	broken         error
 	folders        []string
@@ -109,6 +111,83 @@ func (s *shelf) Fetch(_ context.Context, url, dir string) (string, error) {
 	b, err := os.ReadFile(s.files[url])
 	at := filepath.Join(dir, "model.onnx")
 	return at, errors.Join(err, os.WriteFile(at, b, 0o644))
+}
+
+func (s *shelf) Read(_ context.Context, url string) ([]byte, error) {
+	s.Lock()
+	defer s.Unlock()
+	b, ok := s.kept[url]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return b, s.broken
+}
+
+func (s *shelf) Write(_ context.Context, url string, b []byte) error {
+	s.Lock()
+	defer s.Unlock()
+	if s.broken != nil {
+		return s.broken
+	}
+	if s.kept == nil {
+		s.kept = map[string][]byte{}
+	}
+	s.kept[url] = b
+	return nil
+}
+
+func (s *shelf) List(_ context.Context, url string) (names []string, err error) {
+	s.Lock()
+	defer s.Unlock()
+	for at := range s.kept {
+		if name, ok := strings.CutPrefix(at, url); ok {
+			names = append(names, name)
+		}
+	}
+	return names, s.broken
+}
+
+// Results that are objects are those of a folder: kept, found again, and put together.
+func TestResultsAsObjects(t *testing.T) {
+	root := t.TempDir()
+	writeModel(t, filepath.Join(root, "a"), nil)
+	writeModel(t, filepath.Join(root, "b"), nan)
+	s := &shelf{files: map[string]string{"s3://x/a.onnx": filepath.Join(root, "a"), "s3://x/b.onnx": filepath.Join(root, "b")}}
+	const policy = "version: 1\nmodels: [.]\nseverity: {weight-nan: error}\n"
+	p, err := Parse([]byte(policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(root)
+	o.Store, o.Results, o.Shards = s, "s3://x/results", 2
+	o.Files = []string{"s3://x/a.onnx", "s3://x/b.onnx"}
+	for range 2 { // the second time, all is there
+		for o.Shard = range 2 {
+			if _, err := Run(t.Context(), p, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.fetched != 2 {
+			t.Errorf("%d objects fetched, want 2", s.fetched)
+		}
+	}
+	s.kept["s3://x/results/deeper/c.json"] = []byte("no result")
+	r, err := Join(t.Context(), "s3://x/results/", p, o)
+	if err != nil || len(r.Files) != 2 || r.ExitCode != 1 || !slices.Equal(codes(r, "s3://x/b.onnx"), []string{"weight-nan"}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	s.kept["s3://x/results/c.json"] = []byte("no result")
+	if _, err := Join(t.Context(), "s3://x/results", p, o); err == nil || !strings.Contains(err.Error(), "c.json: no result of petrify gate") {
+		t.Errorf("%v", err)
+	}
+	s.broken = errors.New("no permission")
+	if _, err := Run(t.Context(), p, o); err == nil || !strings.Contains(err.Error(), "results: no permission") {
+		t.Errorf("%v, want an error before any work", err)
+	}
+	o.Store = nil
+	if _, err := Join(t.Context(), "s3://x/results", p, o); err == nil || !strings.Contains(err.Error(), "petrify-fleet") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestObjectsAreFetchedOnceAndGoneAfterwards(t *testing.T) {
@@ -152,7 +231,7 @@ func TestWhatHasNoResultWasNotJudged(t *testing.T) {
 	o.Results, o.Files = results, []string{"a.onnx", "c.onnx"}
 	run(t, "version: 1\nmodels: [.]\n", o)
 	o.Files = []string{"a.onnx", "b.onnx", "c.onnx"}
-	r, err := Join(results, nil, o)
+	r, err := Join(t.Context(), results, nil, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +265,7 @@ func TestTwoOnOneShard(t *testing.T) {
 	if err != nil || len(entries) != 30 {
 		t.Errorf("%d files of results, %v, want 30", len(entries), err)
 	}
-	if r, err := Join(results, p, options(root)); err != nil || len(r.Files) != 30 || r.ExitCode != 0 {
+	if r, err := Join(t.Context(), results, p, options(root)); err != nil || len(r.Files) != 30 || r.ExitCode != 0 {
 		t.Errorf("joined %v, %v", r, err)
 	}
 }
@@ -318,7 +397,7 @@ func TestHostileNamesKeepTheirResults(t *testing.T) {
 	if once := opened; texts[0] != texts[1] || once > 2*len(names) {
 		t.Errorf("%d openings, reports alike: %v", opened, texts[0] == texts[1])
 	}
-	if r, err := Join(o.Results, nil, o); err != nil || len(r.Files) != len(names) || r.ExitCode != 0 {
+	if r, err := Join(t.Context(), o.Results, nil, o); err != nil || len(r.Files) != len(names) || r.ExitCode != 0 {
 		t.Errorf("joined: %v, %v", r, err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package objects gives petrify gate the objects of S3 and of Google Cloud Storage that a manifest names, and of whatever speaks
-// their protocols. It is a module of its own because the drivers weigh about as much as petrify.
+// their protocols, and keeps its results there. It is a module of its own because the drivers weigh about as much as petrify.
 package objects
 
 import (
@@ -39,6 +39,7 @@ const (
 	tries       = 4
 	mostObjects = 10000 // below one URL
 	usualMost   = 16 << 30
+	mostResults = 1 << 20 // as many as a policy has models
 )
 
 func (s *Store) idle() time.Duration { return orElse(s.Idle, time.Minute) }
@@ -190,6 +191,79 @@ func (s *Store) Fetch(ctx context.Context, url, dir string) (string, error) {
 		}
 	}
 	return filepath.Join(dir, model), nil
+}
+
+// mostResult is how many bytes an object may have that is read as a whole.
+const mostResult = 256 << 20
+
+// Read returns a small object.
+func (s *Store) Read(ctx context.Context, url string) ([]byte, error) {
+	b, key, err := s.open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	var all []byte
+	err = s.persist(ctx, func() error {
+		limited, cancel := context.WithTimeout(ctx, s.idle())
+		defer cancel()
+		r, err := b.NewReader(limited, key, nil)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if r.Size() > mostResult {
+			return fmt.Errorf("%d bytes, want at most %d", r.Size(), mostResult)
+		}
+		all, err = io.ReadAll(io.LimitReader(r, r.Size()+1))
+		if err == nil && int64(len(all)) != r.Size() {
+			err = fmt.Errorf("%d bytes came, want %d", len(all), r.Size())
+		}
+		return err
+	})
+	return all, err
+}
+
+// Write makes an object of the bytes: a store shows it whole or not at all, and refuses bytes of another checksum than is said (the
+// driver of S3 says a CRC-32, that of Google Cloud Storage the MD5).
+func (s *Store) Write(ctx context.Context, url string, content []byte) error {
+	b, key, err := s.open(ctx, url)
+	if err != nil {
+		return err
+	}
+	sum := md5.Sum(content) //nolint:gosec // see above
+	return s.persist(ctx, func() error {
+		limited, cancel := context.WithTimeout(ctx, s.idle())
+		defer cancel()
+		return b.WriteAll(limited, key, content, &blob.WriterOptions{ContentType: "application/octet-stream", ContentMD5: sum[:]})
+	})
+}
+
+// List lists the objects below a URL that ends in a slash, by what stands behind it.
+func (s *Store) List(ctx context.Context, url string) ([]string, error) {
+	b, key, err := s.open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	err = s.persist(ctx, func() error {
+		names = nil
+		it := b.List(&blob.ListOptions{Prefix: key})
+		for {
+			limited, cancel := context.WithTimeout(ctx, s.idle())
+			o, err := it.Next(limited)
+			cancel()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if names = append(names, strings.TrimPrefix(o.Key, key)); len(names) > mostResults {
+				return fmt.Errorf("more than %d objects below it", mostResults)
+			}
+		}
+	})
+	return names, err
 }
 
 // persist tries again what may have failed by chance.

@@ -3,8 +3,12 @@ package objects
 import (
 	"context"
 	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/xml"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,6 +35,10 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(r.URL.Path, "/models/")
 	if r.URL.Query().Get("list-type") == "2" {
 		b.list(w, r.URL.Query().Get("prefix"))
+		return
+	}
+	if r.Method == http.MethodPut {
+		b.put(w, r, key)
 		return
 	}
 	body, ok := b.objects[key]
@@ -69,6 +77,24 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Write([]byte(body))
+}
+
+// put keeps an object whole, or not at all.
+func (b *bucket) put(w http.ResponseWriter, r *http.Request, key string) {
+	body, err := io.ReadAll(r.Body)
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
+	switch {
+	case b.faults["refuse "+key] > 0:
+		b.faults["refuse "+key]--
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case err != nil || int64(len(body)) != r.ContentLength:
+		w.WriteHeader(http.StatusBadRequest)
+	case r.Header.Get("X-Amz-Checksum-Crc32") != base64.StdEncoding.EncodeToString(sum):
+		w.WriteHeader(http.StatusBadRequest)
+	default:
+		b.objects[key] = string(body)
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(body)))
+	}
 }
 
 func (b *bucket) list(w http.ResponseWriter, prefix string) {
@@ -125,6 +151,36 @@ func TestObjectsArrive(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 			t.Errorf("%s is %q, %v, want %q", name, got, err, want)
 		}
+	}
+}
+
+// Results are objects: written whole, found again, and put together by the list of them.
+func TestObjectsAreKept(t *testing.T) {
+	b := &bucket{objects: map[string]string{"other.json": "x"}, faults: map[string]int{"refuse results/a.json": 2}}
+	s := store(t, b)
+	for name, text := range map[string]string{"a.json": "alpha", "b.json": "beta", "a.json ": "blank", "deeper/c.json": strings.Repeat("c", 1<<20)} {
+		if err := s.Write(t.Context(), "s3://models/results/"+name, []byte(text)); err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if got, err := s.Read(t.Context(), "s3://models/results/"+name); err != nil || string(got) != text {
+			t.Errorf("%q: %.20q, %v, want %.20q", name, got, err, text)
+		}
+	}
+	names, err := s.List(t.Context(), "s3://models/results/")
+	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"a.json", "a.json ", "b.json", "deeper/c.json"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+	if _, err := s.Read(t.Context(), "s3://models/results/none.json"); err == nil || !strings.Contains(err.Error(), "code=NotFound") {
+		t.Errorf("of none: %v", err)
+	}
+	b.Lock()
+	b.faults["refuse results/b.json"] = 1000
+	b.Unlock()
+	if err := s.Write(t.Context(), "s3://models/results/b.json", []byte("new")); err == nil {
+		t.Error("what the store refuses is written")
+	}
+	if got, err := s.Read(t.Context(), "s3://models/results/b.json"); err != nil || string(got) != "beta" {
+		t.Errorf("after a write that failed: %q, %v, want beta", got, err)
 	}
 }
 

@@ -80,7 +80,7 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
 	formatFlag(cmd, f, &o.format)
 	o.reports.flag(cmd)
 	f.BoolVar(&o.baseline, "write-baseline", false, "write what is found now to the policy's baseline")
-	f.StringVar(&o.results, "results", "", "folder that keeps the result of each model")
+	f.StringVar(&o.results, "results", "", "folder that keeps the result of each model; in petrify-fleet also a URL, s3://BUCKET/FOLDER")
 	f.BoolVar(&o.cache, "cache", false, "keep results in the user's cache")
 	exclusive(cmd, "results", "cache")
 	f.StringVar(&o.shard, "shard", "", "judge one of N parts: I/N, or /N with I from the environment, or auto with both")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +20,8 @@ func newReportCmd(s *Streams, run func(context.Context, reportOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Put the results of many petrify gates together",
-		Long: `report reads the results that petrify gate --results left in a folder, from however many machines, and shows them as one gate over
-all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.
+		Long: `report reads the results that petrify gate --results left in a folder (in petrify-fleet also s3://BUCKET/FOLDER and
+gs://BUCKET/FOLDER), from however many machines, and shows them as one gate over all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.
 
 --manifest says which models there must be: those without a result were not judged, and are shown as such. Without it, a part
 that was never run is not missed.`,
@@ -44,7 +43,7 @@ that was never run is not missed.`,
 	return cmd
 }
 
-func runReport(_ context.Context, o reportOptions) error {
+func runReport(ctx context.Context, o reportOptions) error {
 	format, err := findFormat("--format", o.format)
 	if err != nil {
 		return err
@@ -59,15 +58,13 @@ func runReport(_ context.Context, o reportOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(o.dir); err != nil {
-		return err
-	}
 	if o.manifest != "" {
 		if g.Files, err = readManifest(o.streams, o.manifest); err != nil {
 			return err
 		}
 	}
-	r, err := gate.Join(o.dir, p, g)
+	g.Store = o.streams.Objects
+	r, err := gate.Join(ctx, o.dir, p, g)
 	if err != nil {
 		return err
 	}
