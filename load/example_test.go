@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"image/png"
 	"log"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
@@ -51,6 +53,89 @@ func ExampleGenerator_Pixels() {
 	}
 	fmt.Println(len(pixels), slices.Max(pixels) <= 191, slices.Min(pixels) >= 64)
 	// Output: 5 true true
+}
+
+// Requests that come at the same time go through the model together.
+func ExampleBatcher() {
+	generator, err := load.OpenGenerator(flat())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer generator.Close()
+	batcher, err := load.NewBatcher(generator, load.BatcherOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var requests sync.WaitGroup
+	made := make([][]image.Image, 8)
+	for i := range made {
+		requests.Go(func() {
+			images, err := batcher.Sample(context.Background(), int64(i), 2)
+			if err != nil {
+				log.Print(err)
+			}
+			made[i] = images
+		})
+	}
+	requests.Wait()
+	alone, err := generator.Sample(context.Background(), 3, 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(made[3]), made[3][1].At(0, 0) == alone[1].At(0, 0))
+	// Output: 2 true
+}
+
+// An encoder makes codes of pictures, and the decoder pictures of codes. These are of two pixels, which are their own codes.
+func ExampleAutoencoder() {
+	encoder, err := load.OpenEncoder(pixels(true))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer encoder.Close()
+	decoder, err := load.OpenGenerator(pixels(false))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer decoder.Close()
+	autoencoder, err := load.NewAutoencoder(encoder, decoder)
+	if err != nil {
+		log.Fatal(err)
+	}
+	picture := image.NewGray(encoder.Bounds())
+	picture.Pix[0] = 255
+	codes, err := encoder.Encode(context.Background(), []image.Image{picture})
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := autoencoder.Reconstruct(context.Background(), []image.Image{picture})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(codes, again[0].(*image.Gray).Pix)
+	// Output: [[1 -1]] [255 0]
+}
+
+// pixels is a model from images of two pixels to two numbers, or the other way.
+func pixels(encodes bool) *onnx.Model {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: 13, IR: 8})
+	image, code := []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(1), onnx.Fixed(1), onnx.Fixed(2)}, []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)}
+	in, out, dims := image, code, []int64{0, 2}
+	if !encodes {
+		in, out, dims = code, image, []int64{0, 1, 1, 2}
+	}
+	x := e.Input("x", pb.TensorProto_FLOAT, in...)
+	shape, err := onnx.NewTensor("shape", dims, len(dims))
+	if err != nil {
+		log.Fatal(err)
+	}
+	e.Step("y", "y")
+	e.Output(e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", shape)}), pb.TensorProto_FLOAT, out...)
+	m, err := e.Model()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return &onnx.Model{Proto: m}
 }
 
 // A loop that runs a model again and again gives it the same tensors to fill.

@@ -173,15 +173,42 @@ func (g *Generator) Close() error { return g.session.Close() }
 // Sample makes n images of the noise of a seed: those of `petrify sample --seed`, and of the noise random.Noise{Seed: seed}. The first
 // images of a seed are the same whatever n is. They are *image.Gray, or *image.RGBA for three channels.
 func (g *Generator) Sample(ctx context.Context, seed int64, n int) ([]image.Image, error) {
+	return g.sample(ctx, seed, n, g.Pixels)
+}
+
+// sample is Sample where pixels are made by a function such as Pixels.
+func (g *Generator) sample(ctx context.Context, seed int64, n int, pixels func(context.Context, []byte, random.Noise, int) error) ([]image.Image, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("%d images, want 0 or more", n)
 	}
+	return g.images(n, func(b []byte, from int) error { return pixels(ctx, b, random.Noise{Seed: seed}, from) })
+}
+
+// Decode makes an image of each point, of Latent numbers: of noise of the caller's, of codes that an Encoder has made, or of points between.
+func (g *Generator) Decode(ctx context.Context, points [][]float32) ([]image.Image, error) {
+	for i, p := range points {
+		if len(p) != g.latent {
+			return nil, fmt.Errorf("point %d has %d numbers, want %d", i, len(p), g.latent)
+		}
+	}
+	return g.images(len(points), func(b []byte, from int) error {
+		s := g.take(len(b) / g.imageBytes())
+		defer g.scratch.Put(s)
+		for i := range len(s.z) / g.latent {
+			copy(s.z[i*g.latent:], points[from+i])
+		}
+		return g.run(ctx, s, b)
+	})
+}
+
+// images are n, whose pixels are made by a function, those from image number from on, mostAtOnce at most.
+func (g *Generator) images(n int, pixels func(b []byte, from int) error) ([]image.Image, error) {
 	images := make([]image.Image, n)
-	pixels := make([]byte, min(n, mostAtOnce)*g.imageBytes())
+	room := make([]byte, min(n, mostAtOnce)*g.imageBytes())
 	for from := 0; from < n; from += mostAtOnce {
 		part := images[from:min(from+mostAtOnce, n)]
-		b := pixels[:len(part)*g.imageBytes()]
-		if err := g.Pixels(ctx, b, random.Noise{Seed: seed}, from); err != nil {
+		b := room[:len(part)*g.imageBytes()]
+		if err := pixels(b, from); err != nil {
 			return nil, err
 		}
 		for i := range part {
@@ -231,13 +258,50 @@ func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, 
 
 // some is Pixels for at most mostAtOnce images.
 func (g *Generator) some(ctx context.Context, dst []byte, noise random.Noise, first int) error {
+	s := g.take(len(dst) / g.imageBytes())
+	defer g.scratch.Put(s)
+	noise.Fill(s.z, g.latent, first)
+	return g.run(ctx, s, dst)
+}
+
+// batch fills dst with the images of all parts. A session keeps the graphs of few batch sizes: these are 64, 16, 4 and 1.
+func (g *Generator) batch(ctx context.Context, dst []byte, parts []portion) error {
+	size := g.imageBytes()
+	for at := 0; len(dst) > 0; {
+		n := 1
+		for n < mostAtOnce && 4*n*size <= len(dst) {
+			n *= 4
+		}
+		s := g.take(n)
+		var from int // the first image of the portion
+		for _, p := range parts {
+			if low, high := max(at, from), min(at+n, from+p.n); low < high {
+				p.noise.Fill(s.z[(low-at)*g.latent:(high-at)*g.latent], g.latent, p.first+low-from)
+			}
+			from += p.n
+		}
+		err := g.run(ctx, s, dst[:n*size])
+		g.scratch.Put(s)
+		if err != nil {
+			return err
+		}
+		at, dst = at+n, dst[n*size:]
+	}
+	return nil
+}
+
+// take is memory for a call that makes n images.
+func (g *Generator) take(n int) *scratch {
 	s, ok := g.scratch.Get().(*scratch)
 	if !ok {
 		s = &scratch{}
 	}
-	defer g.scratch.Put(s)
-	s.resize(g, len(dst)/g.imageBytes())
-	noise.Fill(s.z, g.latent, first)
+	s.resize(g, n)
+	return s
+}
+
+// run makes images of the points in s.
+func (g *Generator) run(ctx context.Context, s *scratch, dst []byte) error {
 	if s.out != nil {
 		if err := g.session.RunInto(ctx, s.in[:], s.out); err != nil {
 			return err

@@ -148,7 +148,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ok bool, err error) {
 				if err != nil {
 					return false, err
 				}
-				if err := close(got[i], want); err != nil {
+				if err := sameValues(got[i], want); err != nil {
 					return false, fmt.Errorf("%s: output %d: %w", filepath.Base(set), i, err)
 				}
 			}
@@ -157,7 +157,7 @@ func replay(t *testing.T, m *onnx.Model, dir string) (ok bool, err error) {
 	return true, nil
 }
 
-func close(got, want *onnx.Tensor) error {
+func sameValues(got, want *onnx.Tensor) error {
 	if !slices.Equal(got.Dims, want.Dims) || got.Type() != want.Type() {
 		return fmt.Errorf("%v%v, want %v%v", got.Type(), got.Dims, want.Type(), want.Dims)
 	}

@@ -600,7 +600,7 @@ func TestOperatorsOnTensorsAgreeWithONNXRuntime(t *testing.T) {
 					continue
 				}
 				for k := range want {
-					if err := close(got[k], want[k]); err != nil {
+					if err := sameValues(got[k], want[k]); err != nil {
 						t.Errorf("drawing %d, output %d: %v; %v", seed, k, err, m.Proto.Graph.Node[0])
 					}
 				}

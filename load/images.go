@@ -1,0 +1,225 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
+)
+
+// reader is a model that makes numbers of images.
+type reader struct {
+	session *Session
+	input   raster.Port
+	output  int // which of the session's
+	width   int // numbers of an image
+}
+
+// openReader wants a model of one input of images and, first among its outputs, float32 (N, K) or (N), the K of which is known.
+func openReader(m *onnx.Model) (r reader, err error) {
+	if err := validate(m); err != nil {
+		return r, err
+	}
+	is, err := raster.Of(m.Proto)
+	if err != nil {
+		return r, err
+	}
+	if is.Kind != raster.Images {
+		return r, &onnx.UnsupportedError{Why: fmt.Sprintf("input %s takes no images, as in float[N,1,28,28]", onnx.Quote(is.Input.Name))}
+	}
+	if r.session, err = Open(m); err != nil {
+		return r, err
+	}
+	r.input, r.width = is.Input, 1
+	out := r.session.signature.Outputs[0]
+	for i, d := range out.Type.Dims {
+		if i > 0 && (!d.Known() || d.Size < 1 || d.Size > 1<<20/int64(r.width)) {
+			r.width = 0
+			break
+		}
+		if i > 0 {
+			r.width *= int(d.Size)
+		}
+	}
+	if out.Type.Elem != pb.TensorProto_FLOAT || len(out.Type.Dims) == 0 || len(out.Type.Dims) > 2 && r.isImages(is, out) || r.width == 0 {
+		err := &onnx.UnsupportedError{Why: fmt.Sprintf("output %s, want numbers for each image, as in float[N,32]", out)}
+		return r, errors.Join(err, r.session.Close())
+	}
+	return r, nil
+}
+
+// isImages tells outputs that are images themselves.
+func (reader) isImages(m raster.Model, p Port) bool {
+	dims := make([]int, len(p.Type.Dims))
+	for i, d := range p.Type.Dims {
+		dims[i] = int(d.Size)
+	}
+	_, h, w, layout := m.Output(p.Type.Elem, dims)
+	return layout != "" && h*w > 1
+}
+
+func (r *reader) bounds() image.Rectangle {
+	_, h, w := r.input.Shape()
+	return image.Rect(0, 0, w, h)
+}
+
+// numbers are those of images, (len(images), r.width).
+func (r *reader) numbers(ctx context.Context, images []image.Image) ([]float32, error) {
+	all := make([]float32, 0, len(images)*r.width)
+	first := 0
+	for part := range slices.Chunk(images, mostAtOnce) {
+		b, err := r.bytes(part, first)
+		if err != nil {
+			return nil, err
+		}
+		x, err := r.input.Pixels(b)
+		if err != nil {
+			return nil, err
+		}
+		out, err := r.session.Run(ctx, []*onnx.Tensor{x})
+		if err != nil {
+			return nil, err
+		}
+		y, ok := out[r.output].Data.(onnx.Slice[float32])
+		if !ok || len(y) != len(part)*r.width {
+			return nil, fmt.Errorf("output %s came as dims %v for %d images", r.session.signature.Outputs[r.output], out[r.output].Dims, len(part))
+		}
+		all, first = append(all, y...), first+len(part)
+	}
+	return all, nil
+}
+
+// bytes are images as (N, C, H, W); first is the number of the first of them.
+func (r *reader) bytes(images []image.Image, first int) ([]byte, error) {
+	c, h, w := r.input.Shape()
+	b := make([]byte, 0, len(images)*c*h*w)
+	for i, m := range images {
+		if m == nil || m.Bounds().Dx() != w || m.Bounds().Dy() != h {
+			size := "nil"
+			if m != nil {
+				size = fmt.Sprintf("%dx%d", m.Bounds().Dx(), m.Bounds().Dy())
+			}
+			return nil, fmt.Errorf("image %d is %s, want %dx%d", first+i, size, w, h)
+		}
+		at := m.Bounds().Min
+		for channel := range c {
+			for y := range h {
+				for x := range w {
+					from := m.At(at.X+x, at.Y+y)
+					if c == 1 {
+						b = append(b, color.GrayModel.Convert(from).(color.Gray).Y)
+						continue
+					}
+					rgba := color.RGBAModel.Convert(from).(color.RGBA)
+					b = append(b, [3]uint8{rgba.R, rgba.G, rgba.B}[channel])
+				}
+			}
+		}
+	}
+	return b, nil
+}
+
+// An Encoder makes codes of images, points of a latent space. Its methods may be called from several goroutines at once.
+//
+// The model has one input of images, float32 or uint8, and a first output of K numbers for each, float32 (N, K): the encoder of an
+// autoencoder in any form that petrify exports, of a variational one the means, or another program's.
+type Encoder struct{ reader }
+
+// EncoderFile opens the encoder in a file, see File.
+func EncoderFile(path string) (*Encoder, error) { return fromFile(path, OpenEncoder) }
+
+// OpenEncoder makes a model ready to encode images, see Open. It gives an *onnx.UnsupportedError for a model that is no encoder.
+func OpenEncoder(m *onnx.Model) (*Encoder, error) {
+	r, err := openReader(m)
+	if err != nil {
+		return nil, err
+	}
+	return &Encoder{r}, nil
+}
+
+// Latent is how many numbers are the code of an image.
+func (e *Encoder) Latent() int { return e.width }
+
+// Bounds is the rectangle of the images, from (0, 0) on.
+func (e *Encoder) Bounds() image.Rectangle { return e.bounds() }
+
+// Close lets go of the memory. Images that are under way are encoded, later ones are not.
+func (e *Encoder) Close() error { return e.session.Close() }
+
+// Encode makes a code of each image, which must be of the size of Bounds: one of another size is to be scaled before. Colours become
+// grey where the model has one channel.
+func (e *Encoder) Encode(ctx context.Context, images []image.Image) ([][]float32, error) {
+	numbers, err := e.numbers(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([][]float32, len(images))
+	for i := range codes {
+		codes[i] = numbers[i*e.width : (i+1)*e.width : (i+1)*e.width]
+	}
+	return codes, nil
+}
+
+// A Discriminator tells images like those that it was trained on from others. Its methods may be called from several goroutines at once.
+//
+// The model has one input of images, as that of an Encoder, and a first output of one number for each, float32 (N, 1) or (N).
+type Discriminator struct{ reader }
+
+// DiscriminatorFile opens the discriminator in a file, see File.
+func DiscriminatorFile(path string) (*Discriminator, error) {
+	return fromFile(path, OpenDiscriminator)
+}
+
+// OpenDiscriminator makes a model ready to score images, see Open. It gives an *onnx.UnsupportedError for a model that is no discriminator.
+func OpenDiscriminator(m *onnx.Model) (*Discriminator, error) {
+	r, err := openReader(m)
+	if err != nil {
+		return nil, err
+	}
+	if r.width != 1 {
+		err := &onnx.UnsupportedError{Why: fmt.Sprintf("output %s, want one number for each image, as in float[N,1]", r.session.signature.Outputs[0])}
+		return nil, errors.Join(err, r.session.Close())
+	}
+	return &Discriminator{r}, nil
+}
+
+// Bounds is the rectangle of the images, from (0, 0) on.
+func (d *Discriminator) Bounds() image.Rectangle { return d.bounds() }
+
+// Close lets go of the memory. Images that are under way are scored, later ones are not.
+func (d *Discriminator) Close() error { return d.session.Close() }
+
+// Score is what the model says of each image: for the discriminators that petrify trains the probability that it is one of the data. The
+// images must be of the size of Bounds.
+func (d *Discriminator) Score(ctx context.Context, images []image.Image) ([]float32, error) {
+	return d.numbers(ctx, images)
+}
+
+// An Autoencoder is an encoder and the decoder that takes its codes. Its methods may be called from several goroutines at once.
+type Autoencoder struct {
+	Encoder *Encoder
+	Decoder *Generator
+}
+
+// NewAutoencoder puts the two together. They stay the caller's to close.
+func NewAutoencoder(e *Encoder, d *Generator) (*Autoencoder, error) {
+	if e.Latent() != d.Latent() || e.Bounds() != d.Bounds() {
+		return nil, fmt.Errorf("the encoder makes %d numbers of images of %v, and the decoder of %d such of %v", e.Latent(), e.Bounds().Max, d.Latent(), d.Bounds().Max)
+	}
+	return &Autoencoder{Encoder: e, Decoder: d}, nil
+}
+
+// Reconstruct encodes and decodes images: what the model keeps of them.
+func (a *Autoencoder) Reconstruct(ctx context.Context, images []image.Image) ([]image.Image, error) {
+	codes, err := a.Encoder.Encode(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	return a.Decoder.Decode(ctx, codes)
+}
