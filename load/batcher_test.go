@@ -99,6 +99,8 @@ func TestABatchGathersAndCallersLeave(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Hour) // nothing is left to end: synctest says so of goroutines, and this of the batch
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		if b.free != 1 || b.open != nil || len(b.full) != 0 {
 			t.Errorf("%d runs are free, %v gathers and %d are full", b.free, b.open, len(b.full))
 		}
