@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/models"
 )
@@ -59,6 +60,16 @@ func hyperparameters(l layer.Layer) string {
 
 func modelsPage(b *strings.Builder) error {
 	b.WriteString("# Models\n\nMade from `models.All()` by `go test . -update`. `petrify models NAME` shows the same tables.\nShapes are those of one sample.\n")
+	b.WriteString("\n`petrify export RUN --form` writes these nets as they stand here (raw), with images as bytes (image), with the noise inside (sample), or as encode, decode and\n" +
+		"interpolate (latent): [loading.md](loading.md#forms). `--precision` stores weights, or computes, in float16 or int8: [loading.md](loading.md#smaller-files) has bytes,\n" +
+		"errors and times of each net.\n\n| model | its nets | forms |\n|---|---|---|\n")
+	for _, m := range models.All() {
+		var nets []string
+		for _, n := range m.Exports() {
+			nets = append(nets, n.Name)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", m.Name, strings.Join(nets, ", "), strings.Join(export.FormsOf(m), ", "))
+	}
 	for _, m := range models.All() {
 		r := m.Recipe
 		fmt.Fprintf(b, "\n## %s\n\n`petrify train %s`\n\n%s\n\nSource: %s.\n\n", m.Title, m.Name, m.Doc, m.Source)

@@ -34,7 +34,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"checkpoint":           {may: []string{"internal/atomicfile"}},
 	"run":                  {may: []string{"card", "model", "models", "layer", "train", "export", "checkpoint", "dataset", "random", "internal/atomicfile", "internal/buildinfo", "internal/picture"}},
 	"train":                {may: []string{"layer", "model", "random", "checkpoint", "dataset", "internal/gop", "internal/kernel", "internal/memory"}, libraries: []string{"gorgonia"}},
-	"export":               {may: []string{"layer", "model", "random", "onnx", "onnx/check", "onnx/pass", "onnx/pb", "onnx/raster", "onnx/rule", "checkpoint", "internal/atomicfile", "internal/suggest"}},
+	"export":               {may: []string{"layer", "model", "random", "load", "onnx", "onnx/check", "onnx/infer", "onnx/pass", "onnx/pb", "onnx/raster", "onnx/rule", "checkpoint", "internal/atomicfile", "internal/suggest"}},
 	"onnx":                 {may: []string{"onnx/internal/sat", "onnx/pb"}},
 	"onnx/internal/sat":    {},
 	"onnx/pb":              {},

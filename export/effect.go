@@ -4,26 +4,32 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
-	"github.com/petrify-ml/petrify/model"
-	"github.com/petrify-ml/petrify/random"
 )
 
 // Effect is what a precision does to a net. Errors are the root mean square of the change of the first output, in parts of the root mean
 // square of that output.
 type Effect struct {
 	Net string
-	// Predicted is the error that roundings of the size of the weights' own, with drawn signs, have on the average.
+	// Inputs says what the net was given: "draws of noise", "images", "drawn images", or points of the latent space of such.
+	Inputs string
+	// Predicted is the error that roundings of the sizes of the precision's own, of weights and of values on the way, have on the average
+	// with drawn signs.
 	Predicted float64
-	// Measured is the error of the weights as they are stored.
+	// Measured is the error of the file in package load.
 	Measured float64
 	// Frechet is the distance between the images of a net before and after, of the same noise, and FrechetSeeds between those of two
 	// seeds, for scale. Both are 0 for nets that make no images from noise.
 	Frechet, FrechetSeeds float64
 }
 
-// A PrecisionError says that a precision changes a net by more than the user allows.
+// refused tells whether a limit, unless it is 0, or arithmetic itself forbids the precision.
+func (e Effect) refused(limit float64) bool {
+	most := max(e.Predicted, e.Measured)
+	return math.IsNaN(most) || math.IsInf(most, 0) || limit > 0 && most > limit
+}
+
+// A PrecisionError says that a precision changes a net by more than the user allows, or that its numbers leave the range of the type.
 type PrecisionError struct {
 	Precision Precision
 	Effect    Effect
@@ -31,74 +37,62 @@ type PrecisionError struct {
 }
 
 func (e *PrecisionError) Error() string {
+	if e.Limit == 0 {
+		return fmt.Sprintf("%s: numbers leave the range of %s", e.Effect.Net, e.Precision)
+	}
 	return fmt.Sprintf("%s: %s changes the output by %.2g of its size (predicted %.2g), and %g is allowed", e.Effect.Net, e.Precision, e.Effect.Measured, e.Effect.Predicted, e.Limit)
 }
 
 const (
 	effectSamples = 256 // inputs of an effect
-	effectDraws   = 4   // of signs
+	effectDraws   = 4   // of roundings
 )
 
-// effect measures what a precision does to a net.
-func effect(m model.Model, net layer.Net, s *checkpoint.Snapshot, p Precision) (Effect, error) {
-	e := Effect{Net: net.Name}
-	plan, err := net.Plan()
+// effect measures what the precision does to a net.
+func (s *source) effect(net layer.Net) (e Effect, err error) {
+	e.Net = net.Name
+	wide := s.wide()
+	x, of, err := s.inputs(net, effectSamples, forEffect)
 	if err != nil {
 		return e, err
 	}
-	in := plan.Net.Input
-	draw := func(seed uint64) []float32 {
-		x := make([]float32, effectSamples*in.Shape.Len())
-		fill(random.New(seed, "effect/"+net.Name), x, in, m.Recipe.Pixels)
-		return x
-	}
-	x := draw(0)
-	run := func(s *checkpoint.Snapshot, x []float32) ([]float32, error) {
-		out, err := recorder{m, s}.run(net, effectSamples, x)
-		if err != nil {
-			return nil, err
-		}
-		return append([]float32(nil), out[0]...), nil
-	}
-	before, err := run(s, x)
+	e.Inputs = of
+	before, err := wide.train(net, effectSamples, x)
 	if err != nil {
 		return e, err
 	}
-	narrow, err := p.stored(m, s)
+	after, err := s.run(net, effectSamples, x)
 	if err != nil {
 		return e, err
 	}
-	after, err := run(narrow, x)
+	e.Measured = relative(before[0], after[0])
+	p, err := s.perturbed(net)
 	if err != nil {
 		return e, err
 	}
-	e.Measured = relative(before, after)
 	for i := range uint64(effectDraws) {
-		drawn, err := p.changed(m, s, func(name string, was, stored []float32) []float32 {
-			signs := random.New(i, "effect/signs/"+name)
-			data := make([]float32, len(was))
-			for k := range data {
-				data[k] = was[k] + float32(1-2*signs.Intn(2))*(stored[k]-was[k])
-			}
-			return data
-		})
+		y, err := p.draw(i, x)
 		if err != nil {
 			return e, err
 		}
-		y, err := run(drawn, x)
-		if err != nil {
-			return e, err
-		}
-		e.Predicted += relative(before, y) * relative(before, y) / effectDraws
+		e.Predicted += relative(before[0], y) * relative(before[0], y) / effectDraws
 	}
 	e.Predicted = math.Sqrt(e.Predicted)
-	if in.Noise && makesImages(m, net) {
-		other, err := run(s, draw(1))
+	if entrance(net).Noise && makesImages(s.model, net) {
+		z, _, err := s.inputs(net, effectSamples, forScale)
+		if err != nil {
+			return e, err
+		}
+		other, err := wide.train(net, effectSamples, z)
+		if err != nil {
+			return e, err
+		}
+		plan, err := net.Plan()
 		if err != nil {
 			return e, err
 		}
 		shape := plan.Steps[plan.Outputs[0]].Out
-		a, b, c := coarse(before, shape), coarse(after, shape), coarse(other, shape)
+		a, b, c := coarse(before[0], shape), coarse(after[0], shape), coarse(other[0], shape)
 		e.Frechet, e.FrechetSeeds = frechet(a, b), frechet(a, c)
 	}
 	return e, nil

@@ -53,9 +53,11 @@ type Options struct {
 	Forms []string
 	// Dense is how dense layers are written; "" means MatMul.
 	Dense Dense
-	// Precision is how weights are stored; "" means Float32. Another one keeps batch normalisations as nodes, and
-	// Int8Weights writes dense layers as Gemm.
+	// Precision is how weights are stored and what is computed in; "" means Float32. Int8Weights and Int8 write dense layers as Gemm.
 	Precision Precision
+	// Images gives pixels as nets take them, (n, channels, height, width) in the range of the model: on them Int8 calibrates nets that
+	// images enter, and the effect of a precision is measured. Unless Int8 needs them, nil, or an error, means drawn ones.
+	Images func() ([]float32, error)
 	// MaxError, unless 0, refuses a precision that changes an output by more, predicted or measured: see Effect.
 	MaxError float64
 	// Layout is how images lie in files that take or give bytes; "" means NHWC.
@@ -69,12 +71,6 @@ func (o Options) forms() ([]Form, error) {
 	names := o.Forms
 	if len(names) == 0 {
 		names = []string{rawForm.Name}
-	}
-	if o.Dense != "" && o.Dense != MatMul && o.Dense != Gemm {
-		return nil, fmt.Errorf("dense is %q, want %s or %s", o.Dense, MatMul, Gemm)
-	}
-	if o.Layout != "" && o.Layout != NHWC && o.Layout != NCHW {
-		return nil, fmt.Errorf("layout is %q, want %s or %s", o.Layout, NHWC, NCHW)
 	}
 	var list []Form
 	var known []string
@@ -91,15 +87,36 @@ func (o Options) forms() ([]Form, error) {
 	return list, nil
 }
 
-// settled is the options with what others imply. Weights that are rounded are those that were trained, so that batch normalisations
-// stay nodes. And int8 weights go into a Gemm: a MatMul behind a DequantizeLinear becomes, in ONNX Runtime, one that rounds its input,
-// too.
+// settled is the options with what others imply. int8 weights go into a Gemm: a MatMul behind a DequantizeLinear becomes, in ONNX
+// Runtime, one that rounds its input, too.
 func (o Options) settled() Options {
-	o.KeepBatchNorm = o.KeepBatchNorm || o.Precision.narrow()
-	if o.Precision == Int8Weights {
+	if o.Opset == 0 {
+		o.Opset = DefaultOpset
+	}
+	if o.Precision == Int8Weights || o.Precision == Int8 {
 		o.Dense = Gemm
 	}
 	return o
+}
+
+// check says what is wrong with the options, forms aside.
+func (o Options) check() error {
+	if o.Opset != 0 && (o.Opset < MinOpset || o.Opset > MaxOpset) {
+		return fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
+	}
+	if o.Dense != "" && o.Dense != MatMul && o.Dense != Gemm {
+		return fmt.Errorf("dense is %q, want %s or %s", o.Dense, MatMul, Gemm)
+	}
+	if o.Layout != "" && o.Layout != NHWC && o.Layout != NCHW {
+		return fmt.Errorf("layout is %q, want %s or %s", o.Layout, NHWC, NCHW)
+	}
+	if o.Precision != "" && !slices.Contains(Precisions(), o.Precision) {
+		return fmt.Errorf("precision is %q, want one of %v", o.Precision, Precisions())
+	}
+	if !(o.MaxError >= 0) {
+		return fmt.Errorf("the largest error is %g, want 0 or more", o.MaxError)
+	}
+	return nil
 }
 
 // Dense is a way to write dense layers.
@@ -129,21 +146,21 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkPrecision(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	o = o.settled()
+	src := newSource(m, s, o)
 	effects := map[string]Effect{}
 	for _, f := range files {
 		for _, net := range f.nets {
-			if _, known := effects[net.Name]; known || !o.Precision.narrow() {
+			if _, known := effects[net.Name]; known || !src.options.Precision.narrow() {
 				continue
 			}
-			e, err := effect(m, net, s, o.Precision)
+			e, err := src.effect(net)
 			if err != nil {
-				return nil, fmt.Errorf("effect of %s: %w", o.Precision, err)
+				return nil, fmt.Errorf("effect of %s on %s: %w", o.Precision, net.Name, err)
 			}
-			if o.MaxError > 0 && !(max(e.Predicted, e.Measured) <= o.MaxError) {
+			if e.refused(o.MaxError) {
 				return nil, &PrecisionError{o.Precision, e, o.MaxError}
 			}
 			effects[net.Name] = e
@@ -159,7 +176,7 @@ func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exp
 		}
 	}
 	for _, f := range files {
-		e, err := write(out, m, f, s, o)
+		e, err := src.write(out, f)
 		if err != nil {
 			return written, fmt.Errorf("export of %s: %w", f.name, err)
 		}
@@ -189,20 +206,16 @@ func filesOf(m model.Model, o Options) (files []file, err error) {
 	return files, nil
 }
 
-func write(out string, m model.Model, f file, s *checkpoint.Snapshot, o Options) (Exported, error) {
-	proto, err := modelOf(m, f, s, o)
+func (s *source) write(out string, f file) (Exported, error) {
+	p, err := s.proto(f)
 	if err != nil {
 		return Exported{}, err
 	}
-	b, err := onnx.Marshal(proto)
+	b, err := onnx.Marshal(p)
 	if err != nil {
 		return Exported{}, err
 	}
-	stored, err := o.Precision.stored(m, s)
-	if err != nil {
-		return Exported{}, err
-	}
-	vectors, err := f.record(recorder{m, stored})
+	vectors, err := f.record(s)
 	if err != nil {
 		return Exported{}, err
 	}
@@ -219,46 +232,80 @@ func write(out string, m model.Model, f file, s *checkpoint.Snapshot, o Options)
 
 // Model makes the ONNX model of one net, in form raw, with the weights of a snapshot.
 func Model(m model.Model, net layer.Net, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
-	return modelOf(m, raw(net), s, o)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return newSource(m, s, o).proto(raw(net))
 }
 
-func modelOf(m model.Model, f file, s *checkpoint.Snapshot, o Options) (*pb.ModelProto, error) {
-	if o.Opset == 0 {
-		o.Opset = DefaultOpset
-	}
-	if o.Opset < MinOpset || o.Opset > MaxOpset {
-		return nil, fmt.Errorf("opset is %d, want %d to %d", o.Opset, MinOpset, MaxOpset)
-	}
-	o = o.settled()
-	d := &draft{source: m, file: f, snapshot: s, options: o}
-	for _, p := range passes {
+// proto makes the ONNX model of a file.
+func (s *source) proto(f file) (*pb.ModelProto, error) {
+	d := &draft{source: s, file: f}
+	for _, p := range passes() {
 		if err := p.run(d); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return d.model, nil
+	return d.proto, nil
 }
 
-// Weights are the tensors of floats that the model of a net holds, in its order: those of the snapshot, or, where batch
-// normalisations are folded, what becomes of them. A model file can be compared with them bit for bit.
+// Weights are the tensors of weights that the model of a net holds, in its order: those of the snapshot, or what becomes of them where batch
+// normalisations are folded, or in another precision, there without biases of int32. A model file can be compared with them bit for bit:
+// what is stored as float16 or int8 is widened to float32, without a scale.
 func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
+	return weightsIn(raw(net), s, o)
+}
+
+// FileWeights are Weights of the file of that name, in whichever form. It is an error if a model has none.
+func FileWeights(m model.Model, name string, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
+	for _, form := range Forms() {
+		files, err := form.files(m, o)
+		if err != nil {
+			continue // a model need not have every form
+		}
+		for _, f := range files {
+			if f.name == name {
+				return weightsIn(f, s, o)
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s has no file called %s", m.Name, name)
+}
+
+func weightsIn(f file, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
 	o.Opset = DefaultOpset // the weights are the same in all
-	o = o.settled()
-	d := &draft{file: raw(net), snapshot: s, options: o}
-	for _, step := range []func(*draft) error{emit, rewrite, narrowWeights} {
+	d := &draft{source: newSource(model.Model{}, s, o), file: f}
+	steps := []func(*draft) error{emit, rewrite, narrow}
+	if o.Precision == Int8 {
+		steps[2] = storeWeights
+	}
+	for _, step := range steps {
 		if err := step(d); err != nil {
 			return nil, err
 		}
 	}
 	var list []checkpoint.Tensor
-	for _, p := range d.model.GetGraph().GetInitializer() {
+	for _, p := range d.proto.GetGraph().GetInitializer() {
 		t, err := onnx.FromProto(p)
 		if err != nil {
 			return nil, err
 		}
-		if data, ok := t.Data.(onnx.Slice[float32]); ok {
-			list = append(list, checkpoint.Tensor{Name: t.Name, Dims: t.Dims, Data: data})
+		var data []float32
+		switch stored := t.Data.(type) {
+		case onnx.Slice[float32]:
+			data = stored
+		case onnx.Slice[onnx.Float16]:
+			for _, v := range stored {
+				data = append(data, v.Float32())
+			}
+		case onnx.Slice[int8]:
+			for _, v := range stored {
+				data = append(data, float32(v))
+			}
+		default:
+			continue
 		}
+		list = append(list, checkpoint.Tensor{Name: t.Name, Dims: t.Dims, Data: data})
 	}
 	return list, nil
 }

@@ -1,12 +1,12 @@
 package export
 
 import (
-	"fmt"
+	"slices"
 
-	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // A Form is one way to put the nets of a model into files: which there are, and what goes in and out of them.
@@ -20,6 +20,16 @@ type Form struct {
 // Forms lists every form.
 func Forms() []Form { return []Form{rawForm, imageForm, sampleForm, latentForm} }
 
+// FormsOf are the names of the forms that a model has.
+func FormsOf(m model.Model) (names []string) {
+	for _, f := range Forms() {
+		if _, err := f.files(m, Options{}); err == nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // A file is one ONNX model on its way out.
 type file struct {
 	form   string // the name of the Form
@@ -27,33 +37,10 @@ type file struct {
 	doc    string
 	nets   []layer.Net // whose weights it holds
 	layout Layout      // of its images as bytes, "" where it has none
-	// emit writes inputs, nodes and outputs. The plans are those of nets.
-	emit func(e *onnx.Emitter, plans []*layer.Plan)
-	// record makes golden vectors.
-	record func(r recorder) ([]Vector, error)
-}
-
-// recorder computes nets in Gorgonia with the weights of a snapshot.
-type recorder struct {
-	model    model.Model
-	snapshot *checkpoint.Snapshot
-}
-
-// run is one run of a net in inference: x is (batch, in...), each output (batch, out...).
-func (r recorder) run(net layer.Net, batch int, x []float32) ([][]float32, error) {
-	plan, weights, err := trainedNet(net, r.snapshot)
-	if err != nil {
-		return nil, err
-	}
-	inf, err := plan.NewInference(batch, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })
-	if err != nil {
-		return nil, err
-	}
-	if len(x) != len(inf.Input()) {
-		return nil, fmt.Errorf("%s: %d numbers for a batch of %d, want %d", net.Name, len(x), batch, len(inf.Input()))
-	}
-	copy(inf.Input(), x)
-	return inf.Run()
+	// emit writes inputs, nodes and outputs. The bodies are those of nets.
+	emit func(e *onnx.Emitter, bodies []*body)
+	// record makes golden vectors, in the precision of the options.
+	record func(s *source) ([]Vector, error)
 }
 
 // takesImages tells whether pixels enter a net: the one that the model's images enter, or a chain that begins with it.
@@ -70,4 +57,70 @@ func makesImages(m model.Model, net layer.Net) bool {
 		net = net.Parts[len(net.Parts)-1]
 	}
 	return net.Name == m.Objective.Roles().Sampler
+}
+
+// body is the plan of a net, and where its nodes have gone in a graph.
+type body struct {
+	*layer.Plan
+	input   string            // the value that the net takes
+	results []string          // the values that it gives
+	steps   map[string]string // by the name of a step's value, the name of the step
+}
+
+// Emit is Plan.Emit, and takes down where the nodes are.
+func (b *body) Emit(e *onnx.Emitter) {
+	b.Plan.Emit(e)
+	var results []onnx.Value
+	for _, i := range b.Outputs {
+		results = append(results, onnx.Value{Name: b.Steps[i].ONNX})
+	}
+	b.note(onnx.Value{Name: b.Net.Input.Name}, results, func(i int) string { return b.Steps[i].ONNX })
+}
+
+// EmitNodes is Plan.EmitNodes, and takes down where the nodes are.
+func (b *body) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(step int) string) []onnx.Value {
+	results := b.Plan.EmitNodes(e, x, steps, name)
+	b.note(x, results, name)
+	return results
+}
+
+func (b *body) note(x onnx.Value, results []onnx.Value, name func(step int) string) {
+	b.input, b.steps = x.Name, map[string]string{}
+	for _, y := range results {
+		b.results = append(b.results, y.Name)
+	}
+	for i, s := range b.Steps {
+		b.steps[name(i)] = s.Name
+	}
+}
+
+// value is what a value of the body is called in every graph: "" is the input.
+func (b *body) value(name string) string {
+	if name == b.input {
+		return ""
+	}
+	if step, ok := b.steps[name]; ok {
+		return step
+	}
+	return name
+}
+
+// within are the nodes of a graph that lie between the input of the body and its results.
+func (b *body) within(g *pb.GraphProto) map[*pb.NodeProto]bool {
+	makers := map[string]*pb.NodeProto{}
+	for _, n := range g.GetNode() {
+		for _, out := range n.GetOutput() {
+			makers[out] = n
+		}
+	}
+	nodes := map[*pb.NodeProto]bool{}
+	for todo := slices.Clone(b.results); len(todo) > 0; {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if n := makers[name]; n != nil && name != b.input && !nodes[n] {
+			nodes[n] = true
+			todo = append(todo, n.GetInput()...)
+		}
+	}
+	return nodes
 }

@@ -26,14 +26,23 @@ import (
 
 // formsOf are the forms that a model has, raw aside.
 func formsOf(model string) []string {
-	forms := []string{"image"}
-	if !strings.HasSuffix(model, "autoencoder") {
-		forms = append(forms, "sample")
+	m, err := models.Build(model, models.Options{})
+	if err != nil {
+		panic(err)
 	}
-	if !strings.HasSuffix(model, "gan") {
-		forms = append(forms, "latent")
+	return export.FormsOf(m)[1:]
+}
+
+// Autoencoders have nothing that noise goes into, and GANs nothing that encodes.
+func TestFormsOf(t *testing.T) {
+	for model, want := range map[string]string{
+		"gan": "raw image sample", "dcgan": "raw image sample", "vae": "raw image sample latent", "conv-vae": "raw image sample latent",
+		"autoencoder": "raw image latent", "conv-autoencoder": "raw image latent",
+	} {
+		if got := strings.Join(append([]string{"raw"}, formsOf(model)...), " "); got != want {
+			t.Errorf("%s has %s, want %s", model, got, want)
+		}
 	}
-	return forms
 }
 
 // withWeb adds ONNX Runtime Web to runtimes.

@@ -25,27 +25,28 @@ var goldenBatches = []int{1, 2, 7}
 // Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from streams
 // of their own: the same for every checkpoint.
 func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
-	plan, weights, err := trainedNet(net, s)
+	return newSource(m, s, Options{}).golden(net)
+}
+
+// golden is Golden in the precision of the options.
+func (s *source) golden(net layer.Net) ([]Vector, error) {
+	plan, err := net.Plan()
 	if err != nil {
 		return nil, err
 	}
+	in := plan.Net.Input
 	var vectors []Vector
 	for i, batch := range goldenBatches {
-		inf, err := plan.NewInference(batch, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })
-		if err != nil {
-			return nil, err
-		}
-		x := inf.Input()
-		r := random.New(0, fmt.Sprintf("golden/%s/%d", net.Name, i))
-		fill(r, x, plan.Net.Input, m.Recipe.Pixels)
+		x := make([]float32, batch*in.Shape.Len())
+		fill(random.New(0, fmt.Sprintf("golden/%s/%d", net.Name, i)), x, in, s.model.Recipe.Pixels)
 		if i == len(goldenBatches)-1 {
 			exaggerate(x)
 		}
-		outputs, err := inf.Run()
+		outputs, err := s.run(net, batch, x)
 		if err != nil {
 			return nil, err
 		}
-		v := Vector{Inputs: []*onnx.Tensor{{Name: plan.Net.Input.Name, Dims: dims(batch, plan.Net.Input.Shape), Data: onnx.Slice[float32](x)}}}
+		v := Vector{Inputs: []*onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}}
 		for k, step := range plan.Outputs {
 			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].ONNX, Dims: dims(batch, plan.Steps[step].Out), Data: onnx.Slice[float32](outputs[k])})
 		}

@@ -47,14 +47,14 @@ func withBytes(m model.Model, net layer.Net, o Options) (file, error) {
 	p := picturesOf(m, shape, o)
 	doc := "images as bytes, 0 for black and 255 for white; " + net.Doc
 	f := file{form: "image", name: net.Name + "_image", doc: doc, nets: []layer.Net{net}, layout: p.layout}
-	f.emit = func(e *onnx.Emitter, plans []*layer.Plan) {
+	f.emit = func(e *onnx.Emitter, nets []*body) {
 		var x onnx.Value
 		if takes {
 			x = p.net(e, in.Name, p.input(e, in.Name, onnx.Symbolic("N")))
 		} else {
 			x = e.Input(in.Name, pb.TensorProto_FLOAT, axes(in.Shape)...)
 		}
-		results := plans[0].EmitNodes(e, x, plan.Outputs, func(i int) string {
+		results := nets[0].EmitNodes(e, x, plan.Outputs, func(i int) string {
 			if makes && i == plan.Outputs[0] {
 				return plan.Steps[i].Name // the output's name is that of the bytes
 			}
@@ -69,7 +69,7 @@ func withBytes(m model.Model, net layer.Net, o Options) (file, error) {
 			}
 		}
 	}
-	f.record = func(r recorder) (vectors []Vector, err error) {
+	f.record = func(s *source) (vectors []Vector, err error) {
 		for i, batch := range goldenBatches {
 			stream := random.New(0, fmt.Sprintf("golden/%s/%d", f.name, i))
 			var v Vector
@@ -85,16 +85,16 @@ func withBytes(m model.Model, net layer.Net, o Options) (file, error) {
 				}
 				v.Inputs = []*onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}
 			}
-			out, err := r.run(net, batch, x)
+			out, err := s.run(net, batch, x)
 			if err != nil {
 				return nil, err
 			}
 			for k, step := range plan.Outputs {
-				s := plan.Steps[step]
+				result := plan.Steps[step]
 				if makes && k == 0 {
-					v.Outputs = append(v.Outputs, p.tensor(s.ONNX, batch, p.bytes(out[k])))
+					v.Outputs = append(v.Outputs, p.tensor(result.ONNX, batch, p.bytes(out[k])))
 				} else {
-					v.Outputs = append(v.Outputs, &onnx.Tensor{Name: s.ONNX, Dims: dims(batch, s.Out), Data: onnx.Slice[float32](out[k])})
+					v.Outputs = append(v.Outputs, &onnx.Tensor{Name: result.ONNX, Dims: dims(batch, result.Out), Data: onnx.Slice[float32](out[k])})
 				}
 			}
 			vectors = append(vectors, v)

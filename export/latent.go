@@ -68,27 +68,27 @@ func hasFlow(r model.Roles, want model.Flow) bool {
 }
 
 // emitStep writes what one step of a plan needs, under full names.
-func emitStep(e *onnx.Emitter, p *layer.Plan, x onnx.Value, step int) onnx.Value {
-	return p.EmitNodes(e, x, []int{step}, func(i int) string { return p.Steps[i].Name })[0]
+func emitStep(e *onnx.Emitter, b *body, x onnx.Value, step int) onnx.Value {
+	return b.EmitNodes(e, x, []int{step}, func(i int) string { return b.Steps[i].Name })[0]
 }
 
 func (c coder) encode() file {
 	f := file{form: "latent", name: "encode", nets: []layer.Net{c.encoder}, layout: c.pictures.layout}
 	f.doc = "images as bytes, 0 for black and 255 for white, to points of the latent space"
-	f.emit = func(e *onnx.Emitter, plans []*layer.Plan) {
+	f.emit = func(e *onnx.Emitter, nets []*body) {
 		x := c.pictures.net(e, "image", c.pictures.input(e, "image", onnx.Symbolic("N")))
-		y := plans[0].EmitNodes(e, x, []int{c.mean}, func(i int) string {
+		y := nets[0].EmitNodes(e, x, []int{c.mean}, func(i int) string {
 			if i == c.mean {
 				return "latent"
 			}
-			return plans[0].Steps[i].Name
+			return nets[0].Steps[i].Name
 		})
 		e.Output(y[0], pb.TensorProto_FLOAT, axes(c.latent)...)
 	}
-	f.record = func(r recorder) (vectors []Vector, err error) {
+	f.record = func(s *source) (vectors []Vector, err error) {
 		for i, batch := range goldenBatches {
 			b := c.pictures.draw(random.New(0, fmt.Sprintf("golden/encode/%d", i)), batch, i == len(goldenBatches)-1)
-			out, err := r.run(c.encoder, batch, c.pictures.floats(b))
+			out, err := s.run(c.encoder, batch, c.pictures.floats(b))
 			if err != nil {
 				return nil, err
 			}
@@ -105,15 +105,15 @@ func (c coder) encode() file {
 func (c coder) decode() file {
 	f := file{form: "latent", name: "decode", nets: []layer.Net{c.decoder}, layout: c.pictures.layout}
 	f.doc = "points of the latent space to images as bytes, 0 for black and 255 for white"
-	f.emit = func(e *onnx.Emitter, plans []*layer.Plan) {
+	f.emit = func(e *onnx.Emitter, nets []*body) {
 		x := e.Input("latent", pb.TensorProto_FLOAT, axes(c.latent)...)
-		c.pictures.output(e, "image", emitStep(e, plans[0], x, c.image))
+		c.pictures.output(e, "image", emitStep(e, nets[0], x, c.image))
 	}
-	f.record = func(r recorder) (vectors []Vector, err error) {
+	f.record = func(s *source) (vectors []Vector, err error) {
 		for i, batch := range goldenBatches {
 			z := make([]float32, batch*c.latent.Len())
 			fill(random.New(0, fmt.Sprintf("golden/decode/%d", i)), z, c.decoder.Input, c.pixels)
-			out, err := r.run(c.decoder, batch, z)
+			out, err := s.run(c.decoder, batch, z)
 			if err != nil {
 				return nil, err
 			}
@@ -130,13 +130,13 @@ func (c coder) decode() file {
 func (c coder) interpolate() file {
 	f := file{form: "latent", name: "interpolate", nets: []layer.Net{c.encoder, c.decoder}, layout: c.pictures.layout}
 	f.doc = "two images as bytes, and numbers from 0 to 1, to the images on the straight way between them in the latent space"
-	f.emit = func(e *onnx.Emitter, plans []*layer.Plan) {
+	f.emit = func(e *onnx.Emitter, nets []*body) {
 		one := onnx.Fixed(1)
 		from, to := c.pictures.input(e, "from", one), c.pictures.input(e, "to", one)
 		t := e.Input("t", pb.TensorProto_FLOAT, onnx.Symbolic("N"))
 		e.Step("ends", "ends")
 		both := e.Node("Concat", "", []onnx.Value{from, to}, onnx.Int("axis", 0))
-		points := emitStep(e, plans[0], c.pictures.net(e, "ends", both), c.mean)
+		points := emitStep(e, nets[0], c.pictures.net(e, "ends", both), c.mean)
 		e.Step("point", "point")
 		b := arithmetic{e}
 		column := []int64{-1}
@@ -148,9 +148,9 @@ func (c coder) interpolate() file {
 		start := e.Node("Gather", "from", []onnx.Value{points, numbers(e, "first", int64(0))}, onnx.Int("axis", 0))
 		end := e.Node("Gather", "to", []onnx.Value{points, numbers(e, "second", int64(1))}, onnx.Int("axis", 0))
 		x := b.add("", b.mul("from.part", rest, start), b.mul("to.part", share, end))
-		c.pictures.output(e, "image", emitStep(e, plans[1], x, c.image))
+		c.pictures.output(e, "image", emitStep(e, nets[1], x, c.image))
 	}
-	f.record = func(r recorder) (vectors []Vector, err error) {
+	f.record = func(s *source) (vectors []Vector, err error) {
 		for i, batch := range goldenBatches {
 			stream := random.New(0, fmt.Sprintf("golden/interpolate/%d", i))
 			from, to := c.pictures.draw(stream, 1, false), c.pictures.draw(stream, 1, i > 0)
@@ -158,7 +158,7 @@ func (c coder) interpolate() file {
 			if stream.Uniform(t); batch > 1 {
 				t[0], t[batch-1] = 0, 1
 			}
-			ends, err := r.run(c.encoder, 2, append(c.pictures.floats(from), c.pictures.floats(to)...))
+			ends, err := s.run(c.encoder, 2, append(c.pictures.floats(from), c.pictures.floats(to)...))
 			if err != nil {
 				return nil, err
 			}
@@ -167,7 +167,7 @@ func (c coder) interpolate() file {
 			for k := range x {
 				x[k] = float32((1-t[k/n])*ends[0][k%n]) + float32(t[k/n]*ends[0][n+k%n])
 			}
-			out, err := r.run(c.decoder, batch, x)
+			out, err := s.run(c.decoder, batch, x)
 			if err != nil {
 				return nil, err
 			}

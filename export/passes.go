@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/checkpoint"
-	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
@@ -23,38 +22,35 @@ import (
 
 // draft is a model on its way through the passes.
 type draft struct {
-	source   model.Model
-	file     file
-	snapshot *checkpoint.Snapshot
-	options  Options
+	*source
+	file file
 
-	model   *pb.ModelProto
+	proto   *pb.ModelProto
+	bodies  []*body             // of the nets of the file
 	weights []checkpoint.Tensor // in the order of the plan
 	norm    string              // NormFolded or NormKept, "" where nothing is normalised
 }
 
-// passes make a model, in order.
-var passes = []struct {
+// A making is one step in the making of a model.
+type making struct {
 	name string
 	run  func(*draft) error
-}{
-	{"emit", emit},
-	{"rewrite", rewrite},
-	{"narrow weights", narrowWeights},
-	{"describe", describe},
-	{"check", validate},
+}
+
+// passes make a model, in order.
+func passes() []making {
+	return []making{{"emit", emit}, {"rewrite", rewrite}, {"narrow", narrow}, {"describe", describe}, {"check", validate}}
 }
 
 // emit writes the nets down as they were trained.
 func emit(d *draft) error {
-	var plans []*layer.Plan
 	weights := map[string]checkpoint.Tensor{}
 	for _, n := range d.file.nets {
 		plan, own, err := trainedNet(n, d.snapshot)
 		if err != nil {
 			return err
 		}
-		plans = append(plans, plan)
+		d.bodies = append(d.bodies, &body{Plan: plan})
 		maps.Copy(weights, own)
 	}
 	asked := map[string]bool{}
@@ -71,8 +67,8 @@ func emit(d *draft) error {
 			return onnx.NewTensor(full, t.Data, t.Dims...)
 		},
 	})
-	d.file.emit(e, plans)
-	for _, p := range plans {
+	d.file.emit(e, d.bodies)
+	for _, p := range d.bodies {
 		for q := range p.Params() {
 			if asked[q.Name] {
 				d.weights = append(d.weights, weights[q.Name])
@@ -80,20 +76,20 @@ func emit(d *draft) error {
 		}
 	}
 	var err error
-	d.model, err = e.Model()
+	d.proto, err = e.Model()
 	return err
 }
 
 // rewrite applies what happens to the graph as it was trained before it ships: batch normalisations are folded, unless they
 // are to be kept, and dense layers are written as the options say.
 func rewrite(d *draft) error {
-	if slices.ContainsFunc(d.model.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
+	if slices.ContainsFunc(d.proto.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
 		if d.norm = NormKept; !d.options.KeepBatchNorm {
-			d.norm, d.model = NormFolded, pass.Apply(d.model, pass.FoldBatchNorm)
+			d.norm, d.proto = NormFolded, pass.Apply(d.proto, pass.FoldBatchNorm)
 		}
 	}
 	if d.options.Dense == Gemm {
-		d.model = pass.Apply(d.model, pass.ProductsToGemm)
+		d.proto = pass.Apply(d.proto, pass.ProductsToGemm)
 	}
 	return nil
 }
@@ -127,10 +123,10 @@ const Producer = "petrify"
 // describe says where the model comes from.
 func describe(d *draft) error {
 	p := d.options.Provenance
-	d.model.ProducerName = proto.String(Producer)
-	d.model.ProducerVersion = proto.String(p.Version)
-	d.model.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.source.Title, d.file.name, d.file.doc))
-	px := d.source.Recipe.Pixels
+	d.proto.ProducerName = proto.String(Producer)
+	d.proto.ProducerVersion = proto.String(p.Version)
+	d.proto.DocString = proto.String(fmt.Sprintf("%s, %s: %s", d.model.Title, d.file.name, d.file.doc))
+	px := d.model.Recipe.Pixels
 	if d.file.layout != "" {
 		px = model.Pixels{Low: 0, High: 255}
 	}
@@ -151,7 +147,7 @@ func describe(d *draft) error {
 		form = ""
 	}
 	for _, e := range [][2]string{
-		{MetaModel, d.source.Name},
+		{MetaModel, d.model.Name},
 		{MetaNet, strings.Join(nets, ",")},
 		{MetaForm, form},
 		{MetaSeed, strconv.FormatUint(p.Seed, 10)},
@@ -168,7 +164,7 @@ func describe(d *draft) error {
 		if e[1] == "" {
 			continue
 		}
-		d.model.MetadataProps = append(d.model.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
+		d.proto.MetadataProps = append(d.proto.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
 	}
 	return nil
 }
@@ -176,7 +172,7 @@ func describe(d *draft) error {
 // validate refuses to write what our own checker would refuse to read.
 func validate(d *draft) error {
 	var problems []error
-	for _, f := range check.Model(d.model) {
+	for _, f := range check.Model(d.proto) {
 		if f.Severity == rule.Error {
 			problems = append(problems, fmt.Errorf("%s: %s: %s", f.Where, f.Code, f.Message))
 		}

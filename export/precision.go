@@ -1,33 +1,53 @@
 package export
 
 import (
-	"fmt"
 	"math"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/petrify-ml/petrify/checkpoint"
-	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Precision is how the weights of products and convolutions are stored. Biases and what belongs to normalisations stay float32, and so
-// does all arithmetic.
+// Precision is how the weights of products and convolutions are stored, and what a net is computed in. What turns pictures into what a
+// net takes, and back, is float32 in each of them, and so are the inputs and outputs of files that are floats.
 type Precision string
 
 // The precisions.
 const (
 	Float32        Precision = "float32"
-	Float16Weights Precision = "float16-weights" // float16, and a Cast
-	Int8Weights    Precision = "int8-weights"    // int8 with a scale for each output channel, symmetric, and a DequantizeLinear
+	Float16        Precision = "float16"         // weights and arithmetic, with a Cast where values enter a net or leave it
+	Float16Weights Precision = "float16-weights" // weights alone, with a Cast behind each; arithmetic is float32
+	Int8           Precision = "int8"            // weights per channel and what they are multiplied by per tensor: QDQ, see Int8Weights
+	Int8Weights    Precision = "int8-weights"    // weights alone, with a scale for each output channel, symmetric, and a DequantizeLinear
 )
 
 // Precisions lists them.
-func Precisions() []Precision { return []Precision{Float32, Float16Weights, Int8Weights} }
+func Precisions() []Precision {
+	return []Precision{Float32, Float16, Float16Weights, Int8, Int8Weights}
+}
 
 func (p Precision) narrow() bool { return p != "" && p != Float32 }
+
+// narrow is a pass: it puts a model into the precision of the options.
+func narrow(d *draft) error {
+	switch d.options.Precision {
+	case Float16:
+		return halve(d)
+	case Int8:
+		return quantise(d)
+	case Float16Weights, Int8Weights:
+		return narrowWeights(d)
+	}
+	return nil
+}
+
+// pairedLevels is the largest number of a weight that is multiplied by uint8: so large that the sum of two products is within int16.
+// Processors of x86 without VNNI add them up there, and would stop at its ends.
+const pairedLevels = math.MaxInt16 / (2 * math.MaxUint8)
+
+// largestFloat16 is the largest finite number of float16.
+const largestFloat16 = 65504
 
 // rounded is a weight as it is stored, and what it stands for.
 type rounded struct {
@@ -40,15 +60,26 @@ type rounded struct {
 func (p Precision) round(w *onnx.Tensor, axis int) rounded {
 	data := w.Data.(onnx.Slice[float32])
 	r := rounded{axis: axis, values: make([]float32, len(data))}
-	if p == Float16Weights {
+	if p == Float16Weights || p == Float16 {
 		half := make(onnx.Slice[onnx.Float16], len(data))
 		for i, v := range data {
-			half[i] = onnx.NewFloat16(min(max(v, -65504), 65504))
+			half[i] = onnx.NewFloat16(min(max(v, -largestFloat16), largestFloat16))
 			r.values[i] = half[i].Float32()
 		}
 		r.stored = []*onnx.Tensor{{Name: w.Name + ".float16", Dims: w.Dims, Data: half}}
 		return r
 	}
+	if p == Int8 {
+		return roundInt8(w, axis, pairedLevels, nil)
+	}
+	return roundInt8(w, axis, math.MaxInt8, nil)
+}
+
+// roundInt8 stores a weight as int8, from -most to most, with a scale for each output channel: so large that a bias, in units of the scale
+// and of the steps of what is multiplied by the weight, is within int32, if these steps are not very small.
+func roundInt8(w *onnx.Tensor, axis int, most float32, bias []float32) rounded {
+	data := w.Data.(onnx.Slice[float32])
+	r := rounded{axis: axis, values: make([]float32, len(data))}
 	channels, run := w.Dims[axis], 1
 	for _, d := range w.Dims[axis+1:] {
 		run *= d
@@ -56,17 +87,21 @@ func (p Precision) round(w *onnx.Tensor, axis int) rounded {
 	scales := make(onnx.Slice[float32], channels)
 	for i, v := range data {
 		c := i / run % channels
-		scales[c] = max(scales[c], float32(math.Abs(float64(v))))
+		scales[c] = max(scales[c], float32(math.Abs(float64(v)))/most)
+	}
+	for i, b := range bias {
+		c := i % channels
+		scales[c] = max(scales[c], float32(math.Abs(float64(b))/(1<<16)))
 	}
 	for c := range scales {
-		if scales[c] /= 127; scales[c] == 0 {
+		if scales[c] == 0 {
 			scales[c] = 1 // all are 0, or so small that it makes no difference
 		}
 	}
 	small := make(onnx.Slice[int8], len(data))
 	for i, v := range data {
 		scale := scales[i/run%channels]
-		small[i] = int8(math.RoundToEven(min(max(float64(v)/float64(scale), -127), 127)))
+		small[i] = int8(math.RoundToEven(min(max(float64(v)/float64(scale), -float64(most)), float64(most))))
 		r.values[i] = float32(small[i]) * scale
 	}
 	r.stored = []*onnx.Tensor{{Name: w.Name + ".int8", Dims: w.Dims, Data: small}, {Name: w.Name + ".scale", Dims: []int{channels}, Data: scales}}
@@ -89,15 +124,11 @@ func weightsToNarrow(m *pb.ModelProto) map[string]int {
 	return axes
 }
 
-// narrowWeights is a pass: weights are stored in the precision of the options, and widened by nodes in front of all others, under the
-// names that they had.
+// narrowWeights stores weights in the precision of the options, and widens them by nodes in front of all others, under the names that
+// they had.
 func narrowWeights(d *draft) error {
-	p := d.options.Precision
-	if !p.narrow() {
-		return nil
-	}
-	axes := weightsToNarrow(d.model)
-	g := proto.Clone(d.model.GetGraph()).(*pb.GraphProto)
+	axes := weightsToNarrow(d.proto)
+	g := proto.Clone(d.proto.GetGraph()).(*pb.GraphProto)
 	var data []*pb.TensorProto
 	var nodes []*pb.NodeProto
 	for _, w := range g.GetInitializer() {
@@ -110,73 +141,27 @@ func narrowWeights(d *draft) error {
 		if err != nil {
 			return err
 		}
-		r := p.round(t, axis)
-		n := &pb.NodeProto{Name: proto.String(t.Name), Output: []string{t.Name}}
+		r := d.options.Precision.round(t, axis)
+		var names []string
 		for _, s := range r.stored {
-			data = append(data, s.Proto())
-			n.Input = append(n.Input, s.Name)
+			data, names = append(data, s.Proto()), append(names, s.Name)
 		}
-		if p == Float16Weights {
-			n.OpType, n.Attribute = proto.String("Cast"), []*pb.AttributeProto{onnx.Int("to", int64(pb.TensorProto_FLOAT)).Proto()}
+		if d.options.Precision == Float16Weights {
+			nodes = append(nodes, node("Cast", t.Name, names, onnx.Int("to", int64(pb.TensorProto_FLOAT))))
 		} else {
-			n.OpType, n.Attribute = proto.String("DequantizeLinear"), []*pb.AttributeProto{onnx.Int("axis", int64(axis)).Proto()}
+			nodes = append(nodes, node("DequantizeLinear", t.Name, names, onnx.Int("axis", int64(axis))))
 		}
-		nodes = append(nodes, n)
 	}
 	g.Initializer, g.Node = data, append(nodes, g.GetNode()...)
-	d.model.Graph = g
+	d.proto.Graph = g
 	return nil
 }
 
-// change says what becomes of every element of a weight.
-type change func(name string, was, stored []float32) []float32
-
-// changed is a snapshot in which the weights that a precision is about are others.
-func (p Precision) changed(m model.Model, s *checkpoint.Snapshot, to change) (*checkpoint.Snapshot, error) {
-	weights := map[string]rounded{}
-	for _, net := range m.Nets {
-		d := &draft{file: raw(net), snapshot: s, options: Options{Opset: DefaultOpset, KeepBatchNorm: true}}
-		if err := emit(d); err != nil {
-			return nil, err
-		}
-		axes := weightsToNarrow(d.model)
-		for _, w := range d.model.GetGraph().GetInitializer() {
-			axis, ok := axes[w.GetName()]
-			if !ok {
-				continue
-			}
-			t, err := onnx.FromProto(w)
-			if err != nil {
-				return nil, err
-			}
-			weights[t.Name] = p.round(t, axis)
-		}
+// node is a node of one output that bears its name.
+func node(op, output string, inputs []string, attrs ...onnx.Attr) *pb.NodeProto {
+	n := &pb.NodeProto{Input: inputs, Output: []string{output}, Name: proto.String(output), OpType: proto.String(op)}
+	for _, a := range attrs {
+		n.Attribute = append(n.Attribute, a.Proto())
 	}
-	c := *s
-	c.Tensors = slices.Clone(s.Tensors)
-	for i, t := range c.Tensors {
-		if r, ok := weights[t.Name]; ok {
-			c.Tensors[i].Data = to(t.Name, t.Data, r.values)
-		}
-	}
-	return &c, nil
-}
-
-// stored is the snapshot as it is after rounding.
-func (p Precision) stored(m model.Model, s *checkpoint.Snapshot) (*checkpoint.Snapshot, error) {
-	if !p.narrow() {
-		return s, nil
-	}
-	return p.changed(m, s, func(_ string, _, stored []float32) []float32 { return stored })
-}
-
-// checkPrecision says what is wrong with the options of precision.
-func (o Options) checkPrecision() error {
-	if o.Precision != "" && !slices.Contains(Precisions(), o.Precision) {
-		return fmt.Errorf("precision is %q, want one of %v", o.Precision, Precisions())
-	}
-	if !(o.MaxError >= 0) {
-		return fmt.Errorf("the largest error is %g, want 0 or more", o.MaxError)
-	}
-	return nil
+	return n
 }

@@ -24,7 +24,7 @@ var rawForm = Form{
 func raw(net layer.Net) file {
 	return file{
 		form: rawName, name: net.Name, doc: net.Doc, nets: []layer.Net{net},
-		emit:   func(e *onnx.Emitter, plans []*layer.Plan) { plans[0].Emit(e) },
-		record: func(r recorder) ([]Vector, error) { return Golden(r.model, net, r.snapshot) },
+		emit:   func(e *onnx.Emitter, nets []*body) { nets[0].Emit(e) },
+		record: func(s *source) ([]Vector, error) { return s.golden(net) },
 	}
 }

@@ -52,7 +52,7 @@ func withNoise(m model.Model, net layer.Net, o Options) (file, error) {
 		form: "sample", name: net.Name + "_sample", nets: []layer.Net{net}, layout: p.layout,
 		doc: "a seed and a count to images as bytes, 0 for black and 255 for white; no number of the noise is larger than truncation, where that is not 0",
 	}
-	f.emit = func(e *onnx.Emitter, plans []*layer.Plan) {
+	f.emit = func(e *onnx.Emitter, nets []*body) {
 		one := onnx.Fixed(1)
 		seed, count := e.Input("seed", pb.TensorProto_INT64, one), e.Input("count", pb.TensorProto_INT64, one)
 		z := emitNoise(e, "noise", width, seed, count, e.Input("truncation", pb.TensorProto_FLOAT, one))
@@ -64,20 +64,20 @@ func withNoise(m model.Model, net layer.Net, o Options) (file, error) {
 			e.Step("shaped", "shaped")
 			z = e.Node("Reshape", "", []onnx.Value{z, numbers(e, "shape", shape...)})
 		}
-		y := plans[0].EmitNodes(e, z, plan.Outputs[:1], func(i int) string { return plan.Steps[i].Name })
+		y := nets[0].EmitNodes(e, z, plan.Outputs[:1], func(i int) string { return plan.Steps[i].Name })
 		p.output(e, out.ONNX, y[0])
 	}
-	f.record = func(r recorder) (vectors []Vector, err error) {
-		for _, s := range samplings {
-			z := make([]float32, s.count*width)
-			random.Noise{Seed: s.seed, Truncation: s.truncation}.Fill(z, width, 0)
-			made, err := r.run(net, s.count, z)
+	f.record = func(s *source) (vectors []Vector, err error) {
+		for _, c := range samplings {
+			z := make([]float32, c.count*width)
+			random.Noise{Seed: c.seed, Truncation: c.truncation}.Fill(z, width, 0)
+			made, err := s.run(net, c.count, z)
 			if err != nil {
 				return nil, err
 			}
 			vectors = append(vectors, Vector{
-				Inputs:  []*onnx.Tensor{single("seed", s.seed), single("count", int64(s.count)), single("truncation", s.truncation)},
-				Outputs: []*onnx.Tensor{p.tensor(out.ONNX, s.count, p.bytes(made[0]))},
+				Inputs:  []*onnx.Tensor{single("seed", c.seed), single("count", int64(c.count)), single("truncation", c.truncation)},
+				Outputs: []*onnx.Tensor{p.tensor(out.ONNX, c.count, p.bytes(made[0]))},
 			})
 		}
 		return vectors, nil

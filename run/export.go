@@ -1,10 +1,12 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
@@ -30,7 +32,8 @@ type ExportOptions struct {
 
 	Forms     []string         // names of export.Forms; none means raw
 	Dense     export.Dense     // how dense layers are written; "" means export.MatMul
-	Precision export.Precision // how weights are stored; "" means export.Float32
+	Precision export.Precision // how weights are stored and what is computed in; "" means export.Float32
+	Data      string           // where the data of the run is now, where it was moved: int8 is calibrated on it
 	MaxError  float64          // unless 0, refuses a precision that changes an output by more
 	Layout    export.Layout    // of images as bytes; "" means export.NHWC
 }
@@ -106,6 +109,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},
+		Images: sync.OnceValues(func() ([]float32, error) { return f.calibrationImages(m, o.Data) }),
 		Before: func(names []string) error { return removeDescriptions(o.Out, names) },
 	})
 	if err != nil {
@@ -119,9 +123,27 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 	return written, nil
 }
 
-// Weights reads the latest checkpoint and gives the tensors that the exported models hold, each once: those that were
-// trained, or what becomes of them where the options have batch normalisations folded or dense layers written as Gemm.
-func (f *Folder) Weights() (func(export.Options) ([]checkpoint.Tensor, error), error) {
+// calibrationImages are images of the training data from all over the set, as the nets of the run take them.
+func (f *Folder) calibrationImages(m model.Model, place string) ([]float32, error) {
+	found, err := f.findImages(context.Background(), ResumeOptions{Data: place})
+	if err != nil {
+		return nil, fmt.Errorf("the data that the run learnt from: %w", err)
+	}
+	var pixels []float32
+	px := m.Recipe.Pixels
+	n := min(found.train.N, 512)
+	for i := range n {
+		for _, b := range found.train.Image(i * found.train.N / n) {
+			pixels = append(pixels, float32(px.Low+float64(b)/255*(px.High-px.Low)))
+		}
+	}
+	return pixels, nil
+}
+
+// Weights reads the latest checkpoint and gives the tensors that an exported model holds, by the name of its graph: those that were
+// trained, or what becomes of them where the options have batch normalisations folded, dense layers written as Gemm, or another
+// precision. A file that is none of the run's may hold those of all its nets.
+func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, error), error) {
 	m, err := f.Model()
 	if err != nil {
 		return nil, err
@@ -130,7 +152,10 @@ func (f *Folder) Weights() (func(export.Options) ([]checkpoint.Tensor, error), e
 	if err != nil {
 		return nil, err
 	}
-	return func(o export.Options) (weights []checkpoint.Tensor, err error) {
+	return func(name string, o export.Options) (weights []checkpoint.Tensor, err error) {
+		if own, err := export.FileWeights(m, name, s, o); err == nil {
+			return own, nil
+		}
 		seen := map[string]bool{}
 		for _, net := range m.Exports() {
 			tensors, err := export.Weights(net, s, o)

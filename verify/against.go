@@ -11,14 +11,14 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Weight is a named float32 tensor that a model was made from.
+// A Weight is a named tensor that a model was made from: of float32, or of float16 or int8 that are widened to it.
 type Weight struct {
 	Dims []int
 	Data []float32
 }
 
-// Weights says whether the float32 initializers of a model are the tensors that
-// it was made from, bit for bit.
+// Weights says whether the initializers of floats and int8 of a model are the
+// tensors that it was made from, bit for bit.
 type Weights struct {
 	Equal    bool `json:"equal"`
 	Tensors  int  `json:"tensors"`  // compared
@@ -30,19 +30,25 @@ type Weights struct {
 
 // againstWeights compares the initializers of g with the tensors. Tensors of
 // other nets, whose names begin with another word than all initializers, are
-// left out; so are initializers that are no weights, that is not of float32 or
-// of a single element.
+// left out; so are initializers that are no weights: not of float32, of a single
+// element, or the scale of a quantiser.
 func againstWeights(g *pb.GraphProto, tensors map[string]Weight) Weights {
 	var w Weights
 	nets := map[string]bool{}
 	inModel := map[string]bool{}
+	scales := map[string]bool{}
+	for _, n := range g.GetNode() {
+		if in := n.GetInput(); len(in) > 1 && slices.Contains([]string{"QuantizeLinear", "DequantizeLinear"}, n.GetOpType()) {
+			scales[in[1]] = true
+		}
+	}
 	for _, init := range g.GetInitializer() {
 		name := init.GetName()
 		inModel[name] = true
 		nets[net(name)] = true
 		want, ok := tensors[name]
 		if !ok {
-			if t, err := onnx.FromProto(init); err == nil && t.Type() == pb.TensorProto_FLOAT && t.Len() > 1 {
+			if t, err := onnx.FromProto(init); err == nil && t.Type() == pb.TensorProto_FLOAT && t.Len() > 1 && !scales[name] {
 				w.problem("%s: only in the model", name)
 			}
 			continue
@@ -82,9 +88,20 @@ func sameWeight(init *pb.TensorProto, want Weight) error {
 	if err != nil {
 		return err
 	}
-	data, ok := got.Data.(onnx.Slice[float32])
-	if !ok {
-		return fmt.Errorf("element type is %s, want float32", typeText(got))
+	var data []float32
+	switch stored := got.Data.(type) {
+	case onnx.Slice[float32]:
+		data = stored
+	case onnx.Slice[onnx.Float16]:
+		for _, v := range stored {
+			data = append(data, v.Float32())
+		}
+	case onnx.Slice[int8]:
+		for _, v := range stored {
+			data = append(data, float32(v))
+		}
+	default:
+		return fmt.Errorf("element type is %s, want float32, float16 or int8", typeText(got))
 	}
 	// An export may insert axes of length 1, such as a bias of [1,N].
 	if !slices.Equal(squeezed(got.Dims), squeezed(want.Dims)) {

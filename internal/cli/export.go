@@ -26,6 +26,7 @@ type exportOptions struct {
 	dense   string
 	width   string  // precision
 	most    float64 // error
+	data    string
 
 	noVerify bool
 }
@@ -43,11 +44,16 @@ usual and here must compute what the file says, and the weights must be the chec
 The form says what goes in and out:
 
 ` + formsText() + `
+--precision float16 or int8 stores weights, and computes, in fewer bits; float16-weights and int8-weights store the weights alone in
+them. export says how much that changes each net, as predicted and as measured, and --max-error refuses more: see docs/loading.md.
+
 The paths of the models go to stdout, one a line, the report to stderr.
 
 Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 2 something could not be done.`,
 		Example: `  petrify export runs/gan
   petrify export runs/gan --form raw,image,sample
+  petrify export runs/gan --form sample --precision float16 --out small
+  petrify export runs/vae --form latent --precision int8 --max-error 0.02 --out small
   petrify export runs/gan --opset 17 --out dist
   petrify export runs/gan --license CC-BY-4.0 --out dist`,
 		Args: arguments(1, 1, "one run folder, such as runs/gan"),
@@ -64,9 +70,11 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
 	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
-	f.StringVar(&o.width, "precision", string(export.Float32), "how weights are stored: float32, float16-weights or int8-weights")
+	f.StringVar(&o.width, "precision", string(export.Float32), "what weights are stored and nets computed in: "+precisionsText())
+	f.StringVar(&o.data, "data", "", "where the data of the run is now, if it has moved: int8 is calibrated on it")
 	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more, predicted or measured, in parts of its size; 0 refuses none")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
+	mustComplete(cmd, "data", completeData)
 	mustComplete(cmd, "precision", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 		for _, p := range export.Precisions() {
 			names = append(names, string(p))
@@ -103,6 +111,15 @@ func formsText() string {
 	return b.String()
 }
 
+// precisionsText lists the precisions.
+func precisionsText() string {
+	var names []string
+	for _, p := range export.Precisions() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
 func runExport(ctx context.Context, o exportOptions) error {
 	if o.opset < export.MinOpset || o.opset > export.MaxOpset {
 		return fmt.Errorf("--opset is %d, want %d to %d", o.opset, export.MinOpset, export.MaxOpset)
@@ -113,7 +130,7 @@ func runExport(ctx context.Context, o exportOptions) error {
 	}
 	written, err := folder.Export(run.ExportOptions{
 		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Dense: export.Dense(o.dense), Licence: o.licence,
-		Precision: export.Precision(o.width), MaxError: o.most,
+		Precision: export.Precision(o.width), MaxError: o.most, Data: o.data,
 	})
 	if refused, ok := errors.AsType[*export.PrecisionError](err); ok {
 		return &exitError{exitFinding, refused}
@@ -128,7 +145,7 @@ func runExport(ctx context.Context, o exportOptions) error {
 				continue
 			}
 			said[f.Net] = true
-			fmt.Fprintf(o.streams.Err, "%s: %s changes the output by %.2g of its size (predicted %.2g)", f.Net, o.width, f.Measured, f.Predicted)
+			fmt.Fprintf(o.streams.Err, "%s: %s changes the output for %s by %.2g of its size (predicted %.2g)", f.Net, o.width, f.Inputs, f.Measured, f.Predicted)
 			if f.FrechetSeeds > 0 {
 				fmt.Fprintf(o.streams.Err, "; Fréchet distance %.2g, between two seeds %.2g", f.Frechet, f.FrechetSeeds)
 			}

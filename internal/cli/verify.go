@@ -373,7 +373,7 @@ func shippedWeights(folder *run.Folder) (func(*onnx.Model) (map[string]verify.We
 				o.Precision = export.Precision(e.GetValue())
 			}
 		}
-		tensors, err := shipped(o)
+		tensors, err := shipped(file.Proto.GetGraph().GetName(), o)
 		weights := map[string]verify.Weight{}
 		for _, t := range tensors {
 			weights[t.Name] = verify.Weight{Dims: t.Dims, Data: t.Data}
