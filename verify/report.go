@@ -270,6 +270,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return p.err
 }
 
+// WriteTable writes one model's table for people.
+func (m *ModelReport) WriteTable(w io.Writer) error {
+	p := &printer{w: w}
+	m.writeTable(p)
+	return p.err
+}
+
 // A printer remembers the first error.
 type printer struct {
 	w   io.Writer

@@ -29,6 +29,7 @@ type gateOptions struct {
 	config   string
 	places   runtimeOptions
 	format   string
+	verbose  bool
 	reports  reportFiles
 	baseline bool
 	results  string
@@ -78,6 +79,7 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", policyName, "policy file")
 	formatFlag(cmd, f, &o.format)
+	o.verboseFlag(f)
 	o.reports.flag(cmd)
 	f.BoolVar(&o.baseline, "write-baseline", false, "write what is found now to the policy's baseline")
 	f.StringVar(&o.results, "results", "", "folder that keeps the result of each model; in petrify-fleet also a URL, s3://BUCKET/FOLDER")
@@ -88,6 +90,10 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
 	f.IntVar(&o.parallel, "parallel", 0, "models to judge at the same time (default: one a processor)")
 	o.places.placeFlags(f)
 	return cmd
+}
+
+func (o *gateOptions) verboseFlag(f *pflag.FlagSet) {
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output, before the text")
 }
 
 // formatFlag is the flag for the format of what is shown.
@@ -103,11 +109,8 @@ func formatFlag(cmd *cobra.Command, f *pflag.FlagSet, format *string) {
 }
 
 func runGate(ctx context.Context, o gateOptions) error {
-	format, err := findFormat("--format", o.format)
+	format, err := o.shape()
 	if err != nil {
-		return err
-	}
-	if err := o.reports.check(); err != nil {
 		return err
 	}
 	p, g, err := o.policy()
@@ -147,7 +150,7 @@ func runGate(ctx context.Context, o gateOptions) error {
 		return writeFile(filepath.Join(g.Root, filepath.FromSlash(p.Baseline)), b)
 	}
 	locate(r, g.Root)
-	return finish(o.streams, format, &o.reports, r, o.config)
+	return o.finish(format, r)
 }
 
 // locate gives files the paths that they have from the working directory, which is what hosts of code show findings beside. Baselines and
@@ -173,12 +176,24 @@ func locate(r *report.Report, root string) {
 	}
 }
 
+// shape is the format that is shown, once the flags about reports are right.
+func (o *gateOptions) shape() (report.Format, error) {
+	format, err := findFormat("--format", o.format)
+	if err != nil {
+		return format, err
+	}
+	if o.verbose && format.Name != "text" {
+		return format, fmt.Errorf("--verbose is for --format text, and %s has every figure that it can show", format.Name)
+	}
+	return format, o.reports.check()
+}
+
 // finish writes a report where it is wanted, and ends with its exit code.
-func finish(s *Streams, format report.Format, files *reportFiles, r *report.Report, config string) error {
+func (o *gateOptions) finish(format report.Format, r *report.Report) error {
 	if r.ExitCode != exitDone {
 		for _, f := range r.Files {
 			if len(f.Findings) > 0 && f.Status != report.Pass {
-				r.Next = append(r.Next, fmt.Sprintf("petrify rules %s explains the first finding; %s can ignore it, with a reason and a last day", firstCounting(&f), quote.Name(config)))
+				r.Next = append(r.Next, fmt.Sprintf("petrify rules %s explains the first finding; %s can ignore it, with a reason and a last day", firstCounting(&f), quote.Name(o.config)))
 				break
 			}
 		}
@@ -186,10 +201,21 @@ func finish(s *Streams, format report.Format, files *reportFiles, r *report.Repo
 			r.Next = append(r.Next, next)
 		}
 	}
-	if err := files.write(r); err != nil {
+	if err := o.reports.write(r); err != nil {
 		return err
 	}
-	if err := show(s, format, r); err != nil {
+	if o.verbose {
+		for _, f := range r.Files {
+			if f.Verification == nil {
+				continue
+			}
+			if err := f.Verification.WriteTable(o.streams.Out); err != nil {
+				return err
+			}
+			fmt.Fprintln(o.streams.Out)
+		}
+	}
+	if err := show(o.streams, format, r); err != nil {
 		return err
 	}
 	return exit(r.ExitCode)

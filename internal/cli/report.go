@@ -39,16 +39,14 @@ that was never run is not missed.`,
 	f.StringVarP(&o.config, "config", "c", policyName, "policy file; without one nothing is ignored")
 	formatFlag(cmd, f, &o.format)
 	f.StringVar(&o.manifest, "manifest", "", "file with a model a line, as petrify gate was given: each must have a result")
+	o.verboseFlag(f)
 	o.reports.flag(cmd)
 	return cmd
 }
 
 func runReport(ctx context.Context, o reportOptions) error {
-	format, err := findFormat("--format", o.format)
+	format, err := o.shape()
 	if err != nil {
-		return err
-	}
-	if err := o.reports.check(); err != nil {
 		return err
 	}
 	p, g, err := o.policy()
@@ -71,5 +69,5 @@ func runReport(ctx context.Context, o reportOptions) error {
 	if p != nil {
 		locate(r, g.Root)
 	}
-	return finish(o.streams, format, &o.reports, r, o.config)
+	return o.finish(format, r)
 }
