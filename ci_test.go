@@ -1,12 +1,14 @@
 package petrify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +44,34 @@ func TestCIPage(t *testing.T) {
 		}
 		if err := yaml.Unmarshal(b, new(any)); err != nil {
 			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// A released program says the tag and the commit that it was built from. What GoReleaser itself writes before it builds is ignored, or
+// the work tree would count as changed.
+func TestReleasesSayTheirVersion(t *testing.T) {
+	var release struct {
+		Dist   string
+		Builds []struct{ Flags []string }
+	}
+	config, err := os.ReadFile(".goreleaser.yaml")
+	if err == nil {
+		err = yaml.Unmarshal(config, &release)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored, err := os.ReadFile(".gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dist := cmp.Or(release.Dist, "dist"); !slices.Contains(strings.Fields(string(ignored)), "/"+dist+"/") {
+		t.Errorf(".gitignore lacks /%s/", dist)
+	}
+	for _, b := range release.Builds {
+		if !slices.Contains(b.Flags, "-buildvcs=true") {
+			t.Errorf("the flags %q lack -buildvcs=true", b.Flags)
 		}
 	}
 }
