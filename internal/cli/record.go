@@ -5,35 +5,27 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/internal/quote"
-	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/verify"
-	"github.com/petrify-ml/petrify/witness"
 )
 
 type recordOptions struct {
 	streams *Streams
 	model   string
 
-	out      string
-	runtime  string
-	sets     int
-	seed     uint64
-	profile  string
-	force    bool
-	timeout  time.Duration
-	budget   byteSize
-	settings runtimeOptions
-	given    givenOptions
+	out     string
+	runtime string
+	sets    int
+	force   bool
+	judging judgingOptions
 }
 
 func newRecordCmd(s *Streams, do func(context.Context, recordOptions) error) *cobra.Command {
-	o := recordOptions{streams: s, budget: 2 << 30}
+	o := recordOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "record MODEL",
 		Short: "Record inputs and a runtime's outputs beside an ONNX model",
@@ -62,16 +54,9 @@ Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something
 	f.StringVarP(&o.out, "out", "o", "", "folder to write to, with a copy of the model where it is another one (default: the model's own)")
 	f.StringVarP(&o.runtime, "runtime", "r", "ort-node", "runtime whose outputs are recorded; "+judge+" records those of float64, rounded")
 	quantityVar(f, &o.sets, "sets", 2, "data sets to record; more than one seed is used where there are more than the batches of one")
-	f.Uint64Var(&o.seed, "seed", 1, "of the inputs")
-	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtime is meant to compute in")
 	f.BoolVar(&o.force, "force", false, "replace recorded data that are there, and record outputs that are not what the model says")
-	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single call of the runtime, and evaluation by the reference")
-	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
-	o.settings.sessionFlags(f)
-	o.settings.placeFlags(f)
-	o.given.flags(f)
+	o.judging.flags(cmd)
 	mustComplete(cmd, "runtime", completeRuntimes)
-	mustComplete(cmd, "arithmetic", completeProfiles)
 	mustComplete(cmd, "out", completeFolders)
 	return cmd
 }
@@ -80,25 +65,17 @@ Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something
 var usualProviders = map[string]string{"ort-node": "cpu", "ort-python": "cpu", "ort-web": "wasm"}
 
 func runRecord(ctx context.Context, o recordOptions) error {
-	if err := o.settings.validate(); err != nil {
-		return err
-	}
 	if o.sets < 1 || o.sets > 1000 {
 		return fmt.Errorf("--sets is %d, want 1 to 1000", o.sets)
 	}
-	v := verify.Options{Paths: []string{o.model}, Named: true, Seed: o.seed, Timeout: o.timeout, Reference: reference.Options{Memory: int64(o.budget) / 8}}
-	var err error
-	if v.Given, err = o.given.given(); err != nil {
+	v, err := o.judging.options(o.model)
+	if err != nil {
 		return err
 	}
-	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
-		return fmt.Errorf("--arithmetic: %w", err)
-	}
-	var runtimes []witness.Runtime
-	if runtimes, err = findRuntimes([]string{o.runtime}, o.settings); err != nil {
+	v.Named = true
+	if v.Runtimes, err = findRuntimes([]string{o.runtime}, o.judging.settings); err != nil {
 		return err
 	}
-	v.Runtimes = runtimes
 	recording, err := verify.Record(ctx, v, o.sets, "petrify "+version())
 	if err != nil {
 		return err
@@ -107,7 +84,7 @@ func runRecord(ctx context.Context, o recordOptions) error {
 	problem, wrong := false, false
 	for _, m := range recording.Report.Models {
 		problem = problem || m.Problem != ""
-		wrong = wrong || len(runtimes) > 0 && m.Verdict() != verify.Equal && m.Verdict() != verify.Unchecked
+		wrong = wrong || len(v.Runtimes) > 0 && m.Verdict() != verify.Equal && m.Verdict() != verify.Unchecked
 	}
 	if problem || wrong && !o.force || len(recording.Sets) == 0 {
 		if err := report.Text(o.streams.Err, found); err != nil {
@@ -126,7 +103,7 @@ func runRecord(ctx context.Context, o recordOptions) error {
 		dir = filepath.Dir(o.model)
 	}
 	for i := range recording.Sets {
-		recording.Sets[i].Provenance.Provider = cmp.Or(o.settings.provider, usualProviders[o.runtime])
+		recording.Sets[i].Provenance.Provider = cmp.Or(o.judging.settings.provider, usualProviders[o.runtime])
 	}
 	paths, err := recording.Write(dir, o.force)
 	if err != nil {

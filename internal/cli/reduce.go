@@ -12,8 +12,6 @@ import (
 
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/reduce"
-	"github.com/petrify-ml/petrify/reference"
-	"github.com/petrify-ml/petrify/verify"
 )
 
 type reduceOptions struct {
@@ -24,16 +22,11 @@ type reduceOptions struct {
 	runtimes []string
 	force    bool
 	search   time.Duration
-	seed     uint64
-	profile  string
-	timeout  time.Duration
-	budget   byteSize
-	settings runtimeOptions
-	given    givenOptions
+	judging  judgingOptions
 }
 
 func newReduceCmd(s *Streams, do func(context.Context, reduceOptions) error) *cobra.Command {
-	o := reduceOptions{streams: s, budget: 2 << 30}
+	o := reduceOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "reduce MODEL",
 		Short: "Make the smallest model that a runtime still gets wrong, for a bug report",
@@ -49,7 +42,7 @@ the folder before you send it: what is left of weights and inputs is yours.
 
 MODEL is a file, or a folder with a model and its test_data_set_N. Without recorded inputs they are drawn, as verify draws
 them. A failure is the same if it is of the same class, in the same operator, as certain, or with the same message. The same
-failure is reduced to the same files. --max-time ends a search, and so does Ctrl-C: the smallest model until then is written.
+failure is reduced to the same files. Of a runtime that hangs, each try takes --timeout. --max-time ends a search, and so does Ctrl-C: the smallest model until then is written.
 
 Exit codes: 0 written, 1 the runtime fails and does not when it is asked again, or not on a copy of the model with these inputs
 alone, 2 nothing fails, or nothing could be read or judged, 130 interrupted, with the smallest model so far written.`,
@@ -69,23 +62,13 @@ alone, 2 nothing fails, or nothing could be read or judged, 130 interrupted, wit
 	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to try in this order of reports until one fails; one that lacks an operator fails only if it is named (default: "+usualText()+")")
 	f.BoolVar(&o.force, "force", false, "replace what is in the folder")
 	f.DurationVar(&o.search, "max-time", 0, "longest search; 0 is no bound")
-	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
-	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference; of a runtime that hangs, each try takes as long")
-	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
-	o.settings.sessionFlags(f)
-	o.settings.placeFlags(f)
-	o.given.flags(f)
+	o.judging.flags(cmd)
 	mustComplete(cmd, "runtime", completeRuntimes)
-	mustComplete(cmd, "arithmetic", completeProfiles)
 	mustComplete(cmd, "out", completeFolders)
 	return cmd
 }
 
 func runReduce(ctx context.Context, o reduceOptions) error {
-	if err := o.settings.validate(); err != nil {
-		return err
-	}
 	if o.search < 0 {
 		return fmt.Errorf("--max-time is %v, want 0 or more", o.search)
 	}
@@ -93,18 +76,15 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 		name := filepath.Base(filepath.Clean(o.model))
 		o.out = strings.TrimSuffix(name, filepath.Ext(name)) + "-reduced"
 	}
-	v := verify.Options{Paths: []string{o.model}, Named: len(o.runtimes) > 0, Seed: o.seed, Timeout: o.timeout, Reference: reference.Options{Memory: int64(o.budget) / 8}}
-	var err error
-	if v.Given, err = o.given.given(); err != nil {
+	v, err := o.judging.options(o.model)
+	if err != nil {
 		return err
 	}
-	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
-		return fmt.Errorf("--arithmetic: %w", err)
-	}
-	if v.Named {
-		v.Runtimes, err = findRuntimes(o.runtimes, o.settings)
+	settings := o.judging.settings
+	if v.Named = len(o.runtimes) > 0; v.Named {
+		v.Runtimes, err = findRuntimes(o.runtimes, settings)
 	} else {
-		v.Runtimes, v.Omit = usualRuntimes(o.settings), notFor
+		v.Runtimes, v.Omit = usualRuntimes(settings), notFor
 	}
 	if err != nil {
 		return err
@@ -133,8 +113,8 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 		return err
 	}
 	setup := reduce.Setup{
-		Command:      fmt.Sprintf("petrify verify --runtime %s%s", r.Runtime, o.settings.said()),
-		Optimization: o.settings.optimization, Provider: o.settings.provider, Threads: o.settings.threads, Tool: "petrify " + version(),
+		Command:      fmt.Sprintf("petrify verify --runtime %s%s", r.Runtime, settings.said()),
+		Optimization: settings.optimization, Provider: settings.provider, Threads: settings.threads, Tool: "petrify " + version(),
 	}
 	paths, err := r.Write(o.out, setup, o.force)
 	if err != nil {

@@ -34,26 +34,21 @@ type verifyOptions struct {
 
 	runtimes []string
 	require  []string
-	settings runtimeOptions
-	given    givenOptions
+	judging  judgingOptions
 	signed   signatureOptions
 	against  string
 	prove    bool
-	profile  string
 	limit    string
-	seed     uint64
 	strict   bool
 	json     bool
 	verbose  bool
 	junit    string
 	reports  reportFiles
-	timeout  time.Duration
-	budget   byteSize
 	parallel int
 }
 
 func newVerifyCmd(s *Streams, do func(context.Context, verifyOptions) error) *cobra.Command {
-	o := verifyOptions{streams: s, budget: 2 << 30}
+	o := verifyOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "verify PATH...",
 		Short: "Verify that runtimes compute what ONNX models say",
@@ -109,26 +104,19 @@ that --runtime names is broken, one that --require names is missing, or, with --
 		"; "+judge+" alone judges recorded outputs (default: "+usualText()+")")
 	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be there: exit with 2, before any work, where one is missing or broken")
 	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit; or another model: does it compute the same, but for rounding?")
-	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" after one flushes subnormals to zero")
 	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
-	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
 	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output")
 	f.BoolVar(&o.json, "json", false, "write every figure as JSON")
 	exclusive(cmd, "json", "verbose")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too: short for --report junit=FILE")
 	o.reports.flag(cmd)
-	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
-	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
-	o.settings.sessionFlags(f)
-	o.settings.placeFlags(f)
-	o.given.flags(f)
+	o.judging.flags(cmd)
 	o.signed.flags(f)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "require", completeRuntimes)
-	mustComplete(cmd, "arithmetic", completeProfiles)
 	mustComplete(cmd, "against", completeFolders)
 	return cmd
 }
@@ -146,26 +134,17 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel is %d, want at least 1", o.parallel)
 	}
-	if err := o.settings.validate(); err != nil {
-		return err
-	}
 	if o.junit != "" {
 		o.reports.wanted = append(o.reports.wanted, "junit="+o.junit)
 	}
 	if err := o.reports.check(); err != nil {
 		return err
 	}
-	v := verify.Options{
-		Paths: o.paths, Prove: o.prove, Seed: o.seed, Timeout: o.timeout, Parallel: o.parallel,
-		Reference: reference.Options{Memory: int64(o.budget) / 8},
-	}
-	var err error
-	if v.Given, err = o.given.given(); err != nil {
+	v, err := o.judging.options(o.paths...)
+	if err != nil {
 		return err
 	}
-	if v.Reference.Profile, err = reference.FindProfile(o.profile); err != nil {
-		return fmt.Errorf("--arithmetic: %w", err)
-	}
+	v.Prove, v.Parallel = o.prove, o.parallel
 	var other *diff.Copy
 	if err := o.choose(ctx, &v); err != nil {
 		return err
@@ -257,16 +236,16 @@ func verifyReport(found *verify.Report, strict bool) *report.Report {
 
 // choose settles which runtimes are compared with the reference, and wants those there that are required.
 func (o *verifyOptions) choose(ctx context.Context, v *verify.Options) error {
-	names := o.runtimes
-	if o.settings.provider != "" && len(names) == 0 {
+	names, settings := o.runtimes, o.judging.settings
+	if settings.provider != "" && len(names) == 0 {
 		names = withProviders()
 	}
-	required, err := findRuntimes(o.require, o.settings)
+	required, err := findRuntimes(o.require, settings)
 	if err != nil {
 		return fmt.Errorf("--require: %w", err)
 	}
 	for _, rt := range required {
-		limited, cancel := context.WithTimeout(ctx, o.timeout)
+		limited, cancel := context.WithTimeout(ctx, o.judging.timeout)
 		_, err := rt.Version(limited)
 		cancel()
 		if err != nil {
@@ -274,37 +253,21 @@ func (o *verifyOptions) choose(ctx context.Context, v *verify.Options) error {
 		}
 	}
 	if v.Named = len(names) > 0; v.Named {
-		if o.settings.provider != "" {
+		if settings.provider != "" {
 			if i := slices.IndexFunc(names, func(n string) bool { return n != judge && !slices.Contains(withProviders(), n) }); i >= 0 {
 				return fmt.Errorf("--ep is for %s: %s has no execution providers", strings.Join(withProviders(), " and "), names[i])
 			}
 		}
-		v.Runtimes, err = findRuntimes(slices.Concat(names, o.require), o.settings)
+		v.Runtimes, err = findRuntimes(slices.Concat(names, o.require), settings)
 		return err
 	}
-	v.Runtimes, v.Omit = usualRuntimes(o.settings), notFor
+	v.Runtimes, v.Omit = usualRuntimes(settings), notFor
 	for _, rt := range required {
 		if !slices.ContainsFunc(v.Runtimes, func(u witness.Runtime) bool { return u.Name() == rt.Name() }) {
 			v.Runtimes = append(v.Runtimes, rt)
 		}
 	}
 	return nil
-}
-
-func profileNames() []string {
-	var names []string
-	for _, p := range reference.Profiles() {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
-func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var offers []string
-	for _, p := range reference.Profiles() {
-		offers = append(offers, p.Name+"\t"+p.Doc)
-	}
-	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
 // parseLimit reads rtol=X,atol=Y, of which either may be left out.
