@@ -15,6 +15,19 @@ func attentions() map[string]Rule {
 	}
 }
 
+// attend compares Q, K and V of axes (batch, heads, length, width), and returns their batch and the length of K and V.
+func (n *Node) attend(q, k, v []onnx.Dim) (batch, length onnx.Dim) {
+	batch = n.equal(q[0], k[0], "the batches of Q and K differ")
+	batch = n.equal(batch, v[0], "the batches of Q and V differ")
+	n.equal(k[1], v[1], "the heads of K and V differ")
+	length = n.equal(k[2], v[2], "the lengths of K and V differ")
+	n.equal(q[3], k[3], "the widths of Q and K differ")
+	if q[1].Known() && k[1].Known() && (k[1].Size == 0 || q[1].Size%k[1].Size != 0) {
+		n.wrong("shape-mismatch", "%v heads of K do not divide the %v of Q", k[1], q[1])
+	}
+	return batch, length
+}
+
 // ruleAttention takes Q, K and V with axes (batch, heads, length, width), or with
 // three axes, heads and width in one.
 func ruleAttention(n *Node) {
@@ -37,14 +50,7 @@ func ruleAttention(n *Node) {
 		}
 		q, k, v = heads(0, q, qHeads), heads(1, k, kvHeads), heads(2, v, kvHeads)
 	}
-	batch := n.equal(q[0], k[0], "the batches of Q and K differ")
-	batch = n.equal(batch, v[0], "the batches of Q and V differ")
-	n.equal(k[1], v[1], "the heads of K and V differ")
-	length := n.equal(k[2], v[2], "the lengths of K and V differ")
-	n.equal(q[3], k[3], "the widths of Q and K differ")
-	if q[1].Known() && k[1].Known() && (k[1].Size == 0 || q[1].Size%k[1].Size != 0) {
-		n.wrong("shape-mismatch", "%v heads of K do not divide the %v of Q", k[1], q[1])
-	}
+	batch, length := n.attend(q, k, v)
 	total := length
 	if n.given(4) {
 		n.like(4, batch, k[1], onnx.Unknown(), k[3])
@@ -130,14 +136,7 @@ func ruleFlexAttention(n *Node) {
 	q, k, v := n.dims(0), n.dims(1), n.dims(2)
 	scores := []onnx.Dim{onnx.Unknown(), onnx.Unknown(), onnx.Unknown(), onnx.Unknown()}
 	if q != nil && k != nil && v != nil && n.rank(0, 4, 4) && n.rank(1, 4, 4) && n.rank(2, 4, 4) {
-		batch := n.equal(q[0], k[0], "the batches of Q and K differ")
-		batch = n.equal(batch, v[0], "the batches of Q and V differ")
-		n.equal(k[1], v[1], "the heads of K and V differ")
-		length := n.equal(k[2], v[2], "the lengths of K and V differ")
-		n.equal(q[3], k[3], "the widths of Q and K differ")
-		if q[1].Known() && k[1].Known() && (k[1].Size == 0 || q[1].Size%k[1].Size != 0) {
-			n.wrong("shape-mismatch", "%v heads of K do not divide the %v of Q", k[1], q[1])
-		}
+		batch, length := n.attend(q, k, v)
 		scores = []onnx.Dim{batch, q[1], q[2], length}
 		n.shape(0, []onnx.Dim{batch, q[1], q[2], v[3]})
 		n.host.Spend(sat.Mul(LeastElements(q), LeastElements([]onnx.Dim{length})))

@@ -270,13 +270,14 @@ func ruleNonZero(n *Node) {
 	n.shape(0, []onnx.Dim{rank, onnx.Unknown()})
 }
 
+// ruleCompress gives some of the slices along an axis or, without one, some of the elements.
 func ruleCompress(n *Node) {
-	d := n.dims(0)
 	a := n.attr("axis")
 	if a == nil {
 		n.shape(0, []onnx.Dim{onnx.Unknown()})
 		return
 	}
+	d := n.dims(0)
 	if d == nil {
 		return
 	}
@@ -291,20 +292,7 @@ func ruleUnique(n *Node) {
 	for i := 1; i < len(n.out); i++ {
 		n.set(i, pb.TensorProto_INT64, []onnx.Dim{onnx.Unknown()})
 	}
-	a := n.attr("axis")
-	if a == nil {
-		n.shape(0, []onnx.Dim{onnx.Unknown()})
-		return
-	}
-	d := n.dims(0)
-	if d == nil {
-		return
-	}
-	if axis, ok := n.axis(a.GetI(), len(d)); ok {
-		dims := slices.Clone(d)
-		dims[axis] = onnx.Unknown()
-		n.shape(0, dims)
-	}
+	ruleCompress(n)
 }
 
 func ruleNonMaxSuppression(n *Node) {

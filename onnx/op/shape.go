@@ -542,14 +542,21 @@ func ruleTile(n *Node) {
 	n.shape(0, dims)
 }
 
-func ruleDepthToSpace(n *Node) {
-	d := n.dims(0)
-	if d == nil || !n.rank(0, 4, 4) {
-		return
+// blocks are the axes of input 0 (N, C, H, W) and the width of the square blocks that channels become, or the reverse.
+func (n *Node) blocks() (d []onnx.Dim, b int64, ok bool) {
+	if d = n.dims(0); d == nil || !n.rank(0, 4, 4) {
+		return nil, 0, false
 	}
-	b := n.int("blocksize", 1)
-	if b < 1 || b > 1<<20 {
+	if b = n.int("blocksize", 1); b < 1 || b > 1<<20 {
 		n.wrong("attribute-range", "attribute \"blocksize\" is %d, want 1 or more", b)
+		return nil, 0, false
+	}
+	return d, b, true
+}
+
+func ruleDepthToSpace(n *Node) {
+	d, b, ok := n.blocks()
+	if !ok {
 		return
 	}
 	if d[1].Known() && d[1].Size%(b*b) != 0 {
@@ -560,13 +567,8 @@ func ruleDepthToSpace(n *Node) {
 }
 
 func ruleSpaceToDepth(n *Node) {
-	d := n.dims(0)
-	if d == nil || !n.rank(0, 4, 4) {
-		return
-	}
-	b := n.int("blocksize", 1)
-	if b < 1 || b > 1<<20 {
-		n.wrong("attribute-range", "attribute \"blocksize\" is %d, want 1 or more", b)
+	d, b, ok := n.blocks()
+	if !ok {
 		return
 	}
 	if d[2].Known() && d[2].Size%b != 0 || d[3].Known() && d[3].Size%b != 0 {
