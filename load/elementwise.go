@@ -334,11 +334,8 @@ func (b *builder) legacy(c call, k int) (value, error) {
 	case c.op.name == "PRelu" && len(x.dims) == 1:
 		axis = min(1, rank-1)
 	case together != 0:
-		given, err := attribute(c.op, "axis", int64(axis))
-		if err != nil {
-			return x, err
-		}
-		if axis, err = axisOf(c.name(), given, rank+1); err != nil {
+		var err error
+		if axis, err = c.axis(int64(axis), rank+1); err != nil {
 			return x, err
 		}
 	}

@@ -165,11 +165,7 @@ func everything(shape []int) gop.Moves {
 // split cuts an axis into parts of given lengths, or into equal ones, the last of which may be shorter.
 func split(b *builder, c call) error {
 	from := c.in[0].dims
-	a, err := attribute[int64](c.op, "axis", 0)
-	if err != nil {
-		return err
-	}
-	axis, err := axisOf(c.name(), a, len(from))
+	axis, err := c.axis(0, len(from))
 	if err != nil {
 		return err
 	}
@@ -327,11 +323,7 @@ func padded(mode string, i, n int) (int, error) {
 // gather takes elements along an axis by their numbers, which are known when the graph is built.
 func gather(b *builder, c call) error {
 	from := c.in[0].dims
-	a, err := attribute[int64](c.op, "axis", 0)
-	if err != nil {
-		return err
-	}
-	axis, err := axisOf(c.name(), a, len(from))
+	axis, err := c.axis(0, len(from))
 	if err != nil {
 		return err
 	}
@@ -399,15 +391,11 @@ func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
 }
 
 func concat(b *builder, c call) error {
-	axis, err := attribute[int64](c.op, "axis", math.MinInt64)
-	if err != nil {
-		return err
-	}
 	dims, err := c.dims(0)
 	if err != nil {
 		return err
 	}
-	along, err := axisOf(c.name(), axis, len(dims))
+	along, err := c.axis(math.MinInt64, len(dims))
 	if err != nil {
 		return err
 	}

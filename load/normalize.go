@@ -167,11 +167,7 @@ func (b *builder) normalize(c call, n, channels int) error {
 // layerNormalization standardizes all axes from one on, with a scale for each place.
 func layerNormalization(b *builder, c call) error {
 	dims := c.in[0].dims
-	a, err := attribute[int64](c.op, "axis", -1)
-	if err != nil {
-		return err
-	}
-	axis, err := axisOf(c.name(), a, len(dims))
+	axis, err := c.axis(-1, len(dims))
 	if err != nil {
 		return err
 	}

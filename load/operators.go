@@ -254,6 +254,15 @@ func (c call) real(k int) error {
 }
 
 // axisOf settles an axis that may count from the end, of a value of the given rank.
+// axis is the attribute of that name, the place of an axis among rank.
+func (c call) axis(otherwise int64, rank int) (int, error) {
+	a, err := attribute(c.op, "axis", otherwise)
+	if err != nil {
+		return 0, err
+	}
+	return axisOf(c.name(), a, rank)
+}
+
 func axisOf(name string, axis int64, rank int) (int, error) {
 	a, ok := op.Axis(axis, rank)
 	if !ok {

@@ -318,23 +318,28 @@ func (b *builder) centredProduct(c call, x, xZero, y, yZero int) (z []int64, dim
 
 // convInteger is the convolution of integers less their zero points; that of the weights may be one for each of their rows.
 func convInteger(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	x, err := b.centred(c, 0, 2, false)
-	if err != nil {
-		return err
-	}
-	w, err := b.centredKernel(c, 1, 3)
-	if err != nil {
-		return err
-	}
-	y, err := correlate(b, c, x, c.in[0].dims, w, c.in[1].dims, dims)
+	y, dims, err := b.centredConvolution(c, 1, 3)
 	if err != nil {
 		return err
 	}
 	return accumulated(b, c, y, dims)
+}
+
+// centredConvolution is the convolution of input 0, less its zero point in input 2, with input k, less that in input zero.
+func (b *builder) centredConvolution(c call, k, zero int) (y []int64, dims []int, err error) {
+	if dims, err = c.dims(0); err != nil {
+		return nil, nil, err
+	}
+	x, err := b.centred(c, 0, 2, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := b.centredKernel(c, k, zero)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err = correlate(b, c, x, c.in[0].dims, w, c.in[k].dims, dims)
+	return y, dims, err
 }
 
 // centredKernel is input k, weights (M, C, ...), less a zero point, input zero, one for all or one for each of M.
@@ -385,19 +390,7 @@ func qLinearMatMul(b *builder, c call) error {
 
 // qLinearConv is the convolution of quantised values, quantised.
 func qLinearConv(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	x, err := b.centred(c, 0, 2, false)
-	if err != nil {
-		return err
-	}
-	w, err := b.centredKernel(c, 3, 5)
-	if err != nil {
-		return err
-	}
-	y, err := correlate(b, c, x, c.in[0].dims, w, c.in[3].dims, dims)
+	y, dims, err := b.centredConvolution(c, 3, 5)
 	if err != nil {
 		return err
 	}

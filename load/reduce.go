@@ -65,11 +65,7 @@ func reduction(b *builder, c call) error {
 // argument is the place of the largest or smallest element along an axis.
 func argument(b *builder, c call) error {
 	x := c.in[0]
-	a, err := attribute[int64](c.op, "axis", 0)
-	if err != nil {
-		return err
-	}
-	axis, err := axisOf(c.name(), a, len(x.dims))
+	axis, err := c.axis(0, len(x.dims))
 	if err != nil {
 		return err
 	}
