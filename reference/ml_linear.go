@@ -172,11 +172,7 @@ var opLinearClassifier = operator{
 		if err != nil {
 			return nil, err
 		}
-		out, err := c.zeros(labels.Type, true, len(all))
-		if err != nil {
-			return nil, err
-		}
-		z, err := c.numbers(pb.TensorProto_FLOAT, len(all), labels.Len())
+		out, z, err := c.classes(labels, len(all), labels.Len())
 		if err != nil {
 			return nil, err
 		}

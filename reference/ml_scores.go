@@ -9,6 +9,15 @@ import (
 // machineLearning is the domain of classical models.
 const machineLearning = "ai.onnx.ml"
 
+// classes are what a classifier gives for so many rows: a label for each, and its scores.
+func (c *call) classes(labels *Value, rows, scores int) (out, z *Value, err error) {
+	if out, err = c.zeros(labels.Type, true, rows); err != nil {
+		return nil, nil, err
+	}
+	z, err = c.numbers(pb.TensorProto_FLOAT, rows, scores)
+	return out, z, err
+}
+
 // feature is element i of a numeric tensor as runtimes take it that compute in
 // float32, whatever the type is.
 func (c *call) feature(x *Value, i int) number {

@@ -85,11 +85,7 @@ func (c *call) linearClasses(labels *Value) ([]*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.zeros(labels.Type, true, len(all))
-	if err != nil {
-		return nil, err
-	}
-	z, err := c.numbers(pb.TensorProto_FLOAT, len(all), labels.Len())
+	out, z, err := c.classes(labels, len(all), labels.Len())
 	if err != nil {
 		return nil, err
 	}
@@ -172,15 +168,11 @@ var opSVMClassifier = operator{
 		if len(scale) != len(shift) || len(scale) > 0 && len(scale) < pairs {
 			return nil, fmt.Errorf("%d prob_a and %d prob_b for %d pairs of classes", len(scale), len(shift), pairs)
 		}
-		out, err := c.zeros(labels.Type, true, m.rows)
-		if err != nil {
-			return nil, err
-		}
 		width := max(pairs, 2)
 		if len(scale) > 0 {
 			width = classes
 		}
-		z, err := c.numbers(pb.TensorProto_FLOAT, m.rows, width)
+		out, z, err := c.classes(labels, m.rows, width)
 		if err != nil {
 			return nil, err
 		}

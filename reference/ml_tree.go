@@ -312,7 +312,7 @@ func (e *ensemble) settle() error {
 	return nil
 }
 
-// scores appends the votes of every tree for a row of x to terms, by target. A tree
+// scores sets terms to the votes of every tree for a row of x, by target. A tree
 // whose way an error may turn gives figures.
 func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number) error {
 	at := func(n *treeNode) (number, error) {
@@ -320,6 +320,9 @@ func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number
 			return number{}, fmt.Errorf("a node asks for feature %d of %d", n.feature, features)
 		}
 		return x.at(row*features + n.feature), nil
+	}
+	for k := range terms {
+		terms[k] = terms[k][:0]
 	}
 	for _, root := range e.roots {
 		k := root
@@ -446,9 +449,6 @@ func (c *call) regress(e *ensemble, t pb.TensorProto_DataType, how, transform st
 	f := c.format(out)
 	terms, scores := make([][]number, e.targets), make([]number, e.targets)
 	for r := range rows {
-		for k := range terms {
-			terms[k] = terms[k][:0]
-		}
 		if err := e.scores(c, x, r, features, terms); err != nil {
 			return nil, err
 		}
@@ -506,11 +506,7 @@ func (c *call) classifyByTrees(e *ensemble, labels *Value) ([]*Value, error) {
 	if e.targets < 2 || len(e.base) > 0 && len(e.base) != e.targets && !(len(e.base) == 1 && e.targets == 2) {
 		return nil, fmt.Errorf("%d labels, %d base values", e.targets, len(e.base))
 	}
-	out, err := c.zeros(labels.Type, true, rows)
-	if err != nil {
-		return nil, err
-	}
-	z, err := c.numbers(pb.TensorProto_FLOAT, rows, e.targets)
+	out, z, err := c.classes(labels, rows, e.targets)
 	if err != nil {
 		return nil, err
 	}
@@ -519,9 +515,6 @@ func (c *call) classifyByTrees(e *ensemble, labels *Value) ([]*Value, error) {
 	f := c.format(z)
 	terms, scores := make([][]number, e.targets), make([]number, e.targets)
 	for r := range rows {
-		for k := range terms {
-			terms[k] = terms[k][:0]
-		}
 		if err := e.scores(c, x, r, features, terms); err != nil {
 			return nil, err
 		}

@@ -10,11 +10,7 @@ import (
 var opCompress = operator{
 	name: "Compress", in: []port{moves, sizing},
 	eval: single(func(c *call) (*Value, error) {
-		x := c.in[0]
-		if !c.has("axis") {
-			x = reshaped(x, []int{x.Len()})
-		}
-		axis, err := c.axis("axis", 0, len(x.Dims))
+		x, axis, err := c.slices()
 		if err != nil {
 			return nil, err
 		}
@@ -34,4 +30,14 @@ var opCompress = operator{
 			return (i/inner/len(kept)*n+kept[i/inner%len(kept)])*inner + i%inner
 		})
 	}),
+}
+
+// slices are input 0 and the axis whose slices are meant: without attribute axis, its elements in a row.
+func (c *call) slices() (x *Value, axis int, err error) {
+	x = c.in[0]
+	if !c.has("axis") {
+		x = reshaped(x, []int{x.Len()})
+	}
+	axis, err = c.axis("axis", 0, len(x.Dims))
+	return x, axis, err
 }

@@ -13,17 +13,23 @@ var opMatMul = operator{
 	eval: single(func(c *call) (*Value, error) { return c.matMul(c.in[0], c.in[1]) }),
 }
 
-func (c *call) matMul(a, b *Value) (*Value, error) {
-	if len(a.Dims) == 0 || len(b.Dims) == 0 {
-		return nil, fmt.Errorf("operands of shape %v and %v, want no scalars", a.Dims, b.Dims)
-	}
-	da, db := a.Dims, b.Dims
+// matrices are the dims of two operands, a row and a column among them as matrices.
+func matrices(a, b *Value) (da, db []int) {
+	da, db = a.Dims, b.Dims
 	if len(da) == 1 {
 		da = []int{1, da[0]}
 	}
 	if len(db) == 1 {
 		db = []int{db[0], 1}
 	}
+	return da, db
+}
+
+func (c *call) matMul(a, b *Value) (*Value, error) {
+	if len(a.Dims) == 0 || len(b.Dims) == 0 {
+		return nil, fmt.Errorf("operands of shape %v and %v, want no scalars", a.Dims, b.Dims)
+	}
+	da, db := matrices(a, b)
 	m, k, n := da[len(da)-2], da[len(da)-1], db[len(db)-1]
 	if k != db[len(db)-2] {
 		return nil, fmt.Errorf("operands of shape %v and %v: %d columns against %d rows", a.Dims, b.Dims, k, db[len(db)-2])

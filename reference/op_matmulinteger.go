@@ -52,13 +52,7 @@ func (c *call) addErrors(p, a, b *Value) error {
 			return err
 		}
 	}
-	da, db := a.Dims, b.Dims
-	if len(da) == 1 {
-		da = []int{1, da[0]}
-	}
-	if len(db) == 1 {
-		db = []int{db[0], 1}
-	}
+	da, db := matrices(a, b)
 	m, k, n := da[len(da)-2], da[len(da)-1], db[len(db)-1]
 	batch, err := broadcast(da[:len(da)-2], db[:len(db)-2])
 	if err != nil {

@@ -12,11 +12,7 @@ import (
 var opUnique = operator{
 	name: "Unique", in: []port{sizing},
 	eval: func(c *call) ([]*Value, error) {
-		x := c.in[0]
-		if !c.has("axis") {
-			x = reshaped(x, []int{x.Len()})
-		}
-		axis, err := c.axis("axis", 0, len(x.Dims))
+		x, axis, err := c.slices()
 		if err != nil {
 			return nil, err
 		}
