@@ -15,16 +15,7 @@ func (f *File) AddVerification(m *verify.ModelReport) {
 	f.Verification = m
 	f.Notes = append(append(f.Notes, m.Notes...), m.Drawn()...)
 	if m.Problem != "" {
-		code := "model-unreadable"
-		switch {
-		case m.Unsupported:
-			code = "model-unsupported"
-		case m.Invalid:
-			code = "model-invalid"
-		case m.Unjudged:
-			code = "model-not-judged"
-		}
-		f.AddRule(code, "", m.Problem)
+		f.AddRule("model-"+strings.ReplaceAll(m.Kind(), " ", "-"), "", m.Problem)
 	}
 	if w := m.Weights; w != nil {
 		if w.Equal {

@@ -82,15 +82,19 @@ func (f *Folder) Encoder() (string, error) {
 	return filepath.Join(f.ONNX(), roles.Images, roles.Images+".onnx"), nil
 }
 
+// trained are the model of the run and its latest checkpoint.
+func (f *Folder) trained() (m model.Model, s *checkpoint.Snapshot, err error) {
+	if m, err = f.Model(); err == nil {
+		s, err = f.Load()
+	}
+	return m, s, err
+}
+
 // Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. Those that are there
 // and a certificate beside them are removed first: they speak of the files that stood there until now. Into the run's own folder, it
 // needs the right to write there, as a Run has it.
 func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
-	m, err := f.Model()
-	if err != nil {
-		return nil, err
-	}
-	s, err := f.Load()
+	m, s, err := f.trained()
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +148,7 @@ func (f *Folder) calibrationImages(m model.Model, place string) ([]float32, erro
 // trained, or what becomes of them where the options have batch normalisations folded, dense layers written as Gemm, or another
 // precision. A file that is none of the run's may hold those of all its nets.
 func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, error), error) {
-	m, err := f.Model()
-	if err != nil {
-		return nil, err
-	}
-	s, err := f.Load()
+	m, s, err := f.trained()
 	if err != nil {
 		return nil, err
 	}

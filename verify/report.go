@@ -289,19 +289,23 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
+// Kind says in a word or two what kind of problem a model has.
+func (m *ModelReport) Kind() string {
+	switch {
+	case m.Unsupported:
+		return "unsupported"
+	case m.Invalid:
+		return "invalid"
+	case m.Unjudged:
+		return "not judged"
+	}
+	return "unreadable"
+}
+
 func (m *ModelReport) writeTable(p *printer) {
 	p.printf("%s\n", quote.Name(m.Path))
 	if m.Problem != "" {
-		kind := "unreadable"
-		switch {
-		case m.Unsupported:
-			kind = "unsupported"
-		case m.Invalid:
-			kind = "invalid"
-		case m.Unjudged:
-			kind = "not judged"
-		}
-		p.printf("  %s: %s\n", kind, clean(strings.TrimPrefix(m.Problem, "unsupported: ")))
+		p.printf("  %s: %s\n", m.Kind(), clean(strings.TrimPrefix(m.Problem, "unsupported: ")))
 	}
 	if w := m.Weights; w != nil {
 		if w.Equal {

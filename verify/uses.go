@@ -423,15 +423,17 @@ var counts = []struct {
 	{"HammingWindow", 0, 8, 8, "a length"},
 }
 
+// input is the name of input i in the whole graph; "" where it is left out.
+func (r reader) input(i int) string {
+	if in := r.node.GetInput(); i < len(in) && in[i] != "" {
+		return r.scope + in[i]
+	}
+	return ""
+}
+
 // sink says what the standard operators take of a value.
 func (t *tracer) sink(r reader, at trail) (use, bool) {
-	n := r.node
-	input := func(i int) string {
-		if i < len(n.GetInput()) && n.GetInput()[i] != "" {
-			return r.scope + n.GetInput()[i]
-		}
-		return ""
-	}
+	n, input := r.node, r.input
 	plain := func(name string) string { return onnx.Quote(strings.TrimPrefix(name, r.scope)) }
 	op := n.GetOpType()
 	switch {
@@ -551,13 +553,7 @@ func (t *tracer) normaliser(r reader) (use, bool) {
 
 // microsoft says what operators of com.microsoft take of a value.
 func (t *tracer) microsoft(r reader, at trail) (use, bool) {
-	n := r.node
-	input := func(i int) string {
-		if i < len(n.GetInput()) && n.GetInput()[i] != "" {
-			return r.scope + n.GetInput()[i]
-		}
-		return ""
-	}
+	n, input := r.node, r.input
 	table := func(i int) (use, bool) {
 		return at.indices(t.length(input(i), 0), "rows of "+onnx.Quote(strings.TrimPrefix(input(i), r.scope)))
 	}
