@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/filetest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -27,18 +27,10 @@ var provenance = export.Provenance{Version: "v1.2.3", Seed: 1<<63 + 5, DataName:
 // digests are the sha256 of every file below dir.
 func digests(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	sums := map[string]string{}
-	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		sum := sha256.Sum256(b)
+	sums := filetest.Contents(t, dir)
+	for name, b := range sums {
+		sum := sha256.Sum256([]byte(b))
 		sums[name] = hex.EncodeToString(sum[:])
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return sums
 }

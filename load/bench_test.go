@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/wire"
@@ -36,7 +37,7 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 				}
 				defer ort.Close()
 				s := open(b, m)
-				in := []*onnx.Tensor{makeTensor(b, "z", normals(1, n*100, 1), n, 100)}
+				in := []*onnx.Tensor{onnxtest.Tensor(b, "z", normals(1, n*100, 1), n, 100)}
 
 				const rounds = 5
 				each := max(2, images/n)
@@ -100,7 +101,7 @@ func BenchmarkRunInto(b *testing.B) {
 	for name, m := range map[string]*onnx.Model{"dense": generator(b, false), "convolutional": convolutional(b, false)} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b, m)
-			in := []*onnx.Tensor{makeTensor(b, "z", normals(1, 100, 1), 1, 100)}
+			in := []*onnx.Tensor{onnxtest.Tensor(b, "z", normals(1, 100, 1), 1, 100)}
 			out, err := s.Run(b.Context(), in)
 			if err != nil {
 				b.Fatal(err)
@@ -117,7 +118,7 @@ func BenchmarkRunInto(b *testing.B) {
 
 func benchmarkRun(b *testing.B, m *onnx.Model, n int) {
 	s := open(b, m)
-	in := []*onnx.Tensor{makeTensor(b, "z", normals(1, n*100, 1), n, 100)}
+	in := []*onnx.Tensor{onnxtest.Tensor(b, "z", normals(1, n*100, 1), n, 100)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Run(b.Context(), in); err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -37,7 +38,7 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 					v[i] = 1 + v[i]*v[i]
 				}
 			}
-			in = append(in, e.Const(name, makeTensor(t, "", v, channels)))
+			in = append(in, e.Const(name, onnxtest.Tensor(t, "", v, channels)))
 		}
 		node("BatchNormalization", in, onnx.Float("epsilon", 1e-5))
 		e.Step(step+".relu", step+".relu")
@@ -45,15 +46,15 @@ func convolutional(t testing.TB, all bool) *onnx.Model {
 	}
 	up := []onnx.Attr{onnx.Ints("kernel_shape", 4, 4), onnx.Ints("strides", 2, 2), onnx.Ints("pads", 1, 1, 1, 1)}
 	e.Step("fc", "fc")
-	node("MatMul", []onnx.Value{x, e.Const("weight", makeTensor(t, "", weights(100*12544, 0.05), 100, 12544))})
+	node("MatMul", []onnx.Value{x, e.Const("weight", onnxtest.Tensor(t, "", weights(100*12544, 0.05), 100, 12544))})
 	e.Step("image", "image")
-	node("Reshape", []onnx.Value{x, e.Const("shape", makeTensor(t, "", []int64{0, 256, 7, 7}, 4))})
+	node("Reshape", []onnx.Value{x, e.Const("shape", onnxtest.Tensor(t, "", []int64{0, 256, 7, 7}, 4))})
 	norm("norm1", 256)
 	e.Step("up1", "up1")
-	node("ConvTranspose", []onnx.Value{x, e.Const("weight", makeTensor(t, "", weights(256*128*16, 0.02), 256, 128, 4, 4))}, up...)
+	node("ConvTranspose", []onnx.Value{x, e.Const("weight", onnxtest.Tensor(t, "", weights(256*128*16, 0.02), 256, 128, 4, 4))}, up...)
 	norm("norm2", 128)
 	e.Step("up2", "up2")
-	node("ConvTranspose", []onnx.Value{x, e.Const("weight", makeTensor(t, "", weights(128*16, 0.02), 128, 1, 4, 4)), e.Const("bias", makeTensor(t, "", weights(1, 0.02), 1))}, up...)
+	node("ConvTranspose", []onnx.Value{x, e.Const("weight", onnxtest.Tensor(t, "", weights(128*16, 0.02), 128, 1, 4, 4)), e.Const("bias", onnxtest.Tensor(t, "", weights(1, 0.02), 1))}, up...)
 	e.Step("pixels", "pixels")
 	x = e.Node("Tanh", "", []onnx.Value{x})
 	e.Output(x, pb.TensorProto_FLOAT, n, onnx.Fixed(1), onnx.Fixed(28), onnx.Fixed(28))
@@ -85,7 +86,7 @@ func TestConvolutionalGeneratorAgreesWithTheReference(t *testing.T) {
 			t.Errorf("all=%v: %d operations are left, want %d", all, steps, want)
 		}
 		for _, n := range []int{1, 3} {
-			in := []*onnx.Tensor{makeTensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
 			out, err := s.Run(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
@@ -122,11 +123,11 @@ func TestNormalizationsAreFolded(t *testing.T) {
 		{"a product and a sum before a change of shape", []int{2, 3}, true, func(e *onnx.Emitter, c func(string, ...int) onnx.Value, x onnx.Value) onnx.Value {
 			x = e.Node("MatMul", "product", values{x, c("w", 3, 24)})
 			x = e.Node("Add", "sum", values{c("b", 24), x})
-			return e.Node("Reshape", "", values{x, e.Const("shape", makeTensor(t, "", []int64{-1, 4, 2, 3}, 4))})
+			return e.Node("Reshape", "", values{x, e.Const("shape", onnxtest.Tensor(t, "", []int64{-1, 4, 2, 3}, 4))})
 		}, 4},
 		{"a product without a sum", []int{2, 3}, true, func(e *onnx.Emitter, c func(string, ...int) onnx.Value, x onnx.Value) onnx.Value {
 			x = e.Node("MatMul", "product", values{x, c("w", 3, 24)})
-			return e.Node("Reshape", "", values{x, e.Const("shape", makeTensor(t, "", []int64{0, 4, 6}, 3))})
+			return e.Node("Reshape", "", values{x, e.Const("shape", onnxtest.Tensor(t, "", []int64{0, 4, 6}, 3))})
 		}, 4},
 		{"weights that are read twice", []int{2, 3, 5, 7}, true, func(e *onnx.Emitter, c func(string, ...int) onnx.Value, x onnx.Value) onnx.Value {
 			w := c("w", 3, 3, 1, 1)
@@ -142,7 +143,7 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			x := e.Input("x", pb.TensorProto_FLOAT, dims...)
 			e.Step("layer", "layer")
 			constant := func(name string, dims ...int) onnx.Value {
-				return e.Const(name, makeTensor(t, "", normals(uint64(len(name)+product(dims)), product(dims), 1), dims...))
+				return e.Const(name, onnxtest.Tensor(t, "", normals(uint64(len(name)+product(dims)), product(dims), 1), dims...))
 			}
 			x = test.layers(e, constant, x)
 			e.Step("norm", "norm")
@@ -150,13 +151,13 @@ func TestNormalizationsAreFolded(t *testing.T) {
 			for i, v := range variance {
 				variance[i] = 0.5 + v*v
 			}
-			x = e.Node("BatchNormalization", "", values{x, constant("scale", test.ch), constant("bias", test.ch), constant("mean", test.ch), e.Const("var", makeTensor(t, "", variance, test.ch))})
+			x = e.Node("BatchNormalization", "", values{x, constant("scale", test.ch), constant("bias", test.ch), constant("mean", test.ch), e.Const("var", onnxtest.Tensor(t, "", variance, test.ch))})
 			e.Output(x, pb.TensorProto_FLOAT)
 			m := finish(t, e)
 			types, _ := infer.Types(m.Proto)
 			m.Proto.Graph.Output[0].Type = types["norm"].Proto()
 
-			in := []*onnx.Tensor{makeTensor(t, "x", normals(3, product(test.dims), 1), test.dims...)}
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(3, product(test.dims), 1), test.dims...)}
 			s := open(t, m)
 			left := slices.ContainsFunc(s.main.Load().all.ops, func(op operation) bool { return op.name == "BatchNormalization" })
 			if left == test.folds {
@@ -185,13 +186,13 @@ func TestShapesAreComputedWhenTheGraphIsBuilt(t *testing.T) {
 	ints := func(v ...int64) onnx.Value {
 		step++
 		e.Step("c", "c")
-		return e.Const(string(rune('a'+step)), makeTensor(t, "", v, len(v)))
+		return e.Const(string(rune('a'+step)), onnxtest.Tensor(t, "", v, len(v)))
 	}
 	shape := node("Shape", []onnx.Value{x})
 	n := node("Gather", []onnx.Value{shape, ints(0)})
 	area := node("Slice", []onnx.Value{shape, ints(2), ints(math.MaxInt64)})
 	e.Step("half", "half")
-	twice := node("Floor", []onnx.Value{node("Mul", []onnx.Value{node("Cast", []onnx.Value{area}, onnx.Int("to", int64(pb.TensorProto_FLOAT))), e.Const("scale", makeTensor(t, "", []float32{1.5}))})})
+	twice := node("Floor", []onnx.Value{node("Mul", []onnx.Value{node("Cast", []onnx.Value{area}, onnx.Int("to", int64(pb.TensorProto_FLOAT))), e.Const("scale", onnxtest.Tensor(t, "", []float32{1.5}))})})
 	size := node("Concat", []onnx.Value{n, ints(6), node("Cast", []onnx.Value{twice}, onnx.Int("to", int64(pb.TensorProto_INT64)))}, onnx.Int("axis", 0))
 	large := node("Resize", []onnx.Value{x, {}, {}, size}, onnx.String("coordinate_transformation_mode", "asymmetric"), onnx.String("nearest_mode", "floor"))
 	flat := node("Reshape", []onnx.Value{large, node("Concat", []onnx.Value{node("Mul", []onnx.Value{n, ints(2)}), ints(-1)}, onnx.Int("axis", 0))})
@@ -199,7 +200,7 @@ func TestShapesAreComputedWhenTheGraphIsBuilt(t *testing.T) {
 	m := finish(t, e)
 	s := open(t, m)
 	for _, dims := range [][]int{{1, 6, 2, 3}, {2, 6, 4, 5}, {1, 6, 2, 3}} {
-		in := []*onnx.Tensor{makeTensor(t, "x", normals(1, product(dims), 1), dims...)}
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(1, product(dims), 1), dims...)}
 		got, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)

@@ -9,13 +9,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	gorgonia "gorgonia.org/tensor"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // TestWhatOnnxGoReadsIsCompared tampers with the graph between onnx-go's decoder and the comparison.
 func TestWhatOnnxGoReadsIsCompared(t *testing.T) {
-	weights := makeTensor(t, "w", []float32{1, 2, 3, 4}, 2, 2)
+	weights := onnxtest.Tensor(t, "w", []float32{1, 2, 3, 4}, 2, 2)
 	g := &pb.GraphProto{
 		Node: []*pb.NodeProto{
 			{OpType: proto.String("MatMul"), Input: []string{"x", "w"}, Output: []string{"h"}},
@@ -67,16 +68,16 @@ func TestWhatOnnxGoReadsIsCompared(t *testing.T) {
 // TestWeightsOfEveryType has weights that onnx-go's decoder misreads, which travel beside it.
 func TestWeightsOfEveryType(t *testing.T) {
 	for _, w := range []*onnx.Tensor{
-		makeTensor(t, "w", []float32{float32(math.NaN()), float32(math.Copysign(0, -1))}, 2),
-		makeTensor(t, "w", []float64{1, 2}, 2),
-		makeTensor(t, "w", []int32{-1, 2}, 2),
-		makeTensor(t, "w", []int64{-1, 2}, 2),
-		makeTensor(t, "w", []bool{true, false, true}, 3),
-		makeTensor(t, "w", []uint8{200}, 1),
-		makeTensor(t, "w", []int16{-300}, 1),
-		makeTensor(t, "w", []onnx.Float16{0x3c00}, 1),
-		makeTensor(t, "w", []float32{1.5}),
-		makeTensor(t, "w", []int64{}, 0),
+		onnxtest.Tensor(t, "w", []float32{float32(math.NaN()), float32(math.Copysign(0, -1))}, 2),
+		onnxtest.Tensor(t, "w", []float64{1, 2}, 2),
+		onnxtest.Tensor(t, "w", []int32{-1, 2}, 2),
+		onnxtest.Tensor(t, "w", []int64{-1, 2}, 2),
+		onnxtest.Tensor(t, "w", []bool{true, false, true}, 3),
+		onnxtest.Tensor(t, "w", []uint8{200}, 1),
+		onnxtest.Tensor(t, "w", []int16{-300}, 1),
+		onnxtest.Tensor(t, "w", []onnx.Float16{0x3c00}, 1),
+		onnxtest.Tensor(t, "w", []float32{1.5}),
+		onnxtest.Tensor(t, "w", []int64{}, 0),
 	} {
 		e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 		e.Step("s", "y")

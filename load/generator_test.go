@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -173,12 +174,12 @@ func TestRunIntoFillsTheCallersTensors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, m)
-			in := []*onnx.Tensor{makeTensor(t, "z", normals(9, 300, 1), 3, 100)}
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, 300, 1), 3, 100)}
 			want, err := s.Run(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "z", normals(8, 300, 1), 3, 100)})
+			out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(8, 300, 1), 3, 100)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +193,7 @@ func TestRunIntoFillsTheCallersTensors(t *testing.T) {
 				}
 				kept[i] = out[i].Clone()
 			}
-			if _, err := s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "z", normals(7, 300, 1), 3, 100)}); err != nil {
+			if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(7, 300, 1), 3, 100)}); err != nil {
 				t.Fatal(err)
 			}
 			for i := range out {
@@ -201,8 +202,8 @@ func TestRunIntoFillsTheCallersTensors(t *testing.T) {
 				}
 			}
 			for claim, wrong := range map[string]*onnx.Tensor{
-				"too short": makeTensor(t, "", make([]float32, 2), 2), "of another type": makeTensor(t, "", make([]float64, 3*784), 3, 1, 28, 28),
-				"of another batch": makeTensor(t, "", make([]float32, 2*784), 2, 1, 28, 28), "without elements": {Dims: []int{3, 1, 28, 28}},
+				"too short": onnxtest.Tensor(t, "", make([]float32, 2), 2), "of another type": onnxtest.Tensor(t, "", make([]float64, 3*784), 3, 1, 28, 28),
+				"of another batch": onnxtest.Tensor(t, "", make([]float32, 2*784), 2, 1, 28, 28), "without elements": {Dims: []int{3, 1, 28, 28}},
 			} {
 				bad := slices.Clone(out)
 				bad[len(bad)-1] = wrong
@@ -223,7 +224,7 @@ func TestRunIntoFillsTheCallersTensors(t *testing.T) {
 func TestNothingIsAllocatedAtSteadyState(t *testing.T) {
 	for name, m := range map[string]*onnx.Model{"dense": generator(t, false), "convolutional": convolutional(t, false)} {
 		s, g := open(t, m), generatorOf(t, m)
-		in := []*onnx.Tensor{makeTensor(t, "z", normals(9, 200, 1), 2, 100)}
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, 200, 1), 2, 100)}
 		out, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
@@ -34,23 +35,14 @@ func normals(seed uint64, n int, scale float64) []float32 {
 	return x
 }
 
-func makeTensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
-	t.Helper()
-	v, err := onnx.NewTensor(name, data, dims...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // generator is the dense GAN's: 100 - 128, LeakyReLU - 784, tanh, as images of one channel. all makes every value an output.
 func generator(t testing.TB, all bool) *onnx.Model {
 	t.Helper()
 	weights := map[string]*onnx.Tensor{
-		"fc1.weight": makeTensor(t, "", normals(1, 100*128, 0.1), 100, 128),
-		"fc1.bias":   makeTensor(t, "", normals(2, 128, 0.1), 128),
-		"fc2.weight": makeTensor(t, "", normals(3, 128*784, 0.1), 128, 784),
-		"fc2.bias":   makeTensor(t, "", normals(4, 784, 0.1), 784),
+		"fc1.weight": onnxtest.Tensor(t, "", normals(1, 100*128, 0.1), 100, 128),
+		"fc1.bias":   onnxtest.Tensor(t, "", normals(2, 128, 0.1), 128),
+		"fc2.weight": onnxtest.Tensor(t, "", normals(3, 128*784, 0.1), 128, 784),
+		"fc2.bias":   onnxtest.Tensor(t, "", normals(4, 784, 0.1), 784),
 	}
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "generator", Param: func(full string) (*onnx.Tensor, error) {
 		if w := weights[full]; w != nil {
@@ -76,7 +68,7 @@ func generator(t testing.TB, all bool) *onnx.Model {
 	e.Step("act2", "act2")
 	x = keep(e.Node("Tanh", "", []onnx.Value{x}))
 	e.Step("image", "image")
-	x = e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", makeTensor(t, "", []int64{0, 1, 28, 28}, 4))})
+	x = e.Node("Reshape", "", []onnx.Value{x, e.Const("shape", onnxtest.Tensor(t, "", []int64{0, 1, 28, 28}, 4))})
 	e.Output(x, pb.TensorProto_FLOAT, n, onnx.Fixed(1), onnx.Fixed(28), onnx.Fixed(28))
 	if all {
 		for _, v := range inner {
@@ -88,15 +80,7 @@ func generator(t testing.TB, all bool) *onnx.Model {
 
 func finish(t testing.TB, e *onnx.Emitter) *onnx.Model {
 	t.Helper()
-	m, err := e.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := onnx.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := wire.Parse("test", b, wire.Limits{})
+	parsed, err := wire.Parse("test", onnxtest.Model(t, e).Bytes, wire.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,13 +123,13 @@ func TestGeneratorAgreesWithTheReference(t *testing.T) {
 		s := open(t, m)
 		for _, n := range []int{1, 2, 7, 1024, 1} {
 			z := normals(uint64(n), n*100, 1)
-			out, err := s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "z", z, n, 100)})
+			out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "z", z, n, 100)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			rows := min(n, 7) // of the large batch the first and the last
-			agree(t, m, []*onnx.Tensor{makeTensor(t, "z", z[:rows*100], rows, 100)}, part(t, out, 0, rows))
-			agree(t, m, []*onnx.Tensor{makeTensor(t, "z", z[(n-rows)*100:], rows, 100)}, part(t, out, n-rows, n))
+			agree(t, m, []*onnx.Tensor{onnxtest.Tensor(t, "z", z[:rows*100], rows, 100)}, part(t, out, 0, rows))
+			agree(t, m, []*onnx.Tensor{onnxtest.Tensor(t, "z", z[(n-rows)*100:], rows, 100)}, part(t, out, n-rows, n))
 		}
 	}
 }
@@ -156,7 +140,7 @@ func part(t *testing.T, ts []*onnx.Tensor, lo, hi int) []*onnx.Tensor {
 	for _, v := range ts {
 		row := v.Len() / v.Dims[0]
 		dims := append([]int{hi - lo}, v.Dims[1:]...)
-		parts = append(parts, makeTensor(t, v.Name, v.Data.(onnx.Slice[float32])[lo*row:hi*row], dims...))
+		parts = append(parts, onnxtest.Tensor(t, v.Name, v.Data.(onnx.Slice[float32])[lo*row:hi*row], dims...))
 	}
 	return parts
 }
@@ -168,16 +152,16 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		for _, d := range dims {
 			n *= d
 		}
-		return makeTensor(t, "", normals(uint64(n), n, 1), dims...)
+		return onnxtest.Tensor(t, "", normals(uint64(n), n, 1), dims...)
 	}
 	positive := func(n int) *onnx.Tensor {
 		v := normals(uint64(n), n, 1)
 		for i := range v {
 			v[i] = v[i]*v[i] + 0.5
 		}
-		return makeTensor(t, "", v, n)
+		return onnxtest.Tensor(t, "", v, n)
 	}
-	axes := func(v ...int64) *onnx.Tensor { return makeTensor(t, "", v, len(v)) }
+	axes := func(v ...int64) *onnx.Tensor { return onnxtest.Tensor(t, "", v, len(v)) }
 	var none *onnx.Tensor
 	type attrs = []onnx.Attr
 	for _, test := range []struct {
@@ -249,17 +233,17 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 		{"AveragePool", []int{2, 3, 8, 7}, nil, attrs{onnx.Ints("kernel_shape", 2, 3), onnx.Ints("strides", 2, 1), onnx.Ints("pads", 0, 1, 1, 0), onnx.Int("count_include_pad", 1)}},
 		{"AveragePool", []int{2, 3, 8}, nil, attrs{onnx.Ints("kernel_shape", 3), onnx.Ints("strides", 2), onnx.String("auto_pad", "SAME_LOWER")}},
 		{"MaxPool", []int{2, 3, 8, 7}, nil, attrs{onnx.Ints("kernel_shape", 3, 2), onnx.Ints("strides", 2, 2), onnx.Ints("dilations", 2, 1), onnx.Int("ceil_mode", 1)}},
-		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2, 2}, 4)}, attrs{onnx.String("mode", "linear")}},
-		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, none, makeTensor(t, "", []int64{1, 2, 7, 4}, 4)}, attrs{onnx.String("mode", "linear"), onnx.String("coordinate_transformation_mode", "align_corners")}},
-		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2, 3}, 4)}, attrs{onnx.String("coordinate_transformation_mode", "asymmetric"), onnx.String("nearest_mode", "floor")}},
-		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, makeTensor(t, "", []float32{1, 1, 2.5, 1.5}, 4)}, attrs{onnx.String("mode", "cubic")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, onnxtest.Tensor(t, "", []float32{1, 1, 2, 2}, 4)}, attrs{onnx.String("mode", "linear")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, none, onnxtest.Tensor(t, "", []int64{1, 2, 7, 4}, 4)}, attrs{onnx.String("mode", "linear"), onnx.String("coordinate_transformation_mode", "align_corners")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, onnxtest.Tensor(t, "", []float32{1, 1, 2, 3}, 4)}, attrs{onnx.String("coordinate_transformation_mode", "asymmetric"), onnx.String("nearest_mode", "floor")}},
+		{"Resize", []int{1, 2, 3, 5}, []*onnx.Tensor{none, onnxtest.Tensor(t, "", []float32{1, 1, 2.5, 1.5}, 4)}, attrs{onnx.String("mode", "cubic")}},
 		{"DepthToSpace", []int{2, 8, 3, 5}, nil, attrs{onnx.Int("blocksize", 2), onnx.String("mode", "CRD")}},
 		{"SpaceToDepth", []int{2, 3, 4, 6}, nil, attrs{onnx.Int("blocksize", 2)}},
 		{"Pad", []int{2, 3, 5}, []*onnx.Tensor{axes(0, 1, -2, 1, 0, 3)}, nil},
 		{"Pad", []int{3, 5}, []*onnx.Tensor{axes(2, 1, 1, 4)}, attrs{onnx.String("mode", "reflect")}},
 		{"Tile", []int{2, 3}, []*onnx.Tensor{axes(2, 3)}, nil},
 		{"Slice", []int{4, 7}, []*onnx.Tensor{axes(3, 1), axes(-5, 6), axes(0, 1), axes(-2, 2)}, nil},
-		{"Gather", []int{4, 3}, []*onnx.Tensor{makeTensor(t, "", []int64{3, -4, 1, 1}, 2, 2)}, nil},
+		{"Gather", []int{4, 3}, []*onnx.Tensor{onnxtest.Tensor(t, "", []int64{3, -4, 1, 1}, 2, 2)}, nil},
 		{"Expand", []int{3, 1}, []*onnx.Tensor{axes(2, 1, 4)}, nil},
 	} {
 		t.Run(fmt.Sprint(test.op, test.dims), func(t *testing.T) {
@@ -282,7 +266,7 @@ func TestOperatorsAgreeWithTheReference(t *testing.T) {
 func TestRunsAreBitEqual(t *testing.T) {
 	s, again := open(t, generator(t, false)), open(t, generator(t, false))
 	for _, n := range []int{1, 7, 64} {
-		in := []*onnx.Tensor{makeTensor(t, "z", normals(9, n*100, 1), n, 100)}
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, n*100, 1), n, 100)}
 		first, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -309,7 +293,7 @@ func TestRunsAreBitEqual(t *testing.T) {
 func TestRunsAllocateTheirOutputsOnly(t *testing.T) {
 	for _, m := range []*onnx.Model{generator(t, false), convolutional(t, false)} {
 		s := open(t, m)
-		in := []*onnx.Tensor{makeTensor(t, "z", normals(9, 100, 1), 1, 100)}
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, 100, 1), 1, 100)}
 		got := race.AllocsPerRun(20, func() {
 			if _, err := s.Run(t.Context(), in); err != nil {
 				t.Fatal(err)
@@ -326,7 +310,7 @@ func TestConcurrentRuns(t *testing.T) {
 	s := open(t, generator(t, false))
 	want := map[int][]float32{}
 	input := func(n int) []*onnx.Tensor {
-		return []*onnx.Tensor{makeTensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
+		return []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(uint64(n), n*100, 1), n, 100)}
 	}
 	sizes := []int{1, 2, 3, 4, 5, 6} // more than a session keeps
 	for _, n := range sizes {
@@ -363,7 +347,7 @@ func TestFusionNeedsASoleReader(t *testing.T) {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
 	e.Step("h", "h")
-	h := e.Node("MatMul", "", []onnx.Value{x, e.Const("w", makeTensor(t, "", []float32{1, 0, 0, -1}, 2, 2))})
+	h := e.Node("MatMul", "", []onnx.Value{x, e.Const("w", onnxtest.Tensor(t, "", []float32{1, 0, 0, -1}, 2, 2))})
 	e.Step("r", "r")
 	r := e.Node("Relu", "", []onnx.Value{h})
 	e.Step("y", "y")
@@ -409,11 +393,11 @@ func TestScalars(t *testing.T) {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 	x := e.Input("x", pb.TensorProto_FLOAT)
 	e.Step("s", "twice")
-	twice := e.Node("Mul", "", []onnx.Value{x, e.Const("two", makeTensor(t, "", []float32{2}))})
+	twice := e.Node("Mul", "", []onnx.Value{x, e.Const("two", onnxtest.Tensor(t, "", []float32{2}))})
 	e.Output(twice, pb.TensorProto_FLOAT)
 	e.Step("v", "list")
-	e.Output(e.Node("Add", "", []onnx.Value{twice, e.Const("list", makeTensor(t, "", []float32{1, 2, 3}, 3))}), pb.TensorProto_FLOAT, onnx.Fixed(3))
-	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float32{5})})
+	e.Output(e.Node("Add", "", []onnx.Value{twice, e.Const("list", onnxtest.Tensor(t, "", []float32{1, 2, 3}, 3))}), pb.TensorProto_FLOAT, onnx.Fixed(3))
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{5})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,10 +427,10 @@ func TestConstantsOfEveryForm(t *testing.T) {
 	head := node("head", "Unsqueeze", []onnx.Value{one, constant("zero", onnx.Ints("value_ints", 0))})
 	shape := node("shape", "Concat", []onnx.Value{head, constant("is", onnx.Ints("value_ints", 2, 3))}, onnx.Int("axis", 0))
 	y = node("y", "Reshape", []onnx.Value{y, shape})
-	y = node("z", "Sub", []onnx.Value{y, constant("t", onnx.TensorAttr("value", makeTensor(t, "", []float32{1, 0, 0}, 3)))})
+	y = node("z", "Sub", []onnx.Value{y, constant("t", onnx.TensorAttr("value", onnxtest.Tensor(t, "", []float32{1, 0, 0}, 3)))})
 	e.Output(y, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2), onnx.Fixed(3))
 	m := finish(t, e)
-	in := []*onnx.Tensor{makeTensor(t, "x", normals(1, 12, 1), 2, 6)}
+	in := []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(1, 12, 1), 2, 6)}
 	got, err := open(t, m).Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -472,9 +456,9 @@ func TestFloat64(t *testing.T) {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 	x := e.Input("x", pb.TensorProto_DOUBLE, onnx.Symbolic("N"), onnx.Fixed(2))
 	e.Step("s", "y")
-	y := e.Node("Gemm", "", []onnx.Value{x, e.Const("w", makeTensor(t, "", []float64{1, 2}, 1, 2))}, onnx.Int("transB", 1))
+	y := e.Node("Gemm", "", []onnx.Value{x, e.Const("w", onnxtest.Tensor(t, "", []float64{1, 2}, 1, 2))}, onnx.Int("transB", 1))
 	e.Output(y, pb.TensorProto_DOUBLE, onnx.Symbolic("N"), onnx.Fixed(1))
-	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float64{1, 1e-12, 3, 4}, 2, 2)})
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float64{1, 1e-12, 3, 4}, 2, 2)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -490,11 +474,11 @@ func TestOutputsThatNeedNoArithmetic(t *testing.T) {
 	e.Output(e.Node("Identity", "", []onnx.Value{x}), pb.TensorProto_FLOAT, onnx.Symbolic("N"))
 	e.Output(x, pb.TensorProto_FLOAT, onnx.Symbolic("N"))
 	e.Step("c", "shape")
-	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("ints", makeTensor(t, "", []int64{4, 5}, 2))}), pb.TensorProto_INT64, onnx.Fixed(2))
+	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("ints", onnxtest.Tensor(t, "", []int64{4, 5}, 2))}), pb.TensorProto_INT64, onnx.Fixed(2))
 	e.Step("b", "flags")
-	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("bools", makeTensor(t, "", []bool{true, false}, 2))}), pb.TensorProto_BOOL, onnx.Fixed(2))
+	e.Output(e.Node("Identity", "", []onnx.Value{e.Const("bools", onnxtest.Tensor(t, "", []bool{true, false}, 2))}), pb.TensorProto_BOOL, onnx.Fixed(2))
 	in := []float32{1, 2, 3}
-	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", in, 3)})
+	out, err := open(t, finish(t, e)).Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", in, 3)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -517,7 +501,9 @@ func TestInputsAreHeldAgainstTheirTypes(t *testing.T) {
 	e.Step("s", "y")
 	e.Output(e.Node("Add", "", []onnx.Value{a, b}), pb.TensorProto_FLOAT, n, onnx.Fixed(3))
 	s := open(t, finish(t, e))
-	good := func(name string, rows int) *onnx.Tensor { return makeTensor(t, name, make([]float32, 3*rows), rows, 3) }
+	good := func(name string, rows int) *onnx.Tensor {
+		return onnxtest.Tensor(t, name, make([]float32, 3*rows), rows, 3)
+	}
 	for _, test := range []struct {
 		claim string
 		in    []*onnx.Tensor
@@ -527,9 +513,9 @@ func TestInputsAreHeldAgainstTheirTypes(t *testing.T) {
 		{"unknown", []*onnx.Tensor{good("a", 1), good("b", 1), good("c", 1)}, `"c" is not an input`},
 		{"twice", []*onnx.Tensor{good("a", 1), good("a", 1), good("b", 1)}, `input "a" is given twice`},
 		{"nil", []*onnx.Tensor{nil}, "input 0 is nil"},
-		{"element type", []*onnx.Tensor{makeTensor(t, "a", make([]float64, 3), 1, 3), good("b", 1)}, "input a float[N,3]: got elements of type double"},
-		{"rank", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 3), 3), good("b", 1)}, "input a float[N,3]: got dims [3]"},
-		{"fixed axis", []*onnx.Tensor{makeTensor(t, "a", make([]float32, 4), 1, 4), good("b", 1)}, "got dims [1 4], want 3 on axis 1"},
+		{"element type", []*onnx.Tensor{onnxtest.Tensor(t, "a", make([]float64, 3), 1, 3), good("b", 1)}, "input a float[N,3]: got elements of type double"},
+		{"rank", []*onnx.Tensor{onnxtest.Tensor(t, "a", make([]float32, 3), 3), good("b", 1)}, "input a float[N,3]: got dims [3]"},
+		{"fixed axis", []*onnx.Tensor{onnxtest.Tensor(t, "a", make([]float32, 4), 1, 4), good("b", 1)}, "got dims [1 4], want 3 on axis 1"},
 		{"named axis", []*onnx.Tensor{good("a", 2), good("b", 1)}, "input b float[N,3]: got dims [1 3], want 2 on axis 0"},
 		{"dims that contradict the data", []*onnx.Tensor{{Name: "a", Dims: []int{2, 3}, Data: make(onnx.Slice[float32], 5)}, good("b", 2)}, "do not fit 5 elements"},
 		{"negative dims", []*onnx.Tensor{{Name: "a", Dims: []int{-1, 3}, Data: make(onnx.Slice[float32], 3)}, good("b", 1)}, "do not fit"},
@@ -568,7 +554,7 @@ func TestEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	cancel(why)
-	if _, err := s.Run(ctx, []*onnx.Tensor{makeTensor(t, "z", make([]float32, 100), 1, 100)}); !errors.Is(err, why) {
+	if _, err := s.Run(ctx, []*onnx.Tensor{onnxtest.Tensor(t, "z", make([]float32, 100), 1, 100)}); !errors.Is(err, why) {
 		t.Errorf("a context that has ended: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -610,8 +596,8 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
 		{"sparse weights", "sparse", func(m *onnx.Model) {
-			values := makeTensor(t, "w", []float32{1}, 1).Proto()
-			indices := makeTensor(t, "", []int64{0}, 1).Proto()
+			values := onnxtest.Tensor(t, "w", []float32{1}, 1).Proto()
+			indices := onnxtest.Tensor(t, "", []int64{0}, 1).Proto()
 			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{3}}}
 		}},
 		{"integers", `elements of type int32`, func(m *onnx.Model) {
@@ -631,13 +617,13 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 
 func TestWrongModelsAreErrors(t *testing.T) {
 	open := []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(3)}
-	list := func(v ...int64) []*onnx.Tensor { return []*onnx.Tensor{makeTensor(t, "", v, len(v))} }
+	list := func(v ...int64) []*onnx.Tensor { return []*onnx.Tensor{onnxtest.Tensor(t, "", v, len(v))} }
 	floats := func(dims ...int) []*onnx.Tensor {
 		n := 1
 		for _, d := range dims {
 			n *= d
 		}
-		return []*onnx.Tensor{makeTensor(t, "", make([]float32, n), dims...)}
+		return []*onnx.Tensor{onnxtest.Tensor(t, "", make([]float32, n), dims...)}
 	}
 	for _, test := range []struct {
 		claim string
@@ -672,7 +658,7 @@ func TestWrongModelsAreErrors(t *testing.T) {
 	} {
 		s, err := Open(test.m)
 		if err == nil {
-			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", make([]float32, 6), 2, 3)})
+			_, err = s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", make([]float32, 6), 2, 3)})
 		}
 		if err == nil {
 			t.Errorf("%s: runs", test.claim)
@@ -687,7 +673,7 @@ func TestHugeValuesAreRefusedBeforeTheyAreMade(t *testing.T) {
 	n := onnx.Symbolic("N")
 	x := e.Input("x", pb.TensorProto_FLOAT, n)
 	e.Step("s", "column")
-	column := e.Node("Unsqueeze", "", []onnx.Value{x, e.Const("axes", makeTensor(t, "", []int64{1}, 1))})
+	column := e.Node("Unsqueeze", "", []onnx.Value{x, e.Const("axes", onnxtest.Tensor(t, "", []int64{1}, 1))})
 	e.Step("y", "y")
 	e.Output(e.Node("Add", "", []onnx.Value{column, x}), pb.TensorProto_FLOAT, n, n)
 	s := open(t, finish(t, e))
@@ -768,20 +754,20 @@ func TestValuesOutOfOrder(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	// Small seeds only: the fuzzer would spend its time on making a generator's file smaller.
 	image := []onnx.Dim{onnx.Fixed(1), onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(3)}
-	list := func(v ...int64) *onnx.Tensor { return makeTensor(f, "", v, len(v)) }
-	f.Add(oneNode(f, "ConvTranspose", image, []*onnx.Tensor{makeTensor(f, "", make([]float32, 24), 2, 3, 2, 2)}, onnx.Ints("strides", 2, 1), onnx.Ints("output_padding", 1, 0)).Bytes)
-	f.Add(oneNode(f, "Conv", image, []*onnx.Tensor{makeTensor(f, "", make([]float32, 8), 2, 1, 2, 2)}, onnx.Int("group", 2), onnx.Ints("pads", 0, 1, 1, 0)).Bytes)
+	list := func(v ...int64) *onnx.Tensor { return onnxtest.Tensor(f, "", v, len(v)) }
+	f.Add(oneNode(f, "ConvTranspose", image, []*onnx.Tensor{onnxtest.Tensor(f, "", make([]float32, 24), 2, 3, 2, 2)}, onnx.Ints("strides", 2, 1), onnx.Ints("output_padding", 1, 0)).Bytes)
+	f.Add(oneNode(f, "Conv", image, []*onnx.Tensor{onnxtest.Tensor(f, "", make([]float32, 8), 2, 1, 2, 2)}, onnx.Int("group", 2), onnx.Ints("pads", 0, 1, 1, 0)).Bytes)
 	f.Add(oneNode(f, "AveragePool", image, nil, onnx.Ints("kernel_shape", 2, 2), onnx.Int("ceil_mode", 1)).Bytes)
-	f.Add(oneNode(f, "Resize", image, []*onnx.Tensor{nil, makeTensor(f, "", []float32{1, 1, 2, 1.5}, 4)}, onnx.String("mode", "cubic")).Bytes)
+	f.Add(oneNode(f, "Resize", image, []*onnx.Tensor{nil, onnxtest.Tensor(f, "", []float32{1, 1, 2, 1.5}, 4)}, onnx.String("mode", "cubic")).Bytes)
 	f.Add(oneNode(f, "Pad", image, []*onnx.Tensor{list(0, 0, 1, 2, 0, 0, -1, 1)}, onnx.String("mode", "reflect")).Bytes)
 	f.Add(oneNode(f, "Slice", image, []*onnx.Tensor{list(2, 0), list(-9, 3), list(2, 3), list(-1, 2)}).Bytes)
 	f.Add(oneNode(f, "Gather", image, []*onnx.Tensor{list(0, -1)}, onnx.Int("axis", 2)).Bytes)
 	f.Add(oneNode(f, "Tile", image, []*onnx.Tensor{list(1, 2, 1, 2)}).Bytes)
 	f.Add(oneNode(f, "ReduceMax", image, nil, onnx.Ints("axes", 1, -1)).Bytes)
 	f.Add(oneNode(f, "DepthToSpace", []onnx.Dim{onnx.Fixed(1), onnx.Fixed(4), onnx.Fixed(1), onnx.Fixed(2)}, nil, onnx.Int("blocksize", 2)).Bytes)
-	f.Add(oneNode(f, "Reshape", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(3)}, []*onnx.Tensor{makeTensor(f, "", []int64{-1}, 1)}).Bytes)
-	f.Add(oneNode(f, "Gemm", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 6), 3, 2), makeTensor(f, "", make([]float32, 3), 3)}, onnx.Int("transB", 1)).Bytes)
-	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{makeTensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
+	f.Add(oneNode(f, "Reshape", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(3)}, []*onnx.Tensor{onnxtest.Tensor(f, "", []int64{-1}, 1)}).Bytes)
+	f.Add(oneNode(f, "Gemm", []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(2)}, []*onnx.Tensor{onnxtest.Tensor(f, "", make([]float32, 6), 3, 2), onnxtest.Tensor(f, "", make([]float32, 3), 3)}, onnx.Int("transB", 1)).Bytes)
+	f.Add(oneNode(f, "Concat", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1)}, []*onnx.Tensor{onnxtest.Tensor(f, "", make([]float32, 4), 2, 2)}, onnx.Int("axis", -1)).Bytes)
 	f.Add(oneNode(f, "Transpose", []onnx.Dim{onnx.Fixed(2), onnx.Fixed(1), onnx.Fixed(3)}, nil, onnx.Ints("perm", 2, 0, 1)).Bytes)
 	for _, op := range slices.Sorted(maps.Keys(drawings)) {
 		m, _ := drawings[op].draw(dice{rand.New(rand.NewPCG(1, 5)), f}).model(f, op, drawings[op].opset)
@@ -871,7 +857,7 @@ func TestNothingIsComputed(t *testing.T) {
 		{[]int{0, 3, 0}, "Relu", nil, []int{0, 3, 0}, 0},
 	} {
 		m := oneNode(t, test.op, fixedDims(test.dims), nil, test.attrs...)
-		got, err := open(t, m).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", []float32{}, test.dims...)})
+		got, err := open(t, m).Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{}, test.dims...)})
 		if err != nil {
 			t.Errorf("%s of %v: %v", test.op, test.dims, err)
 			continue
@@ -887,9 +873,9 @@ func TestNothingIsComputed(t *testing.T) {
 }
 
 func TestNormalizationOfOneAxisHasOneChannel(t *testing.T) {
-	one := func(v float32) *onnx.Tensor { return makeTensor(t, "", []float32{v}, 1) }
+	one := func(v float32) *onnx.Tensor { return onnxtest.Tensor(t, "", []float32{v}, 1) }
 	m := oneNode(t, "BatchNormalization", []onnx.Dim{onnx.Symbolic("N")}, []*onnx.Tensor{one(2), one(-1), one(0.5), one(3)})
-	in := []*onnx.Tensor{makeTensor(t, "x", normals(1, 10, 1), 10)}
+	in := []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(1, 10, 1), 10)}
 	got, err := open(t, m).Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -910,12 +896,12 @@ func TestNormalizationOfTheBatchIsUnsupported(t *testing.T) {
 		{"opset 9", 9, nil, true},
 		{"opset 13 in training", 13, nil, true},
 	} {
-		list := makeTensor(t, "", []float32{1, 2, 3}, 3)
+		list := onnxtest.Tensor(t, "", []float32{1, 2, 3}, 3)
 		m := oneNode(t, "BatchNormalization", fixedDims([]int{2, 3, 4}), []*onnx.Tensor{list, list, list, list}, test.attrs...)
 		m.Proto.OpsetImport[0].Version = proto.Int64(test.opset)
 		s, err := Open(m)
 		if err == nil {
-			_, err = s.Run(t.Context(), []*onnx.Tensor{makeTensor(t, "x", normals(1, 24, 1), 2, 3, 4)})
+			_, err = s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(1, 24, 1), 2, 3, 4)})
 		}
 		if _, unsupported := errors.AsType[*onnx.UnsupportedError](err); unsupported == test.runs || test.runs && err != nil {
 			t.Errorf("%s: error is %v, runs %v", test.claim, err, test.runs)

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
@@ -397,12 +398,12 @@ func TestNoiseByACounter(t *testing.T) {
 	for _, c := range m.Proto.Graph.Initializer {
 		for name, v := range map[string]uint64{"weyl": 0x9e3779b97f4a7c15, "m1": 0xbf58476d1ce4e5b9} {
 			if c.GetName() == name {
-				*c = *makeTensor(t, name, []uint64{v}).Proto()
+				*c = *onnxtest.Tensor(t, name, []uint64{v}).Proto()
 			}
 		}
 	}
 	const n = 1000
-	got, err := open(t, m).Run(t.Context(), []*onnx.Tensor{makeTensor(t, "n", []int64{n})})
+	got, err := open(t, m).Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "n", []int64{n})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -438,7 +439,7 @@ func TestLoopsEnd(t *testing.T) {
 		out d bool
 		out h float 1
 		out e float 1024`, nil)})
-	in := []*onnx.Tensor{makeTensor(t, "x", []float32{1}, 1)}
+	in := []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1}, 1)}
 	s := open(t, m)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

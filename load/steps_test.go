@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/infer"
@@ -125,7 +126,7 @@ func (d dice) floats(dims ...int) *onnx.Tensor {
 	for i := range x {
 		x[i] = float32(d.NormFloat64())
 	}
-	return makeTensor(d.t, "", x, dims...)
+	return onnxtest.Tensor(d.t, "", x, dims...)
 }
 
 func (d dice) positive(dims ...int) *onnx.Tensor {
@@ -141,7 +142,7 @@ func integersOf[T integer](d dice, dims ...int) *onnx.Tensor {
 	for i := range x {
 		x[i] = T(d.Uint64())
 	}
-	return makeTensor(d.t, "", x, dims...)
+	return onnxtest.Tensor(d.t, "", x, dims...)
 }
 
 // integers are of any of the eight types, all of their bits drawn.
@@ -158,17 +159,17 @@ func (d dice) below(n int, negative bool, dims ...int) *onnx.Tensor {
 			x[i] -= int64(n)
 		}
 	}
-	return makeTensor(d.t, "", x, dims...)
+	return onnxtest.Tensor(d.t, "", x, dims...)
 }
 
-func (d dice) list(v ...int64) *onnx.Tensor { return makeTensor(d.t, "", v, len(v)) }
-func (d dice) number(v int64) *onnx.Tensor  { return makeTensor(d.t, "", []int64{v}) }
+func (d dice) list(v ...int64) *onnx.Tensor { return onnxtest.Tensor(d.t, "", v, len(v)) }
+func (d dice) number(v int64) *onnx.Tensor  { return onnxtest.Tensor(d.t, "", []int64{v}) }
 func (d dice) flags(dims ...int) *onnx.Tensor {
 	x := make([]bool, product(dims))
 	for i := range x {
 		x[i] = d.IntN(2) == 0
 	}
-	return makeTensor(d.t, "", x, dims...)
+	return onnxtest.Tensor(d.t, "", x, dims...)
 }
 
 func (d dice) one(names ...string) string { return names[d.IntN(len(names))] }
@@ -376,13 +377,13 @@ var drawings = map[string]struct {
 	}},
 	"QLinearMatMul": {10, func(d dice) drawn {
 		s := d.IntN(2) == 0
-		scale := func() *onnx.Tensor { return makeTensor(d.t, "", []float32{float32(0.01 + d.Float64())}) }
-		return drawn{in: []*onnx.Tensor{d.bytes(s, 3, 4), scale(), d.bytes(s), d.bytes(s, 4, 2), scale(), d.bytes(s), makeTensor(d.t, "", []float32{50 + float32(d.IntN(9))}), d.bytes(s)}}
+		scale := func() *onnx.Tensor { return onnxtest.Tensor(d.t, "", []float32{float32(0.01 + d.Float64())}) }
+		return drawn{in: []*onnx.Tensor{d.bytes(s, 3, 4), scale(), d.bytes(s), d.bytes(s, 4, 2), scale(), d.bytes(s), onnxtest.Tensor(d.t, "", []float32{50 + float32(d.IntN(9))}), d.bytes(s)}}
 	}},
 	"QLinearConv": {10, func(d dice) drawn {
 		s := d.IntN(2) == 0
 		scale := func(n ...int) *onnx.Tensor { return d.positive(n...) }
-		return drawn{in: []*onnx.Tensor{d.bytes(s, 1, 2, 5, 4), scale(), d.bytes(s), d.bytes(s, 3, 2, 2, 2), scale(3), d.bytes(s, 3), makeTensor(d.t, "", []float32{100}), d.bytes(s), makeTensor(d.t, "", []int32{5, -700, int32(d.IntN(1000))}, 3)},
+		return drawn{in: []*onnx.Tensor{d.bytes(s, 1, 2, 5, 4), scale(), d.bytes(s), d.bytes(s, 3, 2, 2, 2), scale(3), d.bytes(s, 3), onnxtest.Tensor(d.t, "", []float32{100}), d.bytes(s), onnxtest.Tensor(d.t, "", []int32{5, -700, int32(d.IntN(1000))}, 3)},
 			attrs: []onnx.Attr{onnx.Ints("strides", 1+d.flag(), 1)}}
 	}},
 	"NegativeLogLikelihoodLoss": {13, loss}, "SoftmaxCrossEntropyLoss": {13, loss},
@@ -400,11 +401,11 @@ var drawings = map[string]struct {
 	}},
 	"RNN": {14, func(d dice) drawn { return recurrent(d, 1) }}, "GRU": {14, func(d dice) drawn { return recurrent(d, 3) }}, "LSTM": {14, func(d dice) drawn { return recurrent(d, 4) }},
 	"NonMaxSuppression": {11, func(d dice) drawn {
-		f := func(v float32) *onnx.Tensor { return makeTensor(d.t, "", []float32{v}) }
+		f := func(v float32) *onnx.Tensor { return onnxtest.Tensor(d.t, "", []float32{v}) }
 		return drawn{in: []*onnx.Tensor{d.floats(2, 6, 4), d.floats(2, 3, 6), d.list(int64(1 + d.IntN(4))), f(0.3), f(-0.5)}, attrs: []onnx.Attr{onnx.Int("center_point_box", 0)}}
 	}},
 	"RoiAlign": {16, func(d dice) drawn {
-		return drawn{in: []*onnx.Tensor{d.floats(2, 2, 6, 5), makeTensor(d.t, "", []float32{0.3, 0.4, 3.7, 4.6, 1.1, 0.2, 4.3, 2.9}, 2, 4), d.below(2, false, 2)}, attrs: []onnx.Attr{onnx.String("mode", d.one("avg", "max")),
+		return drawn{in: []*onnx.Tensor{d.floats(2, 2, 6, 5), onnxtest.Tensor(d.t, "", []float32{0.3, 0.4, 3.7, 4.6, 1.1, 0.2, 4.3, 2.9}, 2, 4), d.below(2, false, 2)}, attrs: []onnx.Attr{onnx.String("mode", d.one("avg", "max")),
 			onnx.Int("output_height", 2), onnx.Int("output_width", 3), onnx.Int("sampling_ratio", int64(d.IntN(3))), onnx.String("coordinate_transformation_mode", d.one("half_pixel", "output_half_pixel"))}}
 	}},
 	"GridSample": {20, func(d dice) drawn {
@@ -453,7 +454,7 @@ var drawings = map[string]struct {
 	}},
 	"HannWindow": {17, window}, "HammingWindow": {17, window}, "BlackmanWindow": {17, window},
 	"MelWeightMatrix": {17, func(d dice) drawn {
-		f := func(v float32) *onnx.Tensor { return makeTensor(d.t, "", []float32{v}) }
+		f := func(v float32) *onnx.Tensor { return onnxtest.Tensor(d.t, "", []float32{v}) }
 		return drawn{in: []*onnx.Tensor{d.number(int64(1 + d.IntN(8))), d.number(16), d.number(8192), f(0), f(4096)}}
 	}},
 	"BitCast": {26, func(d dice) drawn {
@@ -477,18 +478,18 @@ var drawings = map[string]struct {
 		return drawn{in: []*onnx.Tensor{d.floats(1, 4, 5, 6), d.floats(2, 2, 2, 3), d.floats(1, 24, 4, 4), d.floats(2), d.floats(1, 12, 4, 4)}, attrs: []onnx.Attr{onnx.Int("group", 2), onnx.Int("offset_group", 2)}}
 	}},
 	"StringConcat": {20, func(d dice) drawn {
-		return drawn{in: []*onnx.Tensor{makeTensor(d.t, "", []string{"a", "", "ü"}, 3), makeTensor(d.t, "", []string{"x", "yz"}, 2, 1)}}
+		return drawn{in: []*onnx.Tensor{onnxtest.Tensor(d.t, "", []string{"a", "", "ü"}, 3), onnxtest.Tensor(d.t, "", []string{"x", "yz"}, 2, 1)}}
 	}},
 	"StringSplit": {20, func(d dice) drawn {
-		return drawn{in: []*onnx.Tensor{makeTensor(d.t, "", []string{" a b  c ", "", "a,b,,c", "x"}, 2, 2)}, outs: 2,
+		return drawn{in: []*onnx.Tensor{onnxtest.Tensor(d.t, "", []string{" a b  c ", "", "a,b,,c", "x"}, 2, 2)}, outs: 2,
 			attrs: []onnx.Attr{onnx.String("delimiter", d.one("", ",", " ", "a")), onnx.Int("maxsplit", int64(1+d.IntN(3)))}}
 	}},
 	"StringNormalizer": {10, func(d dice) drawn {
-		return drawn{in: []*onnx.Tensor{makeTensor(d.t, "", []string{"Monday", "tuesday", "WEDNESDAY"}, 3)},
+		return drawn{in: []*onnx.Tensor{onnxtest.Tensor(d.t, "", []string{"Monday", "tuesday", "WEDNESDAY"}, 3)},
 			attrs: []onnx.Attr{onnx.String("case_change_action", d.one("NONE", "LOWER", "UPPER")), onnx.Int("is_case_sensitive", d.flag()), onnx.Strings("stopwords", "monday", "WEDNESDAY")}}
 	}},
 	"RegexFullMatch": {20, func(d dice) drawn {
-		return drawn{in: []*onnx.Tensor{makeTensor(d.t, "", []string{"www.google.com", "a", ""}, 3)}, attrs: []onnx.Attr{onnx.String("pattern", d.one(`www\.[\w.-]+\.\bcom\b`, "a|b", ""))}}
+		return drawn{in: []*onnx.Tensor{onnxtest.Tensor(d.t, "", []string{"www.google.com", "a", ""}, 3)}, attrs: []onnx.Attr{onnx.String("pattern", d.one(`www\.[\w.-]+\.\bcom\b`, "a|b", ""))}}
 	}},
 	"TfIdfVectorizer": {9, func(d dice) drawn {
 		return drawn{in: []*onnx.Tensor{d.below(4, false, 2, 7)}, attrs: []onnx.Attr{onnx.Int("min_gram_length", 1+d.flag()), onnx.Int("max_gram_length", 2), onnx.Int("max_skip_count", int64(d.IntN(4))),
@@ -530,7 +531,7 @@ func recurrent(d dice, gates int) drawn {
 	if layout == 1 {
 		x, state = []int{batch, steps, in}, []int{batch, ways, hidden}
 	}
-	lengths := makeTensor(d.t, "", []int32{4, int32(1 + d.IntN(4)), 2}, batch)
+	lengths := onnxtest.Tensor(d.t, "", []int32{4, int32(1 + d.IntN(4)), 2}, batch)
 	n := drawn{
 		in:   []*onnx.Tensor{d.floats(x...), d.floats(ways, gates*hidden, in), d.floats(ways, gates*hidden, hidden), d.floats(ways, 2*gates*hidden), lengths, d.floats(state...)},
 		outs: 2, attrs: []onnx.Attr{onnx.Int("hidden_size", hidden), onnx.String("direction", way), onnx.Int("layout", layout)},

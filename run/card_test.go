@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/petrify-ml/petrify/internal/filetest"
 )
 
 // Every exported model has a card and a bill beside it that speak of this very file, the same wherever it is exported to.
@@ -28,7 +30,7 @@ func TestExportsHaveCards(t *testing.T) {
 			t.Fatalf("%v, %v", written, err)
 		}
 	}
-	if err := alike(contents(t, f.ONNX()), contents(t, other)); err != nil {
+	if err := alike(filetest.Contents(t, f.ONNX()), filetest.Contents(t, other)); err != nil {
 		t.Error(err)
 	}
 	read := func(elem ...string) string {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/filetest"
 	"github.com/petrify-ml/petrify/train"
 )
 
@@ -109,7 +110,7 @@ func TestResumingKeepsLinesAsTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	report(t, f, 5, Report{Step: 6})
-	if got, want := contents(t, f.Dir())[eventsFile], mine+`{"step":6}`+"\n"; got != want {
+	if got, want := filetest.Contents(t, f.Dir())[eventsFile], mine+`{"step":6}`+"\n"; got != want {
 		t.Errorf("log %q, want %q", got, want)
 	}
 }
@@ -117,7 +118,7 @@ func TestResumingKeepsLinesAsTheyWere(t *testing.T) {
 func TestEveryCutOfTheLogCanBeResumed(t *testing.T) {
 	f := created(t, 0)
 	report(t, f, 0, event(100, 1), event(200, 2))
-	whole := contents(t, f.Dir())[eventsFile]
+	whole := filetest.Contents(t, f.Dir())[eventsFile]
 	first := strings.Index(whole, "\n") + 1
 	for n := range len(whole) + 1 {
 		if err := os.WriteFile(f.path(eventsFile), []byte(whole[:n]), 0o644); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/internal/filetest"
 	"github.com/petrify-ml/petrify/models"
 )
 
@@ -75,24 +76,6 @@ func reopened(t *testing.T, f *Folder) *Folder {
 	}
 	g.reported = f.reported
 	return g
-}
-
-// contents lists all files of a folder, with their bytes.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(filepath.Join(dir, path))
-		files[path] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }
 
 func mustLoad(t *testing.T, f *Folder, step int) {
@@ -161,7 +144,7 @@ func TestLoadReturnsTheLatest(t *testing.T) {
 	f := created(t, 0, 500, 1000, 1500)
 	mustLoad(t, f, 1500)
 	mustLoad(t, reopened(t, f), 1500)
-	if got := len(contents(t, f.Dir())); got != 4 {
+	if got := len(filetest.Contents(t, f.Dir())); got != 4 {
 		t.Errorf("%d files, want run.json and 3 checkpoints", got)
 	}
 }
@@ -248,7 +231,7 @@ func TestTidyRemovesWhatAKilledProcessLeft(t *testing.T) {
 	if err := f.tidy(); err != nil {
 		t.Fatal(err)
 	}
-	files := contents(t, f.Dir())
+	files := filetest.Contents(t, f.Dir())
 	for name, want := range want {
 		if _, got := files[name]; got != want {
 			t.Errorf("%s is there: %v, want %v", name, got, want)
@@ -299,7 +282,7 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 	if err := os.Rename(f.path(checkpointName(2)), f.path(checkpointName(9))); err != nil {
 		t.Fatal(err)
 	}
-	before := contents(t, f.Dir())
+	before := filetest.Contents(t, f.Dir())
 	g := reopened(t, f)
 	if _, err := g.Load(); err == nil {
 		t.Error("load falls back unasked")
@@ -320,7 +303,7 @@ func TestRecoverFallsBackAndSaysSo(t *testing.T) {
 	if want := []string{"step-000004.safetensors", "step-000009.safetensors", "step-000003.safetensors"}; !slices.Equal(said, want) {
 		t.Errorf("lost %v, want %v", said, want)
 	}
-	after := contents(t, f.Dir())
+	after := filetest.Contents(t, f.Dir())
 	for name := range before {
 		if before[name] != after[name] {
 			t.Errorf("recover has changed %s", name)
@@ -370,11 +353,11 @@ func TestRecoverWithNothingWhole(t *testing.T) {
 
 func TestCreateLeavesAnotherRunAlone(t *testing.T) {
 	f := created(t, 0, 1)
-	before := contents(t, f.Dir())
+	before := filetest.Contents(t, f.Dir())
 	if _, err := begun(f.Dir(), gan()); !errors.Is(err, ErrExists) || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("create over a run: %v", err)
 	}
-	after := contents(t, f.Dir())
+	after := filetest.Contents(t, f.Dir())
 	for name := range before {
 		if before[name] != after[name] {
 			t.Errorf("%s has changed", name)
@@ -499,7 +482,7 @@ func failing(after int, write func(string, []byte) error) func(string, []byte) e
 func TestFailedWriteKeepsTheCheckpointBefore(t *testing.T) {
 	for after, which := range []string{"the checkpoint", "run.json"} {
 		f := created(t, 1, 1)
-		before := contents(t, f.Dir())
+		before := filetest.Contents(t, f.Dir())
 		f.write = failing(after, f.write)
 		err := f.save(at(2), true)
 		if err == nil || !strings.Contains(err.Error(), "save step 2: write ") || !strings.Contains(err.Error(), "no space left") {
@@ -507,7 +490,7 @@ func TestFailedWriteKeepsTheCheckpointBefore(t *testing.T) {
 		}
 		mustLoad(t, f, 1)
 		mustLoad(t, reopened(t, f), 1)
-		after := contents(t, f.Dir())
+		after := filetest.Contents(t, f.Dir())
 		for name := range before {
 			if before[name] != after[name] {
 				t.Errorf("%s cannot be written: %s has changed", which, name)
@@ -572,7 +555,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		if err := f.save(at(s.Step+1), true); err != nil {
 			t.Fatal(err)
 		}
-		for name := range contents(t, dir) {
+		for name := range filetest.Contents(t, dir) {
 			if strings.Contains(name, ".tmp-") {
 				t.Errorf("%s is left", name)
 			}

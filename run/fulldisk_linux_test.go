@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/internal/filetest"
 	"github.com/petrify-ml/petrify/train"
 )
 
@@ -24,7 +25,7 @@ func fullDisk(t *testing.T, dir string, want error) {
 	if err := f.save(at(1), true); err != nil {
 		t.Fatal(err)
 	}
-	before := contents(t, dir)
+	before := filetest.Contents(t, dir)
 	large := &checkpoint.Snapshot{Step: 2, Tensors: []checkpoint.Tensor{{Name: "w", Dims: []int{1 << 18}, Data: make([]float32, 1<<18)}}}
 	if err := f.save(large, true); !errors.Is(err, want) || !strings.Contains(err.Error(), "step-000002.safetensors") {
 		t.Errorf("saving 1 MiB: %v, want %v and the file's name", err, want)
@@ -32,7 +33,7 @@ func fullDisk(t *testing.T, dir string, want error) {
 	if err := checkpoint.WriteFile(filepath.Join(dir, "alone.safetensors"), large); !errors.Is(err, want) {
 		t.Errorf("writing 1 MiB: %v, want %v", err, want)
 	}
-	after := contents(t, dir)
+	after := filetest.Contents(t, dir)
 	for name := range after {
 		if before[name] != after[name] {
 			t.Errorf("%s is new or changed", name)
@@ -63,7 +64,7 @@ func fullDisk(t *testing.T, dir string, want error) {
 	if got := len(steps(t, f)); got != long.Step-1 || got == 0 {
 		t.Errorf("%d events in the log, want %d", got, long.Step-1)
 	}
-	if b := contents(t, dir)["run/events.jsonl"]; !strings.HasSuffix(b, "\n") {
+	if b := filetest.Contents(t, dir)["run/events.jsonl"]; !strings.HasSuffix(b, "\n") {
 		t.Errorf("the log ends with a part of a line: %d bytes", len(b))
 	}
 }

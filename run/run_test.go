@@ -16,6 +16,7 @@ import (
 
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/dataset"
+	"github.com/petrify-ml/petrify/internal/filetest"
 	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/train"
@@ -91,7 +92,7 @@ var rates = regexp.MustCompile(`,"` + rateName + `":[^,}]*`)
 // folderOf lists the files of a finished run, without what may differ between two: the speeds.
 func folderOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := contents(t, dir)
+	files := filetest.Contents(t, dir)
 	files[eventsFile] = rates.ReplaceAllString(files[eventsFile], "")
 	return files
 }
@@ -219,7 +220,7 @@ func TestLostDescriptionIsRebuilt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	r, err := Create(t.Context(), dir, small("gan", place))
 	trained(t, r, err, 0)
-	before := contents(t, dir)
+	before := filetest.Contents(t, dir)
 	if err := os.Remove(filepath.Join(dir, runFile)); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestLostDescriptionIsRebuilt(t *testing.T) {
 	var said []string
 	r, err = Resume(t.Context(), dir, ResumeOptions{Data: place, Note: func(s string) { said = append(said, s) }})
 	trained(t, r, err, 0)
-	after := contents(t, dir)
+	after := filetest.Contents(t, dir)
 	if after[runFile] != before[runFile] {
 		t.Errorf("run.json is\n%s\nit was\n%s", after[runFile], before[runFile])
 	}
@@ -398,7 +399,7 @@ func TestForceRemovesTheRunAndNothingElse(t *testing.T) {
 	r, err = Create(t.Context(), dir, config)
 	trained(t, r, err, 0)
 	var left []string
-	for name := range contents(t, dir) {
+	for name := range filetest.Contents(t, dir) {
 		if !strings.HasPrefix(name, onnxFolder) {
 			left = append(left, name)
 		}

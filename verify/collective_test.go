@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
@@ -26,7 +27,7 @@ func newProduct(t *testing.T, rows, k, cols int, x, w []float32) *product {
 	b := e.Input("w", elem, onnx.Fixed(int64(k)), onnx.Fixed(int64(cols)))
 	e.Step("y", "y")
 	e.Output(e.Node("MatMul", "", []onnx.Value{a, b}), elem, onnx.Fixed(int64(rows)), onnx.Fixed(int64(cols)))
-	p := &product{job: &job{options: Options{}.withDefaults(), model: finished(t, e)}, rows: rows, k: k, cols: cols, x: x, w: w}
+	p := &product{job: &job{options: Options{}.withDefaults(), model: onnxtest.Model(t, e)}, rows: rows, k: k, cols: cols, x: x, w: w}
 	var err error
 	if p.job.program, err = reference.Compile(p.job.model, reference.Options{}); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -42,7 +43,7 @@ func (c computation) judge(t *testing.T) Comparison {
 	e.Step("y", "y")
 	e.Output(e.Node(c.op, "", in, c.attrs...), c.output.Type(), dims(c.output)...)
 	dir := t.TempDir()
-	writeModel(t, dir, finished(t, e))
+	writeModel(t, dir, onnxtest.Model(t, e))
 	inputs := slices.DeleteFunc(slices.Clone(c.inputs), func(x *onnx.Tensor) bool { return x.Name == "" })
 	writeSet(t, dir, 0, inputs, []*onnx.Tensor{c.output})
 	return rowsOf(report(t, Options{Paths: []string{dir}}), Recorded)[0]

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
@@ -122,7 +123,7 @@ func TestFlushedSubnormalsAreExplained(t *testing.T) {
 	x, w := e.Input("x", elem, onnx.Fixed(3)), e.Input("w", elem, onnx.Fixed(3))
 	e.Step("s", "y")
 	e.Output(e.Node("Mul", "", []onnx.Value{x, w}), elem, onnx.Fixed(3))
-	m := finished(t, e)
+	m := onnxtest.Model(t, e)
 	small := float32(1e-40)
 	for _, tc := range []struct {
 		declared, want string

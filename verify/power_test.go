@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/load"
@@ -23,7 +26,6 @@ import (
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
-	"google.golang.org/protobuf/proto"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/verification.md anew")
@@ -406,7 +408,7 @@ func subjects(t *testing.T) []subject {
 	x := e.Input("x", elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
 	e.Step("y", "y")
 	e.Output(e.Node("Softmax", "", []onnx.Value{x}, onnx.Int("axis", 1)), elem, onnx.Fixed(2), onnx.Fixed(3), onnx.Fixed(4), onnx.Fixed(5))
-	return append(list, newSubject(t, "softmax over channels", finished(t, e).Proto))
+	return append(list, newSubject(t, "softmax over channels", onnxtest.Model(t, e).Proto))
 }
 
 // exports are those of the models that are asked for, with weights as at the start

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
@@ -180,7 +181,7 @@ func (g *randomGraph) model(nodes []randomNode, inputs []*reference.Value, outpu
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "random", Opset: g.opset, IR: 8})
 	emitInputs(e, inputs)
 	g.emit(e, nodes, outputs)
-	return finished(g.t, e)
+	return onnxtest.Model(g.t, e)
 }
 
 // whole is the graph as a model of its own.
@@ -219,19 +220,6 @@ func (g *randomGraph) emit(e *onnx.Emitter, nodes []randomNode, outputs []string
 		}
 		e.Output(onnx.Value{Name: name}, elem, slices.Repeat([]onnx.Dim{onnx.Unknown()}, dims)...)
 	}
-}
-
-func finished(t testing.TB, e *onnx.Emitter) *onnx.Model {
-	t.Helper()
-	p, err := e.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := onnx.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &onnx.Model{Proto: p, Bytes: b}
 }
 
 // A recipe adds one node, or none if the values at hand do not suit it.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
@@ -266,7 +267,7 @@ func sweep(t *testing.T, list []contender, total int) []tally {
 		for _, g := range graphs {
 			g.emit(e, g.nodes, g.outputs())
 		}
-		m := finished(t, e)
+		m := onnxtest.Model(t, e)
 		for i, c := range list {
 			if c.alone {
 				for _, g := range graphs {

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
-	"google.golang.org/protobuf/proto"
 )
 
 // A family is a small network whose sums grow with its width.
@@ -300,7 +302,7 @@ func powerByWidth(t *testing.T, f family, slips []slip, widths []int) string {
 	for _, w := range widths {
 		e := onnx.NewEmitter(onnx.EmitterOptions{Graph: f.name, Opset: 20, IR: 9})
 		f.build(e, rand.New(rand.NewPCG(uint64(w), 5)), w)
-		subjects = append(subjects, newSubject(t, fmt.Sprintf("%s %d", f.name, w), finished(t, e).Proto))
+		subjects = append(subjects, newSubject(t, fmt.Sprintf("%s %d", f.name, w), onnxtest.Model(t, e).Proto))
 		head += fmt.Sprintf(" %d |", w)
 	}
 	var b strings.Builder

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/petrify-ml/petrify/internal/filetest"
 )
 
 // killsVariable says how often TestKilledAtAnyMoment kills; each costs about two seconds.
@@ -169,18 +170,7 @@ var speeds = regexp.MustCompile(`,"images_per_second":[^,}]*`)
 // runFiles are the files of a run folder with their bytes, the speeds taken out.
 func runFiles(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := map[string]string{}
-	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(filepath.Join(dir, path))
-		files[path] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := filetest.Contents(t, dir)
 	files["events.jsonl"] = speeds.ReplaceAllString(files["events.jsonl"], "")
 	return files
 }

@@ -74,6 +74,26 @@ func Everything(t testing.TB) *pb.ModelProto {
 	return m
 }
 
+// Tensor is onnx.NewTensor for values that are right.
+func Tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
+	t.Helper()
+	v, err := onnx.NewTensor(name, data, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Model is what an emitter has written, with its bytes.
+func Model(t testing.TB, e *onnx.Emitter) *onnx.Model {
+	t.Helper()
+	m, err := e.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &onnx.Model{Proto: m, Bytes: Bytes(t, m)}
+}
+
 // Node is a node by its operator, inputs and outputs.
 func Node(op string, in, out []string, attrs ...onnx.Attr) *pb.NodeProto {
 	n := &pb.NodeProto{OpType: proto.String(op), Input: in, Output: out}

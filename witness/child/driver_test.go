@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
@@ -202,33 +203,16 @@ func model(t testing.TB, name string, padding int) *onnx.Model {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: name})
 	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"))
 	if padding > 0 {
-		w := tensor(t, "", make([]float32, padding), padding)
+		w := onnxtest.Tensor(t, "", make([]float32, padding), padding)
 		x = e.Node("Add", "sum", []onnx.Value{x, e.Const("pad", w)})
 	}
 	e.Step("s", "y")
 	e.Output(e.Node("Identity", "", []onnx.Value{x}), pb.TensorProto_FLOAT, onnx.Symbolic("N"))
-	m, err := e.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := onnx.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &onnx.Model{Proto: m, Bytes: b}
-}
-
-func tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *onnx.Tensor {
-	t.Helper()
-	v, err := onnx.NewTensor(name, data, dims...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return onnxtest.Model(t, e)
 }
 
 func x(t testing.TB, v ...float32) []*onnx.Tensor {
-	return []*onnx.Tensor{tensor(t, "x", v, len(v))}
+	return []*onnx.Tensor{onnxtest.Tensor(t, "x", v, len(v))}
 }
 
 func TestProbe(t *testing.T) {
@@ -300,7 +284,7 @@ func TestErrorsOfTheRuntimeLeaveTheSessionAlive(t *testing.T) {
 	if want := "test: run: g, 1 threads: x is -1"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}
-	if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []string{"a"}, 1)}); err == nil {
+	if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []string{"a"}, 1)}); err == nil {
 		t.Error("strings travelled")
 	}
 	if _, err := s.Run(t.Context(), []*onnx.Tensor{{Name: "x", Dims: []int{3}, Data: onnx.Slice[float32]{1}}}); err == nil {
@@ -324,7 +308,7 @@ func TestInputsAreCheckedByName(t *testing.T) {
 		want  string
 	}{
 		{"missing", nil, `input "x" is missing`},
-		{"unknown", append(x(t, 1), tensor(t, "q", []float32{1}, 1)), `"q" is not an input of the model`},
+		{"unknown", append(x(t, 1), onnxtest.Tensor(t, "q", []float32{1}, 1)), `"q" is not an input of the model`},
 		{"twice", append(x(t, 1), x(t, 2)...), `input "x" is given twice`},
 		{"nil", []*onnx.Tensor{nil}, "input 0 is nil"},
 	} {

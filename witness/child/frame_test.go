@@ -10,29 +10,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 )
 
 func allTypes(t testing.TB) []*onnx.Tensor {
 	nan := math.Float32frombits(0x7fc12345)
 	return []*onnx.Tensor{
-		tensor(t, "f32", []float32{0, float32(math.Copysign(0, -1)), nan, float32(math.Inf(1)), 1e-45, -2.5}, 2, 3),
-		tensor(t, "f64", []float64{math.Pi, math.SmallestNonzeroFloat64}, 2, 1),
-		tensor(t, "f16", []onnx.Float16{0x3c00, 0x7e01}, 2),
-		tensor(t, "bf16", []onnx.BFloat16{0x3f80}, 1),
-		tensor(t, "i8", []int8{-128, 127}, 2),
-		tensor(t, "i16", []int16{-32768}, 1),
-		tensor(t, "i32", []int32{math.MinInt32, 1}, 1, 2),
-		tensor(t, "i64", []int64{math.MinInt64, math.MaxInt64}, 2),
-		tensor(t, "u8", []uint8{255}),
-		tensor(t, "u16", []uint16{65535}, 1, 1, 1),
-		tensor(t, "u32", []uint32{math.MaxUint32}, 1),
-		tensor(t, "u64", []uint64{math.MaxUint64}, 1),
-		tensor(t, "bool", []bool{true, false, true}, 3),
-		tensor(t, "text", []string{"", "grün", "a b\n"}, 3, 1),
-		tensor(t, "empty", []float32{}, 0, 4),
-		tensor(t, "no text", []string{}, 2, 0),
-		tensor(t, "a \"quoted\"\nname", []float32{1}),
+		onnxtest.Tensor(t, "f32", []float32{0, float32(math.Copysign(0, -1)), nan, float32(math.Inf(1)), 1e-45, -2.5}, 2, 3),
+		onnxtest.Tensor(t, "f64", []float64{math.Pi, math.SmallestNonzeroFloat64}, 2, 1),
+		onnxtest.Tensor(t, "f16", []onnx.Float16{0x3c00, 0x7e01}, 2),
+		onnxtest.Tensor(t, "bf16", []onnx.BFloat16{0x3f80}, 1),
+		onnxtest.Tensor(t, "i8", []int8{-128, 127}, 2),
+		onnxtest.Tensor(t, "i16", []int16{-32768}, 1),
+		onnxtest.Tensor(t, "i32", []int32{math.MinInt32, 1}, 1, 2),
+		onnxtest.Tensor(t, "i64", []int64{math.MinInt64, math.MaxInt64}, 2),
+		onnxtest.Tensor(t, "u8", []uint8{255}),
+		onnxtest.Tensor(t, "u16", []uint16{65535}, 1, 1, 1),
+		onnxtest.Tensor(t, "u32", []uint32{math.MaxUint32}, 1),
+		onnxtest.Tensor(t, "u64", []uint64{math.MaxUint64}, 1),
+		onnxtest.Tensor(t, "bool", []bool{true, false, true}, 3),
+		onnxtest.Tensor(t, "text", []string{"", "grün", "a b\n"}, 3, 1),
+		onnxtest.Tensor(t, "empty", []float32{}, 0, 4),
+		onnxtest.Tensor(t, "no text", []string{}, 2, 0),
+		onnxtest.Tensor(t, "a \"quoted\"\nname", []float32{1}),
 	}
 }
 
@@ -114,7 +115,7 @@ func TestBrokenFrames(t *testing.T) {
 }
 
 func TestTensorsShareOneLimit(t *testing.T) {
-	b := encode(t, header{}, nil, []*onnx.Tensor{tensor(t, "a", make([]uint8, 600), 600), tensor(t, "b", make([]uint8, 600), 600)})
+	b := encode(t, header{}, nil, []*onnx.Tensor{onnxtest.Tensor(t, "a", make([]uint8, 600), 600), onnxtest.Tensor(t, "b", make([]uint8, 600), 600)})
 	if _, _, _, err := readFrame(bufio.NewReader(bytes.NewReader(b)), 1200); err != nil {
 		t.Errorf("within the limit: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -48,7 +49,7 @@ func TestALargeModelIsOpenedInTheDriversFolder(t *testing.T) {
 		}
 		in := make([]float32, n)
 		in[n-1] = 0.5
-		out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", in, n)})
+		out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", in, n)})
 		if err != nil {
 			t.Fatal(err)
 		}

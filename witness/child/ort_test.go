@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -76,7 +77,7 @@ func TestRealRuntimeComputes(t *testing.T) {
 			for i := range in {
 				in[i] = float32(i)
 			}
-			out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", in, n, 2)})
+			out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", in, n, 2)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +98,7 @@ func TestRealRuntimeComputes(t *testing.T) {
 				}
 			}
 		}
-		_, each, err := s.Time(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}, 5)
+		_, each, err := s.Time(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1, 2}, 1, 2)}, 5)
 		if err != nil || len(each) != 5 || each[0] <= 0 {
 			t.Errorf("timed runs: %v, %v", each, err)
 		}
@@ -111,21 +112,12 @@ func affine(t *testing.T) *onnx.Model {
 	e.Step("double", "x2")
 	double := e.Node("Add", "", []onnx.Value{in, in})
 	e.Step("fc", "y")
-	w := e.Const("weight", tensor(t, "", []float32{1, 2, 3, 4, 5, 6}, 2, 3))
-	b := e.Const("bias", tensor(t, "", []float32{10, 20, 30}, 1, 3))
+	w := e.Const("weight", onnxtest.Tensor(t, "", []float32{1, 2, 3, 4, 5, 6}, 2, 3))
+	b := e.Const("bias", onnxtest.Tensor(t, "", []float32{10, 20, 30}, 1, 3))
 	y := e.Node("Add", "", []onnx.Value{e.Node("MatMul", "product", []onnx.Value{in, w}), b})
 	e.Output(y, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(3))
 	e.Output(double, pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
-	return finish(t, e)
-}
-
-func finish(t *testing.T, e *onnx.Emitter) *onnx.Model {
-	t.Helper()
-	m, err := e.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &onnx.Model{Proto: m} // without Bytes: Open writes them
+	return onnxtest.Model(t, e)
 }
 
 func TestRealRuntimeTypes(t *testing.T) {
@@ -145,7 +137,7 @@ func TestRealRuntimeTypes(t *testing.T) {
 			e.Output(e.Node("Identity", "", []onnx.Value{in}), v.Type(), dims...)
 			given = append(given, v)
 		}
-		s, err := r.Start(t.Context(), finish(t, e))
+		s, err := r.Start(t.Context(), onnxtest.Model(t, e))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +170,7 @@ func TestRealRuntimeSaysWhatItLacks(t *testing.T) {
 			e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: test.opset})
 			e.Step("s", "y")
 			e.Output(e.Node(test.op, "", []onnx.Value{e.Input("x", test.elem, onnx.Fixed(1))}), test.elem, onnx.Fixed(1))
-			s, err := r.Start(t.Context(), finish(t, e))
+			s, err := r.Start(t.Context(), onnxtest.Model(t, e))
 			if err == nil {
 				s.Close()
 			}
@@ -192,7 +184,7 @@ func TestRealRuntimeSaysWhatItLacks(t *testing.T) {
 
 func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
-		bad := affine(t)
+		bad := &onnx.Model{Proto: affine(t).Proto} // without Bytes: Start writes them
 		bad.Proto.Graph.Node[2].Input[0] = "nowhere"
 		if s, err := r.Start(t.Context(), bad); err == nil {
 			s.Close()
@@ -203,14 +195,14 @@ func TestRealRuntimeRefusesWithoutDying(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2, 3}, 1, 3)}); err == nil {
+		if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1, 2, 3}, 1, 3)}); err == nil {
 			t.Error("a wrong shape runs")
 		}
-		if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []int64{1, 2}, 1, 2)}); err == nil {
+		if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []int64{1, 2}, 1, 2)}); err == nil {
 			t.Error("a wrong element type runs")
 		}
 		nan := float32(math.NaN())
-		out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{nan, 2}, 1, 2)})
+		out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{nan, 2}, 1, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +224,7 @@ func TestLargeTensorsTravel(t *testing.T) {
 		for i := range in {
 			in[i] = float32(i % 251)
 		}
-		out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", in, n, 2)})
+		out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", in, n, 2)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +279,7 @@ func TestSettingsReachSessions(t *testing.T) {
 				t.Errorf("optimisations %q: %v", optimization, err)
 				continue
 			}
-			if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
+			if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
 				t.Error(err)
 			}
 			if said := s.Settings(); !strings.Contains(said, "optimisations "+optimization) || strings.Contains(said, "2 threads") != (r.Threads == 2) {
@@ -354,7 +346,7 @@ func TestACrashIsSaidToBeOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		_, err = s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)})
+		_, err = s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1, 2}, 1, 2)})
 		if _, crashed := errors.AsType[*witness.CrashError](err); !crashed || !strings.Contains(err.Error(), "run: the runtime crashed (signal: floating point exception") {
 			t.Errorf("error is %v, want a CrashError", err)
 		}
@@ -368,12 +360,12 @@ func TestATrapInWebAssemblyIsACrash(t *testing.T) {
 	a, b := e.Input("a", pb.TensorProto_INT32, onnx.Fixed(1)), e.Input("b", pb.TensorProto_INT32, onnx.Fixed(1))
 	e.Step("s", "y")
 	e.Output(e.Node("Div", "", []onnx.Value{a, b}), pb.TensorProto_INT32, onnx.Fixed(1))
-	s, err := r.Start(t.Context(), finish(t, e))
+	s, err := r.Start(t.Context(), onnxtest.Model(t, e))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = s.Run(t.Context(), []*onnx.Tensor{tensor(t, "a", []int32{math.MinInt32}, 1), tensor(t, "b", []int32{-1}, 1)})
+	_, err = s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "a", []int32{math.MinInt32}, 1), onnxtest.Tensor(t, "b", []int32{-1}, 1)})
 	if _, crashed := errors.AsType[*witness.CrashError](err); !crashed || !strings.Contains(err.Error(), "divide result unrepresentable") {
 		t.Errorf("error is %v, want a CrashError that names the trap", err)
 	}

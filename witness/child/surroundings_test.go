@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -190,7 +191,7 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 				}
 				// The first Python in PATH may lack what the stand-in needs: then it says so, and nothing was sprung all the same.
 				if s, err := r.Start(t.Context(), affine(t)); err == nil {
-					if _, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
+					if _, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{1, 2}, 1, 2)}); err != nil {
 						t.Error(err)
 					}
 					s.Close()
@@ -318,7 +319,7 @@ func TestNamesOfAnyKindTravel(t *testing.T) {
 				continue
 			}
 			for range 2 {
-				out, err := s.Run(t.Context(), []*onnx.Tensor{tensor(t, x, want, 2)})
+				out, err := s.Run(t.Context(), []*onnx.Tensor{onnxtest.Tensor(t, x, want, 2)})
 				if err != nil {
 					t.Errorf("%q to %q: %v", x, y, err)
 					break
