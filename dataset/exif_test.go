@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// exifOf is a TIFF structure with an orientation, behind an entry of another tag.
+// exifOf is a TIFF structure with an orientation, after an entry of another tag.
 func exifOf(order binary.AppendByteOrder, o uint16) []byte {
 	b := []byte("II*\x00")
 	if order.String() == "BigEndian" {
@@ -28,7 +28,7 @@ func exifOf(order binary.AppendByteOrder, o uint16) []byte {
 	return order.AppendUint32(b, 0)
 }
 
-// tagged puts an orientation into a JPEG, behind a segment of another kind.
+// tagged puts an orientation into a JPEG, after a segment of another kind.
 func tagged(file []byte, order binary.AppendByteOrder, o uint16) []byte {
 	body := append([]byte(exifMark), exifOf(order, o)...)
 	b := append([]byte{0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xe1}, binary.BigEndian.AppendUint16(nil, uint16(len(body)+2))...)

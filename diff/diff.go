@@ -498,7 +498,7 @@ func (s *Copy) Quantisation() *Quantisation { return s.effect.quantisation() }
 // Open opens the other model.
 func (s *Copy) Open(ctx context.Context, m *onnx.Model) (witness.Session, error) {
 	if string(m.Bytes) != string(s.old.Bytes) {
-		return nil, &onnx.UnsupportedError{Why: "two models are compared as wholes"}
+		return nil, &onnx.UnsupportedError{Why: "two models are compared whole"}
 	}
 	names := func(m *pb.ModelProto) (all []string) {
 		for _, v := range values(m.GetGraph(), m.GetGraph().GetInput()) {

@@ -177,7 +177,7 @@ func integers(t testing.TB, m *pb.ModelProto, perChannel bool) {
 	for i, p := range m.Graph.Initializer {
 		v := weight(t, p)
 		axis := 0
-		inner := len(v) / int(p.Dims[0]) // elements behind the axis
+		inner := len(v) / int(p.Dims[0]) // elements after the axis
 		if len(p.Dims) == 2 {
 			axis, inner = 1, 1
 		}

@@ -23,7 +23,7 @@ import (
 	"github.com/petrify-ml/petrify/verify"
 )
 
-// normalised is a model of a net that has a normalisation behind every kind of layer that takes one in, and one behind an
+// normalised is a model of a net that has a normalisation after every kind of layer that takes one in, and one after an
 // activation, which does not.
 func normalised() model.Model {
 	norm := layer.BatchNorm{Momentum: 0.9, Epsilon: 1e-3}

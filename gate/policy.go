@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -315,45 +317,16 @@ func (p *Policy) For(name string) Settings {
 
 // with returns the settings with those of o in place of them where o has any.
 func (s Settings) with(o Settings) Settings {
-	if o.Severity != nil {
-		merged := map[string]string{}
-		for k, v := range s.Severity {
-			merged[k] = v
+	merged := maps.Clone(s.Severity)
+	to, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(o)
+	for i := range from.NumField() {
+		if f := from.Field(i); !f.IsZero() {
+			to.Field(i).Set(f)
 		}
-		for k, v := range o.Severity {
-			merged[k] = v
-		}
+	}
+	if merged != nil {
+		maps.Copy(merged, o.Severity)
 		s.Severity = merged
-	}
-	if o.Runtimes != nil {
-		s.Runtimes = o.Runtimes
-	}
-	if o.Arithmetic != "" {
-		s.Arithmetic = o.Arithmetic
-	}
-	if o.Timeout != nil {
-		s.Timeout = o.Timeout
-	}
-	if o.Budgets != nil {
-		s.Budgets = o.Budgets
-	}
-	if o.Domains != nil {
-		s.Domains = o.Domains
-	}
-	if o.Operators != nil {
-		s.Operators = o.Operators
-	}
-	if o.Targets != nil {
-		s.Targets = o.Targets
-	}
-	if o.Metadata != nil {
-		s.Metadata = o.Metadata
-	}
-	if o.License != nil {
-		s.License = o.License
-	}
-	if o.Provenance != nil {
-		s.Provenance = o.Provenance
 	}
 	return s
 }

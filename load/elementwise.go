@@ -339,14 +339,14 @@ func (b *builder) legacy(c call, k int) (value, error) {
 			return x, err
 		}
 	}
-	behind := rank - axis - len(x.dims)
-	if behind < 0 {
+	after := rank - axis - len(x.dims)
+	if after < 0 {
 		return x, fmt.Errorf("%s: %v from axis %d of %v on", c.name(), x.dims, axis, c.in[0].dims)
 	}
-	if behind == 0 {
+	if after == 0 {
 		return x, nil
 	}
-	return b.view(c.op.in[k]+" aligned", x, append(slices.Clone(x.dims), slices.Repeat([]int{1}, behind)...))
+	return b.view(c.op.in[k]+" aligned", x, append(slices.Clone(x.dims), slices.Repeat([]int{1}, after)...))
 }
 
 // modulo is the remainder of floats, with the sign of the dividend.

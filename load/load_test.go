@@ -343,7 +343,7 @@ func TestConcurrentRuns(t *testing.T) {
 }
 
 func TestFusionNeedsASoleReader(t *testing.T) {
-	// h is read by the activation and by the sum behind it: the activation must not swallow it.
+	// h is read by the activation and by the sum after it: the activation must not swallow it.
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g"})
 	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Symbolic("N"), onnx.Fixed(2))
 	e.Step("h", "h")

@@ -297,8 +297,8 @@ func needed(m *pb.ModelProto, nodes []*pb.NodeProto) (imports []*pb.OperatorSetI
 	return imports, functions
 }
 
-// behind are the nodes that a value of the graph is made of, in their order.
-func (c *cutter) behind(value string) []*pb.NodeProto {
+// leadingTo are the nodes that a value of the graph is made of, in their order.
+func (c *cutter) leadingTo(value string) []*pb.NodeProto {
 	wanted := map[string]bool{value: true}
 	var nodes []*pb.NodeProto
 	for _, n := range slices.Backward(c.model.GetGraph().GetNode()) {
@@ -343,7 +343,7 @@ func (s *search) firstWrong() {
 		return
 	}
 	// The inputs of the graph are enough for what an output is made of.
-	if whole := newCutter(s.best, nil); len(whole.behind(f.output)) < len(s.best.model.GetGraph().GetNode()) {
+	if whole := newCutter(s.best, nil); len(whole.leadingTo(f.output)) < len(s.best.model.GetGraph().GetNode()) {
 		s.fails(whole.outputOnly(f.output))
 	}
 	if len(s.best.model.GetGraph().GetNode()) == 1 || f.value == "" {
@@ -356,7 +356,7 @@ func (s *search) firstWrong() {
 	for _, n := range c.model.GetGraph().GetNode() {
 		if slices.Contains(n.GetOutput(), f.value) {
 			if !s.cut(c, []*pb.NodeProto{n}) {
-				s.cut(c, c.behind(f.value))
+				s.cut(c, c.leadingTo(f.value))
 			}
 			return
 		}
@@ -365,7 +365,7 @@ func (s *search) firstWrong() {
 
 // outputOnly is the state with one of its outputs alone, and the nodes that it is made of.
 func (c *cutter) outputOnly(output string) *state {
-	s := c.of(c.behind(output), false)
+	s := c.of(c.leadingTo(output), false)
 	if s == nil {
 		return nil
 	}

@@ -404,7 +404,7 @@ func TestAttributesThatHaveNoPartAreGone(t *testing.T) {
 	}
 }
 
-// branchNet has a fault within a branch, a loop or a function, behind and before other nodes.
+// branchNet has a fault within a branch, a loop or a function, after and before other nodes.
 func branchNet(t *testing.T, kind string) string {
 	n := newNet()
 	x := n.chain(n.input("x", 2, 4), 4, 8)

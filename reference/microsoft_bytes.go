@@ -170,8 +170,8 @@ func (c *call) scalings(a, b int) (left, right scaling, err error) {
 	return left, right, err
 }
 
-// zipBytes is an operator on A and B of bytes, which broadcast, each with its scale
-// and its zero point behind, as the result has. rule gives the result in units of
+// zipBytes is an operator on A and B of bytes, which broadcast, each followed by its scale
+// and its zero point, as the result is. rule gives the result in units of
 // its scale.
 func zipBytes(name string, rule func(f format, a, b number, left, right, to scaling) number) operator {
 	return operator{

@@ -158,7 +158,7 @@ func (g *groupQuery) lay() error {
 				return err
 			}
 		}
-		if *to, err = g.behind(past, fresh); err != nil {
+		if *to, err = g.append(past, fresh); err != nil {
 			return err
 		}
 		if kept == nil {
@@ -210,8 +210,8 @@ func (g *groupQuery) turned(x *Value) (*Value, error) {
 	})
 }
 
-// behind appends what is new to what each batch entry has of the past.
-func (g *groupQuery) behind(past, fresh *Value) (*Value, error) {
+// append appends what is new to what each batch entry has of the past.
+func (g *groupQuery) append(past, fresh *Value) (*Value, error) {
 	c, d := g.c, fresh.Dims
 	out, err := c.numbers(fresh.Type, d[0], d[1], g.room, d[3])
 	if err != nil {

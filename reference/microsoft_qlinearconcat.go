@@ -6,7 +6,7 @@ import (
 )
 
 // opMicrosoftQLinearConcat joins bytes along an axis. Each part has a scale and a zero point
-// behind it; those of the result come first. ONNX Runtime's com.microsoft
+// after it; those of the result come first. ONNX Runtime's com.microsoft
 // QLinearConcat.
 var opMicrosoftQLinearConcat = operator{
 	name: "QLinearConcat", domain: microsoft, in: []port{derived, derived, moves},

@@ -162,7 +162,7 @@ func (d *deformation) between(channel int, y, x placeBetween) number {
 	if y.sure && x.sure {
 		return v
 	}
-	// A rounding may carry the position past a pixel, to the slope behind it: no slope
+	// A rounding may carry the position past a pixel, to the slope beyond it: no slope
 	// is more than twice the greatest pixel around.
 	most := 0.0
 	for r := max(y.first-1, 0); r < min(y.first+3, in[0]); r++ {

@@ -282,7 +282,7 @@ func lumaAndChroma(luma uint8, s, off [2]float64, limited bool) pixel {
 // portable decodes a portable bitmap, greymap or pixmap, as text or in bytes.
 func (c *call) portable(data []byte) (*picture, error) {
 	kind, at := data[1]-'0', 2
-	token := func() (int, error) { // the next number, behind white space and comments
+	token := func() (int, error) { // the next number, after white space and comments
 		for at < len(data) && (data[at] <= ' ' || data[at] == '#') {
 			if data[at] == '#' {
 				for at < len(data) && data[at] != '\n' {

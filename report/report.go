@@ -57,7 +57,7 @@ type File struct {
 	Runtimes []Runtime `json:"runtimes,omitempty"`
 	Findings []Item    `json:"findings"`
 	Notes    []string  `json:"notes,omitempty"`
-	// Verification has every figure behind the runtimes' lines.
+	// Verification has every figure from which the runtimes' lines are made.
 	Verification *verify.ModelReport `json:"verification,omitempty"`
 }
 

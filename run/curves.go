@@ -76,7 +76,7 @@ func (c *curves) seal(s *checkpoint.Snapshot) error {
 }
 
 // takeCurves takes them out of a checkpoint of a run with those figures; one of an earlier version carries none, and they
-// begin behind it.
+// begin after it.
 func takeCurves(s *checkpoint.Snapshot, figures []string) (*curves, error) {
 	text, ok := s.Meta[curvesKey]
 	if !ok {

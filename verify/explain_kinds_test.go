@@ -71,7 +71,7 @@ func singled(x float64) float64   { return float64(float32(x)) }
 func halved(x float64) float64    { return float64(onnx.NewFloat16(float32(x)).Float32()) }
 func brain(x float64) float64     { return float64(onnx.NewBFloat16(float32(x)).Float32()) }
 
-// tensorFloat keeps 10 bits behind the point.
+// tensorFloat keeps 10 bits after the point.
 func tensorFloat(x float64) float64 {
 	_, e := math.Frexp(x)
 	return math.Ldexp(math.RoundToEven(math.Ldexp(x, 11-e)), e-11)

@@ -352,8 +352,8 @@ func (j *job) operand(v *reference.Value) *reference.Value {
 	return v.Unrounded()
 }
 
-// behind returns the values that an output is made of, itself among them.
-func (p *proof) behind(output string) map[string]bool {
+// leadingTo returns the values that an output is made of, itself among them.
+func (p *proof) leadingTo(output string) map[string]bool {
 	made := map[string]bool{output: true}
 	for i := len(p.nodes) - 1; i >= 0; i-- {
 		n := p.nodes[i]
@@ -452,7 +452,7 @@ func (p *proof) whole(made map[string]bool) []string {
 // judge turns what the proof found into the verdict of a row.
 func (p *proof) judge(row *Comparison, want *reference.Value, plain, probed *onnx.Tensor) {
 	row.Stage = Proof
-	made := p.behind(want.Name)
+	made := p.leadingTo(want.Name)
 	var unbounded []string
 	for _, u := range p.unbounded {
 		if made[u[0]] {

@@ -23,7 +23,7 @@ import (
 
 // Sweeps are asked for by flags; without them, every run has a few hundred graphs.
 var (
-	sweepRuntime = flag.String("sweep.runtime", "", "runtimes of a sweep, separated by commas: load, torch, ort-node, ort-web; behind ort-node or ort-web may come :off, :basic, :extended or :all, and :2 for two threads")
+	sweepRuntime = flag.String("sweep.runtime", "", "runtimes of a sweep, separated by commas: load, torch, ort-node, ort-web; ort-node or ort-web may be followed by :off, :basic, :extended or :all, and :2 for two threads")
 	sweepCount   = flag.Int("sweep.count", 0, "random graphs, or models of ONNX's test data, in a sweep")
 	sweepFirst   = flag.Int("sweep.first", 0, "number of the first of them")
 )

@@ -78,7 +78,7 @@ func TestTheVariantsOfATransformer(t *testing.T) {
 	}
 }
 
-// TestPyTorchAgreesWhereONNXRuntimeHasNoKernel holds the reference against PyTorch where ONNX
+// TestPyTorchAgreesWhereONNXRuntimeHasNoKernel compares the reference with PyTorch where ONNX
 // Runtime has an operator of its own for GPUs alone.
 func TestPyTorchAgreesWhereONNXRuntimeHasNoKernel(t *testing.T) {
 	python, dir := witnesstest.Python(t, "torch", "onnx"), t.TempDir()

@@ -26,7 +26,7 @@ import (
 //
 // A kernel is "none", "?" (of other types nothing is known), or the types that it takes, "any" or VARIABLE=TYPE,TYPE ... for the
 // variables of the operator's schema, where "first" is the type of the first input; others=constant wants all other inputs to be
-// constants. What stands behind "partial:" is a reason why a node may be refused all the same. The first line that fits says it.
+// constants. What follows "partial:" is a reason why a node may be refused all the same. The first line that fits says it.
 type table struct {
 	name, source, date string
 	measured           bool
@@ -130,7 +130,7 @@ func (t *table) line(line string, operator *string) error {
 			last.changes[n-1].kernels = append(last.changes[n-1].kernels, k)
 			return nil
 		} else if n > 0 && last.changes[n-1].release > at {
-			return fmt.Errorf("release %s stands behind a newer one", name)
+			return fmt.Errorf("release %s comes after a newer one", name)
 		}
 		last.changes = append(last.changes, change{at, []kernel{k}})
 		return nil

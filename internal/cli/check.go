@@ -56,7 +56,7 @@ A FILE is a model, - for the standard input, or a folder: all .onnx files in it 
 
   FILE: NODE OR TENSOR: CODE: what was wanted, what came
 
---target holds the nodes to what releases of other runtimes load, by tables that are dated and name their sources: what is
+--target compares the nodes with what releases of other runtimes load, by tables that are dated and name their sources: what is
 not loaded is an error, what is loaded in some forms, or not known, a warning. Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
 
 Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read or is beyond the limits.`,

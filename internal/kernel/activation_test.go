@@ -198,7 +198,7 @@ func TestFloat64GradientsAreTheDifferences(t *testing.T) {
 }
 
 // An element's result depends on its value alone: not on the length of the
-// slice, its alignment, or the place within a row. Nothing is written behind.
+// slice, its alignment, or the place within a row. Nothing is written beyond its end.
 func TestPlaceDoesNotMatter(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		x := append(awkward(), numbers(1, 60)...)

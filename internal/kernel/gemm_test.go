@@ -66,7 +66,7 @@ func TestGemmIsWithinTheBoundOfItsTerms(t *testing.T) {
 						at := c.at(i, j)
 						if j >= n {
 							if c.x[at] != before.x[at] {
-								t.Fatalf("%s: c[%d,%d] lies behind its row and was changed", name, i, j)
+								t.Fatalf("%s: c[%d,%d] lies beyond its row and was changed", name, i, j)
 							}
 							continue
 						}

@@ -86,7 +86,7 @@ func TestUint64ContinuesTheWords(t *testing.T) {
 		r.Uniform(pair[:])
 		v := s.Uint64()
 		if lo, hi := float32(uint32(v)>>8)*0x1p-24, float32(v>>40)*0x1p-24; lo != pair[0] || hi != pair[1] {
-			t.Fatalf("at %d: %#x, want the words behind %v", s.Offset(), v, pair)
+			t.Fatalf("at %d: %#x, want the words after %v", s.Offset(), v, pair)
 		}
 	}
 }

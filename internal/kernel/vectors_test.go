@@ -24,7 +24,7 @@ func TestVectorsAreTheSameBitsOnBothPaths(t *testing.T) {
 			for _, special := range []bool{false, true} {
 				got, want := state(n, corners, special), state(n, corners, special)
 				// From an odd element on, so that nothing is aligned, and with one
-				// behind the end that must stay.
+				// beyond the end that must stay.
 				k.f(got[0][1:n+1], got[1][1:], got[2][1:], got[3][1:])
 				portably(func() { k.f(want[0][1:n+1], want[1][1:], want[2][1:], want[3][1:]) })
 				for i := range got {
@@ -118,7 +118,7 @@ func TestGatherRowsScalesExactly(t *testing.T) {
 		last := dst[256]
 		GatherRows(dst[:256], pixels, []int{2}, 256, 1/127.5, -1)
 		if dst[0] != -1 || dst[255] != 1 || dst[256] != last {
-			t.Errorf("0, 255 and what lies behind are %v, %v, %v, want -1, 1, %v", dst[0], dst[255], dst[256], last)
+			t.Errorf("0, 255 and what lies beyond are %v, %v, %v, want -1, 1, %v", dst[0], dst[255], dst[256], last)
 		}
 		const third = float32(1 / 127.5)
 		for i, v := range dst[:256] {

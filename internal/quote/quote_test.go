@@ -29,7 +29,7 @@ func TestQuoting(t *testing.T) {
 		{"not UTF-8", "donn\xe9es\xff", `"donn\xe9es\xff"`, `donn\xe9es\xff`},
 		{"the character for what is not UTF-8", "a\ufffdb", "a\ufffdb", "a\ufffdb"},
 		{"a workflow command", "::error file=a::b", `"::error file=a::b"`, `:\x3aerror file=a::b`},
-		{"and behind blanks", "  ::error::b", `"  ::error::b"`, `  :\x3aerror::b`},
+		{"and after blanks", "  ::error::b", `"  ::error::b"`, `  :\x3aerror::b`},
 		{"a name of C++", "at::native::add", "at::native::add", "at::native::add"},
 		{"a command of Azure", "a##vso[task.setvariable]", `"a##vso\x5btask.setvariable]"`, `a##vso\x5btask.setvariable]`},
 		{"and its short form", "##[error]a", `"##\x5berror]a"`, `##\x5berror]a`},

@@ -399,7 +399,7 @@ func processorTime() time.Duration {
 		panic(err)
 	}
 	// The name in brackets may hold anything; user and system time are the 12th
-	// and 13th number behind it.
+	// and 13th number after it.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
 	var total time.Duration
 	for _, f := range fields[11:13] {

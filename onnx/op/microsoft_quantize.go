@@ -69,8 +69,8 @@ func (n *Node) imageLast(last bool, rule func(*Node)) {
 	}
 }
 
-// ruleQLinearBinary is for A and B, which broadcast, each with a scale and a zero
-// point behind.
+// ruleQLinearBinary is for A and B, which broadcast, each followed by its scale and its
+// zero point.
 func ruleQLinearBinary(n *Node) { n.broadcastOf(0, 3) }
 
 func ruleQLinearWhere(n *Node) { n.broadcastOf(0, 1, 4) }
@@ -89,7 +89,7 @@ func (n *Node) broadcastOf(inputs ...int) {
 	n.shape(0, dims)
 }
 
-// ruleQLinearConcat has triples of a tensor, its scale and its zero point behind
+// ruleQLinearConcat has triples of a tensor, its scale and its zero point after
 // the scale and the zero point of the result.
 func ruleQLinearConcat(n *Node) {
 	if (len(n.in)-2)%3 != 0 {

@@ -69,7 +69,7 @@ func (g *graph) fold(i int) {
 	product.Input = slices.Clone(product.Input)
 	product.Input[1] = g.replace(product.Input[1], l.dims, weights)
 	var sum *pb.NodeProto // a new one
-	behind, name := product.Input[1], strings.TrimSuffix(l.product.Input[1], ".weight")+".bias"
+	after, name := product.Input[1], strings.TrimSuffix(l.product.Input[1], ".weight")+".bias"
 	switch {
 	case l.bias != nil && l.sum != nil:
 		changed := shallow(l.sum)
@@ -79,12 +79,12 @@ func (g *graph) fold(i int) {
 	case l.bias != nil:
 		product.Input[l.biasAt] = g.replace(product.Input[l.biasAt], l.biasDims, bias)
 	case product.GetOpType() != "MatMul":
-		product.Input = append(product.Input[:2], g.add(name, behind, []int{l.outputs}, bias))
+		product.Input = append(product.Input[:2], g.add(name, after, []int{l.outputs}, bias))
 	default:
 		out := product.GetOutput()[0]
 		product = named(product, g.fresh(out+".matmul"))
 		sum = &pb.NodeProto{
-			Input: []string{product.Output[0], g.add(name, behind, []int{1, l.outputs}, bias)}, Output: []string{out},
+			Input: []string{product.Output[0], g.add(name, after, []int{1, l.outputs}, bias)}, Output: []string{out},
 			Name: proto.String(out), OpType: proto.String("Add"),
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // productsToGemm writes dense layers as PyTorch does: y = x Wᵀ + b, with W (outputs, inputs) and b (outputs). A MatMul of a
-// matrix with constant weights, and the Add of a constant bias behind it where there is one, become a Gemm. Weights keep
+// matrix with constant weights, and the Add of a constant bias after it where there is one, become a Gemm. Weights keep
 // their names and bits. Opset 11 and later.
 func productsToGemm(g *graph) {
 	if g.opset < 11 {

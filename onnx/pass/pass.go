@@ -231,9 +231,9 @@ func (g *graph) replace(name string, dims []int, data []float32) string {
 }
 
 // add makes an initializer and puts it after another one. It returns its name, which is another one where that is taken.
-func (g *graph) add(name, behind string, dims []int, data []float32) string {
+func (g *graph) add(name, after string, dims []int, data []float32) string {
 	t := &onnx.Tensor{Name: g.fresh(name), Dims: dims, Data: onnx.Slice[float32](data)}
-	g.constants[t.Name] = g.data.add(g.constants[behind], t.Proto())
+	g.constants[t.Name] = g.data.add(g.constants[after], t.Proto())
 	return t.Name
 }
 

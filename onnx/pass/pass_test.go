@@ -185,7 +185,7 @@ func TestNormalisationsGoIntoTheLayerInFront(t *testing.T) {
 			x = n.Node("MatMul", "c", values{x, n.weights("w", 4, 5)})
 			return n.norm("", n.Node("Flatten", "f", values{x}, onnx.Int("axis", 2)), 5)
 		}, "MatMul Add Flatten"},
-		{"two, one behind the other", []int{2, 4, 5}, func(n net, x onnx.Value) onnx.Value {
+		{"two, one after the other", []int{2, 4, 5}, func(n net, x onnx.Value) onnx.Value {
 			x = n.norm("n1", n.Node("Conv", "c", values{x, n.weights("w", 3, 4, 3)}), 3)
 			n.Step("h", "y")
 			return n.norm("", x, 3)

@@ -92,7 +92,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"negative dimension", tensorOf("int8", "[-1]", "1"), "dims [-1]", true},
 		{"two negative dimensions", tensorOf("int8", "[-1,-1]", "1"), "dims [-1 -1]", true},
 		{"product overflows", tensorOf("int8", "[4294967296,4294967296]", "0"), "overflow", true},
-		{"product overflows behind a zero", tensorOf("int8", "[4294967296,4294967296,0]", "0"), "overflow", true},
+		{"product overflows after a zero", tensorOf("int8", "[4294967296,4294967296,0]", "0"), "overflow", true},
 		{"too few bytes", tensorOf("int64", "[2]", "15"), "takes 16 bytes, header says 15", true},
 		{"too many bytes", tensorOf("int64", "[2]", "17"), "takes 16 bytes, header says 17", true},
 		{"beyond the limit", tensorOf("int8", "[1001]", "1001"), "1001 bytes, 1000 are left", true},

@@ -260,7 +260,7 @@ func pythonVersion(t *testing.T, program string) string {
 	return v
 }
 
-// TestONNXRuntimeLeavesNothing wants no log, no cache and no data base of models behind a session.
+// TestONNXRuntimeLeavesNothing wants no log, no cache and no data base of models after a session.
 func TestONNXRuntimeLeavesNothing(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r *Runtime) {
 		home, temporary := t.TempDir(), t.TempDir()

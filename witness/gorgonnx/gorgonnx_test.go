@@ -301,7 +301,7 @@ var wrong = []struct {
 			return op(e, "Add", []onnx.Value{x, y})
 		})
 	}, []int{3, 2, 2}}, "writes over its input"},
-	{model{"a weight behind a rectifier", []int{3}, func(t testing.TB) *onnx.Model {
+	{model{"a weight after a rectifier", []int{3}, func(t testing.TB) *onnx.Model {
 		return net(t, 13, batchOf(5), func(e *onnx.Emitter, x onnx.Value) onnx.Value {
 			e.Step("w", "w")
 			w := e.Node("LeakyRelu", "", []onnx.Value{e.Const("raw", weights(1, 5))}, onnx.Float("alpha", 0.5))
