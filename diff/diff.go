@@ -1,4 +1,4 @@
-// Package diff says what changed from one model to another: what callers see, the graph, the weights, what it takes, and what it
+// Package diff says what changed from one model to another: what callers see, the graph, the weights, what a run costs, and what it
 // computes.
 package diff
 

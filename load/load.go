@@ -8,7 +8,7 @@
 //
 // The operators are those that [Operators] lists. A model of floats runs as such a graph from end to end. Where a shape depends on
 // values, where integers, flags, strings or sequences are computed, and in the graphs of If, Loop and Scan, the run goes step by step:
-// what lies together and is float is a graph, all else is carried out on tensors of its type. A model that needs another operator
+// neighbouring nodes of floats run as one graph, and everything else is computed on tensors of its own type. A model that needs another operator
 // is refused by Open, with an *onnx.UnsupportedError that names it.
 package load
 

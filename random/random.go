@@ -1,7 +1,7 @@
 // Package random holds petrify's streams of random numbers: named, seeded, and the same on every machine.
 //
 // Randomness is an input, never hidden. Each parameter, each layer that draws and each purpose of a training run has a stream
-// of its own, told by a seed and a name, so that adding one leaves the others' numbers as they were. The noise that pictures
+// of its own, chosen by a seed and a name, so that adding one leaves the others' numbers as they were. The noise that pictures
 // are made from is Noise, which other programs and ONNX graphs compute bit for bit.
 package random
 

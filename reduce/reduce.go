@@ -1,6 +1,6 @@
 // Package reduce makes a small model out of one that a runtime gets wrong: the
 // fewest nodes, with the smallest inputs, on which the runtime still fails in the
-// same way. What comes out is a folder that a bug report needs no more than:
+// same way. What comes out is a folder that is ready for a bug report:
 // model.onnx, its inputs, the outputs that the reference computes, and a README that
 // says how to see the failure without petrify.
 //

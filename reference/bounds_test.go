@@ -314,8 +314,8 @@ func distance(a, b float64) float64 {
 	return math.Abs(a - b)
 }
 
-// TestNoFunctionChangesMoreThanItSays holds the change of every function
-// against its values at random points of the interval.
+// TestNoFunctionChangesMoreThanItSays compares the change of every function
+// with its values at random points of the interval.
 func TestNoFunctionChangesMoreThanItSays(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	for _, tc := range []struct {

@@ -16,7 +16,7 @@
 //	for ev, err := range r.Steps(ctx) { ... }
 //	files, err := r.Export(run.ExportOptions{})
 //
-// A run may be stopped at any moment, by kill -9 or a full disk, too. Resume then goes on from the latest checkpoint and
+// A run may be stopped at any moment, even by kill -9 or a full disk. Resume then goes on from the latest checkpoint and
 // does anew what came after it: the folder ends as if nothing had happened, but for the speeds in events.jsonl.
 package run
 

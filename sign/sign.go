@@ -3,7 +3,7 @@
 //
 // A model is a file, or a folder with all that is in it and below it. It is signed with a key on an elliptic curve (P-256, P-384 or
 // P-521) or with such a key and its certificates, and checked against the public key or the authorities that are trusted. Keys from
-// an identity provider (Sigstore's keyless signing) need its servers, and are told as unsupported.
+// an identity provider (Sigstore's keyless signing) need its servers, and are reported as unsupported.
 //
 // A signature is checked before a byte of the model is read, then every file that it names, then that there are no others. Whatever
 // is not as it was signed gives a *Mismatch; any other error says that the question could not be answered. There is no third way:

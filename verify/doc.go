@@ -1,7 +1,7 @@
 // Package verify answers one question: do these runtimes compute what this
 // ONNX file says?
 //
-// Every runtime is held, on its own, against package reference, which gives
+// Every runtime is compared, on its own, with package reference, which gives
 // each element of each output in float64 together with the error that rounding
 // can explain. No tolerance is chosen by hand. There are two stages:
 //

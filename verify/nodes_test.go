@@ -332,8 +332,8 @@ func blame(t *testing.T, rt witness.Runtime, nodes []*singleNode) {
 	}
 }
 
-// holdRows draws nodes of every row, has ONNX Runtime run them, and holds it
-// against the reference.
+// holdRows draws nodes of every row, has ONNX Runtime run them, and compares it
+// with the reference.
 func holdRows(t *testing.T, rows []nodeRow) {
 	rt := ortNode(t)
 	rounds := graphsToDraw(t, 6)

@@ -343,8 +343,8 @@ func slipsOf(f family) []slip {
 	return slips
 }
 
-// TestPowerByWidth writes the tables of docs/verification.md, or holds their first
-// columns against what is caught.
+// TestPowerByWidth writes the tables of docs/verification.md, or compares their first
+// columns with what is caught.
 func TestPowerByWidth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("dozens of proofs")
@@ -373,8 +373,8 @@ func TestPowerByWidth(t *testing.T) {
 
 const fullBegin = "<!-- made by go test ./verify -run PowerAtFullWidth -update -->\n"
 
-// TestPowerAtFullWidth writes the table of the models as they are trained, or holds
-// the smallest of them against it.
+// TestPowerAtFullWidth writes the table of the models as they are trained, or compares
+// the smallest of them with it.
 func TestPowerAtFullWidth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("dozens of proofs")

@@ -1,9 +1,9 @@
 // Package web writes a page that plays a generator: one HTML file with the model, what runs it, and the controls inside.
 //
-// The page asks for nothing: no other file, no network, no framework. It works from a file as from a server, and its policy
-// forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's
+// The page asks for nothing: no other file, no network, no framework. It works from a file as well as from a server, and its
+// content security policy forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's
 // layers; noise comes from page/noise.js, with the bits of random.Noise. The tests compare the first with the reference, by
-// package verify, and the second against Go, number by number.
+// package verify, and the second with Go, number by number.
 package web
 
 import (

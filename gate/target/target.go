@@ -1,7 +1,7 @@
 // Package target says what runtimes load, without having them: of each node of a model, whether each release of a runtime takes it.
 //
 // What it knows are tables, a file each, dated and with their sources: measured on the releases themselves where these are to be had
-// (ONNX Runtime, ONNX Runtime Web, OpenCV), or made of the page that the runtime's authors keep (TensorRT, Core ML). A [Target] is
+// (ONNX Runtime, ONNX Runtime Web, OpenCV), or taken from the page that the runtime's authors keep (TensorRT, Core ML). A [Target] is
 // a runtime and its releases, as a policy names it: "onnxruntime>=1.17". [Target.Judge] puts each node in one of four classes.
 package target
 

@@ -1,10 +1,10 @@
 // Package check says whether a model is valid ONNX.
 //
-// It goes through a model that package wire has read, and holds everything in it
-// against the rules: names and their definitions, tensors, functions, each node
-// against the schema of its operator. Where that finds no error, package infer
-// looks at types and shapes. What is found are findings under the codes of
-// package rule; a model without one of severity Error is one that may be run.
+// It goes through a model that package wire has read, and compares everything in it
+// with the rules: names and their definitions, tensors, functions, and each node
+// with the schema of its operator. Where that finds no error, package infer looks
+// at types and shapes. What it reports are findings under the codes of package rule;
+// a model without one of severity Error may be run.
 package check
 
 import (

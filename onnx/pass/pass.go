@@ -1,7 +1,7 @@
 // Package pass rewrites ONNX models into ones that compute the same with fewer nodes.
 //
-// A pass never changes the model that it is given. The result is a model of its own as far as it differs, and shares the
-// rest: nodes, weights and types of either must only be read. Names stay where they can: those of the inputs and the
+// A pass never changes the model that it is given. The result shares with it whatever stays the same, so the nodes,
+// weights and types of both must only be read. Names stay where they can: those of the inputs and the
 // outputs always, and a layer that takes on a normalisation keeps the names of its weights.
 //
 // Export applies a list of passes before it writes a file, package load before it runs one.

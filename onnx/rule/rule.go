@@ -4,7 +4,7 @@
 // A finding says where in the model it is, what was wanted and what came. Names
 // out of the model are quoted. The rooms that look at models, wire at the files
 // of external data, check and infer at the model itself, collect what they find
-// in a Findings, and know nothing of each other for it.
+// in a Findings, and need not know of each other.
 package rule
 
 // Severity says how much a finding matters.

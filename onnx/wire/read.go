@@ -1,8 +1,8 @@
 // Package wire reads ONNX from bytes that may be hostile.
 //
 // Nothing is allocated before it is known to be worth it: a scanner walks the
-// wire format of a message first, sees that every tag, length and number is well
-// formed, that what may come once comes once, and that the Limits hold. Then
+// wire format of a message first, checks that every tag, length and number is well
+// formed, that nothing is repeated which may come only once, and that the Limits hold. Then
 // protobuf decodes it, without the elements of tensors, which stay where they
 // lie in the file. A *onnx.FormatError says that the bytes are not ONNX, and what
 // else they are where that can be told; an *onnx.UnsupportedError that they are

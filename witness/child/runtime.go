@@ -16,7 +16,7 @@
 //
 // # What a driver is given
 //
-// A driver starts in a new empty folder, which goes with it, and in an environment of a few listed variables. Programs and
+// A driver starts in a new empty folder, which is removed when it ends, and in an environment of a few listed variables. Programs and
 // packages come from places that the user named, in PATH, NODE_PATH, PYTHONPATH or [Runtime.Places], never from the working
 // folder, from the folders above it, or from those around this program: relative entries of those lists, and the working
 // folder itself, are passed over. Models with elements in other files are refused, so that a driver opens no file for a model that

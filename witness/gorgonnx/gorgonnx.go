@@ -1,7 +1,7 @@
 // Package gorgonnx runs models on stock onnx-go with its Gorgonia backend, in a child process: the program starts itself
 // again, so that a panic, a hang or the memory of the library is not its own. Programs call [Main] first in main.
 //
-// The library computes some things wrongly without a word, so this package knows them, and refuses what it cannot trust
+// The library computes some things wrongly without an error, so this package knows them, and refuses what it cannot trust
 // before a run: with an *onnx.UnsupportedError that names the node and the fault. An error or a panic of the library is
 // reported in the same way, because a model that petrify has checked is not to blame for it; a process that dies or hangs gives
 // a *witness.BrokenError.
