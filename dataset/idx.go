@@ -20,7 +20,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// FormatError says that a file is not the IDX file that it should be.
+// FormatError says that a file is not the picture, table or array that it should be.
 type FormatError struct {
 	File string // the file's path
 	Why  string // what was wanted and what came

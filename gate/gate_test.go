@@ -82,7 +82,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"version: 1\nmodels: [a]\ntargets: [onxruntime]\n", "did you mean onnxruntime?"},
 		{"version: 1\nmodels: [a]\nlicense: {allow: [MIT OR ISC]}\n", "is no SPDX identifier"},
 		{"version: 1\nmodels: [a]\nlicense: {}\n", "allow is empty"},
-		{"version: 1\nmodels: [a]\nprovenance: [autor]\n", "did you mean author?"},
+		{"version: 1\nmodels: [a]\nprovenance: [authors]\n", "did you mean author?"},
 		{"version: 1\nmodels: [a]\n---\nversion: 1\n", "more than one document"},
 		{strings.Repeat("#", mostPolicy+1), "want at most"},
 	} {

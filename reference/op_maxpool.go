@@ -97,18 +97,7 @@ func lowestOf(v *Value, i int) {
 
 // copyOne sets element i of out to element j of x.
 func (c *call) copyOne(out *Value, i int, x *Value, j int) {
-	switch d := out.Data.(type) {
-	case []float64:
-		d[i] = x.floats()[j]
-	case []int64:
-		d[i] = x.Data.([]int64)[j]
-	case []uint64:
-		d[i] = x.Data.([]uint64)[j]
-	case []bool:
-		d[i] = x.Data.([]bool)[j]
-	case []string:
-		d[i] = x.Data.([]string)[j]
-	}
+	out.copyElement(i, x, j)
 	if out.Sound != nil {
 		out.setFigures(i, x.figures(j))
 	}

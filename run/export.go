@@ -59,7 +59,7 @@ func (f *Folder) Model() (model.Model, error) {
 	return m, nil
 }
 
-// Sampler is the path that the net has once it is exported which makes images, as the model's objective says.
+// Sampler is the path that export gives to the net that makes images, as the model's objective says.
 func (f *Folder) Sampler() (string, error) {
 	m, err := f.Model()
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *Folder) Sampler() (string, error) {
 	return filepath.Join(f.ONNX(), net, net+".onnx"), nil
 }
 
-// Encoder is the path that the net has once it is exported which turns images into what Sampler's takes; "" where a model has none.
+// Encoder is the path that export gives to the net that turns images into what Sampler's net takes; "" where a model has none.
 func (f *Folder) Encoder() (string, error) {
 	m, err := f.Model()
 	if err != nil {
@@ -91,8 +91,8 @@ func (f *Folder) trained() (m model.Model, s *checkpoint.Snapshot, err error) {
 }
 
 // Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. Those that are there
-// and a certificate beside them are removed first: they speak of the files that stood there until now. Into the run's own folder, it
-// needs the right to write there, as a Run has it.
+// and a certificate beside them are removed first: they speak of the files that stood there until now. While it writes to the run's
+// own folder, it locks it as a Run does.
 func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
 	m, s, err := f.trained()
 	if err != nil {

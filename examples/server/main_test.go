@@ -187,7 +187,8 @@ func TestTheServerEndsGracefully(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if _, err := http.Get("http://" + listener.Addr().String()); err == nil {
+	if response, err := http.Get("http://" + listener.Addr().String()); err == nil {
+		response.Body.Close()
 		t.Error("it still listens")
 	}
 	if err := serve(t.Context(), "nowhere.onnx", "127.0.0.1:0", limits{images: 1, workers: 1}); err == nil {

@@ -100,7 +100,8 @@ func TestServe(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("it ends with %d", code)
 	}
-	if _, err := http.Get(address); err == nil {
+	if response, err := http.Get(address); err == nil {
+		response.Body.Close()
 		t.Error("it still answers")
 	}
 }
