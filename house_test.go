@@ -55,7 +55,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"verify":               {may: []string{"internal/atomicfile", "internal/npy", "internal/suggest", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "witness"}},
 	"report":               {may: []string{"onnx/rule", "verify"}},
 	"gate/target":          {may: []string{"onnx", "onnx/infer", "onnx/op", "onnx/pb", "onnx/rule", "internal/suggest"}},
-	"gate":                 {may: []string{"gate/target", "onnx", "onnx/check", "onnx/infer", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
+	"gate":                 {may: []string{"gate/target", "onnx", "onnx/check", "onnx/infer", "onnx/pb", "onnx/rule", "onnx/wire", "reference", "report", "verify", "witness", "internal/atomicfile", "internal/suggest"}},
 	"sign":                 {},
 	"reduce":               {may: []string{"onnx", "onnx/infer", "onnx/pb", "reference", "verify", "witness", "internal/atomicfile"}},
 	"card":                 {may: []string{"onnx", "onnx/pb", "onnx/wire", "witness"}},
