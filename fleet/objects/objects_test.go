@@ -18,6 +18,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/petrify-ml/petrify/gate"
+	"github.com/petrify-ml/petrify/internal/onnxtest"
+	"github.com/petrify-ml/petrify/load"
+	"github.com/petrify-ml/petrify/witness"
 )
 
 // A bucket is as much of S3 as the driver asks for, with the faults that networks have.
@@ -181,6 +186,40 @@ func TestObjectsAreKept(t *testing.T) {
 	}
 	if got, err := s.Read(t.Context(), "s3://models/results/b.json"); err != nil || string(got) != "beta" {
 		t.Errorf("after a write that failed: %q, %v, want beta", got, err)
+	}
+}
+
+// A fleet in a bucket: models and results are objects, each model is fetched once whatever the number of runs, and the report is of all.
+func TestAFleetInABucket(t *testing.T) {
+	model := onnxtest.DenseModel(t)
+	good := string(onnxtest.Bytes(t, model))
+	b := &bucket{objects: map[string]string{"a.onnx": good, "b/net.onnx": good, "c.onnx": "no model"}, faults: map[string]int{"die a.onnx": 1}}
+	s := store(t, b)
+	p, err := gate.Parse([]byte("version: 1\nmodels: [.]\nruntimes: {require: [load]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := gate.Options{
+		Root: t.TempDir(), Version: "test", Store: s, Results: "s3://models/results", Files: []string{"s3://models/a.onnx", "s3://models/b/", "s3://models/c.onnx"}, Shards: 2,
+		Runtimes: func([]string) ([]witness.Runtime, error) {
+			return []witness.Runtime{load.Runtime{Release: "test"}}, nil
+		},
+	}
+	for range 2 { // the second time there is nothing left to do
+		for o.Shard = range o.Shards {
+			if _, err := gate.Run(t.Context(), p, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for key, want := range map[string]int{"a.onnx": 2, "b/net.onnx": 1, "c.onnx": 1} { // one died on the way
+		if b.asked[key] != want {
+			t.Errorf("%s was read %d times, want %d", key, b.asked[key], want)
+		}
+	}
+	r, err := gate.Join(t.Context(), o.Results, p, o)
+	if err != nil || r.Summary.Files != 3 || r.Summary.Passed != 2 || r.ExitCode != 1 {
+		t.Errorf("%+v, %v, want two good ones and a finding", r, err)
 	}
 }
 
