@@ -7,34 +7,70 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
+	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
-// admit checks the model, and puts its nodes into order where nothing else keeps it from being evaluated: ONNX wants a node
-// after those whose outputs it reads, ONNX Runtime sorts by itself, so that files that break the rule are deployed. It says
-// what it did.
+// admit checks the model, and mends two faults where nothing else keeps it from being evaluated, since ONNX Runtime passes over
+// them and files that have them are deployed. ONNX wants a node after those whose outputs it reads: nodes are put into order. It
+// wants an output of the graph to have a shape: it gets the one that follows from the graph. admit says what it did.
 func admit(m *onnx.Model) (notes []string, err error) {
 	hindering := hinders(m.Proto)
 	if len(hindering) == 0 {
 		return nil, nil
 	}
+	mended := m.Proto
 	if i := slices.IndexFunc(hindering, func(f rule.Finding) bool { return f.Code == "node-order" }); i >= 0 {
-		sorted := shallow(m.Proto)
-		sorted.Graph, _ = inOrder(m.Proto.GetGraph())
-		if len(hinders(sorted)) == 0 {
-			if m.Bytes, err = onnx.Marshal(sorted); err != nil {
-				return nil, err
-			}
-			m.Proto = sorted
-			return []string{fmt.Sprintf("%s stands before a node that it reads (node-order), which ONNX does not allow; judged with its nodes in order, as ONNX Runtime puts them", hindering[i].Where)}, nil
+		sorted := shallow(mended)
+		sorted.Graph, _ = inOrder(mended.GetGraph())
+		mended = sorted
+		notes = append(notes, fmt.Sprintf("%s stands before a node that it reads (node-order), which ONNX does not allow; judged with its nodes in order, as ONNX Runtime puts them", hindering[i].Where))
+	}
+	if whole, names := withShapes(mended); len(names) > 0 {
+		mended = whole
+		notes = append(notes, fmt.Sprintf("output %s has no shape (required-field-missing), which ONNX does not allow; judged with the one that follows from the graph", strings.Join(names, ", ")))
+	}
+	if len(notes) > 0 && len(hinders(mended)) == 0 {
+		if m.Bytes, err = onnx.Marshal(mended); err != nil {
+			return nil, err
 		}
+		m.Proto = mended
+		return notes, nil
 	}
 	broken := make([]string, len(hindering))
 	for i, f := range hindering {
 		broken[i] = fmt.Sprintf("%s: %s (%s)", f.Where, f.Message, f.Code)
 	}
 	return nil, fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
+}
+
+// withShapes gives the outputs of the graph that have no type, or one without a shape, those that follow from it, and returns
+// their names.
+func withShapes(m *pb.ModelProto) (whole *pb.ModelProto, names []string) {
+	lacks := func(v *pb.ValueInfoProto) bool {
+		t := v.GetType().GetTensorType()
+		return v.GetType().GetValue() == nil || t != nil && t.Shape == nil
+	}
+	if !slices.ContainsFunc(m.GetGraph().GetOutput(), lacks) {
+		return m, nil
+	}
+	types := infer.Model(m, infer.Budget{}).Types
+	whole = shallow(m)
+	whole.Graph = shallow(m.GetGraph())
+	whole.Graph.Output = slices.Clone(m.GetGraph().GetOutput())
+	for i, v := range whole.Graph.Output {
+		t, ok := types[v.GetName()]
+		declared := pb.TensorProto_DataType(v.GetType().GetTensorType().GetElemType())
+		if !lacks(v) || !ok || t.Dims == nil || declared != pb.TensorProto_UNDEFINED && declared != t.Elem {
+			continue
+		}
+		v = shallow(v)
+		v.Type = t.Proto()
+		whole.Graph.Output[i] = v
+		names = append(names, onnx.Quote(v.GetName()))
+	}
+	return whole, names
 }
 
 func hinders(m *pb.ModelProto) []rule.Finding {

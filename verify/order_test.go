@@ -75,6 +75,44 @@ func TestNodesOutOfOrderAreJudgedInOrder(t *testing.T) {
 	}
 }
 
+// Outputs whose shape, or type, is missing get those that follow from the graph.
+func TestOutputsWithoutAShapeAreJudged(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(v *pb.ValueInfoProto)
+	}{
+		{"no shape", func(v *pb.ValueInfoProto) { v.GetType().GetTensorType().Shape = nil }},
+		{"no type", func(v *pb.ValueInfoProto) { v.Type = nil }},
+	} {
+		m := proto.CloneOf(netModel(t).Proto)
+		slices.Reverse(m.Graph.Node) // which does not stand in the way
+		c.change(m.Graph.Output[0])
+		b, err := onnx.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(t.Context(), Options{Paths: []string{writeModel(t, t.TempDir(), &onnx.Model{Proto: m, Bytes: b})}, Runtimes: []witness.Runtime{reference.Runtime{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Models[0]
+		notes := strings.Join(got.Notes, "\n")
+		if got.Problem != "" || len(got.Rows) == 0 || !strings.Contains(notes, "has no shape (required-field-missing)") || !strings.Contains(notes, "(node-order)") {
+			t.Errorf("%s: problem %q, %d rows, notes %q", c.name, got.Problem, len(got.Rows), got.Notes)
+		}
+		for _, row := range got.Rows {
+			if row.Verdict != Equal {
+				t.Errorf("%s: %s %s", c.name, row.Verdict, row.Reason)
+			}
+		}
+		m.Graph.Output[0].Type = onnx.Type{Elem: pb.TensorProto_INT64}.Proto() // another one
+		m.Graph.Output[0].Type.GetTensorType().Shape = nil
+		if _, names := withShapes(m); len(names) > 0 {
+			t.Errorf("%s: an output of another type gets a shape: %v", c.name, names)
+		}
+	}
+}
+
 func TestNodesThatWaitForEachOtherAreInvalid(t *testing.T) {
 	m := proto.CloneOf(netModel(t).Proto)
 	last := m.Graph.Node[len(m.Graph.Node)-1]
