@@ -215,6 +215,19 @@ func moveTensor(t *onnx.Tensor, m gop.Moves, filler *onnx.Tensor, dims []int) (*
 	return onnx.TensorOf("", data, dims...)
 }
 
+// moveInTurn carries the elements of t by several moves, one after the other.
+func moveInTurn(t *onnx.Tensor, moves []gop.Moves, dims []int) (*onnx.Tensor, error) {
+	data, done := t.Data.Make(product(dims)), 0
+	for i := range moves {
+		m := &moves[i]
+		if err := m.Rows(t.Len(), func(at int, from []int) { data.Gather(done+at, t.Data, from) }); err != nil {
+			return nil, err
+		}
+		done += product(m.Shape)
+	}
+	return onnx.TensorOf("", data, dims...)
+}
+
 // expanded repeats t to dims.
 func expanded(t *onnx.Tensor, dims []int) (*onnx.Tensor, error) {
 	m, err := expansion(t.Dims, dims)

@@ -48,7 +48,8 @@ func gemm(b *builder, c call) error {
 	if c.has(2) {
 		plain = plain && cfg.Beta == 1 && isRow(c.in[2].dims, n)
 	}
-	if plain && cfg.TransB && c.in[1].fixed != nil {
+	strips := plain && cfg.TransB && inStrips(c, m, n)
+	if plain && cfg.TransB && c.in[1].fixed != nil && !strips {
 		if err := b.flip(c, 1); err != nil {
 			return err
 		}
@@ -61,6 +62,9 @@ func gemm(b *builder, c call) error {
 	var bias *G.Node
 	if c.has(2) {
 		bias = in[2]
+	}
+	if strips {
+		return b.denseRow(c, c.name(), in[0], in[1], bias, n, true)
 	}
 	if plain && !cfg.TransB {
 		return b.dense(c, c.name(), in[0], in[1], bias, m, n)
@@ -113,22 +117,35 @@ func (b *builder) biasAfter(name *string, n int) *G.Node {
 // wideRow is the number of columns from which the weights of a single row of inputs are laid in strips.
 const wideRow = 4096
 
+// inStrips reports whether the weights, input 1, of m rows by n columns are laid in strips.
+func inStrips(c call, m, n int) bool { return m == 1 && n >= wideRow && c.in[1].constant }
+
 // dense sets the value name to x w + bias, and the activation that alone reads it instead of it. w is input 1 of c.
 func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) error {
-	act := b.activationAfter(&name)
-	if m == 1 && n >= wideRow && c.in[1].constant {
-		strips, err := b.arranged(c, 1, " in strips", gop.Strips(c.in[1].dims[0], n))
-		if err != nil {
-			return err
-		}
-		if w, err = b.nodeOf(name, strips, w.Dtype()); err != nil {
-			return err
-		}
-		y, err := gop.DenseRow(name, x, w, bias, act)
-		return b.set(name, y, err, m, n)
+	if inStrips(c, m, n) {
+		return b.denseRow(c, name, x, w, bias, n, false)
 	}
+	act := b.activationAfter(&name)
 	y, err := gop.Dense(name, x, w, bias, act, gop.Need{})
 	return b.set(name, y, err, m, n)
+}
+
+// denseRow is dense for a single row, and weights that are laid in strips. Transposed ones are (n, k).
+func (b *builder) denseRow(c call, name string, x, w, bias *G.Node, n int, transposed bool) error {
+	act := b.activationAfter(&name)
+	k, how := c.in[1].dims[0], " in strips"
+	if transposed {
+		k, how = c.in[1].dims[1], " transposed, in strips"
+	}
+	strips, err := b.arranged(c, 1, how, gop.Strips(k, n, transposed), k*n)
+	if err != nil {
+		return err
+	}
+	if w, err = b.nodeOf(name, strips, w.Dtype()); err != nil {
+		return err
+	}
+	y, err := gop.DenseRow(name, x, w, bias, act)
+	return b.set(name, y, err, 1, n)
 }
 
 // activationAfter looks for the activation that alone reads the value name, takes it into the operator and moves name on.
@@ -152,15 +169,15 @@ func (b *builder) flip(c call, k int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name(), err)
 	}
-	c.in[k], err = b.arranged(c, k, " transposed", m)
+	c.in[k], err = b.arranged(c, k, " transposed", []gop.Moves{m}, m.Shape...)
 	return err
 }
 
-// arranged is input k, a constant, in another order. What the model has for good is arranged once.
-func (b *builder) arranged(c call, k int, how string, m gop.Moves) (value, error) {
+// arranged is input k, a constant, as moves give it, one after the other. What the model has for good is arranged once.
+func (b *builder) arranged(c call, k int, how string, moves []gop.Moves, dims ...int) (value, error) {
 	name := c.op.in[k] + how
 	if op := (&operation{out: []string{name}}); !c.in[k].constant || !b.recall(op) {
-		t, err := moveTensor(c.in[k].fixed, m, nil, m.Shape)
+		t, err := moveInTurn(c.in[k].fixed, moves, dims)
 		if err := b.setFixed(name, t, err); err != nil {
 			return value{}, err
 		}

@@ -320,21 +320,33 @@ func TestRedirectedResultsLeaveTheOldStorageAlone(t *testing.T) {
 	}
 }
 
+// inStrips are weights in the order of their strips.
+func inStrips(t *testing.T, weights []float64, k, n int, transposed bool) (ordered []float64) {
+	for _, m := range Strips(k, n, transposed) {
+		if err := m.Rows(len(weights), func(_ int, from []int) {
+			for _, i := range from {
+				ordered = append(ordered, weights[i])
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ordered
+}
+
 func TestDenseRowIsDense(t *testing.T) {
 	for _, n := range []int{1, StripWidth, 3*StripWidth + 5} {
 		g := G.NewGraph()
 		x, _ := input[float64](g, "x", 1, 7)
 		w, weights := input[float64](g, "second", 7, n)
 		b, _ := input[float64](g, "b", n)
-		m := Strips(7, n)
-		ordered := make([]float64, len(weights))
-		err := m.Rows(len(weights), func(at int, from []int) {
-			for i, k := range from {
-				ordered[at+i] = weights[k]
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
+		turned := make([]float64, len(weights))
+		for i, v := range weights {
+			turned[i%n*7+i/n] = v
+		}
+		ordered, fromTurned := inStrips(t, weights, 7, n, false), inStrips(t, turned, 7, n, true)
+		if !slices.Equal(ordered, fromTurned) {
+			t.Errorf("%d columns: transposed weights have other strips", n)
 		}
 		strips := G.NewVector(g, tensor.Float64, G.WithShape(7*n), G.WithName("strips"), G.WithValue(tensor.New(tensor.WithShape(7*n), tensor.WithBacking(ordered))))
 		want, err := Dense("want", x, w, b, leaky, Need{})

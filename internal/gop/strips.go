@@ -12,17 +12,21 @@ import (
 // StripWidth is the number of columns in a strip of weights.
 const StripWidth = 512
 
-// Strips is the order of the weights (k, n) that DenseRow wants: strips of StripWidth columns one after the other, each of k rows.
-func Strips(k, n int) Moves {
-	from := make([]int, 0, k*n)
-	for j := 0; j < n; j += StripWidth {
-		for i := range k {
-			for col := j; col < min(j+StripWidth, n); col++ {
-				from = append(from, i*n+col)
-			}
-		}
+// Strips are, one after the other, the strips of StripWidth columns in which DenseRow wants the weights (k, n), each of k rows.
+// Transposed weights lie as (n, k).
+func Strips(k, n int, transposed bool) (strips []Moves) {
+	row, col := n, 1
+	if transposed {
+		row, col = 1, k
 	}
-	return Moves{Shape: []int{k * n}, Offsets: [][]int{from}}
+	for j := 0; j < n; j += StripWidth {
+		columns := Every(min(StripWidth, n-j), col)
+		for i := range columns {
+			columns[i] += j * col
+		}
+		strips = append(strips, Moves{Shape: []int{k, len(columns)}, Offsets: [][]int{Every(k, row), columns}})
+	}
+	return strips
 }
 
 // DenseRow is Dense for one row x, (1, k), and weights in the order of Strips. Their rows lie side by side in memory, not one row of a wide
