@@ -36,6 +36,8 @@ var (
 	noiseScript string
 	//go:embed page/runtime.js
 	runtimeScript string
+	//go:embed page/ort.js
+	ortScript string
 	//go:embed page/page.js
 	pageScript string
 )
@@ -52,6 +54,25 @@ type Options struct {
 	Generator *onnx.Model // of noise or points, with its elements inside, that a check has passed
 	Encoder   *onnx.Model // from images to points, where there is one
 	Noise     bool        // the generator is made for standard normal noise
+	Engine    Engine      // what runs the model; "" is Own
+}
+
+// Engine is what runs the model of a page.
+type Engine string
+
+// The engines.
+const (
+	Own Engine = "own" // page/runtime.js: the operators of petrify's layers, inside the page
+	// ORT is ONNX Runtime Web, on one thread of WebAssembly: ORTFiles lie in the folder ort beside the page, which a server must show.
+	ORT Engine = "onnxruntime-web"
+)
+
+// Engines lists them.
+func Engines() []Engine { return []Engine{Own, ORT} }
+
+// ORTFiles are the files of the folder dist of the npm package onnxruntime-web that a page needs. The first is the one that it names.
+func ORTFiles() []string {
+	return []string{"ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"}
 }
 
 // mostBytes is the largest model of a page: browsers hold it as text, as bytes and as numbers.
@@ -60,8 +81,15 @@ const mostBytes = 256 << 20
 // axes is the number of sliders.
 const axes = 8
 
-// Page makes the HTML of a page. A model with an operator that the page's runtime lacks is an *onnx.UnsupportedError.
+// Page makes the HTML of a page. A model with an operator that the page's own runtime lacks, if that is the engine, is an
+// *onnx.UnsupportedError.
 func Page(o Options) ([]byte, error) {
+	if o.Engine == "" {
+		o.Engine = Own
+	}
+	if !slices.Contains(Engines(), o.Engine) {
+		return nil, fmt.Errorf("engine is %q, want one of %v", o.Engine, Engines())
+	}
 	p := &about{Name: plainName(o.Name), Noise: o.Noise, Reach: 4, Scheme: newScheme()}
 	if !o.Noise {
 		p.Reach = 8 // codes have no scale of their own, and are often larger than noise
@@ -73,7 +101,7 @@ func Page(o Options) ([]byte, error) {
 	if p.Generator.kind != raster.Points || p.Generator.Images == nil {
 		return nil, &onnx.UnsupportedError{Why: "the page makes images, as in float[N,1,28,28], of noise or points"}
 	}
-	generator, err := encoded(o.Generator)
+	generator, err := encoded(o.Generator, o.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +112,7 @@ func Page(o Options) ([]byte, error) {
 			err = fmt.Errorf("input %s is %v, want images of 1 or 3 channels", onnx.Quote(net.Input), net.Dims)
 		}
 		if err == nil {
-			encoder, err = encoded(o.Encoder)
+			encoder, err = encoded(o.Encoder, o.Engine)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("encoder: %w", err)
@@ -108,12 +136,17 @@ func Page(o Options) ([]byte, error) {
 	for _, f := range o.Facts {
 		fmt.Fprintf(&facts, "<dt>%s</dt><dd>%s</dd>", html.EscapeString(f.Name), html.EscapeString(f.Value))
 	}
-	policy := fmt.Sprintf("default-src 'none'; script-src %s %s %s; style-src %s; img-src data: blob:; base-uri 'none'; form-action 'none'",
-		hashOf(noiseScript), hashOf(runtimeScript), hashOf(pageScript), hashOf(style))
+	running, more, engine, fetched := runtimeScript, "", "", "nothing is fetched"
+	if o.Engine == ORT {
+		running, engine = ortScript, fmt.Sprintf(`<script src="ort/%s"></script>`+"\n", ORTFiles()[0])
+		more, fetched = " 'self' 'wasm-unsafe-eval'; connect-src 'self'", "nothing is fetched but ONNX Runtime Web, from beside the page"
+	}
+	policy := fmt.Sprintf("default-src 'none'; script-src %s %s %s%s; style-src %s; img-src data: blob:; base-uri 'none'; form-action 'none'",
+		hashOf(noiseScript), hashOf(running), hashOf(pageScript), more, hashOf(style))
 	return []byte(strings.NewReplacer(
 		"{{policy}}", policy, "{{title}}", html.EscapeString(o.Title), "{{about}}", html.EscapeString(o.About), "{{axes}}", words,
 		"{{facts}}", facts.String(), "{{style}}", style, "{{data}}", string(data), "{{generator}}", generator, "{{encoder}}", encoder,
-		"{{noise}}", noiseScript, "{{runtime}}", runtimeScript, "{{page}}", pageScript,
+		"{{noise}}", noiseScript, "{{runtime}}", running, "{{page}}", pageScript, "{{engine}}", engine, "{{fetched}}", fetched,
 	).Replace(frame)), nil
 }
 
@@ -221,38 +254,18 @@ func newScheme() scheme {
 	return scheme{Quantiles: base64.StdEncoding.EncodeToString(b), Limits: s.Limits, Levels: s.Levels, Weyl: s.Weyl, Rounds: s.Rounds}
 }
 
-// encoded is the file of a model, if the page can run it.
-func encoded(m *onnx.Model) (string, error) {
+// encoded is the file of a model, if the engine can run it.
+func encoded(m *onnx.Model, e Engine) (string, error) {
 	g := m.Proto.GetGraph()
-	if len(m.Proto.GetFunctions()) > 0 {
-		return "", &onnx.UnsupportedError{Why: "functions in the model"}
-	}
-	known := Operators()
-	for _, node := range g.GetNode() {
-		if (node.GetDomain() != "" && node.GetDomain() != "ai.onnx") || !slices.Contains(known, node.GetOpType()) {
-			return "", &onnx.UnsupportedError{Domain: node.GetDomain(), Op: node.GetOpType(), Why: "the page runs the operators of petrify's layers: " + strings.Join(known, ", ")}
-		}
-		for _, a := range node.GetAttribute() {
-			if usual, special := plainAttributes[a.GetName()]; special && !usual(a) {
-				return "", &onnx.UnsupportedError{Op: node.GetOpType(), Why: "attribute " + a.GetName() + " is none that petrify's layers have"}
-			}
-		}
-	}
-	for _, set := range m.Proto.GetOpsetImport() {
-		if d := set.GetDomain(); (d == "" || d == "ai.onnx") && set.GetVersion() < oldestOpset {
-			return "", &onnx.UnsupportedError{Opset: set.GetVersion(), Why: fmt.Sprintf("opset %d: the page runs %d and later", set.GetVersion(), oldestOpset)}
+	if e == Own {
+		if err := runs(m); err != nil {
+			return "", err
 		}
 	}
 	for _, t := range g.GetInitializer() {
-		if e := pb.TensorProto_DataType(t.GetDataType()); !slices.Contains(elements, e) {
-			return "", &onnx.UnsupportedError{Why: fmt.Sprintf("initializer %s is of %v: the page reads %v", onnx.Quote(t.GetName()), e, elements)}
-		}
 		if t.GetDataLocation() == pb.TensorProto_EXTERNAL {
 			return "", errors.New("elements are in other files")
 		}
-	}
-	if len(g.GetSparseInitializer()) > 0 {
-		return "", &onnx.UnsupportedError{Why: "sparse weights"}
 	}
 	b, err := onnx.Marshal(m.Proto)
 	if err != nil {
@@ -262,6 +275,39 @@ func encoded(m *onnx.Model) (string, error) {
 		return "", fmt.Errorf("the model is of %d bytes, a page holds %d", len(b), mostBytes)
 	}
 	return base64.StdEncoding.EncodeToString(b), nil
+}
+
+// runs tells whether the page's own runtime knows all that a model needs.
+func runs(m *onnx.Model) error {
+	g := m.Proto.GetGraph()
+	if len(m.Proto.GetFunctions()) > 0 {
+		return &onnx.UnsupportedError{Why: "functions in the model"}
+	}
+	known := Operators()
+	for _, node := range g.GetNode() {
+		if (node.GetDomain() != "" && node.GetDomain() != "ai.onnx") || !slices.Contains(known, node.GetOpType()) {
+			return &onnx.UnsupportedError{Domain: node.GetDomain(), Op: node.GetOpType(), Why: "the page runs the operators of petrify's layers: " + strings.Join(known, ", ")}
+		}
+		for _, a := range node.GetAttribute() {
+			if usual, special := plainAttributes[a.GetName()]; special && !usual(a) {
+				return &onnx.UnsupportedError{Op: node.GetOpType(), Why: "attribute " + a.GetName() + " is none that petrify's layers have"}
+			}
+		}
+	}
+	for _, set := range m.Proto.GetOpsetImport() {
+		if d := set.GetDomain(); (d == "" || d == "ai.onnx") && set.GetVersion() < oldestOpset {
+			return &onnx.UnsupportedError{Opset: set.GetVersion(), Why: fmt.Sprintf("opset %d: the page runs %d and later", set.GetVersion(), oldestOpset)}
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		if e := pb.TensorProto_DataType(t.GetDataType()); !slices.Contains(elements, e) {
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("initializer %s is of %v: the page reads %v", onnx.Quote(t.GetName()), e, elements)}
+		}
+	}
+	if len(g.GetSparseInitializer()) > 0 {
+		return &onnx.UnsupportedError{Why: "sparse weights"}
+	}
+	return nil
 }
 
 // elements are the types of constants that the page's runtime reads.

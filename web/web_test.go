@@ -114,6 +114,29 @@ func TestThePolicyNamesEveryScript(t *testing.T) {
 	}
 }
 
+// With ONNX Runtime Web the page may load what lies beside it, and nothing else; it takes operators that its own runtime lacks.
+func TestAPageOfONNXRuntimeWeb(t *testing.T) {
+	b, err := web.Page(web.Options{Title: "t", Generator: generator(t, "Sin"), Engine: web.ORT})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := string(regexp.MustCompile(`Content-Security-Policy" content="([^"]*)"`).FindSubmatch(b)[1])
+	for _, want := range []string{"default-src 'none'; ", " 'self' 'wasm-unsafe-eval'; connect-src 'self'; "} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy is %s, want %q in it", policy, want)
+		}
+	}
+	if strings.Contains(policy, "unsafe-inline") || strings.Contains(policy, "'unsafe-eval'") || regexp.MustCompile(`(?i)https?:`).Match(b) {
+		t.Errorf("the page lets in more: %s", policy)
+	}
+	if n := strings.Count(string(b), "<script src="); n != 1 {
+		t.Errorf("%d scripts beside the page, want 1", n)
+	}
+	if _, err := web.Page(web.Options{Generator: generator(t, "Tanh"), Engine: "cdn"}); err == nil || !strings.Contains(err.Error(), `"cdn", want one of [own onnxruntime-web]`) {
+		t.Errorf("another engine: %v", err)
+	}
+}
+
 func TestModelsThatThePageDoesNotRun(t *testing.T) {
 	for _, c := range []struct {
 		name, want string

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/cli"
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/verify"
@@ -159,6 +161,59 @@ func TestPage(t *testing.T) {
 		b.wait(t, `document.getElementById('status')?.textContent === 'seed 7, picture 5'`)
 	})
 	b.quiet(t)
+}
+
+// The page with ONNX Runtime Web for its engine, served by petrify serve, shows the pictures of petrify sample, and encodes a drawing;
+// from a file it says what it needs.
+func TestPageOnONNXRuntimeWeb(t *testing.T) {
+	modules := filepath.Dir(witnesstest.NodeModule(t, "onnxruntime-web"))
+	b := startBrowser(t)
+	run := tiny(t)
+	petrify(t, "export", run, "--form", "image", "--no-verify", "-o", filepath.Join(run, "image"))
+	net := func(name string) string { return filepath.Join(run, "image", name, name+".onnx") }
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, &cli.Streams{In: strings.NewReader(""), Out: w, Err: io.Discard},
+			[]string{"serve", net("decoder_image"), "--encoder", net("encoder_image"), "--engine", "onnxruntime-web", "--node-path", modules})
+		w.Close()
+	}()
+	out := bufio.NewReader(r)
+	address, err := out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, out)
+	b.open(t, strings.TrimSpace(address))
+	b.wait(t, `document.querySelectorAll('#thumbs canvas').length === 16 && [...document.querySelectorAll('#thumbs canvas')].every((c) => c.width === 28)`)
+	b.settle(t)
+	want, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--scale", "1", "--columns", "16", "-o", "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 16 {
+		got := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
+		sameTile(t, fmt.Sprintf("picture %d", i+1), got, want, 1+29*i)
+	}
+	before := b.pixels(t, "document.getElementById('picture')")
+	b.do(t, `document.getElementById('clear').click()`)
+	b.wait(t, `document.getElementById('status').textContent === 'what the model keeps of your picture'`)
+	b.settle(t)
+	if bytes.Equal(b.pixels(t, "document.getElementById('picture')"), before) {
+		t.Error("the picture is as it was")
+	}
+	b.quiet(t)
+
+	site := filepath.Join(t.TempDir(), "site")
+	petrify(t, "web", run, "--engine", "onnxruntime-web", "--node-path", modules, "-o", site)
+	b.call(t, "Page.navigate", map[string]any{"url": (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html"}).String()})
+	b.wait(t, `document.getElementById('status')?.textContent.includes('petrify serve shows this page') === true`)
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("serve ends with %d", code)
+	}
 }
 
 // A program with package load gets the pictures of petrify sample, of a file in whichever form.

@@ -16,6 +16,7 @@ type serveOptions struct {
 	streams *Streams
 	model   string
 	encoder string
+	engine  engineOptions
 	port    int
 }
 
@@ -37,6 +38,7 @@ standard output. It answers no other machine, no other name than that of this on
 	f := cmd.Flags()
 	f.IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
 	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
+	o.engine.flags(cmd)
 	return cmd
 }
 
@@ -44,7 +46,7 @@ func runServe(ctx context.Context, o serveOptions) error {
 	if o.port < 0 || o.port > 1<<16-1 {
 		return fmt.Errorf("--port is %d, want 0 to 65535", o.port)
 	}
-	files, err := siteOf(ctx, o.model, o.encoder)
+	files, err := siteOf(ctx, o.model, o.encoder, o.engine)
 	if err != nil {
 		return err
 	}

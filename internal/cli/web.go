@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,14 +19,35 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/web"
+	"github.com/petrify-ml/petrify/witness/child"
 )
 
 type webOptions struct {
 	streams *Streams
 	model   string
 	encoder string
+	engine  engineOptions
 	out     string
 	force   bool
+}
+
+// engineOptions say what runs the model of a page.
+type engineOptions struct {
+	name   string
+	places runtimeOptions
+}
+
+func (o *engineOptions) flags(cmd *cobra.Command) {
+	var names []string
+	for _, e := range web.Engines() {
+		names = append(names, string(e))
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.name, "engine", string(web.Own), "what runs the model in the browser, "+strings.Join(names, " or "))
+	f.StringSliceVar(&o.places.nodePath, "node-path", nil, "node_modules folder with the package onnxruntime-web, before those in NODE_PATH")
+	mustComplete(cmd, "engine", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.Command {
@@ -37,9 +59,14 @@ func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.C
 is complete: it works from the file, from any server and without a network, and asks for nothing. It has a seed, with the
 pictures of petrify sample, truncation, sliders for the directions that the first layer answers to most, the way between two
 pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
-petrify's operators with one input (N,K) and an output of images, in any form that petrify export writes. petrify serve shows the same page at once.`,
+petrify's operators with one input (N,K) and an output of images, in any form that petrify export writes. petrify serve shows
+the same page at once.
+
+With --engine onnxruntime-web the model runs in ONNX Runtime Web, of which three files (14 MB) are copied beside the page. It is
+faster on large models and runs others than petrify's, and needs a server: a browser lets it read no files from a disk.`,
 		Example: `  petrify web runs/dcgan -o site
-  petrify web decoder.onnx --encoder encoder.onnx -o site`,
+  petrify web decoder.onnx --encoder encoder.onnx -o site
+  petrify web runs/dcgan --engine onnxruntime-web -o site`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
@@ -50,11 +77,12 @@ petrify's operators with one input (N,K) and an output of images, in any form th
 	f.StringVarP(&o.out, "out", "o", "site", "folder to write to")
 	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
 	f.BoolVar(&o.force, "force", false, "replace an index.html that petrify did not write")
+	o.engine.flags(cmd)
 	return cmd
 }
 
 func runWeb(ctx context.Context, o webOptions) error {
-	files, err := siteOf(ctx, o.model, o.encoder)
+	files, err := siteOf(ctx, o.model, o.encoder, o.engine)
 	if err != nil {
 		return err
 	}
@@ -74,22 +102,26 @@ func runWeb(ctx context.Context, o webOptions) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeFile(filepath.Join(o.out, f.name), f.body); err != nil {
+		path := filepath.Join(o.out, filepath.FromSlash(f.name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			return err
 		}
-		fmt.Fprintf(o.streams.Err, "%s (%d bytes)\n", quote.Name(filepath.Join(o.out, f.name)), len(f.body))
+		if err := writeFile(path, f.body); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.streams.Err, "%s (%d bytes)\n", quote.Name(path), len(f.body))
 	}
 	return nil
 }
 
 // A siteFile is a file of a page's folder.
 type siteFile struct {
-	name, kind string // kind is its media type
+	name, kind string // the name with slashes; kind is its media type
 	body       []byte
 }
 
 // siteOf makes the files of a page.
-func siteOf(ctx context.Context, model, encoder string) ([]siteFile, error) {
+func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([]siteFile, error) {
 	path, own, err := netsOf(model)
 	if err != nil {
 		return nil, err
@@ -105,6 +137,7 @@ func siteOf(ctx context.Context, model, encoder string) ([]siteFile, error) {
 		return nil, err
 	}
 	o := generator.page()
+	o.Engine = web.Engine(engine.name)
 	nets := []*onnxNet{generator}
 	if encoder != "" {
 		e, err := readNet(encoder)
@@ -127,7 +160,40 @@ func siteOf(ctx context.Context, model, encoder string) ([]siteFile, error) {
 		}
 		files = append(files, siteFile{[]string{"generator.onnx", "encoder.onnx"}[i], "application/octet-stream", b})
 	}
-	return files, nil
+	if o.Engine != web.ORT {
+		return files, nil
+	}
+	beside, err := ortFiles(engine.places.nodePath)
+	return append(files, beside...), err
+}
+
+// ortFiles are those of ONNX Runtime Web that a page needs, out of the first folder that has the package: of those given, and of
+// NODE_PATH. As for ort-web, NODE_PATH counts only where it names whole paths that are not the working folder.
+func ortFiles(given []string) (files []siteFile, err error) {
+	places, refused := child.Places(os.Getenv("NODE_PATH"))
+	for _, place := range append(slices.Clone(given), places...) {
+		dist := filepath.Join(place, "onnxruntime-web", "dist")
+		if _, err := os.Stat(dist); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for _, name := range web.ORTFiles() {
+			b, err := os.ReadFile(filepath.Join(dist, name))
+			if err != nil {
+				return nil, err
+			}
+			kind := "text/javascript; charset=utf-8"
+			if strings.HasSuffix(name, ".wasm") {
+				kind = "application/wasm"
+			}
+			files = append(files, siteFile{"ort/" + name, kind, b})
+		}
+		return files, nil
+	}
+	why := ""
+	if len(refused) > 0 {
+		why = fmt.Sprintf(" (passed over in NODE_PATH: %s)", strings.Join(refused, ", "))
+	}
+	return nil, fmt.Errorf("--engine %s: no folder has the package onnxruntime-web%s: npm install onnxruntime-web, and name the node_modules folder by --node-path or NODE_PATH", web.ORT, why)
 }
 
 // page is what a page says of a generator.

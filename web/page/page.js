@@ -24,22 +24,18 @@ let noise = null;
 // place is where element i of a picture (C, H, W) lies in a layout.
 const place = (layout, i, channels, area) => (layout === 'nchw' ? i : (i % area) * channels + Math.floor(i / area));
 
-// level is a value as one of 256 levels, rounded as the graphs with bytes and petrify sample do it.
-function level(v, low, high) {
-  const factor = Math.fround(255 / (high - low)), offset = Math.fround((-low * 255) / (high - low));
-  return even(Math.min(Math.max(Math.fround(Math.fround(Math.fround(v) * factor) + offset), 0), 255));
-}
-
 // draw shows the picture of a point.
-function draw(canvas, point) {
+async function draw(canvas, point) {
   const { input, dims, images } = about.generator;
-  const made = generator.run({ [input]: { dims: [1, ...dims], data: point } })[images.name];
+  const made = (await generator.run({ [input]: { dims: [1, ...dims], data: point } }))[images.name];
   const [channels, h, w] = images.shape;
   const pixels = new ImageData(w, h);
+  // As the graphs with bytes and petrify sample do it: scaled in float32; the array itself clamps, and rounds halves to the even number.
+  const factor = Math.fround(255 / (images.high - images.low)), offset = Math.fround((-images.low * 255) / (images.high - images.low));
   for (let i = 0; i < h * w; i++) {
     for (let c = 0; c < 3; c++) {
       const v = made.data[place(images.layout, Math.min(c, channels - 1) * h * w + i, channels, h * w)];
-      pixels.data[4 * i + c] = level(v, images.low, images.high);
+      pixels.data[4 * i + c] = Math.fround(Math.fround(Math.fround(v) * factor) + offset);
     }
     pixels.data[4 * i + 3] = 255;
   }
@@ -93,13 +89,17 @@ function later() {
   if (!frame) frame = requestAnimationFrame(work);
 }
 
-function work() {
-  frame = 0;
-  if (due) {
-    due = false;
-    draw(element('picture'), point());
+async function work() {
+  try {
+    if (due) {
+      due = false;
+      await draw(element('picture'), point());
+    }
+    for (const end = performance.now() + 12; small.length > 0 && performance.now() < end;) await small.shift()();
+  } catch (e) {
+    fail(e);
   }
-  for (const end = performance.now() + 12; small.length > 0 && performance.now() < end;) small.shift()();
+  frame = 0;
   if (due || small.length > 0) later();
 }
 
@@ -221,8 +221,10 @@ function recentre() {
 // ---- between two pictures
 
 function keep(which) {
-  state[which] = point();
-  draw(element(which), state[which]);
+  const kept = point();
+  state[which] = kept;
+  small.push(() => draw(element(which), kept));
+  later();
   say(`kept as ${which.toUpperCase()}`);
 }
 
@@ -298,7 +300,25 @@ function save() {
   }, 'image/png');
 }
 
+// encode shows what the model keeps of the field; while that is under way, it is done once more afterwards.
+let encoding = null;
+let changed = false;
 function encode() {
+  changed = true;
+  encoding = encoding || (async () => {
+    try {
+      while (changed) {
+        changed = false;
+        await encodeOnce();
+      }
+    } finally {
+      encoding = null;
+    }
+  })();
+  return encoding;
+}
+
+async function encodeOnce() {
   const { input, dims, images } = about.encoder;
   const [channels, h, w] = images.shape;
   const small = Object.assign(document.createElement('canvas'), { width: w, height: h });
@@ -315,7 +335,7 @@ function encode() {
       data[place(images.layout, c * h * w + i, channels, h * w)] = value(channels === 1 ? grey : rgba[4 * i + c]);
     }
   }
-  const results = encoder.run({ [input]: { dims: [1, ...dims], data } });
+  const results = await encoder.run({ [input]: { dims: [1, ...dims], data, bytes: images.bytes } });
   const code = Object.values(results).find((t) => t.data.length === width);
   start(Float64Array.from(code.data), 'what the model keeps of your picture', 'yours');
 }
@@ -394,9 +414,15 @@ function fromAddress() {
   if (Number.isInteger(picture) && picture >= 1 && picture <= THUMBS) choose(picture - 1);
 }
 
-function begin() {
-  generator = new Model(fileOf('generator-file'));
-  if (about.encoder) encoder = new Model(fileOf('encoder-file'));
+// fail says what does not work.
+function fail(e) {
+  element('status').textContent = `The model does not run here: ${e.message}`;
+  console.error(e);
+}
+
+async function begin() {
+  generator = await openModel(fileOf('generator-file'));
+  if (about.encoder) encoder = await openModel(fileOf('encoder-file'));
   const quantiles = fromBase64(about.scheme.quantiles);
   noise = new Noise({ ...about.scheme, quantiles: new Int32Array(quantiles.buffer) });
   for (const e of document.querySelectorAll('.noise')) e.hidden = !about.noise;
@@ -428,19 +454,14 @@ function begin() {
     if (scribble) scribble();
     return;
   }
-  if (encoder) encode(); // of nothing
+  if (encoder) await encode(); // of nothing
   keep('a');
   if (encoder) {
     scribble();
-    encode();
+    await encode();
   }
   keep('b');
   start(state.base, encoder ? 'what the model keeps of your picture' : 'the middle', 'start');
 }
 
-try {
-  begin();
-} catch (e) {
-  element('status').textContent = `The model does not run here: ${e.message}`;
-  throw e;
-}
+begin().catch(fail);

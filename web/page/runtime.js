@@ -584,3 +584,6 @@ class Model {
     return Object.fromEntries(this.graph.outputs.map((name) => [name, values.get(name)]));
   }
 }
+
+// openModel is how the page makes a file ready to run.
+const openModel = async (bytes) => new Model(bytes);

@@ -60,6 +60,10 @@ func environment(dir string) []string {
 	return env
 }
 
+// Places splits a list of folders, such as NODE_PATH has, into those that code may come from and what is to be said of the others,
+// which are relative or the working folder.
+func Places(list string) (kept, refused []string) { return places(list) }
+
 // places splits a list of folders into those that code may come from, and what is to be said of the others.
 func places(list string) (kept, refused []string) {
 	for _, dir := range filepath.SplitList(list) {
