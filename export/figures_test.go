@@ -98,7 +98,7 @@ func figures(t *testing.T, runs string) string {
 		files := map[string][]string{}
 		cells := map[string][]string{}
 		for _, p := range export.Precisions() {
-			written, err := f.Export(run.ExportOptions{Out: t.TempDir(), Precision: p})
+			written, err := f.Export(t.Context(), run.ExportOptions{Out: t.TempDir(), Precision: p})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/petrify-ml/petrify/checkpoint"
@@ -144,7 +145,7 @@ func (s *source) inputs(net layer.Net, n, use int) (x []float32, of string, err 
 			}
 			return x, "images", nil
 		}
-		if use == forRanges {
+		if use == forRanges || errors.Is(err, context.Canceled) {
 			return nil, "", err
 		}
 	}

@@ -25,7 +25,7 @@ func TestExportsHaveCards(t *testing.T) {
 	}
 	other := filepath.Join(t.TempDir(), "elsewhere")
 	for range 2 { // over an export that is there, too
-		written, err := f.Export(ExportOptions{Out: other})
+		written, err := f.Export(t.Context(), ExportOptions{Out: other})
 		if err != nil || len(written) != 2 {
 			t.Fatalf("%v, %v", written, err)
 		}
@@ -61,7 +61,7 @@ func TestExportsHaveCards(t *testing.T) {
 			t.Errorf("the bill of %s: %s", net, bill)
 		}
 	}
-	if _, err := f.Export(ExportOptions{Out: other, Licence: "CC-BY-4.0"}); err != nil {
+	if _, err := f.Export(t.Context(), ExportOptions{Out: other, Licence: "CC-BY-4.0"}); err != nil {
 		t.Fatal(err)
 	}
 	if page := read(other, "decoder", "ModelCard.md"); !strings.HasPrefix(page, "---\nlicense: cc-by-4.0\n") {
@@ -83,7 +83,7 @@ func TestExportRemovesOldCardsFirst(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "dist")
 	all := []string{"raw", "image", "sample", "latent"}
-	written, err := f.Export(ExportOptions{Out: out, Forms: all})
+	written, err := f.Export(t.Context(), ExportOptions{Out: out, Forms: all})
 	if err != nil || len(written) != 8 {
 		t.Fatalf("%v, %v", written, err)
 	}
@@ -94,7 +94,7 @@ func TestExportRemovesOldCardsFirst(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(last.Model, "in the way"), 0o755); err != nil { // what the last one cannot be written over
 		t.Fatal(err)
 	}
-	if _, err := f.Export(ExportOptions{Out: out, Forms: []string{last.Form}}); err == nil {
+	if _, err := f.Export(t.Context(), ExportOptions{Out: out, Forms: []string{last.Form}}); err == nil {
 		t.Fatal("no error")
 	}
 	for _, e := range written {

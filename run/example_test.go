@@ -60,7 +60,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%d samples of %dx%d\n", images.N, images.H, images.W)
-	files, err := r.Export(run.ExportOptions{})
+	files, err := r.Export(context.Background(), run.ExportOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

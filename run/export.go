@@ -93,7 +93,7 @@ func (f *Folder) trained() (m model.Model, s *checkpoint.Snapshot, err error) {
 // Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. Those that are there
 // and a certificate beside them are removed first: they speak of the files that stood there until now. While it writes to the run's
 // own folder, it locks it as a Run does.
-func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) {
+func (f *Folder) Export(ctx context.Context, o ExportOptions) (written []export.Exported, err error) {
 	m, s, err := f.trained()
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 		Provenance: export.Provenance{
 			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
 		},
-		Images: sync.OnceValues(func() ([]float32, error) { return f.calibrationImages(m, o.Data) }),
+		Images: sync.OnceValues(func() ([]float32, error) { return f.calibrationImages(ctx, m, o.Data) }),
 		Before: func(names []string) error { return removeDescriptions(o.Out, names) },
 	})
 	if err != nil {
@@ -128,8 +128,8 @@ func (f *Folder) Export(o ExportOptions) (written []export.Exported, err error) 
 }
 
 // calibrationImages are images of the training data from all over the set, as the nets of the run take them.
-func (f *Folder) calibrationImages(m model.Model, place string) ([]float32, error) {
-	found, err := f.findImages(context.Background(), ResumeOptions{Data: place})
+func (f *Folder) calibrationImages(ctx context.Context, m model.Model, place string) ([]float32, error) {
+	found, err := f.findImages(ctx, ResumeOptions{Data: place})
 	if err != nil {
 		return nil, fmt.Errorf("the data that the run learnt from: %w", err)
 	}

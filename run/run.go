@@ -14,7 +14,7 @@
 //	r, err := run.Create(ctx, "runs/gan", run.Config{Settings: run.Settings{Model: "gan", Seed: 1}})
 //	defer r.Close()
 //	for ev, err := range r.Steps(ctx) { ... }
-//	files, err := r.Export(run.ExportOptions{})
+//	files, err := r.Export(ctx, run.ExportOptions{})
 //
 // A run may be stopped at any moment, even by kill -9 or a full disk. Resume then goes on from the latest checkpoint and
 // does anew what came after it: the folder ends as if nothing had happened, but for the speeds in events.jsonl.

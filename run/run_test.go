@@ -78,7 +78,7 @@ func trained(t *testing.T, r *Run, err error, until int) {
 		}
 	}
 	if until < 1 {
-		if _, err := r.Export(ExportOptions{}); err != nil {
+		if _, err := r.Export(t.Context(), ExportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -364,7 +364,7 @@ func TestOneWriterAtATime(t *testing.T) {
 			if err := errors.Join(err, r.save(s, true)); err != nil {
 				return err
 			}
-			_, err = f.reread(t).Export(ExportOptions{})
+			_, err = f.reread(t).Export(t.Context(), ExportOptions{})
 			return err
 		},
 	} {

@@ -128,7 +128,7 @@ func runExport(ctx context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	written, err := folder.Export(run.ExportOptions{
+	written, err := folder.Export(ctx, run.ExportOptions{
 		Out: o.out, Opset: o.opset, KeepBatchNorm: o.keep, Forms: o.forms, Layout: export.Layout(o.layout), Dense: export.Dense(o.dense), Licence: o.licence,
 		Precision: export.Precision(o.width), MaxError: o.most, Data: o.data,
 	})

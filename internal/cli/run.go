@@ -131,7 +131,7 @@ func (r *training) broken(err error) error {
 
 // finish exports what was trained and verifies the files.
 func (r *training) finish(ctx context.Context) error {
-	written, err := r.run.Export(run.ExportOptions{})
+	written, err := r.run.Export(ctx, run.ExportOptions{})
 	if err != nil {
 		return err
 	}
