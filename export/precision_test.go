@@ -2,15 +2,18 @@ package export_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/export"
+	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/models"
@@ -222,5 +225,47 @@ func TestFileWeights(t *testing.T) {
 	}
 	if _, err := export.FileWeights(m, "generator", s, export.Options{}); err == nil {
 		t.Error("a file that the model does not have is no error")
+	}
+}
+
+// The onnx package's own checker, with its shape inference, accepts every precision at the first opset and at the newest that it knows.
+func TestOnnxAcceptsEveryPrecision(t *testing.T) {
+	python := witnesstest.Python(t, "onnx", "numpy")
+	m := small(t, "dcgan")
+	s := drawn(t, m)
+	var files []string
+	for _, p := range export.Precisions() {
+		for _, opset := range []int64{export.MinOpset, 17} {
+			for _, net := range m.Exports() {
+				file, err := export.Model(m, net, s, export.Options{Precision: p, Opset: opset, Images: images(t, m)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := onnx.Marshal(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, filepath.Join(t.TempDir(), fmt.Sprintf("%s-%s-%d.onnx", net.Name, p, opset)))
+				if err := os.WriteFile(files[len(files)-1], b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	const program = `
+import sys, onnx
+from onnx import checker, shape_inference
+for path in sys.argv[1:]:
+    model = onnx.load(path)
+    checker.check_model(model, full_check=True)
+    inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    print(inferred.graph.output[0].type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in inferred.graph.output[0].type.tensor_type.shape.dim])
+`
+	out, err := exec.CommandContext(t.Context(), python, append([]string{"-c", program}, files...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if n := strings.Count(string(out), "1 ['N', 1, 28, 28]") + strings.Count(string(out), "1 ['N', 1]"); n != len(files) {
+		t.Errorf("%d files of floats, want %d:\n%s", n, len(files), out)
 	}
 }
