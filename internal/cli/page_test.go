@@ -41,6 +41,15 @@ func TestPage(t *testing.T) {
 	b.wait(t, `document.querySelectorAll('#thumbs canvas').length === 16 && [...document.querySelectorAll('#thumbs canvas')].every((c) => c.width === 28)`)
 	b.wait(t, `document.getElementById('status').textContent === 'seed 1, picture 1'`)
 
+	t.Run("A and B are the first two pictures", func(t *testing.T) {
+		b.settle(t)
+		for i, id := range []string{"a", "b"} {
+			want := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
+			if got := b.pixels(t, fmt.Sprintf("document.getElementById('%s')", id)); !bytes.Equal(got, want) {
+				t.Errorf("%s is not picture %d", id, i+1)
+			}
+		}
+	})
 	t.Run("pictures are those of petrify sample", func(t *testing.T) {
 		check := func(t *testing.T, args ...string) {
 			t.Helper()
@@ -449,7 +458,7 @@ func (b *browser) wait(t *testing.T, condition string) {
 // settle waits until all pictures are drawn.
 func (b *browser) settle(t *testing.T) {
 	t.Helper()
-	b.wait(t, `!due && small.length === 0 && frame === 0`)
+	b.wait(t, `!due && kept.length === 0 && small.length === 0 && frame === 0`)
 }
 
 func (b *browser) key(t *testing.T, name string) {

@@ -77,6 +77,7 @@ function point() {
 
 // Work that waits for the next frames: the picture before the small ones.
 let due = false;
+let kept = []; // pictures A and B
 let small = [];
 let frame = 0;
 
@@ -95,12 +96,13 @@ async function work() {
       due = false;
       await draw(element('picture'), point());
     }
+    while (kept.length > 0) await kept.shift()();
     for (const end = performance.now() + 12; small.length > 0 && performance.now() < end;) await small.shift()();
   } catch (e) {
     fail(e);
   }
   frame = 0;
-  if (due || small.length > 0) later();
+  if (due || kept.length > 0 || small.length > 0) later();
 }
 
 // say tells what is shown, once it stays: a screen reader should not hear every step of a slider.
@@ -221,9 +223,9 @@ function recentre() {
 // ---- between two pictures
 
 function keep(which) {
-  const kept = point();
-  state[which] = kept;
-  small.push(() => draw(element(which), kept));
+  const at = point();
+  state[which] = at;
+  kept.push(() => draw(element(which), at));
   later();
   say(`kept as ${which.toUpperCase()}`);
 }
