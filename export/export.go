@@ -290,22 +290,9 @@ func weightsIn(f file, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, 
 		if err != nil {
 			return nil, err
 		}
-		var data []float32
-		switch stored := t.Data.(type) {
-		case onnx.Slice[float32]:
-			data = stored
-		case onnx.Slice[onnx.Float16]:
-			for _, v := range stored {
-				data = append(data, v.Float32())
-			}
-		case onnx.Slice[int8]:
-			for _, v := range stored {
-				data = append(data, float32(v))
-			}
-		default:
-			continue
+		if data, ok := t.Weights(); ok {
+			list = append(list, checkpoint.Tensor{Name: t.Name, Dims: t.Dims, Data: data})
 		}
-		list = append(list, checkpoint.Tensor{Name: t.Name, Dims: t.Dims, Data: data})
 	}
 	return list, nil
 }

@@ -44,6 +44,27 @@ func TensorOf(name string, data Data, dims ...int) (*Tensor, error) {
 	return &Tensor{Name: name, Dims: slices.Clone(dims), Data: data}, nil
 }
 
+// Weights are the elements of a tensor of float32, float16 or int8 as float32, in row-major order; of int8 without its scale. It
+// reports false for any other type. Those of float32 are the tensor's own: they must only be read.
+func (t *Tensor) Weights() ([]float32, bool) {
+	var data []float32
+	switch stored := t.Data.(type) {
+	case Slice[float32]:
+		return stored, true
+	case Slice[Float16]:
+		for _, v := range stored {
+			data = append(data, v.Float32())
+		}
+	case Slice[int8]:
+		for _, v := range stored {
+			data = append(data, float32(v))
+		}
+	default:
+		return nil, false
+	}
+	return data, true
+}
+
 // Type returns the element type, UNDEFINED without data.
 func (t *Tensor) Type() pb.TensorProto_DataType {
 	if t.Data == nil {

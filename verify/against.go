@@ -88,19 +88,8 @@ func sameWeight(init *pb.TensorProto, want Weight) error {
 	if err != nil {
 		return err
 	}
-	var data []float32
-	switch stored := got.Data.(type) {
-	case onnx.Slice[float32]:
-		data = stored
-	case onnx.Slice[onnx.Float16]:
-		for _, v := range stored {
-			data = append(data, v.Float32())
-		}
-	case onnx.Slice[int8]:
-		for _, v := range stored {
-			data = append(data, float32(v))
-		}
-	default:
+	data, ok := got.Weights()
+	if !ok {
 		return fmt.Errorf("element type is %s, want float32, float16 or int8", typeText(got))
 	}
 	// An export may insert axes of length 1, such as a bias of [1,N].
