@@ -120,6 +120,9 @@ func weights(g *pb.GraphProto, name string) *onnx.Tensor {
 		return nil
 	}
 	if t := constant(name); t != nil {
+		if half, ok := t.Data.(onnx.Slice[onnx.Float16]); ok {
+			return wide(t, half)
+		}
 		return t
 	}
 	for _, node := range g.GetNode() {
@@ -130,13 +133,9 @@ func weights(g *pb.GraphProto, name string) *onnx.Tensor {
 		if t == nil {
 			return nil
 		}
-		wide := &onnx.Tensor{Name: name, Dims: t.Dims, Data: make(onnx.Slice[float32], t.Len())}
-		data := wide.Data.(onnx.Slice[float32])
 		switch stored := t.Data.(type) {
 		case onnx.Slice[onnx.Float16]:
-			for i, v := range stored {
-				data[i] = v.Float32()
-			}
+			return wide(t, stored)
 		case onnx.Slice[int8]:
 			axis := 1
 			for _, a := range node.GetAttribute() {
@@ -159,15 +158,24 @@ func weights(g *pb.GraphProto, name string) *onnx.Tensor {
 			for _, d := range t.Dims[axis+1:] {
 				run *= d
 			}
+			data := make(onnx.Slice[float32], len(stored))
 			for i, v := range stored {
 				data[i] = float32(v) * scales[i/run%len(scales)]
 			}
-		default:
-			return nil
+			return &onnx.Tensor{Name: name, Dims: t.Dims, Data: data}
 		}
-		return wide
+		return nil
 	}
 	return nil
+}
+
+// wide is a constant of float16 as float32.
+func wide(t *onnx.Tensor, stored onnx.Slice[onnx.Float16]) *onnx.Tensor {
+	data := make(onnx.Slice[float32], len(stored))
+	for i, v := range stored {
+		data[i] = v.Float32()
+	}
+	return &onnx.Tensor{Name: t.Name, Dims: t.Dims, Data: data}
 }
 
 // asRows lays weights out as (width, M), where the axis `inner` of the two first is of the length width.

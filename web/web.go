@@ -311,7 +311,7 @@ func runs(m *onnx.Model) error {
 }
 
 // elements are the types of constants that the page's runtime reads.
-var elements = []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_INT64, pb.TensorProto_INT8, pb.TensorProto_UINT8}
+var elements = []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_INT64, pb.TensorProto_INT32, pb.TensorProto_INT8, pb.TensorProto_UINT8}
 
 // oldestOpset is the first in which all operators are as the page's runtime takes them.
 const oldestOpset = 11
@@ -329,7 +329,7 @@ var plainAttributes = map[string]func(*pb.AttributeProto) bool{
 	"antialias":                      off,
 	"output_shape":                   never,
 	"noop_with_empty_axes":           off,
-	"to":                             oneOf(pb.TensorProto_FLOAT, pb.TensorProto_UINT8),
+	"to":                             oneOf(pb.TensorProto_FLOAT, pb.TensorProto_UINT8, pb.TensorProto_FLOAT16),
 	"block_size":                     off,
 	"output_dtype":                   off,
 }

@@ -94,6 +94,7 @@ function readTensor(bytes) {
   if (type === 1) t.data = raw ? new Float32Array(copy) : Float32Array.from(values);
   else if (type === 2) t.data = raw ? new Uint8Array(copy) : Uint8Array.from(values);
   else if (type === 3) t.data = raw ? new Int8Array(copy) : Int8Array.from(values);
+  else if (type === 6) t.data = raw ? new Int32Array(copy) : Int32Array.from(values);
   else if (type === 7) t.data = raw ? Float64Array.from(new BigInt64Array(copy), Number) : Float64Array.from(values);
   else if (type === 10) t.data = Float32Array.from(raw ? new Uint16Array(copy) : values, half);
   else throw new Error(`tensor ${t.name} has elements of type ${type}, which this page does not read`);
@@ -477,13 +478,32 @@ function transpose([x], { perm }) {
   return [y];
 }
 
-// cast is to floats, which all numbers here are, or to bytes.
-function cast([x], { to }) {
-  if (to !== 1 && to !== 2) throw new Error(`Cast to elements of type ${to}`);
-  return [tensor(x.dims, to === 2 ? x.data.map((v) => Math.trunc(v) & 255) : x.data)];
+// toHalf is the nearest number that a float16 can be.
+function toHalf(x) {
+  if (!Number.isFinite(x) || x === 0) return x;
+  const power = Math.floor(Math.log2(Math.abs(x)));
+  const step = 2 ** Math.max((2 ** power > Math.abs(x) ? power - 1 : power) - 10, -24); // a logarithm is rounded
+  const y = even(x / step) * step;
+  return Math.abs(y) > 65504 ? Math.sign(y) * Infinity : y;
 }
 
-// dequantizeLinear is that of weights, in float32: they are what the file stands for.
+// cast is to floats, which all numbers here are, to what a float16 can be, or to bytes.
+function cast([x], { to }) {
+  if (to === 1) return [tensor(x.dims, x.data)];
+  if (to === 2) return [tensor(x.dims, x.data.map((v) => Math.trunc(v) & 255))];
+  if (to === 10) return [tensor(x.dims, Float64Array.from(x.data, toHalf))];
+  throw new Error(`Cast to elements of type ${to}`);
+}
+
+// quantizeLinear is to bytes, with a sign where the zero point has one.
+function quantizeLinear([x, scale, zero]) {
+  if (scale.data.length !== 1) throw new Error('QuantizeLinear by channels');
+  const [least, most] = zero && zero.data instanceof Int8Array ? [-128, 127] : [0, 255];
+  const from = zero ? zero.data[0] : 0;
+  return [tensor(x.dims, Float64Array.from(x.data, (v) => Math.min(Math.max(even(Math.fround(Math.fround(v) / scale.data[0])) + from, least), most)))];
+}
+
+// dequantizeLinear is in float32: that is what weights stand for.
 function dequantizeLinear([x, scale, zero], { axis = 1 }) {
   const y = { dims: x.dims, data: new Float32Array(x.data.length) };
   const at = axis < 0 ? axis + x.dims.length : axis;
@@ -542,6 +562,7 @@ const operators = {
   MatMul: matMul,
   MaxPool: pool(false),
   Mul: pairwise((a, b) => a * b),
+  QuantizeLinear: quantizeLinear,
   ReduceMean: reduceMean,
   Relu: map((x) => (x > 0 ? x : 0)),
   Reshape: reshape,
