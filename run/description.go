@@ -94,7 +94,7 @@ func readDescription(file string) (Description, error) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(b, &version); err != nil {
-		return fail("%v", err)
+		return fail("%v (move it away: what it said is rebuilt from the checkpoints)", err)
 	}
 	var d Description
 	switch version.Format {

@@ -430,7 +430,7 @@ func TestDamagedRunIsRefused(t *testing.T) {
 	}
 	swap := func(old, new string) string { return strings.Replace(string(good), old, new, 1) }
 	for _, test := range []struct{ name, text, say string }{
-		{"empty", "", "unexpected end of JSON"},
+		{"empty", "", "unexpected end of JSON input (move it away: what it said is rebuilt from the checkpoints)"},
 		{"cut", string(good[:len(good)/2]), "unexpected end of JSON"},
 		{"two", string(good) + "{}", "invalid character"},
 		{"from the future", swap(`"format": 2`, `"format": 3`), "format 3, this petrify reads 1 to 2"},

@@ -154,7 +154,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r, hidden := checkOne(o, file, rule.Severity(least))
+		r, hidden := checkOne(ctx, o, file, rule.Severity(least))
 		below += hidden
 		problem = problem || r.Problem != ""
 		finding = finding || len(r.Findings) > 0
@@ -183,7 +183,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	if finding { // of whatever severity was asked for
 		all.Fail(exitFinding, "findings of severity "+o.severity+" or above")
 	}
-	err := o.reports.write(all)
+	err := o.reports.write(ctx, all)
 	switch {
 	case err != nil:
 	case o.json:
@@ -206,7 +206,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 }
 
 // checkOne checks one file, and counts the findings below the severity that is asked for.
-func checkOne(o checkOptions, file listedFile, least rule.Severity) (r checkReport, hidden int) {
+func checkOne(ctx context.Context, o checkOptions, file listedFile, least rule.Severity) (r checkReport, hidden int) {
 	r = checkReport{File: file.path, Findings: []checkFinding{}}
 	if file.err != nil {
 		r.Problem = quote.Text(file.err.Error())
@@ -231,7 +231,7 @@ func checkOne(o checkOptions, file listedFile, least rule.Severity) (r checkRepo
 		m, found, err = check.File(file.path, options)
 	}
 	if err == nil && m != nil && o.infer != "" {
-		err = writeInferred(m, o.infer)
+		err = writeInferred(ctx, m, o.infer)
 	}
 	if err != nil {
 		r.Problem = quote.Text(err.Error())
@@ -260,13 +260,13 @@ func checkOne(o checkOptions, file listedFile, least rule.Severity) (r checkRepo
 }
 
 // writeInferred writes a model with the types of all its values.
-func writeInferred(m *onnx.Model, path string) error {
+func writeInferred(ctx context.Context, m *onnx.Model, path string) error {
 	types, _ := infer.Types(m.Proto)
 	b, err := onnx.Marshal(infer.Annotate(m.Proto, types))
 	if err != nil {
 		return err
 	}
-	return writeFile(path, b)
+	return writeFile(ctx, path, b)
 }
 
 // stdin is the argument that stands for the standard input.

@@ -175,5 +175,5 @@ func (o *exportOptions) verify(ctx context.Context, folder *run.Folder, written 
 	if o.out != "" {
 		return nil
 	}
-	return writeCertificate(found, folder)
+	return writeCertificate(ctx, found, folder)
 }

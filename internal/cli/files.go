@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,11 +13,22 @@ import (
 )
 
 // writeFile writes a file that the user has named: whole or not at all, but straight into what is no regular file, such as
-// /dev/stdout or a named pipe.
-func writeFile(path string, b []byte) error {
+// /dev/stdout or a named pipe. Of a pipe that nobody reads it waits for who does, or for the context to end.
+func writeFile(ctx context.Context, path string, b []byte) error {
 	if info, err := os.Stat(path); !isDevice(path) && (err != nil || info.Mode().IsRegular()) {
 		return atomicfile.Write(path, b)
 	}
+	written := make(chan error, 1)
+	go func() { written <- appendTo(path, b) }()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func appendTo(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return fmt.Errorf("write %w", err)

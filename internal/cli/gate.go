@@ -147,10 +147,10 @@ func runGate(ctx context.Context, o gateOptions) error {
 		if err != nil {
 			return err
 		}
-		return writeFile(filepath.Join(g.Root, filepath.FromSlash(p.Baseline)), b)
+		return writeFile(ctx, filepath.Join(g.Root, filepath.FromSlash(p.Baseline)), b)
 	}
 	locate(r, g.Root)
-	return o.finish(format, r)
+	return o.finish(ctx, format, r)
 }
 
 // locate gives files the paths that they have from the working directory, which is what hosts of code show findings beside. Baselines and
@@ -189,7 +189,7 @@ func (o *gateOptions) shape() (report.Format, error) {
 }
 
 // finish writes a report where it is wanted, and ends with its exit code.
-func (o *gateOptions) finish(format report.Format, r *report.Report) error {
+func (o *gateOptions) finish(ctx context.Context, format report.Format, r *report.Report) error {
 	if r.ExitCode != exitDone {
 		for _, f := range r.Files {
 			if len(f.Findings) > 0 && f.Status != report.Pass {
@@ -201,7 +201,7 @@ func (o *gateOptions) finish(format report.Format, r *report.Report) error {
 			r.Next = append(r.Next, next)
 		}
 	}
-	if err := o.reports.write(r); err != nil {
+	if err := o.reports.write(ctx, r); err != nil {
 		return err
 	}
 	if o.verbose {

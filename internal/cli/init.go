@@ -79,7 +79,7 @@ func runInit(ctx context.Context, o initOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, text); err != nil {
+	if err := writeFile(ctx, path, text); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.streams.Err, "wrote %s for %s\n  petrify gate -c %s\n", quote.Name(path), report.Count(len(names), "model"), quote.Shell(path))

@@ -69,5 +69,5 @@ func runReport(ctx context.Context, o reportOptions) error {
 	if p != nil {
 		locate(r, g.Root)
 	}
-	return o.finish(format, r)
+	return o.finish(ctx, format, r)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -59,7 +60,7 @@ func (f *reportFiles) check() error {
 }
 
 // write writes the files.
-func (f *reportFiles) write(r *report.Report) error {
+func (f *reportFiles) write(ctx context.Context, r *report.Report) error {
 	for _, w := range f.wanted {
 		name, file, _ := strings.Cut(w, "=")
 		format, err := findFormat("--report", name)
@@ -70,7 +71,7 @@ func (f *reportFiles) write(r *report.Report) error {
 		if err := format.Write(&b, r); err != nil {
 			return fmt.Errorf("--report %s: %w", w, err)
 		}
-		if err := writeFile(file, b.Bytes()); err != nil {
+		if err := writeFile(ctx, file, b.Bytes()); err != nil {
 			return err
 		}
 	}

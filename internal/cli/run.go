@@ -147,7 +147,7 @@ func (r *training) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writeCertificate(found, r.run.Folder); err != nil {
+	if err := writeCertificate(ctx, found, r.run.Folder); err != nil {
 		return err
 	}
 	fmt.Fprintf(r.streams.Err, "verified: see %s\n", quote.Name(r.run.Certificate()))

@@ -156,7 +156,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 		_, err := o.streams.plainOut.Write(b.Bytes())
 		return err
 	}
-	if err := writeFile(to, b.Bytes()); err != nil {
+	if err := writeFile(ctx, to, b.Bytes()); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.streams.Err, "%s in %s\n", what, quote.Name(to))

@@ -96,7 +96,7 @@ func runSign(ctx context.Context, o signOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(o.out, b); err != nil {
+	if err := writeFile(ctx, o.out, b); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(o.streams.Out, quote.Name(o.out))

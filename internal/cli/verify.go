@@ -178,7 +178,7 @@ func runVerify(ctx context.Context, o verifyOptions) error {
 		found.Models[0].Notes = append(found.Models[0].Notes, other.Quantisation().Lines()...)
 	}
 	r := verifyReport(found, o.strict)
-	if err := o.reports.write(r); err != nil {
+	if err := o.reports.write(ctx, r); err != nil {
 		return err
 	}
 	switch {
@@ -370,7 +370,7 @@ func verifiedExport(ctx context.Context, s *Streams, w io.Writer, folder *run.Fo
 }
 
 // writeCertificate puts the certificate of a report beside its models.
-func writeCertificate(r *verify.Report, folder *run.Folder) error {
+func writeCertificate(ctx context.Context, r *verify.Report, folder *run.Folder) error {
 	c, err := r.Certificate(folder.ONNX(), "petrify "+version())
 	if err != nil {
 		return err
@@ -379,5 +379,5 @@ func writeCertificate(r *verify.Report, folder *run.Folder) error {
 	if err != nil {
 		return errors.Join(errors.New("certificate"), err)
 	}
-	return writeFile(folder.Certificate(), append(b, '\n'))
+	return writeFile(ctx, folder.Certificate(), append(b, '\n'))
 }

@@ -106,7 +106,7 @@ func runWeb(ctx context.Context, o webOptions) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			return err
 		}
-		if err := writeFile(path, f.body); err != nil {
+		if err := writeFile(ctx, path, f.body); err != nil {
 			return err
 		}
 		fmt.Fprintf(o.streams.Err, "%s (%d bytes)\n", quote.Name(path), len(f.body))
