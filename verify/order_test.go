@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -125,5 +127,41 @@ func TestNodesThatWaitForEachOtherAreInvalid(t *testing.T) {
 	_, err := admit(&onnx.Model{Proto: m})
 	if err == nil || !strings.Contains(err.Error(), "graph-cycle") {
 		t.Errorf("error %v, want graph-cycle", err)
+	}
+}
+
+// In a deep network without normalisations limits grow from layer to layer, until any output is within its screen. Then the
+// proof is asked.
+func TestAScreenThatLetsEverythingPassAsksForTheProof(t *testing.T) {
+	for layers, want := range map[int]Stage{2: Screen, 60: Proof} {
+		g := &pb.GraphProto{Name: proto.String("deep"), Input: []*pb.ValueInfoProto{{Name: proto.String("x0"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(1), onnx.Fixed(64)}}.Proto()}}}
+		r := rand.New(rand.NewPCG(1, 9))
+		for i := range layers {
+			w := make([]float32, 64*64)
+			for k := range w {
+				w[k] = float32(r.NormFloat64() / 8)
+			}
+			x, err := onnx.NewTensor(fmt.Sprint("w", i), w, 64, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Initializer = append(g.Initializer, x.Proto())
+			g.Node = append(g.Node, &pb.NodeProto{OpType: proto.String("MatMul"), Input: []string{fmt.Sprint("x", i), x.Name}, Output: []string{fmt.Sprint("x", i+1)}})
+		}
+		g.Output = []*pb.ValueInfoProto{{Name: proto.String(fmt.Sprint("x", layers)), Type: g.Input[0].Type}}
+		m := &pb.ModelProto{IrVersion: proto.Int64(8), Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(17)}}}
+		b, err := onnx.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := Run(t.Context(), Options{Paths: []string{writeModel(t, t.TempDir(), &onnx.Model{Proto: m, Bytes: b})}, Runtimes: []witness.Runtime{reference.Runtime{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range report.Models[0].Rows {
+			if row.Verdict != Equal || row.Stage != want {
+				t.Errorf("%d layers: %s by %s, want %s by %s: %s", layers, row.Verdict, row.Stage, Equal, want, row.Reason)
+			}
+		}
 	}
 }

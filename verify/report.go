@@ -100,6 +100,7 @@ type Comparison struct {
 	Explained string `json:"explained_by,omitempty"`
 
 	explanation string // what Reason begins with where something is Explained
+	vague       bool   // the screen lets everything pass
 	*Measure
 	Fault *Fault `json:"fault,omitempty"`
 }
