@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -312,15 +313,16 @@ func TestOtherClassesOfFailures(t *testing.T) {
 }
 
 func TestARuntimeThatHangs(t *testing.T) {
+	patience := race.Pick(150*time.Millisecond, 2*time.Second)
 	rt := planted{run: func(ctx context.Context, _ []*onnx.Tensor) error { return nil }}
 	rt.given = func(_ []*onnx.Tensor, m *pb.ModelProto) func(*pb.ModelProto) {
 		if slices.ContainsFunc(m.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "Softplus" }) {
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(2 * patience)
 		}
 		return nil
 	}
 	o := options(buried(t, "Softplus"), rt)
-	o.Verify.Timeout, o.Search = 150*time.Millisecond, 5*time.Second
+	o.Verify.Timeout, o.Search = patience, 30*patience
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -35,13 +35,13 @@ type hostile struct {
 }
 
 // What reading and checking one hostile file may take.
-// hostileMemory may be resident, beside the file itself.
-var hostileMemory = race.Pick[int64](256<<20, 1<<30)
-
-const (
-	hostileTime  = 5 * time.Second
-	hostileSlack = 1 << 30 // of address space: heap arenas and the stacks of threads reserve more than they use
+var (
+	hostileMemory = race.Pick[int64](256<<20, 1<<30) // resident, beside the file itself
+	hostileTime   = race.Pick(5*time.Second, 50*time.Second)
 )
+
+// hostileSlack is address space that heap arenas and the stacks of threads reserve, beyond what they use.
+const hostileSlack = 1 << 30
 
 // fixed is a class whose file is always the same.
 func fixed(b []byte) func(*rand.Rand) []byte { return func(*rand.Rand) []byte { return b } }
