@@ -161,8 +161,12 @@ func (r *Comparison) doubtful() bool {
 	return bad || r.vague
 }
 
-// vague reports whether the screen of most elements is wider than the elements are large, as at the end of a deep network, where
-// limits have grown from layer to layer: then it says nothing, and only the proof can acquit.
+// mostHidden is how large an error may be that a screen hides, in parts of the root mean square of the output. Real models are
+// either far below it or beyond 1.
+const mostHidden = 1. / 16
+
+// vague reports whether the screen of most elements hides errors that matter, as at the end of a deep network, where limits have
+// grown from layer to layer: then only the proof can acquit.
 func vague(want *reference.Value) bool {
 	squares, wide := 0.0, 0
 	for i := range want.Len() {
@@ -172,7 +176,7 @@ func vague(want *reference.Value) bool {
 	}
 	size := math.Sqrt(squares / float64(max(1, want.Len())))
 	for i := range want.Len() {
-		if s := want.Screen(i); s > size {
+		if want.Screen(i) > mostHidden*size {
 			wide++
 		}
 	}
