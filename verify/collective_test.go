@@ -241,6 +241,7 @@ func TestErrorsThatAgreeAreConvictedTogether(t *testing.T) {
 // TestRowsThatShareRoundingsAreNoBias has many rows that differ in their last
 // term only, so that all elements of a column have almost the same error.
 func TestRowsThatShareRoundingsAreNoBias(t *testing.T) {
+	race.Skip(t)
 	const rows, k, cols = 3000, 600, 16
 	beyond := 0
 	for seed := range uint64(4) {

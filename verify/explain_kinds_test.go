@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/internal/onnxtest"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -111,6 +112,7 @@ func gaussian(r *rand.Rand, n int, scale float64, store rounding) []float64 {
 // TestAnArithmeticIsNamedAtEveryWidth has products computed in each arithmetic, in
 // orders and roundings that it leaves open.
 func TestAnArithmeticIsNamedAtEveryWidth(t *testing.T) {
+	race.Skip(t)
 	const rows, cols = 4, 24
 	float, half, bfloat := pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16
 	for _, tc := range []struct {
@@ -175,6 +177,7 @@ func TestAnArithmeticIsNamedAtEveryWidth(t *testing.T) {
 // TestNoArithmeticExplainsAFault plants faults that are of the size of a narrower
 // arithmetic's errors, or make numbers that it could store, into graphs of each type.
 func TestNoArithmeticExplainsAFault(t *testing.T) {
+	race.Skip(t)
 	types := map[pb.TensorProto_DataType]rounding{pb.TensorProto_FLOAT: singled, pb.TensorProto_FLOAT16: halved, pb.TensorProto_BFLOAT16: brain}
 	for elem, own := range types {
 		for _, k := range []int{8, 64, 512, 4096} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/petrify-ml/petrify/internal/onnxtest"
+	"github.com/petrify-ml/petrify/internal/race"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
@@ -80,6 +81,7 @@ func TestTheArithmeticThatExplainsADifferenceIsNamed(t *testing.T) {
 // TestAWrongFileIsNotExplained records a product without one of its inputs, and with
 // one channel too large, at sizes where float16 would be as far off.
 func TestAWrongFileIsNotExplained(t *testing.T) {
+	race.Skip(t)
 	const rows, cols = 4, 24
 	for _, k := range []int{64, 512, 4096} {
 		for name, spoil := range map[string]func(x, w []float32){

@@ -222,6 +222,7 @@ func differ(t *testing.T, m *onnx.Model, in, got []*onnx.Tensor) error {
 }
 
 func TestWhatTheProfilePassesIsRight(t *testing.T) {
+	race.Skip(t)
 	for _, c := range right {
 		t.Run(c.name, func(t *testing.T) {
 			m := c.build(t)
@@ -249,6 +250,7 @@ func TestWhatTheProfilePassesIsRight(t *testing.T) {
 
 // TestFunctionsOverTheirRange compares every function of one variable with the reference from end to end of float's useful range.
 func TestFunctionsOverTheirRange(t *testing.T) {
+	race.Skip(t)
 	for _, kind := range []string{"Abs", "Ceil", "Floor", "LeakyRelu", "Log", "Neg", "Relu", "Sigmoid", "Sign", "Softplus", "Sqrt", "Tanh"} {
 		m := one(kind, []int{4001}, nil)(t)
 		t.Run(kind, func(t *testing.T) {
