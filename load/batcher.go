@@ -72,13 +72,16 @@ func NewBatcher(g *Generator, o BatcherOptions) (*Batcher, error) {
 	if o.Wait < 0 {
 		problems = append(problems, fmt.Errorf("a wait of %v, want 0 or more", o.Wait))
 	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
 	if o.Images == 0 {
 		o.Images = mostAtOnce
 	}
 	if o.Runs == 0 {
 		o.Runs = runtime.GOMAXPROCS(0)
 	}
-	return &Batcher{generator: g, most: o.Images, wait: o.Wait, free: o.Runs}, errors.Join(problems...)
+	return &Batcher{generator: g, most: o.Images, wait: o.Wait, free: o.Runs}, nil
 }
 
 // Sample is that of the generator.
