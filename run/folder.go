@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/card"
 	"github.com/petrify-ml/petrify/checkpoint"
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 )
@@ -336,7 +337,8 @@ func ours(folder, name string) bool {
 	case samplesFolder:
 		return strings.HasPrefix(final, samplePrefix) && strings.HasSuffix(final, sampleSuffix)
 	}
-	return final == certificateFile || strings.HasSuffix(final, ".onnx") || strings.HasSuffix(final, ".pb")
+	return final == certificateFile || final == card.FileName || strings.HasSuffix(final, card.BOMName("")) ||
+		strings.HasSuffix(final, ".onnx") || strings.HasSuffix(final, ".pb")
 }
 
 // path is where a file of the run is; name has forward slashes.
