@@ -12,8 +12,9 @@ import (
 	"github.com/petrify-ml/petrify/internal/filetest"
 )
 
-// Every exported model has a card and a bill beside it that speak of this very file, the same wherever it is exported to.
-func TestExportsHaveCards(t *testing.T) {
+// trainedVAE is the folder of a small variational autoencoder of 12 steps.
+func trainedVAE(t *testing.T) *Folder {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
 	config := small("vae", data(t, 30))
 	config.Steps = 12
@@ -23,6 +24,12 @@ func TestExportsHaveCards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return f
+}
+
+// Every exported model has a card and a bill beside it that speak of this very file, the same wherever it is exported to.
+func TestExportsHaveCards(t *testing.T) {
+	f := trainedVAE(t)
 	other := filepath.Join(t.TempDir(), "elsewhere")
 	for range 2 { // over an export that is there, too
 		written, err := f.Export(t.Context(), ExportOptions{Out: other})
@@ -72,15 +79,7 @@ func TestExportsHaveCards(t *testing.T) {
 // Before a file is written anew, what speaks of the old one is gone, in every form: an export that ends half-way leaves no card of
 // another file. Cards of files that are not written stay.
 func TestExportRemovesOldCardsFirst(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "run")
-	config := small("vae", data(t, 30))
-	config.Steps = 12
-	r, err := Create(t.Context(), dir, config)
-	trained(t, r, err, 0)
-	f, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := trainedVAE(t)
 	out := filepath.Join(t.TempDir(), "dist")
 	all := []string{"raw", "image", "sample", "latent"}
 	written, err := f.Export(t.Context(), ExportOptions{Out: out, Forms: all})
