@@ -105,32 +105,44 @@ func (s *Store) list(ctx context.Context, b *blob.Bucket, key string) ([]object,
 		return []object{{key, "model.onnx", a.Size, a.MD5, a.ModTime, a.ETag}}, nil
 	}
 	var all []object
-	it := b.List(&blob.ListOptions{Prefix: key})
-	for {
-		limited, cancel := context.WithTimeout(ctx, s.idle())
-		o, err := it.Next(limited)
-		cancel()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		local := strings.TrimPrefix(o.Key, key)
+	err := s.each(ctx, b, key, func(o *blob.ListObject, local string) error {
 		switch {
 		case local == "" || strings.HasSuffix(local, "/"): // a mark of a folder
-			continue
+			return nil
 		case !filepath.IsLocal(filepath.FromSlash(local)) || path.Clean(local) != local || strings.ContainsAny(local, "\x00\\:"):
-			return nil, fmt.Errorf("the key %q is no path of a file", o.Key)
+			return fmt.Errorf("the key %q is no path of a file", o.Key)
 		}
 		if all = append(all, object{o.Key, local, o.Size, o.MD5, o.ModTime, ""}); len(all) > mostObjects {
-			return nil, fmt.Errorf("more than %d objects below it", mostObjects)
+			return fmt.Errorf("more than %d objects below it", mostObjects)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(all) == 0 {
 		return nil, errors.New("no object is below it")
 	}
 	return all, nil
+}
+
+// each visits the objects whose keys begin with a prefix, with the rest of the key; a store that is silent for as long as Idle ends it.
+func (s *Store) each(ctx context.Context, b *blob.Bucket, prefix string, visit func(o *blob.ListObject, local string) error) error {
+	it := b.List(&blob.ListOptions{Prefix: prefix})
+	for {
+		limited, cancel := context.WithTimeout(ctx, s.idle())
+		o, err := it.Next(limited)
+		cancel()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := visit(o, strings.TrimPrefix(o.Key, prefix)); err != nil {
+			return err
+		}
+	}
 }
 
 // Identify says what the objects are, by their sizes, times and checksums.
@@ -247,21 +259,12 @@ func (s *Store) List(ctx context.Context, url string) ([]string, error) {
 	var names []string
 	err = s.persist(ctx, func() error {
 		names = nil
-		it := b.List(&blob.ListOptions{Prefix: key})
-		for {
-			limited, cancel := context.WithTimeout(ctx, s.idle())
-			o, err := it.Next(limited)
-			cancel()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if names = append(names, strings.TrimPrefix(o.Key, key)); len(names) > mostResults {
+		return s.each(ctx, b, key, func(_ *blob.ListObject, local string) error {
+			if names = append(names, local); len(names) > mostResults {
 				return fmt.Errorf("more than %d objects below it", mostResults)
 			}
-		}
+			return nil
+		})
 	})
 	return names, err
 }
