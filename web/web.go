@@ -55,6 +55,7 @@ type Options struct {
 	Encoder   *onnx.Model // from images to points, where there is one
 	Noise     bool        // the generator is made for standard normal noise
 	Engine    Engine      // what runs the model; "" is Own
+	CDN       bool        // ORT comes from PinnedCDN, and not from beside the page
 }
 
 // Engine is what runs the model of a page.
@@ -63,7 +64,8 @@ type Engine string
 // The engines.
 const (
 	Own Engine = "own" // page/runtime.js: the operators of petrify's layers, inside the page
-	// ORT is ONNX Runtime Web, on one thread of WebAssembly: ORTFiles lie in the folder ort beside the page, which a server must show.
+	// ORT is ONNX Runtime Web, on one thread of WebAssembly: ORTFiles lie in the folder ort beside the page, which a server must show, or
+	// are fetched from a CDN.
 	ORT Engine = "onnxruntime-web"
 )
 
@@ -89,6 +91,9 @@ func Page(o Options) ([]byte, error) {
 	}
 	if !slices.Contains(Engines(), o.Engine) {
 		return nil, fmt.Errorf("engine is %q, want one of %v", o.Engine, Engines())
+	}
+	if o.CDN && o.Engine != ORT {
+		return nil, fmt.Errorf("a CDN has the files of %s, and the engine is %q", ORT, o.Engine)
 	}
 	p := &about{Name: plainName(o.Name), Noise: o.Noise, Reach: 4, Scheme: newScheme()}
 	if !o.Noise {
@@ -128,6 +133,10 @@ func Page(o Options) ([]byte, error) {
 	}
 	p.Axes = found
 
+	running := o.running()
+	if o.CDN {
+		p.CDN = PinnedCDN().Files
+	}
 	data, err := json.Marshal(p) // which escapes what would end the element
 	if err != nil {
 		return nil, err
@@ -136,18 +145,46 @@ func Page(o Options) ([]byte, error) {
 	for _, f := range o.Facts {
 		fmt.Fprintf(&facts, "<dt>%s</dt><dd>%s</dd>", html.EscapeString(f.Name), html.EscapeString(f.Value))
 	}
-	running, more, engine, fetched := runtimeScript, "", "", "nothing is fetched"
-	if o.Engine == ORT {
-		running, engine = ortScript, fmt.Sprintf(`<script src="ort/%s"></script>`+"\n", ORTFiles()[0])
-		more, fetched = " 'self' 'wasm-unsafe-eval'; connect-src 'self'", "nothing is fetched but ONNX Runtime Web, from beside the page"
-	}
 	policy := fmt.Sprintf("default-src 'none'; script-src %s %s %s%s; style-src %s; img-src data: blob:; base-uri 'none'; form-action 'none'",
-		hashOf(noiseScript), hashOf(running), hashOf(pageScript), more, hashOf(style))
+		hashOf(noiseScript), hashOf(running.script), hashOf(pageScript), running.policy, hashOf(style))
 	return []byte(strings.NewReplacer(
 		"{{policy}}", policy, "{{title}}", html.EscapeString(o.Title), "{{about}}", html.EscapeString(o.About), "{{axes}}", words,
 		"{{facts}}", facts.String(), "{{style}}", style, "{{data}}", string(data), "{{generator}}", generator, "{{encoder}}", encoder,
-		"{{noise}}", noiseScript, "{{runtime}}", running, "{{page}}", pageScript, "{{engine}}", engine, "{{fetched}}", fetched,
+		"{{noise}}", noiseScript, "{{runtime}}", running.script, "{{page}}", pageScript, "{{engine}}", running.before, "{{fetched}}", running.fetched,
 	).Replace(frame)), nil
+}
+
+// running is how a page runs its model.
+type running struct {
+	script  string // inside the page
+	before  string // what the page loads before it
+	policy  string // what the policy lets in for it, after the scripts inside
+	fetched string // in words for who reads the page
+}
+
+func (o Options) running() running {
+	switch {
+	case o.CDN:
+		c := PinnedCDN()
+		var addresses []string
+		for _, f := range c.Files {
+			addresses = append(addresses, f.Address)
+		}
+		return running{
+			script:  ortScript,
+			before:  fmt.Sprintf(`<script src="%s" integrity="%s" crossorigin="anonymous"></script>`+"\n", c.Files[0].Address, c.Files[0].Integrity),
+			policy:  " " + c.Files[0].Address + " blob: 'wasm-unsafe-eval'; connect-src " + strings.Join(addresses, " "),
+			fetched: fmt.Sprintf("nothing is fetched but ONNX Runtime Web %s, from %s, which the browser uses only if its files have the digests that this page names", c.Version, c.Host()),
+		}
+	case o.Engine == ORT:
+		return running{
+			script:  ortScript,
+			before:  fmt.Sprintf(`<script src="ort/%s"></script>`+"\n", ORTFiles()[0]),
+			policy:  " 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+			fetched: "nothing is fetched but ONNX Runtime Web, from beside the page",
+		}
+	}
+	return running{script: runtimeScript, fetched: "nothing is fetched"}
 }
 
 // hashOf names a script or a style to a content security policy.
@@ -167,13 +204,14 @@ func plainName(s string) string {
 
 // about is what page.js is told.
 type about struct {
-	Name      string  `json:"name"`
-	Noise     bool    `json:"noise"`
-	Reach     float64 `json:"reach"` // of a slider, either way
-	Generator net     `json:"generator"`
-	Encoder   *net    `json:"encoder,omitempty"`
-	Axes      []axis  `json:"axes"`
-	Scheme    scheme  `json:"scheme"`
+	Name      string    `json:"name"`
+	Noise     bool      `json:"noise"`
+	Reach     float64   `json:"reach"` // of a slider, either way
+	Generator net       `json:"generator"`
+	Encoder   *net      `json:"encoder,omitempty"`
+	Axes      []axis    `json:"axes"`
+	Scheme    scheme    `json:"scheme"`
+	CDN       []CDNFile `json:"cdn,omitempty"`
 }
 
 // net is what goes into a model and comes out.

@@ -23,6 +23,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/witnesstest"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/verify"
+	"github.com/petrify-ml/petrify/web"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -57,10 +58,7 @@ func TestPage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i := range 16 {
-				got := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
-				sameTile(t, fmt.Sprintf("%v, picture %d", args, i+1), got, want, 1+29*i)
-			}
+			b.samePictures(t, want)
 		}
 		check(t, "--seed", "1")
 		b.do(t, `const s = document.getElementById('seed'); s.value = '18446744073709551615'; s.dispatchEvent(new Event('change'))`)
@@ -202,10 +200,7 @@ func TestPageOnONNXRuntimeWeb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 16 {
-		got := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
-		sameTile(t, fmt.Sprintf("picture %d", i+1), got, want, 1+29*i)
-	}
+	b.samePictures(t, want)
 	before := b.pixels(t, "document.getElementById('picture')")
 	b.do(t, `document.getElementById('clear').click()`)
 	b.wait(t, `document.getElementById('status').textContent === 'what the model keeps of your picture'`)
@@ -223,6 +218,66 @@ func TestPageOnONNXRuntimeWeb(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("serve ends with %d", code)
 	}
+}
+
+// The page that fetches ONNX Runtime Web from a CDN, opened as a file, shows the pictures of petrify sample where the CDN has the files of
+// the npm package, and runs none that is not the one it was made for.
+func TestPageOnACDN(t *testing.T) {
+	dist := filepath.Join(witnesstest.NodeModule(t, "onnxruntime-web"), "dist")
+	run := tiny(t)
+	site := filepath.Join(t.TempDir(), "site")
+	petrify(t, "web", run, "--engine", "onnxruntime-web", "--cdn", "-o", site)
+	if _, err := os.Stat(filepath.Join(site, "ort")); err == nil {
+		t.Error("files of ONNX Runtime Web lie beside the page")
+	}
+	b := startBrowser(t)
+	served := map[string][]byte{}
+	for i, f := range web.PinnedCDN().Files {
+		var err error
+		if served[f.Address], err = os.ReadFile(filepath.Join(dist, web.ORTFiles()[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.answers = func(address string) ([]byte, bool) {
+		body, ok := served[address]
+		return body, ok
+	}
+	page := (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html"}).String()
+	b.open(t, page)
+	b.wait(t, `document.querySelectorAll('#thumbs canvas').length === 16 && [...document.querySelectorAll('#thumbs canvas')].every((c) => c.width === 28)`)
+	b.settle(t)
+	want, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--scale", "1", "--columns", "16", "-o", "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.samePictures(t, want)
+	b.quiet(t)
+
+	again := func(t *testing.T, said string) {
+		t.Helper()
+		b.call(t, "Network.clearBrowserCache", nil)
+		b.call(t, "Page.navigate", map[string]any{"url": "about:blank"})
+		b.call(t, "Page.navigate", map[string]any{"url": page})
+		b.wait(t, fmt.Sprintf(`document.getElementById('status')?.textContent.startsWith('The model does not run here: ') && document.getElementById('status').textContent.includes(%q)`, said))
+		if v := b.text(t, `document.getElementById('picture').width`); v != "1" {
+			t.Errorf("a picture of width %s is shown", v)
+		}
+	}
+	for i, f := range web.PinnedCDN().Files {
+		t.Run("altered "+web.ORTFiles()[i], func(t *testing.T) {
+			was := served[f.Address]
+			defer func() { served[f.Address] = was }()
+			altered := bytes.Clone(was)
+			altered[len(altered)-1] ^= 1 // of a comment, or of a section's last byte
+			served[f.Address] = altered
+			again(t, f.Address+" is not the file that this page was made for")
+		})
+	}
+	t.Run("not there", func(t *testing.T) {
+		f := web.PinnedCDN().Files[2]
+		delete(served, f.Address)
+		again(t, f.Address+" cannot be fetched: is the network there?")
+	})
 }
 
 // A program with package load gets the pictures of petrify sample, of a file in whichever form.
@@ -313,6 +368,8 @@ type browser struct {
 	session string
 	last    int
 	said    []string // errors on the console, and requests that failed
+	// answers, unless nil, has what lies at an https address. What it lacks fails, as without a network.
+	answers func(address string) ([]byte, bool)
 }
 
 func startBrowser(t *testing.T) *browser {
@@ -359,8 +416,8 @@ func startBrowser(t *testing.T) *browser {
 	return b
 }
 
-// call sends a command and waits for its answer.
-func (b *browser) call(t *testing.T, method string, params any) json.RawMessage {
+// send sends a command.
+func (b *browser) send(t *testing.T, method string, params any) (id int) {
 	t.Helper()
 	b.last++
 	request := map[string]any{"id": b.last, "method": method}
@@ -377,6 +434,38 @@ func (b *browser) call(t *testing.T, method string, params any) json.RawMessage 
 	if _, err := b.in.Write(append(text, 0)); err != nil {
 		t.Fatal(err)
 	}
+	return b.last
+}
+
+// fulfil answers a request of the page.
+func (b *browser) fulfil(t *testing.T, params json.RawMessage) {
+	t.Helper()
+	var p struct {
+		RequestID string
+		Request   struct{ URL string }
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		t.Fatal(err)
+	}
+	body, ok := b.answers(p.Request.URL)
+	if !ok {
+		b.send(t, "Fetch.failRequest", map[string]any{"requestId": p.RequestID, "errorReason": "InternetDisconnected"})
+		return
+	}
+	kind := "text/javascript"
+	if strings.HasSuffix(p.Request.URL, ".wasm") {
+		kind = "application/wasm"
+	}
+	b.send(t, "Fetch.fulfillRequest", map[string]any{
+		"requestId": p.RequestID, "responseCode": 200, "body": body,
+		"responseHeaders": []map[string]string{{"name": "Content-Type", "value": kind}, {"name": "Access-Control-Allow-Origin", "value": "*"}},
+	})
+}
+
+// call sends a command and waits for its answer.
+func (b *browser) call(t *testing.T, method string, params any) json.RawMessage {
+	t.Helper()
+	id := b.send(t, method, params)
 	for {
 		line, err := b.out.ReadBytes(0)
 		if err != nil {
@@ -393,10 +482,12 @@ func (b *browser) call(t *testing.T, method string, params any) json.RawMessage 
 			t.Fatal(err)
 		}
 		switch {
-		case m.ID == b.last && m.Error != nil:
+		case m.ID == id && m.Error != nil:
 			t.Fatalf("%s: %s", method, m.Error.Message)
-		case m.ID == b.last:
+		case m.ID == id:
 			return m.Result
+		case m.Method == "Fetch.requestPaused":
+			b.fulfil(t, m.Params)
 		case strings.Contains(string(m.Params), "willReadFrequently"): // of pixels, which this test does
 		case m.Method == "Runtime.exceptionThrown" || m.Method == "Runtime.consoleAPICalled" || m.Method == "Log.entryAdded":
 			b.said = append(b.said, m.Method+" "+string(m.Params))
@@ -417,6 +508,9 @@ func (b *browser) open(t *testing.T, address string) {
 	b.session = target.SessionID
 	for _, domain := range []string{"Runtime", "Log", "Page"} {
 		b.call(t, domain+".enable", nil)
+	}
+	if b.answers != nil {
+		b.call(t, "Fetch.enable", map[string]any{"patterns": []map[string]string{{"urlPattern": "https://*"}}})
 	}
 	b.call(t, "Page.navigate", map[string]any{"url": address})
 	b.wait(t, `document.readyState === 'complete' && location.href !== 'about:blank'`)
@@ -484,6 +578,15 @@ func (b *browser) pixels(t *testing.T, canvas string) []byte {
 		all = append(all, byte(v))
 	}
 	return all
+}
+
+// samePictures compares the small pictures with those of a grid of one row.
+func (b *browser) samePictures(t *testing.T, grid image.Image) {
+	t.Helper()
+	for i := range 16 {
+		got := b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))
+		sameTile(t, fmt.Sprintf("picture %d", i+1), got, grid, 1+29*i)
+	}
 }
 
 // quiet fails the test where the page said something.

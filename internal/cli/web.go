@@ -34,6 +34,7 @@ type webOptions struct {
 // engineOptions say what runs the model of a page.
 type engineOptions struct {
 	name   string
+	cdn    bool
 	places runtimeOptions
 }
 
@@ -44,10 +45,17 @@ func (o *engineOptions) flags(cmd *cobra.Command) {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "engine", string(web.Own), "what runs the model in the browser, "+strings.Join(names, " or "))
+	f.BoolVar(&o.cdn, "cdn", false, "with --engine "+string(web.ORT)+", let browsers fetch it from "+cdnWords())
 	f.StringSliceVar(&o.places.nodePath, "node-path", nil, "node_modules folder with the package onnxruntime-web, before those in NODE_PATH")
 	mustComplete(cmd, "engine", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// cdnWords name the host and the version of a CDN's files.
+func cdnWords() string {
+	c := web.PinnedCDN()
+	return fmt.Sprintf("%s (%s), and not copy it", c.Host(), c.Version)
 }
 
 func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.Command {
@@ -63,10 +71,13 @@ petrify's operators with one input (N,K) and an output of images, in any form th
 the same page at once.
 
 With --engine onnxruntime-web the model runs in ONNX Runtime Web, of which three files (14 MB) are copied beside the page. It is
-faster on large models and runs others than petrify's, and needs a server: a browser lets it read no files from a disk.`,
+faster on large models and runs others than petrify's, and needs a server: a browser lets it read no files from a disk. With --cdn
+nothing is copied, and the page works from a file: browsers fetch the three files over the network, and use them only if they have
+the digests that the page names.`,
 		Example: `  petrify web runs/dcgan -o site
   petrify web decoder.onnx --encoder encoder.onnx -o site
-  petrify web runs/dcgan --engine onnxruntime-web -o site`,
+  petrify web runs/dcgan --engine onnxruntime-web -o site
+  petrify web runs/dcgan --engine onnxruntime-web --cdn -o site`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
@@ -122,6 +133,9 @@ type siteFile struct {
 
 // siteOf makes the files of a page.
 func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([]siteFile, error) {
+	if engine.cdn && engine.name != string(web.ORT) {
+		return nil, fmt.Errorf("--cdn is for --engine %s, and the engine is %s: its page fetches nothing", web.ORT, quote.Name(engine.name))
+	}
 	path, own, err := netsOf(model)
 	if err != nil {
 		return nil, err
@@ -137,7 +151,7 @@ func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([
 		return nil, err
 	}
 	o := generator.page()
-	o.Engine = web.Engine(engine.name)
+	o.Engine, o.CDN = web.Engine(engine.name), engine.cdn
 	nets := []*onnxNet{generator}
 	if encoder != "" {
 		e, err := readNet(encoder)
@@ -160,7 +174,7 @@ func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([
 		}
 		files = append(files, siteFile{[]string{"generator.onnx", "encoder.onnx"}[i], "application/octet-stream", b})
 	}
-	if o.Engine != web.ORT {
+	if o.Engine != web.ORT || o.CDN {
 		return files, nil
 	}
 	beside, err := ortFiles(engine.places.nodePath)
