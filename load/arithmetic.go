@@ -40,27 +40,25 @@ func ofIntegers[R any](d onnx.Data, f8 func(onnx.Slice[int8]) R, f16 func(onnx.S
 }
 
 // each is a function of one variable, element by element.
-func each(b *builder, c call) error {
+func each(b *builder, c call) {
 	x := c.tensor(0)
 	if d, ok := ofIntegers(x.Data, eachOf[int8](c), eachOf[int16](c), eachOf[int32](c), eachOf[int64](c), eachOf[uint8](c), eachOf[uint16](c), eachOf[uint32](c), eachOf[uint64](c)); ok {
 		if d == nil {
-			return c.unsupported("elements of type %v", x.Type())
+			fail(c.unsupported("elements of type %v", x.Type()))
 		}
-		return b.put(c, 0, d, x.Dims...)
+		b.put(c, 0, d, x.Dims...)
+		return
 	}
-	f, err := realOf(c.op)
-	if err != nil {
-		return err
-	}
+	f := realOf(c.op)
 	r, ok := reals(x)
 	if !ok {
-		return c.unsupported("elements of type %v", x.Type())
+		fail(c.unsupported("elements of type %v", x.Type()))
 	}
 	y := make([]float64, len(r))
 	for i, v := range r {
 		y[i] = f(v)
 	}
-	return b.putReals(c, 0, y, x.Dims...)
+	b.putReals(c, 0, y, x.Dims...)
 }
 
 // eachOf is a function of one variable on integers of a type, nil where there is none.
@@ -95,16 +93,11 @@ func eachOf[T integer](c call) func(onnx.Slice[T]) onnx.Data {
 }
 
 // pairwise is a function of two variables or more, broadcast together from left to right.
-func pairwise(b *builder, c call) error {
+func pairwise(b *builder, c call) {
 	y := c.tensor(0)
 	for k := 1; k < len(c.in); k++ {
-		x, err := b.legacy(c, k)
-		if err != nil {
-			return err
-		}
-		if y, err = b.joint(c, y, x.fixed); err != nil {
-			return err
-		}
+		x := b.legacy(c, k)
+		y = b.joint(c, y, x.fixed)
 	}
 	if n := len(c.in); c.op.name == "Mean" && n > 1 {
 		r, _ := reals(y)
@@ -112,18 +105,16 @@ func pairwise(b *builder, c call) error {
 		for i := range r {
 			r[i] /= float64(n)
 		}
-		return b.putReals(c, 0, r, y.Dims...)
+		b.putReals(c, 0, r, y.Dims...)
+		return
 	}
 	named := *y
-	return b.setFixed(c.name(), &named, nil)
+	b.setFixed(c.name(), &named)
 }
 
 // joint applies the function of an operation to two tensors.
-func (b *builder) joint(c call, x, y *onnx.Tensor) (*onnx.Tensor, error) {
-	both, dims, err := b.aligned(c, x, y)
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) joint(c call, x, y *onnx.Tensor) *onnx.Tensor {
+	both, dims := b.aligned(c, x, y)
 	x, y = both[0], both[1]
 	f, known := pairs[c.op.name]
 	if c.op.name == "Mod" {
@@ -138,9 +129,9 @@ func (b *builder) joint(c call, x, y *onnx.Tensor) (*onnx.Tensor, error) {
 			joinOf[uint8](c, y), joinOf[uint16](c, y), joinOf[uint32](c, y), joinOf[uint64](c, y))
 		if ok {
 			if d.err != nil {
-				return nil, d.err
+				fail(d.err)
 			}
-			return onnx.TensorOf("", d.data, dims...)
+			return must(onnx.TensorOf("", d.data, dims...))
 		}
 	}
 	if s, ok := x.Data.(onnx.Slice[string]); ok && c.op.name == "Equal" {
@@ -148,7 +139,7 @@ func (b *builder) joint(c call, x, y *onnx.Tensor) (*onnx.Tensor, error) {
 		for i, v := range y.Data.(onnx.Slice[string]) {
 			same[i] = s[i] == v
 		}
-		return onnx.TensorOf("", same, dims...)
+		return must(onnx.TensorOf("", same, dims...))
 	}
 	if xi, ok := wide(x); ok && c.op.name == "Pow" {
 		if yi, ok := wide(y); ok { // integers of two types
@@ -156,19 +147,19 @@ func (b *builder) joint(c call, x, y *onnx.Tensor) (*onnx.Tensor, error) {
 			for i := range z {
 				z[i] = power(xi[i], yi[i])
 			}
-			return narrow(elem, z, dims)
+			return must(narrow(elem, z, dims))
 		}
 	}
 	xs, okX := reals(x)
 	ys, okY := reals(y)
 	if !okX || !okY || !known {
-		return nil, c.unsupported("elements of types %v and %v", x.Type(), y.Type())
+		fail(c.unsupported("elements of types %v and %v", x.Type(), y.Type()))
 	}
 	z := make([]float64, len(xs))
 	for i := range z {
 		z[i] = f.reals(xs[i], ys[i])
 	}
-	return fromReals(elem, z, dims)
+	return must(fromReals(elem, z, dims))
 }
 
 type joinedData struct {
@@ -191,10 +182,7 @@ func joinOf[T integer](c call, y *onnx.Tensor) func(onnx.Slice[T]) joinedData {
 		if i := slices.Index(y, 0); divides && i >= 0 {
 			return joinedData{err: fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, x[i])}}
 		}
-		f, err := functionOf[T](c)
-		if err != nil {
-			return joinedData{err: err}
-		}
+		f := functionOf[T](c)
 		z := make(onnx.Slice[T], len(x))
 		for i := range z {
 			z[i] = f(x[i], y[i])
@@ -221,20 +209,19 @@ func compareOf[T integer](name string) func(x, y T) bool {
 	return nil
 }
 
-func functionOf[T integer](c call) (func(x, y T) T, error) {
-	a := c.arguments()
+func functionOf[T integer](c call) func(x, y T) T {
 	switch c.op.name {
 	case "Add", "Sum", "Mean":
-		return func(x, y T) T { return x + y }, nil
+		return func(x, y T) T { return x + y }
 	case "Sub":
-		return func(x, y T) T { return x - y }, nil
+		return func(x, y T) T { return x - y }
 	case "Mul":
-		return func(x, y T) T { return x * y }, nil
+		return func(x, y T) T { return x * y }
 	case "Div":
-		return func(x, y T) T { return x / y }, nil
+		return func(x, y T) T { return x / y }
 	case "Mod":
-		if a.on("fmod") {
-			return func(x, y T) T { return x % y }, a.err
+		if c.on("fmod") {
+			return func(x, y T) T { return x % y }
 		}
 		return func(x, y T) T {
 			r := x % y
@@ -242,33 +229,33 @@ func functionOf[T integer](c call) (func(x, y T) T, error) {
 				r += y
 			}
 			return r
-		}, a.err
+		}
 	case "Max":
-		return func(x, y T) T { return max(x, y) }, nil
+		return func(x, y T) T { return max(x, y) }
 	case "Min":
-		return func(x, y T) T { return min(x, y) }, nil
+		return func(x, y T) T { return min(x, y) }
 	case "Pow":
-		return power[T], nil
+		return power[T]
 	case "PRelu":
 		return func(x, s T) T {
 			if x < 0 {
 				return s * x
 			}
 			return x
-		}, nil
-	case "BitwiseAnd":
-		return func(x, y T) T { return x & y }, nil
-	case "BitwiseOr":
-		return func(x, y T) T { return x | y }, nil
-	case "BitwiseXor":
-		return func(x, y T) T { return x ^ y }, nil
-	case "BitShift":
-		if a.text("direction", "") == "LEFT" {
-			return func(x, y T) T { return x << uint64(y) }, a.err
 		}
-		return func(x, y T) T { return x >> uint64(y) }, a.err
+	case "BitwiseAnd":
+		return func(x, y T) T { return x & y }
+	case "BitwiseOr":
+		return func(x, y T) T { return x | y }
+	case "BitwiseXor":
+		return func(x, y T) T { return x ^ y }
+	case "BitShift":
+		if c.text("direction", "") == "LEFT" {
+			return func(x, y T) T { return x << uint64(y) }
+		}
+		return func(x, y T) T { return x >> uint64(y) }
 	}
-	return nil, c.unsupported("elements of type %v", c.in[0].elem)
+	panic(failure{c.unsupported("elements of type %v", c.in[0].elem)})
 }
 
 // power is that of integers, which wraps round; to a negative power it is cut off.
@@ -287,19 +274,16 @@ func power[T integer](x, y T) T {
 }
 
 // clipOf bounds every element.
-func clipOf(b *builder, c call) error {
+func clipOf(b *builder, c call) {
 	if b.opset < 11 {
-		a := c.arguments()
-		lo, hi := a.float("min", -math.MaxFloat32), a.float("max", math.MaxFloat32)
-		x, err := c.numbers(0)
-		if err = cmpOr(a.err, err); err != nil {
-			return err
-		}
+		lo, hi := c.float("min", -math.MaxFloat32), c.float("max", math.MaxFloat32)
+		x := c.numbers(0)
 		x = slices.Clone(x)
 		for i, v := range x {
 			x[i] = min(max(v, lo), hi)
 		}
-		return b.putReals(c, 0, x, c.in[0].dims...)
+		b.putReals(c, 0, x, c.in[0].dims...)
+		return
 	}
 	y := c.tensor(0)
 	for k, bound := range []string{"Max", "Min"} {
@@ -310,31 +294,22 @@ func clipOf(b *builder, c call) error {
 		o.name = bound
 		one := c
 		one.op = &o
-		var err error
-		if y, err = b.joint(one, y, c.tensor(k+1)); err != nil {
-			return err
-		}
+		y = b.joint(one, y, c.tensor(k+1))
 	}
 	named := *y
-	return b.setFixed(c.name(), &named, nil)
+	b.setFixed(c.name(), &named)
 }
 
 // span is the numbers from a start to a limit by a step.
-func span(b *builder, c call) error {
+func span(b *builder, c call) {
 	elem := c.in[0].elem
-	a := c.arguments()
 	if isInt(elem) {
-		v := [3]int64{a.integer(0), a.integer(1), a.integer(2)}
-		if a.err != nil {
-			return a.err
-		}
+		v := [3]int64{c.integer(0), c.integer(1), c.integer(2)}
 		if v[2] == 0 {
-			return fault{fmt.Errorf("%s: a range by steps of 0", c.name())}
+			fail(fault{fmt.Errorf("%s: a range by steps of 0", c.name())})
 		}
 		n := math.Max(math.Ceil((float64(v[1])-float64(v[0]))/float64(v[2])), 0)
-		if err := b.accountRange(c, n); err != nil {
-			return err
-		}
+		b.accountRange(c, n)
 		all := make([]int64, 0, int(n)+1)
 		for x := v[0]; v[2] > 0 && x < v[1] || v[2] < 0 && x > v[1]; x += v[2] {
 			if len(all) > int(n) {
@@ -342,26 +317,22 @@ func span(b *builder, c call) error {
 			}
 			all = append(all, x)
 		}
-		return b.putInts(c, 0, all, len(all))
+		b.putInts(c, 0, all, len(all))
+		return
 	}
-	v := [3]float64{a.number(0), a.number(1), a.number(2)}
-	if a.err != nil {
-		return a.err
-	}
+	v := [3]float64{c.number(0), c.number(1), c.number(2)}
 	n := math.Max(math.Ceil((v[1]-v[0])/v[2]), 0)
-	if err := b.accountRange(c, n); err != nil {
-		return err
-	}
+	b.accountRange(c, n)
 	all := make([]float64, int(n))
 	for i := range all {
 		all[i] = v[0] + float64(i)*v[2]
 	}
-	return b.putReals(c, 0, all, len(all))
+	b.putReals(c, 0, all, len(all))
 }
 
-func (b *builder) accountRange(c call, n float64) error {
+func (b *builder) accountRange(c call, n float64) {
 	if !(n <= math.MaxInt32) {
-		return fault{fmt.Errorf("%s: a range of %v numbers", c.name(), n)}
+		fail(fault{fmt.Errorf("%s: a range of %v numbers", c.name(), n)})
 	}
-	return b.account(c.name(), []int{int(n)}, 16)
+	b.account(c.name(), []int{int(n)}, 16)
 }

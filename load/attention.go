@@ -10,97 +10,64 @@ import (
 )
 
 // heads is input k of an attention as (N, heads, L, E); one of three axes, (N, L, heads E), is cut by an attribute.
-func (b *builder) heads(c call, k int, n int64) (*onnx.Tensor, error) {
+func (b *builder) heads(c call, k int, n int64) *onnx.Tensor {
 	t := c.tensor(k)
 	if len(t.Dims) == 4 {
-		return t, nil
+		return t
 	}
 	if len(t.Dims) != 3 || n < 1 || int64(t.Dims[2])%n != 0 {
-		return nil, fmt.Errorf("%s: input %d of dims %v for %d heads", c.name(), k, t.Dims, n)
+		fail(fmt.Errorf("%s: input %d of dims %v for %d heads", c.name(), k, t.Dims, n))
 	}
-	if err := b.account(c.name(), t.Dims, 16); err != nil {
-		return nil, err
-	}
-	m, err := gop.Transposed([]int{t.Dims[0], t.Dims[1], int(n), t.Dims[2] / int(n)}, []int{0, 2, 1, 3})
-	if err != nil {
-		return nil, err
-	}
-	return moveTensor(t, m, nil, m.Shape)
+	b.account(c.name(), t.Dims, 16)
+	m := must(gop.Transposed([]int{t.Dims[0], t.Dims[1], int(n), t.Dims[2] / int(n)}, []int{0, 2, 1, 3}))
+	return must(moveTensor(t, m, nil, m.Shape))
 }
 
 // after appends keys or values to those of the past.
-func (b *builder) after(c call, past, t *onnx.Tensor) (*onnx.Tensor, error) {
+func (b *builder) after(c call, past, t *onnx.Tensor) *onnx.Tensor {
 	if len(past.Dims) != 4 || past.Dims[0] != t.Dims[0] || past.Dims[1] != t.Dims[1] || past.Dims[3] != t.Dims[3] {
-		return nil, fmt.Errorf("%s: the past has dims %v, want those of %v", c.name(), past.Dims, t.Dims)
+		fail(fmt.Errorf("%s: the past has dims %v, want those of %v", c.name(), past.Dims, t.Dims))
 	}
 	dims := slices.Clone(t.Dims)
 	dims[2] += past.Dims[2]
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return nil, err
-	}
-	return joined([]*onnx.Tensor{past, t}, dims, dims[0]*dims[1])
+	b.account(c.name(), dims, 16)
+	return must(joined([]*onnx.Tensor{past, t}, dims, dims[0]*dims[1]))
 }
 
 // attention is softmax(scale Q K' + mask) V, head by head. Several heads of Q may share those of K and V.
-func attention(b *builder, c call) error {
-	a := c.arguments()
-	stage, cap := a.int("qk_matmul_output_mode", 0), a.float("softcap", 0)
-	causal, left, right := a.on("is_causal"), a.int("left_window_size", -1), a.int("right_window_size", -1)
-	kvHeads := a.int("kv_num_heads", 0)
-	q, err := b.heads(c, 0, a.int("q_num_heads", 0))
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
-	k, err := b.heads(c, 1, kvHeads)
-	if err != nil {
-		return err
-	}
-	v, err := b.heads(c, 2, kvHeads)
-	if err != nil {
-		return err
-	}
+func attention(b *builder, c call) {
+	stage, cap := c.int("qk_matmul_output_mode", 0), c.float("softcap", 0)
+	causal, left, right := c.on("is_causal"), c.int("left_window_size", -1), c.int("right_window_size", -1)
+	kvHeads := c.int("kv_num_heads", 0)
+	q := b.heads(c, 0, c.int("q_num_heads", 0))
+	k := b.heads(c, 1, kvHeads)
+	v := b.heads(c, 2, kvHeads)
 	past := 0
 	if c.has(4) && c.has(5) {
 		past = c.in[4].dims[min(2, len(c.in[4].dims)-1)]
-		if k, err = b.after(c, c.tensor(4), k); err != nil {
-			return err
-		}
-		if v, err = b.after(c, c.tensor(5), v); err != nil {
-			return err
-		}
+		k = b.after(c, c.tensor(4), k)
+		v = b.after(c, c.tensor(5), v)
 	}
-	lengths, err := c.integers(6)
-	if err != nil {
-		return err
-	}
+	lengths := c.integers(6)
 	qs, ks, vs := q.Dims, k.Dims, v.Dims
 	if ks[1] == 0 || qs[0] != ks[0] || qs[0] != vs[0] || qs[1]%ks[1] != 0 || ks[1] != vs[1] || ks[2] != vs[2] || qs[3] != ks[3] || lengths != nil && len(lengths) != qs[0] {
-		return fmt.Errorf("%s: queries of dims %v, keys of %v, values of %v, %d lengths", c.name(), qs, ks, vs, len(lengths))
+		fail(fmt.Errorf("%s: queries of dims %v, keys of %v, values of %v, %d lengths", c.name(), qs, ks, vs, len(lengths)))
 	}
 	rows, keys, size, width := qs[2], ks[2], qs[3], vs[3]
 	scale := 1 / math.Sqrt(float64(size))
 	if c.op.attrs["scale"] != nil {
-		scale = a.float("scale", 0)
+		scale = c.float("scale", 0)
 	}
 	all := []int{qs[0], qs[1], rows, keys}
-	if err := b.account(c.name(), all, 32); err != nil {
-		return err
-	}
-	if err := b.account(c.name(), []int{qs[0], qs[1], rows, width}, 16); err != nil {
-		return err
-	}
-	bias, err := b.attentionMask(c, all)
-	if err != nil {
-		return err
-	}
+	b.account(c.name(), all, 32)
+	b.account(c.name(), []int{qs[0], qs[1], rows, width}, 16)
+	bias := b.attentionMask(c, all)
 	qv, _ := reals(q)
 	kv, _ := reals(k)
 	vv, _ := reals(v)
 	y, scores := make([]float64, qs[0]*qs[1]*rows*width), make([]float64, product(all))
-	err = b.every([]int{qs[0], qs[1], rows}, func(r int, at []int) error {
-		if err := b.pace(); err != nil {
-			return err
-		}
+	b.every([]int{qs[0], qs[1], rows}, func(r int, at []int) {
+		try(b.pace())
 		n, i := at[0], at[2]
 		group := n*ks[1] + at[1]/(qs[1]/ks[1])
 		line := make([]float64, keys)
@@ -159,51 +126,35 @@ func attention(b *builder, c call) error {
 				y[r*width+e] += w * x
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if err := b.attended(c, y, []int{qs[0], qs[1], rows, width}); err != nil {
-		return err
-	}
+	b.attended(c, y, []int{qs[0], qs[1], rows, width})
 	for i, t := range []*onnx.Tensor{k, v} {
 		if i+1 < len(c.op.out) && c.op.out[i+1] != "" {
 			named := *t
-			if err := b.setFixed(c.op.out[i+1], &named, nil); err != nil {
-				return err
-			}
+			b.setFixed(c.op.out[i+1], &named)
 		}
 	}
-	return b.putReals(c, 3, scores, all...)
+	b.putReals(c, 3, scores, all...)
 }
 
 // attended gives the first output y, (N, heads, L, E), in the form that the queries had.
-func (b *builder) attended(c call, y []float64, dims []int) error {
+func (b *builder) attended(c call, y []float64, dims []int) {
 	if len(c.in[0].dims) == 4 {
-		return b.putReals(c, 0, y, dims...)
+		b.putReals(c, 0, y, dims...)
+		return
 	}
-	m, err := gop.Transposed(dims, []int{0, 2, 1, 3})
-	if err != nil {
-		return err
-	}
-	t, err := moveTensor(&onnx.Tensor{Dims: dims, Data: onnx.Slice[float64](y)}, m, nil, m.Shape)
-	if err != nil {
-		return err
-	}
-	return b.put(c, 0, t.Data, dims[0], dims[2], dims[1]*dims[3])
+	m := must(gop.Transposed(dims, []int{0, 2, 1, 3}))
+	t := must(moveTensor(&onnx.Tensor{Dims: dims, Data: onnx.Slice[float64](y)}, m, nil, m.Shape))
+	b.put(c, 0, t.Data, dims[0], dims[2], dims[1]*dims[3])
 }
 
 // attentionMask is what a mask adds to the scores, minus infinity where it hides a key; nil where there is none.
-func (b *builder) attentionMask(c call, dims []int) ([]float64, error) {
+func (b *builder) attentionMask(c call, dims []int) []float64 {
 	t := c.tensor(3)
 	if t == nil {
-		return nil, nil
+		return nil
 	}
-	bias, err := c.numbers(3)
-	if err != nil {
-		return nil, err
-	}
+	bias := c.numbers(3)
 	if _, flags := t.Data.(onnx.Slice[bool]); flags {
 		for i, v := range bias {
 			if bias[i] = 0; v == 0 {
@@ -223,19 +174,15 @@ func (b *builder) attentionMask(c call, dims []int) ([]float64, error) {
 	}
 	full, err := expanded(&onnx.Tensor{Dims: shape, Data: onnx.Slice[float64](bias)}, dims)
 	if err != nil {
-		return nil, fmt.Errorf("%s: mask: %w", c.name(), err)
+		fail(fmt.Errorf("%s: mask: %w", c.name(), err))
 	}
-	return full.Data.(onnx.Slice[float64]), nil
+	return full.Data.(onnx.Slice[float64])
 }
 
 // rotaryEmbedding turns pairs of the elements of each head by angles that come with the position.
-func rotaryEmbedding(b *builder, c call) error {
-	a := c.arguments()
-	interleaved, part := a.on("interleaved"), int(a.int("rotary_embedding_dim", 0))
-	x, err := b.heads(c, 0, a.int("num_heads", 0))
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+func rotaryEmbedding(b *builder, c call) {
+	interleaved, part := c.on("interleaved"), int(c.int("rotary_embedding_dim", 0))
+	x := b.heads(c, 0, c.int("num_heads", 0))
 	d := x.Dims
 	if part == 0 {
 		part = d[3]
@@ -243,28 +190,20 @@ func rotaryEmbedding(b *builder, c call) error {
 	half := part / 2
 	var caches [2][]float64
 	for i := range caches {
-		if caches[i], err = c.numbers(1 + i); err != nil {
-			return err
-		}
+		caches[i] = c.numbers(1 + i)
 	}
-	positions, err := c.integers(3)
-	if err != nil {
-		return err
-	}
+	positions := c.integers(3)
 	table := c.in[1].dims
 	if part > d[3] || part%2 != 0 || !slices.Equal(table, c.in[2].dims) || len(table) < 2 || table[len(table)-1] != half ||
 		positions != nil && (len(table) != 2 || len(positions) != d[0]*d[2]) || positions == nil && (len(table) != 3 || table[0] != d[0] || table[1] != d[2]) {
-		return fmt.Errorf("%s: angles of dims %v and %v and %d positions for %v", c.name(), table, c.in[2].dims, len(positions), d)
+		fail(fmt.Errorf("%s: angles of dims %v and %v and %d positions for %v", c.name(), table, c.in[2].dims, len(positions), d))
 	}
 	v, _ := reals(x)
 	y := slices.Clone(v)
-	err = b.every(d[:3], func(r int, at []int) error {
+	b.every(d[:3], func(r int, at []int) {
 		row := at[0]*d[2] + at[2]
 		if positions != nil {
-			p, err := c.within(positions[row], table[0])
-			if err != nil {
-				return err
-			}
+			p := c.within(positions[row], table[0])
 			row = p
 		}
 		for i := range half {
@@ -275,34 +214,26 @@ func rotaryEmbedding(b *builder, c call) error {
 			cos, sin := caches[0][row*half+i], caches[1][row*half+i]
 			y[one], y[two] = cos*v[one]-sin*v[two], sin*v[one]+cos*v[two]
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.attended(c, y, d)
+	b.attended(c, y, d)
 }
 
 // tensorScatter writes updates into a cache from a position on, for each entry of the batch, at the end of the axis or around it.
-func tensorScatter(b *builder, c call) error {
-	a := c.arguments()
+func tensorScatter(b *builder, c call) {
 	x, u := c.in[0].dims, c.in[1].dims
-	axis, around := a.axis("axis", -2, len(x)), a.text("mode", "linear") == "circular"
-	starts := a.integers(2)
-	if a.err != nil {
-		return a.err
-	}
+	axis, around := c.axis("axis", -2, len(x)), c.text("mode", "linear") == "circular"
+	starts := c.integers(2)
 	if len(u) != len(x) || axis == 0 || starts != nil && len(starts) != x[0] || u[axis] > x[axis] {
-		return fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x)
+		fail(fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x))
 	}
 	for k := range x {
 		if k != axis && x[k] != u[k] {
-			return fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x)
+			fail(fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x))
 		}
 	}
 	steps := gop.Strides(x)
 	t := c.tensor(0).Clone()
-	err := b.every(u, func(i int, at []int) error {
+	b.every(u, func(i int, at []int) {
 		p := int64(at[axis])
 		if starts != nil {
 			p += starts[at[0]]
@@ -311,10 +242,9 @@ func tensorScatter(b *builder, c call) error {
 			p %= int64(x[axis])
 		}
 		if p < 0 || p >= int64(x[axis]) {
-			return fault{fmt.Errorf("%s: position %d of %d", c.name(), p, x[axis])}
+			fail(fault{fmt.Errorf("%s: position %d of %d", c.name(), p, x[axis])})
 		}
 		t.Data.Copy(place(at, steps)+(int(p)-at[axis])*steps[axis], c.tensor(1).Data, i, 1)
-		return nil
 	})
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), t)
 }

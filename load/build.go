@@ -270,7 +270,7 @@ func (b *builder) apply(i int) error {
 		if build == nil {
 			return c.unsupported("it depends on what is computed")
 		}
-		return c.lacking(build(b, c))
+		return c.lacking(b.attempt(build, c))
 	}
 	if c.constant && b.recall(o) {
 		return nil
@@ -312,10 +312,10 @@ func (b *builder) evaluate(c call) error {
 
 // directly carries out an operation by its own evaluation.
 func (b *builder) directly(o operator, c call) error {
-	if err := b.room(c); err != nil {
-		return err
-	}
-	return o.eval(b, c)
+	return b.attempt(func(b *builder, c call) {
+		b.room(c)
+		o.eval(b, c)
+	}, c)
 }
 
 // immediately builds an operation in a graph of its own.
@@ -324,7 +324,7 @@ func (b *builder) immediately(o operator, c call) error {
 		defer func() { b.g, b.leaves, b.names = nil, nil, nil }()
 		b.g, b.leaves, b.names = G.NewGraph(), map[string]value{}, map[string]bool{}
 	}
-	return o.build(b, c)
+	return b.attempt(o.build, c)
 }
 
 // widened builds an operation on floats of 16 bits for those of 32, and rounds what comes out.
@@ -360,9 +360,10 @@ func (b *builder) widened(o operator, c call) error {
 			v.fixed = t
 		}
 		t, err := cast(v.fixed, elem)
-		if err := b.setFixed(name, t, err); err != nil {
+		if err != nil {
 			return err
 		}
+		b.setFixed(name, t)
 	}
 	return nil
 }
@@ -440,6 +441,37 @@ func (c call) unsupported(format string, args ...any) error {
 	return &onnx.UnsupportedError{Op: c.op.name, Why: fmt.Sprintf("%s: %s", c.name(), fmt.Sprintf(format, args...))}
 }
 
+// What fails while an operation is built or carried out stops it: try, must and fail panic with a failure, which attempt catches.
+type failure struct{ error }
+
+func fail(err error) { panic(failure{err}) }
+
+func try(err error) {
+	if err != nil {
+		fail(err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	try(err)
+	return v
+}
+
+// attempt builds an operation or carries it out, and returns why it could not.
+func (b *builder) attempt(f func(*builder, call), c call) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case failure:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	f(b, c)
+	return nil
+}
+
 // A fault is wrong with the values, or with this package: nothing that load lacks.
 type fault struct{ error }
 
@@ -496,41 +528,35 @@ func nodeShape(dims []int) []int {
 }
 
 // node is the value of input k as a node of the graph.
-func (b *builder) node(c call, k int) (*G.Node, error) {
+func (b *builder) node(c call, k int) *G.Node {
 	return b.nodeOf(c.op.in[k], c.in[k], dtypeOf(c.in[k].elem))
 }
 
 // nodeOf is a value as a node of a type. A constant becomes a leaf at its first use, under the name that the model has for it or
 // the one given.
-func (b *builder) nodeOf(name string, v value, dt tensor.Dtype) (*G.Node, error) {
+func (b *builder) nodeOf(name string, v value, dt tensor.Dtype) *G.Node {
 	if v.node != nil {
 		if v.node.Dtype() == dt {
-			return v.node, nil
+			return v.node
 		}
-		return gop.Convert(name+" converted", v.node, dt, nil)
+		return must(gop.Convert(name+" converted", v.node, dt, nil))
 	}
 	if v.fixed.Name != "" {
 		name = v.fixed.Name
 	}
 	key := fmt.Sprint(name, dt)
 	if known := b.leaves[key]; known.fixed == v.fixed && known.node != nil {
-		return known.node, nil
+		return known.node
 	}
 	named := *v.fixed
 	if named.Type() != elemOfType(dt) {
-		t, err := cast(v.fixed, elemOfType(dt))
-		if err != nil {
-			return nil, err
-		}
+		t := must(cast(v.fixed, elemOfType(dt)))
 		named = *t
 	}
 	named.Name = name
-	leaf, err := b.leaf(&named)
-	if err != nil {
-		return nil, err
-	}
+	leaf := must(b.leaf(&named))
 	b.leaves[key] = value{node: leaf.node, fixed: v.fixed}
-	return leaf.node, nil
+	return leaf.node
 }
 
 func elemOfType(dt tensor.Dtype) pb.TensorProto_DataType {
@@ -543,65 +569,48 @@ func elemOfType(dt tensor.Dtype) pb.TensorProto_DataType {
 func elemOf(n *G.Node) pb.TensorProto_DataType { return elemOfType(n.Dtype()) }
 
 // nodes are all inputs as nodes.
-func (b *builder) nodes(c call) ([]*G.Node, error) {
+func (b *builder) nodes(c call) []*G.Node {
 	ns := make([]*G.Node, len(c.in))
 	for k := range c.in {
 		if !c.has(k) {
 			continue
 		}
-		var err error
-		if ns[k], err = b.node(c, k); err != nil {
-			return nil, err
-		}
+		ns[k] = b.node(c, k)
 	}
-	return ns, nil
+	return ns
 }
 
 // set gives the output of an operation its node, under the name that it goes by after fusion.
-func (b *builder) set(name string, n *G.Node, err error, dims ...int) error {
-	if err != nil {
-		return err
-	}
-	return b.setAs(name, elemOf(n), n, nil, dims...)
+func (b *builder) set(name string, n *G.Node, dims ...int) {
+	b.setAs(name, elemOf(n), n, dims...)
 }
 
 // setFixed gives the output of an operation a constant.
-func (b *builder) setFixed(name string, t *onnx.Tensor, err error) error {
-	if err != nil {
-		return err
-	}
+func (b *builder) setFixed(name string, t *onnx.Tensor) {
 	t.Name = name
 	b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t}
-	return nil
 }
 
 // setAs is set for elements of a type that the node does not tell.
-func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, err error, dims ...int) error {
-	if err != nil {
-		return err
-	}
+func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, dims ...int) {
 	if shape := n.Shape(); !slices.Equal([]int(shape), nodeShape(dims)) {
-		return fault{fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)}
+		fail(fault{fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)})
 	}
-	if err := b.account(name, dims, int64(n.Dtype().Size())); err != nil {
-		return err
-	}
+	b.account(name, dims, int64(n.Dtype().Size()))
 	b.values[name] = value{dims: dims, elem: elem, node: n}
-	return nil
 }
 
 // account adds a value to the memory that the graph will take.
-func (b *builder) account(name string, dims []int, size int64) error {
+func (b *builder) account(name string, dims []int, size int64) {
 	for _, d := range dims {
 		if int64(d) > b.limit/max(size, 8) { // also of no elements: each place of an axis takes memory where it is moved
-			return b.tooLarge(name, dims)
+			fail(b.tooLarge(name, dims))
 		}
 		size *= int64(d)
 	}
 	if b.bytes += size; b.bytes > b.limit {
-		return b.tooLarge(name, dims)
+		fail(b.tooLarge(name, dims))
 	}
-	return nil
 }
 
 func (b *builder) tooLarge(name string, dims []int) error {

@@ -156,48 +156,45 @@ func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 
 // converted is cast, also from strings, as ONNX's Cast has it: to floats of 8 bits what is too large becomes the largest if that is asked
 // for.
-func (c call) converted(to pb.TensorProto_DataType) (*onnx.Tensor, error) {
-	t, a := c.tensor(0), c.arguments()
-	saturate := a.int("saturate", 1) != 0
-	if a.err != nil {
-		return nil, a.err
-	}
+func (c call) converted(to pb.TensorProto_DataType) *onnx.Tensor {
+	t := c.tensor(0)
+	saturate := c.int("saturate", 1) != 0
 	text, from := t.Data.(onnx.Slice[string])
 	switch top := largest(to); {
 	case !from && top > 0 && saturate && t.Type() != to:
 		r, ok := reals(t)
 		if !ok {
-			return nil, c.unsupported("from %v to %v", t.Type(), to)
+			fail(c.unsupported("from %v to %v", t.Type(), to))
 		}
 		clipped := make([]float64, len(r))
 		for i, v := range r {
 			clipped[i] = max(-top, min(top, v))
 		}
-		return fromReals(to, clipped, t.Dims)
+		return must(fromReals(to, clipped, t.Dims))
 	case from && to == pb.TensorProto_STRING:
-		return &onnx.Tensor{Dims: t.Dims, Data: t.Data}, nil
+		return &onnx.Tensor{Dims: t.Dims, Data: t.Data}
 	case from && !isInt(to):
 		r := make([]float64, len(text))
 		for i, s := range text {
 			v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 			if err != nil && !math.IsInf(v, 0) {
-				return nil, fault{fmt.Errorf("%s: element %d is no number", t.Name, i)}
+				fail(fault{fmt.Errorf("%s: element %d is no number", t.Name, i)})
 			}
 			r[i] = v
 		}
-		return fromReals(to, r, t.Dims)
+		return must(fromReals(to, r, t.Dims))
 	case from:
 		w := make([]int64, len(text))
 		for i, s := range text {
 			v, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 			if err != nil {
-				return nil, fault{fmt.Errorf("%s: element %d is no integer", t.Name, i)}
+				fail(fault{fmt.Errorf("%s: element %d is no integer", t.Name, i)})
 			}
 			w[i] = v
 		}
-		return narrow(to, w, t.Dims)
+		return must(narrow(to, w, t.Dims))
 	}
-	return cast(t, to)
+	return must(cast(t, to))
 }
 
 // moveTensor carries the elements of t; filler, a tensor of one element or nil for zero, is for what is outside.

@@ -10,42 +10,29 @@ import (
 
 // convolution is a Conv or a ConvTranspose over one or two axes, with the activation after it where that is alone. One axis is the
 // width of an image of height 1.
-func convolution(b *builder, c call) error {
+func convolution(b *builder, c call) {
 	transposed := c.op.name == "ConvTranspose"
 	xs, ws := c.in[0].dims, c.in[1].dims
 	if len(xs) > 4 {
-		return c.unsupported("over %d axes, load has it over one and two", len(xs)-2)
+		fail(c.unsupported("over %d axes, load has it over one and two", len(xs)-2))
 	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	groups, err := attribute[int64](c.op, "group", 1)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
+	groups := c.int("group", 1)
 	windows := op.Windows(c.op.node, xs[2:], ws[2:])
 	win := kernel.Window{Kernel: [2]int{1, 1}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: int(groups)}
 	for k, w := range windows {
 		more := 0
 		if transposed {
-			if more, err = spread(c, &w, k, dims[2+k]); err != nil {
-				return err
-			}
+			more = spread(c, &w, k, dims[2+k])
 		}
 		at := 2 - len(windows) + k
 		win.Kernel[at], win.Stride[at], win.Dilation[at], win.OutputPad[at] = w.Kernel, w.Stride, w.Dilation, more
 		win.Pads[at], win.Pads[at+2] = w.Before, w.After
 	}
-	in, err := b.nodes(c)
-	if err != nil {
-		return err
-	}
+	in := b.nodes(c)
 	for k, dims := range [][]int{xs, ws} {
 		if len(dims) == 3 {
-			if in[k], err = gop.Reshape(c.name()+".image", in[k], dims[0], dims[1], 1, dims[2]); err != nil {
-				return err
-			}
+			in[k] = must(gop.Reshape(c.name()+".image", in[k], dims[0], dims[1], 1, dims[2]))
 		}
 	}
 	var bias *G.Node
@@ -54,40 +41,30 @@ func convolution(b *builder, c call) error {
 	}
 	name := c.name()
 	act := b.activationAfter(&name)
-	if err := b.account(name, dims, 8); err != nil {
-		return err
-	}
-	var y *G.Node
+	b.account(name, dims, 8)
+	convolve := gop.Conv
 	if transposed {
-		y, err = gop.ConvTranspose(name, in[0], in[1], bias, win, act, gop.Need{})
-	} else {
-		y, err = gop.Conv(name, in[0], in[1], bias, win, act, gop.Need{})
+		convolve = gop.ConvTranspose
 	}
-	if err != nil {
-		return err
-	}
+	y := must(convolve(name, in[0], in[1], bias, win, act, gop.Need{}))
 	if c.in[1].fixed != nil {
 		gop.KeepWeights(y)
 	}
 	if len(xs) == 3 {
-		y, err = gop.Reshape(name, y, dims...)
+		y = must(gop.Reshape(name, y, dims...))
 	}
-	return b.set(name, y, err, dims...)
+	b.set(name, y, dims...)
 }
 
 // spread settles the padding of axis k of a transposed convolution that is to come out with a length, where output_shape or auto_pad
 // says so, and returns what its output has beyond the windows' places at its end.
-func spread(c call, w *op.Window, k, length int) (more int, err error) {
-	list, err := attribute[[]int64](c.op, "output_padding", nil)
-	if err != nil {
-		return 0, err
-	}
+func spread(c call, w *op.Window, k, length int) (more int) {
+	list := c.ints("output_padding")
 	if len(list) > 0 {
 		more = int(list[k])
 	}
-	shape, err := attribute[[]int64](c.op, "output_shape", nil)
-	if err != nil || shape == nil && w.Same == "" {
-		return more, err
+	if c.ints("output_shape") == nil && w.Same == "" {
+		return more
 	}
 	total := (w.In-1)*w.Stride + more + w.Reach() - length
 	if total < 0 { // the windows do not reach that far
@@ -97,5 +74,5 @@ func spread(c call, w *op.Window, k, length int) (more int, err error) {
 	if w.Same == "" { // the odd one goes to the beginning
 		w.Before, w.After = w.After, w.Before
 	}
-	return more, nil
+	return more
 }

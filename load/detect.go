@@ -9,25 +9,18 @@ import (
 )
 
 // nonMaxSuppression picks, for every class, boxes by their scores that overlap no box picked before by more than a threshold.
-func nonMaxSuppression(b *builder, c call) error {
-	a := c.arguments()
-	centred := a.on("center_point_box")
-	boxes := a.numbers(0)
-	scores := a.numbers(1)
-	if a.err != nil {
-		return a.err
-	}
+func nonMaxSuppression(b *builder, c call) {
+	centred := c.on("center_point_box")
+	boxes := c.numbers(0)
+	scores := c.numbers(1)
 	bd, sd := c.in[0].dims, c.in[1].dims
 	if len(bd) != 3 || bd[2] != 4 || len(sd) != 3 || sd[0] != bd[0] || sd[2] != bd[1] {
-		return fmt.Errorf("%s: boxes of dims %v, scores of %v", c.name(), bd, sd)
+		fail(fmt.Errorf("%s: boxes of dims %v, scores of %v", c.name(), bd, sd))
 	}
 	var settings [3]float64
 	given := [3]bool{}
 	for i := range settings {
-		v, err := c.numbers(2 + i)
-		if err != nil {
-			return err
-		}
+		v := c.numbers(2 + i)
 		if len(v) > 0 {
 			settings[i], given[i] = v[0], true
 		}
@@ -71,59 +64,46 @@ func nonMaxSuppression(b *builder, c call) error {
 				if float64(len(picked)) >= most {
 					break
 				}
-				if err := b.pace(); err != nil {
-					return err
-				}
+				try(b.pace())
 				if !slices.ContainsFunc(picked, func(j int) bool { return covers(n, i, j) }) {
 					picked = append(picked, i)
 					all = append(all, int64(n), int64(class), int64(i))
 				}
 			}
-			if err := b.account(c.name(), []int{3 * len(picked)}, 16); err != nil {
-				return err
-			}
+			b.account(c.name(), []int{3 * len(picked)}, 16)
 		}
 	}
-	return b.putInts(c, 0, all, len(all)/3, 3)
+	b.putInts(c, 0, all, len(all)/3, 3)
 }
 
 // roiAlign averages an image (N, C, H, W), or takes the largest weighed neighbour, at points in the bins of regions.
-func roiAlign(b *builder, c call) error {
-	a := c.arguments()
-	mode, scale := a.text("mode", "avg"), a.float("spatial_scale", 1)
-	high, across, ratio := int(a.int("output_height", 1)), int(a.int("output_width", 1)), int(a.int("sampling_ratio", 0))
+func roiAlign(b *builder, c call) {
+	mode, scale := c.text("mode", "avg"), c.float("spatial_scale", 1)
+	high, across, ratio := int(c.int("output_height", 1)), int(c.int("output_width", 1)), int(c.int("sampling_ratio", 0))
 	otherwise := "half_pixel"
 	if b.opset < 16 {
 		otherwise = "output_half_pixel"
 	}
-	half := a.text("coordinate_transformation_mode", otherwise) == "half_pixel"
-	x := a.numbers(0)
-	rois := a.numbers(1)
-	batch := a.integers(2)
-	if a.err != nil {
-		return a.err
-	}
+	half := c.text("coordinate_transformation_mode", otherwise) == "half_pixel"
+	x := c.numbers(0)
+	rois := c.numbers(1)
+	batch := c.integers(2)
 	d := c.in[0].dims
 	n := len(batch)
 	if len(d) != 4 || d[2] < 1 || d[3] < 1 || len(rois) != 4*n || high < 1 || across < 1 || ratio < 0 {
-		return fmt.Errorf("%s: %d regions of %d numbers in %v", c.name(), n, len(rois), d)
+		fail(fmt.Errorf("%s: %d regions of %d numbers in %v", c.name(), n, len(rois), d))
 	}
 	dims := []int{n, d[1], high, across}
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
 	offset := 0.0
 	if half {
 		offset = 0.5
 	}
 	y := make([]float64, product(dims))
 	var taps []pixel
-	err := b.every([]int{n, high, across}, func(_ int, at []int) error {
+	b.every([]int{n, high, across}, func(_ int, at []int) {
 		r, ph, pw := at[0], at[1], at[2]
-		from, err := c.within(batch[r], d[0])
-		if err != nil {
-			return err
-		}
+		from := c.within(batch[r], d[0])
 		left, top := rois[4*r]*scale-offset, rois[4*r+1]*scale-offset
 		width, height := rois[4*r+2]*scale-offset-left, rois[4*r+3]*scale-offset-top
 		if !half {
@@ -135,7 +115,7 @@ func roiAlign(b *builder, c call) error {
 			nw, nh = math.Ceil(binW), math.Ceil(binH)
 		}
 		if nw*nh > 1<<20 {
-			return c.unsupported("%v points in a bin", nw*nh)
+			fail(c.unsupported("%v points in a bin", nw*nh))
 		}
 		taps = taps[:0]
 		for iy := range int(nh) {
@@ -145,9 +125,7 @@ func roiAlign(b *builder, c call) error {
 		}
 		count := max(nw*nh, 1)
 		for ch := range d[1] {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			img := x[(from*d[1]+ch)*d[2]*d[3]:][:d[2]*d[3]]
 			sum, top := 0.0, math.Inf(-1)
 			for _, t := range taps {
@@ -161,12 +139,8 @@ func roiAlign(b *builder, c call) error {
 				}
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // pixel is an element of an image with its share in a place between.
@@ -188,21 +162,17 @@ func between(taps []pixel, y, x float64, h, w int) []pixel {
 }
 
 // gridSample takes x (N, C, D1, ...) at the places of a grid (N, O1, ..., axes), from -1 to 1, the last axis of x first.
-func gridSample(b *builder, c call) error {
-	a := c.arguments()
-	mode, pad, corners := a.text("mode", "linear"), a.text("padding_mode", "zeros"), a.on("align_corners")
-	x := a.numbers(0)
-	grid := a.numbers(1)
-	if a.err != nil {
-		return a.err
-	}
+func gridSample(b *builder, c call) {
+	mode, pad, corners := c.text("mode", "linear"), c.text("padding_mode", "zeros"), c.on("align_corners")
+	x := c.numbers(0)
+	grid := c.numbers(1)
 	d, g := c.in[0].dims, c.in[1].dims
 	axes := len(d) - 2
 	if axes < 1 || len(g) != len(d) || g[0] != d[0] || g[len(g)-1] != axes {
-		return fmt.Errorf("%s: a grid of dims %v for %v", c.name(), g, d)
+		fail(fmt.Errorf("%s: a grid of dims %v for %v", c.name(), g, d))
 	}
 	if axes > 3 {
-		return c.unsupported("over %d axes, load has it over one to three", axes)
+		fail(c.unsupported("over %d axes, load has it over one to three", axes))
 	}
 	space := d[2:]
 	steps := gop.Strides(space)
@@ -210,7 +180,7 @@ func gridSample(b *builder, c call) error {
 	y := make([]float64, d[0]*d[1]*places)
 	dims := append([]int{d[0], d[1]}, g[1:len(g)-1]...)
 	var taps, next []pixel
-	err := b.every([]int{d[0], places}, func(i int, at []int) error {
+	b.every([]int{d[0], places}, func(i int, at []int) {
 		taps = append(taps[:0], pixel{0, 1})
 		for k, n := range space {
 			line := sampled(grid[i*axes+axes-1-k], n, mode, pad, corners)
@@ -230,12 +200,8 @@ func gridSample(b *builder, c call) error {
 			}
 			y[(at[0]*d[1]+ch)*places+at[1]] = sum
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // sampled is the neighbours of place u, from -1 to 1, on an axis of n; those outside that count as zero are left out.
@@ -306,20 +272,16 @@ func sampled(u float64, n int, mode, pad string, corners bool) []pixel {
 }
 
 // affineGrid is the places of an image under affine maps theta (N, 2, 3) or (N, 3, 4), for GridSample.
-func affineGrid(b *builder, c call) error {
-	a := c.arguments()
-	corners := a.on("align_corners")
-	theta := a.numbers(0)
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
+func affineGrid(b *builder, c call) {
+	corners := c.on("align_corners")
+	theta := c.numbers(0)
+	dims := c.dims(0)
 	axes := dims[len(dims)-1]
 	if len(dims) != axes+2 || len(theta) != dims[0]*axes*(axes+1) {
-		return fmt.Errorf("%s: maps of dims %v for %v", c.name(), c.in[0].dims, dims)
+		fail(fmt.Errorf("%s: maps of dims %v for %v", c.name(), c.in[0].dims, dims))
 	}
 	y := make([]float64, product(dims))
-	err := b.every(dims[:len(dims)-1], func(i int, at []int) error {
+	b.every(dims[:len(dims)-1], func(i int, at []int) {
 		for r := range axes {
 			row := theta[(at[0]*axes+r)*(axes+1):][:axes+1]
 			sum := row[axes]
@@ -335,43 +297,32 @@ func affineGrid(b *builder, c call) error {
 			}
 			y[i*axes+r] = sum
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // centerCropPad cuts axes, or surrounds them with zeros, evenly at both ends.
-func centerCropPad(b *builder, c call) error {
-	a := c.arguments()
+func centerCropPad(b *builder, c call) {
 	x := c.in[0].dims
-	sizes, err := c.integers(1)
-	if err != nil {
-		return err
-	}
-	axes := a.ints("axes")
+	sizes := c.integers(1)
+	axes := c.ints("axes")
 	if axes == nil {
 		for i := range x {
 			axes = append(axes, int64(i))
 		}
 	}
-	if len(axes) != len(sizes) || a.err != nil {
-		return cmpOr(a.err, fmt.Errorf("%s: %d sizes for %d axes", c.name(), len(sizes), len(axes)))
+	if len(axes) != len(sizes) {
+		fail(fmt.Errorf("%s: %d sizes for %d axes", c.name(), len(sizes), len(axes)))
 	}
 	m := everything(x)
 	for i, at := range axes {
-		axis, err := axisOf(c.name(), at, len(x))
-		if err != nil {
-			return err
-		}
+		axis := axisOf(c.name(), at, len(x))
 		if sizes[i] < 0 || sizes[i] > math.MaxInt32 {
-			return fmt.Errorf("%s: a size of %d", c.name(), sizes[i])
+			fail(fmt.Errorf("%s: a size of %d", c.name(), sizes[i]))
 		}
 		n, to := x[axis], int(sizes[i])
 		if m.Shape[axis] = to; int64(to) > b.limit/16 {
-			return b.tooLarge(c.name(), m.Shape)
+			fail(b.tooLarge(c.name(), m.Shape))
 		}
 		table := make([]int, to)
 		for k := range table {
@@ -385,24 +336,17 @@ func centerCropPad(b *builder, c call) error {
 		}
 		m.Offsets[axis] = table
 	}
-	if err := b.account(c.name(), m.Shape, 16); err != nil {
-		return err
-	}
-	t, err := moveTensor(c.tensor(0), m, nil, m.Shape)
-	return b.setFixed(c.name(), t, err)
+	b.account(c.name(), m.Shape, 16)
+	b.setFixed(c.name(), must(moveTensor(c.tensor(0), m, nil, m.Shape)))
 }
 
 // fold puts blocks (N, C * block, blocks) back into an image, adding where they overlap.
-func fold(b *builder, c call) error {
-	a := c.arguments()
-	strides, dilations, pads := a.ints("strides"), a.ints("dilations"), a.ints("pads")
-	x := a.numbers(0)
-	image := a.integers(1)
-	block := a.integers(2)
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
+func fold(b *builder, c call) {
+	strides, dilations, pads := c.ints("strides"), c.ints("dilations"), c.ints("pads")
+	x := c.numbers(0)
+	image := c.integers(1)
+	block := c.integers(2)
+	dims := c.dims(0)
 	n := len(image)
 	at := func(list []int64, k int, otherwise int64) int64 {
 		if k < len(list) {
@@ -417,25 +361,21 @@ func fold(b *builder, c call) error {
 		kernel[k] = int(block[k])
 	}
 	if len(dims) != n+2 || len(x) != dims[0]*dims[1]*product(kernel)*product(blocks) || slices.Min(blocks) < 1 {
-		return fmt.Errorf("%s: blocks of dims %v for an image of %v", c.name(), c.in[0].dims, dims)
+		fail(fmt.Errorf("%s: blocks of dims %v for an image of %v", c.name(), c.in[0].dims, dims))
 	}
 	steps := gop.Strides(dims[2:])
 	y := make([]float64, product(dims))
 	size := product(dims[2:])
-	err := b.every(slices.Concat([]int{dims[0] * dims[1]}, kernel, blocks), func(i int, p []int) error {
+	b.every(slices.Concat([]int{dims[0] * dims[1]}, kernel, blocks), func(i int, p []int) {
 		to := p[0] * size
 		for k := range n {
 			v := int64(p[1+n+k])*at(strides, k, 1) + int64(p[1+k])*at(dilations, k, 1) - at(pads, k, 0)
 			if v < 0 || v >= image[k] {
-				return nil
+				return
 			}
 			to += int(v) * steps[k]
 		}
 		y[to] += x[i]
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }

@@ -9,43 +9,36 @@ import (
 )
 
 // einsum sums products over the labels that the result does not have. An ellipsis stands for axes with labels of their own.
-func einsum(b *builder, c call) error {
-	a := c.arguments()
-	equation := strings.ReplaceAll(a.text("equation", ""), " ", "")
-	if a.err != nil {
-		return a.err
-	}
+func einsum(b *builder, c call) {
+	equation := strings.ReplaceAll(c.text("equation", ""), " ", "")
 	left, right, explicit := strings.Cut(equation, "->")
 	terms := strings.Split(left, ",")
 	if len(terms) != len(c.in) {
-		return fmt.Errorf("%s: equation %q for %d inputs", c.name(), equation, len(c.in))
+		fail(fmt.Errorf("%s: equation %q for %d inputs", c.name(), equation, len(c.in)))
 	}
 	// Labels are letters; those of an ellipsis are numbers from the last axis on.
 	const dots = rune(1 << 20)
 	length, order := map[rune]int{}, []rune{}
 	most := 0
-	parse := func(term string, rank int) ([]rune, error) {
+	parse := func(term string, rank int) []rune {
 		before, after, some := strings.Cut(term, "...")
 		more := rank - len([]rune(before)) - len([]rune(after))
 		if more < 0 || !some && more > 0 {
-			return nil, fmt.Errorf("%s: term %q for %d axes", c.name(), term, rank)
+			fail(fmt.Errorf("%s: term %q for %d axes", c.name(), term, rank))
 		}
 		labels := []rune(before)
 		for i := range more {
 			labels = append(labels, dots+rune(more-i))
 		}
-		return append(labels, []rune(after)...), nil
+		return append(labels, []rune(after)...)
 	}
 	operands := make([][]rune, len(terms))
 	for k, term := range terms {
-		labels, err := parse(term, len(c.in[k].dims))
-		if err != nil {
-			return err
-		}
+		labels := parse(term, len(c.in[k].dims))
 		for i, l := range labels {
 			n := c.in[k].dims[i]
 			if old, seen := length[l]; seen && old != n && old != 1 && n != 1 {
-				return fmt.Errorf("%s: label %q is %d and %d", c.name(), l, old, n)
+				fail(fmt.Errorf("%s: label %q is %d and %d", c.name(), l, old, n))
 			} else if !seen || old == 1 {
 				length[l] = n
 			}
@@ -62,10 +55,7 @@ func einsum(b *builder, c call) error {
 		if strings.Contains(right, "...") {
 			n += most
 		}
-		var err error
-		if result, err = parse(right, n); err != nil {
-			return err
-		}
+		result = parse(right, n)
 	} else {
 		for i := most; i > 0; i-- {
 			result = append(result, dots+rune(i))
@@ -86,16 +76,14 @@ func einsum(b *builder, c call) error {
 	for i, l := range result {
 		n, ok := length[l]
 		if !ok {
-			return fmt.Errorf("%s: label %q of the result is none of an operand", c.name(), l)
+			fail(fmt.Errorf("%s: label %q of the result is none of an operand", c.name(), l))
 		}
 		dims[i] = n
 	}
 	for i, l := range summed {
 		inner[i] = length[l]
 	}
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
 	outSteps, inSteps := make([][]int, len(terms)), make([][]int, len(terms))
 	for k, labels := range operands {
 		steps := gop.Strides(c.in[k].dims)
@@ -113,49 +101,43 @@ func einsum(b *builder, c call) error {
 		}
 	}
 	var y onnx.Data
-	var err error
 	switch c.tensor(0).Data.Wide().(type) {
 	case onnx.Slice[float64]:
-		y, err = contracted[float64](b, c, dims, inner, outSteps, inSteps)
+		y = contracted[float64](b, c, dims, inner, outSteps, inSteps)
 	case onnx.Slice[int64]:
-		y, err = contracted[int64](b, c, dims, inner, outSteps, inSteps)
+		y = contracted[int64](b, c, dims, inner, outSteps, inSteps)
 	case onnx.Slice[uint64]:
-		y, err = contracted[uint64](b, c, dims, inner, outSteps, inSteps)
+		y = contracted[uint64](b, c, dims, inner, outSteps, inSteps)
 	default:
-		return c.unsupported("elements of type %v", c.in[0].elem)
+		fail(c.unsupported("elements of type %v", c.in[0].elem))
 	}
-	if err != nil {
-		return err
-	}
-	return b.put(c, 0, y, dims...)
+	b.put(c, 0, y, dims...)
 }
 
-func contracted[T float64 | int64 | uint64](b *builder, c call, dims, inner []int, outSteps, inSteps [][]int) (onnx.Data, error) {
+func contracted[T float64 | int64 | uint64](b *builder, c call, dims, inner []int, outSteps, inSteps [][]int) onnx.Data {
 	in := make([]onnx.Slice[T], len(c.in))
 	for k := range in {
 		v, ok := c.tensor(k).Data.Wide().(onnx.Slice[T])
 		if !ok {
-			return nil, c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[k].elem)
+			fail(c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[k].elem))
 		}
 		in[k] = v
 	}
 	y := make(onnx.Slice[T], product(dims))
 	base := make([]int, len(in))
-	err := b.every(dims, func(i int, at []int) error {
+	b.every(dims, func(i int, at []int) {
 		for k := range in {
 			base[k] = place(at, outSteps[k])
 		}
 		sum := T(0)
-		err := b.every(inner, func(_ int, at []int) error {
+		b.every(inner, func(_ int, at []int) {
 			p := T(1)
 			for k, v := range in {
 				p *= v[base[k]+place(at, inSteps[k])]
 			}
 			sum += p
-			return nil
 		})
 		y[i] = sum
-		return err
 	})
-	return y, err
+	return y
 }

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -16,24 +15,24 @@ import (
 )
 
 // activationOf is the kernel's form of an activation, where it has one: not for a slope that its maximum would not choose.
-func activationOf(op *operation) (act kernel.Activation, ok bool, err error) {
+func activationOf(op *operation) (act kernel.Activation, ok bool) {
 	switch op.name {
 	case "Relu":
-		return kernel.Activation{Func: kernel.ReLU}, true, nil
+		return kernel.Activation{Func: kernel.ReLU}, true
 	case "Tanh":
-		return kernel.Activation{Func: kernel.Tanh}, true, nil
+		return kernel.Activation{Func: kernel.Tanh}, true
 	case "Sigmoid":
-		return kernel.Activation{Func: kernel.Sigmoid}, true, nil
+		return kernel.Activation{Func: kernel.Sigmoid}, true
 	case "Softplus":
-		return kernel.Activation{Func: kernel.Softplus}, true, nil
+		return kernel.Activation{Func: kernel.Softplus}, true
 	case "LeakyRelu":
-		alpha, err := attribute[float32](op, "alpha", 0.01)
-		return kernel.Activation{Func: kernel.LeakyReLU, Alpha: float64(alpha)}, alpha >= 0 && alpha <= 1, err
+		alpha := attribute[float32](op, "alpha", 0.01)
+		return kernel.Activation{Func: kernel.LeakyReLU, Alpha: float64(alpha)}, alpha >= 0 && alpha <= 1
 	case "Elu":
-		alpha, err := attribute[float32](op, "alpha", 1)
-		return kernel.Activation{Func: kernel.ELU, Alpha: float64(alpha)}, alpha >= 0, err
+		alpha := attribute[float32](op, "alpha", 1)
+		return kernel.Activation{Func: kernel.ELU, Alpha: float64(alpha)}, alpha >= 0
 	}
-	return act, false, nil
+	return act, false
 }
 
 // A maker makes a function of one variable; number reads one of the attributes, or its default.
@@ -149,69 +148,47 @@ func flag(b bool) float64 {
 }
 
 // unary is a function of one variable, element by element.
-func unary(b *builder, c call) error {
+func unary(b *builder, c call) {
 	x := c.in[0]
 	if c.op.name != "Not" {
-		if err := c.real(0); err != nil {
-			return err
-		}
+		c.real(0)
 	}
-	n, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
-	act, ok, err := activationOf(c.op)
+	n := b.node(c, 0)
+	act, ok := activationOf(c.op)
 	switch {
-	case err != nil:
-		return err
 	case ok:
-		n, err = gop.Activate(c.name(), n, act)
+		n = must(gop.Activate(c.name(), n, act))
 	case c.op.name == "Exp":
-		n, err = gop.Exp(c.name(), n)
+		n = must(gop.Exp(c.name(), n))
 	default:
-		var f func(float64) float64
-		if f, err = realOf(c.op); err == nil {
-			n, err = gop.Elementwise(c.name(), c.op.name, n, f)
-		}
+		n = must(gop.Elementwise(c.name(), c.op.name, n, realOf(c.op)))
 	}
-	return b.setAs(c.name(), c.elem(0), n, err, x.dims...)
+	b.setAs(c.name(), c.elem(0), n, x.dims...)
 }
 
 // realOf is the function that an operation of one variable computes.
-func realOf(op *operation) (func(float64) float64, error) {
+func realOf(op *operation) func(float64) float64 {
 	switch op.name {
 	case "Gelu":
-		how, err := attribute(op, "approximate", "none")
-		switch {
-		case err != nil:
-			return nil, err
+		switch how := attribute(op, "approximate", "none"); {
 		case how == "tanh":
-			return func(x float64) float64 { return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) }, nil
+			return func(x float64) float64 { return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) }
 		case how != "none":
-			return nil, &onnx.FormatError{Offset: -1, Where: op.out[0], What: fmt.Sprintf("attribute approximate is %q", how)}
+			fail(&onnx.FormatError{Offset: -1, Where: op.out[0], What: fmt.Sprintf("attribute approximate is %q", how)})
 		}
-		return func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }, nil
+		return func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }
 	case "IsInf":
-		below, err := attribute[int64](op, "detect_negative", 1)
-		if err != nil {
-			return nil, err
-		}
-		above, err := attribute[int64](op, "detect_positive", 1)
+		below := attribute[int64](op, "detect_negative", 1)
+		above := attribute[int64](op, "detect_positive", 1)
 		return func(x float64) float64 {
 			return flag(above != 0 && math.IsInf(x, 1) || below != 0 && math.IsInf(x, -1))
-		}, err
+		}
 	}
 	make, ok := functions[op.name]
 	if !ok {
-		return nil, &onnx.UnsupportedError{Op: op.name, Why: op.out[0]}
+		fail(&onnx.UnsupportedError{Op: op.name, Why: op.out[0]})
 	}
-	var errs []error
-	f := make(func(name string, otherwise float64) float64 {
-		v, err := attribute(op, name, float32(otherwise))
-		errs = append(errs, err)
-		return float64(v)
-	})
-	return f, errors.Join(errs...)
+	return make(func(name string, otherwise float64) float64 { return float64(attribute(op, name, float32(otherwise))) })
 }
 
 // A pair is a function of two variables.
@@ -253,46 +230,37 @@ func slope(x, s float64) float64 {
 }
 
 // combine is a function of two variables or more, broadcast together from left to right.
-func combine(b *builder, c call) error {
+func combine(b *builder, c call) {
 	f := pairs[c.op.name]
 	y := c.in[0]
 	for k := 1; k < len(c.in); k++ {
-		x, err := b.legacy(c, k)
-		if err != nil {
-			return err
-		}
+		x := b.legacy(c, k)
 		name := c.name()
 		if k < len(c.in)-1 {
 			name = fmt.Sprintf("%s.%d", name, k)
 		}
-		if y, err = b.together(c, name, f, y, x); err != nil {
-			return err
-		}
+		y = b.together(c, name, f, y, x)
 	}
 	if n := len(c.in); c.op.name == "Mean" && n > 1 {
-		node, err := b.nodeOf(c.name(), y, dtypeOf(y.elem))
-		if err != nil {
-			return err
-		}
-		node, err = gop.Elementwise(c.name(), "mean", node, func(x float64) float64 { return x / float64(n) })
-		return b.setAs(c.name(), y.elem, node, err, y.dims...)
+		node := b.nodeOf(c.name(), y, dtypeOf(y.elem))
+		b.setAs(c.name(), y.elem, must(gop.Elementwise(c.name(), "mean", node, func(x float64) float64 { return x / float64(n) })), y.dims...)
+		return
 	}
 	b.values[c.name()] = y
-	return nil
 }
 
 // together applies f to two values.
-func (b *builder) together(c call, name string, f pair, x, y value) (value, error) {
+func (b *builder) together(c call, name string, f pair, x, y value) value {
 	dims, err := gop.BroadcastShape(x.dims, y.dims)
 	if err != nil {
-		return value{}, fmt.Errorf("%s: %w", name, err)
+		fail(fmt.Errorf("%s: %w", name, err))
 	}
 	elem := x.elem
 	if f.logical {
 		elem = pb.TensorProto_BOOL
 	}
 	if !isFloat(x.elem) && !f.logical {
-		return value{}, c.unsupported("arithmetic on elements of type %v that depend on the inputs", x.elem)
+		fail(c.unsupported("arithmetic on elements of type %v that depend on the inputs", x.elem))
 	}
 	dt := dtypeOf(x.elem)
 	if x.node != nil {
@@ -300,33 +268,25 @@ func (b *builder) together(c call, name string, f pair, x, y value) (value, erro
 	} else if y.node != nil && !isFloat(x.elem) {
 		dt = y.node.Dtype()
 	}
-	xn, err := b.nodeOf(name, x, dt)
-	if err != nil {
-		return value{}, err
-	}
-	yn, err := b.nodeOf(name, y, dt)
-	if err != nil {
-		return value{}, err
-	}
+	xn := b.nodeOf(name, x, dt)
+	yn := b.nodeOf(name, y, dt)
 	var n *G.Node
 	if f.plain {
-		n, err = gop.Broadcast(name, f.own, xn, yn)
+		n = must(gop.Broadcast(name, f.own, xn, yn))
 	} else {
-		n, err = gop.Combine(name, c.op.name, xn, yn, f.reals)
+		n = must(gop.Combine(name, c.op.name, xn, yn, f.reals))
 	}
-	if err := b.setAs(name, elem, n, err, dims...); err != nil {
-		return value{}, err
-	}
-	return b.values[name], nil
+	b.setAs(name, elem, n, dims...)
+	return b.values[name]
 }
 
 // legacy is input k, for which opset 6 and earlier may say at which axis of input 0 it starts, and which PRelu aligns at the
 // channels there.
-func (b *builder) legacy(c call, k int) (value, error) {
+func (b *builder) legacy(c call, k int) value {
 	x := c.in[k]
-	together, err := attribute[int64](c.op, "broadcast", 0)
-	if err != nil || b.opset >= 7 {
-		return x, err
+	together := c.int("broadcast", 0)
+	if b.opset >= 7 {
+		return x
 	}
 	rank := len(c.in[0].dims)
 	axis := rank - len(x.dims)
@@ -334,58 +294,38 @@ func (b *builder) legacy(c call, k int) (value, error) {
 	case c.op.name == "PRelu" && len(x.dims) == 1:
 		axis = min(1, rank-1)
 	case together != 0:
-		var err error
-		if axis, err = c.axis(int64(axis), rank+1); err != nil {
-			return x, err
-		}
+		axis = c.axis("axis", int64(axis), rank+1)
 	}
 	after := rank - axis - len(x.dims)
 	if after < 0 {
-		return x, fmt.Errorf("%s: %v from axis %d of %v on", c.name(), x.dims, axis, c.in[0].dims)
+		fail(fmt.Errorf("%s: %v from axis %d of %v on", c.name(), x.dims, axis, c.in[0].dims))
 	}
 	if after == 0 {
-		return x, nil
+		return x
 	}
 	return b.view(c.op.in[k]+" aligned", x, append(slices.Clone(x.dims), slices.Repeat([]int{1}, after)...))
 }
 
 // modulo is the remainder of floats, with the sign of the dividend.
-func modulo(b *builder, c call) error {
-	fmod, err := attribute[int64](c.op, "fmod", 0)
-	if err != nil {
-		return err
-	}
+func modulo(b *builder, c call) {
+	fmod := c.int("fmod", 0)
 	if fmod == 0 {
-		return fmt.Errorf("%s: mod of floats without fmod", c.name())
+		fail(fmt.Errorf("%s: mod of floats without fmod", c.name()))
 	}
 	f := pair{reals: math.Mod}
-	y, err := b.together(c, c.name(), f, c.in[0], c.in[1])
-	if err == nil {
-		b.values[c.name()] = y
-	}
-	return err
+	b.values[c.name()] = b.together(c, c.name(), f, c.in[0], c.in[1])
 }
 
 // clip bounds every element; the bounds are attributes before opset 11 and inputs since.
-func clip(b *builder, c call) error {
+func clip(b *builder, c call) {
 	y := c.in[0]
 	if b.opset < 11 {
-		lo, err := attribute[float32](c.op, "min", -math.MaxFloat32)
-		if err != nil {
-			return err
-		}
-		hi, err := attribute[float32](c.op, "max", math.MaxFloat32)
-		if err != nil {
-			return err
-		}
-		n, err := b.node(c, 0)
-		if err != nil {
-			return err
-		}
-		n, err = gop.Elementwise(c.name(), "clip", n, func(x float64) float64 { return min(max(x, float64(lo)), float64(hi)) })
-		return b.setAs(c.name(), y.elem, n, err, y.dims...)
+		lo := c.float("min", -math.MaxFloat32)
+		hi := c.float("max", math.MaxFloat32)
+		n := b.node(c, 0)
+		b.setAs(c.name(), y.elem, must(gop.Elementwise(c.name(), "clip", n, func(x float64) float64 { return min(max(x, lo), hi) })), y.dims...)
+		return
 	}
-	var err error
 	for k, bound := range []string{"Max", "Min"} {
 		if !c.has(k + 1) {
 			continue
@@ -394,27 +334,22 @@ func clip(b *builder, c call) error {
 		if k == 0 && c.has(2) {
 			name += ".lower"
 		}
-		if y, err = b.together(c, name, pairs[bound], y, c.in[k+1]); err != nil {
-			return err
-		}
+		y = b.together(c, name, pairs[bound], y, c.in[k+1])
 	}
 	b.values[c.name()] = y
-	return nil
 }
 
 // castTo changes the element type. Integers and flags that depend on the inputs are kept as floats with whole values.
-func castTo(b *builder, c call) error {
-	to, err := castType(c.op)
-	if err != nil {
-		return err
-	}
+func castTo(b *builder, c call) {
+	to := castType(c.op)
 	x := c.in[0]
 	if x.fixed != nil {
-		t, err := c.converted(to)
-		return b.setFixed(c.name(), t, err)
+		b.setFixed(c.name(), c.converted(to))
+		return
 	}
 	if x.elem == to {
-		return identity(b, c)
+		identity(b, c)
+		return
 	}
 	var f func(float64) float64
 	dt := x.node.Dtype()
@@ -427,15 +362,14 @@ func castTo(b *builder, c call) error {
 	case isInt(to) && !isNibble(to):
 		f = func(v float64) float64 { return float64(narrowed(to, whole(to, v))) }
 	default:
-		return c.unsupported("to %v", to)
+		fail(c.unsupported("to %v", to))
 	}
-	n, err := gop.Convert(c.name(), x.node, dt, f)
-	return b.setAs(c.name(), to, n, err, x.dims...)
+	b.setAs(c.name(), to, must(gop.Convert(c.name(), x.node, dt, f)), x.dims...)
 }
 
-func castType(op *operation) (pb.TensorProto_DataType, error) {
-	to, err := attribute[int64](op, "to", 0)
-	return pb.TensorProto_DataType(to), err
+func castType(op *operation) pb.TensorProto_DataType {
+	to := attribute[int64](op, "to", 0)
+	return pb.TensorProto_DataType(to)
 }
 
 // rounded is v with the precision of a type of 16 bits.
@@ -466,69 +400,54 @@ func narrowed(elem pb.TensorProto_DataType, v int64) int64 {
 }
 
 // where chooses between two values, all three broadcast together.
-func where(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+func where(b *builder, c call) {
+	dims := c.dims(0)
 	elem := c.in[1].elem
 	if c.in[0].fixed != nil && c.in[1].fixed != nil && c.in[2].fixed != nil {
-		return b.chooseKnown(c, dims)
+		b.chooseKnown(c, dims)
+		return
 	}
 	if !isFloat(elem) && elem != pb.TensorProto_BOOL {
-		return c.unsupported("elements of type %v that depend on the inputs", elem)
+		fail(c.unsupported("elements of type %v that depend on the inputs", elem))
 	}
 	dt := dtypeOf(elem)
 	var in [3]*G.Node
 	for k := range in {
-		n, err := b.nodeOf(fmt.Sprintf("%s.%d", c.name(), k), c.in[k], dt)
-		if err != nil {
-			return err
-		}
-		if in[k], err = b.expandedNode(fmt.Sprintf("%s.%d", c.name(), k), n, c.in[k].dims, dims); err != nil {
-			return err
-		}
+		n := b.nodeOf(fmt.Sprintf("%s.%d", c.name(), k), c.in[k], dt)
+		in[k] = b.expandedNode(fmt.Sprintf("%s.%d", c.name(), k), n, c.in[k].dims, dims)
 	}
-	n, err := gop.Select(c.name(), in[0], in[1], in[2])
-	return b.setAs(c.name(), elem, n, err, dims...)
+	b.setAs(c.name(), elem, must(gop.Select(c.name(), in[0], in[1], in[2])), dims...)
 }
 
 // expandedNode repeats n to dims.
-func (b *builder) expandedNode(name string, n *G.Node, from, dims []int) (*G.Node, error) {
+func (b *builder) expandedNode(name string, n *G.Node, from, dims []int) *G.Node {
 	if slices.Equal(from, dims) {
-		return n, nil
+		return n
 	}
-	if err := b.account(name, dims, int64(n.Dtype().Size())); err != nil {
-		return nil, err
-	}
+	b.account(name, dims, int64(n.Dtype().Size()))
 	m, err := expansion(from, dims)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		fail(fmt.Errorf("%s: %w", name, err))
 	}
-	return gop.Take(name, n, m, 0)
+	return must(gop.Take(name, n, m, 0))
 }
 
 // chooseKnown is where on what is known, of any type: the elements of both sides lie one after the other, and the flags say which to take.
-func (b *builder) chooseKnown(c call, dims []int) error {
-	if err := b.account(c.name(), dims, 24); err != nil {
-		return err
-	}
+func (b *builder) chooseKnown(c call, dims []int) {
+	b.account(c.name(), dims, 24)
 	var in [3]*onnx.Tensor
 	for k := range in {
 		t, err := expanded(c.in[k].fixed, dims)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.name(), err)
+			fail(fmt.Errorf("%s: %w", c.name(), err))
 		}
 		in[k] = t
 	}
 	n := in[0].Len()
-	both, err := joined(in[1:], []int{2, n}, 1)
-	if err != nil {
-		return err
-	}
+	both := must(joined(in[1:], []int{2, n}, 1))
 	flags, ok := in[0].Data.(onnx.Slice[bool])
 	if !ok {
-		return fmt.Errorf("%s: where by %v", c.name(), in[0].Type())
+		fail(fmt.Errorf("%s: where by %v", c.name(), in[0].Type()))
 	}
 	from := gop.Every(n, 1)
 	for i, f := range flags {
@@ -536,8 +455,7 @@ func (b *builder) chooseKnown(c call, dims []int) error {
 			from[i] += n
 		}
 	}
-	t, err := moveTensor(both, gop.Moves{Shape: []int{n}, Offsets: [][]int{from}}, nil, dims)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(moveTensor(both, gop.Moves{Shape: []int{n}, Offsets: [][]int{from}}, nil, dims)))
 }
 
 // dtypeOf is the type of node that holds elements of a type: floats as they are, all others as float32 with whole values.

@@ -10,72 +10,54 @@ import (
 )
 
 // gatherElements takes an element along an axis for every place of the indices.
-func gatherElements(b *builder, c call) error {
-	a := c.arguments()
+func gatherElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis := a.axis("axis", 0, len(x))
-	index := a.integers(1)
-	if a.err != nil {
-		return a.err
-	}
-	from, err := b.alongAxis(c, index, dims, x, axis)
-	if err != nil {
-		return err
-	}
-	t, err := picked(c.tensor(0), from, dims)
-	return b.setFixed(c.name(), t, err)
+	axis := c.axis("axis", 0, len(x))
+	index := c.integers(1)
+	from := b.alongAxis(c, index, dims, x, axis)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
 }
 
 // alongAxis are the numbers of the elements of a shape that lie where the places of indices do, but along an axis where those say.
-func (b *builder) alongAxis(c call, index []int64, dims, shape []int, axis int) ([]int, error) {
+func (b *builder) alongAxis(c call, index []int64, dims, shape []int, axis int) []int {
 	if len(dims) != len(shape) {
-		return nil, fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, shape)
+		fail(fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, shape))
 	}
 	for k := range dims {
 		if k != axis && dims[k] > shape[k] && len(index) > 0 {
-			return nil, fault{fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, shape)}
+			fail(fault{fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, shape)})
 		}
 	}
 	steps := gop.Strides(shape)
 	from := make([]int, len(index))
-	err := b.every(dims, func(i int, at []int) error {
-		p, err := c.within(index[i], shape[axis])
-		if err != nil {
-			return err
-		}
+	b.every(dims, func(i int, at []int) {
+		p := c.within(index[i], shape[axis])
 		from[i] = place(at, steps) + (p-at[axis])*steps[axis]
-		return nil
 	})
-	return from, err
+	return from
 }
 
 // scatterElements sets, or adds to, an element along an axis for every place of the indices.
-func scatterElements(b *builder, c call) error {
-	a := c.arguments()
+func scatterElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis, how := a.axis("axis", 0, len(x)), a.text("reduction", "none")
-	index := a.integers(1)
-	if a.err != nil {
-		return a.err
-	}
+	axis, how := c.axis("axis", 0, len(x)), c.text("reduction", "none")
+	index := c.integers(1)
 	if !slices.Equal(dims, c.in[2].dims) {
-		return fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, dims)
+		fail(fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, dims))
 	}
-	to, err := b.alongAxis(c, index, dims, x, axis)
-	if err != nil {
-		return err
-	}
-	return b.scattered(c, to, how)
+	to := b.alongAxis(c, index, dims, x, axis)
+	b.scattered(c, to, how)
 }
 
 // scattered is input 0 with the elements of input 2 put in at the given places.
-func (b *builder) scattered(c call, to []int, how string) error {
+func (b *builder) scattered(c call, to []int, how string) {
 	if how == "none" {
 		t := c.tensor(0).Clone()
 		for i, p := range to {
 			t.Data.Copy(p, c.tensor(2).Data, i, 1)
 		}
-		return b.setFixed(c.name(), t, nil)
+		b.setFixed(c.name(), t)
+		return
 	}
 	dims := c.in[0].dims
 	switch w := c.tensor(0).Data.Wide().(type) {
@@ -88,28 +70,32 @@ func (b *builder) scattered(c call, to []int, how string) error {
 			for i, p := range to {
 				w[p] = float64(float32(mixed(how, w[p], u[i])))
 			}
-			return b.put(c, 0, w, dims...)
+			b.put(c, 0, w, dims...)
+			return
 		}
 		for i, p := range to {
 			w[p] = mixed(how, w[p], u[i])
 		}
-		return b.put(c, 0, w, dims...)
+		b.put(c, 0, w, dims...)
+		return
 	case onnx.Slice[int64]:
 		if u, ok := c.tensor(2).Data.Wide().(onnx.Slice[int64]); ok {
 			for i, p := range to {
 				w[p] = mixed(how, w[p], u[i])
 			}
-			return b.put(c, 0, w, dims...)
+			b.put(c, 0, w, dims...)
+			return
 		}
 	case onnx.Slice[uint64]:
 		if u, ok := c.tensor(2).Data.Wide().(onnx.Slice[uint64]); ok {
 			for i, p := range to {
 				w[p] = mixed(how, w[p], u[i])
 			}
-			return b.put(c, 0, w, dims...)
+			b.put(c, 0, w, dims...)
+			return
 		}
 	}
-	return c.unsupported("reduction %s of elements of type %v", how, c.in[0].elem)
+	fail(c.unsupported("reduction %s of elements of type %v", how, c.in[0].elem))
 }
 
 // mixed is what a scattered element becomes of what was there.
@@ -128,70 +114,50 @@ func mixed[T float64 | int64 | uint64](how string, old, update T) T {
 }
 
 // gatherND takes parts of a tensor by the indices of their first axes.
-func gatherND(b *builder, c call) error {
-	a := c.arguments()
-	batch := int(a.int("batch_dims", 0))
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
-	starts, size, err := b.parts(c, batch)
-	if err != nil {
-		return err
-	}
+func gatherND(b *builder, c call) {
+	batch := int(c.int("batch_dims", 0))
+	dims := c.dims(0)
+	starts, size := b.parts(c, batch)
 	from := make([]int, 0, len(starts)*size)
 	for _, s := range starts {
 		for k := range size {
 			from = append(from, s+k)
 		}
 	}
-	t, err := picked(c.tensor(0), from, dims)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
 }
 
 // parts are where the parts of input 0 begin that input 1 names by the indices of their first axes, after those of a batch, and
 // how many elements each has.
-func (b *builder) parts(c call, batch int) (starts []int, size int, err error) {
+func (b *builder) parts(c call, batch int) (starts []int, size int) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	index, err := c.integers(1)
-	if err != nil {
-		return nil, 0, err
-	}
+	index := c.integers(1)
 	if len(dims) < 1 || batch < 0 || batch+dims[len(dims)-1] > len(x) || batch > len(dims)-1 {
-		return nil, 0, fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, x)
+		fail(fmt.Errorf("%s: indices of dims %v for %v", c.name(), dims, x))
 	}
 	k := dims[len(dims)-1]
 	steps := gop.Strides(x)
 	size = product(x[batch+k:])
 	rows, perBatch := product(dims[:len(dims)-1]), product(dims[batch:max(batch, len(dims)-1)])
-	if err := b.account(c.name(), []int{rows, max(size, 1)}, 16); err != nil {
-		return nil, 0, err
-	}
+	b.account(c.name(), []int{rows, max(size, 1)}, 16)
 	whole := product(x[batch:])
 	for r := range rows {
 		at := r / max(perBatch, 1) * whole
 		for j := range k {
-			i, err := c.within(index[r*k+j], x[batch+j])
-			if err != nil {
-				return nil, 0, err
-			}
+			i := c.within(index[r*k+j], x[batch+j])
 			at += i * steps[batch+j]
 		}
 		starts = append(starts, at)
 	}
-	return starts, size, nil
+	return starts, size
 }
 
 // scatterND sets, or adds to, parts of a tensor by the indices of their first axes.
-func scatterND(b *builder, c call) error {
-	a := c.arguments()
-	how := a.text("reduction", "none")
-	starts, size, err := b.parts(c, 0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+func scatterND(b *builder, c call) {
+	how := c.text("reduction", "none")
+	starts, size := b.parts(c, 0)
 	if len(starts)*size != c.tensor(2).Len() {
-		return fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, c.in[1].dims)
+		fail(fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, c.in[1].dims))
 	}
 	to := make([]int, 0, len(starts)*size)
 	for _, s := range starts {
@@ -199,27 +165,21 @@ func scatterND(b *builder, c call) error {
 			to = append(to, s+k)
 		}
 	}
-	return b.scattered(c, to, how)
+	b.scattered(c, to, how)
 }
 
 // oneHot puts one value where indices point along a new axis, another everywhere else.
-func oneHot(b *builder, c call) error {
-	a := c.arguments()
+func oneHot(b *builder, c call) {
 	at := c.in[0].dims
-	axis := a.axis("axis", -1, len(at)+1)
-	index := a.numbers(0)
-	depth := a.numbers(1)
-	if a.err != nil {
-		return a.err
-	}
+	axis := c.axis("axis", -1, len(at)+1)
+	index := c.numbers(0)
+	depth := c.numbers(1)
 	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] <= math.MaxInt32) || c.tensor(2).Len() != 2 {
-		return fmt.Errorf("%s: depth %v and %d values", c.name(), depth, c.tensor(2).Len())
+		fail(fmt.Errorf("%s: depth %v and %d values", c.name(), depth, c.tensor(2).Len()))
 	}
 	n := int(depth[0])
 	dims := slices.Insert(slices.Clone(at), axis, n)
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
 	_, _, inner := lines(dims, axis)
 	from := make([]int, product(dims))
 	for i, v := range index {
@@ -231,16 +191,15 @@ func oneHot(b *builder, c call) error {
 			from[(i/inner*n+int(k))*inner+i%inner] = 1
 		}
 	}
-	t, err := picked(c.tensor(2), from, dims)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(picked(c.tensor(2), from, dims)))
 }
 
 // nonZero is the indices of the elements that are not zero, an axis a row.
-func nonZero(b *builder, c call) error {
+func nonZero(b *builder, c call) {
 	x := c.tensor(0)
 	r, ok := reals(x)
 	if !ok {
-		return c.unsupported("elements of type %v", x.Type())
+		fail(c.unsupported("elements of type %v", x.Type()))
 	}
 	n := 0
 	for _, v := range r {
@@ -250,43 +209,30 @@ func nonZero(b *builder, c call) error {
 	if len(dims) == 0 {
 		dims = []int{1}
 	}
-	if err := b.account(c.name(), []int{len(dims), n}, 8); err != nil {
-		return err
-	}
+	b.account(c.name(), []int{len(dims), n}, 8)
 	rows := len(dims)
 	y := make([]int64, rows*n)
 	k := 0
-	err := b.every(dims, func(i int, at []int) error {
+	b.every(dims, func(i int, at []int) {
 		if r[i] != 0 {
 			for j, p := range at {
 				y[j*n+k] = int64(p)
 			}
 			k++
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putInts(c, 0, y, rows, n)
+	b.putInts(c, 0, y, rows, n)
 }
 
 // compress keeps the places of an axis, or of all elements, where a flag says so.
-func compress(b *builder, c call) error {
-	a := c.arguments()
-	keep, err := c.integers(1)
-	if err != nil {
-		return err
-	}
+func compress(b *builder, c call) {
+	keep := c.integers(1)
 	x := c.in[0].dims
 	axis := 0
 	if c.op.attrs["axis"] == nil {
 		x = []int{product(x)}
 	} else {
-		axis = a.axis("axis", 0, len(x))
-	}
-	if a.err != nil {
-		return a.err
+		axis = c.axis("axis", 0, len(x))
 	}
 	outer, n, inner := lines(x, axis)
 	var places []int
@@ -295,15 +241,13 @@ func compress(b *builder, c call) error {
 			continue
 		}
 		if i >= n {
-			return fault{fmt.Errorf("%s: flag %d on an axis of %d", c.name(), i, n)}
+			fail(fault{fmt.Errorf("%s: flag %d on an axis of %d", c.name(), i, n)})
 		}
 		places = append(places, i)
 	}
 	dims := slices.Clone(x)
 	dims[axis] = len(places)
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
 	var from []int
 	for o := range outer {
 		for _, p := range places {
@@ -312,24 +256,19 @@ func compress(b *builder, c call) error {
 			}
 		}
 	}
-	t, err := picked(c.tensor(0), from, dims)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
 }
 
 // unique is the different elements, or slices along an axis, in order or as they come, with where the first of each is, which of them
 // stands at each place, and how often each comes.
-func unique(b *builder, c call) error {
-	a := c.arguments()
+func unique(b *builder, c call) {
 	x := c.in[0].dims
-	sorted := a.int("sorted", 1) != 0
+	sorted := c.int("sorted", 1) != 0
 	axis := -1
 	if c.op.attrs["axis"] != nil {
-		axis = a.axis("axis", 0, len(x))
+		axis = c.axis("axis", 0, len(x))
 	}
-	order, err := c.order(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+	order := c.order(0)
 	outer, n, inner := 1, product(x), 1
 	if axis >= 0 {
 		outer, n, inner = lines(x, axis)
@@ -344,9 +283,7 @@ func unique(b *builder, c call) error {
 		}
 		return 0
 	}
-	if err := b.account(c.name(), []int{n}, 64); err != nil {
-		return err
-	}
+	b.account(c.name(), []int{n}, 64)
 	all := gop.Every(n, 1)
 	slices.SortStableFunc(all, by)
 	var firsts []int // of each group
@@ -386,56 +323,39 @@ func unique(b *builder, c call) error {
 			}
 		}
 	}
-	t, err := picked(c.tensor(0), from, dims)
-	if err := b.setFixed(c.name(), t, err); err != nil {
-		return err
-	}
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
 	for k, list := range [][]int64{starts, inverse, counts} {
-		if err := b.putInts(c, k+1, list, len(list)); err != nil {
-			return err
-		}
+		b.putInts(c, k+1, list, len(list))
 	}
-	return nil
 }
 
 // topK is the largest or smallest elements along an axis, and where they are; of equals the first.
-func topK(b *builder, c call) error {
-	a := c.arguments()
+func topK(b *builder, c call) {
 	x := c.in[0].dims
 	if len(x) == 0 {
-		return c.unsupported("a scalar")
+		fail(c.unsupported("a scalar"))
 	}
-	axis, largest := a.axis("axis", -1, len(x)), a.int("largest", 1) != 0
-	k := a.int("k", 0)
+	axis, largest := c.axis("axis", -1, len(x)), c.int("largest", 1) != 0
+	k := c.int("k", 0)
 	if c.has(1) {
-		list, err := c.integers(1)
-		if err != nil {
-			return err
-		}
+		list := c.integers(1)
 		if len(list) != 1 {
-			return fmt.Errorf("%s: %d numbers of elements", c.name(), len(list))
+			fail(fmt.Errorf("%s: %d numbers of elements", c.name(), len(list)))
 		}
 		k = list[0]
 	}
-	order, err := c.order(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+	order := c.order(0)
 	outer, n, inner := lines(x, axis)
 	if k < 0 || k > int64(n) {
-		return fault{fmt.Errorf("%s: %d elements of an axis of %d", c.name(), k, n)}
+		fail(fault{fmt.Errorf("%s: %d elements of an axis of %d", c.name(), k, n)})
 	}
 	dims := slices.Clone(x)
 	dims[axis] = int(k)
-	if err := b.account(c.name(), dims, 24); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 24)
 	from, places := make([]int, product(dims)), make([]int64, product(dims))
 	for o := range outer {
 		for i := range inner {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			all := gop.Every(n, 1)
 			slices.SortStableFunc(all, func(p, q int) int {
 				d := order((o*n+p)*inner+i, (o*n+q)*inner+i)
@@ -450,38 +370,31 @@ func topK(b *builder, c call) error {
 			}
 		}
 	}
-	t, err := picked(c.tensor(0), from, dims)
-	if err := b.setFixed(c.name(), t, err); err != nil {
-		return err
-	}
-	return b.putInts(c, 1, places, dims...)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
+	b.putInts(c, 1, places, dims...)
 }
 
 // cumulative is the running sum or product along an axis.
-func cumulative(b *builder, c call) error {
-	a := c.arguments()
-	exclusive, reverse := a.on("exclusive"), a.on("reverse")
-	list := a.integers(1)
-	if a.err != nil {
-		return a.err
-	}
+func cumulative(b *builder, c call) {
+	exclusive, reverse := c.on("exclusive"), c.on("reverse")
+	list := c.integers(1)
 	x := c.in[0].dims
 	if len(list) != 1 {
-		return fmt.Errorf("%s: %d axes", c.name(), len(list))
+		fail(fmt.Errorf("%s: %d axes", c.name(), len(list)))
 	}
-	axis, err := axisOf(c.name(), list[0], len(x))
-	if err != nil {
-		return err
-	}
+	axis := axisOf(c.name(), list[0], len(x))
 	switch w := c.tensor(0).Data.Wide().(type) {
 	case onnx.Slice[float64]:
-		return b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		return
 	case onnx.Slice[int64]:
-		return b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		return
 	case onnx.Slice[uint64]:
-		return b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		b.put(c, 0, runningTotals(w, x, axis, exclusive, reverse, c.op.name == "CumProd"), x...)
+		return
 	}
-	return c.unsupported("elements of type %v", c.in[0].elem)
+	fail(c.unsupported("elements of type %v", c.in[0].elem))
 }
 
 func runningTotals[T float64 | int64 | uint64](w onnx.Slice[T], dims []int, axis int, exclusive, reverse, products bool) onnx.Slice[T] {
@@ -516,18 +429,15 @@ func runningTotals[T float64 | int64 | uint64](w onnx.Slice[T], dims []int, axis
 }
 
 // triangle keeps the elements on one side of a diagonal of matrices.
-func triangle(b *builder, c call) error {
-	a := c.arguments()
-	upper := a.int("upper", 1) != 0
+func triangle(b *builder, c call) {
+	upper := c.int("upper", 1) != 0
 	k := int64(0)
-	if list, err := c.integers(1); err != nil {
-		return err
-	} else if len(list) == 1 {
+	if list := c.integers(1); len(list) == 1 {
 		k = list[0]
 	}
 	x := c.in[0].dims
 	if len(x) < 2 {
-		return fmt.Errorf("%s: %v is no matrix", c.name(), x)
+		fail(fmt.Errorf("%s: %v is no matrix", c.name(), x))
 	}
 	from := gop.Every(product(x), 1)
 	rows, columns := x[len(x)-2], x[len(x)-1]
@@ -537,17 +447,15 @@ func triangle(b *builder, c call) error {
 			from[i] = -1
 		}
 	}
-	t, err := picked(c.tensor(0), from, x)
-	return b.setFixed(c.name(), t, cmpOr(a.err, err))
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, x)))
 }
 
 // eyeLike is a matrix with ones on a diagonal.
-func eyeLike(b *builder, c call) error {
-	a := c.arguments()
-	k := a.int("k", 0)
+func eyeLike(b *builder, c call) {
+	k := c.int("k", 0)
 	dims := c.in[0].dims
-	if len(dims) != 2 || a.err != nil {
-		return cmpOr(a.err, fmt.Errorf("%s: %v is no matrix", c.name(), dims))
+	if len(dims) != 2 {
+		fail(fmt.Errorf("%s: %v is no matrix", c.name(), dims))
 	}
 	y := make([]float64, product(dims))
 	for i := range dims[0] {
@@ -555,61 +463,48 @@ func eyeLike(b *builder, c call) error {
 			y[i*dims[1]+int(j)] = 1
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // reverseSequence turns the first elements of each sequence of a batch round.
-func reverseSequence(b *builder, c call) error {
-	a := c.arguments()
+func reverseSequence(b *builder, c call) {
 	x := c.in[0].dims
-	along, batch := int(a.int("time_axis", 0)), int(a.int("batch_axis", 1))
-	length := a.integers(1)
-	if a.err != nil {
-		return a.err
-	}
+	along, batch := int(c.int("time_axis", 0)), int(c.int("batch_axis", 1))
+	length := c.integers(1)
 	if len(x) < 2 || along == batch || along < 0 || along > 1 || batch < 0 || batch > 1 || len(length) != x[batch] {
-		return fmt.Errorf("%s: %d lengths for %v", c.name(), len(length), x)
+		fail(fmt.Errorf("%s: %d lengths for %v", c.name(), len(length), x))
 	}
 	steps := gop.Strides(x)
 	from := make([]int, product(x))
-	err := b.every(x, func(i int, at []int) error {
+	b.every(x, func(i int, at []int) {
 		n, t := length[at[batch]], at[along]
 		if n < 0 || n > int64(x[along]) {
-			return fault{fmt.Errorf("%s: a sequence of %d elements on an axis of %d", c.name(), n, x[along])}
+			fail(fault{fmt.Errorf("%s: a sequence of %d elements on an axis of %d", c.name(), n, x[along])})
 		}
 		if from[i] = i; t < int(n) {
 			from[i] += (int(n) - 1 - 2*t) * steps[along]
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	t, err := picked(c.tensor(0), from, x)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, x)))
 }
 
 // hardmax is 1 at the first of the largest elements along an axis, before opset 13 along all from one axis on.
-func hardmax(b *builder, c call) error {
-	a := c.arguments()
+func hardmax(b *builder, c call) {
 	x := c.in[0].dims
 	otherwise := int64(-1)
 	if b.opset < 13 {
 		otherwise = 1
 	}
 	outer, n, inner := 1, 1, 1
-	if at := a.int("axis", otherwise); b.opset < 13 && at == int64(len(x)) {
+	if at := c.int("axis", otherwise); b.opset < 13 && at == int64(len(x)) {
 		outer = product(x)
 	} else if len(x) > 0 {
-		axis := a.axis("axis", otherwise, len(x))
+		axis := c.axis("axis", otherwise, len(x))
 		if outer, n, inner = lines(x, axis); b.opset < 13 {
 			n, inner = n*inner, 1
 		}
 	}
-	v := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
+	v := c.numbers(0)
 	y := make([]float64, len(v))
 	for o := range outer {
 		for i := range inner {
@@ -624,11 +519,10 @@ func hardmax(b *builder, c call) error {
 			}
 		}
 	}
-	return b.putReals(c, 0, y, x...)
+	b.putReals(c, 0, y, x...)
 }
 
 // castLike casts to the type of another input.
-func castLike(b *builder, c call) error {
-	t, err := c.converted(c.in[1].elem)
-	return b.setFixed(c.name(), t, err)
+func castLike(b *builder, c call) {
+	b.setFixed(c.name(), c.converted(c.in[1].elem))
 }

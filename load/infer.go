@@ -86,16 +86,16 @@ func (b *builder) infer(o *operation, in []value) ([]op.Fact, error) {
 func (c call) elem(k int) pb.TensorProto_DataType { return c.out[k].Elem }
 
 // dims are those of output k, which all inputs that they depend on must say.
-func (c call) dims(k int) ([]int, error) {
+func (c call) dims(k int) []int {
 	dims := make([]int, len(c.out[k].Dims))
 	for i, d := range c.out[k].Dims {
 		if !d.Known() {
-			return nil, c.unsupported("a shape that is computed from the inputs, load wants a constant")
+			fail(c.unsupported("a shape that is computed from the inputs, load wants a constant"))
 		}
 		dims[i] = int(d.Size)
 	}
 	if c.out[k].Dims == nil {
-		return nil, c.unsupported("a shape that is computed from the inputs, load wants a constant")
+		fail(c.unsupported("a shape that is computed from the inputs, load wants a constant"))
 	}
-	return dims, nil
+	return dims
 }

@@ -8,19 +8,15 @@ import (
 
 // likelihood is the negative log likelihood of classes, x (N, C, ...), t (N, ...), and with SoftmaxCrossEntropyLoss that of scores,
 // whose log-probabilities are its second output.
-func likelihood(b *builder, c call) error {
-	a := c.arguments()
-	how := a.text("reduction", "mean")
-	ignore, ignores := a.int("ignore_index", 0), c.op.attrs["ignore_index"] != nil
-	x := a.numbers(0)
-	target := a.integers(1)
-	weight := a.numbers(2)
-	if a.err != nil {
-		return a.err
-	}
+func likelihood(b *builder, c call) {
+	how := c.text("reduction", "mean")
+	ignore, ignores := c.int("ignore_index", 0), c.op.attrs["ignore_index"] != nil
+	x := c.numbers(0)
+	target := c.integers(1)
+	weight := c.numbers(2)
 	dims := c.in[0].dims
 	if len(dims) < 2 || !slices.Equal(c.in[1].dims, append([]int{dims[0]}, dims[2:]...)) || weight != nil && len(weight) != dims[1] {
-		return fmt.Errorf("%s: classes of dims %v for %v, with %d weights", c.name(), c.in[1].dims, dims, len(weight))
+		fail(fmt.Errorf("%s: classes of dims %v for %v, with %d weights", c.name(), c.in[1].dims, dims, len(weight)))
 	}
 	outer, n, inner := lines(dims, 1)
 	if c.op.name == "SoftmaxCrossEntropyLoss" {
@@ -41,9 +37,7 @@ func likelihood(b *builder, c call) error {
 			}
 		}
 		if x = y; len(c.op.out) > 1 {
-			if err := b.putReals(c, 1, y, dims...); err != nil {
-				return err
-			}
+			b.putReals(c, 1, y, dims...)
 		}
 	}
 	loss := make([]float64, len(target))
@@ -52,10 +46,7 @@ func likelihood(b *builder, c call) error {
 		if ignores && t == ignore {
 			continue
 		}
-		k, err := c.within(t, n)
-		if err != nil {
-			return err
-		}
+		k := c.within(t, n)
 		w := 1.0
 		if weight != nil {
 			w = weight[k]
@@ -66,32 +57,28 @@ func likelihood(b *builder, c call) error {
 	}
 	switch how {
 	case "none":
-		return b.putReals(c, 0, loss, c.in[1].dims...)
+		b.putReals(c, 0, loss, c.in[1].dims...)
+		return
 	case "sum":
-		return b.putReals(c, 0, []float64{total})
+		b.putReals(c, 0, []float64{total})
+		return
 	}
-	return b.putReals(c, 0, []float64{total / weights})
+	b.putReals(c, 0, []float64{total / weights})
 }
 
 // lrn divides by a sum of squares of neighbouring channels.
-func lrn(b *builder, c call) error {
-	a := c.arguments()
-	alpha, beta, bias, size := a.float("alpha", 1e-4), a.float("beta", 0.75), a.float("bias", 1), int(a.int("size", 1))
-	x := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
+func lrn(b *builder, c call) {
+	alpha, beta, bias, size := c.float("alpha", 1e-4), c.float("beta", 0.75), c.float("bias", 1), int(c.int("size", 1))
+	x := c.numbers(0)
 	dims := c.in[0].dims
 	if len(dims) < 2 || size < 1 {
-		return fmt.Errorf("%s: %v normalised over %d channels", c.name(), dims, size)
+		fail(fmt.Errorf("%s: %v normalised over %d channels", c.name(), dims, size))
 	}
 	outer, n, inner := lines(dims, 1)
 	y := make([]float64, len(x))
 	for o := range outer {
 		for k := range n {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			for i := range inner {
 				sum := 0.0
 				for j := max(0, k-(size-1)/2); j <= min(n-1, k+size/2); j++ {
@@ -103,18 +90,14 @@ func lrn(b *builder, c call) error {
 			}
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // lpNormalization divides by the norm along an axis.
-func lpNormalization(b *builder, c call) error {
-	a := c.arguments()
+func lpNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, p := a.axis("axis", -1, len(dims)), a.int("p", 2)
-	x := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
+	axis, p := c.axis("axis", -1, len(dims)), c.int("p", 2)
+	x := c.numbers(0)
 	outer, n, inner := lines(dims, axis)
 	y := make([]float64, len(x))
 	for o := range outer {
@@ -137,25 +120,16 @@ func lpNormalization(b *builder, c call) error {
 			}
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // rmsNormalization divides by the root of the mean of squares over the axes from one on, and scales.
-func rmsNormalization(b *builder, c call) error {
-	a := c.arguments()
+func rmsNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, eps := a.axis("axis", -1, len(dims)), a.float("epsilon", 1e-5)
-	x := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
-	scales, err := expanded(c.tensor(1), dims)
-	if err != nil {
-		return err
-	}
+	axis, eps := c.axis("axis", -1, len(dims)), c.float("epsilon", 1e-5)
+	x := c.numbers(0)
+	b.account(c.name(), dims, 16)
+	scales := must(expanded(c.tensor(1), dims))
 	scale, _ := reals(scales)
 	n := product(dims[axis:])
 	y := make([]float64, len(x))
@@ -169,22 +143,18 @@ func rmsNormalization(b *builder, c call) error {
 			y[i] = x[i] / root * scale[i]
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // batchTraining normalises by the moments of the batch, and moves the running ones.
-func batchTraining(b *builder, c call) error {
-	a := c.arguments()
-	eps, momentum := a.float("epsilon", 1e-5), a.float("momentum", 0.9)
-	if b.opset < 14 || a.int("training_mode", 0) == 0 {
-		return c.unsupported("elements of type %v, or training before opset 14", c.in[0].elem)
+func batchTraining(b *builder, c call) {
+	eps, momentum := c.float("epsilon", 1e-5), c.float("momentum", 0.9)
+	if b.opset < 14 || c.int("training_mode", 0) == 0 {
+		fail(c.unsupported("elements of type %v, or training before opset 14", c.in[0].elem))
 	}
 	var in [5][]float64
 	for k := range in {
-		var err error
-		if in[k], err = c.numbers(k); err != nil {
-			return err
-		}
+		in[k] = c.numbers(k)
 	}
 	dims := c.in[0].dims
 	channels := 1
@@ -193,7 +163,7 @@ func batchTraining(b *builder, c call) error {
 	}
 	for k := range in[1:] {
 		if len(in[1+k]) != channels {
-			return fmt.Errorf("%s: %d elements of input %d for %d channels", c.name(), len(in[1+k]), 1+k, channels)
+			fail(fmt.Errorf("%s: %d elements of input %d for %d channels", c.name(), len(in[1+k]), 1+k, channels))
 		}
 	}
 	x, y := in[0], make([]float64, len(in[0]))
@@ -201,9 +171,7 @@ func batchTraining(b *builder, c call) error {
 	mean, variance := slices.Clone(in[3]), slices.Clone(in[4])
 	rows := len(x) / max(channels*inner, 1)
 	for ch := range channels {
-		if err := b.pace(); err != nil {
-			return err
-		}
+		try(b.pace())
 		sum, square, n := 0.0, 0.0, float64(rows*inner)
 		each := func(f func(i int)) {
 			for r := range rows {
@@ -220,11 +188,7 @@ func batchTraining(b *builder, c call) error {
 		mean[ch] = mean[ch]*momentum + m*(1-momentum)
 		variance[ch] = variance[ch]*momentum + s*(1-momentum)
 	}
-	if err := b.putReals(c, 0, y, dims...); err != nil {
-		return err
-	}
-	if err := b.putReals(c, 1, mean, channels); err != nil {
-		return err
-	}
-	return b.putReals(c, 2, variance, channels)
+	b.putReals(c, 0, y, dims...)
+	b.putReals(c, 1, mean, channels)
+	b.putReals(c, 2, variance, channels)
 }

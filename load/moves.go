@@ -13,49 +13,39 @@ import (
 )
 
 // take gives an output the elements of x that m wants, under dims; filler is a constant of one element, or nil for zero.
-func (b *builder) take(name string, x value, m gop.Moves, filler *onnx.Tensor, dims []int) error {
-	if err := b.account(name, dims, 8); err != nil {
-		return err
-	}
+func (b *builder) take(name string, x value, m gop.Moves, filler *onnx.Tensor, dims []int) {
+	b.account(name, dims, 8)
 	for _, d := range dims {
 		if d == 0 && x.fixed == nil {
-			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s: an empty tensor of dims %v", name, dims)}
+			fail(&onnx.UnsupportedError{Why: fmt.Sprintf("%s: an empty tensor of dims %v", name, dims)})
 		}
 	}
 	if x.fixed != nil {
 		t, err := moveTensor(x.fixed, m, filler, dims)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			fail(fmt.Errorf("%s: %w", name, err))
 		}
-		return b.setFixed(name, t, nil)
+		b.setFixed(name, t)
+		return
 	}
 	f := 0.0
 	if filler != nil {
 		r, ok := reals(filler)
 		if !ok || len(r) != 1 {
-			return fmt.Errorf("%s: a filler of type %v and dims %v", name, filler.Type(), filler.Dims)
+			fail(fmt.Errorf("%s: a filler of type %v and dims %v", name, filler.Type(), filler.Dims))
 		}
 		f = r[0]
 	}
-	n, err := gop.Take(name, x.node, m, f)
-	if err != nil {
-		return err
-	}
+	n := must(gop.Take(name, x.node, m, f))
 	if !slices.Equal([]int(n.Shape()), nodeShape(dims)) {
-		if n, err = gop.Reshape(name, n, nodeShape(dims)...); err != nil {
-			return err
-		}
+		n = must(gop.Reshape(name, n, nodeShape(dims)...))
 	}
 	b.values[name] = value{dims: dims, elem: x.elem, node: n}
-	return nil
 }
 
-func transpose(b *builder, c call) error {
+func transpose(b *builder, c call) {
 	from := c.in[0].dims
-	list, err := attribute[[]int64](c.op, "perm", nil)
-	if err != nil {
-		return err
-	}
+	list := c.ints("perm")
 	perm := make([]int, 0, len(from))
 	for _, p := range list {
 		perm = append(perm, int(p))
@@ -67,58 +57,44 @@ func transpose(b *builder, c call) error {
 	}
 	m, err := gop.Transposed(from, perm)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
+		fail(fmt.Errorf("%s: %w", c.name(), err))
 	}
-	return b.take(c.name(), c.in[0], m, nil, m.Shape)
+	b.take(c.name(), c.in[0], m, nil, m.Shape)
 }
 
 // expand repeats axes of length 1 until the value has the shape that is asked for, or more.
-func expand(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	if err := b.account(c.name(), dims, 8); err != nil {
-		return err
-	}
+func expand(b *builder, c call) {
+	dims := c.dims(0)
+	b.account(c.name(), dims, 8)
 	m, err := expansion(c.in[0].dims, dims)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
+		fail(fmt.Errorf("%s: %w", c.name(), err))
 	}
-	return b.take(c.name(), c.in[0], m, nil, dims)
+	b.take(c.name(), c.in[0], m, nil, dims)
 }
 
-func tile(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	if err := b.account(c.name(), dims, 8); err != nil {
-		return err
-	}
+func tile(b *builder, c call) {
+	dims := c.dims(0)
+	b.account(c.name(), dims, 8)
 	m := everything(c.in[0].dims)
 	for i, n := range c.in[0].dims {
 		if m.Shape[i] = dims[i]; n > 0 {
 			m.Offsets[i] = slices.Repeat(m.Offsets[i], dims[i]/n)
 		}
 	}
-	return b.take(c.name(), c.in[0], m, nil, m.Shape)
+	b.take(c.name(), c.in[0], m, nil, m.Shape)
 }
 
 // slice takes every step-th element between a start and an end of some axes, all of them attributes before opset 10.
-func slice(b *builder, c call) error {
+func slice(b *builder, c call) {
 	var parts [4][]int64 // starts, ends, axes, steps
 	for i, name := range []string{"starts", "ends", "axes", "steps"} {
-		var err error
 		if b.opset >= 10 {
 			if c.has(i + 1) {
-				parts[i], err = c.ints(i + 1)
+				parts[i] = c.list(i + 1)
 			}
 		} else {
-			parts[i], err = attribute[[]int64](c.op, name, nil)
-		}
-		if err != nil {
-			return err
+			parts[i] = c.ints(name)
 		}
 	}
 	starts, ends, axes, by := parts[0], parts[1], parts[2], parts[3]
@@ -128,16 +104,10 @@ func slice(b *builder, c call) error {
 			axes = append(axes, int64(i))
 		}
 	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
 	m := everything(from)
 	for i, a := range axes {
-		axis, err := axisOf(c.name(), a, len(from))
-		if err != nil {
-			return err
-		}
+		axis := axisOf(c.name(), a, len(from))
 		step := int64(1)
 		if by != nil {
 			step = by[i]
@@ -149,7 +119,7 @@ func slice(b *builder, c call) error {
 		}
 		m.Offsets[axis], m.Shape[axis] = some, len(some)
 	}
-	return b.take(c.name(), c.in[0], m, nil, m.Shape)
+	b.take(c.name(), c.in[0], m, nil, m.Shape)
 }
 
 // everything is the moves that change nothing.
@@ -163,56 +133,34 @@ func everything(shape []int) gop.Moves {
 }
 
 // split cuts an axis into parts of given lengths, or into equal ones, the last of which may be shorter.
-func split(b *builder, c call) error {
+func split(b *builder, c call) {
 	from := c.in[0].dims
-	axis, err := c.axis(0, len(from))
-	if err != nil {
-		return err
-	}
+	axis := c.axis("axis", 0, len(from))
 	at := 0
 	for i := range c.op.out {
-		dims, err := c.dims(i)
-		if err != nil {
-			return err
-		}
+		dims := c.dims(i)
 		m, size := everything(from), dims[axis]
 		m.Offsets[axis], m.Shape[axis] = m.Offsets[axis][at:at+size], size
 		at += size
 		if c.op.out[i] == "" {
 			continue
 		}
-		if err := b.take(c.op.out[i], c.in[0], m, nil, m.Shape); err != nil {
-			return err
-		}
+		b.take(c.op.out[i], c.in[0], m, nil, m.Shape)
 	}
-	return nil
 }
 
 // pad surrounds a value, or cuts where a number is negative.
-func pad(b *builder, c call) error {
+func pad(b *builder, c call) {
 	from := c.in[0].dims
 	rank := len(from)
-	mode, err := attribute(c.op, "mode", "constant")
-	if err != nil {
-		return err
-	}
-	list, err := attribute[[]int64](c.op, "pads", nil)
-	if err != nil {
-		return err
-	}
+	mode := c.text("mode", "constant")
+	list := c.ints("pads")
 	var filler *onnx.Tensor
 	if b.opset < 11 {
-		v, err := attribute[float32](c.op, "value", 0)
-		if err != nil {
-			return err
-		}
-		if filler, err = fromReals(c.in[0].elem, []float64{float64(v)}, nil); err != nil {
-			return err
-		}
+		v := c.float("value", 0)
+		filler = must(fromReals(c.in[0].elem, []float64{v}, nil))
 	} else {
-		if list, err = c.ints(1); err != nil {
-			return err
-		}
+		list = c.list(1)
 		if c.has(2) {
 			filler = c.in[2].fixed
 		}
@@ -222,29 +170,19 @@ func pad(b *builder, c call) error {
 		axes[i] = int64(i)
 	}
 	if c.has(3) {
-		if axes, err = c.ints(3); err != nil {
-			return err
-		}
+		axes = c.list(3)
 	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	if err := b.account(c.name(), dims, 8); err != nil {
-		return err
-	}
+	dims := c.dims(0)
+	b.account(c.name(), dims, 8)
 	m := everything(from)
 	for i, a := range axes {
-		axis, err := axisOf(c.name(), a, rank)
-		if err != nil {
-			return err
-		}
+		axis := axisOf(c.name(), a, rank)
 		m.Shape[axis] = dims[axis]
 		table := make([]int, dims[axis])
 		for k := range table {
 			at, err := padded(mode, k-int(list[i]), from[axis])
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.name(), err)
+				fail(fmt.Errorf("%s: %w", c.name(), err))
 			}
 			table[k] = gop.Outside
 			if at >= 0 {
@@ -254,46 +192,25 @@ func pad(b *builder, c call) error {
 		m.Offsets[axis] = table
 	}
 	if filler == nil && c.has(2) {
-		return b.padComputed(c, m)
+		b.padComputed(c, m)
+		return
 	}
-	return b.take(c.name(), c.in[0], m, filler, m.Shape)
+	b.take(c.name(), c.in[0], m, filler, m.Shape)
 }
 
 // padComputed pads with a value that is not known yet: it is chosen where a constant of ones that is padded with zeros is zero.
-func (b *builder) padComputed(c call, m gop.Moves) error {
+func (b *builder) padComputed(c call, m gop.Moves) {
 	dt := dtypeOf(c.in[0].elem)
-	one, err := fromReals(elemOfType(dt), []float64{1}, nil)
-	if err != nil {
-		return err
-	}
-	if one, err = expanded(one, c.in[0].dims); err != nil {
-		return err
-	}
-	inside, err := moveTensor(one, m, nil, m.Shape)
-	if err != nil {
-		return err
-	}
+	one := must(fromReals(elemOfType(dt), []float64{1}, nil))
+	one = must(expanded(one, c.in[0].dims))
+	inside := must(moveTensor(one, m, nil, m.Shape))
 	inside.Name = c.name() + ".inside"
-	leaf, err := b.leaf(inside)
-	if err != nil {
-		return err
-	}
-	x, err := b.nodeOf(c.name()+".x", c.in[0], dt)
-	if err != nil {
-		return err
-	}
-	if x, err = gop.Take(c.name()+".padded", x, m, 0); err != nil {
-		return err
-	}
-	v, err := b.nodeOf(c.name()+".value", c.in[2], dt)
-	if err != nil {
-		return err
-	}
-	if v, err = b.expandedNode(c.name()+".values", v, c.in[2].dims, m.Shape); err != nil {
-		return err
-	}
-	y, err := gop.Select(c.name(), leaf.node, x, v)
-	return b.setAs(c.name(), c.in[0].elem, y, err, m.Shape...)
+	leaf := must(b.leaf(inside))
+	x := b.nodeOf(c.name()+".x", c.in[0], dt)
+	x = must(gop.Take(c.name()+".padded", x, m, 0))
+	v := b.nodeOf(c.name()+".value", c.in[2], dt)
+	v = b.expandedNode(c.name()+".values", v, c.in[2].dims, m.Shape)
+	b.setAs(c.name(), c.in[0].elem, must(gop.Select(c.name(), leaf.node, x, v)), m.Shape...)
 }
 
 // padded is the place among n that place i, which may lie outside, takes its element from, or -1.
@@ -321,25 +238,22 @@ func padded(mode string, i, n int) (int, error) {
 }
 
 // gather takes elements along an axis by their numbers, which are known when the graph is built.
-func gather(b *builder, c call) error {
+func gather(b *builder, c call) {
 	from := c.in[0].dims
-	axis, err := c.axis(0, len(from))
-	if err != nil {
-		return err
-	}
+	axis := c.axis("axis", 0, len(from))
 	if c.in[1].fixed == nil {
-		return c.unsupported("%q depends on the inputs' floats, load wants numbers that are given", c.op.in[1])
+		fail(c.unsupported("%q depends on the inputs' floats, load wants numbers that are given", c.op.in[1]))
 	}
 	numbers, ok := wide(c.in[1].fixed)
 	if !ok {
-		return fmt.Errorf("%s: gather by %v", c.name(), c.in[1].elem)
+		fail(fmt.Errorf("%s: gather by %v", c.name(), c.in[1].elem))
 	}
 	m := everything(from)
 	table := make([]int, len(numbers))
 	for i, k := range numbers {
 		n := int64(from[axis])
 		if k < -n || k >= n {
-			return fault{fmt.Errorf("%s: gather of number %d of %d", c.name(), k, n)}
+			fail(fault{fmt.Errorf("%s: gather of number %d of %d", c.name(), k, n)})
 		}
 		if k < 0 {
 			k += n
@@ -347,35 +261,23 @@ func gather(b *builder, c call) error {
 		table[i] = m.Offsets[axis][k]
 	}
 	m.Offsets[axis], m.Shape[axis] = table, len(table)
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	return b.take(c.name(), c.in[0], m, nil, dims)
+	dims := c.dims(0)
+	b.take(c.name(), c.in[0], m, nil, dims)
 }
 
 // blocks is a depth-to-space or back: the input seen with an axis for each of both edges of a block.
-func blocks(inner func(mode string, n, ch, h, w, k int) (inner, perm []int)) func(*builder, call) error {
-	return func(b *builder, c call) error {
-		size, err := attribute[int64](c.op, "blocksize", 0)
-		if err != nil {
-			return err
-		}
-		mode, err := attribute(c.op, "mode", "DCR")
-		if err != nil {
-			return err
-		}
-		dims, err := c.dims(0)
-		if err != nil {
-			return err
-		}
+func blocks(inner func(mode string, n, ch, h, w, k int) (inner, perm []int)) func(*builder, call) {
+	return func(b *builder, c call) {
+		size := c.int("blocksize", 0)
+		mode := c.text("mode", "DCR")
+		dims := c.dims(0)
 		d := c.in[0].dims
 		shape, perm := inner(mode, d[0], d[1], d[2], d[3], int(size))
 		m, err := gop.Transposed(shape, perm)
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.name(), err)
+			fail(fmt.Errorf("%s: %w", c.name(), err))
 		}
-		return b.take(c.name(), c.in[0], m, nil, dims)
+		b.take(c.name(), c.in[0], m, nil, dims)
 	}
 }
 
@@ -390,15 +292,9 @@ func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
 	return []int{n, ch, h / k, k, w / k, k}, []int{0, 3, 5, 1, 2, 4}
 }
 
-func concat(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	along, err := c.axis(math.MinInt64, len(dims))
-	if err != nil {
-		return err
-	}
+func concat(b *builder, c call) {
+	dims := c.dims(0)
+	along := c.axis("axis", math.MinInt64, len(dims))
 	var parts []*onnx.Tensor
 	for _, v := range c.in {
 		if v.fixed != nil {
@@ -406,29 +302,23 @@ func concat(b *builder, c call) error {
 		}
 	}
 	if len(parts) == len(c.in) {
-		if err := b.account(c.name(), dims, 8); err != nil {
-			return err
-		}
+		b.account(c.name(), dims, 8)
 		rows := 1
 		for _, d := range dims[:along] {
 			rows *= d
 		}
-		t, err := joined(parts, dims, rows)
-		return b.setFixed(c.name(), t, err)
+		b.setFixed(c.name(), must(joined(parts, dims, rows)))
+		return
 	}
 	var in []*G.Node
 	for _, v := range c.in {
 		if v.fixed != nil && v.fixed.Len() == 0 {
 			continue
 		}
-		n, err := b.nodeOf(c.name()+".constant", v, dtypeOf(v.elem))
-		if err != nil {
-			return err
-		}
+		n := b.nodeOf(c.name()+".constant", v, dtypeOf(v.elem))
 		in = append(in, n)
 	}
-	n, err := gop.Concat(c.name(), along, in...)
-	return b.setAs(c.name(), c.in[0].elem, n, err, dims...)
+	b.setAs(c.name(), c.in[0].elem, must(gop.Concat(c.name(), along, in...)), dims...)
 }
 
 // joined puts tensors together row by row.

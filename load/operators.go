@@ -15,10 +15,10 @@ import (
 type operator struct {
 	since  int64 // the first opset whose definition this is, 0 for the first there is
 	takes  types // of input 0, where it is built
-	build  func(*builder, call) error
-	eval   func(*builder, call) error // on tensors, where it is not built, or not on such elements
-	any    bool                       // eval takes elements of all types
-	random bool                       // each run gives other values
+	build  func(*builder, call)
+	eval   func(*builder, call) // on tensors, where it is not built, or not on such elements
+	any    bool                 // eval takes elements of all types
+	random bool                 // each run gives other values
 }
 
 // has reports whether input k may have elements of a type.
@@ -206,67 +206,57 @@ func flagged(yes bool) types {
 }
 
 // attribute reads an attribute, or its default. The reader has checked its type, so another here is onnx-go's doing.
-func attribute[T any](op *operation, name string, otherwise T) (T, error) {
+func attribute[T any](op *operation, name string, otherwise T) T {
 	a, ok := op.attrs[name]
 	if !ok {
-		return otherwise, nil
+		return otherwise
 	}
 	v, ok := a.(T)
 	if !ok {
-		return otherwise, fmt.Errorf("%s: attribute %s is %v, want a %T", op.out[0], name, a, otherwise)
+		fail(fmt.Errorf("%s: attribute %s is %v, want a %T", op.out[0], name, a, otherwise))
 	}
-	return v, nil
+	return v
 }
 
 // ints are the elements of a constant list of integers: a shape, or axes.
-func (c call) ints(k int) ([]int64, error) {
+func (c call) list(k int) []int64 {
 	if c.in[k].fixed == nil {
-		return nil, c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k])
+		fail(c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k]))
 	}
 	v, ok := wide(c.in[k].fixed)
 	if !ok || len(c.in[k].dims) > 1 {
-		return nil, fmt.Errorf("%s: %q is %v of dims %v, want a list of integers", c.name(), c.op.in[k], c.in[k].fixed.Type(), c.in[k].dims)
+		fail(fmt.Errorf("%s: %q is %v of dims %v, want a list of integers", c.name(), c.op.in[k], c.in[k].fixed.Type(), c.in[k].dims))
 	}
-	return v, nil
+	return v
 }
 
 // reals are the elements of a constant list of floats; none where the input is left out, or not looked for.
-func (c call) reals(k int, look bool) ([]float64, error) {
+func (c call) reals(k int, look bool) []float64 {
 	if !look || !c.has(k) {
-		return nil, nil
+		return nil
 	}
 	if c.in[k].fixed == nil {
-		return nil, c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k])
+		fail(c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k]))
 	}
 	v, ok := reals(c.in[k].fixed)
 	if !ok {
-		return nil, fmt.Errorf("%s: %q is %v, want numbers", c.name(), c.op.in[k], c.in[k].elem)
+		fail(fmt.Errorf("%s: %q is %v, want numbers", c.name(), c.op.in[k], c.in[k].elem))
 	}
-	return v, nil
+	return v
 }
 
 // real refuses arithmetic on an input that is not of floats.
-func (c call) real(k int) error {
+func (c call) real(k int) {
 	if !isFloat(c.in[k].elem) {
-		return c.unsupported("elements of type %v that depend on the inputs", c.in[k].elem)
+		fail(c.unsupported("elements of type %v that depend on the inputs", c.in[k].elem))
 	}
-	return nil
 }
 
 // axisOf settles an axis that may count from the end, of a value of the given rank.
-// axis is the attribute of that name, the place of an axis among rank.
-func (c call) axis(otherwise int64, rank int) (int, error) {
-	a, err := attribute(c.op, "axis", otherwise)
-	if err != nil {
-		return 0, err
-	}
-	return axisOf(c.name(), a, rank)
-}
-
-func axisOf(name string, axis int64, rank int) (int, error) {
+func axisOf(name string, axis int64, rank int) int {
 	a, ok := op.Axis(axis, rank)
 	if !ok {
-		return 0, fmt.Errorf("%s: axis %d of %d axes", name, axis, rank)
+		fail(fmt.Errorf("%s: axis %d of %d axes", name, axis, rank))
 	}
-	return a, nil
+	return a
 }

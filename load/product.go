@@ -11,38 +11,24 @@ import (
 )
 
 // matMul takes in the bias and the activation after it where both operands are matrices.
-func matMul(b *builder, c call) error {
-	in, err := b.nodes(c)
-	if err != nil {
-		return err
-	}
+func matMul(b *builder, c call) {
+	in := b.nodes(c)
 	as, bs := c.in[0].dims, c.in[1].dims
 	if len(as) == 2 && len(bs) == 2 {
 		name := c.name()
 		bias := b.biasAfter(&name, bs[1])
-		return b.dense(c, name, in[0], in[1], bias, as[0], bs[1])
+		b.dense(c, name, in[0], in[1], bias, as[0], bs[1])
+		return
 	}
-	n, err := gop.MatMul(c.name(), in[0], in[1])
-	if err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	return b.set(c.name(), n, nil, dims...)
+	n := must(gop.MatMul(c.name(), in[0], in[1]))
+	dims := c.dims(0)
+	b.set(c.name(), n, dims...)
 }
 
 // gemm is a fully connected layer in most files, and in the others what its attributes say.
-func gemm(b *builder, c call) error {
-	cfg, err := gemmConfig(c.op)
-	if err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+func gemm(b *builder, c call) {
+	cfg := gemmConfig(c.op)
+	dims := c.dims(0)
 	m, n := dims[0], dims[1]
 	plain := !cfg.TransA && cfg.Alpha == 1
 	if c.has(2) {
@@ -50,43 +36,32 @@ func gemm(b *builder, c call) error {
 	}
 	strips := plain && cfg.TransB && inStrips(c, m, n)
 	if plain && cfg.TransB && c.in[1].fixed != nil && !strips {
-		if err := b.flip(c, 1); err != nil {
-			return err
-		}
+		b.flip(c, 1)
 		cfg.TransB = false
 	}
-	in, err := b.nodes(c)
-	if err != nil {
-		return err
-	}
+	in := b.nodes(c)
 	var bias *G.Node
 	if c.has(2) {
 		bias = in[2]
 	}
 	if strips {
-		return b.denseRow(c, c.name(), in[0], in[1], bias, n, true)
+		b.denseRow(c, c.name(), in[0], in[1], bias, n, true)
+		return
 	}
 	if plain && !cfg.TransB {
-		return b.dense(c, c.name(), in[0], in[1], bias, m, n)
+		b.dense(c, c.name(), in[0], in[1], bias, m, n)
+		return
 	}
-	y, err := gop.Gemm(c.name(), in[0], in[1], bias, cfg)
-	return b.set(c.name(), y, err, m, n)
+	b.set(c.name(), must(gop.Gemm(c.name(), in[0], in[1], bias, cfg)), m, n)
 }
 
-func gemmConfig(op *operation) (cfg gop.GemmConfig, err error) {
-	if cfg.Alpha, err = attribute[float32](op, "alpha", 1); err != nil {
-		return cfg, err
-	}
-	if cfg.Beta, err = attribute[float32](op, "beta", 1); err != nil {
-		return cfg, err
-	}
-	ta, err := attribute[int64](op, "transA", 0)
-	if err != nil {
-		return cfg, err
-	}
-	tb, err := attribute[int64](op, "transB", 0)
+func gemmConfig(op *operation) (cfg gop.GemmConfig) {
+	cfg.Alpha = attribute[float32](op, "alpha", 1)
+	cfg.Beta = attribute[float32](op, "beta", 1)
+	ta := attribute[int64](op, "transA", 0)
+	tb := attribute[int64](op, "transB", 0)
 	cfg.TransA, cfg.TransB = ta != 0, tb != 0
-	return cfg, err
+	return cfg
 }
 
 // isRow reports whether dims are those of one value per column.
@@ -105,10 +80,7 @@ func (b *builder) biasAfter(name *string, n int) *G.Node {
 	if !c.has(k) || !isRow(c.in[k].dims, n) { // not computed yet, or another kind of sum
 		return nil
 	}
-	bias, err := b.node(c, k)
-	if err != nil {
-		return nil // the sum itself will say so
-	}
+	bias := b.node(c, k)
 	b.done[i] = true
 	*name = op.out[0]
 	return bias
@@ -121,31 +93,25 @@ const wideRow = 4096
 func inStrips(c call, m, n int) bool { return m == 1 && n >= wideRow && c.in[1].constant }
 
 // dense sets the value name to x w + bias, and the activation that alone reads it instead of it. w is input 1 of c.
-func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) error {
+func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) {
 	if inStrips(c, m, n) {
-		return b.denseRow(c, name, x, w, bias, n, false)
+		b.denseRow(c, name, x, w, bias, n, false)
+		return
 	}
 	act := b.activationAfter(&name)
-	y, err := gop.Dense(name, x, w, bias, act, gop.Need{})
-	return b.set(name, y, err, m, n)
+	b.set(name, must(gop.Dense(name, x, w, bias, act, gop.Need{})), m, n)
 }
 
 // denseRow is dense for a single row, and weights that are laid in strips. Transposed ones are (n, k).
-func (b *builder) denseRow(c call, name string, x, w, bias *G.Node, n int, transposed bool) error {
+func (b *builder) denseRow(c call, name string, x, w, bias *G.Node, n int, transposed bool) {
 	act := b.activationAfter(&name)
 	k, how := c.in[1].dims[0], " in strips"
 	if transposed {
 		k, how = c.in[1].dims[1], " transposed, in strips"
 	}
-	strips, err := b.arranged(c, 1, how, gop.Strips(k, n, transposed), k*n)
-	if err != nil {
-		return err
-	}
-	if w, err = b.nodeOf(name, strips, w.Dtype()); err != nil {
-		return err
-	}
-	y, err := gop.DenseRow(name, x, w, bias, act)
-	return b.set(name, y, err, 1, n)
+	strips := b.arranged(c, 1, how, gop.Strips(k, n, transposed), k*n)
+	w = b.nodeOf(name, strips, w.Dtype())
+	b.set(name, must(gop.DenseRow(name, x, w, bias, act)), 1, n)
 }
 
 // activationAfter looks for the activation that alone reads the value name, takes it into the operator and moves name on.
@@ -154,8 +120,8 @@ func (b *builder) activationAfter(name *string) (act kernel.Activation) {
 	if op == nil {
 		return act
 	}
-	a, ok, err := activationOf(op)
-	if !ok || err != nil { // the activation itself will say so
+	a, ok := activationOf(op)
+	if !ok {
 		return act
 	}
 	b.done[i] = true
@@ -164,23 +130,20 @@ func (b *builder) activationAfter(name *string) (act kernel.Activation) {
 }
 
 // flip replaces input k, a constant matrix, by its transpose.
-func (b *builder) flip(c call, k int) error {
+func (b *builder) flip(c call, k int) {
 	m, err := gop.Transposed(c.in[k].dims, []int{1, 0})
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.name(), err)
+		fail(fmt.Errorf("%s: %w", c.name(), err))
 	}
-	c.in[k], err = b.arranged(c, k, " transposed", []gop.Moves{m}, m.Shape...)
-	return err
+	c.in[k] = b.arranged(c, k, " transposed", []gop.Moves{m}, m.Shape...)
 }
 
 // arranged is input k, a constant, as moves give it, one after the other. What the model has for good is arranged once.
-func (b *builder) arranged(c call, k int, how string, moves []gop.Moves, dims ...int) (value, error) {
+func (b *builder) arranged(c call, k int, how string, moves []gop.Moves, dims ...int) value {
 	name := c.op.in[k] + how
 	if op := (&operation{out: []string{name}}); !c.in[k].constant || !b.recall(op) {
-		t, err := moveInTurn(c.in[k].fixed, moves, dims)
-		if err := b.setFixed(name, t, err); err != nil {
-			return value{}, err
-		}
+		t := must(moveInTurn(c.in[k].fixed, moves, dims))
+		b.setFixed(name, t)
 		if c.in[k].constant {
 			b.mu.Lock()
 			b.folded[name] = t
@@ -189,5 +152,5 @@ func (b *builder) arranged(c call, k int, how string, moves []gop.Moves, dims ..
 	}
 	v := b.values[name]
 	v.constant = c.in[k].constant
-	return v, nil
+	return v
 }

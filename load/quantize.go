@@ -41,69 +41,52 @@ func quantized(x, scale float32, zero, lo, hi float64) int64 {
 
 // grain says which element of a scale or zero point, one for all, one for each place of an axis, or one for each block along it,
 // stands with element i of a tensor.
-func grain(c call, k int) (func(i int) int, error) {
-	a := c.arguments()
-	block := int(a.int("block_size", 0))
+func grain(c call, k int) func(i int) int {
+	block := int(c.int("block_size", 0))
 	x, s := c.in[0].dims, c.in[k].dims
 	if product(s) == 1 && block == 0 {
-		return func(int) int { return 0 }, a.err
+		return func(int) int { return 0 }
 	}
-	axis := a.axis("axis", 1, len(x))
-	if a.err != nil {
-		return nil, a.err
-	}
+	axis := c.axis("axis", 1, len(x))
 	_, n, inner := lines(x, axis)
 	if len(s) == 1 && block == 0 {
 		if s[0] != n {
-			return nil, fmt.Errorf("%s: %d scales for %d places of axis %d", c.name(), s[0], n, axis)
+			fail(fmt.Errorf("%s: %d scales for %d places of axis %d", c.name(), s[0], n, axis))
 		}
-		return func(i int) int { return i / inner % n }, nil
+		return func(i int) int { return i / inner % n }
 	}
 	if len(s) != len(x) || block < 1 || s[axis] != (n+block-1)/block {
-		return nil, fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x)
+		fail(fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x))
 	}
 	for i := range s {
 		if i != axis && s[i] != x[i] {
-			return nil, fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x)
+			fail(fmt.Errorf("%s: scales of dims %v for %v", c.name(), s, x))
 		}
 	}
-	return func(i int) int { return (i/inner/n*s[axis]+i/inner%n/block)*inner + i%inner }, nil
+	return func(i int) int { return (i/inner/n*s[axis]+i/inner%n/block)*inner + i%inner }
 }
 
 // steps are the scales and zero points of a Quantize- or DequantizeLinear, no zero points where there are none, and which of them an
 // element of the input has.
-func steps(c call) (scale, zero []float64, at func(i int) int, err error) {
-	if scale, err = c.numbers(1); err != nil {
-		return nil, nil, nil, err
-	}
-	if zero, err = c.numbers(2); err != nil {
-		return nil, nil, nil, err
-	}
-	if at, err = grain(c, 1); err != nil {
-		return nil, nil, nil, err
-	}
+func steps(c call) (scale, zero []float64, at func(i int) int) {
+	scale = c.numbers(1)
+	zero = c.numbers(2)
+	at = grain(c, 1)
 	if zero != nil && len(zero) != len(scale) {
-		return nil, nil, nil, fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale))
+		fail(fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale)))
 	}
-	return scale, zero, at, nil
+	return scale, zero, at
 }
 
-func quantize(b *builder, c call) error {
+func quantize(b *builder, c call) {
 	lo, hi, ok := limits(c.elem(0))
 	top := largest(c.elem(0))
 	if !ok && top == 0 {
-		return c.unsupported("to %v", c.elem(0))
+		fail(c.unsupported("to %v", c.elem(0)))
 	}
-	a := c.arguments()
-	saturate := a.int("saturate", 1) != 0
-	x := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
-	scale, zero, at, err := steps(c)
-	if err != nil {
-		return err
-	}
+	saturate := c.int("saturate", 1) != 0
+	x := c.numbers(0)
+	scale, zero, at := steps(c)
 	if top > 0 {
 		y := make([]float64, len(x))
 		for i, v := range x {
@@ -115,7 +98,8 @@ func quantize(b *builder, c call) error {
 				y[i] = max(-top, min(top, y[i]))
 			}
 		}
-		return b.putReals(c, 0, y, c.in[0].dims...)
+		b.putReals(c, 0, y, c.in[0].dims...)
+		return
 	}
 	y := make([]int64, len(x))
 	for i, v := range x {
@@ -125,18 +109,12 @@ func quantize(b *builder, c call) error {
 		}
 		y[i] = quantized(float32(v), float32(scale[k]), z, lo, hi)
 	}
-	return b.putInts(c, 0, y, c.in[0].dims...)
+	b.putInts(c, 0, y, c.in[0].dims...)
 }
 
-func dequantize(b *builder, c call) error {
-	x, err := c.numbers(0)
-	if err != nil {
-		return err
-	}
-	scale, zero, at, err := steps(c)
-	if err != nil {
-		return err
-	}
+func dequantize(b *builder, c call) {
+	x := c.numbers(0)
+	scale, zero, at := steps(c)
 	y := make([]float64, len(x))
 	for i, v := range x {
 		k := at(i)
@@ -145,15 +123,12 @@ func dequantize(b *builder, c call) error {
 		}
 		y[i] = float64(float32(v) * float32(scale[k]))
 	}
-	return b.putReals(c, 0, y, c.in[0].dims...)
+	b.putReals(c, 0, y, c.in[0].dims...)
 }
 
 // quantizeByRange takes scale and zero point from the smallest and the largest element, and zero.
-func quantizeByRange(b *builder, c call) error {
-	x, err := c.numbers(0)
-	if err != nil {
-		return err
-	}
+func quantizeByRange(b *builder, c call) {
+	x := c.numbers(0)
 	lo, hi := float32(0), float32(0)
 	for _, v := range x {
 		lo, hi = min(lo, float32(v)), max(hi, float32(v))
@@ -168,42 +143,33 @@ func quantizeByRange(b *builder, c call) error {
 			y[i] = quantized(float32(v), scale, zero, 0, 255)
 		}
 	}
-	if err := b.putInts(c, 0, y, c.in[0].dims...); err != nil {
-		return err
-	}
-	if err := b.putReals(c, 1, []float64{float64(scale)}); err != nil {
-		return err
-	}
-	return b.putInts(c, 2, []int64{int64(zero)})
+	b.putInts(c, 0, y, c.in[0].dims...)
+	b.putReals(c, 1, []float64{float64(scale)})
+	b.putInts(c, 2, []int64{int64(zero)})
 }
 
 // centred is input k less its zero point, input zero: one, one for each row of a matrix, or of a shape that broadcasts.
-func (b *builder) centred(c call, k, zero int, rows bool) ([]int64, error) {
-	x, err := c.integers(k)
-	if err != nil || !c.has(zero) {
-		return x, err
+func (b *builder) centred(c call, k, zero int, rows bool) []int64 {
+	x := c.integers(k)
+	if !c.has(zero) {
+		return x
 	}
-	t, err := b.beside(c, k, zero, rows)
-	if err != nil {
-		return nil, err
-	}
+	t := b.beside(c, k, zero, rows)
 	z, ok := wide(t)
 	if !ok {
-		return nil, fmt.Errorf("%s: a zero point of type %v", c.name(), t.Type())
+		fail(fmt.Errorf("%s: a zero point of type %v", c.name(), t.Type()))
 	}
 	x = slices.Clone(x)
 	for i := range x {
 		x[i] -= z[i]
 	}
-	return x, nil
+	return x
 }
 
 // beside is input j, a scale or a zero point, repeated to the shape of input k.
-func (b *builder) beside(c call, k, j int, rows bool) (*onnx.Tensor, error) {
+func (b *builder) beside(c call, k, j int, rows bool) *onnx.Tensor {
 	t, dims := c.tensor(j), c.in[k].dims
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return nil, err
-	}
+	b.account(c.name(), dims, 16)
 	if len(t.Dims) == 1 && rows && len(dims) > 1 {
 		t = &onnx.Tensor{Dims: []int{t.Dims[0], 1}, Data: t.Data}
 	}
@@ -212,13 +178,13 @@ func (b *builder) beside(c call, k, j int, rows bool) (*onnx.Tensor, error) {
 	}
 	t, err := expanded(t, dims)
 	if err != nil {
-		return nil, c.unsupported("%v for %v: %v", c.in[j].dims, dims, err)
+		fail(c.unsupported("%v for %v: %v", c.in[j].dims, dims, err))
 	}
-	return t, nil
+	return t
 }
 
 // multiplied is the product of matrices, x (..., M, K) by y (..., K, N), lists as rows and columns, into dims.
-func multiplied[T float64 | int64 | uint64](b *builder, x []T, xs []int, y []T, ys []int, dims []int) ([]T, error) {
+func multiplied[T float64 | int64 | uint64](b *builder, x []T, xs []int, y []T, ys []int, dims []int) []T {
 	if len(xs) == 1 {
 		xs = []int{1, xs[0]}
 	}
@@ -227,25 +193,17 @@ func multiplied[T float64 | int64 | uint64](b *builder, x []T, xs []int, y []T, 
 	}
 	m, k, n := xs[len(xs)-2], xs[len(xs)-1], ys[len(ys)-1]
 	batch := dims[:max(len(xs), len(ys))-2]
-	xo, err := expansion(xs[:len(xs)-2], batch)
-	if err != nil {
-		return nil, err
-	}
-	yo, err := expansion(ys[:len(ys)-2], batch)
-	if err != nil {
-		return nil, err
-	}
+	xo := must(expansion(xs[:len(xs)-2], batch))
+	yo := must(expansion(ys[:len(ys)-2], batch))
 	z := make([]T, product(dims))
-	err = b.every(batch, func(i int, at []int) error {
+	b.every(batch, func(i int, at []int) {
 		px, py := 0, 0
 		for a, p := range at {
 			px += xo.Offsets[a][p]
 			py += yo.Offsets[a][p]
 		}
 		for r := range m {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			row, to := x[(px*m+r)*k:][:k], z[(i*m+r)*n:][:n]
 			for d, v := range row {
 				for j, w := range y[(py*k+d)*n:][:n] {
@@ -253,151 +211,107 @@ func multiplied[T float64 | int64 | uint64](b *builder, x []T, xs []int, y []T, 
 				}
 			}
 		}
-		return nil
 	})
-	return z, err
+	return z
 }
 
 // integerProduct is a MatMul, of integers above all.
-func integerProduct(b *builder, c call) error {
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+func integerProduct(b *builder, c call) {
+	dims := c.dims(0)
 	var z onnx.Data
 	switch x := c.tensor(0).Data.Wide().(type) {
 	case onnx.Slice[float64]:
-		z, err = productOf(b, c, x, dims)
+		z = productOf(b, c, x, dims)
 	case onnx.Slice[int64]:
-		z, err = productOf(b, c, x, dims)
+		z = productOf(b, c, x, dims)
 	case onnx.Slice[uint64]:
-		z, err = productOf(b, c, x, dims)
+		z = productOf(b, c, x, dims)
 	default:
-		return c.unsupported("elements of type %v", c.in[0].elem)
+		fail(c.unsupported("elements of type %v", c.in[0].elem))
 	}
-	if err != nil {
-		return err
-	}
-	return b.put(c, 0, z, dims...)
+	b.put(c, 0, z, dims...)
 }
 
-func productOf[T float64 | int64 | uint64](b *builder, c call, x onnx.Slice[T], dims []int) (onnx.Data, error) {
+func productOf[T float64 | int64 | uint64](b *builder, c call, x onnx.Slice[T], dims []int) onnx.Data {
 	y, ok := c.tensor(1).Data.Wide().(onnx.Slice[T])
 	if !ok {
-		return nil, c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem)
+		fail(c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem))
 	}
-	z, err := multiplied(b, x, c.in[0].dims, y, c.in[1].dims, dims)
-	return onnx.Slice[T](z), err
+	return onnx.Slice[T](multiplied(b, x, c.in[0].dims, y, c.in[1].dims, dims))
 }
 
 // matMulInteger is the product of integers less their zero points.
-func matMulInteger(b *builder, c call) error {
-	z, dims, err := b.centredProduct(c, 0, 2, 1, 3)
-	if err != nil {
-		return err
-	}
-	return accumulated(b, c, z, dims)
+func matMulInteger(b *builder, c call) {
+	z, dims := b.centredProduct(c, 0, 2, 1, 3)
+	accumulated(b, c, z, dims)
 }
 
 // centredProduct is the product of the matrices in inputs x and y, less their zero points, and the dims of it.
-func (b *builder) centredProduct(c call, x, xZero, y, yZero int) (z []int64, dims []int, err error) {
-	if dims, err = c.dims(0); err != nil {
-		return nil, nil, err
-	}
-	left, err := b.centred(c, x, xZero, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	right, err := b.centred(c, y, yZero, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	z, err = multiplied(b, left, c.in[x].dims, right, c.in[y].dims, dims)
-	return z, dims, err
+func (b *builder) centredProduct(c call, x, xZero, y, yZero int) (z []int64, dims []int) {
+	dims = c.dims(0)
+	left := b.centred(c, x, xZero, true)
+	right := b.centred(c, y, yZero, false)
+	z = multiplied(b, left, c.in[x].dims, right, c.in[y].dims, dims)
+	return z, dims
 }
 
 // convInteger is the convolution of integers less their zero points; that of the weights may be one for each of their rows.
-func convInteger(b *builder, c call) error {
-	y, dims, err := b.centredConvolution(c, 1, 3)
-	if err != nil {
-		return err
-	}
-	return accumulated(b, c, y, dims)
+func convInteger(b *builder, c call) {
+	y, dims := b.centredConvolution(c, 1, 3)
+	accumulated(b, c, y, dims)
 }
 
 // centredConvolution is the convolution of input 0, less its zero point in input 2, with input k, less that in input zero.
-func (b *builder) centredConvolution(c call, k, zero int) (y []int64, dims []int, err error) {
-	if dims, err = c.dims(0); err != nil {
-		return nil, nil, err
-	}
-	x, err := b.centred(c, 0, 2, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	w, err := b.centredKernel(c, k, zero)
-	if err != nil {
-		return nil, nil, err
-	}
-	y, err = correlate(b, c, x, c.in[0].dims, w, c.in[k].dims, dims)
-	return y, dims, err
+func (b *builder) centredConvolution(c call, k, zero int) (y []int64, dims []int) {
+	dims = c.dims(0)
+	x := b.centred(c, 0, 2, false)
+	w := b.centredKernel(c, k, zero)
+	y = correlate(b, c, x, c.in[0].dims, w, c.in[k].dims, dims)
+	return y, dims
 }
 
 // centredKernel is input k, weights (M, C, ...), less a zero point, input zero, one for all or one for each of M.
-func (b *builder) centredKernel(c call, k, zero int) ([]int64, error) {
-	w, err := c.integers(k)
-	if err != nil || !c.has(zero) {
-		return w, err
+func (b *builder) centredKernel(c call, k, zero int) []int64 {
+	w := c.integers(k)
+	if !c.has(zero) {
+		return w
 	}
-	z, err := c.integers(zero)
-	if err != nil {
-		return nil, err
-	}
+	z := c.integers(zero)
 	m := c.in[k].dims[0]
 	if len(z) != 1 && len(z) != m {
-		return nil, fmt.Errorf("%s: %d zero points for %d rows of weights", c.name(), len(z), m)
+		fail(fmt.Errorf("%s: %d zero points for %d rows of weights", c.name(), len(z), m))
 	}
 	w = slices.Clone(w)
 	for i := range w {
 		w[i] -= z[i/(len(w)/m)%len(z)]
 	}
-	return w, nil
+	return w
 }
 
 // qLinearMatMul is the product of quantised matrices, quantised.
-func qLinearMatMul(b *builder, c call) error {
-	z, dims, err := b.centredProduct(c, 0, 2, 3, 5)
-	if err != nil {
-		return err
-	}
+func qLinearMatMul(b *builder, c call) {
+	z, dims := b.centredProduct(c, 0, 2, 3, 5)
 	var scales [3][]float64
 	for i, k := range []int{1, 4, 6} {
-		if scales[i], err = c.numbers(k); err != nil {
-			return err
-		}
+		scales[i] = c.numbers(k)
 	}
 	rank := len(dims)
 	if len(scales[1]) != 1 && (len(c.in[4].dims) != 1 || rank < 1 || len(scales[1]) != dims[rank-1]) || len(scales[0]) != 1 && (len(c.in[1].dims) != 1 || rank < 2 || len(scales[0]) != dims[rank-2]) || len(scales[2]) != 1 {
-		return c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims)
+		fail(c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims))
 	}
 	columns := 1
 	if rank > 0 {
 		columns = dims[rank-1]
 	}
-	return b.requantized(c, z, 7, dims, func(i int) float32 {
+	b.requantized(c, z, 7, dims, func(i int) float32 {
 		return float32(scales[0][i/columns%len(scales[0])]) * float32(scales[1][i%columns%len(scales[1])]) / float32(scales[2][0])
 	})
 }
 
 // qLinearConv is the convolution of quantised values, quantised.
-func qLinearConv(b *builder, c call) error {
-	y, dims, err := b.centredConvolution(c, 3, 5)
-	if err != nil {
-		return err
-	}
-	bias, err := c.integers(8)
-	if err != nil {
-		return err
-	}
+func qLinearConv(b *builder, c call) {
+	y, dims := b.centredConvolution(c, 3, 5)
+	bias := c.integers(8)
 	inner := product(dims[2:])
 	if bias != nil {
 		for i := range y {
@@ -406,33 +320,28 @@ func qLinearConv(b *builder, c call) error {
 	}
 	var scales [3][]float64
 	for i, k := range []int{1, 4, 6} {
-		if scales[i], err = c.numbers(k); err != nil {
-			return err
-		}
+		scales[i] = c.numbers(k)
 	}
 	if len(scales[0]) != 1 || len(scales[2]) != 1 || len(scales[1]) != 1 && len(scales[1]) != dims[1] {
-		return c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims)
+		fail(c.unsupported("scales of dims %v, %v and %v", c.in[1].dims, c.in[4].dims, c.in[6].dims))
 	}
-	return b.requantized(c, y, 7, dims, func(i int) float32 {
+	b.requantized(c, y, 7, dims, func(i int) float32 {
 		return float32(scales[0][0]) * float32(scales[1][i/inner%dims[1]%len(scales[1])]) / float32(scales[2][0])
 	})
 }
 
 // requantized brings sums to the units of the output, whose zero point is input zero.
-func (b *builder) requantized(c call, sums []int64, zero int, dims []int, factor func(i int) float32) error {
+func (b *builder) requantized(c call, sums []int64, zero int, dims []int, factor func(i int) float32) {
 	lo, hi, ok := limits(c.elem(0))
 	if !ok {
-		return c.unsupported("to %v", c.elem(0))
+		fail(c.unsupported("to %v", c.elem(0)))
 	}
-	z, err := c.integers(zero)
-	if err != nil {
-		return err
-	}
+	z := c.integers(zero)
 	if len(z) != 1 {
-		return c.unsupported("a zero point of dims %v", c.in[zero].dims)
+		fail(c.unsupported("a zero point of dims %v", c.in[zero].dims))
 	}
 	for i, v := range sums {
 		sums[i] = int64(min(max(math.RoundToEven(float64(float32(v)*factor(i)))+float64(z[0]), lo), hi))
 	}
-	return b.putInts(c, 0, sums, dims...)
+	b.putInts(c, 0, sums, dims...)
 }

@@ -25,17 +25,16 @@ type recurrence struct {
 }
 
 // recur carries out an RNN, GRU or LSTM.
-func recur(b *builder, c call) error {
+func recur(b *builder, c call) {
 	kind := map[string]struct {
 		gates int
 		acts  []string
 	}{"RNN": {1, []string{"Tanh"}}, "GRU": {3, []string{"Sigmoid", "Tanh"}}, "LSTM": {4, []string{"Sigmoid", "Tanh", "Tanh"}}}[c.op.name]
-	a := c.arguments()
-	q := &recurrence{b: b, gates: kind.gates, rows: a.on("layout"), clip: math.Inf(1)}
+	q := &recurrence{b: b, gates: kind.gates, rows: c.on("layout"), clip: math.Inf(1)}
 	if c.op.attrs["clip"] != nil {
-		q.clip = a.float("clip", 0)
+		q.clip = c.float("clip", 0)
 	}
-	switch way := a.text("direction", "forward"); way {
+	switch way := c.text("direction", "forward"); way {
 	case "forward":
 		q.reverse = []bool{false}
 	case "reverse":
@@ -43,31 +42,22 @@ func recur(b *builder, c call) error {
 	case "bidirectional":
 		q.reverse = []bool{false, true}
 	default:
-		return fmt.Errorf("%s: attribute direction is %q", c.name(), way)
+		fail(fmt.Errorf("%s: attribute direction is %q", c.name(), way))
 	}
 	q.ways = len(q.reverse)
-	if err := q.read(c, a); err != nil {
-		return err
-	}
-	if err := q.activate(c, a, kind.acts); err != nil {
-		return err
-	}
-	if a.err != nil {
-		return a.err
-	}
-	forget, before := a.on("input_forget"), a.on("linear_before_reset")
+	q.read(c)
+	q.activate(c, kind.acts)
+	forget, before := c.on("input_forget"), c.on("linear_before_reset")
 	for d := range q.ways {
 		for n := range q.batch {
-			if err := q.sequence(c, d, n, forget, before); err != nil {
-				return err
-			}
+			q.sequence(c, d, n, forget, before)
 		}
 	}
-	return q.give(c)
+	q.give(c)
 }
 
 // read takes the inputs, and compares their shapes with each other.
-func (q *recurrence) read(c call, a *arguments) error {
+func (q *recurrence) read(c call) {
 	dims := func(k int) []int {
 		if c.has(k) {
 			return c.in[k].dims
@@ -76,7 +66,7 @@ func (q *recurrence) read(c call, a *arguments) error {
 	}
 	x, w, r := dims(0), dims(1), dims(2)
 	if len(x) != 3 || len(w) != 3 || len(r) != 3 {
-		return fmt.Errorf("%s: X, W, R of dims %v, %v, %v, want three axes", c.name(), x, w, r)
+		fail(fmt.Errorf("%s: X, W, R of dims %v, %v, %v, want three axes", c.name(), x, w, r))
 	}
 	q.steps, q.batch, q.in, q.hidden = x[0], x[1], x[2], r[2]
 	if q.rows {
@@ -91,51 +81,42 @@ func (q *recurrence) read(c call, a *arguments) error {
 		1: {q.ways, wide, q.in}, 2: {q.ways, wide, q.hidden}, 3: {q.ways, 2 * wide}, 4: {q.batch}, 5: state, 6: state, 7: {q.ways, 3 * q.hidden},
 	} {
 		if c.has(k) && !slices.Equal(dims(k), want) {
-			return fmt.Errorf("%s: input %d has dims %v, want %v", c.name(), k, dims(k), want)
+			fail(fmt.Errorf("%s: input %d has dims %v, want %v", c.name(), k, dims(k), want))
 		}
 	}
-	if h := a.int("hidden_size", int64(q.hidden)); h != int64(q.hidden) {
-		return fmt.Errorf("%s: hidden_size is %d, the weights have %d", c.name(), h, q.hidden)
+	if h := c.int("hidden_size", int64(q.hidden)); h != int64(q.hidden) {
+		fail(fmt.Errorf("%s: hidden_size is %d, the weights have %d", c.name(), h, q.hidden))
 	}
 	for k, to := range []*[]float64{&q.x, &q.w, &q.r, &q.bias, nil, &q.first, &q.cell, &q.hole} {
 		if to == nil {
 			continue
 		}
-		var err error
-		if *to, err = c.numbers(k); err != nil {
-			return err
-		}
+		*to = c.numbers(k)
 	}
-	if err := q.b.account(c.name(), []int{q.steps, q.ways, q.batch, q.hidden}, 16); err != nil {
-		return err
-	}
+	q.b.account(c.name(), []int{q.steps, q.ways, q.batch, q.hidden}, 16)
 	if q.bias == nil {
 		q.bias = make([]float64, q.ways*2*wide)
 	}
 	n := q.ways * q.batch * q.hidden
 	q.y, q.last, q.lastCell = make([]float64, q.steps*n), make([]float64, n), make([]float64, n)
-	var err error
-	if q.lengths, err = c.integers(4); err != nil {
-		return err
-	}
+	q.lengths = c.integers(4)
 	for i, n := range q.lengths {
 		if n < 0 || n > int64(q.steps) {
-			return fault{fmt.Errorf("%s: sequence %d has %d of %d steps", c.name(), i, n, q.steps)}
+			fail(fault{fmt.Errorf("%s: sequence %d has %d of %d steps", c.name(), i, n, q.steps)})
 		}
 	}
-	return nil
 }
 
 // activate finds the functions, all of them for each direction.
-func (q *recurrence) activate(c call, a *arguments, otherwise []string) error {
-	names := a.texts("activations")
+func (q *recurrence) activate(c call, otherwise []string) {
+	names := c.texts("activations")
 	if names == nil {
 		names = slices.Repeat(otherwise, q.ways)
 	}
 	if len(names) != q.ways*len(otherwise) {
-		return fmt.Errorf("%s: activations %q, want %d", c.name(), names, q.ways*len(otherwise))
+		fail(fmt.Errorf("%s: activations %q, want %d", c.name(), names, q.ways*len(otherwise)))
 	}
-	alphas, betas := a.floats("activation_alpha"), a.floats("activation_beta")
+	alphas, betas := c.floats("activation_alpha"), c.floats("activation_beta")
 	next := func(list *[]float32, otherwise float64) float64 {
 		if len(*list) == 0 {
 			return otherwise
@@ -157,7 +138,7 @@ func (q *recurrence) activate(c call, a *arguments, otherwise []string) error {
 		lower := strings.ToLower(name)
 		k, ok := known[lower]
 		if !ok {
-			return c.unsupported("activation %q", name)
+			fail(c.unsupported("activation %q", name))
 		}
 		alpha, beta := k.alpha, k.beta
 		if alpha == alpha {
@@ -183,7 +164,6 @@ func (q *recurrence) activate(c call, a *arguments, otherwise []string) error {
 			}))
 		}
 	}
-	return nil
 }
 
 // cellState is one step of one sequence: what the gates sum up, W x + its bias and R h + its bias, and the states.
@@ -196,7 +176,7 @@ type cellState struct {
 }
 
 // sequence goes through entry n of the batch in direction d.
-func (q *recurrence) sequence(c call, d, n int, forget, before bool) error {
+func (q *recurrence) sequence(c call, d, n int, forget, before bool) {
 	h, wide := q.hidden, q.gates*q.hidden
 	at := (d*q.batch + n) * h
 	if q.rows {
@@ -221,9 +201,7 @@ func (q *recurrence) sequence(c call, d, n int, forget, before bool) error {
 		length = int(q.lengths[n])
 	}
 	for i := range length {
-		if err := q.b.pace(); err != nil {
-			return err
-		}
+		try(q.b.pace())
 		t := i
 		if q.reverse[d] {
 			t = length - 1 - i
@@ -251,7 +229,6 @@ func (q *recurrence) sequence(c call, d, n int, forget, before bool) error {
 	}
 	copy(q.last[at:at+h], s.h)
 	copy(q.lastCell[at:at+h], s.c)
-	return nil
 }
 
 // affine sets y to m x + bias, m a matrix of a row for each of y.
@@ -321,19 +298,15 @@ func (q *recurrence) gru(s cellState, before bool) {
 	}
 }
 
-func (q *recurrence) give(c call) error {
+func (q *recurrence) give(c call) {
 	all, state := []int{q.steps, q.ways, q.batch, q.hidden}, []int{q.ways, q.batch, q.hidden}
 	if q.rows {
 		all, state = []int{q.batch, q.steps, q.ways, q.hidden}, []int{q.batch, q.ways, q.hidden}
 	}
-	if err := q.b.put(c, 0, onnx.Slice[float64](q.y), all...); err != nil {
-		return err
-	}
-	if err := q.b.putReals(c, 1, q.last, state...); err != nil {
-		return err
-	}
+	q.b.put(c, 0, onnx.Slice[float64](q.y), all...)
+	q.b.putReals(c, 1, q.last, state...)
 	if c.op.name != "LSTM" {
-		return nil
+		return
 	}
-	return q.b.putReals(c, 2, q.lastCell, state...)
+	q.b.putReals(c, 2, q.lastCell, state...)
 }

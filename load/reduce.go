@@ -20,63 +20,34 @@ var reductions = map[string]gop.Reduction{
 	"ReduceSumSquare": gop.ReduceSumSquare,
 }
 
-func reduction(b *builder, c call) error {
+func reduction(b *builder, c call) {
 	x := c.in[0]
-	axes, _, err := axesOf(c, func(int) int { return len(x.dims) })
-	if err != nil {
-		return err
-	}
-	keep, err := attribute[int64](c.op, "keepdims", 1)
-	if err != nil {
-		return err
-	}
+	axes, _ := axesOf(c, func(int) int { return len(x.dims) })
+	keep := c.int("keepdims", 1)
 	if len(axes) == 0 {
-		nothing, err := attribute[int64](c.op, "noop_with_empty_axes", 0)
-		if err != nil {
-			return err
-		}
+		nothing := c.int("noop_with_empty_axes", 0)
 		for i := range x.dims {
 			if nothing == 0 { // else each element is reduced by itself: ReduceL1 is its magnitude
 				axes = append(axes, i)
 			}
 		}
 	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	if err := c.real(0); err != nil {
-		return err
-	}
-	n, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
+	c.real(0)
+	n := b.node(c, 0)
 	if len(x.dims) == 0 {
 		axes = []int{0} // of the node, which has one
 	}
-	if err := b.account(c.name(), x.dims, 8); err != nil {
-		return err
-	}
-	n, err = gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep == 1 && len(x.dims) > 0)
-	return b.set(c.name(), n, err, dims...)
+	b.account(c.name(), x.dims, 8)
+	b.set(c.name(), must(gop.Reduce(c.name(), reductions[c.op.name], n, axes, keep == 1 && len(x.dims) > 0)), dims...)
 }
 
 // argument is the place of the largest or smallest element along an axis.
-func argument(b *builder, c call) error {
+func argument(b *builder, c call) {
 	x := c.in[0]
-	axis, err := c.axis(0, len(x.dims))
-	if err != nil {
-		return err
-	}
-	keep, err := attribute[int64](c.op, "keepdims", 1)
-	if err != nil {
-		return err
-	}
-	last, err := attribute[int64](c.op, "select_last_index", 0)
-	if err != nil {
-		return err
-	}
+	axis := c.axis("axis", 0, len(x.dims))
+	keep := c.int("keepdims", 1)
+	last := c.int("select_last_index", 0)
 	f := gop.FirstMax
 	switch {
 	case c.op.name == "ArgMax" && last != 0:
@@ -87,51 +58,33 @@ func argument(b *builder, c call) error {
 		f = gop.FirstMin
 	}
 	if x.dims[axis] > 1<<24 {
-		return c.unsupported("an axis of %d elements, places are kept in float32", x.dims[axis])
+		fail(c.unsupported("an axis of %d elements, places are kept in float32", x.dims[axis]))
 	}
-	n, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
-	if err := b.account(c.name(), x.dims, 8); err != nil {
-		return err
-	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
-	n, err = gop.Reduce(c.name(), f, n, []int{axis}, keep == 1)
-	return b.setAs(c.name(), c.elem(0), n, err, dims...)
+	n := b.node(c, 0)
+	b.account(c.name(), x.dims, 8)
+	dims := c.dims(0)
+	b.setAs(c.name(), c.elem(0), must(gop.Reduce(c.name(), f, n, []int{axis}, keep == 1)), dims...)
 }
 
 // softmax goes along one axis; before opset 13 along all from one axis on.
-func softmax(b *builder, c call) error {
+func softmax(b *builder, c call) {
 	dims := c.in[0].dims
 	otherwise := int64(-1)
 	if b.opset < 13 {
 		otherwise = 1
 	}
-	a, err := attribute(c.op, "axis", otherwise)
-	if err != nil {
-		return err
-	}
-	x, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
+	a := attribute(c.op, "axis", otherwise)
+	x := b.node(c, 0)
 	rank := len(dims)
 	if rank == 0 {
-		x, err = gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")
-		return b.set(c.name(), x, err)
+		b.set(c.name(), must(gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")))
+		return
 	}
 	if b.opset < 13 && a == int64(rank) {
-		x, err = gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")
-		return b.set(c.name(), x, err, dims...)
+		b.set(c.name(), must(gop.Softmax(c.name(), x, 1, 1, c.op.name == "LogSoftmax")), dims...)
+		return
 	}
-	axis, err := axisOf(c.name(), a, rank)
-	if err != nil {
-		return err
-	}
+	axis := axisOf(c.name(), a, rank)
 	n, inner := dims[axis], 1
 	for _, d := range dims[axis+1:] {
 		if b.opset < 13 {
@@ -140,51 +93,36 @@ func softmax(b *builder, c call) error {
 			inner *= d
 		}
 	}
-	x, err = gop.Softmax(c.name(), x, n, inner, c.op.name == "LogSoftmax")
-	return b.set(c.name(), x, err, dims...)
+	b.set(c.name(), must(gop.Softmax(c.name(), x, n, inner, c.op.name == "LogSoftmax")), dims...)
 }
 
 // globalPool takes all of each channel together.
-func globalPool(f gop.Reduction) func(*builder, call) error {
-	return func(b *builder, c call) error {
-		dims, err := c.dims(0)
-		if err != nil {
-			return err
-		}
+func globalPool(f gop.Reduction) func(*builder, call) {
+	return func(b *builder, c call) {
+		dims := c.dims(0)
 		var axes []int
 		for i := 2; i < len(dims); i++ {
 			axes = append(axes, i)
 		}
-		x, err := b.node(c, 0)
-		if err != nil {
-			return err
-		}
-		if err := b.account(c.name(), c.in[0].dims, 8); err != nil {
-			return err
-		}
-		x, err = gop.Reduce(c.name(), f, x, axes, true)
-		return b.set(c.name(), x, err, dims...)
+		x := b.node(c, 0)
+		b.account(c.name(), c.in[0].dims, 8)
+		b.set(c.name(), must(gop.Reduce(c.name(), f, x, axes, true)), dims...)
 	}
 }
 
 // pool takes windows together.
-func pool(b *builder, c call) error {
+func pool(b *builder, c call) {
 	if len(c.op.out) > 1 && c.op.out[1] != "" {
-		return c.unsupported("the places of the largest elements")
+		fail(c.unsupported("the places of the largest elements"))
 	}
 	dims := c.in[0].dims
-	outs, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+	outs := c.dims(0)
 	ws := op.Windows(c.op.node, dims[2:], nil)
 	f := gop.ReduceMax
 	padding := int64(0)
 	if c.op.name == "AveragePool" {
 		f = gop.ReduceSum
-		if padding, err = attribute[int64](c.op, "count_include_pad", 0); err != nil {
-			return err
-		}
+		padding = c.int("count_include_pad", 0)
 	}
 	taken := int64(1)
 	windows, counts := make([][][]int, len(ws)), []float64{1}
@@ -192,7 +130,7 @@ func pool(b *builder, c call) error {
 		n := outs[2+k]
 		taken *= int64(n) * int64(w.Kernel)
 		if taken > b.limit/8 || taken > math.MaxInt32 {
-			return b.tooLarge(c.name(), outs)
+			fail(b.tooLarge(c.name(), outs))
 		}
 		var sizes []float64
 		for i := range n {
@@ -221,16 +159,10 @@ func pool(b *builder, c call) error {
 		}
 		counts = both
 	}
-	if err := b.account(c.name(), []int{int(taken)}, 8); err != nil {
-		return err
-	}
-	x, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
+	b.account(c.name(), []int{int(taken)}, 8)
+	x := b.node(c, 0)
 	if f == gop.ReduceMax {
 		counts = nil
 	}
-	x, err = gop.Pool(c.name(), f, x, windows, counts)
-	return b.set(c.name(), x, err, outs...)
+	b.set(c.name(), must(gop.Pool(c.name(), f, x, windows, counts)), outs...)
 }

@@ -10,26 +10,16 @@ import (
 )
 
 // reduce is a reduction of elements of any type, also of none.
-func reduce(b *builder, c call) error {
+func reduce(b *builder, c call) {
 	x := c.in[0]
-	axes, _, err := axesOf(c, func(int) int { return len(x.dims) })
-	if err != nil {
-		return err
-	}
-	a := c.arguments()
-	if len(axes) == 0 && !a.on("noop_with_empty_axes") {
+	axes, _ := axesOf(c, func(int) int { return len(x.dims) })
+	if len(axes) == 0 && !c.on("noop_with_empty_axes") {
 		for i := range x.dims {
 			axes = append(axes, i)
 		}
 	}
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
-	t, terms, err := b.atEnd(c, axes)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
+	t, terms := b.atEnd(c, axes)
 	n := product(dims)
 	switch w := t.Data.Wide().(type) {
 	case onnx.Slice[float64]:
@@ -37,11 +27,14 @@ func reduce(b *builder, c call) error {
 		for i := range y {
 			y[i] = reducedReals(c.op.name, w[i*terms:(i+1)*terms])
 		}
-		return b.putReals(c, 0, y, dims...)
+		b.putReals(c, 0, y, dims...)
+		return
 	case onnx.Slice[int64]:
-		return reducedInts(b, c, w, n, terms, dims)
+		reducedInts(b, c, w, n, terms, dims)
+		return
 	case onnx.Slice[uint64]:
-		return reducedInts(b, c, w, n, terms, dims)
+		reducedInts(b, c, w, n, terms, dims)
+		return
 	case onnx.Slice[bool]:
 		y := make(onnx.Slice[bool], n)
 		for i := range y {
@@ -52,16 +45,17 @@ func reduce(b *builder, c call) error {
 			case "ReduceMin":
 				y[i] = !slices.Contains(part, false)
 			default:
-				return c.unsupported("elements of type bool")
+				fail(c.unsupported("elements of type bool"))
 			}
 		}
-		return b.put(c, 0, y, dims...)
+		b.put(c, 0, y, dims...)
+		return
 	}
-	return c.unsupported("elements of type %v", x.elem)
+	fail(c.unsupported("elements of type %v", x.elem))
 }
 
 // atEnd is input 0 with some axes moved to the end, and how many elements these have together.
-func (b *builder) atEnd(c call, axes []int) (t *onnx.Tensor, terms int, err error) {
+func (b *builder) atEnd(c call, axes []int) (t *onnx.Tensor, terms int) {
 	x := c.in[0]
 	var perm []int
 	terms = 1
@@ -75,17 +69,15 @@ func (b *builder) atEnd(c call, axes []int) (t *onnx.Tensor, terms int, err erro
 		terms *= x.dims[a]
 	}
 	if x.fixed.Len() == 0 || slices.IsSorted(perm) {
-		return x.fixed, terms, nil
+		return x.fixed, terms
 	}
-	if err := b.account(c.name(), x.dims, 16); err != nil {
-		return nil, 0, err
-	}
+	b.account(c.name(), x.dims, 16)
 	m, err := gop.Transposed(x.dims, perm)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", c.name(), err)
+		fail(fmt.Errorf("%s: %w", c.name(), err))
 	}
-	t, err = moveTensor(x.fixed, m, nil, m.Shape)
-	return t, terms, err
+	t = must(moveTensor(x.fixed, m, nil, m.Shape))
+	return t, terms
 }
 
 // reducedReals takes numbers together; of none it is what adding to others would not change.
@@ -146,14 +138,14 @@ func reducedReals(name string, v []float64) float64 {
 }
 
 // reducedInts takes integers together.
-func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms int, dims []int) error {
+func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms int, dims []int) {
 	y := make(onnx.Slice[T], n)
 	for i := range y {
 		part := w[i*terms : (i+1)*terms]
 		switch c.op.name {
 		case "ReduceMax", "ReduceMin":
 			if terms == 0 {
-				return c.unsupported("the largest or smallest of no integers")
+				fail(c.unsupported("the largest or smallest of no integers"))
 			}
 			if y[i] = slices.Max(part); c.op.name == "ReduceMin" {
 				y[i] = slices.Min(part)
@@ -169,7 +161,7 @@ func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms
 			}
 			if c.op.name == "ReduceMean" {
 				if terms == 0 {
-					return c.unsupported("the mean of no integers")
+					fail(c.unsupported("the mean of no integers"))
 				}
 				y[i] /= T(terms)
 			}
@@ -187,26 +179,22 @@ func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms
 		default:
 			r := reducedReals(c.op.name, convert[float64](part))
 			if math.IsNaN(r) || math.IsInf(r, 0) {
-				return c.unsupported("%v as an integer", r)
+				fail(c.unsupported("%v as an integer", r))
 			}
 			y[i] = T(r)
 		}
 	}
-	return b.put(c, 0, y, dims...)
+	b.put(c, 0, y, dims...)
 }
 
 // argumentOf is the place of the largest or smallest element along an axis, of elements of any type.
-func argumentOf(b *builder, c call) error {
-	a := c.arguments()
-	axis := a.axis("axis", 0, len(c.in[0].dims))
-	last := a.on("select_last_index")
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
+func argumentOf(b *builder, c call) {
+	axis := c.axis("axis", 0, len(c.in[0].dims))
+	last := c.on("select_last_index")
+	dims := c.dims(0)
 	outer, n, inner := lines(c.in[0].dims, axis)
 	if n == 0 {
-		return fault{fmt.Errorf("%s: an axis of no elements", c.name())}
+		fail(fault{fmt.Errorf("%s: an axis of no elements", c.name())})
 	}
 	y := make([]int64, outer*inner)
 	search := func(better func(i, j int) bool) {
@@ -220,20 +208,17 @@ func argumentOf(b *builder, c call) error {
 			y[i] = int64(best)
 		}
 	}
-	order, err := c.order(0)
-	if err != nil {
-		return err
-	}
+	order := c.order(0)
 	if c.op.name == "ArgMin" {
 		search(func(i, j int) bool { return order(i, j) < 0 })
 	} else {
 		search(func(i, j int) bool { return order(i, j) > 0 })
 	}
-	return b.putInts(c, 0, y, dims...)
+	b.putInts(c, 0, y, dims...)
 }
 
 // order compares elements i and j of input k, -1, 0 or 1; NaN is above all numbers.
-func (c call) order(k int) (func(i, j int) int, error) {
+func (c call) order(k int) func(i, j int) int {
 	switch w := c.in[k].fixed.Data.Wide().(type) {
 	case onnx.Slice[float64]:
 		return func(i, j int) int {
@@ -244,17 +229,17 @@ func (c call) order(k int) (func(i, j int) int, error) {
 				return 1
 			}
 			return 0
-		}, nil
+		}
 	case onnx.Slice[int64]:
-		return func(i, j int) int { return compare(w[i], w[j]) }, nil
+		return func(i, j int) int { return compare(w[i], w[j]) }
 	case onnx.Slice[uint64]:
-		return func(i, j int) int { return compare(w[i], w[j]) }, nil
+		return func(i, j int) int { return compare(w[i], w[j]) }
 	case onnx.Slice[string]:
-		return func(i, j int) int { return compare(w[i], w[j]) }, nil
+		return func(i, j int) int { return compare(w[i], w[j]) }
 	case onnx.Slice[bool]:
-		return func(i, j int) int { return compare(flag(w[i]), flag(w[j])) }, nil
+		return func(i, j int) int { return compare(flag(w[i]), flag(w[j])) }
 	}
-	return nil, c.unsupported("elements of type %v", c.in[k].elem)
+	panic(failure{c.unsupported("elements of type %v", c.in[k].elem)})
 }
 
 func compare[T int64 | uint64 | string | float64](x, y T) int {

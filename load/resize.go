@@ -10,6 +10,7 @@ import (
 
 // scaling is what a resize does along its axes.
 type scaling struct {
+	name                 string // of the output
 	mode, place, nearest string
 	exclude, antialias   bool
 	cubic, filler        float64
@@ -19,55 +20,26 @@ type scaling struct {
 }
 
 // resize samples a value in other places along each axis.
-func resize(b *builder, c call) error {
+func resize(b *builder, c call) {
 	from := c.in[0].dims
-	s := scaling{out: slices.Clone(from), scale: slices.Repeat([]float64{1}, len(from))}
-	texts := []struct {
-		to              *string
-		name, otherwise string
-	}{{&s.mode, "mode", "nearest"}, {&s.place, "coordinate_transformation_mode", "half_pixel"}, {&s.nearest, "nearest_mode", "round_prefer_floor"}}
-	var err error
-	for _, t := range texts {
-		if *t.to, err = attribute(c.op, t.name, t.otherwise); err != nil {
-			return err
-		}
+	s := scaling{
+		name: c.name(), out: slices.Clone(from), scale: slices.Repeat([]float64{1}, len(from)),
+		mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"), nearest: c.text("nearest_mode", "round_prefer_floor"),
+		exclude: c.on("exclude_outside"), antialias: c.on("antialias"), cubic: c.float("cubic_coeff_a", -0.75), filler: c.float("extrapolation_value", 0),
 	}
-	exclude, err := attribute[int64](c.op, "exclude_outside", 0)
-	if err != nil {
-		return err
-	}
-	antialias, err := attribute[int64](c.op, "antialias", 0)
-	if err != nil {
-		return err
-	}
-	cubic, err := attribute[float32](c.op, "cubic_coeff_a", -0.75)
-	if err != nil {
-		return err
-	}
-	filler, err := attribute[float32](c.op, "extrapolation_value", 0)
-	if err != nil {
-		return err
-	}
-	s.exclude, s.antialias, s.cubic, s.filler = exclude != 0, antialias != 0, float64(cubic), float64(filler)
 	if b.opset < 11 { // and Upsample
 		s.place, s.nearest = "asymmetric", "floor"
 	}
-	if err := s.measure(b, c); err != nil {
-		return err
-	}
+	s.measure(b, c)
 	for i, n := range s.out {
 		if from[i] == 0 || n == 0 {
-			return c.unsupported("%v resized to %v", from, s.out)
+			fail(c.unsupported("%v resized to %v", from, s.out))
 		}
 	}
-	if err := b.account(c.name(), s.out, 8); err != nil {
-		return err
-	}
+	b.account(c.name(), s.out, 8)
 	places := make([][][]gop.Tap, len(from))
 	for k := range from {
-		if places[k], err = s.places(k, from[k]); err != nil {
-			return fmt.Errorf("%s: %w", c.name(), err)
-		}
+		places[k] = s.places(k, from[k])
 	}
 	if s.mode == "nearest" {
 		m := everything(from)
@@ -81,54 +53,36 @@ func resize(b *builder, c call) error {
 			}
 			m.Offsets[k], m.Shape[k] = table, len(table)
 		}
-		one, err := fromReals(c.in[0].elem, []float64{s.filler}, nil)
-		if err != nil {
-			return err
-		}
-		return b.take(c.name(), c.in[0], m, one, m.Shape)
+		one := must(fromReals(c.in[0].elem, []float64{s.filler}, nil))
+		b.take(c.name(), c.in[0], m, one, m.Shape)
+		return
 	}
-	if err := c.real(0); err != nil {
-		return err
-	}
-	x, err := b.node(c, 0)
-	if err != nil {
-		return err
-	}
+	c.real(0)
+	x := b.node(c, 0)
 	dims := slices.Clone(from)
 	for k := range from {
 		if s.same(k, from[k]) {
 			continue
 		}
 		dims[k] = s.out[k]
-		if err := b.account(c.name(), dims, 8); err != nil {
-			return err
-		}
-		if x, err = gop.Interpolate(fmt.Sprintf("%s.%d", c.name(), k), x, k, places[k], s.filler); err != nil {
-			return err
-		}
+		b.account(c.name(), dims, 8)
+		x = must(gop.Interpolate(fmt.Sprintf("%s.%d", c.name(), k), x, k, places[k], s.filler))
 	}
 	b.values[c.name()] = value{dims: dims, elem: c.in[0].elem, node: x}
-	return nil
 }
 
 // measure settles the scales and the lengths of the axes, from whichever input has them.
-func (s *scaling) measure(b *builder, c call) error {
+func (s *scaling) measure(b *builder, c call) {
 	from := c.in[0].dims
 	axes := make([]int, len(from))
 	for i := range axes {
 		axes[i] = i
 	}
-	list, err := attribute[[]int64](c.op, "axes", nil)
-	if err != nil {
-		return err
-	}
+	list := c.ints("axes")
 	if list != nil {
 		axes = axes[:0]
 		for _, a := range list {
-			axis, err := axisOf(c.name(), a, len(from))
-			if err != nil {
-				return err
-			}
+			axis := axisOf(c.name(), a, len(from))
 			axes = append(axes, axis)
 		}
 	}
@@ -136,33 +90,24 @@ func (s *scaling) measure(b *builder, c call) error {
 	if b.opset < 11 {
 		scalesAt, sizesAt = 1, -1
 	}
-	region, err := c.reals(1, b.opset >= 11)
-	if err != nil {
-		return err
-	}
+	region := c.reals(1, b.opset >= 11)
 	if s.place == "tf_crop_and_resize" {
 		if len(region) != 2*len(axes) {
-			return fmt.Errorf("%s: tf_crop_and_resize with a region of %d numbers", c.name(), len(region))
+			fail(fmt.Errorf("%s: tf_crop_and_resize with a region of %d numbers", c.name(), len(region)))
 		}
 		s.begin, s.end = make([]float64, len(from)), slices.Repeat([]float64{1}, len(from))
 		for i, a := range axes {
 			s.begin[a], s.end[a] = region[i], region[len(axes)+i]
 		}
 	}
-	scales, err := c.reals(scalesAt, true)
-	if err != nil {
-		return err
-	}
+	scales := c.reals(scalesAt, true)
 	if c.op.name == "Upsample" && b.opset < 9 {
-		list, err := attribute[[]float32](c.op, "scales", nil)
-		if err != nil {
-			return err
-		}
+		list := attribute[[]float32](c.op, "scales", nil)
 		scales = convert[float64](list)
 	}
 	if len(scales) > 0 {
 		if len(scales) != len(axes) {
-			return fmt.Errorf("%s: %d scales for %d axes", c.name(), len(scales), len(axes))
+			fail(fmt.Errorf("%s: %d scales for %d axes", c.name(), len(scales), len(axes)))
 		}
 		for i, a := range axes {
 			n := math.Floor(float64(float32(from[a]) * float32(scales[i])))
@@ -170,36 +115,33 @@ func (s *scaling) measure(b *builder, c call) error {
 				n = math.Floor(float64(from[a]) * (s.end[a] - s.begin[a]) * scales[i])
 			}
 			if !(scales[i] > 0 && n >= 1 && n <= math.MaxInt32) {
-				return fmt.Errorf("%s: axis %d of %d scaled by %v", c.name(), a, from[a], scales[i])
+				fail(fmt.Errorf("%s: axis %d of %d scaled by %v", c.name(), a, from[a], scales[i]))
 			}
 			s.out[a], s.scale[a] = int(n), scales[i]
 		}
-		return nil
+		return
 	}
 	if sizesAt < 0 || !c.has(sizesAt) {
-		return fmt.Errorf("%s: resize with neither scales nor sizes", c.name())
+		fail(fmt.Errorf("%s: resize with neither scales nor sizes", c.name()))
 	}
-	sizes, err := c.ints(sizesAt)
-	if err != nil {
-		return err
-	}
+	sizes := c.list(sizesAt)
 	if len(sizes) != len(axes) {
-		return fmt.Errorf("%s: %d sizes for %d axes", c.name(), len(sizes), len(axes))
+		fail(fmt.Errorf("%s: %d sizes for %d axes", c.name(), len(sizes), len(axes)))
 	}
 	for i, a := range axes {
 		if sizes[i] < 1 || sizes[i] > math.MaxInt32 || from[a] == 0 {
-			return fmt.Errorf("%s: axis %d of %d resized to %d", c.name(), a, from[a], sizes[i])
+			fail(fmt.Errorf("%s: axis %d of %d resized to %d", c.name(), a, from[a], sizes[i]))
 		}
 		s.out[a], s.scale[a] = int(sizes[i]), float64(sizes[i])/float64(from[a])
 	}
-	return s.keepAspect(c, axes)
+	s.keepAspect(c, axes)
 }
 
 // keepAspect makes all scales the smallest or the largest of them, where that is asked for.
-func (s *scaling) keepAspect(c call, axes []int) error {
-	policy, err := attribute(c.op, "keep_aspect_ratio_policy", "stretch")
-	if err != nil || policy == "stretch" || len(axes) == 0 {
-		return err
+func (s *scaling) keepAspect(c call, axes []int) {
+	policy := c.text("keep_aspect_ratio_policy", "stretch")
+	if policy == "stretch" || len(axes) == 0 {
+		return
 	}
 	of := s.scale[axes[0]]
 	for _, a := range axes {
@@ -209,17 +151,16 @@ func (s *scaling) keepAspect(c call, axes []int) error {
 		case "not_smaller":
 			of = max(of, s.scale[a])
 		default:
-			return fmt.Errorf("%s: attribute keep_aspect_ratio_policy is %q", c.name(), policy)
+			fail(fmt.Errorf("%s: attribute keep_aspect_ratio_policy is %q", c.name(), policy))
 		}
 	}
 	for _, a := range axes {
 		n := math.Round(of * float64(c.in[0].dims[a]))
 		if !(n <= math.MaxInt32) {
-			return fmt.Errorf("%s: axis %d resized to %v", c.name(), a, n)
+			fail(fmt.Errorf("%s: axis %d resized to %v", c.name(), a, n))
 		}
 		s.scale[a], s.out[a] = of, max(1, int(n))
 	}
-	return nil
 }
 
 // same reports whether axis k stays as it is.
@@ -228,60 +169,55 @@ func (s *scaling) same(k, n int) bool {
 }
 
 // places says what each place of axis k, of n elements before, is made of.
-func (s *scaling) places(k, n int) ([][]gop.Tap, error) {
+func (s *scaling) places(k, n int) [][]gop.Tap {
 	all := make([][]gop.Tap, s.out[k])
 	for i := range all {
 		if s.same(k, n) {
 			all[i] = []gop.Tap{{Index: i, Weight: 1}}
 			continue
 		}
-		at, err := s.source(k, i, n)
-		if err != nil {
-			return nil, err
-		}
+		at := s.source(k, i, n)
 		if s.begin != nil && (at < 0 || at > float64(n-1)) {
 			continue
 		}
-		if all[i], err = s.taps(k, at, n); err != nil {
-			return nil, err
-		}
+		all[i] = s.taps(k, at, n)
 	}
-	return all, nil
+	return all
 }
 
 // source is where place i of the output lies in the input.
-func (s *scaling) source(k, i, n int) (float64, error) {
+func (s *scaling) source(k, i, n int) float64 {
 	x, scale, length, out := float64(i), s.scale[k], float64(n), float64(s.out[k])
 	switch s.place {
 	case "half_pixel":
-		return (x+0.5)/scale - 0.5, nil
+		return (x+0.5)/scale - 0.5
 	case "pytorch_half_pixel":
 		if s.out[k] == 1 {
-			return 0, nil
+			return 0
 		}
-		return (x+0.5)/scale - 0.5, nil
+		return (x+0.5)/scale - 0.5
 	case "half_pixel_symmetric":
-		return length/2*(1-out/(scale*length)) + (x+0.5)/scale - 0.5, nil
+		return length/2*(1-out/(scale*length)) + (x+0.5)/scale - 0.5
 	case "tf_half_pixel_for_nn":
-		return (x + 0.5) / scale, nil
+		return (x + 0.5) / scale
 	case "asymmetric":
-		return x / scale, nil
+		return x / scale
 	case "align_corners":
 		if scale*length == 1 {
-			return 0, nil
+			return 0
 		}
-		return x * (length - 1) / (scale*length - 1), nil
+		return x * (length - 1) / (scale*length - 1)
 	case "tf_crop_and_resize":
 		if s.out[k] == 1 {
-			return (s.begin[k] + s.end[k]) / 2 * (length - 1), nil
+			return (s.begin[k] + s.end[k]) / 2 * (length - 1)
 		}
-		return s.begin[k]*(length-1) + x*(s.end[k]-s.begin[k])*(length-1)/(out-1), nil
+		return s.begin[k]*(length-1) + x*(s.end[k]-s.begin[k])*(length-1)/(out-1)
 	}
-	return 0, fmt.Errorf("attribute coordinate_transformation_mode is %q", s.place)
+	panic(failure{fmt.Errorf("%s: attribute coordinate_transformation_mode is %q", s.name, s.place)})
 }
 
 // taps are the neighbours of a place with their weights.
-func (s *scaling) taps(k int, at float64, n int) ([]gop.Tap, error) {
+func (s *scaling) taps(k int, at float64, n int) []gop.Tap {
 	inside := func(i int) int { return min(max(i, 0), n-1) }
 	if s.mode == "nearest" {
 		round := map[string]func(float64) float64{
@@ -291,9 +227,9 @@ func (s *scaling) taps(k int, at float64, n int) ([]gop.Tap, error) {
 			"ceil":               math.Ceil,
 		}[s.nearest]
 		if round == nil {
-			return nil, fmt.Errorf("attribute nearest_mode is %q", s.nearest)
+			fail(fmt.Errorf("%s: attribute nearest_mode is %q", s.name, s.nearest))
 		}
-		return []gop.Tap{{Index: inside(int(round(at))), Weight: 1}}, nil
+		return []gop.Tap{{Index: inside(int(round(at))), Weight: 1}}
 	}
 	var weight func(distance float64) float64
 	reach := 1.0
@@ -313,14 +249,14 @@ func (s *scaling) taps(k int, at float64, n int) ([]gop.Tap, error) {
 			return 0
 		}
 	default:
-		return nil, fmt.Errorf("attribute mode is %q", s.mode)
+		fail(fmt.Errorf("%s: attribute mode is %q", s.name, s.mode))
 	}
 	stretch := 1.0 // of the kernel, where it must cover what is left out
 	if s.antialias {
 		stretch = min(1, s.scale[k])
 	}
 	if reach/stretch > 1<<20 {
-		return nil, fmt.Errorf("a scale of %v", s.scale[k])
+		fail(fmt.Errorf("%s: a scale of %v", s.name, s.scale[k]))
 	}
 	var taps []gop.Tap
 	sum := 0.0
@@ -341,5 +277,5 @@ func (s *scaling) taps(k int, at float64, n int) ([]gop.Tap, error) {
 			taps[i].Weight /= sum
 		}
 	}
-	return taps, nil
+	return taps
 }

@@ -7,23 +7,17 @@ import (
 	"slices"
 )
 
-// cosineWindow is a - b cos t + c cos 2t over a whole turn.
-func cosineWindow(a, b, c float64) func(*builder, call) error {
-	return func(bu *builder, call call) error {
-		at := call.arguments()
-		size, err := call.integers(0)
-		if err = cmpOr(at.err, err); err != nil {
-			return err
-		}
+// cosineWindow is p - q cos t + r cos 2t over a whole turn.
+func cosineWindow(p, q, r float64) func(*builder, call) {
+	return func(b *builder, c call) {
+		size := c.integers(0)
 		if len(size) != 1 || size[0] < 0 || size[0] > math.MaxInt32 {
-			return fmt.Errorf("%s: a window of %v", call.name(), size)
+			fail(fmt.Errorf("%s: a window of %v", c.name(), size))
 		}
 		n := int(size[0])
-		if err := bu.account(call.name(), []int{n}, 16); err != nil {
-			return err
-		}
+		b.account(c.name(), []int{n}, 16)
 		turn := float64(n)
-		if at.int("periodic", 1) == 0 {
+		if c.int("periodic", 1) == 0 {
 			turn--
 		}
 		y := make([]float64, n)
@@ -32,14 +26,14 @@ func cosineWindow(a, b, c float64) func(*builder, call) error {
 			if i == 0 {
 				t = 0
 			}
-			y[i] = a - b*math.Cos(t) + c*math.Cos(2*t)
+			y[i] = p - q*math.Cos(t) + r*math.Cos(2*t)
 		}
-		return bu.putReals(call, 0, y, n)
+		b.putReals(c, 0, y, n)
 	}
 }
 
 // fourier is the first bins of the discrete transform of x, backwards without the division.
-func (b *builder) fourier(x []complex128, bins int, inverse bool) ([]complex128, error) {
+func (b *builder) fourier(x []complex128, bins int, inverse bool) []complex128 {
 	n, sign := len(x), -1.0
 	if inverse {
 		sign = 1
@@ -50,9 +44,7 @@ func (b *builder) fourier(x []complex128, bins int, inverse bool) ([]complex128,
 	}
 	y := make([]complex128, bins)
 	for k := range y {
-		if err := b.pace(); err != nil {
-			return nil, err
-		}
+		try(b.pace())
 		at := 0 // i*k modulo n
 		for _, v := range x {
 			y[k] += v * roots[at]
@@ -61,50 +53,39 @@ func (b *builder) fourier(x []complex128, bins int, inverse bool) ([]complex128,
 			}
 		}
 	}
-	return y, nil
+	return y
 }
 
 // dft is the discrete Fourier transform along an axis of real or complex numbers, whose parts are the last axis.
-func dft(b *builder, c call) error {
-	a := c.arguments()
-	inverse, onesided := a.on("inverse"), a.on("onesided")
-	x, err := c.numbers(0)
-	if err != nil {
-		return err
-	}
+func dft(b *builder, c call) {
+	inverse, onesided := c.on("inverse"), c.on("onesided")
+	x := c.numbers(0)
 	d := c.in[0].dims
 	rank := len(d)
 	if rank < 2 || d[rank-1] < 1 || d[rank-1] > 2 {
-		return fmt.Errorf("%s: a transform of dims %v", c.name(), d)
+		fail(fmt.Errorf("%s: a transform of dims %v", c.name(), d))
 	}
-	at := a.int("axis", 1)
+	at := c.int("axis", 1)
 	if b.opset >= 20 {
 		at = -2
-		if list, err := c.integers(2); err != nil {
-			return err
-		} else if len(list) == 1 {
+		if list := c.integers(2); len(list) == 1 {
 			at = list[0]
 		}
 	}
-	axis, err := axisOf(c.name(), at, rank)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+	axis := axisOf(c.name(), at, rank)
 	parts := d[rank-1]
 	length, back := d[axis], inverse && onesided // back to real numbers, from half of their spectrum
 	if back {
 		length = 2 * (length - 1)
 	}
-	if list, err := c.integers(1); err != nil {
-		return err
-	} else if len(list) == 1 {
+	if list := c.integers(1); len(list) == 1 {
 		if list[0] < 1 || list[0] > math.MaxInt32 {
-			return fmt.Errorf("%s: a length of %d", c.name(), list[0])
+			fail(fmt.Errorf("%s: a length of %d", c.name(), list[0]))
 		}
 		length = int(list[0])
 	}
 	if axis == rank-1 || length < 1 || back && parts != 2 {
-		return fmt.Errorf("%s: a transform of %d elements along axis %d of %v", c.name(), length, axis, d)
+		fail(fmt.Errorf("%s: a transform of %d elements along axis %d of %v", c.name(), length, axis, d))
 	}
 	bins, into := length, 2
 	if onesided && !inverse {
@@ -115,12 +96,8 @@ func dft(b *builder, c call) error {
 	}
 	dims := slices.Clone(d)
 	dims[axis], dims[rank-1] = bins, into
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
-	if err := b.account(c.name(), []int{length}, 64); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
+	b.account(c.name(), []int{length}, 64)
 	outer, n, inner := lines(d[:rank-1], axis)
 	y := make([]float64, product(dims))
 	line := make([]complex128, length)
@@ -141,10 +118,7 @@ func dft(b *builder, c call) error {
 					line[k] = cmplx.Conj(line[k])
 				}
 			}
-			spectrum, err := b.fourier(line, bins, inverse)
-			if err != nil {
-				return err
-			}
+			spectrum := b.fourier(line, bins, inverse)
 			for k, v := range spectrum {
 				if inverse {
 					v /= complex(float64(length), 0)
@@ -156,33 +130,26 @@ func dft(b *builder, c call) error {
 			}
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // stft is the transform of frames of a signal (N, length, 1 or 2), each times a window.
-func stft(b *builder, c call) error {
-	a := c.arguments()
-	onesided := a.int("onesided", 1) != 0
-	x := a.numbers(0)
-	if a.err != nil {
-		return a.err
-	}
+func stft(b *builder, c call) {
+	onesided := c.int("onesided", 1) != 0
+	x := c.numbers(0)
 	d := c.in[0].dims
 	if len(d) == 2 {
 		d = append(slices.Clone(d), 1)
 	}
-	step := a.integers(1)
-	window := a.numbers(2)
-	size := a.integers(3)
-	if a.err != nil {
-		return a.err
-	}
+	step := c.integers(1)
+	window := c.numbers(2)
+	size := c.integers(3)
 	length := len(window)
 	if len(size) == 1 {
 		length = int(size[0])
 	}
 	if len(d) != 3 || d[2] < 1 || d[2] > 2 || len(step) != 1 || step[0] < 1 || length < 1 || length > d[1] || window != nil && len(window) != length || onesided && d[2] == 2 {
-		return c.unsupported("frames of %d by steps of %v in %v", length, step, d)
+		fail(c.unsupported("frames of %d by steps of %v in %v", length, step, d))
 	}
 	frames := int((int64(d[1]-length))/step[0]) + 1
 	bins := length
@@ -190,9 +157,7 @@ func stft(b *builder, c call) error {
 		bins = length/2 + 1
 	}
 	dims := []int{d[0], frames, bins, 2}
-	if err := b.account(c.name(), dims, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), dims, 16)
 	y := make([]float64, 0, product(dims))
 	line := make([]complex128, length)
 	for n := range d[0] {
@@ -206,32 +171,23 @@ func stft(b *builder, c call) error {
 					line[k] *= complex(window[k], 0)
 				}
 			}
-			spectrum, err := b.fourier(line, bins, false)
-			if err != nil {
-				return err
-			}
+			spectrum := b.fourier(line, bins, false)
 			for _, v := range spectrum {
 				y = append(y, real(v), imag(v))
 			}
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // melWeights is the shares that the bins of a spectrum have in bands, triangles evenly spaced by mel(f) = 2595 log10(1 + f/700).
-func melWeights(b *builder, c call) error {
-	a := c.arguments()
-	v := [5]float64{a.number(0), a.number(1), a.number(2), a.number(3), a.number(4)}
-	if a.err != nil {
-		return a.err
-	}
+func melWeights(b *builder, c call) {
+	v := [5]float64{c.number(0), c.number(1), c.number(2), c.number(3), c.number(4)}
 	if !(v[0] >= 1 && v[0] <= math.MaxInt32 && v[1] >= 0 && v[1] <= math.MaxInt32 && v[2] > 0) {
-		return fmt.Errorf("%s: %v bands of a transform of %v at a rate of %v", c.name(), v[0], v[1], v[2])
+		fail(fmt.Errorf("%s: %v bands of a transform of %v at a rate of %v", c.name(), v[0], v[1], v[2]))
 	}
 	bands, bins := int(v[0]), int(v[1])/2+1
-	if err := b.account(c.name(), []int{bins, bands}, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), []int{bins, bands}, 16)
 	mel := func(hertz float64) float64 { return 2595 * math.Log10(1+hertz/700) }
 	low, high := mel(v[3]), mel(v[4])
 	at := make([]int, bands+2) // the bins of the corners
@@ -239,7 +195,7 @@ func melWeights(b *builder, c call) error {
 		hertz := 700 * (math.Pow(10, (low+float64(i)*(high-low)/float64(bands+2))/2595) - 1)
 		k := math.Floor((v[1] + 1) * hertz / v[2])
 		if !(k >= 0 && k <= math.MaxInt32) {
-			return fmt.Errorf("%s: corner %d is at bin %v", c.name(), i, k)
+			fail(fmt.Errorf("%s: corner %d is at bin %v", c.name(), i, k))
 		}
 		at[i] = int(k)
 	}
@@ -256,19 +212,16 @@ func melWeights(b *builder, c call) error {
 			y[k*bands+band] = float64(to-k) / float64(to-top)
 		}
 	}
-	return b.putReals(c, 0, y, bins, bands)
+	b.putReals(c, 0, y, bins, bands)
 }
 
 // determinant is that of square matrices, by elimination with the largest pivot.
-func determinant(b *builder, c call) error {
-	x, err := c.numbers(0)
-	if err != nil {
-		return err
-	}
+func determinant(b *builder, c call) {
+	x := c.numbers(0)
 	d := c.in[0].dims
 	rank := len(d)
 	if rank < 2 || d[rank-1] != d[rank-2] {
-		return fmt.Errorf("%s: %v is no square matrix", c.name(), d)
+		fail(fmt.Errorf("%s: %v is no square matrix", c.name(), d))
 	}
 	n := d[rank-1]
 	y := make([]float64, product(d[:rank-2]))
@@ -276,9 +229,7 @@ func determinant(b *builder, c call) error {
 		m := slices.Clone(x[i*n*n : (i+1)*n*n])
 		det := 1.0
 		for p := range n {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			best := p
 			for r := p + 1; r < n; r++ {
 				if math.Abs(m[r*n+p]) > math.Abs(m[best*n+p]) {
@@ -304,5 +255,5 @@ func determinant(b *builder, c call) error {
 		}
 		y[i] = det
 	}
-	return b.putReals(c, 0, y, d[:rank-2]...)
+	b.putReals(c, 0, y, d[:rank-2]...)
 }

@@ -10,37 +10,29 @@ import (
 
 // causalConv convolves each channel of x (N, C, L) with a kernel of its own, (C, 1, k), over what came before, and hands on the last
 // k-1 elements.
-func causalConv(b *builder, c call) error {
-	a := c.arguments()
-	act := a.text("activation", "none")
+func causalConv(b *builder, c call) {
+	act := c.text("activation", "none")
 	var in [4][]float64
 	for k := range in {
-		var err error
-		if in[k], err = c.numbers(k); err != nil {
-			return err
-		}
+		in[k] = c.numbers(k)
 	}
 	d, w := c.in[0].dims, c.in[1].dims
-	if len(d) != 3 || len(w) != 3 || w[0] != d[1] || w[1] != 1 || w[2] < 1 || in[2] != nil && len(in[2]) != d[1] || a.err != nil {
-		return cmpOr(a.err, fmt.Errorf("%s: a kernel of dims %v for %v", c.name(), w, d))
+	if len(d) != 3 || len(w) != 3 || w[0] != d[1] || w[1] != 1 || w[2] < 1 || in[2] != nil && len(in[2]) != d[1] {
+		fail(fmt.Errorf("%s: a kernel of dims %v for %v", c.name(), w, d))
 	}
 	k, length := w[2], d[2]
 	state := []int{d[0], d[1], k - 1}
 	if in[3] != nil && !slices.Equal(c.in[3].dims, state) {
-		return fmt.Errorf("%s: a state of dims %v, want %v", c.name(), c.in[3].dims, state)
+		fail(fmt.Errorf("%s: a state of dims %v, want %v", c.name(), c.in[3].dims, state))
 	}
 	if act != "none" && act != "silu" && act != "swish" {
-		return c.unsupported("activation %q", act)
+		fail(c.unsupported("activation %q", act))
 	}
-	if err := b.account(c.name(), state, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), state, 16)
 	y, last := make([]float64, len(in[0])), make([]float64, product(state))
 	line := make([]float64, k-1+length)
 	for row := range d[0] * d[1] {
-		if err := b.pace(); err != nil {
-			return err
-		}
+		try(b.pace())
 		ch := row % d[1]
 		clear(line[:k-1])
 		if in[3] != nil {
@@ -62,48 +54,40 @@ func causalConv(b *builder, c call) error {
 		}
 		copy(last[row*(k-1):], line[length:])
 	}
-	if err := b.putReals(c, 0, y, d...); err != nil {
-		return err
-	}
-	return b.putReals(c, 1, last, state...)
+	b.putReals(c, 0, y, d...)
+	b.putReals(c, 1, last, state...)
 }
 
 // linearAttention carries a matrix (d_k, d_v) for each head from step to step: it decays, takes in a key and a value, and answers a query.
-func linearAttention(b *builder, c call) error {
-	a := c.arguments()
-	rule, scale := a.text("update_rule", "gated_delta"), a.float("scale", 0)
-	heads, pairs := int(a.int("q_num_heads", 0)), int(a.int("kv_num_heads", 0))
+func linearAttention(b *builder, c call) {
+	rule, scale := c.text("update_rule", "gated_delta"), c.float("scale", 0)
+	heads, pairs := int(c.int("q_num_heads", 0)), int(c.int("kv_num_heads", 0))
 	var in [6][]float64
 	for k := range in {
-		var err error
-		if in[k], err = c.numbers(k); err != nil {
-			return err
-		}
+		in[k] = c.numbers(k)
 	}
 	q, k, v := c.in[0].dims, c.in[1].dims, c.in[2].dims
-	if a.err != nil || heads < 1 || pairs < 1 || heads%pairs != 0 || len(q) != 3 || len(k) != 3 || len(v) != 3 || q[2]%heads != 0 || k[2]%pairs != 0 || v[2]%pairs != 0 ||
+	if heads < 1 || pairs < 1 || heads%pairs != 0 || len(q) != 3 || len(k) != 3 || len(v) != 3 || q[2]%heads != 0 || k[2]%pairs != 0 || v[2]%pairs != 0 ||
 		!slices.Equal(q[:2], k[:2]) || !slices.Equal(q[:2], v[:2]) || q[2]/heads != k[2]/pairs {
-		return cmpOr(a.err, fmt.Errorf("%s: queries of dims %v, keys of %v, values of %v for %d and %d heads", c.name(), q, k, v, heads, pairs))
+		fail(fmt.Errorf("%s: queries of dims %v, keys of %v, values of %v for %d and %d heads", c.name(), q, k, v, heads, pairs))
 	}
 	gated, delta := rule == "gated" || rule == "gated_delta", rule == "delta" || rule == "gated_delta"
 	if !gated && !delta && rule != "linear" {
-		return c.unsupported("update_rule %q", rule)
+		fail(c.unsupported("update_rule %q", rule))
 	}
 	if gated != c.has(4) || delta != c.has(5) {
-		return c.unsupported("update_rule %s with decay %v and beta %v", rule, c.has(4), c.has(5))
+		fail(c.unsupported("update_rule %s with decay %v and beta %v", rule, c.has(4), c.has(5)))
 	}
 	batch, steps, size, wide := q[0], q[1], q[2]/heads, v[2]/pairs
 	if scale == 0 {
 		scale = 1 / math.Sqrt(float64(size))
 	}
 	state := []int{batch, pairs, size, wide}
-	if err := b.account(c.name(), state, 32); err != nil {
-		return err
-	}
+	b.account(c.name(), state, 32)
 	s := make([]float64, product(state))
 	if in[3] != nil {
 		if !slices.Equal(c.in[3].dims, state) {
-			return fmt.Errorf("%s: a state of dims %v, want %v", c.name(), c.in[3].dims, state)
+			fail(fmt.Errorf("%s: a state of dims %v, want %v", c.name(), c.in[3].dims, state))
 		}
 		copy(s, in[3])
 	}
@@ -113,20 +97,16 @@ func linearAttention(b *builder, c call) error {
 		decays, rates = len(in[4])/rows, len(in[5])/rows
 	}
 	if gated && decays != pairs && decays != pairs*size || delta && rates != pairs && rates != 1 {
-		return fmt.Errorf("%s: %d decays and %d rates a step for %d heads of %d", c.name(), decays, rates, pairs, size)
+		fail(fmt.Errorf("%s: %d decays and %d rates a step for %d heads of %d", c.name(), decays, rates, pairs, size))
 	}
 	out := []int{batch, steps, heads * wide}
-	if err := b.account(c.name(), out, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), out, 16)
 	y, kept := make([]float64, product(out)), make([]float64, wide)
 	for n := range batch {
 		for t := range steps {
 			row := n*steps + t
 			for h := range pairs {
-				if err := b.pace(); err != nil {
-					return err
-				}
+				try(b.pace())
 				m := s[(n*pairs+h)*size*wide:][:size*wide]
 				key, value := in[1][row*k[2]+h*size:][:size], in[2][row*v[2]+h*wide:][:wide]
 				if gated {
@@ -165,43 +145,32 @@ func linearAttention(b *builder, c call) error {
 			}
 		}
 	}
-	if err := b.putReals(c, 0, y, out...); err != nil {
-		return err
-	}
-	return b.putReals(c, 1, s, state...)
+	b.putReals(c, 0, y, out...)
+	b.putReals(c, 1, s, state...)
 }
 
 // deformConv is a convolution over two axes, each element of whose kernel lies where an offset says, between pixels.
-func deformConv(b *builder, c call) error {
-	a := c.arguments()
-	groups, sets := int(a.int("group", 1)), int(a.int("offset_group", 1))
+func deformConv(b *builder, c call) {
+	groups, sets := int(c.int("group", 1)), int(c.int("offset_group", 1))
 	var in [5][]float64
 	for k := range in {
-		var err error
-		if in[k], err = c.numbers(k); err != nil {
-			return err
-		}
+		in[k] = c.numbers(k)
 	}
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
+	dims := c.dims(0)
 	d, w := c.in[0].dims, c.in[1].dims
 	if len(d) != 4 {
-		return c.unsupported("over %d axes, load has it over two", len(d)-2)
+		fail(c.unsupported("over %d axes, load has it over two", len(d)-2))
 	}
 	taps, places := w[2]*w[3], dims[2]*dims[3]
 	if sets < 1 || groups < 1 || d[1]%sets != 0 || w[1]*groups != d[1] || w[0]%groups != 0 || len(in[2]) != d[0]*sets*taps*2*places || in[4] != nil && len(in[4]) != d[0]*sets*taps*places {
-		return fmt.Errorf("%s: weights of dims %v and offsets of %v for %v", c.name(), w, c.in[2].dims, d)
+		fail(fmt.Errorf("%s: weights of dims %v and offsets of %v for %v", c.name(), w, c.in[2].dims, d))
 	}
 	windows := op.Windows(c.op.node, d[2:], w[2:])
 	y := make([]float64, product(dims))
 	sampled := make([]float64, d[1]*taps)
 	size := d[2] * d[3]
-	err := b.every([]int{d[0], dims[2], dims[3]}, func(_ int, at []int) error {
-		if err := b.pace(); err != nil {
-			return err
-		}
+	b.every([]int{d[0], dims[2], dims[3]}, func(_ int, at []int) {
+		try(b.pace())
 		n, p := at[0], at[1]*dims[3]+at[2]
 		for ch := range d[1] {
 			set := n*sets + ch/(d[1]/sets)
@@ -226,12 +195,8 @@ func deformConv(b *builder, c call) error {
 			}
 			y[(n*dims[1]+m)*places+p] = sum
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // bilinear is an image of h by w at a place between pixels; outside it is zero.

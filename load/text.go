@@ -11,45 +11,38 @@ import (
 )
 
 // words are the elements of input k, which are strings.
-func (c call) words(k int) (onnx.Slice[string], error) {
+func (c call) words(k int) onnx.Slice[string] {
 	if t := c.tensor(k); t != nil {
 		if s, ok := t.Data.(onnx.Slice[string]); ok {
-			return s, nil
+			return s
 		}
 	}
-	return nil, c.unsupported("elements of type %v, want strings", c.in[k].elem)
+	panic(failure{c.unsupported("elements of type %v, want strings", c.in[k].elem)})
 }
 
 // concatStrings puts strings together, element by element.
-func concatStrings(b *builder, c call) error {
-	both, dims, err := b.aligned(c, c.tensor(0), c.tensor(1))
-	if err != nil {
-		return err
-	}
+func concatStrings(b *builder, c call) {
+	both, dims := b.aligned(c, c.tensor(0), c.tensor(1))
 	x, okX := both[0].Data.(onnx.Slice[string])
 	y, okY := both[1].Data.(onnx.Slice[string])
 	if !okX || !okY {
-		return c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem)
+		fail(c.unsupported("elements of types %v and %v", c.in[0].elem, c.in[1].elem))
 	}
 	z := make(onnx.Slice[string], len(x))
 	total := 0
 	for i := range z {
 		if total += len(x[i]) + len(y[i]); int64(total) > b.limit {
-			return b.tooLarge(c.name(), dims)
+			fail(b.tooLarge(c.name(), dims))
 		}
 		z[i] = x[i] + y[i]
 	}
-	return b.put(c, 0, z, dims...)
+	b.put(c, 0, z, dims...)
 }
 
 // splitStrings cuts strings at a delimiter, or at white space, and fills up with empty ones; its second output is how many parts there are.
-func splitStrings(b *builder, c call) error {
-	a := c.arguments()
-	at, most := a.text("delimiter", ""), int(a.int("maxsplit", -1))
-	x, err := c.words(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+func splitStrings(b *builder, c call) {
+	at, most := c.text("delimiter", ""), int(c.int("maxsplit", -1))
+	x := c.words(0)
 	parts, counts, longest := make([][]string, len(x)), make([]int64, len(x)), 0
 	for i, s := range x {
 		switch {
@@ -63,17 +56,13 @@ func splitStrings(b *builder, c call) error {
 		counts[i], longest = int64(len(parts[i])), max(longest, len(parts[i]))
 	}
 	dims := c.in[0].dims
-	if err := b.account(c.name(), append(slices.Clone(dims), longest), 32); err != nil {
-		return err
-	}
+	b.account(c.name(), append(slices.Clone(dims), longest), 32)
 	y := make(onnx.Slice[string], len(x)*longest)
 	for i, p := range parts {
 		copy(y[i*longest:], p)
 	}
-	if err := b.put(c, 0, y, append(slices.Clone(dims), longest)...); err != nil {
-		return err
-	}
-	return b.putInts(c, 1, counts, dims...)
+	b.put(c, 0, y, append(slices.Clone(dims), longest)...)
+	b.putInts(c, 1, counts, dims...)
 }
 
 // fields cuts at white space, at most so many times unless that is negative.
@@ -90,16 +79,12 @@ func fields(s string, most int) []string {
 }
 
 // normalizeStrings takes out words and changes the case of the others.
-func normalizeStrings(b *builder, c call) error {
-	a := c.arguments()
-	how, exact, stop := a.text("case_change_action", "NONE"), a.on("is_case_sensitive"), a.texts("stopwords")
-	x, err := c.words(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+func normalizeStrings(b *builder, c call) {
+	how, exact, stop := c.text("case_change_action", "NONE"), c.on("is_case_sensitive"), c.texts("stopwords")
+	x := c.words(0)
 	dims := c.in[0].dims
 	if len(dims) < 1 || len(dims) > 2 || len(dims) == 2 && dims[0] != 1 {
-		return c.unsupported("words of dims %v", dims)
+		fail(c.unsupported("words of dims %v", dims))
 	}
 	y := onnx.Slice[string]{}
 	for _, s := range x {
@@ -118,47 +103,37 @@ func normalizeStrings(b *builder, c call) error {
 		y = append(y, "")
 	}
 	if len(dims) == 2 {
-		return b.put(c, 0, y, 1, len(y))
+		b.put(c, 0, y, 1, len(y))
+		return
 	}
-	return b.put(c, 0, y, len(y))
+	b.put(c, 0, y, len(y))
 }
 
 // matchStrings says which strings match a regular expression of RE2 from end to end.
-func matchStrings(b *builder, c call) error {
-	a := c.arguments()
-	pattern := a.text("pattern", "")
-	x, err := c.words(0)
-	if err = cmpOr(a.err, err); err != nil {
-		return err
-	}
+func matchStrings(b *builder, c call) {
+	pattern := c.text("pattern", "")
+	x := c.words(0)
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {
-		return c.unsupported("pattern %q: %v", pattern, err)
+		fail(c.unsupported("pattern %q: %v", pattern, err))
 	}
 	y := make(onnx.Slice[bool], len(x))
 	for i, s := range x {
 		y[i] = re.MatchString(s)
 	}
-	return b.put(c, 0, y, c.in[0].dims...)
+	b.put(c, 0, y, c.in[0].dims...)
 }
 
 // countGrams counts n-grams of a pool in rows of words or integers: how often each comes, whether it does, or either times a weight.
-func countGrams(b *builder, c call) error {
-	a := c.arguments()
-	least, most, skips := int(a.int("min_gram_length", 1)), int(a.int("max_gram_length", 1)), int(a.int("max_skip_count", 0))
-	mode, begins, columns, weights := a.text("mode", "TF"), a.ints("ngram_counts"), a.ints("ngram_indexes"), a.floats("weights")
-	texts, numbers := a.texts("pool_strings"), a.ints("pool_int64s")
-	if a.err != nil {
-		return a.err
-	}
+func countGrams(b *builder, c call) {
+	least, most, skips := int(c.int("min_gram_length", 1)), int(c.int("max_gram_length", 1)), int(c.int("max_skip_count", 0))
+	mode, begins, columns, weights := c.text("mode", "TF"), c.ints("ngram_counts"), c.ints("ngram_indexes"), c.floats("weights")
+	texts, numbers := c.texts("pool_strings"), c.ints("pool_int64s")
 	var row []string
 	if s, ok := c.tensor(0).Data.(onnx.Slice[string]); ok {
 		row = s
 	} else {
-		w, err := c.integers(0)
-		if err != nil {
-			return err
-		}
+		w := c.integers(0)
 		for _, v := range w {
 			row = append(row, fmt.Sprint(v))
 		}
@@ -168,7 +143,7 @@ func countGrams(b *builder, c call) error {
 	}
 	dims := c.in[0].dims
 	if len(dims) < 1 || len(dims) > 2 || least < 1 || most < least || skips < 0 || len(columns) == 0 || slices.Min(columns) < 0 || slices.Max(columns) > 1<<30 {
-		return fmt.Errorf("%s: grams of %d to %d words in %v", c.name(), least, most, dims)
+		fail(fmt.Errorf("%s: grams of %d to %d words in %v", c.name(), least, most, dims))
 	}
 	key := func(words []string) string { return fmt.Sprintf("%q", words) }
 	pool, gram := map[string]int{}, 0
@@ -179,7 +154,7 @@ func countGrams(b *builder, c call) error {
 		}
 		for ; at >= 0 && at+int64(n)+1 <= min(end, int64(len(texts))); at += int64(n) + 1 {
 			if gram >= len(columns) {
-				return fmt.Errorf("%s: more grams than indexes", c.name())
+				fail(fmt.Errorf("%s: more grams than indexes", c.name()))
 			}
 			pool[key(texts[at:at+int64(n)+1])] = gram
 			gram++
@@ -191,17 +166,13 @@ func countGrams(b *builder, c call) error {
 		rows = dims[0]
 	}
 	shape := append(slices.Clone(dims[:len(dims)-1]), width)
-	if err := b.account(c.name(), shape, 16); err != nil {
-		return err
-	}
+	b.account(c.name(), shape, 16)
 	y := make([]float64, rows*width)
 	for r := range rows {
 		words := row[r*length : (r+1)*length]
 		for n := least; n <= min(most, length); n++ {
 			for skip := 0; skip <= skips && (n-1)*(skip+1) < length; skip++ {
-				if err := b.pace(); err != nil {
-					return err
-				}
+				try(b.pace())
 				for at := 0; at+(n-1)*(skip+1) < length; at++ {
 					some := make([]string, n)
 					for k := range some {
@@ -233,21 +204,21 @@ func countGrams(b *builder, c call) error {
 			y[i] = n * scale[i%width]
 		}
 	}
-	return b.putReals(c, 0, y, shape...)
+	b.putReals(c, 0, y, shape...)
 }
 
 // bitCast reads the bits of elements as those of another type of the same size.
-func bitCast(b *builder, c call) error {
+func bitCast(b *builder, c call) {
 	p := c.tensor(0).Proto()
 	to := int32(c.elem(0))
 	from, _ := onnx.RawBytes(c.in[0].elem, 1)
 	if into, ok := onnx.RawBytes(pb.TensorProto_DataType(to), 1); !ok || into != from {
-		return c.unsupported("from %v to %v", c.in[0].elem, c.elem(0))
+		fail(c.unsupported("from %v to %v", c.in[0].elem, c.elem(0)))
 	}
 	p.DataType = &to
 	t, err := onnx.FromProto(p)
 	if err != nil {
-		return fault{fmt.Errorf("%s: %w", c.name(), err)}
+		fail(fault{fmt.Errorf("%s: %w", c.name(), err)})
 	}
-	return b.setFixed(c.name(), t, nil)
+	b.setFixed(c.name(), t)
 }

@@ -33,26 +33,17 @@ func tapsOf(ws []op.Window, at []int, taps []tap) []tap {
 }
 
 // correlation is a Conv or a ConvTranspose over any number of axes.
-func correlation(b *builder, c call) error {
+func correlation(b *builder, c call) {
 	var in [3][]float64
 	for k := range in {
-		var err error
-		if in[k], err = c.numbers(k); err != nil {
-			return err
-		}
+		in[k] = c.numbers(k)
 	}
-	dims, err := c.dims(0)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
 	var y []float64
 	if c.op.name == "ConvTranspose" {
-		y, err = spreadOut(b, c, in[0], in[1], dims)
+		y = spreadOut(b, c, in[0], in[1], dims)
 	} else {
-		y, err = correlate(b, c, in[0], c.in[0].dims, in[1], c.in[1].dims, dims)
-	}
-	if err != nil {
-		return err
+		y = correlate(b, c, in[0], c.in[0].dims, in[1], c.in[1].dims, dims)
 	}
 	if in[2] != nil {
 		rows, inner := dims[1], product(dims[2:])
@@ -60,27 +51,21 @@ func correlation(b *builder, c call) error {
 			y[i] += in[2][i/inner%rows]
 		}
 	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // correlate is the sums of a convolution. x is (N, C, ...), w (M, C/group, ...), the result of dims (N, M, ...).
-func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, kernel, dims []int) ([]T, error) {
-	a := c.arguments()
-	groups := int(a.int("group", 1))
-	if a.err != nil {
-		return nil, a.err
-	}
+func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, kernel, dims []int) []T {
+	groups := int(c.int("group", 1))
 	windows := op.Windows(c.op.node, xs[2:], kernel[2:])
 	y := make([]T, product(dims))
 	places, in, k := product(dims[2:]), product(xs[2:]), product(kernel[2:])
 	each, deep := dims[1]/groups, kernel[1]
 	var taps []tap
-	err := b.every(dims[2:], func(p int, at []int) error {
+	b.every(dims[2:], func(p int, at []int) {
 		taps = tapsOf(windows, at, taps)
 		for n := range dims[0] {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			for m := range dims[1] {
 				var sum T
 				for d := range deep {
@@ -93,36 +78,27 @@ func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, ke
 				y[(n*dims[1]+m)*places+p] = sum
 			}
 		}
-		return nil
 	})
-	return y, err
+	return y
 }
 
 // spreadOut is the sums of a transposed convolution. x is (N, C, ...), w (C, M/group, ...), the result of dims (N, M, ...).
-func spreadOut(b *builder, c call, x, w []float64, dims []int) ([]float64, error) {
-	a := c.arguments()
-	groups := int(a.int("group", 1))
+func spreadOut(b *builder, c call, x, w []float64, dims []int) []float64 {
+	groups := int(c.int("group", 1))
 	xs, kernel := c.in[0].dims, c.in[1].dims
 	windows := op.Windows(c.op.node, xs[2:], kernel[2:])
 	for i := range windows {
-		if _, err := spread(c, &windows[i], i, dims[2+i]); err != nil {
-			return nil, err
-		}
+		spread(c, &windows[i], i, dims[2+i])
 		windows[i].In = dims[2+i] // seen from the other end: the windows go over the output
-	}
-	if a.err != nil {
-		return nil, a.err
 	}
 	y := make([]float64, product(dims))
 	places, out, k := product(xs[2:]), product(dims[2:]), product(kernel[2:])
 	each, deep := kernel[1], xs[1]/groups
 	var taps []tap
-	err := b.every(xs[2:], func(p int, at []int) error {
+	b.every(xs[2:], func(p int, at []int) {
 		taps = tapsOf(windows, at, taps)
 		for n := range xs[0] {
-			if err := b.pace(); err != nil {
-				return err
-			}
+			try(b.pace())
 			for d := range xs[1] {
 				v := x[(n*xs[1]+d)*places+p]
 				for m := range each {
@@ -134,24 +110,16 @@ func spreadOut(b *builder, c call, x, w []float64, dims []int) ([]float64, error
 				}
 			}
 		}
-		return nil
 	})
-	return y, err
+	return y
 }
 
 // poolOf is the largest elements of windows, of any type, and where they are.
-func poolOf(b *builder, c call) error {
-	a := c.arguments()
-	columns := a.on("storage_order")
+func poolOf(b *builder, c call) {
+	columns := c.on("storage_order")
 	xs := c.in[0].dims
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
-	order, err := c.order(0)
-	if err != nil {
-		return err
-	}
+	dims := c.dims(0)
+	order := c.order(0)
 	windows := op.Windows(c.op.node, xs[2:], nil)
 	places, in := product(dims[2:]), product(xs[2:])
 	from, index := make([]int, product(dims)), make([]int64, product(dims))
@@ -162,12 +130,10 @@ func poolOf(b *builder, c call) error {
 	}
 	steps := gop.Strides(xs[2:])
 	var taps []tap
-	err = b.every(dims[2:], func(p int, at []int) error {
-		if err := b.pace(); err != nil {
-			return err
-		}
+	b.every(dims[2:], func(p int, at []int) {
+		try(b.pace())
 		if taps = tapsOf(windows, at, taps); len(taps) == 0 {
-			return c.unsupported("a window of nothing but padding")
+			fail(c.unsupported("a window of nothing but padding"))
 		}
 		for ch := range dims[0] * dims[1] {
 			best := ch*in + taps[0].at
@@ -187,26 +153,15 @@ func poolOf(b *builder, c call) error {
 				index[i] = int64(ch*in + n)
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	t, err := picked(c.tensor(0), from, dims)
-	if err := b.setFixed(c.name(), t, err); err != nil {
-		return err
-	}
-	return b.putInts(c, 1, index, dims...)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
+	b.putInts(c, 1, index, dims...)
 }
 
 // unpool puts elements where a pooling has found them.
-func unpool(b *builder, c call) error {
-	a := c.arguments()
-	dims := a.dims(0)
-	index := a.integers(1)
-	if a.err != nil {
-		return a.err
-	}
+func unpool(b *builder, c call) {
+	dims := c.dims(0)
+	index := c.integers(1)
 	from := make([]int, product(dims))
 	for i := range from {
 		from[i] = -1
@@ -222,7 +177,7 @@ func unpool(b *builder, c call) error {
 	for i, at := range index {
 		ch := i / max(n, 1)
 		if at -= int64(ch * within); at < 0 || at >= int64(within) {
-			return fault{fmt.Errorf("%s: index %d is %d", c.name(), i, index[i])}
+			fail(fault{fmt.Errorf("%s: index %d is %d", c.name(), i, index[i])})
 		}
 		rest, to := int(at), 0
 		for k := range inferred {
@@ -230,25 +185,20 @@ func unpool(b *builder, c call) error {
 			if i := rest / step; i < dims[2+k] {
 				to = to*dims[2+k] + i
 			} else {
-				return c.unsupported("an output_shape that is smaller than what the indices are of")
+				fail(c.unsupported("an output_shape that is smaller than what the indices are of"))
 			}
 			rest %= step
 		}
 		from[ch*product(dims[2:])+to] = i
 	}
-	t, err := picked(c.tensor(0), from, dims)
-	return b.setFixed(c.name(), t, err)
+	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
 }
 
 // pooledNorm is the p-norm of windows.
-func pooledNorm(b *builder, c call) error {
-	a := c.arguments()
-	p := float64(a.int("p", 2))
-	x := a.numbers(0)
-	dims := a.dims(0)
-	if a.err != nil {
-		return a.err
-	}
+func pooledNorm(b *builder, c call) {
+	p := float64(c.int("p", 2))
+	x := c.numbers(0)
+	dims := c.dims(0)
 	xs := c.in[0].dims
 	var windows []op.Window
 	if c.op.name == "GlobalLpPool" {
@@ -261,10 +211,8 @@ func pooledNorm(b *builder, c call) error {
 	y := make([]float64, product(dims))
 	places, in := product(dims[2:]), product(xs[2:])
 	var taps []tap
-	err := b.every(dims[2:], func(i int, at []int) error {
-		if err := b.pace(); err != nil {
-			return err
-		}
+	b.every(dims[2:], func(i int, at []int) {
+		try(b.pace())
 		taps = tapsOf(windows, at, taps)
 		for ch := range dims[0] * dims[1] {
 			sum := 0.0
@@ -273,18 +221,14 @@ func pooledNorm(b *builder, c call) error {
 			}
 			y[ch*places+i] = math.Pow(sum, 1/p)
 		}
-		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return b.putReals(c, 0, y, dims...)
+	b.putReals(c, 0, y, dims...)
 }
 
 // accumulated is the sums of a product or convolution of integers, in 64 bits.
-func accumulated(b *builder, c call, y []int64, dims []int) error {
+func accumulated(b *builder, c call, y []int64, dims []int) {
 	if c.elem(0) != pb.TensorProto_INT32 {
-		return c.unsupported("sums of type %v", c.elem(0))
+		fail(c.unsupported("sums of type %v", c.elem(0)))
 	}
-	return b.put(c, 0, onnx.Slice[int64](y), dims...)
+	b.put(c, 0, onnx.Slice[int64](y), dims...)
 }
