@@ -40,7 +40,7 @@ func Draft(root string, names []string) ([]byte, error) {
 		fmt.Fprintf(&b, "  - %s\n", strconv.Quote(pattern))
 	}
 	b.WriteString("\n# Where models are run and compared with the reference. Those under require must be there.\nruntimes:\n  require: [load]\n  try: [ort-node, ort-python]\n" +
-		"\n# A warning elsewhere, an error here.\nseverity: {weight-nan: error}\n" +
+		"\n# Warnings elsewhere, errors here.\nseverity: {weight-nan: error, outputs-not-finite: error, outputs-constant: error}\n" +
 		"\n# Findings that are known already do not count: petrify gate --write-baseline\nbaseline: petrify-baseline.json\n" +
 		"\n# A tenth above what the largest model takes today.\nbudgets:\n")
 	for _, q := range []struct {

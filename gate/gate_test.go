@@ -177,6 +177,14 @@ func nan(m *pb.ModelProto) {
 	m.Graph.Initializer[0].FloatData[2] = float32(math.NaN())
 }
 
+// dead has 16 outputs of a ReLU that no input opens.
+func dead(m *pb.ModelProto) {
+	for _, v := range []*pb.ValueInfoProto{m.Graph.Input[0], m.Graph.Output[0]} {
+		v.Type = onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(4), onnx.Fixed(4)}}.Proto()
+	}
+	m.Graph.Initializer[0].FloatData = []float32{-1e6, -1e6, -1e6, -1e6}
+}
+
 // options are those of a folder, with package load as the only runtime.
 func options(root string) Options {
 	return Options{Root: root, Version: "test", Today: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), Runtimes: func(names []string) ([]witness.Runtime, error) {
@@ -233,6 +241,7 @@ func TestPolicyIsKept(t *testing.T) {
 	root := t.TempDir()
 	writeModel(t, filepath.Join(root, "models", "good.onnx"), nil)
 	writeModel(t, filepath.Join(root, "models", "sub", "nan.onnx"), nan)
+	writeModel(t, filepath.Join(root, "models", "sub", "dead.onnx"), dead)
 	writeModel(t, filepath.Join(root, "models", "broken.onnx"), func(m *pb.ModelProto) { m.Graph.Node[0].Input[1] = "nowhere" })
 	writeModel(t, filepath.Join(root, "models", "old", "x.onnx"), func(m *pb.ModelProto) { m.Graph.Node[0].Input[1] = "nowhere" })
 	const head = "version: 1\nmodels: [models]\nexclude: [models/old]\n"
@@ -263,6 +272,8 @@ func TestPolicyIsKept(t *testing.T) {
 		{"a licence and where it comes from", "license: {allow: [MIT]}\nprovenance: [author, producer]", "models/good.onnx", []string{"license-missing", "provenance-missing", "provenance-missing"}, 1},
 		{"targets", "targets: [onnxruntime, 'opencv>=4.8', tensorrt, coreml, onnxruntime-web]", "models/good.onnx", nil, 1},
 		{"verified", "runtimes: {require: [load]}", "models/good.onnx", nil, 1},
+		{"an equal that is worth nothing", "runtimes: {require: [load]}", "models/sub/dead.onnx", nil, 1},
+		{"unless the policy wants to know", "runtimes: {require: [load]}\nseverity: {outputs-constant: error}", "models/sub/dead.onnx", []string{"outputs-constant"}, 1},
 		{"a runtime that is missing", "runtimes: {require: [other], try: [load]}", "models/good.onnx", []string{"runtime-required"}, 1},
 		{"a runtime that may be missing", "runtimes: {try: [other, load]}", "models/good.onnx", nil, 1},
 		{"settings of some models", "overrides: [{paths: ['models/g*.onnx'], budgets: {bytes: 10}}]", "models/good.onnx", []string{"budget-bytes"}, 1},
@@ -275,8 +286,8 @@ func TestPolicyIsKept(t *testing.T) {
 		if r.ExitCode != tt.code {
 			t.Errorf("%s: exit code %d (%s), want %d", tt.name, r.ExitCode, r.Reason, tt.code)
 		}
-		if r.Summary.Files != 3 {
-			t.Errorf("%s: %d files, want 3: the excluded one is not judged", tt.name, r.Summary.Files)
+		if r.Summary.Files != 4 {
+			t.Errorf("%s: %d files, want 4: the excluded one is not judged", tt.name, r.Summary.Files)
 		}
 	}
 	r := run(t, "version: 1\nmodels: [models/good.onnx, nowhere/*.onnx]\n", options(root))

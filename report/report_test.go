@@ -41,8 +41,10 @@ func hostileReport() *Report {
 		f.Add(Item{Rule: "outputs-differ", Severity: "error", Where: name, Message: name})
 		f.Add(Item{Rule: "weight-nan", Severity: "warning", Message: name, Suppressed: &Suppression{Kind: "ignored", Reason: name, Until: "2030-01-01"}})
 		f.Add(Item{Rule: "model-unsupported", Severity: "error", Message: name, Problem: true})
-		f.Verification = &verify.ModelReport{Path: name, Rows: []verify.Comparison{{
+		f.Runtimes[0].Settings = name
+		f.Verification = &verify.ModelReport{Path: name, Caveats: []verify.Caveat{{Rule: "outputs-constant", Output: name, Why: name}}, Rows: []verify.Comparison{{
 			Runtime: name, Set: name, Output: name, Shape: []int{2, 3}, Verdict: verify.Different, Reason: name,
+			Caveat:  name,
 			Measure: &verify.Measure{Worst: &verify.Deviation{Index: []int{0, 1}, Got: 1, Want: 2}, Spreads: 99, Elements: 6, Distribution: []int{0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3}},
 			Fault: &verify.Fault{Node: name, Op: name, Output: name, Around: []verify.Neighbour{
 				{Node: "before" + name, Op: name, Outputs: []string{name}}, {Node: name, Op: name, Inputs: []string{name}, Outputs: []string{"out" + name}}, {Node: "after", Op: name, Inputs: []string{"out" + name}},
@@ -333,6 +335,42 @@ func TestJSONKeepsToItsSchema(t *testing.T) {
 	}
 	if err := schema.Validate(map[string]any{"schema": 1}); err == nil {
 		t.Error("the schema takes a report without files")
+	}
+}
+
+// An equal that is worth little says so in the line of its runtime and as a finding, which an output's name is part of.
+func TestALineSaysWhatAnEqualIsWorth(t *testing.T) {
+	row := func(output, caveat string) verify.Comparison {
+		return verify.Comparison{Runtime: "load", Set: "seed 1", Output: output, Verdict: verify.Equal, Caveat: caveat}
+	}
+	for _, tt := range []struct {
+		rows []verify.Comparison
+		want string
+	}{
+		{[]verify.Comparison{row("y", "")}, "1 set"},
+		{[]verify.Comparison{row("y", "every element is NaN"), row("z", "every element is NaN")}, "1 set, but every element is NaN"},
+		{[]verify.Comparison{row("y", ""), row("z", "every element is NaN")}, `1 set, but of output "z": every element is NaN`},
+		{[]verify.Comparison{row("y\n::error::", "every element is NaN"), row("z", "it has no elements"), row("q", "")}, `1 set, but of output "y\n::error::": every element is NaN; caveats of 1 more output`},
+	} {
+		m := &verify.ModelReport{Rows: tt.rows, Runtimes: []verify.RuntimeReport{{Name: "load", Status: verify.Equal}}}
+		for _, r := range tt.rows {
+			if r.Caveat != "" {
+				m.Caveats = append(m.Caveats, verify.Caveat{Rule: "outputs-not-finite", Output: r.Output, Why: r.Caveat})
+			}
+		}
+		var f File
+		f.AddVerification(m)
+		if got := f.Runtimes[0].Text; got != tt.want || f.Runtimes[0].Word != "equal" {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+		if len(f.Findings) != len(m.Caveats) {
+			t.Errorf("findings %+v of %+v", f.Findings, m.Caveats)
+		}
+		for _, i := range f.Findings {
+			if i.Severity != "warning" || i.Counts() {
+				t.Errorf("%+v counts", i)
+			}
+		}
 	}
 }
 

@@ -3,8 +3,10 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -27,6 +29,13 @@ func (f *File) AddVerification(m *verify.ModelReport) {
 	}
 	if m.Unrecorded > 0 {
 		f.AddRule("outputs-unrecorded", "", Count(m.Unrecorded, "data set")+" without recorded outputs")
+	}
+	for _, c := range m.Caveats {
+		where := ""
+		if c.Output != "" {
+			where = "output " + quote.Quote(c.Output)
+		}
+		f.AddRule(c.Rule, where, c.Why)
 	}
 	compared := false
 	for _, l := range runtimeLines(m) {
@@ -71,6 +80,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		worst        verify.Verdict
 		row          *verify.Comparison
 		arithmetical bool
+		equal        []*verify.Comparison
 	}
 	tallies := map[string]*tally{}
 	gravity := map[verify.Verdict]int{verify.Skipped: 1, verify.Equal: 2, verify.Broken: 3, verify.Unchecked: 4, verify.Failed: 5, verify.Different: 6}
@@ -83,6 +93,9 @@ func runtimeLines(m *verify.ModelReport) []*line {
 			tallies[row.Runtime] = t
 		}
 		t.sets[row.Set] = true
+		if row.Verdict == verify.Equal {
+			t.equal = append(t.equal, row)
+		}
 		if row.Verdict == verify.Different || row.Verdict == verify.Failed {
 			t.wrong[row.Set] = true
 		}
@@ -130,6 +143,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		switch t.worst {
 		case verify.Equal:
 			l.compared = true
+			l.Text += but(t.equal)
 		case verify.Broken: // it crashed
 			l.Status, l.rule, l.where, l.message = Problem, "runtime-broken", l.Name+", "+t.row.Set, t.row.Reason
 		case verify.Different:
@@ -148,6 +162,35 @@ func runtimeLines(m *verify.ModelReport) []*line {
 		}
 	}
 	return lines
+}
+
+// but says why the equals of a runtime are worth little, where they are.
+func but(equal []*verify.Comparison) string {
+	var doubtful []string // outputs
+	why, all := "", true
+	for _, row := range equal {
+		switch {
+		case row.Caveat == "":
+			all = false
+			continue
+		case why == "":
+			why = row.Caveat
+		case row.Caveat != why:
+			all = false
+		}
+		if !slices.Contains(doubtful, row.Output) {
+			doubtful = append(doubtful, row.Output)
+		}
+	}
+	switch {
+	case why == "":
+		return ""
+	case all:
+		return ", but " + why
+	case len(doubtful) == 1:
+		return fmt.Sprintf(", but of output %s: %s", quote.Quote(doubtful[0]), why)
+	}
+	return fmt.Sprintf(", but of output %s: %s; caveats of %s", quote.Quote(doubtful[0]), why, Count(len(doubtful)-1, "more output"))
 }
 
 func word(v verify.Verdict) string {

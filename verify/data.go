@@ -18,6 +18,7 @@ type dataSet struct {
 	recorded []*reference.Value // outputs as in the files; nil where there are none
 	want     []*reference.Value
 	made     []*reference.Value // by the nodes of the graph, without the elements
+	flow     flow
 	notes    []string
 	files    []string // where it was read from
 	drawn    []origin // what its inputs are, where they were drawn or given

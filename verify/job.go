@@ -71,7 +71,10 @@ func (j *job) run(ctx context.Context) {
 		j.report.problem(err)
 		return
 	}
-	defer func() { agree(j.report.Rows) }()
+	defer func() {
+		agree(j.report.Rows)
+		j.qualify()
+	}()
 	for _, d := range j.sets {
 		j.report.Sets = append(j.report.Sets, describe(d))
 		j.report.Notes = union(j.report.Notes, d.notes)
@@ -187,9 +190,11 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	done, nodes := 0, len(j.program.Nodes())
 	j.tell("", d.name)
 	d.made = nil
+	d.flow.begin(d.values)
 	r, err := j.program.Watch(limited, d.values, func(v *reference.Value) {
 		done++
 		d.made = append(d.made, outline(v))
+		d.flow.pass(v)
 		j.progress.tell(Event{Path: j.source.model, Set: d.name, Model: j.number, Node: min(done, nodes), Nodes: nodes})
 	})
 	d.reached = done

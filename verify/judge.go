@@ -269,7 +269,7 @@ func (m *Measure) log10() float64 {
 // remark is a word about NaN, which is no finding where the reference has it, too,
 // and seldom what anybody wants.
 func (m *Measure) remark() string {
-	if m.NaN == 0 {
+	if m.NaN == 0 || m.NaN == m.Elements { // all of them: a Caveat says so
 		return ""
 	}
 	return fmt.Sprintf("%d of %d elements are NaN, as in the reference", m.NaN, m.Elements)

@@ -46,6 +46,8 @@ type ModelReport struct {
 	Runtimes   []RuntimeReport `json:"runtimes,omitempty"`
 	Rows       []Comparison    `json:"rows,omitempty"`
 	Notes      []string        `json:"notes,omitempty"`
+	// Caveats say which outputs an equal says little of: all NaN, or the same whatever goes in.
+	Caveats []Caveat `json:"caveats,omitempty"`
 	// Problem says why the model could not be judged, and one of the flags what
 	// kind of problem that is.
 	Problem     string `json:"problem,omitempty"`
@@ -96,6 +98,8 @@ type Comparison struct {
 	Verdict Verdict `json:"verdict"`
 	Stage   Stage   `json:"stage,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
+	// Caveat says why Equal is worth little here, such as "every element is NaN".
+	Caveat string `json:"caveat,omitempty"`
 	// Explained is the arithmetic that explains a difference, if one does.
 	Explained string `json:"explained_by,omitempty"`
 
@@ -326,6 +330,9 @@ func (m *ModelReport) writeTable(p *printer) {
 		p.err = m.writeRows(p.w)
 	}
 	for _, r := range m.Rows {
+		if r.Caveat != "" {
+			p.printf("  %s, %s, %s: equal, but %s\n", r.Runtime, r.Set, clean(r.Output), clean(r.Caveat))
+		}
 		if r.Reason != "" {
 			p.printf("  %s, %s, %s: %s\n", r.Runtime, r.Set, clean(r.Output), clean(r.Reason))
 		}
