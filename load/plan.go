@@ -173,6 +173,7 @@ func (r *region) run(state *running, inputs []value, outer *builder) ([]value, e
 	}
 	for i, v := range inputs {
 		if r.uses[r.inputs[i]] > 0 {
+			v.constant = false // in the next round it is another
 			b.keep(r.inputs[i], v)
 		}
 	}

@@ -199,6 +199,24 @@ func programs(t testing.TB) map[string]*onnx.Model {
 			out d float 2 3
 			out b float 2 3
 			out i int64`)),
+		"a loop that begins with a constant": modelOf(t, `
+			in n int64
+			const zero int64 = 0
+			const true bool = 1
+			last, all = Loop(n, true, zero) body=@b
+			out last int64
+			out all int64 ?`, body(`
+			in i int64
+			in c bool
+			in s int64
+			const one int64 = 1
+			const most int64 = 4
+			u = Add(s, one)
+			go = Less(u, most)
+			w = Mul(u, u)
+			out go bool
+			out u int64
+			out w int64`)),
 		"a loop in a loop": modelOf(t, `
 			in n int64
 			const zero int64 = 0
