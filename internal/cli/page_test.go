@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,11 +163,82 @@ func TestPage(t *testing.T) {
 			})
 		}
 	}
+	t.Run("what a screen reader is told", func(t *testing.T) {
+		b.do(t, `document.querySelectorAll('#thumbs button')[2].click(); const m = document.getElementById('mix'); m.value = '0'; tellMix()`)
+		b.wait(t, `document.getElementById('status').textContent.includes('picture 3')`)
+		var controls, images, live []string
+		for _, n := range b.accessible(t) {
+			properties := n.properties()
+			if properties["live"] != nil && properties["live"] != "off" {
+				live = append(live, fmt.Sprint(n.Role.Value, " ", properties["live"]))
+			}
+			switch name := n.Name.Value; {
+			case n.Role.Value == "image":
+				images = append(images, name)
+			case properties["focusable"] == true && n.Role.Value != "RootWebArea":
+				controls = append(controls, n.Role.Value+" "+name)
+			}
+		}
+		want := []string{"button Another", "button Walk", "button Save PNG", "button Keep as A", "slider From A to B", "button Keep as B", "textbox Seed", "slider Truncation",
+			"button Choose a picture", "button Clear", "button Back to the middle"}
+		for i := range 16 {
+			want = append(want, fmt.Sprintf("button Picture %d of this seed", i+1))
+		}
+		for _, c := range controls {
+			if ok, _ := regexp.MatchString(`^slider Direction [1-8] \([0-9]+ %\)$`, c); ok {
+				want = append(want, c)
+			}
+		}
+		slices.Sort(controls)
+		slices.Sort(want)
+		if !slices.Equal(controls, want) || len(want) != 11+16+8 {
+			t.Errorf("the controls are\n%s\nwant\n%s", strings.Join(controls, "\n"), strings.Join(want, "\n"))
+		}
+		const shown = "seed 18446744073709551615, picture 3, truncation 0.5"
+		if want := []string{"Picture: " + shown, "Picture A: seed 1, picture 1", "Picture B: seed 18446744073709551615, picture 2, truncation 0.5",
+			"A field to draw on with a pointer; a picture file can be chosen instead"}; !slices.Equal(images, want) {
+			t.Errorf("the pictures are %q, want %q", images, want)
+		}
+		// One voice, which waits for its turn, and says the name of the picture.
+		if !slices.Equal(live, []string{"status polite"}) || b.text(t, `document.getElementById('status').textContent`) != shown {
+			t.Errorf("who speaks: %q", live)
+		}
+		// Chromium's tree has the numbers of sliders; what is read in their place is in the attribute.
+		b.do(t, `const a = document.getElementById('axis-3'); a.value = '1.6'; a.dispatchEvent(new Event('input'))`)
+		if got, want := b.text(t, `['mix', 'truncation', 'axis-0', 'axis-3'].map((id) => document.getElementById(id).getAttribute('aria-valuetext')).join('; ')`),
+			"at A; 0.5 standard deviations; 0.0, the middle; 1.6"; got != want {
+			t.Errorf("the sliders say %q, want %q", got, want)
+		}
+		b.wait(t, `document.getElementById('status').textContent === '`+shown+`, moved' && document.getElementById('picture').getAttribute('aria-label') === 'Picture: `+shown+`, moved'`)
+	})
+	t.Run("the picture stays in sight on a phone", func(t *testing.T) {
+		b.call(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": 320, "height": 568, "deviceScaleFactor": 1, "mobile": true})
+		b.do(t, `document.getElementById('axis-7').focus(); document.getElementById('axis-7').scrollIntoView()`)
+		b.wait(t, `(() => {
+			const [picture, slider] = ['picture', 'axis-7'].map((id) => document.getElementById(id).getBoundingClientRect());
+			return picture.top >= 0 && picture.bottom <= innerHeight && picture.right <= innerWidth && picture.width < 120 && slider.top >= picture.bottom;
+		})()`)
+		b.do(t, `scrollTo(0, 0)`)
+		b.wait(t, `document.getElementById('picture').className === '' && document.getElementById('picture').getBoundingClientRect().width > 200`)
+	})
 	t.Run("an address names a picture", func(t *testing.T) {
 		b.call(t, "Page.navigate", map[string]any{"url": "about:blank"})
 		b.wait(t, `location.href === 'about:blank'`)
 		b.call(t, "Page.navigate", map[string]any{"url": (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html", Fragment: "seed=7&picture=5"}).String()})
 		b.wait(t, `document.getElementById('status')?.textContent === 'seed 7, picture 5'`)
+		b.settle(t)
+		for i, id := range []string{"a", "b"} {
+			if want := fmt.Sprintf("Picture %s: seed 7, picture %d", strings.ToUpper(id), i+1); b.text(t, `document.getElementById('`+id+`').getAttribute('aria-label')`) != want ||
+				!bytes.Equal(b.pixels(t, `document.getElementById('`+id+`')`), b.pixels(t, fmt.Sprintf("document.querySelectorAll('#thumbs canvas')[%d]", i))) {
+				t.Errorf("%s is not %s", id, want)
+			}
+		}
+		b.do(t, `location.hash = 'seed=9&picture=2&truncation=0.75'`)
+		b.wait(t, `document.getElementById('status').textContent === 'seed 9, picture 2, truncation 0.75' && document.getElementById('truncation').value === '0.75'`)
+		b.do(t, `document.querySelectorAll('#thumbs button')[3].click()`)
+		b.wait(t, `location.hash === '#seed=9&picture=4&truncation=0.75'`)
+		b.do(t, `location.hash = 'seed=-1'`)
+		b.wait(t, `document.getElementById('status').textContent.startsWith('a seed is ') && document.getElementById('seed').getAttribute('aria-invalid') === 'true'`)
 	})
 	b.quiet(t)
 }
@@ -538,6 +611,33 @@ func (b *browser) text(t *testing.T, expression string) string {
 func (b *browser) do(t *testing.T, statements string) {
 	t.Helper()
 	b.text(t, "{\n"+statements+"\n}; ''")
+}
+
+// An accessibleNode is a node of the tree that screen readers get.
+type accessibleNode struct {
+	Ignored    bool
+	Role, Name struct{ Value string }
+	Properties []struct {
+		Name  string
+		Value struct{ Value any }
+	}
+}
+
+func (n accessibleNode) properties() map[string]any {
+	m := map[string]any{}
+	for _, p := range n.Properties {
+		m[p.Name] = p.Value.Value
+	}
+	return m
+}
+
+func (b *browser) accessible(t *testing.T) (nodes []accessibleNode) {
+	t.Helper()
+	var tree struct{ Nodes []accessibleNode }
+	if err := json.Unmarshal(b.call(t, "Accessibility.getFullAXTree", nil), &tree); err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(tree.Nodes, func(n accessibleNode) bool { return n.Ignored })
 }
 
 func (b *browser) wait(t *testing.T, condition string) {

@@ -105,13 +105,21 @@ async function work() {
   if (due || kept.length > 0 || small.length > 0) later();
 }
 
-// say tells what is shown, once it stays: a screen reader should not hear every step of a slider.
+// say tells what has happened, once it stays: a screen reader should not hear every step of a slider.
 let saying = 0;
 function say(text) {
-  element('picture').setAttribute('aria-label', `Picture: ${text}`);
   clearTimeout(saying);
   saying = setTimeout(() => { element('status').textContent = text; }, 250);
 }
+
+// describe names the picture, and says so.
+function describe(text) {
+  element('picture').setAttribute('aria-label', `Picture: ${text}`);
+  say(text);
+}
+
+// called is the name of what is shown, and where it was moved to from there.
+const called = () => (state.moved.some(Boolean) ? `${state.name}, moved` : state.name);
 
 function start(base, name, file) {
   state.base = base;
@@ -119,7 +127,7 @@ function start(base, name, file) {
   state.file = file;
   recentre();
   show();
-  say(name);
+  describe(name);
 }
 
 const noiseOf = (image) => noise.point(state.seed, image, width, state.truncation);
@@ -130,8 +138,9 @@ function choose(image) {
     b.setAttribute('aria-pressed', String(i === image));
     b.tabIndex = i === image ? 0 : -1;
   });
-  const limit = state.truncation ? `, truncation ${state.truncation}` : '';
-  start(noiseOf(image), `seed ${state.seed}, picture ${image + 1}${limit}`, `seed-${state.seed}-${image + 1}`);
+  const limit = state.truncation;
+  start(noiseOf(image), `seed ${state.seed}, picture ${image + 1}${limit ? `, truncation ${limit}` : ''}`, `seed-${state.seed}-${image + 1}${limit ? `-truncation-${limit}` : ''}`);
+  link();
 }
 
 // ---- seed, small pictures, truncation
@@ -167,15 +176,18 @@ function refresh(image) {
   choose(image);
 }
 
-function takeSeed() {
+// readSeed takes what stands in the field, if it is a seed.
+function readSeed() {
   const input = element('seed');
   const good = /^[0-9]{1,20}$/.test(input.value.trim()) && BigInt(input.value.trim()) < 1n << 64n;
   input.setAttribute('aria-invalid', String(!good));
-  if (!good) {
-    say('a seed is a whole number from 0 to 18446744073709551615');
-    return;
-  }
-  state.seed = BigInt(input.value.trim());
+  if (good) state.seed = BigInt(input.value.trim());
+  else say('a seed is a whole number from 0 to 18446744073709551615');
+  return good;
+}
+
+function takeSeed() {
+  if (!readSeed()) return;
   stop();
   refresh(0);
 }
@@ -184,8 +196,17 @@ function takeTruncation() {
   const input = element('truncation');
   const most = input.value === input.max;
   state.truncation = most ? 0 : Number(input.value);
-  element('truncation-out').textContent = most ? 'none' : input.value;
-  input.setAttribute('aria-valuetext', most ? 'no limit' : input.value);
+  tell(input, most ? 'none' : input.value, most ? 'no limit' : `${input.value} standard deviations`);
+}
+
+// tell shows where a slider is, in short and in words. Its line is coloured from the middle, if that is 0, or else from its end.
+function tell(input, text, words) {
+  const part = (v) => (v - input.min) / (input.max - input.min);
+  const [from, to] = [input.min < 0 ? part(0) : -1, part(input.value)].sort((a, b) => a - b);
+  input.style.setProperty('--from', from);
+  input.style.setProperty('--to', to);
+  input.previousElementSibling.textContent = text;
+  input.setAttribute('aria-valuetext', words);
 }
 
 // ---- directions
@@ -197,26 +218,32 @@ function makeAxes() {
     const label = document.createElement('label');
     label.htmlFor = `axis-${k}`;
     label.textContent = axis.name;
-    const out = document.createElement('output');
-    out.htmlFor = `axis-${k}`;
+    const out = Object.assign(document.createElement('span'), { className: 'value', ariaHidden: 'true' }); // the slider itself says it
     const input = Object.assign(document.createElement('input'), { type: 'range', id: `axis-${k}`, min: -about.reach, max: about.reach, step: about.reach / 40, value: 0 });
     input.addEventListener('input', () => {
       stop();
       state.moved[k] = Number(input.value);
-      out.textContent = state.moved[k].toFixed(1);
+      tellAxis(input);
       show();
-      say(`${state.name}, moved`);
+      describe(called());
     });
     row.append(label, out, input);
     element('axes').append(row);
+    tellAxis(input);
   });
+}
+
+function tellAxis(input) {
+  const text = Number(input.value).toFixed(1);
+  tell(input, text, Number(input.value) ? text : `${text}, the middle`);
 }
 
 function recentre() {
   state.moved.fill(0);
   about.axes.forEach((_, k) => {
-    element(`axis-${k}`).value = 0;
-    element(`axis-${k}`).previousSibling.textContent = '0.0';
+    const input = element(`axis-${k}`);
+    input.value = 0;
+    tellAxis(input);
   });
 }
 
@@ -227,12 +254,18 @@ function keep(which) {
   state[which] = at;
   kept.push(() => draw(element(which), at));
   later();
+  element(which).setAttribute('aria-label', `Picture ${which.toUpperCase()}: ${called()}`);
   say(`kept as ${which.toUpperCase()}`);
+}
+
+function tellMix() {
+  const percent = element('mix').value;
+  tell(element('mix'), `${percent} %`, { 0: 'at A', 100: 'at B' }[percent] || `${percent} % of the way from A to B`);
 }
 
 function takeMix() {
   const percent = Number(element('mix').value);
-  element('mix-out').textContent = `${percent} %`;
+  tellMix();
   start(between(state.a, state.b, percent / 100), `${percent} % of the way from A to B`, `between-${percent}`);
 }
 
@@ -251,7 +284,7 @@ function stop() {
 function walk() {
   if (state.walking) {
     stop();
-    say('the walk has stopped');
+    describe('a point of the walk');
     return;
   }
   const still = matchMedia('(prefers-reduced-motion: reduce)');
@@ -280,7 +313,7 @@ function walk() {
   element('walk').textContent = 'Pause';
   element('walk').setAttribute('aria-pressed', 'true');
   state.walking = requestAnimationFrame(move);
-  say('walking through the latent space');
+  describe('a walk through the latent space');
 }
 
 // ---- pictures out, and in
@@ -295,7 +328,7 @@ function save() {
   large.toBlob((blob) => {
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
-    link.download = `${about.name}-${state.file}.png`;
+    link.download = `${about.name}-${state.file}${state.moved.some(Boolean) ? '-moved' : ''}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     say(`saved as ${link.download}`);
@@ -406,14 +439,38 @@ function makePad() {
 
 // ---- the beginning
 
-// fromAddress shows what the address names, as in index.html#seed=7&picture=5.
-function fromAddress() {
+// The address names the picture of a seed, as in index.html#seed=7&picture=5&truncation=0.5: link writes it once the picture stays
+// (browsers count such changes), and readAddress reads it.
+let linking = 0;
+function link() {
+  clearTimeout(linking);
+  linking = setTimeout(() => {
+    const limit = state.truncation ? `&truncation=${state.truncation}` : '';
+    history.replaceState(null, '', `#seed=${state.seed}&picture=${state.image + 1}${limit}`);
+  }, 500);
+}
+
+function readAddress() {
   const wanted = new URLSearchParams(location.hash.slice(1));
+  element('truncation').value = wanted.get('truncation') || element('truncation').max;
+  takeTruncation();
+  element('seed').value = wanted.get('seed') ?? '1';
   const picture = Number(wanted.get('picture') || 1);
-  if (wanted.has('seed')) element('seed').value = wanted.get('seed');
-  refresh(0);
-  if (wanted.has('seed')) takeSeed();
-  if (Number.isInteger(picture) && picture >= 1 && picture <= THUMBS) choose(picture - 1);
+  state.image = Number.isInteger(picture) && picture >= 1 && picture <= THUMBS ? picture - 1 : 0;
+  return readSeed();
+}
+
+function followAddress() {
+  stop();
+  if (readAddress()) refresh(state.image);
+}
+
+// keepInSight shows the picture small in a corner while its place is above the window, as on a phone at the sliders.
+function keepInSight() {
+  new IntersectionObserver((places) => {
+    const place = places.at(-1);
+    element('picture').classList.toggle('away', !place.isIntersecting && place.boundingClientRect.bottom <= 0);
+  }).observe(element('picture').parentElement);
 }
 
 // fail says what does not work.
@@ -433,10 +490,11 @@ async function begin() {
   makeAxes();
   element('walk').addEventListener('click', walk);
   element('save').addEventListener('click', save);
-  element('reset').addEventListener('click', () => { stop(); recentre(); show(); say(state.name); });
+  element('reset').addEventListener('click', () => { stop(); recentre(); show(); describe(called()); });
   for (const which of ['a', 'b']) element(`keep-${which}`).addEventListener('click', () => keep(which));
   element('mix').addEventListener('input', () => { stop(); takeMix(); });
-  element('mix-out').textContent = '0 %';
+  tellMix();
+  keepInSight();
   const scribble = about.encoder ? makePad() : null;
 
   if (about.noise) {
@@ -447,12 +505,15 @@ async function begin() {
       takeSeed();
     });
     element('truncation').addEventListener('input', () => { stop(); takeTruncation(); refresh(state.image); });
-    takeTruncation();
-    state.base = noiseOf(1);
-    keep('b');
-    state.base = noiseOf(0);
-    keep('a');
-    fromAddress();
+    const good = readAddress();
+    const picture = state.image;
+    for (const [i, which] of ['a', 'b'].entries()) {
+      choose(i);
+      keep(which);
+    }
+    refresh(picture);
+    if (!good) readSeed(); // which says why
+    addEventListener('hashchange', followAddress);
     if (scribble) scribble();
     return;
   }
