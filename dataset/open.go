@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -289,9 +290,8 @@ func (s *Set) oddities() []string {
 }
 
 func oneColour(image []uint8, channels int) bool {
-	area := len(image) / channels
-	for i, p := range image {
-		if p != image[i/area*area] {
+	for plane := range slices.Chunk(image, len(image)/channels) {
+		if !bytes.Equal(plane[1:], plane[:len(plane)-1]) {
 			return false
 		}
 	}
