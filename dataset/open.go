@@ -236,8 +236,10 @@ func (s *Source) Train(ctx context.Context) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range set.oddities() {
-		s.note(note)
+	if s.options.Note != nil { // or nobody wants to know
+		for _, note := range set.oddities() {
+			s.note(note)
+		}
 	}
 	return set, nil
 }
