@@ -128,7 +128,7 @@ func TestNoiseIsTheSameEverywhere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = values[0].Data.([]float64)
+				got = values[0].Data.(onnx.Slice[float64])
 			} else {
 				values, err := s.Run(t.Context(), inputs)
 				if err != nil {

@@ -109,7 +109,7 @@ func agree(t *testing.T, m *onnx.Model, inputs, got []*onnx.Tensor) {
 		if !slices.Equal(got[k].Dims, w.Dims) || got[k].Name != w.Name || len(g) != w.Len() {
 			t.Fatalf("output %s %v, want %s %v", got[k].Name, got[k].Dims, w.Name, w.Dims)
 		}
-		for i, v := range w.Data.([]float64) {
+		for i, v := range w.Data.(onnx.Slice[float64]) {
 			if !(math.Abs(g[i]-v) <= w.Screen(i)) {
 				t.Fatalf("output %s: element %d is %v, want %v within %g", w.Name, i, g[i], v, w.Screen(i))
 			}

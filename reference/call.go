@@ -110,7 +110,7 @@ func cost(v *Value) int64 {
 	for _, e := range v.Elems {
 		n += cost(e)
 	}
-	if words, ok := v.Data.([]string); ok {
+	if words, ok := v.Data.(onnx.Slice[string]); ok {
 		for _, s := range words {
 			n += textCost(s)
 		}
@@ -281,21 +281,10 @@ func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) (*Val
 	if err := c.take(int64(n) * width); err != nil {
 		return nil, fmt.Errorf("shape %v: %w", dims, err)
 	}
-	set := typeSet(1) << t
-	switch {
-	case floats&set != 0:
-		v.Data = make([]float64, n)
-	case signed&set != 0:
-		v.Data = make([]int64, n)
-	case unsigned&set != 0:
-		v.Data = make([]uint64, n)
-	case bools&set != 0:
-		v.Data = make([]bool, n)
-	case texts&set != 0:
-		v.Data = make([]string, n)
-	default:
+	if tensors&(1<<t) == 0 {
 		return nil, &onnx.UnsupportedError{Why: "elements of type " + typeName(t)}
 	}
+	v.Data = widest[t].Make(n)
 	if figures {
 		v.Sound, v.Spread, v.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
 		v.stored = c.profile.stored(t)
@@ -321,7 +310,7 @@ func (c *call) int64Value(list ...int) (*Value, error) {
 	if err := c.take(int64(len(list))); err != nil {
 		return nil, err
 	}
-	return &Value{Type: pb.TensorProto_INT64, Dims: []int{len(list)}, Data: convert(list, func(x int) int64 { return int64(x) })}, nil
+	return vector(pb.TensorProto_INT64, convert(list, func(x int) int64 { return int64(x) })), nil
 }
 
 // pick returns a tensor of shape dims whose element i is element from(i) of v,
@@ -344,17 +333,8 @@ func (c *call) pick(v *Value, dims []int, from func(i int) int) (*Value, error) 
 // copyRuns copies runs of v, one after the other, to out: the first to element at,
 // each next one step elements further on.
 func copyRuns(out *Value, at, step int, v *Value, run int) {
-	switch d := v.Data.(type) {
-	case []float64:
-		spreadRuns(out.Data.([]float64), at, step, d, run)
-	case []int64:
-		spreadRuns(out.Data.([]int64), at, step, d, run)
-	case []uint64:
-		spreadRuns(out.Data.([]uint64), at, step, d, run)
-	case []bool:
-		spreadRuns(out.Data.([]bool), at, step, d, run)
-	case []string:
-		spreadRuns(out.Data.([]string), at, step, d, run)
+	for from := 0; from < v.Len(); from += run {
+		out.Data.Copy(at+from/run*step, v.Data, from, run)
 	}
 	if v.Sound != nil && out.Sound != nil {
 		spreadRuns(out.Sound, at, step, v.Sound, run)
@@ -371,18 +351,7 @@ func spreadRuns[T any](dst []T, at, step int, src []T, run int) {
 
 // copyInto sets out[i] = v[index[i]] wherever index[i] is not negative.
 func (c *call) copyInto(out, v *Value, index []int) {
-	switch d := v.Data.(type) {
-	case []float64:
-		move(out.Data.([]float64), d, index)
-	case []int64:
-		move(out.Data.([]int64), d, index)
-	case []uint64:
-		move(out.Data.([]uint64), d, index)
-	case []bool:
-		move(out.Data.([]bool), d, index)
-	case []string:
-		move(out.Data.([]string), d, index)
-	}
+	out.Data.Gather(0, v.Data, index)
 	if v.Sound != nil && out.Sound != nil {
 		move(out.Sound, v.Sound, index)
 		move(out.Spread, v.Spread, index)

@@ -12,14 +12,8 @@ import (
 // what the file has, and are decoded for every node that reads them, so that there is one such node's at a time.
 const decodedOnce = 1 << 12
 
-// stored is the Data of a value whose elements are still as they are in the file. Only operators that name the input in
-// asStored are given it.
-type stored struct {
-	tensor *pb.TensorProto
-	n      int
-}
-
-// constant makes a value of an initializer, within the budget.
+// constant makes a value of an initializer, within the budget. Where elements stay in the file, only operators that name the
+// input in asStored are given the value as it is.
 func (c *compiler) constant(p *pb.TensorProto) (*Value, error) {
 	if v := storedFloats(p); v != nil {
 		return v, nil
@@ -28,8 +22,8 @@ func (c *compiler) constant(p *pb.TensorProto) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := v.Len(); n > decodedOnce {
-		v.Data = stored{p, n}
+	if v.Len() > decodedOnce {
+		v.Data, v.file = nil, p
 		return v, nil
 	}
 	return v, c.take(int64(v.Len()))
@@ -61,22 +55,18 @@ func storedFloats(p *pb.TensorProto) *Value {
 	if n, err := product(dims); err != nil || n != raw/4 || raw%4 != 0 {
 		return nil
 	}
-	return &Value{Name: p.GetName(), Type: pb.TensorProto_FLOAT, Dims: dims, Data: stored{p, raw / 4}}
+	return &Value{Name: p.GetName(), Type: pb.TensorProto_FLOAT, Dims: dims, file: p}
 }
 
 // whole returns v with its elements decoded, within the budget.
 func (m *meter) whole(v *Value) (*Value, error) {
-	if v == nil {
-		return nil, nil
-	}
-	s, ok := v.Data.(stored)
-	if !ok {
+	if v == nil || v.file == nil {
 		return v, nil
 	}
-	if err := m.take(int64(s.n)); err != nil {
+	if err := m.take(int64(v.Len())); err != nil {
 		return nil, err
 	}
-	w, err := decoded(s.tensor)
+	w, err := decoded(v.file)
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +82,11 @@ type numbersOf struct {
 
 // numbers returns the numbers of v; whole says that v must be decoded first.
 func (v *Value) numbers() (n numbersOf, ok bool) {
-	switch d := v.Data.(type) {
-	case []float64:
-		return numbersOf{floats: d}, true
-	case stored:
-		if raw := d.tensor.GetRawData(); v.Type == pb.TensorProto_FLOAT && len(raw) == 4*d.n {
-			return numbersOf{raw: raw}, true
-		}
+	if raw := v.file.GetRawData(); v.file != nil && v.Type == pb.TensorProto_FLOAT && len(raw) == 4*v.Len() {
+		return numbersOf{raw: raw}, true
 	}
-	return n, false
+	n.floats, ok = v.Data.(onnx.Slice[float64])
+	return n, ok
 }
 
 func (n numbersOf) at(i int) float64 {

@@ -157,7 +157,7 @@ func TestTopKOrdersNaNAboveAllNumbers(t *testing.T) {
 		if largest {
 			want = []int64{1, 4, 3, 5}
 		}
-		if got := r.Outputs[1].Data.([]int64); !slices.Equal(got, want) {
+		if got := elems[int64](r.Outputs[1]); !slices.Equal(got, want) {
 			t.Errorf("largest %v: indices %v, want %v", largest, got, want)
 		}
 		if !math.IsInf(r.Outputs[0].Sound[0], 1) || len(r.Notes) == 0 {
@@ -392,15 +392,15 @@ func TestABatchOfNothing(t *testing.T) {
 		}
 		inputs := inputsFor(p)
 		for _, v := range inputs {
-			if d, ok := v.Data.([]int64); ok && len(d) > 0 && !strings.Contains(tc.src, "CumSum") {
+			if d, ok := v.Data.(onnx.Slice[int64]); ok && len(d) > 0 && !strings.Contains(tc.src, "CumSum") {
 				for i := range d {
 					d[i] = 1
 				}
 			}
-			if d, ok := v.Data.([]int64); ok && (strings.Contains(tc.src, "Reshape") || strings.Contains(tc.src, "Resize")) {
+			if d, ok := v.Data.(onnx.Slice[int64]); ok && (strings.Contains(tc.src, "Reshape") || strings.Contains(tc.src, "Resize")) {
 				d[0] = 0
 			}
-			if d, ok := v.Data.([]float64); ok && len(d) == 3 && strings.Contains(tc.src, "in s float 3") {
+			if d, ok := v.Data.(onnx.Slice[float64]); ok && len(d) == 3 && strings.Contains(tc.src, "in s float 3") {
 				copy(d, []float64{1, 1, 1})
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -24,50 +25,19 @@ func (c *call) mapInts(x *Value, s func(int64) int64, u func(uint64) uint64) (*V
 	if err != nil {
 		return nil, err
 	}
-	switch d := out.Data.(type) {
-	case []int64:
-		for i, v := range x.Data.([]int64) {
-			d[i] = wrapSigned(x.Type, s(v))
-		}
-	case []uint64:
-		for i, v := range x.Data.([]uint64) {
-			d[i] = wrapUnsigned(x.Type, u(v))
-		}
+	if signed&setOf(x) != 0 {
+		mapInto(out, x, s)
+	} else {
+		mapInto(out, x, u)
 	}
 	return out, nil
 }
 
-// wrapSigned and wrapUnsigned keep the low bits that a type has.
-func wrapSigned(t pb.TensorProto_DataType, x int64) int64 {
-	switch t {
-	case pb.TensorProto_INT8:
-		return int64(int8(x))
-	case pb.TensorProto_INT16:
-		return int64(int16(x))
-	case pb.TensorProto_INT32:
-		return int64(int32(x))
-	case pb.TensorProto_INT4:
-		return x << 60 >> 60
-	case pb.TensorProto_INT2:
-		return x << 62 >> 62
+func mapInto[T integer](out, x *Value, f func(T) T) {
+	d := elems[T](out)
+	for i, v := range elems[T](x) {
+		d[i] = wrap(x.Type, f(v))
 	}
-	return x
-}
-
-func wrapUnsigned(t pb.TensorProto_DataType, x uint64) uint64 {
-	switch t {
-	case pb.TensorProto_UINT8:
-		return uint64(uint8(x))
-	case pb.TensorProto_UINT16:
-		return uint64(uint16(x))
-	case pb.TensorProto_UINT32:
-		return uint64(uint32(x))
-	case pb.TensorProto_UINT4:
-		return x & 15
-	case pb.TensorProto_UINT2:
-		return x & 3
-	}
-	return x
 }
 
 // unary is an operator that applies one function to floating-point tensors.
@@ -83,7 +53,7 @@ func unary(name string, fn function) operator {
 
 // zip computes a floating-point, boolean or integer tensor of type t from the
 // broadcast of a and b; put stores element i, from elements j of a and k of b.
-func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put func(out *Value, i, j, k int) error) (*Value, error) {
+func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put func(out *Value, i, j, k int)) (*Value, error) {
 	dims, err := broadcast(a.Dims, b.Dims)
 	if err != nil {
 		return nil, err
@@ -94,9 +64,7 @@ func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put fun
 	}
 	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
 	for i := range out.Len() {
-		if err := put(out, i, left.index(i), right.index(i)); err != nil {
-			return nil, err
-		}
+		put(out, i, left.index(i), right.index(i))
 	}
 	return out, nil
 }
@@ -115,21 +83,18 @@ func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) (*Value, erro
 	return out, c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
 }
 
-// zipInts is zipNumbers for integers of either kind.
-func (c *call) zipInts(a, b *Value, s func(x, y int64) (int64, error), u func(x, y uint64) (uint64, error)) (*Value, error) {
-	return c.zip(a, b, a.Type, false, func(out *Value, i, j, k int) error {
-		switch d := out.Data.(type) {
-		case []int64:
-			v, err := s(a.Data.([]int64)[j], b.Data.([]int64)[k])
-			d[i] = wrapSigned(a.Type, v)
-			return err
-		case []uint64:
-			v, err := u(a.Data.([]uint64)[j], b.Data.([]uint64)[k])
-			d[i] = wrapUnsigned(a.Type, v)
-			return err
-		}
-		return nil
-	})
+// zipInts is zipNumbers for integers of either kind, wrapped to their type.
+func (c *call) zipInts(a, b *Value, s func(x, y int64) int64, u func(x, y uint64) uint64) (*Value, error) {
+	if signed&setOf(a) != 0 {
+		return c.zip(a, b, a.Type, false, pairwise(a, b, func(x, y int64) int64 { return wrap(a.Type, s(x, y)) }))
+	}
+	return c.zip(a, b, a.Type, false, pairwise(a, b, func(x, y uint64) uint64 { return wrap(a.Type, u(x, y)) }))
+}
+
+// pairwise is a way to store f of elements of a and b.
+func pairwise[T, R onnx.Element](a, b *Value, f func(x, y T) R) func(out *Value, i, j, k int) {
+	x, y := elems[T](a), elems[T](b)
+	return func(out *Value, i, j, k int) { elems[R](out)[i] = f(x[j], y[k]) }
 }
 
 // legacy is the broadcasting of opsets before 7: with broadcast = 1 the shape
@@ -160,7 +125,7 @@ func (c *call) legacy(a, b *Value) (*Value, error) {
 }
 
 // arithmetic is an operator on two tensors of one numeric type.
-func arithmetic(name string, float func(f format, x, y number) number, s func(x, y int64) (int64, error), u func(x, y uint64) (uint64, error)) operator {
+func arithmetic(name string, float func(f format, x, y number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
 	return operator{
 		name: name,
 		eval: single(func(c *call) (*Value, error) {
@@ -200,24 +165,22 @@ func comparison(name string, float func(x, y float64) bool, s func(x, y int64) b
 			if err != nil {
 				return nil, err
 			}
-			return c.zip(a, b, pb.TensorProto_BOOL, !a.exact() || !b.exact(), func(out *Value, i, j, k int) error {
-				d := out.Data.([]bool)
-				switch p := a.Data.(type) {
-				case []int64:
-					d[i] = s(p[j], b.Data.([]int64)[k])
-				case []uint64:
-					d[i] = u(p[j], b.Data.([]uint64)[k])
-				case []string:
-					d[i] = p[j] == b.Data.([]string)[k]
-				default:
-					x, y := a.at(j), b.at(k)
-					d[i] = float(x.v, y.v)
-					if out.Sound != nil {
-						out.setFigures(i, flips(x, y))
-					}
+			put := func(out *Value, i, j, k int) {
+				x, y := a.at(j), b.at(k)
+				elems[bool](out)[i] = float(x.v, y.v)
+				if out.Sound != nil {
+					out.setFigures(i, flips(x, y))
 				}
-				return nil
-			})
+			}
+			switch set := setOf(a); {
+			case set&signed != 0:
+				put = pairwise(a, b, s)
+			case set&unsigned != 0:
+				put = pairwise(a, b, u)
+			case set&texts != 0:
+				put = pairwise(a, b, func(x, y string) bool { return x == y })
+			}
+			return c.zip(a, b, pb.TensorProto_BOOL, !a.exact() || !b.exact(), put)
 		}),
 	}
 }
@@ -242,13 +205,12 @@ func logical(name string, f func(x, y bool) bool) operator {
 			if err != nil {
 				return nil, err
 			}
-			return c.zip(a, b, pb.TensorProto_BOOL, !a.exact() || !b.exact(), func(out *Value, i, j, k int) error {
-				out.Data.([]bool)[i] = f(a.Data.([]bool)[j], b.Data.([]bool)[k])
+			return c.zip(a, b, pb.TensorProto_BOOL, !a.exact() || !b.exact(), func(out *Value, i, j, k int) {
+				elems[bool](out)[i] = f(elems[bool](a)[j], elems[bool](b)[k])
 				if out.Sound != nil {
 					x, y := a.figures(j), b.figures(k)
 					out.setFigures(i, number{sound: min(1, x.sound+y.sound), declared: min(1, x.declared+y.declared)})
 				}
-				return nil
 			})
 		}),
 	}
@@ -270,38 +232,41 @@ func variadic(name string, eval func(c *call, f format, terms []number) number, 
 				}
 			}
 			in := slices.DeleteFunc(slices.Clone(c.in), func(v *Value) bool { return v == nil })
-			isFloat := floats&setOf(in[0]) != 0
-			out, err := c.zeros(in[0].Type, isFloat, dims...)
+			out, err := c.zeros(in[0].Type, floats&setOf(in[0]) != 0, dims...)
 			if err != nil {
 				return nil, err
 			}
 			stretches := convert(in, func(v *Value) stretch { return newStretch(v.Dims, dims) })
-			terms := make([]number, len(in))
-			for i := range out.Len() {
-				for k, v := range in {
-					j := stretches[k].index(i)
-					switch d := out.Data.(type) {
-					case []int64:
-						if x := v.Data.([]int64)[j]; k == 0 {
-							d[i] = x
-						} else {
-							d[i] = wrapSigned(v.Type, s(d[i], x))
-						}
-					case []uint64:
-						if x := v.Data.([]uint64)[j]; k == 0 {
-							d[i] = x
-						} else {
-							d[i] = wrapUnsigned(v.Type, u(d[i], x))
-						}
-					default:
-						terms[k] = v.at(j)
+			switch {
+			case signed&setOf(out) != 0:
+				foldInto(out, in, stretches, s)
+			case unsigned&setOf(out) != 0:
+				foldInto(out, in, stretches, u)
+			default:
+				terms := make([]number, len(in))
+				for i := range out.Len() {
+					for k, v := range in {
+						terms[k] = v.at(stretches[k].index(i))
 					}
-				}
-				if isFloat {
 					out.set(i, eval(c, c.format(out), terms))
 				}
 			}
 			return out, nil
 		}),
+	}
+}
+
+// foldInto folds integers: the first is what there is of it, and f takes in every other.
+func foldInto[T integer](out *Value, in []*Value, stretches []stretch, f func(x, y T) T) {
+	d := elems[T](out)
+	for k, v := range in {
+		terms, s := elems[T](v), stretches[k]
+		for i := range d {
+			if x := terms[s.index(i)]; k == 0 {
+				d[i] = x
+			} else {
+				d[i] = wrap(v.Type, f(d[i], x))
+			}
+		}
 	}
 }

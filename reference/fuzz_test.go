@@ -115,38 +115,14 @@ func inputsFor(p *Program) []*Value {
 	return values
 }
 
-// ones are zeros and ones in turn.
-func ones(t pb.TensorProto_DataType, n int) any {
-	set := typeSet(1) << t
-	switch {
-	case t < 0 || t > 62:
+// ones are zeros and ones in turn, nil for a type that the reference lacks.
+func ones(t pb.TensorProto_DataType, n int) onnx.Data {
+	if t < 0 || t >= 62 || tensors&(1<<t) == 0 {
 		return nil
-	case floats&set != 0:
-		d := make([]float64, n)
-		for i := range d {
-			d[i] = float64(i % 2)
-		}
-		return d
-	case signed&set != 0:
-		d := make([]int64, n)
-		for i := range d {
-			d[i] = int64(i % 2)
-		}
-		return d
-	case unsigned&set != 0:
-		d := make([]uint64, n)
-		for i := range d {
-			d[i] = uint64(i % 2)
-		}
-		return d
-	case bools&set != 0:
-		d := make([]bool, n)
-		for i := range d {
-			d[i] = i%2 == 1
-		}
-		return d
-	case texts&set != 0:
-		return make([]string, n)
 	}
-	return nil
+	v := &Value{Type: t, Data: widest[t].Make(n)}
+	for i := range n {
+		v.setFloat(i, float64(i%2))
+	}
+	return v.Data
 }

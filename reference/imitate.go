@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -104,11 +105,11 @@ func (im *Imitation) rounded(v *Value, round func(pb.TensorProto_DataType) func(
 		return v
 	}
 	w := *v
-	x := make([]float64, v.Len())
+	x := make(onnx.Slice[float64], v.Len())
 	for i := range x {
 		x[i] = f(numbers.at(i))
 	}
-	w.Data = x
+	w.Data, w.file = x, nil
 	return &w
 }
 

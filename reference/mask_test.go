@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -15,7 +16,7 @@ func TestMasksOfTheLowestNumber(t *testing.T) {
 	for _, elem := range []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16} {
 		lowest := -formatOf(elem).max
 		v := func(name string, dims []int, x ...float64) *Value {
-			return &Value{Name: name, Type: elem, Dims: dims, Data: x}
+			return &Value{Name: name, Type: elem, Dims: dims, Data: onnx.Slice[float64](x)}
 		}
 		kind := strings.ToLower(elem.String())
 		p, err := Compile(graph(t, 13, strings.ReplaceAll(`in scores T 2,3

@@ -187,9 +187,8 @@ func zipBytes(name string, rule func(f format, a, b number, left, right, to scal
 				return nil, err
 			}
 			f := c.format(c.in[1])
-			return c.zip(a, b, a.Type, true, func(out *Value, i, j, k int) error {
+			return c.zip(a, b, a.Type, true, func(out *Value, i, j, k int) {
 				c.storeSum(out, i, rule(f, a.at(j), b.at(k), left, right, to), to.zero)
-				return nil
 			})
 		}),
 	}

@@ -97,7 +97,7 @@ var opMicrosoftEmbedLayerNormalization = operator{
 			}
 			for i, m := range mask {
 				if m == 1 {
-					counts.Data.([]int64)[i/d[1]]++
+					elems[int64](counts)[i/d[1]]++
 				}
 			}
 		}

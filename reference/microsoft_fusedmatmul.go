@@ -71,7 +71,7 @@ func (c *call) fusedMatMul() (*Value, error) {
 	}
 	for i := range scaledA.Len() {
 		n := scaled(a.at(i), alpha) // runtimes scale the sum, or an operand
-		scaledA.Data.([]float64)[i] = n.v
+		elems[float64](scaledA)[i] = n.v
 		scaledA.setFigures(i, n)
 	}
 	y, err := c.matMul(scaledA, b)

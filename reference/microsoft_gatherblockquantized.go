@@ -57,7 +57,7 @@ var opMicrosoftGatherBlockQuantized = operator{
 		}
 		read := func(v *Value, i int) float64 {
 			if each > 1 {
-				return float64(bitsOf(v.Data.([]uint64), i, bits))
+				return float64(bitsOf(elems[uint64](v), i, bits))
 			}
 			return v.Float(i)
 		}

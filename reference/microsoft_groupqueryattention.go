@@ -220,7 +220,7 @@ func (g *groupQuery) append(past, fresh *Value) (*Value, error) {
 	put := func(i int, n number) { out.set(i, n) }
 	if integers&setOf(out) != 0 {
 		put = func(i int, n number) {
-			out.number(i, n.v)
+			out.setFloat(i, n.v)
 			out.setFigures(i, n)
 		}
 	}
@@ -232,7 +232,7 @@ func (g *groupQuery) append(past, fresh *Value) (*Value, error) {
 		case t < g.ends[h/d[1]]:
 			put(i, fresh.at((h*g.rows+t-from)*d[3]+e))
 		case out.Type == pb.TensorProto_INT4:
-			out.number(i, -8) // which a byte of zeros holds
+			out.setFloat(i, -8) // which a byte of zeros holds
 		}
 	}
 	return out, nil

@@ -25,7 +25,7 @@ var opMicrosoftMatMulBnb4 = operator{
 		if kind < 0 || kind >= len(bnb4) {
 			return nil, fmt.Errorf("quant_type %d, want 0 or 1", kind)
 		}
-		bytes, absmax := c.in[1].Data.([]uint64), c.in[2]
+		bytes, absmax := elems[uint64](c.in[1]), c.in[2]
 		if len(bytes) != (n*k+1)/2 || absmax.Len() != (n*k+block-1)/block {
 			return nil, fmt.Errorf("%d bytes and %d scales for %d rows of %d in blocks of %d", len(bytes), absmax.Len(), n, k, block)
 		}

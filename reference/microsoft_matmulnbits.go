@@ -45,7 +45,7 @@ type nBits struct {
 }
 
 func (c *call) newNBits() (*nBits, error) {
-	w := &nBits{n: c.int("N"), k: c.int("K"), block: c.int("block_size"), bits: c.int("bits"), packed: c.in[1].Data.([]uint64), scales: c.in[2]}
+	w := &nBits{n: c.int("N"), k: c.int("K"), block: c.int("block_size"), bits: c.int("bits"), packed: elems[uint64](c.in[1]), scales: c.in[2]}
 	unsupported := func(why string) error {
 		return &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: why}
 	}
@@ -69,7 +69,7 @@ func (c *call) newNBits() (*nBits, error) {
 	w.zeros = func(int, int) number { return exact(float64(int(1) << (w.bits - 1))) }
 	if z := c.in[3]; z != nil {
 		row := w.blocks
-		if bytes, ok := z.Data.([]uint64); ok {
+		if bytes, ok := z.Data.(onnx.Slice[uint64]); ok {
 			row = (w.blocks*w.bits + 7) / 8
 			w.zeros = func(i, b int) number { return exact(float64(bitsOf(bytes[i*row:], b, w.bits))) }
 		} else {

@@ -49,13 +49,13 @@ var opMicrosoftQEmbedLayerNormalization = operator{
 		terms := make([]number, n)
 		for i := range ids.Len() {
 			clear(terms)
-			for k, row := range []int{int(ids.Data.([]int64)[i]), i % max(length, 1), 0} {
+			for k, row := range []int{int(elems[int64](ids)[i]), i % max(length, 1), 0} {
 				table := c.in[2+k]
 				if k == 2 {
 					if c.in[1] == nil {
 						continue
 					}
-					row = int(c.in[1].Data.([]int64)[i])
+					row = int(elems[int64](c.in[1])[i])
 				}
 				if len(table.Dims) != 2 || table.Dims[1] != n || row < 0 || row >= table.Dims[0] {
 					return nil, fmt.Errorf("row %d of embeddings of shape %v, want rows of %d", row, table.Dims, n)
@@ -64,8 +64,8 @@ var opMicrosoftQEmbedLayerNormalization = operator{
 					terms[u] = f.add(terms[u], scalings[k].number(f, table, row*n+u))
 				}
 			}
-			if m := c.in[7]; m != nil && m.Data.([]int64)[i] == 1 {
-				counts.Data.([]int64)[i/length]++
+			if m := c.in[7]; m != nil && elems[int64](m)[i] == 1 {
+				elems[int64](counts)[i/length]++
 			}
 			if n == 0 {
 				continue

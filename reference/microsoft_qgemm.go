@@ -38,9 +38,9 @@ var opMicrosoftQGemm = operator{
 			if got, err := broadcast(bias.Dims, p.Dims); err != nil || !slices.Equal(got, p.Dims) {
 				return nil, fmt.Errorf("input 6 of shape %v does not stretch to %v", bias.Dims, p.Dims)
 			}
-			d, s := p.Data.([]int64), newStretch(bias.Dims, p.Dims)
+			d, s := elems[int64](p), newStretch(bias.Dims, p.Dims)
 			for i := range d {
-				d[i] = wrapSigned(pb.TensorProto_INT32, d[i]+bias.Data.([]int64)[s.index(i)])
+				d[i] = wrap(pb.TensorProto_INT32, d[i]+elems[int64](bias)[s.index(i)])
 			}
 		}
 		f := c.format(c.in[1])

@@ -81,7 +81,7 @@ func (q *quantizedCache) unpacked(v *Value, width int) (*Value, error) {
 	}
 	for i := range out.Len() {
 		b := toInt64(v, i/width*d[3]+i%width/2)
-		out.number(i, float64(b>>(4*(i%width%2))&15-8))
+		out.setFloat(i, float64(b>>(4*(i%width%2))&15-8))
 	}
 	return out, nil
 }
@@ -140,7 +140,7 @@ func (q *quantizedCache) packed(v *Value) (*Value, error) {
 		}
 		high = scaled(number{high.v + 8, high.sound, high.spread, high.declared}, 16)
 		n = number{n.v + 8 + high.v, n.sound + high.sound, n.spread + high.spread, n.declared + high.declared}
-		out.number(i, n.v)
+		out.setFloat(i, n.v)
 		out.setFigures(i, n)
 	}
 	return out, nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -24,11 +25,11 @@ var opBinarizer = operator{
 			if n.v > threshold {
 				above = 1
 			}
-			if d, ok := out.Data.([]float64); ok {
+			if d, ok := out.Data.(onnx.Slice[float64]); ok {
 				d[i] = above
 				out.setFigures(i, flips(n, exact(threshold)))
 			} else {
-				out.number(i, above)
+				out.setFloat(i, above)
 			}
 		}
 		return out, nil
@@ -84,7 +85,7 @@ var opImputer = operator{
 		}
 		for i := range out.Len() {
 			if v := x.Float(i); v == old || math.IsNaN(v) && math.IsNaN(old) {
-				out.number(i, by[i%lastOf(x)%len(by)])
+				out.setFloat(i, by[i%lastOf(x)%len(by)])
 			}
 		}
 		return out, nil
@@ -157,7 +158,7 @@ var opOneHotEncoder = operator{
 		for i := range x.Len() {
 			var key any = toInt64(x, i)
 			if isText {
-				key = x.Data.([]string)[i]
+				key = elems[string](x)[i]
 			}
 			k, ok := place[key]
 			if !ok && c.int("zeros") == 0 {
@@ -181,13 +182,11 @@ var opCategoryMapper = operator{
 		if len(words) != len(list) {
 			return nil, fmt.Errorf("%d strings for %d integers", len(words), len(list))
 		}
-		keys, values := &Value{Type: pb.TensorProto_STRING, Data: words}, &Value{Type: pb.TensorProto_INT64, Data: list}
-		otherwise := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(c.int("default_int64"))}}
+		keys, values := vector(pb.TensorProto_STRING, words), vector(pb.TensorProto_INT64, list)
 		if c.in[0].Type == pb.TensorProto_INT64 {
 			keys, values = values, keys
-			otherwise = &Value{Type: pb.TensorProto_STRING, Data: []string{c.text("default_string")}}
 		}
-		return c.encode(keys, values, otherwise)
+		return c.encode(keys, values, c.defaultLabel(values.Type))
 	}),
 }
 
@@ -203,13 +202,11 @@ var opLabelEncoder = operator{
 			for i := range places {
 				places[i] = int64(i)
 			}
-			keys, values := &Value{Type: pb.TensorProto_STRING, Data: words}, &Value{Type: pb.TensorProto_INT64, Data: places}
-			otherwise := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(c.int("default_int64"))}}
+			keys, values := vector(pb.TensorProto_STRING, words), vector(pb.TensorProto_INT64, places)
 			if x.Type == pb.TensorProto_INT64 {
 				keys, values = values, keys
-				otherwise = &Value{Type: pb.TensorProto_STRING, Data: []string{c.text("default_string")}}
 			}
-			return c.encode(keys, values, otherwise)
+			return c.encode(keys, values, c.defaultLabel(values.Type))
 		}
 		keys, err := c.encoding("keys")
 		if err != nil {
@@ -238,33 +235,29 @@ func (c *call) encoding(name string) (*Value, error) {
 	if t, err := c.tensorAttr(name + "_tensor"); err != nil || t != nil {
 		return t, err
 	}
-	v := &Value{Type: pb.TensorProto_FLOAT}
+	var v *Value
 	switch a := c.step.attrs; {
 	case a[name+"_strings"] != nil:
-		v.Type, v.Data = pb.TensorProto_STRING, convert(a[name+"_strings"].GetStrings(), func(b []byte) string { return string(b) })
+		v = vector(pb.TensorProto_STRING, convert(a[name+"_strings"].GetStrings(), func(b []byte) string { return string(b) }))
 	case a[name+"_int64s"] != nil:
-		v.Type, v.Data = pb.TensorProto_INT64, a[name+"_int64s"].GetInts()
+		v = vector(pb.TensorProto_INT64, a[name+"_int64s"].GetInts())
 	case a[name+"_floats"] != nil:
-		v.Data = convert(a[name+"_floats"].GetFloats(), func(x float32) float64 { return float64(x) })
+		v = vector(pb.TensorProto_FLOAT, convert(a[name+"_floats"].GetFloats(), func(x float32) float64 { return float64(x) }))
 	default:
 		return nil, fmt.Errorf("no attribute %s_strings, %s_int64s or %s_floats", name, name, name)
 	}
-	v.Dims = []int{v.Len()}
 	return v, c.take(cost(v))
 }
 
 // defaultLabel is what a LabelEncoder gives where no key fits.
 func (c *call) defaultLabel(t pb.TensorProto_DataType) *Value {
-	v := &Value{Type: t, Dims: []int{1}}
-	switch {
-	case t == pb.TensorProto_STRING:
-		v.Data = []string{c.text("default_string")}
-	case floats&setOf(v) != 0:
-		v.Data = []float64{c.float("default_float")}
-	default:
-		v.Data = []int64{int64(c.int("default_int64"))}
+	switch set := typeSet(1) << t; {
+	case set == texts:
+		return vector(t, []string{c.text("default_string")})
+	case set&floats != 0:
+		return vector(t, []float64{c.float("default_float")})
 	}
-	return v
+	return vector(t, []int64{int64(c.int("default_int64"))})
 }
 
 // encode maps every element of input 0: the last of equal keys counts, and NaN equals
@@ -278,30 +271,17 @@ func (c *call) encode(keys, values, otherwise *Value) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	type nan struct{}
-	key := func(v *Value, i int) any {
-		switch d := v.Data.(type) {
-		case []string:
-			return d[i]
-		case []int64:
-			return d[i]
-		}
-		if f := v.Float(i); !math.IsNaN(f) {
-			return f
-		}
-		return nan{}
-	}
 	place := make(map[any]int, keys.Len())
 	for i := range keys.Len() {
-		place[key(keys, i)] = i
+		place[keys.key(i)] = i
 	}
 	for i := range x.Len() {
-		if k, ok := place[key(x, i)]; ok {
-			out.copyElement(i, values, k)
+		if k, ok := place[x.key(i)]; ok {
+			out.Data.Copy(i, values.Data, k, 1)
 		} else {
-			out.copyElement(i, otherwise, 0)
+			out.Data.Copy(i, otherwise.Data, 0, 1)
 		}
-		if _, ok := place[nan{}]; ok && c.opset < 4 && key(x, i) == any(nan{}) {
+		if _, ok := place[keyOfNaN{}]; ok && c.opset < 4 && x.key(i) == any(keyOfNaN{}) {
 			c.undefined(out, i, keyNaN)
 		}
 	}

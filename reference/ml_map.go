@@ -59,7 +59,7 @@ var opDictVectorizer = operator{
 		}
 		place := map[any]int{}
 		for i := range keys.Len() {
-			place[keyOf(keys, i)] = i
+			place[keys.key(i)] = i
 		}
 		return c.pick(values, []int{1, len(words)}, func(i int) int {
 			if at, ok := place[words[i]]; ok {
@@ -68,14 +68,6 @@ var opDictVectorizer = operator{
 			return -1
 		})
 	}),
-}
-
-// keyOf is key i of a map.
-func keyOf(keys *Value, i int) any {
-	if text, ok := keys.Data.([]string); ok {
-		return text[i]
-	}
-	return toInt64(keys, i)
 }
 
 // opCastMap is the values of a map from integers, as another type: in the order of their
@@ -109,7 +101,7 @@ var opCastMap = operator{
 			order = places
 		}
 		to := map[string]pb.TensorProto_DataType{"TO_FLOAT": pb.TensorProto_FLOAT, "TO_INT64": pb.TensorProto_INT64, "TO_STRING": pb.TensorProto_STRING}[c.text("cast_to")]
-		if _, ok := values.Data.([]string); ok && to != pb.TensorProto_STRING { // so that there is a number in every place
+		if _, ok := values.Data.(onnx.Slice[string]); ok && to != pb.TensorProto_STRING { // so that there is a number in every place
 			numbers, err := c.cast(values, pb.TensorProto_DOUBLE)
 			if err != nil {
 				return nil, err
@@ -135,22 +127,22 @@ func FromMap(p *pb.MapProto) (*Value, error) {
 }
 
 func fromMap(p *pb.MapProto) (*Value, error) {
-	keys := &Value{Type: pb.TensorProto_DataType(p.GetKeyType()), Data: p.GetKeys(), Dims: []int{len(p.GetKeys())}}
-	switch set := setOf(keys); {
-	case set == texts:
-		words := convert(p.GetStringKeys(), func(b []byte) string { return string(b) })
-		keys.Data, keys.Dims = words, []int{len(words)}
-	case set&signed != 0:
-	case set&unsigned != 0:
-		keys.Data = convert(p.GetKeys(), func(k int64) uint64 { return uint64(k) })
+	var keys *Value
+	switch t := pb.TensorProto_DataType(p.GetKeyType()); {
+	case t < 0 || t >= 62 || (integers|texts)&(1<<t) == 0:
+		return nil, &onnx.FormatError{Offset: -1, Where: "its keys", What: "are " + typeName(t) + ", want integers or strings"}
+	case t == pb.TensorProto_STRING:
+		keys = vector(t, convert(p.GetStringKeys(), func(b []byte) string { return string(b) }))
+	case signed&(1<<t) != 0:
+		keys = vector(t, p.GetKeys())
 	default:
-		return nil, &onnx.FormatError{Offset: -1, Where: "its keys", What: "are " + typeName(keys.Type) + ", want integers or strings"}
+		keys = vector(t, convert(p.GetKeys(), func(k int64) uint64 { return uint64(k) }))
 	}
 	list := p.GetValues().GetTensorValues()
 	if len(list) != keys.Len() {
 		return nil, &onnx.FormatError{Offset: -1, Where: "its values", What: fmt.Sprintf("are %d for %d keys", len(list), keys.Len())}
 	}
-	values := &Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(list)}, Data: make([]float64, len(list))}
+	values := vector(pb.TensorProto_FLOAT, make([]float64, len(list)))
 	for i, t := range list {
 		e, err := FromProto(t)
 		if err != nil {
@@ -167,7 +159,7 @@ func fromMap(p *pb.MapProto) (*Value, error) {
 		if e.Type != values.Type {
 			return nil, &onnx.FormatError{Offset: -1, Where: "its values", What: fmt.Sprintf("are of types %s and %s", typeName(values.Type), typeName(e.Type))}
 		}
-		values.copyElement(i, e, 0)
+		values.Data.Copy(i, e.Data, 0, 1)
 	}
 	return newMap(keys, values), nil
 }

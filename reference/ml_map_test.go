@@ -81,9 +81,9 @@ func TestMapsBecomeRows(t *testing.T) {
 		case []float64:
 			ok = slices.Equal(y.floats(), want)
 		case []int64:
-			ok = slices.Equal(y.Data.([]int64), want)
+			ok = slices.Equal(elems[int64](y), want)
 		case []string:
-			ok = slices.Equal(y.Data.([]string), want)
+			ok = slices.Equal(elems[string](y), want)
 		}
 		if n := y.Len(); !ok || !slices.Equal(y.Dims, []int{1, n}) {
 			t.Errorf("%s: got %v of shape %v, want %v in one row", c.name, y.Data, y.Dims, c.want)
@@ -99,7 +99,7 @@ func TestScoresBecomeMaps(t *testing.T) {
 	}
 	for i, want := range [][]float64{{0.25, 0.75}, {1, 0}} {
 		e := y.Elems[i]
-		if e.Kind != Map || !slices.Equal(e.Elems[0].Data.([]string), []string{"no", "yes"}) || !slices.Equal(e.Elems[1].floats(), want) {
+		if e.Kind != Map || !slices.Equal(elems[string](e.Elems[0]), []string{"no", "yes"}) || !slices.Equal(e.Elems[1].floats(), want) {
 			t.Errorf("element %d is %s of %v to %v, want no and yes to %v", i, e, e.Elems[0].Data, e.Elems[1].Data, want)
 		}
 	}

@@ -130,7 +130,7 @@ func (c *call) chooseGreatest(out *Value, row int, labels *Value, scores []numbe
 			best = k
 		}
 	}
-	out.copyElement(row, labels, best)
+	out.Data.Copy(row, labels.Data, best, 1)
 	for k, s := range scores {
 		if k == best {
 			continue
@@ -147,7 +147,7 @@ func (c *call) chooseAbove(out *Value, row int, labels *Value, s number, middle 
 	if s.v > middle {
 		chosen, other = 1, 0
 	}
-	out.copyElement(row, labels, chosen)
+	out.Data.Copy(row, labels.Data, chosen, 1)
 	if n := flips(s, exact(middle)); n != (number{}) {
 		c.mayBe(out, row, labels, other, n)
 	}
@@ -173,7 +173,7 @@ func (c *call) mayBe(out *Value, row int, labels *Value, other int, n number) {
 	distance := math.Inf(1)
 	if labels.Type == pb.TensorProto_INT64 {
 		distance = math.Abs(labels.Float(other) - out.Float(row))
-	} else if labels.Data.([]string)[other] == out.Data.([]string)[row] {
+	} else if elems[string](labels)[other] == elems[string](out)[row] {
 		return
 	}
 	if n.sound > 0 {
@@ -183,20 +183,4 @@ func (c *call) mayBe(out *Value, row int, labels *Value, other int, n number) {
 		have.declared = max(have.declared, distance)
 	}
 	out.setFigures(row, have)
-}
-
-// copyElement sets element i to element k of a tensor of the same type.
-func (v *Value) copyElement(i int, from *Value, k int) {
-	switch d := v.Data.(type) {
-	case []int64:
-		d[i] = from.Data.([]int64)[k]
-	case []uint64:
-		d[i] = from.Data.([]uint64)[k]
-	case []float64:
-		d[i] = from.Data.([]float64)[k]
-	case []bool:
-		d[i] = from.Data.([]bool)[k]
-	case []string:
-		d[i] = from.Data.([]string)[k]
-	}
 }

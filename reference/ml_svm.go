@@ -120,7 +120,7 @@ func (c *call) chooseSecond(out *Value, row int, labels *Value, scores []number,
 	if greatest.v > middle {
 		chosen = 1
 	}
-	out.copyElement(row, labels, chosen)
+	out.Data.Copy(row, labels.Data, chosen, 1)
 	if better != chosen {
 		c.mayBe(out, row, labels, better, number{sound: 1, declared: 1})
 		return

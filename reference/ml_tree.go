@@ -595,12 +595,12 @@ func (v *Value) lenOrZero() int {
 func (c *call) labels(integers string) (*Value, error) {
 	list, words := c.step.attrs[integers].GetInts(), c.step.attrs["classlabels_strings"].GetStrings()
 	if len(words) > 0 {
-		v := &Value{Type: pb.TensorProto_STRING, Dims: []int{len(words)}, Data: convert(words, func(b []byte) string { return string(b) })}
+		v := vector(pb.TensorProto_STRING, convert(words, func(b []byte) string { return string(b) }))
 		return v, c.take(cost(v))
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("no labels, in %s or classlabels_strings", strings.TrimSpace(integers))
 	}
-	v := &Value{Type: pb.TensorProto_INT64, Dims: []int{len(list)}, Data: slices.Clone(list)}
+	v := vector(pb.TensorProto_INT64, slices.Clone(list))
 	return v, c.take(int64(len(list)))
 }

@@ -93,7 +93,7 @@ func spoilAttributes(r *rand.Rand, g *pb.GraphProto) {
 // spoilValue gives a value other dimensions where they are open, odd integers,
 // and now and then infinite figures.
 func spoilValue(r *rand.Rand, v *Value) {
-	if d, ok := v.Data.([]int64); ok {
+	if d, ok := v.Data.(onnx.Slice[int64]); ok {
 		for i := range d {
 			if r.IntN(3) == 0 {
 				d[i] = oddNumbers[r.IntN(len(oddNumbers))]
@@ -103,7 +103,7 @@ func spoilValue(r *rand.Rand, v *Value) {
 	if r.IntN(3) == 0 && v.Kind == Tensor {
 		makeUnknown(v)
 	}
-	if d, ok := v.Data.([]float64); ok && len(d) > 0 && r.IntN(3) == 0 {
+	if d, ok := v.Data.(onnx.Slice[float64]); ok && len(d) > 0 && r.IntN(3) == 0 {
 		d[r.IntN(len(d))] = []float64{math.NaN(), math.Inf(1), -1e30, 1e300}[r.IntN(4)]
 	}
 }

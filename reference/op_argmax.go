@@ -10,15 +10,15 @@ import (
 
 // opArgMax is the index of the largest element along an axis, the first of them
 // or, with select_last_index, the last. ONNX ArgMax, opset 1, 11, 12, 13.
-var opArgMax = argOperator("ArgMax", func(x *Value, i, j int) bool { return greater(x, i, j) })
+var opArgMax = argOperator("ArgMax", func(x *Value, i, j int) bool { return x.compare(i, j) > 0 })
 
 // opArgMin is the index of the smallest element along an axis. ONNX ArgMin,
 // opset 1, 11, 12, 13.
 var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool {
 	if math.IsNaN(x.Float(i)) || math.IsNaN(x.Float(j)) {
-		return greater(x, i, j) // NaN is no number, and wins either way
+		return x.compare(i, j) > 0 // NaN is no number, and wins either way
 	}
-	return greater(x, j, i)
+	return x.compare(j, i) > 0
 })
 
 func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
@@ -52,7 +52,7 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 							best = k
 						}
 					}
-					out.Data.([]int64)[o*inner+i] = int64(best)
+					elems[int64](out)[o*inner+i] = int64(best)
 					if out.Sound != nil {
 						out.setFigures(o*inner+i, rivals(x, at, best, n))
 					}

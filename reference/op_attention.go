@@ -235,7 +235,7 @@ func (a *attention) bias(n, h, i, j int) (number, error) {
 		}
 		index = index*d + k
 	}
-	if allowed, ok := a.mask.Data.([]bool); ok {
+	if allowed, ok := a.mask.Data.(onnx.Slice[bool]); ok {
 		if allowed[index] {
 			return exact(0), nil
 		}

@@ -17,7 +17,7 @@ var opBernoulli = operator{
 		r := c.source()
 		for i, p := range x.floats() {
 			if r.Float64() < p {
-				out.number(i, 1)
+				out.setFloat(i, 1)
 			}
 		}
 		c.guess(out)

@@ -11,12 +11,12 @@ import (
 var opBitShift = operator{
 	name: "BitShift", in: []port{lacking(signed)},
 	eval: single(func(c *call) (*Value, error) {
-		var shift func(x, y uint64) (uint64, error)
+		var shift func(x, y uint64) uint64
 		switch d := c.text("direction", ""); d {
 		case "LEFT":
-			shift = func(x, y uint64) (uint64, error) { return x << y, nil }
+			shift = func(x, y uint64) uint64 { return x << y }
 		case "RIGHT":
-			shift = func(x, y uint64) (uint64, error) { return x >> y, nil }
+			shift = func(x, y uint64) uint64 { return x >> y }
 		default:
 			return nil, fmt.Errorf("attribute direction is %q, want LEFT or RIGHT", d)
 		}
@@ -25,9 +25,9 @@ var opBitShift = operator{
 		if err != nil {
 			return nil, err
 		}
-		width := uint64(bits.Len64(wrapUnsigned(a.Type, math.MaxUint64)))
+		width := uint64(bits.Len64(wrap(a.Type, uint64(math.MaxUint64))))
 		c.undefinedWhere(out, a, b, func(_, k int) string {
-			if b.Data.([]uint64)[k] >= width {
+			if elems[uint64](b)[k] >= width {
 				return wideShift
 			}
 			return ""

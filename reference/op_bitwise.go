@@ -22,8 +22,7 @@ func bitwise(name string, f func(x, y uint64) uint64) operator {
 		name: name,
 		eval: single(func(c *call) (*Value, error) {
 			return c.zipInts(c.in[0], c.in[1],
-				func(x, y int64) (int64, error) { return int64(f(uint64(x), uint64(y))), nil },
-				func(x, y uint64) (uint64, error) { return f(x, y), nil })
+				func(x, y int64) int64 { return int64(f(uint64(x), uint64(y))) }, f)
 		}),
 	}
 }

@@ -52,7 +52,7 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 	if to == pb.TensorProto_STRING && fromFloat {
 		out.Notation = floatBits(x.Type)
 	}
-	if s, ok := x.Data.([]string); ok {
+	if s, ok := x.Data.(onnx.Slice[string]); ok {
 		for i := range s {
 			if err := out.parse(i, s[i]); err != nil {
 				return nil, err
@@ -70,7 +70,7 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 func (c *call) castElement(out *Value, i int, x *Value, small *minifloat) {
 	to, fromFloat := out.Type, floats&setOf(x) != 0
 	switch d := out.Data.(type) {
-	case []float64:
+	case onnx.Slice[float64]:
 		n := x.at(i)
 		switch {
 		case !fromFloat && n.sound > 0:
@@ -84,23 +84,23 @@ func (c *call) castElement(out *Value, i int, x *Value, small *minifloat) {
 			out.set(i, narrow(n, to))
 		}
 		return
-	case []string:
+	case onnx.Slice[string]:
 		d[i] = textOf(x, i)
-	case []bool:
+	case onnx.Slice[bool]:
 		d[i] = x.Float(i) != 0
-	case []int64:
-		d[i] = wrapSigned(to, toInt64(x, i))
-	case []uint64:
-		d[i] = wrapUnsigned(to, uint64(toInt64(x, i)))
-		if u, ok := x.Data.([]uint64); ok {
-			d[i] = wrapUnsigned(to, u[i])
+	case onnx.Slice[int64]:
+		d[i] = wrap(to, toInt64(x, i))
+	case onnx.Slice[uint64]:
+		d[i] = wrap(to, uint64(toInt64(x, i)))
+		if u, ok := x.Data.(onnx.Slice[uint64]); ok {
+			d[i] = wrap(to, u[i])
 		} else if f := x.Float(i); fromFloat && f >= 0x1p63 && f < 0x1p64 {
-			d[i] = wrapUnsigned(to, uint64(f))
+			d[i] = wrap(to, uint64(f))
 		}
 	}
 	if fromFloat && integers&setOf(out) != 0 && !holds(to, x.Float(i)) {
 		if to == pb.TensorProto_INT32 {
-			out.Data.([]int64)[i] = math.MinInt32 // as x86 has it
+			elems[int64](out)[i] = math.MinInt32 // as x86 has it
 		}
 		c.undefined(out, i, beyondInteger)
 		return
@@ -224,9 +224,9 @@ func castErrors(n number, to pb.TensorProto_DataType) number {
 
 func toInt64(v *Value, i int) int64 {
 	switch d := v.Data.(type) {
-	case []int64:
+	case onnx.Slice[int64]:
 		return d[i]
-	case []uint64:
+	case onnx.Slice[uint64]:
 		return int64(d[i])
 	}
 	if f := v.Float(i); f >= -0x1p63 && f < 0x1p63 {
@@ -239,27 +239,27 @@ func toInt64(v *Value, i int) int64 {
 func (v *Value) parse(i int, s string) error {
 	bad := func(err error) error { return fmt.Errorf("element %d is %q, want a number: %w", i, s, err) }
 	switch d := v.Data.(type) {
-	case []string:
+	case onnx.Slice[string]:
 		d[i] = s
-	case []float64:
+	case onnx.Slice[float64]:
 		x, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return bad(err)
 		}
 		d[i] = roundTo(x, v.Type)
-	case []int64:
+	case onnx.Slice[int64]:
 		x, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 		if err != nil {
 			return bad(err)
 		}
-		d[i] = wrapSigned(v.Type, x)
-	case []uint64:
+		d[i] = wrap(v.Type, x)
+	case onnx.Slice[uint64]:
 		x, err := strconv.ParseUint(strings.TrimSpace(s), 10, 64)
 		if err != nil {
 			return bad(err)
 		}
-		d[i] = wrapUnsigned(v.Type, x)
-	case []bool:
+		d[i] = wrap(v.Type, x)
+	case onnx.Slice[bool]:
 		x, err := strconv.ParseBool(strings.TrimSpace(s))
 		if err != nil {
 			return bad(err)
@@ -273,7 +273,7 @@ func (v *Value) parse(i int, s string) error {
 // notation, whichever is shorter to read, NaN, INF and -INF.
 func textOf(v *Value, i int) string {
 	switch d := v.Data.(type) {
-	case []float64:
+	case onnx.Slice[float64]:
 		switch {
 		case math.IsNaN(d[i]):
 			return "NaN"
@@ -283,9 +283,9 @@ func textOf(v *Value, i int) string {
 			return "-INF"
 		}
 		return strconv.FormatFloat(d[i], 'g', -1, floatBits(v.Type))
-	case []int64:
+	case onnx.Slice[int64]:
 		return strconv.FormatInt(d[i], 10)
-	case []uint64:
+	case onnx.Slice[uint64]:
 		return strconv.FormatUint(d[i], 10)
 	}
 	return strconv.FormatBool(v.Float(i) != 0)

@@ -16,25 +16,8 @@ var opClip = operator{
 				return nil, fmt.Errorf("input %d is %s, want a scalar", i, c.in[i])
 			}
 		}
-		switch x.Data.(type) {
-		case []int64:
-			lo, hi := int64(math.MinInt64), int64(math.MaxInt64)
-			if c.given(1) {
-				lo = c.in[1].Data.([]int64)[0]
-			}
-			if c.given(2) {
-				hi = c.in[2].Data.([]int64)[0]
-			}
-			return c.mapInts(x, func(v int64) int64 { return min(max(v, lo), hi) }, nil)
-		case []uint64:
-			lo, hi := uint64(0), uint64(math.MaxUint64)
-			if c.given(1) {
-				lo = c.in[1].Data.([]uint64)[0]
-			}
-			if c.given(2) {
-				hi = c.in[2].Data.([]uint64)[0]
-			}
-			return c.mapInts(x, nil, func(v uint64) uint64 { return min(max(v, lo), hi) })
+		if floats&setOf(x) == 0 {
+			return c.mapInts(x, clipInts(c, int64(math.MinInt64), math.MaxInt64), clipInts(c, uint64(0), math.MaxUint64))
 		}
 		// The defaults are the limits of the type, so that infinity is clipped.
 		most := formatOf(x.Type).max
@@ -51,4 +34,17 @@ var opClip = operator{
 		}
 		return y, err
 	}),
+}
+
+// clipInts limits integers to inputs 1 and 2, where they are given.
+func clipInts[T integer](c *call, lo, hi T) func(T) T {
+	return func(v T) T {
+		if c.given(1) {
+			lo = elems[T](c.in[1])[0]
+		}
+		if c.given(2) {
+			hi = elems[T](c.in[2])[0]
+		}
+		return min(max(v, lo), hi)
+	}
 }

@@ -16,7 +16,7 @@ var opCompress = operator{
 		}
 		_, n, inner := split(x.Dims, axis)
 		var kept []int
-		for i, b := range c.in[1].Data.([]bool) {
+		for i, b := range elems[bool](c.in[1]) {
 			if b && i >= n {
 				return nil, fmt.Errorf("the condition holds for element %d of %d", i, n)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -31,24 +32,21 @@ var opConstant = operator{
 }
 
 func constantOf(name string, a *pb.AttributeProto) *Value {
-	list := func(t pb.TensorProto_DataType, n int, data any) *Value {
-		return &Value{Type: t, Dims: []int{n}, Data: data}
-	}
 	toFloat := func(x float32) float64 { return float64(x) }
 	toString := func(b []byte) string { return string(b) }
 	switch name {
 	case "value_float":
-		return &Value{Type: pb.TensorProto_FLOAT, Dims: []int{}, Data: []float64{float64(a.GetF())}}
+		return &Value{Type: pb.TensorProto_FLOAT, Dims: []int{}, Data: onnx.Slice[float64]{float64(a.GetF())}}
 	case "value_int":
-		return &Value{Type: pb.TensorProto_INT64, Dims: []int{}, Data: []int64{a.GetI()}}
+		return &Value{Type: pb.TensorProto_INT64, Dims: []int{}, Data: onnx.Slice[int64]{a.GetI()}}
 	case "value_string":
-		return &Value{Type: pb.TensorProto_STRING, Dims: []int{}, Data: []string{string(a.GetS())}}
+		return &Value{Type: pb.TensorProto_STRING, Dims: []int{}, Data: onnx.Slice[string]{string(a.GetS())}}
 	case "value_floats":
-		return list(pb.TensorProto_FLOAT, len(a.GetFloats()), convert(a.GetFloats(), toFloat))
+		return vector(pb.TensorProto_FLOAT, convert(a.GetFloats(), toFloat))
 	case "value_ints":
-		return list(pb.TensorProto_INT64, len(a.GetInts()), slices.Clone(a.GetInts()))
+		return vector(pb.TensorProto_INT64, slices.Clone(a.GetInts()))
 	case "value_strings":
-		return list(pb.TensorProto_STRING, len(a.GetStrings()), convert(a.GetStrings(), toString))
+		return vector(pb.TensorProto_STRING, convert(a.GetStrings(), toString))
 	}
 	return nil
 }

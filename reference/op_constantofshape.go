@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -17,7 +18,7 @@ var opConstantOfShape = operator{
 			return nil, err
 		}
 		if v == nil {
-			v = &Value{Type: pb.TensorProto_FLOAT, Data: []float64{0}}
+			v = &Value{Type: pb.TensorProto_FLOAT, Data: onnx.Slice[float64]{0}}
 		}
 		if v.Len() != 1 {
 			return nil, fmt.Errorf("attribute value has %d elements, want 1", v.Len())

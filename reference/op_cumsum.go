@@ -1,6 +1,6 @@
 package reference
 
-import "github.com/petrify-ml/petrify/onnx/pb"
+import "github.com/petrify-ml/petrify/onnx"
 
 // opCumSum is the running sum along the axis in input 1. ONNX CumSum, opset 11,
 // 14.
@@ -74,17 +74,18 @@ func (c *call) accumulate(what accumulation) (*Value, error) {
 // line begins anew: add takes in an element of x, store writes what they make together.
 func (a accumulation) line(f format, x, out *Value) (add, store func(i int)) {
 	switch d := out.Data.(type) {
-	case []int64:
-		return integerLine(x.Data.([]int64), d, a.first, a.s, wrapSigned, x.Type)
-	case []uint64:
-		return integerLine(x.Data.([]uint64), d, uint64(a.first), a.u, wrapUnsigned, x.Type)
+	case onnx.Slice[int64]:
+		return integerLine(x, d, a.first, a.s)
+	case onnx.Slice[uint64]:
+		return integerLine(x, d, uint64(a.first), a.u)
 	}
 	floats := a.begin(f)
 	return func(i int) { floats.add(x.at(i)) }, func(i int) { out.set(i, floats.result()) }
 }
 
-func integerLine[T int64 | uint64](x, out []T, first T, take func(a, b T) T, wrap func(pb.TensorProto_DataType, T) T, t pb.TensorProto_DataType) (add, store func(i int)) {
-	return func(i int) { first = wrap(t, take(first, x[i])) }, func(i int) { out[i] = first }
+func integerLine[T integer](x *Value, out []T, first T, take func(a, b T) T) (add, store func(i int)) {
+	d := elems[T](x)
+	return func(i int) { first = wrap(x.Type, take(first, d[i])) }, func(i int) { out[i] = first }
 }
 
 // A runningSum is the sum of the elements added so far.

@@ -14,7 +14,7 @@ func TestSpaceToDepthUndoesDepthToSpace(t *testing.T) {
 	for _, mode := range []string{"DCR", "CRD"} {
 		m := graph(t, 28, "in x float 2,8,2,3\nw = DepthToSpace(x) blocksize=2 mode=\""+mode+"\"\ny = SpaceToDepth(w) blocksize=2 mode=\""+mode+"\"\nout y")
 		y := run(t, m, tensor(t, "x", data, 2, 8, 2, 3))[0]
-		for i, v := range y.Data.([]float64) {
+		for i, v := range elems[float64](y) {
 			if float32(v) != data[i] || !slices.Equal(y.Dims, []int{2, 8, 2, 3}) {
 				t.Fatalf("%s: element %d of %v is %v, want %v", mode, i, y.Dims, v, data[i])
 			}

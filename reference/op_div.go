@@ -5,7 +5,7 @@ package reference
 var opDiv = division()
 
 func division() operator {
-	op := arithmetic("Div", format.div, quotientOf[int64], quotientOf[uint64])
+	op := arithmetic("Div", format.div, quotientOf, quotientOf)
 	divide := op.eval
 	op.eval = func(c *call) ([]*Value, error) {
 		outputs, err := divide(c)
@@ -20,9 +20,9 @@ func division() operator {
 }
 
 // quotientOf is 0 for a division by zero, which is undefined.
-func quotientOf[T int64 | uint64](x, y T) (T, error) {
+func quotientOf[T integer](x, y T) T {
 	if y == 0 {
-		return 0, nil
+		return 0
 	}
-	return x / y, nil
+	return x / y
 }

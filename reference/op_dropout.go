@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -20,7 +21,7 @@ var opDropout = operator{
 			}
 			ratio = c.in[1].Float(0)
 		}
-		training := c.given(2) && c.in[2].Len() == 1 && c.in[2].Data.([]bool)[0]
+		training := c.given(2) && c.in[2].Len() == 1 && elems[bool](c.in[2])[0]
 		if c.opset < 7 {
 			training = c.int("is_test") == 0
 			ratio = c.float("ratio", 0.5)
@@ -30,9 +31,9 @@ var opDropout = operator{
 		if c.opset < 10 {
 			maskType = x.Type
 		}
-		one := &Value{Type: maskType, Data: []bool{true}}
+		one := &Value{Type: maskType, Data: onnx.Slice[bool]{true}}
 		if maskType != pb.TensorProto_BOOL {
-			one.Data = []float64{1}
+			one.Data = onnx.Slice[float64]{1}
 		}
 		mask, err := c.pick(one, x.Dims, func(int) int { return 0 })
 		if err != nil {

@@ -123,55 +123,82 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 	if err := c.afford(out.Len(), terms, len(c.in)); err != nil {
 		return nil, err
 	}
-	// How far a step along each label of the result, and of the sum, goes in
-	// each operand.
-	outer, summed := make([][]int, len(c.in)), make([][]int, len(c.in))
-	for i, v := range c.in {
-		outer[i], summed[i] = e.steps(i, v, e.out), e.steps(i, v, e.summed)
-	}
 	if err := c.spend(int64(out.Len()) * int64(terms) * int64(len(c.in))); err != nil {
 		return nil, err
 	}
 	f := c.products(out)
 	out.sums(terms, f)
+	walk := e.walker(c.in, dims, inner)
 	return out, c.each(out.Len(), terms*len(c.in), func(i int) {
-		at, k := make([]int, len(dims)), make([]int, len(inner))
-		unravel(i, dims, at)
-		s := f.dot()
-		var si int64
-		var ui uint64
-		for t := range terms {
-			unravel(t, inner, k)
-			p, pi, pu := exact(1), int64(1), uint64(1)
-			for o, v := range c.in {
-				j := ravel(at, outer[o]) + ravel(k, summed[o])
-				switch d := v.Data.(type) {
-				case []int64:
-					pi *= d[j]
-				case []uint64:
-					pu *= d[j]
-				default:
-					if x := f.adder.operandOf(v.at(j)); o == 0 {
-						p = x
-					} else {
-						p = f.mul(p, x)
-					}
+		w := walk.from(i)
+		switch {
+		case signed&setOf(out) != 0:
+			einsumInts[int64](w, out, i, terms, c.in)
+		case unsigned&setOf(out) != 0:
+			einsumInts[uint64](w, out, i, terms, c.in)
+		default:
+			s := f.dot()
+			for t := range terms {
+				at := w.factors(t)
+				p := f.adder.operandOf(c.in[0].at(at[0]))
+				for o, v := range c.in[1:] {
+					p = f.mul(p, f.adder.operandOf(v.at(at[1+o])))
 				}
-			}
-			si, ui = si+pi, ui+pu
-			if isFloat {
 				s.term(p)
 			}
-		}
-		switch d := out.Data.(type) {
-		case []int64:
-			d[i] = wrapSigned(out.Type, si)
-		case []uint64:
-			d[i] = wrapUnsigned(out.Type, ui)
-		default:
 			out.set(i, s.sum(f, 0))
 		}
 	})
+}
+
+// einsumInts stores element i, a sum of so many products of integers.
+func einsumInts[T integer](w einsumWalk, out *Value, i, terms int, in []*Value) {
+	var sum T
+	for t := range terms {
+		p := T(1)
+		for o, at := range w.factors(t) {
+			p *= elems[T](in[o])[at]
+		}
+		sum += p
+	}
+	elems[T](out)[i] = wrap(out.Type, sum)
+}
+
+// An einsumWalk finds the factors of the terms of one element of the result.
+type einsumWalk struct {
+	dims, inner   []int   // the lengths of the labels of the result, and of the sum
+	outer, summed [][]int // how far a step along each of them goes in each operand
+	base, at, k   []int   // where the element begins in each operand; room for the rest
+}
+
+func (e *einsum) walker(in []*Value, dims, inner []int) einsumWalk {
+	w := einsumWalk{dims: dims, inner: inner}
+	for i, v := range in {
+		w.outer, w.summed = append(w.outer, e.steps(i, v, e.out)), append(w.summed, e.steps(i, v, e.summed))
+	}
+	return w
+}
+
+// from goes to element i of the result.
+func (w einsumWalk) from(i int) einsumWalk {
+	n := len(w.outer)
+	room := make([]int, 2*n+max(len(w.dims), len(w.inner)))
+	w.base, w.at, w.k = room[:n], room[n:2*n], room[2*n:]
+	unravel(i, w.dims, w.k[:len(w.dims)])
+	for o, steps := range w.outer {
+		w.base[o] = ravel(w.k[:len(w.dims)], steps)
+	}
+	w.k = w.k[:len(w.inner)]
+	return w
+}
+
+// factors is where the factors of term t lie, one in each operand, until the next call.
+func (w einsumWalk) factors(t int) []int {
+	unravel(t, w.inner, w.k)
+	for o, steps := range w.summed {
+		w.at[o] = w.base[o] + ravel(w.k, steps)
+	}
+	return w.at
 }
 
 // steps returns how far a step along each label goes in operand i; along a

@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -15,7 +16,7 @@ var opEyeLike = operator{
 		if len(x.Dims) != 2 {
 			return nil, fmt.Errorf("input of shape %v, want a matrix", x.Dims)
 		}
-		zeros := &Value{Type: pb.TensorProto_FLOAT, Dims: x.Dims, Data: make([]float64, x.Len())}
+		zeros := &Value{Type: pb.TensorProto_FLOAT, Dims: x.Dims, Data: make(onnx.Slice[float64], x.Len())}
 		k := c.int("k", 0)
 		for i := range x.Dims[0] {
 			if j := i + k; j >= 0 && j < x.Dims[1] {

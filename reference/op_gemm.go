@@ -105,6 +105,6 @@ func (c *call) gemmInts() (*Value, error) {
 		return p, err
 	}
 	return c.zipInts(p, c.in[2],
-		func(x, y int64) (int64, error) { return x + y*int64(beta), nil },
-		func(x, y uint64) (uint64, error) { return x + y*uint64(int64(beta)), nil })
+		func(x, y int64) int64 { return x + y*int64(beta) },
+		func(x, y uint64) uint64 { return x + y*uint64(int64(beta)) })
 }

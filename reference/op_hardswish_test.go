@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -18,7 +19,7 @@ func TestHardSwishMayBeWrittenOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.Run(t.Context(), []*Value{{Name: "x", Type: pb.TensorProto_FLOAT16, Dims: []int{801}, Data: x}})
+	r, err := p.Run(t.Context(), []*Value{{Name: "x", Type: pb.TensorProto_FLOAT16, Dims: []int{801}, Data: onnx.Slice[float64](x)}})
 	if err != nil {
 		t.Fatal(err)
 	}

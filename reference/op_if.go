@@ -13,7 +13,7 @@ var opIf = operator{
 			return nil, fmt.Errorf("the condition is %s, want one bool", cond)
 		}
 		name := "else_branch"
-		if cond.Data.([]bool)[0] {
+		if elems[bool](cond)[0] {
 			name = "then_branch"
 		}
 		outputs, err := c.runBlock(name, nil)

@@ -40,7 +40,7 @@ var opImageDecoder = operator{
 		if err != nil {
 			return nil, err
 		}
-		pixels := out.Data.([]uint64)
+		pixels := elems[uint64](out)
 		for i := range p.width * p.height {
 			px := p.at(i%p.width, i/p.width)
 			if channels == 1 {

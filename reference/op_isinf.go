@@ -26,7 +26,7 @@ func (c *call) classify(x *Value, is func(float64) bool) (*Value, error) {
 		return nil, err
 	}
 	for i, v := range x.floats() {
-		out.Data.([]bool)[i] = is(v)
+		elems[bool](out)[i] = is(v)
 		if n := x.figures(i); math.IsInf(n.sound, 1) {
 			n.spread = 0
 			n.sound = 1

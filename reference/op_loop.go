@@ -30,7 +30,7 @@ var opLoop = operator{
 			if c.in[1].Len() != 1 {
 				return nil, fmt.Errorf("the condition is %s, want one bool", c.in[1])
 			}
-			goOn = c.in[1].Data.([]bool)[0]
+			goOn = elems[bool](c.in[1])[0]
 		}
 		body := c.step.blocks["body"]
 		if body == nil {
@@ -57,13 +57,13 @@ var opLoop = operator{
 			if err := c.spend(nodeCost); err != nil {
 				return nil, fmt.Errorf("iteration %d: %w", i, err)
 			}
-			iteration := &Value{Type: pb.TensorProto_INT64, Data: []int64{int64(i)}}
-			condition := &Value{Type: pb.TensorProto_BOOL, Data: []bool{goOn}}
+			iteration := &Value{Type: pb.TensorProto_INT64, Data: onnx.Slice[int64]{int64(i)}}
+			condition := &Value{Type: pb.TensorProto_BOOL, Data: onnx.Slice[bool]{goOn}}
 			outputs, err := c.runBlock("body", slices.Concat([]*Value{iteration, condition}, carried))
 			if err != nil {
 				return nil, fmt.Errorf("iteration %d: %w", i, err)
 			}
-			cond, ok := outputs[0].Data.([]bool)
+			cond, ok := outputs[0].Data.(onnx.Slice[bool])
 			if !ok || len(cond) != 1 {
 				return nil, fmt.Errorf("iteration %d: the condition is %s, want one bool", i, outputs[0])
 			}

@@ -61,7 +61,10 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 		return nil, err
 	}
 	if !isFloat {
-		return out, c.multiplyInts(out, a, b, left, right, count, m, k, n)
+		if signed&setOf(a) != 0 {
+			return out, multiplyInts[int64](c, out, a, b, left, right, count, m, k, n)
+		}
+		return out, multiplyInts[uint64](c, out, a, b, left, right, count, m, k, n)
 	}
 	var products []matrixProduct
 	for i := range count {
@@ -75,30 +78,23 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 }
 
 // multiplyInts stores products of so many (m, k) and (k, n) matrices of integers, which wrap around.
-func (c *call) multiplyInts(out, a, b *Value, left, right stretch, count, m, k, n int) error {
+func multiplyInts[T integer](c *call, out, a, b *Value, left, right stretch, count, m, k, n int) error {
 	if err := c.spend(int64(count) * int64(m) * int64(k) * int64(n)); err != nil {
 		return err
 	}
 	return c.each(count*m, k*n, func(row int) {
 		i := row / m
 		oa, ob, oo := (left.index(i)*m+row%m)*k, right.index(i)*k*n, row*n
-		switch d := out.Data.(type) {
-		case []int64:
-			addRows(d[oo:oo+n], a.Data.([]int64)[oa:oa+k], b.Data.([]int64)[ob:ob+k*n])
-			for j := range n {
-				d[oo+j] = wrapSigned(out.Type, d[oo+j])
-			}
-		case []uint64:
-			addRows(d[oo:oo+n], a.Data.([]uint64)[oa:oa+k], b.Data.([]uint64)[ob:ob+k*n])
-			for j := range n {
-				d[oo+j] = wrapUnsigned(out.Type, d[oo+j])
-			}
+		d := elems[T](out)[oo : oo+n]
+		addRows(d, elems[T](a)[oa:oa+k], elems[T](b)[ob:ob+k*n])
+		for j := range d {
+			d[j] = wrap(out.Type, d[j])
 		}
 	})
 }
 
 // addRows adds to a row the rows of a matrix, times a factor each.
-func addRows[T int64 | uint64](sum, factors, matrix []T) {
+func addRows[T integer](sum, factors, matrix []T) {
 	for i, x := range factors {
 		row := matrix[i*len(sum) : (i+1)*len(sum)]
 		for j, y := range row {

@@ -85,7 +85,7 @@ func (c *call) shifted(x, zero *Value, axis int) (*Value, error) {
 	if err != nil || zero == nil {
 		return out, err
 	}
-	d := out.Data.([]int64)
+	d := elems[int64](out)
 	less := func(from func(i int) int) error {
 		return c.each(len(d), 1, func(i int) { d[i] -= int64(zero.Float(from(i))) })
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -39,7 +40,7 @@ var opMaxPool = operator{
 		err = c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 			best := -1
 			for _, p := range patch {
-				if p >= 0 && (best < 0 || greater(x, channel*area+p, best)) {
+				if p >= 0 && (best < 0 || x.compare(channel*area+p, best) > 0) {
 					best = channel*area + p
 				}
 			}
@@ -49,7 +50,7 @@ var opMaxPool = operator{
 				c.undefined(where, at, paddingOnly)
 				return
 			}
-			where.Data.([]int64)[at] = int64(columnMajor(best, x.Dims, reverse))
+			elems[int64](where)[at] = int64(columnMajor(best, x.Dims, reverse))
 			if !isFloat {
 				c.copyOne(out, at, x, best)
 				return
@@ -73,22 +74,10 @@ var opMaxPool = operator{
 	},
 }
 
-// greater reports whether element i of x is greater than element j; NaN is greater
-// than every number.
-func greater(x *Value, i, j int) bool {
-	switch d := x.Data.(type) {
-	case []int64:
-		return d[i] > d[j]
-	case []uint64:
-		return d[i] > d[j]
-	}
-	return compareNumbers(x.Float(i), x.Float(j)) > 0
-}
-
 // lowestOf stores the least finite value of the type as element i, which is where
 // runtimes begin to look for a maximum.
 func lowestOf(v *Value, i int) {
-	if d, ok := v.Data.([]float64); ok {
+	if d, ok := v.Data.(onnx.Slice[float64]); ok {
 		d[i] = -formatOf(v.Type).max
 		return
 	}
@@ -97,7 +86,7 @@ func lowestOf(v *Value, i int) {
 
 // copyOne sets element i of out to element j of x.
 func (c *call) copyOne(out *Value, i int, x *Value, j int) {
-	out.copyElement(i, x, j)
+	out.Data.Copy(i, x.Data, j, 1)
 	if out.Sound != nil {
 		out.setFigures(i, x.figures(j))
 	}

@@ -18,20 +18,20 @@ var opMod = operator{
 			}
 			return c.zipNumbers(a, b, remainder)
 		}
-		out, err := c.zipInts(a, b, func(x, y int64) (int64, error) {
+		out, err := c.zipInts(a, b, func(x, y int64) int64 {
 			if y == 0 {
-				return 0, nil
+				return 0
 			}
 			r := x % y
 			if !fmod && r != 0 && (r < 0) != (y < 0) {
 				r += y
 			}
-			return r, nil
-		}, func(x, y uint64) (uint64, error) {
+			return r
+		}, func(x, y uint64) uint64 {
 			if y == 0 {
-				return 0, nil
+				return 0
 			}
-			return x % y, nil
+			return x % y
 		})
 		if err != nil {
 			return nil, err

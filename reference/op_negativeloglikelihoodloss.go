@@ -3,6 +3,8 @@ package reference
 import (
 	"fmt"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opNegativeLogLikelihoodLoss is -weight[t] x[t] at the class t of every target,
@@ -85,7 +87,7 @@ func (c *call) likelihoodLoss(x *Value) (*Value, error) {
 		}
 		return out, err
 	}
-	out := &Value{Type: x.Type, Dims: []int{}, Data: make([]float64, 1), Sound: make([]float64, 1), Spread: make([]float64, 1), Declared: make([]float64, 1)}
+	out := &Value{Type: x.Type, Dims: []int{}, Data: make(onnx.Slice[float64], 1), Sound: make([]float64, 1), Spread: make([]float64, 1), Declared: make([]float64, 1)}
 	switch how {
 	case "sum":
 		out.set(0, f.sumOf(losses, 0))

@@ -79,7 +79,7 @@ var opNonMaxSuppression = operator{
 		if err != nil {
 			return nil, err
 		}
-		copy(out.Data.([]int64), found)
+		copy(elems[int64](out), found)
 		return out, nil
 	}),
 }

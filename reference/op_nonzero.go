@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -12,7 +13,7 @@ var opNonZero = operator{
 		x := c.in[0]
 		var found []int
 		for i := range x.Len() {
-			if s, ok := x.Data.([]string); ok && s[i] != "" || !ok && x.Float(i) != 0 {
+			if s, ok := x.Data.(onnx.Slice[string]); ok && s[i] != "" || !ok && x.Float(i) != 0 {
 				found = append(found, i)
 			}
 		}
@@ -25,7 +26,7 @@ var opNonZero = operator{
 		for k, i := range found {
 			unravel(i, x.Dims, at)
 			for a, v := range at {
-				out.Data.([]int64)[a*len(found)+k] = int64(v)
+				elems[int64](out)[a*len(found)+k] = int64(v)
 			}
 		}
 		return out, nil

@@ -1,6 +1,9 @@
 package reference
 
-import "github.com/petrify-ml/petrify/onnx/pb"
+import (
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
 
 // opOptionalHasElement is true for what is there, and for an optional that is not
 // empty. ONNX OptionalHasElement, opset 15, 18.
@@ -9,6 +12,6 @@ var opOptionalHasElement = operator{
 	eval: single(func(c *call) (*Value, error) {
 		v := c.in[0]
 		has := v != nil && (v.Kind != Optional || len(v.Elems) > 0)
-		return &Value{Type: pb.TensorProto_BOOL, Dims: []int{}, Data: []bool{has}}, nil
+		return &Value{Type: pb.TensorProto_BOOL, Dims: []int{}, Data: onnx.Slice[bool]{has}}, nil
 	}),
 }

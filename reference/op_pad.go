@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opPad pads with a constant, the edge, a reflection without the edge, or by
@@ -137,7 +139,7 @@ func (c *call) padConstant(out, x *Value, dims, begin []int) error {
 		c.copyInto(out, c.in[2], index)
 		return nil
 	}
-	data, ok := out.Data.([]float64)
+	data, ok := out.Data.(onnx.Slice[float64])
 	if !ok {
 		return fmt.Errorf("a constant of %v for %s", value.v, x)
 	}

@@ -15,18 +15,15 @@ var opPow = operator{
 			f := c.format(a)
 			return c.zipNumbers(a, b, f.pow)
 		}
-		return c.zip(a, b, a.Type, false, func(out *Value, i, j, k int) error {
-			p := intPower(a, j, b, k)
-			switch d := out.Data.(type) {
-			case []int64:
-				d[i] = wrapSigned(a.Type, int64(p))
-			case []uint64:
-				d[i] = wrapUnsigned(a.Type, p)
+		return c.zip(a, b, a.Type, false, func(out *Value, i, j, k int) {
+			if p := intPower(a, j, b, k); signed&setOf(out) != 0 {
+				elems[int64](out)[i] = wrap(a.Type, int64(p))
+			} else {
+				elems[uint64](out)[i] = wrap(a.Type, p)
 			}
 			if !holds(a.Type, math.Pow(a.Float(j), b.Float(k))) {
 				c.undefined(out, i, integerPower)
 			}
-			return nil
 		})
 	}),
 }
@@ -74,14 +71,8 @@ func (f format) pow(x, y number) number {
 // intPower is the power of an integer by squaring, in the low 64 bits, or by
 // way of float64 for other exponents; 0 for what is no number.
 func intPower(a *Value, j int, b *Value, k int) uint64 {
-	var base uint64
-	negative := false
-	switch d := a.Data.(type) {
-	case []int64:
-		base, negative = uint64(d[j]), d[j] < 0
-	case []uint64:
-		base = d[j]
-	}
+	base := uint64(toInt64(a, j))
+	negative := signed&setOf(a) != 0 && int64(base) < 0
 	e := b.Float(k)
 	if e < 0 || e != math.Floor(e) || e > math.MaxInt32 {
 		x := a.Float(j)

@@ -19,12 +19,12 @@ var opPRelu = operator{
 			return nil, fmt.Errorf("slope of shape %v does not stretch to %v", slope.Dims, x.Dims)
 		}
 		if floats&setOf(x) == 0 {
-			return c.zipInts(x, slope, func(x, s int64) (int64, error) {
+			return c.zipInts(x, slope, func(x, s int64) int64 {
 				if x < 0 {
-					return x * s, nil
+					return x * s
 				}
-				return x, nil
-			}, func(x, _ uint64) (uint64, error) { return x, nil })
+				return x
+			}, func(x, _ uint64) uint64 { return x })
 		}
 		f := c.format(x)
 		return c.zipNumbers(x, slope, f.leaky)

@@ -86,13 +86,13 @@ func (c *call) quantize(v *Value, i int, q number, zero float64) {
 	n := roundFunction.at(format{max: math.Inf(1)}, q)
 	lo, hi := integerRange(v.Type)
 	if math.IsNaN(n.v) {
-		v.number(i, lo)
+		v.setFloat(i, lo)
 		c.undefined(v, i, quantizedNaN)
 		return
 	}
 	cut := func(x float64) float64 { return min(max(x, lo), hi) }
 	y := n.v + zero
-	v.number(i, cut(y))
+	v.setFloat(i, cut(y))
 	// Beyond the ends of the range there is nothing to err to.
 	reach := func(e float64) float64 {
 		if math.IsInf(e, 0) {

@@ -49,7 +49,7 @@ func random(name string, in []port, draw func(c *call, r *rand.Rand) float64) op
 			}
 			r := c.source()
 			for i := range out.Len() {
-				out.number(i, draw(c, r))
+				out.setFloat(i, draw(c, r))
 			}
 			c.guess(out)
 			return out, nil
@@ -66,18 +66,4 @@ func (c *call) source() *rand.Rand {
 func (c *call) guess(v *Value) {
 	c.note("%s: %s draws random numbers, so nothing after it has limits", c.step.label, c.step.op.name)
 	makeUnknown(v)
-}
-
-// number stores a number as element i of a numeric or boolean tensor.
-func (v *Value) number(i int, n float64) {
-	switch d := v.Data.(type) {
-	case []float64:
-		d[i] = roundTo(n, v.Type)
-	case []int64:
-		d[i] = wrapSigned(v.Type, int64(n))
-	case []uint64:
-		d[i] = wrapUnsigned(v.Type, uint64(int64(n)))
-	case []bool:
-		d[i] = n != 0
-	}
 }

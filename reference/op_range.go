@@ -28,26 +28,36 @@ var opRange = operator{
 		if err != nil {
 			return nil, err
 		}
-		f := c.formatOf(t)
-		for i := range out.Len() {
-			switch d := out.Data.(type) {
-			case []float64:
-				// start + i delta, or delta added i times
-				y := number{v: start + float64(i)*delta}
-				size := math.Abs(start) + float64(i)*math.Abs(delta)
-				y.sound = f.gamma(i+1)*size + f.tiny
-				y.spread = f.u * size * math.Sqrt(float64(i+1)/3)
-				y.declared = y.sound // additions of one number err alike
-				if i == 0 {
-					y = exact(start)
-				}
-				out.set(i, f.settle(y))
-			case []int64:
-				d[i] = wrapSigned(t, c.in[0].Data.([]int64)[0]+int64(i)*c.in[2].Data.([]int64)[0])
-			case []uint64:
-				d[i] = wrapUnsigned(t, c.in[0].Data.([]uint64)[0]+uint64(i)*c.in[2].Data.([]uint64)[0])
-			}
+		switch {
+		case isFloat:
+			countFloats(out, c.formatOf(t), start, delta)
+		case signed&setOf(out) != 0:
+			countInts[int64](out, c.in[0], c.in[2])
+		default:
+			countInts[uint64](out, c.in[0], c.in[2])
 		}
 		return out, nil
 	}),
+}
+
+// countFloats stores start + i delta, or delta added i times.
+func countFloats(out *Value, f format, start, delta float64) {
+	for i := range out.Len() {
+		y := number{v: start + float64(i)*delta}
+		size := math.Abs(start) + float64(i)*math.Abs(delta)
+		y.sound = f.gamma(i+1)*size + f.tiny
+		y.spread = f.u * size * math.Sqrt(float64(i+1)/3)
+		y.declared = y.sound // additions of one number err alike
+		if i == 0 {
+			y = exact(start)
+		}
+		out.set(i, f.settle(y))
+	}
+}
+
+func countInts[T integer](out, start, delta *Value) {
+	d, from, by := elems[T](out), elems[T](start)[0], elems[T](delta)[0]
+	for i := range d {
+		d[i] = wrap(out.Type, from+T(i)*by)
+	}
 }

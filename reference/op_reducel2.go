@@ -13,6 +13,6 @@ var opReduceL2 = reducer(reduction{
 	uints:  func(x []uint64) uint64 { return uint64(math.Sqrt(float64(sumOfSquares(x)))) },
 })
 
-func sumOfSquares[T int64 | uint64](x []T) T {
+func sumOfSquares[T integer](x []T) T {
 	return total(convert(x, func(v T) T { return v * v }))
 }

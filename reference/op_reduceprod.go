@@ -14,7 +14,7 @@ var opReduceProd = reducer(reduction{
 	empty: one,
 })
 
-func productOf[T int64 | uint64](x []T) T {
+func productOf[T integer](x []T) T {
 	p := T(1)
 	for _, v := range x {
 		p *= v

@@ -28,14 +28,14 @@ var opRegexFullMatch = operator{
 		if err != nil {
 			return nil, err
 		}
-		for i, s := range c.in[0].Data.([]string) {
+		for i, s := range elems[string](c.in[0]) {
 			if err := c.afford(len(pattern)+1, len(s)+1); err != nil {
 				return nil, err
 			}
 			if err := c.spend(int64(len(pattern)+1) * int64(len(s)+1)); err != nil {
 				return nil, err
 			}
-			out.Data.([]bool)[i] = re.MatchString(s)
+			elems[bool](out)[i] = re.MatchString(s)
 		}
 		return out, nil
 	}),

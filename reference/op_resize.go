@@ -259,7 +259,7 @@ func (c *call) resample(out *Value, i int, x *Value, r *resizer, g *resampling, 
 	candidates := elementsAt(nil, p.axes, p.pick, g.weighedSteps)
 	c.copyOne(out, i, x, base+candidates[0])
 	if where.outside {
-		out.number(i, r.outside)
+		out.setFloat(i, r.outside)
 	}
 	if where.doubt || len(candidates) > 1 {
 		out.setFigures(i, unknown(0))

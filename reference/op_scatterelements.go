@@ -54,25 +54,21 @@ func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
 	if !ok {
 		return nil, fmt.Errorf("attribute reduction is %q", how)
 	}
+	isFloat := floats&setOf(x) != 0
+	if len(at) > 0 && how != "none" && numeric&setOf(x) == 0 {
+		return nil, fmt.Errorf("reduction %s of %s", how, x)
+	}
 	for i, j := range at {
-		switch d := out.Data.(type) {
-		case []float64:
+		switch {
+		case isFloat:
 			out.set(j, combine(c.format(out), out.at(j), updates.at(i)))
 			continue
-		case []int64:
-			d[j] = wrapSigned(x.Type, reduceInto(how, d[j], updates.Data.([]int64)[i]))
-		case []uint64:
-			d[j] = wrapUnsigned(x.Type, reduceInto(how, d[j], updates.Data.([]uint64)[i]))
-		case []bool:
-			if how != "none" {
-				return nil, fmt.Errorf("reduction %s of booleans", how)
-			}
-			d[j] = updates.Data.([]bool)[i]
-		case []string:
-			if how != "none" {
-				return nil, fmt.Errorf("reduction %s of strings", how)
-			}
-			d[j] = updates.Data.([]string)[i]
+		case how == "none":
+			out.Data.Copy(j, updates.Data, i, 1)
+		case signed&setOf(x) != 0:
+			reduceInto[int64](how, out, j, updates, i)
+		default:
+			reduceInto[uint64](how, out, j, updates, i)
 		}
 		if out.Sound != nil {
 			if how != "none" && (out.figures(j) != number{} || updates.figures(i) != number{}) {
@@ -85,16 +81,18 @@ func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
 	return out, nil
 }
 
-func reduceInto[T int64 | uint64](how string, a, b T) T {
+// reduceInto reduces element i of updates into element j of an integer tensor.
+func reduceInto[T integer](how string, out *Value, j int, updates *Value, i int) {
+	d, b := elems[T](out), elems[T](updates)[i]
 	switch how {
 	case "add":
-		return a + b
+		d[j] += b
 	case "mul":
-		return a * b
+		d[j] *= b
 	case "max":
-		return max(a, b)
+		d[j] = max(d[j], b)
 	case "min":
-		return min(a, b)
+		d[j] = min(d[j], b)
 	}
-	return b
+	d[j] = wrap(out.Type, d[j])
 }

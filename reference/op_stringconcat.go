@@ -1,17 +1,22 @@
 package reference
 
+import "cmp"
+
 // opStringConcat joins two strings. ONNX StringConcat, opset 20.
 var opStringConcat = operator{
 	name: "StringConcat",
 	eval: single(func(c *call) (*Value, error) {
 		x, y := c.in[0], c.in[1]
-		return c.zip(x, y, x.Type, false, func(out *Value, i, j, k int) error {
-			a, b := x.Data.([]string)[j], y.Data.([]string)[k]
-			if err := c.take(textCost(a) + textCost(b)); err != nil {
-				return err
+		var spent error
+		out, err := c.zip(x, y, x.Type, false, pairwise(x, y, func(a, b string) string {
+			if spent == nil {
+				spent = c.take(textCost(a) + textCost(b))
 			}
-			out.Data.([]string)[i] = a + b
-			return nil
-		})
+			if spent != nil {
+				return ""
+			}
+			return a + b
+		}))
+		return out, cmp.Or(err, spent)
 	}),
 }

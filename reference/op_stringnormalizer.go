@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opStringNormalizer drops stop words and changes the case of the words in [C] or
@@ -31,7 +33,7 @@ var opStringNormalizer = operator{
 		}
 		stops := convert(c.step.attrs["stopwords"].GetStrings(), func(b []byte) string { return same(string(b)) })
 		var words []string
-		for _, w := range x.Data.([]string) {
+		for _, w := range elems[string](x) {
 			if !slices.Contains(stops, same(w)) {
 				words = append(words, change(w))
 			}
@@ -41,6 +43,6 @@ var opStringNormalizer = operator{
 		}
 		dims := slices.Clone(x.Dims)
 		dims[len(dims)-1] = len(words)
-		return &Value{Type: x.Type, Dims: dims, Data: words}, c.take(int64(len(words)))
+		return &Value{Type: x.Type, Dims: dims, Data: onnx.Slice[string](words)}, c.take(int64(len(words)))
 	}),
 }

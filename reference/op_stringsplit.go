@@ -21,7 +21,7 @@ var opStringSplit = operator{
 		}
 		parts := make([][]string, x.Len())
 		longest := 0
-		for i, s := range x.Data.([]string) {
+		for i, s := range elems[string](x) {
 			if err := c.take(int64(len(s)) + 1); err != nil { // as many parts, and one more, are possible
 				return nil, err
 			}
@@ -34,7 +34,7 @@ var opStringSplit = operator{
 				}
 				parts[i] = strings.SplitN(s, delimiter, n)
 			}
-			if counts.Data.([]int64)[i] = int64(len(parts[i])); s == "" && delimiter != "" {
+			if elems[int64](counts)[i] = int64(len(parts[i])); s == "" && delimiter != "" {
 				c.undefined(counts, i, partsOfNothing)
 			}
 			longest = max(longest, len(parts[i]))
@@ -44,7 +44,7 @@ var opStringSplit = operator{
 			return nil, err
 		}
 		for i, p := range parts {
-			copy(y.Data.([]string)[i*longest:], p)
+			copy(elems[string](y)[i*longest:], p)
 		}
 		return []*Value{y, counts}, nil
 	},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -90,10 +91,10 @@ func ordinals(n int) []int {
 
 // wordOf is element i as the pool has it.
 func wordOf(x *Value, i int) string {
-	if d, ok := x.Data.([]string); ok {
+	if d, ok := x.Data.(onnx.Slice[string]); ok {
 		return d[i]
 	}
-	return fmt.Sprint(x.Data.([]int64)[i])
+	return fmt.Sprint(elems[int64](x)[i])
 }
 
 // ngrams reads the pool: first all of length 1, then of length 2..., with their

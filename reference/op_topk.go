@@ -45,9 +45,9 @@ var opTopK = operator{
 						a, b = b, a
 					}
 					switch {
-					case greater(x, a, b):
+					case x.compare(a, b) > 0:
 						return -1
-					case greater(x, b, a):
+					case x.compare(b, a) > 0:
 						return 1
 					}
 					return 0
@@ -66,7 +66,7 @@ var opTopK = operator{
 			return nil, err
 		}
 		for i, j := range index {
-			where.Data.([]int64)[i] = int64(j / inner % n)
+			elems[int64](where)[i] = int64(j / inner % n)
 		}
 		c.rankErrors(x, axis, values, where, index)
 		for o := range outer {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opUnique is the different elements, or slices along an axis, sorted or in the
@@ -21,7 +23,7 @@ var opUnique = operator{
 		compare := func(a, b int) int {
 			for o := range outer {
 				for i := range inner {
-					if d := compareElements(x, (o*n+a)*inner+i, (o*n+b)*inner+i); d != 0 {
+					if d := x.compare((o*n+a)*inner+i, (o*n+b)*inner+i); d != 0 {
 						return d
 					}
 				}
@@ -62,7 +64,7 @@ var opUnique = operator{
 			}
 			outputs = append(outputs, v)
 		}
-		if d, ok := x.Data.([]float64); ok && slices.ContainsFunc(d, math.IsNaN) {
+		if d, ok := x.Data.(onnx.Slice[float64]); ok && slices.ContainsFunc(d, math.IsNaN) {
 			for _, v := range outputs {
 				c.undefinedAll(v, orderOfNaN)
 			}
@@ -84,16 +86,4 @@ func byAppearance(first, which, counts []int) (f, w, n []int) {
 		f, n = append(f, first[from]), append(n, counts[from])
 	}
 	return f, convert(which, func(k int) int { return rank[k] }), n
-}
-
-func compareElements(x *Value, i, j int) int {
-	switch d := x.Data.(type) {
-	case []int64:
-		return cmp.Compare(d[i], d[j])
-	case []uint64:
-		return cmp.Compare(d[i], d[j])
-	case []string:
-		return cmp.Compare(d[i], d[j])
-	}
-	return compareNumbers(x.Float(i), x.Float(j))
 }

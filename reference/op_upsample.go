@@ -24,9 +24,9 @@ var opUpsample = operator{
 		case scales != nil:
 		case c.has("scales"):
 			list := convert(c.step.attrs["scales"].GetFloats(), func(s float32) float64 { return float64(s) })
-			scales = &Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(list)}, Data: list}
+			scales = vector(pb.TensorProto_FLOAT, list)
 		default:
-			scales = &Value{Type: pb.TensorProto_FLOAT, Dims: []int{4}, Data: []float64{1, 1, c.float("height_scale", math.NaN()), c.float("width_scale", math.NaN())}}
+			scales = vector(pb.TensorProto_FLOAT, []float64{1, 1, c.float("height_scale", math.NaN()), c.float("width_scale", math.NaN())})
 		}
 		r := resizer{mode: c.text("mode", "nearest"), place: "asymmetric", nearest: "floor"}
 		if r.mode == "bilinear" {

@@ -25,7 +25,7 @@ var opWhere = operator{
 		sc, sx, sy := newStretch(cond.Dims, dims), newStretch(x.Dims, dims), newStretch(y.Dims, dims)
 		fromX, fromY := slices.Repeat([]int{-1}, out.Len()), slices.Repeat([]int{-1}, out.Len())
 		for i := range out.Len() {
-			if cond.Data.([]bool)[sc.index(i)] {
+			if elems[bool](cond)[sc.index(i)] {
 				fromX[i] = sx.index(i)
 			} else {
 				fromY[i] = sy.index(i)

@@ -14,7 +14,7 @@ import (
 
 // randomValue has normal elements, one in four of them zero, with figures if asked for; some of those are zero or infinite.
 func randomValue(r *rand.Rand, figures bool, dims ...int) *Value {
-	v := &Value{Type: pb.TensorProto_FLOAT, Dims: dims, Data: make([]float64, size(dims))}
+	v := &Value{Type: pb.TensorProto_FLOAT, Dims: dims, Data: make(onnx.Slice[float64], size(dims))}
 	for i := range v.floats() {
 		if r.IntN(4) > 0 {
 			v.floats()[i] = r.NormFloat64()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -103,7 +104,7 @@ func (v *Value) Subnormal() bool {
 	if v.Kind != Tensor {
 		return false
 	}
-	x, ok := v.Data.([]float64)
+	x, ok := v.Data.(onnx.Slice[float64])
 	least := leastNormal(v.Type)
 	return ok && slices.ContainsFunc(x, func(x float64) bool { return x != 0 && math.Abs(x) < least })
 }

@@ -231,8 +231,8 @@ func (p *Program) Constant(name string) *Value {
 	if !ok {
 		return nil
 	}
-	if s, ok := v.Data.(stored); ok {
-		v, _ = decoded(s.tensor) // which the compiler knows to have no error
+	if v.file != nil {
+		v, _ = decoded(v.file) // which the compiler knows to have no error
 	}
 	return v
 }

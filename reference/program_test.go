@@ -244,7 +244,7 @@ func TestNodesCanBeRunOneByOne(t *testing.T) {
 	if len(nodes) != 2 || nodes[0].Op != "Mul" || !slices.Equal(nodes[0].Inputs, []string{"x", "w"}) || !slices.Equal(nodes[1].Outputs, []string{"y"}) {
 		t.Fatalf("nodes %+v", nodes)
 	}
-	a := &Value{Name: "a", Type: pb.TensorProto_FLOAT, Dims: []int{2}, Data: []float64{0.5, -0.5}}
+	a := &Value{Name: "a", Type: pb.TensorProto_FLOAT, Dims: []int{2}, Data: onnx.Slice[float64]{0.5, -0.5}}
 	r, err := p.RunNode(t.Context(), 1, map[string]*Value{"a": a})
 	if err != nil {
 		t.Fatal(err)

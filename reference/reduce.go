@@ -3,6 +3,8 @@ package reference
 import (
 	"math"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // A reduction folds the elements along axes into one.
@@ -35,13 +37,13 @@ const (
 func (id identity) store(v *Value, i int) bool {
 	lo, _ := integerRange(v.Type)
 	switch d := v.Data.(type) {
-	case []float64:
+	case onnx.Slice[float64]:
 		d[i] = [...]float64{0, 1, math.Inf(-1), math.Inf(1), math.NaN()}[id]
-	case []int64:
+	case onnx.Slice[int64]:
 		d[i] = [...]int64{0, 1, int64(lo), -1 - int64(lo), 0}[id]
-	case []uint64:
-		d[i] = [...]uint64{0, 1, 0, wrapUnsigned(v.Type, math.MaxUint64), 0}[id]
-	case []bool:
+	case onnx.Slice[uint64]:
+		d[i] = [...]uint64{0, 1, 0, wrap(v.Type, uint64(math.MaxUint64)), 0}[id]
+	case onnx.Slice[bool]:
 		d[i] = id == highest
 	}
 	return id != noIdentity
@@ -128,20 +130,20 @@ func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets 
 		return
 	}
 	switch d := out.Data.(type) {
-	case []float64:
+	case onnx.Slice[float64]:
 		terms := convert(offsets, func(o int) number { return x.at(base + o) })
 		out.set(i, r.number(c.format(out), terms))
 		if r.orders && hasNaN(terms) {
 			c.undefined(out, i, orderOfNaN)
 		}
-	case []int64:
-		d[i] = wrapSigned(x.Type, r.ints(convert(offsets, func(o int) int64 { return x.Data.([]int64)[base+o] })))
-	case []uint64:
-		d[i] = wrapUnsigned(x.Type, r.uints(convert(offsets, func(o int) uint64 { return x.Data.([]uint64)[base+o] })))
-	case []bool:
+	case onnx.Slice[int64]:
+		d[i] = foldOffsets(x, base, offsets, r.ints)
+	case onnx.Slice[uint64]:
+		d[i] = foldOffsets(x, base, offsets, r.uints)
+	case onnx.Slice[bool]:
 		var any, all uint64 = 0, 1
 		for _, o := range offsets {
-			if x.Data.([]bool)[base+o] {
+			if elems[bool](x)[base+o] {
 				any = 1
 			} else {
 				all = 0
@@ -151,7 +153,12 @@ func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets 
 	}
 }
 
-func total[T int64 | uint64](x []T) T {
+func foldOffsets[T integer](x *Value, base int, offsets []int, f func([]T) T) T {
+	d := elems[T](x)
+	return wrap(x.Type, f(convert(offsets, func(o int) T { return d[base+o] })))
+}
+
+func total[T integer](x []T) T {
 	var s T
 	for _, v := range x {
 		s += v

@@ -1,6 +1,9 @@
 package reference
 
-import "github.com/petrify-ml/petrify/onnx/pb"
+import (
+	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
 
 // Products of unsigned by signed bytes are added in pairs on x86 processors without
 // VNNI, and a pair of the instruction vpmaddubsw stays within int16: 255*127 twice
@@ -128,9 +131,9 @@ func (c *call) saturate(v *Value, i int, s saturation) {
 		return
 	}
 	switch d := v.Data.(type) {
-	case []int64:
+	case onnx.Slice[int64]:
 		d[i] += int64(s.off)
-	case []float64:
+	case onnx.Slice[float64]:
 		d[i] += s.off
 	}
 }

@@ -114,7 +114,7 @@ func readValue(path string, vi *pb.ValueInfoProto) (*Value, error) {
 		v, err = FromProto(&p)
 		if err == nil && v.Type == pb.TensorProto_UINT16 && vi.GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_BFLOAT16) {
 			// numpy has no bfloat16: the test data hold the bits.
-			bits := convert(v.Data.([]uint64), func(x uint64) onnx.BFloat16 { return onnx.BFloat16(x) })
+			bits := convert(elems[uint64](v), func(x uint64) onnx.BFloat16 { return onnx.BFloat16(x) })
 			v, err = FromTensor(&onnx.Tensor{Dims: v.Dims, Data: onnx.Slice[onnx.BFloat16](bits)})
 		}
 	}
@@ -158,8 +158,8 @@ func compare(ref, got *Value, slack float64) (worst float64, err error) {
 	if ref.Type != got.Type || !slices.Equal(ref.Dims, got.Dims) {
 		return 0, fmt.Errorf("recorded %s, the reference has %s", got, ref)
 	}
-	if s, ok := ref.Data.([]string); ok {
-		if !slices.Equal(s, got.Data.([]string)) {
+	if s, ok := ref.Data.(onnx.Slice[string]); ok {
+		if !slices.Equal(s, elems[string](got)) {
 			return 0, fmt.Errorf("recorded %q, the reference has %q", got.Data, s)
 		}
 		return 0, nil

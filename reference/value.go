@@ -11,7 +11,7 @@ import (
 )
 
 // Kind tells tensors from the other values of ONNX.
-type Kind int
+type Kind uint8
 
 const (
 	Tensor   Kind = iota
@@ -23,15 +23,18 @@ const (
 // A Value is a value of the graph with its figures.
 type Value struct {
 	Name  string
-	Kind  Kind
 	Elems []*Value // of a sequence, an optional or a map; the fields below are a tensor's
+	Kind  Kind
+	// AnyShape says that rounding decides how many elements there are, as of a list of those that are not zero: a runtime may
+	// have others, and the elements have no limits.
+	AnyShape bool
 
 	Type pb.TensorProto_DataType
 	Dims []int
-	// Data holds the elements in row-major order: []float64 for every
-	// floating-point type, []int64 for signed and []uint64 for unsigned
-	// integers, []bool, []string.
-	Data any
+	// Data holds the elements in row-major order, as onnx.Data.Wide gives them: a
+	// Slice of float64 for every floating-point type, of int64 for signed and of
+	// uint64 for unsigned integers, of bool, of string.
+	Data onnx.Data
 	// The figures of every element, in its own unit; nil where all are zero,
 	// that is where a runtime must have the very same value.
 	Sound, Spread, Declared []float64
@@ -41,14 +44,12 @@ type Value struct {
 	// roundoff of a result.
 	Terms int
 	Unit  float64
-	// AnyShape says that rounding decides how many elements there are, as of a list of those that are not zero: a runtime may
-	// have others, and the elements have no limits.
-	AnyShape bool
 	// Notation, unless 0, says that text is of floats with that many bits: any text that reads back as the same number will
 	// do, as 1e+07 for 10000000.
 	Notation int
 
-	stored *format // that set rounds to; nil where elements were computed in it
+	stored *format         // that set rounds to; nil where elements were computed in it
+	file   *pb.TensorProto // which still has the elements, and Data is nil: see compiler.constant
 }
 
 // Screen returns how far from element i a correct runtime is expected:
@@ -60,40 +61,13 @@ func (v *Value) Screen(i int) float64 {
 
 // Len returns the number of elements of a tensor.
 func (v *Value) Len() int {
-	switch d := v.Data.(type) {
-	case []float64:
-		return len(d)
-	case []int64:
-		return len(d)
-	case []uint64:
-		return len(d)
-	case []bool:
-		return len(d)
-	case []string:
-		return len(d)
-	case stored:
-		return d.n
-	}
-	return 0
-}
-
-// Float returns element i as a number: integers as their nearest float64,
-// true as 1, strings as NaN.
-func (v *Value) Float(i int) float64 {
-	switch d := v.Data.(type) {
-	case []float64:
-		return d[i]
-	case []int64:
-		return float64(d[i])
-	case []uint64:
-		return float64(d[i])
-	case []bool:
-		if d[i] {
-			return 1
-		}
+	switch {
+	case v.file != nil:
+		return size(v.Dims)
+	case v.Data == nil:
 		return 0
 	}
-	return math.NaN()
+	return v.Data.Len()
 }
 
 // String describes the value, as in "float32[2,3]".
@@ -129,7 +103,7 @@ func (v *Value) set(i int, n number) {
 	if v.stored != nil {
 		n = v.stored.store(n)
 	}
-	v.Data.([]float64)[i] = n.v
+	v.floats()[i] = n.v
 	v.setFigures(i, n)
 }
 
@@ -191,34 +165,6 @@ func (v *Value) sums(terms int, f format) {
 	}
 }
 
-func (v *Value) floats() []float64 { return v.Data.([]float64) }
-
-// ints returns the elements of an integer tensor, false for anything else or
-// where an element is beyond an int.
-func (v *Value) ints() ([]int, bool) {
-	switch d := v.Data.(type) {
-	case []int64:
-		out := make([]int, len(d))
-		for i, x := range d {
-			out[i] = int(x)
-			if int64(out[i]) != x {
-				return nil, false
-			}
-		}
-		return out, true
-	case []uint64:
-		out := make([]int, len(d))
-		for i, x := range d {
-			if x > math.MaxInt {
-				return nil, false
-			}
-			out[i] = int(x)
-		}
-		return out, true
-	}
-	return nil, false
-}
-
 // typeName is the name of an element type as Go programs write it.
 func typeName(t pb.TensorProto_DataType) string {
 	switch t {
@@ -240,14 +186,12 @@ func FromTensor(t *onnx.Tensor) (*Value, error) {
 	if n != t.Len() {
 		return nil, fmt.Errorf("%s: shape %v wants %d elements, got %d", t.Name, t.Dims, n, t.Len())
 	}
-	var wide onnx.Data
 	if t.Data != nil {
-		wide = t.Data.Wide()
+		v.Data = t.Data.Wide()
 	}
-	if wide == nil {
+	if v.Data == nil {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("tensor %q has elements of type %s", t.Name, typeName(t.Type()))}
 	}
-	v.Data = wide.Plain()
 	return v, nil
 }
 
@@ -256,13 +200,13 @@ func (v *Value) Tensor() (*onnx.Tensor, error) {
 	if v.Kind != Tensor {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("value %q is a %s, want a tensor", v.Name, v)}
 	}
-	wide, _ := onnx.DataOf(v.Data)
+	wide := v.Data
 	if f, ok := wide.(onnx.Slice[float64]); ok && (v.Type == pb.TensorProto_FLOAT16 || v.Type == pb.TensorProto_BFLOAT16) {
 		wide = onnx.Slice[float64](convert(f, func(x float64) float64 { return float64(oddFloat32(x)) }))
 	}
 	data, ok := onnx.Narrow(v.Type, wide)
 	if !ok {
-		return nil, fmt.Errorf("%s: elements of type %T make no tensor of %s", v.Name, v.Data, typeName(v.Type))
+		return nil, fmt.Errorf("%s: its elements, %T, make no tensor of %s", v.Name, v.Data, typeName(v.Type))
 	}
 	return onnx.TensorOf(v.Name, data, v.Dims...)
 }

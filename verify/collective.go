@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/reference"
 )
 
@@ -36,11 +37,11 @@ const slicesForSharing = 16
 
 // collect takes the collective figures of an output; nil if no element counts.
 func collect(want, got *reference.Value) *Collective {
-	w, ok := want.Data.([]float64)
+	w, ok := want.Data.(onnx.Slice[float64])
 	if !ok {
 		return nil
 	}
-	g, ok := got.Data.([]float64)
+	g, ok := got.Data.(onnx.Slice[float64])
 	if !ok || len(g) != len(w) {
 		return nil
 	}
@@ -81,7 +82,7 @@ func finite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
 // up to rounding, make equal errors, and are one witness and not many.
 func distinct(want *reference.Value, counts func(i int) bool) []int {
 	const apart = 16
-	w := want.Data.([]float64)
+	w := want.Data.(onnx.Slice[float64])
 	var index []int
 	for i := range w {
 		if counts(i) {

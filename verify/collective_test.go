@@ -272,7 +272,7 @@ func TestCollectiveLimitsByNumberOfElements(t *testing.T) {
 		between float64
 	}{{1, 8, 10}, {10, 3, 4}, {1000, 1.1, 1.3}, {100000, 1, 1.05}} {
 		want := &reference.Value{Name: "y", Type: elem, Dims: []int{tc.n}}
-		data, spread := make([]float64, tc.n), make([]float64, tc.n)
+		data, spread := make(onnx.Slice[float64], tc.n), make([]float64, tc.n)
 		for i := range data {
 			data[i], spread[i] = float64(i), 1e-9
 		}
@@ -282,7 +282,7 @@ func TestCollectiveLimitsByNumberOfElements(t *testing.T) {
 			t.Errorf("%d elements: a limit of %.3g for the root mean square, want %g to %g", tc.n, l, tc.rms, tc.between)
 		}
 	}
-	if c := collect(&reference.Value{Type: elem, Dims: []int{1}, Data: []float64{1}}, &reference.Value{Data: []float64{1}}); c != nil {
+	if c := collect(&reference.Value{Type: elem, Dims: []int{1}, Data: onnx.Slice[float64]{1}}, &reference.Value{Data: onnx.Slice[float64]{1}}); c != nil {
 		t.Errorf("exact elements have collective figures: %+v", c)
 	}
 }

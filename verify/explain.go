@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
@@ -165,9 +166,9 @@ func (j *job) imitated(ctx context.Context, d dataSet, rows []Comparison, under,
 // screen around what is wanted. So it must be without the part of the errors that is one
 // factor of all values, too: a gain is no rounding, though operands that are cut off make one.
 func errorsAlike(want, under, imitation, got *reference.Value) bool {
-	w, ok := want.Data.([]float64)
-	g, ok2 := got.Data.([]float64)
-	im, ok3 := imitation.Data.([]float64)
+	w, ok := want.Data.(onnx.Slice[float64])
+	g, ok2 := got.Data.(onnx.Slice[float64])
+	im, ok3 := imitation.Data.(onnx.Slice[float64])
 	if ok && ok2 && ok3 {
 		index := distinct(under, func(i int) bool {
 			s := figure(under.Spread, i)

@@ -158,7 +158,7 @@ func TestFlushedSubnormalsAreExplained(t *testing.T) {
 // TestHalfPrecisionThatIsNotRoundedBetweenNodes proves a runtime that keeps float32
 // between nodes of float16, and rounds only what it is asked for.
 func TestHalfPrecisionThatIsNotRoundedBetweenNodes(t *testing.T) {
-	x := &reference.Value{Name: "x", Type: pb.TensorProto_FLOAT16, Dims: []int{3}, Data: []float64{1, 0, math.Inf(1)}}
+	x := &reference.Value{Name: "x", Type: pb.TensorProto_FLOAT16, Dims: []int{3}, Data: onnx.Slice[float64]{1, 0, math.Inf(1)}}
 	u := x.Unrounded()
 	if got := u.Screen(0); !(got > 0x1p-12 && got < 0x1p-10) {
 		t.Errorf("1 may have been 1 ± %g", got)
@@ -166,7 +166,7 @@ func TestHalfPrecisionThatIsNotRoundedBetweenNodes(t *testing.T) {
 	if u.Screen(2) != 0 {
 		t.Errorf("infinity may have been off by %g", u.Screen(2))
 	}
-	if f := (&reference.Value{Type: elem, Dims: []int{1}, Data: []float64{1}}); f.Unrounded() != f {
+	if f := (&reference.Value{Type: elem, Dims: []int{1}, Data: onnx.Slice[float64]{1}}); f.Unrounded() != f {
 		t.Error("float32 may have been wider")
 	}
 }

@@ -188,7 +188,7 @@ func TestFlatModelsComputeTheSame(t *testing.T) {
 					t.Fatal(err)
 				}
 				w, g := want.Outputs[0], got.Outputs[0]
-				if !slices.Equal(w.Data.([]float64), g.Data.([]float64)) || !slices.Equal(w.Dims, g.Dims) || !slices.Equal(w.Sound, g.Sound) {
+				if !slices.Equal(w.Data.(onnx.Slice[float64]), g.Data.(onnx.Slice[float64])) || !slices.Equal(w.Dims, g.Dims) || !slices.Equal(w.Sound, g.Sound) {
 					t.Errorf("seed %d: %v, want %v", seed, g.Data, w.Data)
 				}
 			}

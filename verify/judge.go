@@ -201,8 +201,8 @@ func valuesOf(ts []*onnx.Tensor) []*reference.Value {
 // both agree in type and shape.
 func measure(want, value *reference.Value, limit func(i int) float64) Measure {
 	m := Measure{Elements: want.Len()}
-	if text, ok := want.Data.([]string); ok {
-		m.compareText(text, value.Data.([]string), want)
+	if text, ok := want.Data.(onnx.Slice[string]); ok {
+		m.compareText(text, value.Data.(onnx.Slice[string]), want)
 		return m
 	}
 	worst := -1.0
@@ -278,22 +278,24 @@ func (m *Measure) remark() string {
 // distance is |got - want|, zero where both have the same bits of meaning.
 func distance(got, want *reference.Value, i int) float64 {
 	switch g := got.Data.(type) {
-	case []int64: // differences of integers beyond 2^53 must not vanish
-		if w := want.Data.([]int64); g[i] != w[i] {
-			return max(1, math.Abs(float64(g[i])-float64(w[i])))
-		}
-		return 0
-	case []uint64:
-		if w := want.Data.([]uint64); g[i] != w[i] {
-			return max(1, math.Abs(float64(g[i])-float64(w[i])))
-		}
-		return 0
+	case onnx.Slice[int64]:
+		return apart(g[i], want.Data.(onnx.Slice[int64])[i])
+	case onnx.Slice[uint64]:
+		return apart(g[i], want.Data.(onnx.Slice[uint64])[i])
 	}
 	a, b := got.Float(i), want.Float(i)
 	if a == b || math.IsNaN(a) && math.IsNaN(b) {
 		return 0
 	}
 	return math.Abs(a - b)
+}
+
+// apart is |x - y|, which does not vanish between integers beyond 2^53.
+func apart[T int64 | uint64](x, y T) float64 {
+	if x == y {
+		return 0
+	}
+	return max(1, math.Abs(float64(x)-float64(y)))
 }
 
 // infinite is d, with NaN as infinity so that it is larger than anything.

@@ -268,32 +268,25 @@ func (s *singleNode) hold(t *testing.T, profile reference.Profile, got map[strin
 
 // blurred is data with a relative error, or, of other types, with one element that is
 // another.
-func blurred(data any, blur float64) any {
-	switch d := data.(type) {
-	case []float64:
-		d = slices.Clone(d)
+func blurred(data onnx.Data, blur float64) onnx.Data {
+	n := data.Len()
+	other := data.Make(n)
+	other.Copy(0, data, 0, n)
+	switch d := other.(type) {
+	case onnx.Slice[float64]:
 		for i := range d {
 			d[i] *= 1 + blur
 		}
-		return d
-	case []int64:
-		d = slices.Clone(d)
-		d[len(d)/2] += 1 - 2*(d[len(d)/2]&1)
-		return d
-	case []uint64:
-		d = slices.Clone(d)
-		d[len(d)/2] ^= 1
-		return d
-	case []bool:
-		d = slices.Clone(d)
-		d[len(d)/2] = !d[len(d)/2]
-		return d
-	case []string:
-		d = slices.Clone(d)
-		d[len(d)/2] += "?"
-		return d
+	case onnx.Slice[int64]:
+		d[n/2] += 1 - 2*(d[n/2]&1)
+	case onnx.Slice[uint64]:
+		d[n/2] ^= 1
+	case onnx.Slice[bool]:
+		d[n/2] = !d[n/2]
+	case onnx.Slice[string]:
+		d[n/2] += "?"
 	}
-	return data
+	return other
 }
 
 // fits reports whether lengths are those that inference says, as far as it does.

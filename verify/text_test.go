@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
 )
@@ -26,7 +27,7 @@ func TestTextOfNumbersIsRightInAnyNotation(t *testing.T) {
 		{0, "1", "1.0", false},
 	} {
 		value := func(s string) *reference.Value {
-			return &reference.Value{Name: "y", Type: pb.TensorProto_STRING, Dims: []int{1}, Data: []string{s}, Notation: tt.notation}
+			return &reference.Value{Name: "y", Type: pb.TensorProto_STRING, Dims: []int{1}, Data: onnx.Slice[string]{s}, Notation: tt.notation}
 		}
 		m := measure(value(tt.want), value(tt.got), func(int) float64 { return 0 })
 		if (m.Outside == 0) != tt.equal {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
 )
@@ -37,7 +38,7 @@ func (c *contents) add(v *reference.Value) {
 	for _, e := range v.Elems {
 		c.add(e)
 	}
-	if _, text := v.Data.([]string); text {
+	if _, text := v.Data.(onnx.Slice[string]); text {
 		c.text = true
 	}
 	for i := range v.Len() {
@@ -73,7 +74,7 @@ func (c contents) barren() (what string, bad bool) {
 
 // flat reports whether all elements of a tensor are the same number, and which: a loop that ends at the first that is not.
 func flat(v *reference.Value) (number float64, ok bool) {
-	if _, text := v.Data.([]string); text || v.Kind != reference.Tensor || v.Len() == 0 {
+	if _, text := v.Data.(onnx.Slice[string]); text || v.Kind != reference.Tensor || v.Len() == 0 {
 		return 0, false
 	}
 	number = v.Float(0)

@@ -150,7 +150,7 @@ func TestRecordedInputsOfOneNumberAreSaid(t *testing.T) {
 // Outputs of a sequence have their caveat in each of its rows, and an output without elements has one.
 func TestCaveatsOfSequencesAndOfNothing(t *testing.T) {
 	tensor := func(data ...float64) *reference.Value {
-		return &reference.Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(data)}, Data: data}
+		return &reference.Value{Type: pb.TensorProto_FLOAT, Dims: []int{len(data)}, Data: onnx.Slice[float64](data)}
 	}
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tt := range []struct {
@@ -161,7 +161,7 @@ func TestCaveatsOfSequencesAndOfNothing(t *testing.T) {
 		{&reference.Value{Kind: reference.Sequence, Elems: []*reference.Value{tensor(nan), tensor(1)}}, "1 of 2 elements are NaN"},
 		{tensor(nan, -inf), "every element is NaN or infinite"},
 		{tensor(), "it has no elements"},
-		{&reference.Value{Type: pb.TensorProto_STRING, Dims: []int{1}, Data: []string{"NaN"}}, ""},
+		{&reference.Value{Type: pb.TensorProto_STRING, Dims: []int{1}, Data: onnx.Slice[string]{"NaN"}}, ""},
 	} {
 		tt.want.Name = "y"
 		j := &job{sets: []dataSet{{name: "set", want: []*reference.Value{tt.want}}}}

@@ -212,7 +212,7 @@ func differ(t *testing.T, m *onnx.Model, in, got []*onnx.Tensor) error {
 		if !ok || !slices.Equal(got[k].Dims, w.Dims) {
 			return fmt.Errorf("output %s is %T of dims %v, want %v", w.Name, got[k].Data, got[k].Dims, w.Dims)
 		}
-		for i, v := range w.Data.([]float64) {
+		for i, v := range w.Data.(onnx.Slice[float64]) {
 			if !(math.Abs(float64(g[i])-v) <= w.Screen(i)) {
 				return fmt.Errorf("output %s: element %d is %v, want %v within %g", w.Name, i, g[i], v, w.Screen(i))
 			}
