@@ -13,8 +13,8 @@ type Effect struct {
 	Net string
 	// Inputs says what the net was given: "draws of noise", "images", "drawn images", or points of the latent space of such.
 	Inputs string
-	// Predicted is the error that roundings of the sizes of the precision's own, of weights and of values on the way, have on the average
-	// with drawn signs.
+	// Predicted is the error that the roundings make in float32: those of the weights, and of values on the way in their usual sizes and
+	// with drawn signs. The file itself has no part in it.
 	Predicted float64
 	// Measured is the error of the file in package load.
 	Measured float64
@@ -70,12 +70,12 @@ func (s *source) effect(net layer.Net) (e Effect, err error) {
 	if err != nil {
 		return e, err
 	}
-	for i := range uint64(effectDraws) {
-		y, err := p.draw(i, x)
-		if err != nil {
-			return e, err
-		}
-		e.Predicted += relative(before[0], y) * relative(before[0], y) / effectDraws
+	drawn, err := p.draws(effectDraws, x)
+	if err != nil {
+		return e, err
+	}
+	for _, y := range drawn {
+		e.Predicted += relative(before[0], y) * relative(before[0], y) / float64(len(drawn))
 	}
 	e.Predicted = math.Sqrt(e.Predicted)
 	if entrance(net).Noise && makesImages(s.model, net) {

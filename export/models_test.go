@@ -27,6 +27,12 @@ func TestMain(m *testing.M) {
 // trained is a model after a few steps on images that need no file.
 func trained(t *testing.T, m model.Model) *checkpoint.Snapshot {
 	t.Helper()
+	return trainedFrom(t, m, 3)
+}
+
+// trainedFrom is trained from another seed.
+func trainedFrom(t *testing.T, m model.Model, seed uint64) *checkpoint.Snapshot {
+	t.Helper()
 	image := m.Exports()[len(m.Nets)-1].Input.Shape // the discriminator's
 	for _, n := range m.Nets {
 		if len(n.Input.Shape) == 3 {
@@ -37,7 +43,7 @@ func trained(t *testing.T, m model.Model) *checkpoint.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := train.New(train.Config{Model: m, Data: set, Steps: 3, Batch: 8, Seed: 3})
+	tr, err := train.New(train.Config{Model: m, Data: set, Steps: 3, Batch: 8, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}

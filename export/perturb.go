@@ -12,25 +12,20 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// perturbed is a net in float32 in which each rounding of a precision has its own size and a drawn sign: what such roundings do on the
-// average says what the precision's own may be expected to do.
+// perturbed is a net in float32 with the roundings of a precision. Those of weights are known, and are in it. Those of a value on the way
+// depend on the inputs: known, from other inputs, is how far they lie off on the average, which is far where many numbers fall between the
+// same two steps (behind a leaky ReLU most are a little less than 0); what they have beyond that gets a drawn sign.
 type perturbed struct {
-	net     layer.Net
-	proto   *pb.ModelProto
-	weights []perturbedWeight
-	points  []point
-}
-
-// perturbedWeight is a constant that a precision rounds.
-type perturbedWeight struct {
-	at     int // of the initializers
-	was    *onnx.Tensor
-	stored []float32
+	net    layer.Net
+	proto  *pb.ModelProto
+	points []point
 }
 
 // point is a value on the way that a precision rounds.
 type point struct {
 	signs string      // the input that drawn signs enter by
+	error string      // the value that is by how much it is rounded
+	usual string      // the constant that is how far that lies off on the average
 	shape layer.Shape // of a sample
 }
 
@@ -57,7 +52,7 @@ func (s *source) perturbed(net layer.Net) (*perturbed, error) {
 			}
 		}
 	}
-	for i, w := range g.GetInitializer() {
+	for _, w := range g.GetInitializer() {
 		axis, ok := axes[w.GetName()]
 		if !ok {
 			continue
@@ -66,7 +61,9 @@ func (s *source) perturbed(net layer.Net) (*perturbed, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.weights = append(p.weights, perturbedWeight{i, t, s.options.Precision.round(t, axis).values})
+		t.Data = onnx.Slice[float32](s.options.Precision.round(t, axis).values)
+		proto.Reset(w)
+		proto.Merge(w, t.Proto())
 	}
 
 	shape := func(name string) (shape layer.Shape) {
@@ -84,8 +81,65 @@ func (s *source) perturbed(net layer.Net) (*perturbed, error) {
 			return nil, err
 		}
 		p.quantise(b, r, shape)
+		x, _, err := s.inputs(net, calibrationSamples, forRanges)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.centre(x); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
+}
+
+// centre takes how far roundings lie off on the average over inputs x.
+func (p *perturbed) centre(x []float32) error {
+	m := proto.Clone(p.proto).(*pb.ModelProto)
+	for _, at := range p.points {
+		t := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: axes(at.shape)}
+		m.Graph.Output = append(m.Graph.Output, &pb.ValueInfoProto{Name: proto.String(at.error), Type: t.Proto()})
+	}
+	session, err := open(m)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	out, err := apply(session, p.inputs(x, func(point, []float32) {})...)
+	if err != nil {
+		return err
+	}
+	data := map[string]*pb.TensorProto{}
+	for _, t := range p.proto.Graph.Initializer {
+		data[t.GetName()] = t
+	}
+	errors := out[len(out)-len(p.points):]
+	for i, at := range p.points {
+		sums := make([]float64, at.shape.Len())
+		for k, v := range errors[i] {
+			sums[k%len(sums)] += float64(v)
+		}
+		usual := make(onnx.Slice[float32], len(sums))
+		for k, sum := range sums {
+			usual[k] = float32(sum * float64(len(sums)) / float64(len(errors[i])))
+		}
+		t := onnx.Tensor{Name: at.usual, Dims: dims(1, at.shape), Data: usual}
+		proto.Reset(data[at.usual])
+		proto.Merge(data[at.usual], t.Proto())
+	}
+	return nil
+}
+
+// inputs are those of a run: images, noise or points x, and signs.
+func (p *perturbed) inputs(x []float32, signs func(point, []float32)) []onnx.Tensor {
+	in := entrance(p.net)
+	batch := len(x) / in.Shape.Len()
+	list := []onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}
+	for _, at := range p.points {
+		data := make(onnx.Slice[float32], batch*at.shape.Len())
+		signs(at, data)
+		list = append(list, onnx.Tensor{Name: at.signs, Dims: dims(batch, at.shape), Data: data})
+	}
+	return list
 }
 
 // roundAll rounds to float16 the input of a body, and what its nodes make, but for those that only move numbers.
@@ -146,51 +200,44 @@ func (p *perturbed) quantise(b *body, r ranges, shape func(string) layer.Shape) 
 	g.Node = nodes
 }
 
-// signed makes y = x + sign (rounded - x), with signs of an input of its own.
+// signed makes y = x + usual + sign (rounded - x - usual), with signs of an input of its own, and, until centre has been there, 0 for what
+// is usual.
 func (p *perturbed) signed(x, rounded, y string, shape layer.Shape) []*pb.NodeProto {
-	at := point{y + ".sign", shape}
+	at := point{y + ".sign", y + ".error", y + ".usual", shape}
 	p.points = append(p.points, at)
 	t := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: axes(shape)}
 	p.proto.Graph.Input = append(p.proto.Graph.Input, &pb.ValueInfoProto{Name: proto.String(at.signs), Type: t.Proto()})
+	usual := onnx.Tensor{Name: at.usual, Dims: dims(1, shape), Data: make(onnx.Slice[float32], shape.Len())}
+	p.proto.Graph.Initializer = append(p.proto.Graph.Initializer, usual.Proto())
 	return []*pb.NodeProto{
-		node("Sub", y+".error", []string{rounded, x}), node("Mul", y+".change", []string{y + ".error", at.signs}), node("Add", y, []string{x, y + ".change"}),
+		node("Sub", at.error, []string{rounded, x}), node("Sub", y+".rest", []string{at.error, at.usual}), node("Mul", y+".change", []string{y + ".rest", at.signs}),
+		node("Add", y+".shifted", []string{x, at.usual}), node("Add", y, []string{y + ".shifted", y + ".change"}),
 	}
 }
 
-// draw is the first output for inputs x under drawing i.
-func (p *perturbed) draw(i uint64, x []float32) ([]float32, error) {
-	m := proto.Clone(p.proto).(*pb.ModelProto)
-	for _, w := range p.weights {
-		signs := random.New(i, "effect/signs/"+w.was.Name)
-		was := w.was.Data.(onnx.Slice[float32])
-		data := make(onnx.Slice[float32], len(was))
-		for k := range data {
-			data[k] = was[k] + float32(1-2*signs.Intn(2))*(w.stored[k]-was[k])
-		}
-		t := onnx.Tensor{Name: w.was.Name, Dims: w.was.Dims, Data: data}
-		m.Graph.Initializer[w.at] = t.Proto()
-	}
-	session, err := open(m)
+// draws are the first output for inputs x under n drawings of signs, of which one is enough where there are none.
+func (p *perturbed) draws(n uint64, x []float32) (list [][]float32, err error) {
+	session, err := open(p.proto)
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	in := entrance(p.net)
-	batch := len(x) / in.Shape.Len()
-	inputs := []onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}
-	for _, at := range p.points {
-		signs := make(onnx.Slice[float32], batch*at.shape.Len())
-		random.New(i, "effect/"+at.signs).Uniform(signs)
-		for k, u := range signs {
-			if signs[k] = 1; u < 0.5 {
-				signs[k] = -1
+	if len(p.points) == 0 {
+		n = 1
+	}
+	for i := range n {
+		out, err := apply(session, p.inputs(x, func(at point, signs []float32) {
+			random.New(i, "effect/"+at.signs).Uniform(signs)
+			for k, u := range signs {
+				if signs[k] = 1; u < 0.5 {
+					signs[k] = -1
+				}
 			}
+		})...)
+		if err != nil {
+			return nil, err
 		}
-		inputs = append(inputs, onnx.Tensor{Name: at.signs, Dims: dims(batch, at.shape), Data: signs})
+		list = append(list, slices.Clone(out[0]))
 	}
-	out, err := apply(session, inputs...)
-	if err != nil {
-		return nil, err
-	}
-	return out[0], nil
+	return list, nil
 }

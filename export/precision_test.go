@@ -83,7 +83,7 @@ func TestPrecisions(t *testing.T) {
 					t.Errorf("%s, %s, %s: no effect", m.Name, f.Name, p)
 				}
 				for _, e := range f.Effects {
-					if !(e.Measured > e.Predicted/3 && e.Measured < e.Predicted*3) || e.Measured > 0.2 {
+					if !foretold(e) || e.Measured > 0.2 {
 						t.Errorf("%s, %s of %s: measured %g for %s, predicted %g", p, e.Net, m.Name, e.Measured, e.Inputs, e.Predicted)
 					}
 					if e.FrechetSeeds > 0 && !(e.Frechet < e.FrechetSeeds) {
@@ -94,6 +94,47 @@ func TestPrecisions(t *testing.T) {
 			verified(t, dir, len(written), list, must)
 		}
 	}
+}
+
+// foretold tells whether the effect is the predicted one, but for what signs are drawn for.
+func foretold(e export.Effect) bool {
+	return e.Measured > e.Predicted/mostSurprise && e.Measured < e.Predicted*mostSurprise
+}
+
+const mostSurprise = 1.5
+
+// The predicted effect is the measured one, in models of several seeds, discriminators of one number out among them: in these all errors of
+// a weight or of a value that have one cause add up. With PETRIFY_FORMS=all these are all models, and more seeds.
+func TestEffectsAreForetold(t *testing.T) {
+	names, seeds := []string{"gan"}, uint64(2)
+	if os.Getenv("PETRIFY_FORMS") == "all" {
+		names, seeds = nil, 8
+		for _, m := range models.All() {
+			names = append(names, m.Name)
+		}
+	}
+	least, most := math.Inf(1), 0.0
+	for _, name := range names {
+		m := small(t, name)
+		for seed := range seeds {
+			s := trainedFrom(t, m, seed)
+			for _, p := range []export.Precision{export.Float16, export.Int8} {
+				written, err := export.Folder(t.TempDir(), m, s, export.Options{Precision: p, Images: images(t, m)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range written {
+					for _, e := range f.Effects {
+						least, most = min(least, e.Measured/e.Predicted), max(most, e.Measured/e.Predicted)
+						if !foretold(e) {
+							t.Errorf("%s of seed %d, %s of %s: measured %g for %s, predicted %g", name, seed, p, e.Net, e.Measured, e.Inputs, e.Predicted)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("measured is %.2f to %.2f of predicted", least, most)
 }
 
 // Values of int8 are calibrated on images, where images enter, and never on anything else; weights are so small that no processor's sums of
