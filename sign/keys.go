@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func ParseKey(b []byte) (*Key, error) {
 		}
 		return &Key{private: private}, nil
 	}
-	return nil, errors.New("no private key in PEM")
+	return nil, without("private key", b)
 }
 
 // WithCertificates is the key together with certificates in PEM, its own first, then those of who issued it, without the last, which is
@@ -92,7 +93,7 @@ func TrustKey(b []byte) (*Trust, error) {
 		}
 		return &Trust{key: key}, nil
 	}
-	return nil, errors.New("no public key in PEM")
+	return nil, without("public key", b)
 }
 
 // TrustAuthorities trusts whoever these certificates, in PEM, or authorities below them have certified for signing.
@@ -120,9 +121,23 @@ func parseCertificates(b []byte) (list []*x509.Certificate, err error) {
 		list = append(list, c)
 	}
 	if len(list) == 0 {
-		return nil, errors.New("no certificate in PEM")
+		return nil, without("certificate", b)
 	}
 	return list, nil
+}
+
+// without says that text in PEM has nothing of the kind that is wanted, and what it has in its place.
+func without(want string, b []byte) error {
+	var kinds []string
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if kind := quote.Text(block.Type); !slices.Contains(kinds, kind) && len(kinds) < 4 {
+			kinds = append(kinds, kind)
+		}
+	}
+	if kinds == nil {
+		return fmt.Errorf("no %s: this is not PEM", want)
+	}
+	return fmt.Errorf("no %s in PEM, but %s", want, strings.Join(kinds, ", "))
 }
 
 // hashFor is the hash that goes with a key's curve.

@@ -45,6 +45,7 @@ func (m *files) compare(ctx context.Context, c *content, o Options) error {
 	ignore := slices.Concat(alwaysIgnored, c.Ignored, o.Ignore)
 	var problems []string
 	signed := map[string][]span{}
+	missing := 0
 	for i := range c.Files {
 		f := &c.Files[i]
 		name, r := f.Name, span{0, -1}
@@ -57,6 +58,7 @@ func (m *files) compare(ctx context.Context, c *content, o Options) error {
 		}
 		signed[name] = append(signed[name], r)
 		if m.only != "" && name != m.only {
+			missing++
 			problems = append(problems, quote.Name(name)+": signed, and not part of the model, which is one file")
 			continue
 		}
@@ -66,12 +68,16 @@ func (m *files) compare(ctx context.Context, c *content, o Options) error {
 		sum, err := m.digest(ctx, name, r, c.follow)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			missing++
 			problems = append(problems, quote.Name(f.Name)+": signed, and missing")
 		case errors.Is(err, errShort), err == nil && hex.EncodeToString(sum) != f.SHA256:
 			problems = append(problems, quote.Name(f.Name)+": changed since it was signed")
 		case err != nil:
 			return err
 		}
+	}
+	if missing > 0 && missing == len(c.Files) {
+		return &Mismatch{[]string{fmt.Sprintf("nothing of what was signed is here, such as %s: is it the signature of another folder or model?", quote.Name(c.Files[0].Name))}}
 	}
 	for name, ranges := range signed {
 		end, err := joined(ranges)
