@@ -593,6 +593,10 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 			m.Proto.Graph.Node[0].Domain = proto.String("com.acme")
 			m.Proto.OpsetImport = append(m.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String("com.acme"), Version: proto.Int64(1)})
 		}},
+		{"ONNX Runtime's own operator among ONNX's", "unsupported operator SimplifiedLayerNormalization", func(m *onnx.Model) {
+			m.Proto.Graph.Node[0].OpType, m.Proto.Graph.Node[0].Input = proto.String("SimplifiedLayerNormalization"), []string{"x", "w"}
+			m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, onnxtest.Tensor(t, "w", []float32{1, 2, 3}, 3).Proto())
+		}},
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
 		{"sparse weights", "sparse", func(m *onnx.Model) {

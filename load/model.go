@@ -13,7 +13,6 @@ import (
 	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pass"
 	"github.com/petrify-ml/petrify/onnx/pb"
-	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
 // newest is the highest version of the default operator set whose operators have been compared with the ones here.
@@ -49,7 +48,7 @@ func validate(m *onnx.Model) error {
 	}
 	var errs []error
 	for _, f := range check.Model(m.Proto) {
-		if f.Severity == rule.Error {
+		if f.Hinders() {
 			errs = append(errs, &onnx.FormatError{Offset: -1, Where: f.Where, What: f.Code + ": " + f.Message})
 		}
 	}

@@ -18,6 +18,7 @@ func withoutMaps(m *onnx.Model) (notes []string, err error) {
 	if len(notes) == 0 {
 		return nil, nil
 	}
+	bare, _ = withShapes(bare) // some runtimes want to know them
 	b, err := onnx.Marshal(bare)
 	if err != nil {
 		return nil, err
