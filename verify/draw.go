@@ -113,8 +113,31 @@ func (j *job) drawSet(ctx context.Context, d *drawing, n int) (dataSet, error) {
 	}
 	if err == nil {
 		d.keep(a)
+		set = d.louder(set, begun, func() (dataSet, error) { return try(a, f) })
 	}
 	return set, err
+}
+
+// louder draws larger numbers where an output has no elements, as those of a detector
+// whose scores of noise are all alike, until all have some. Where none have, set stays.
+func (d *drawing) louder(set dataSet, begun time.Time, try func() (dataSet, error)) dataSet {
+	defer func() { d.gain = 1 }()
+	took := time.Since(begun)
+	for _, gain := range []float64{8, 64} {
+		if !emptied(set) || !d.plain || took > time.Minute {
+			break
+		}
+		d.gain = gain
+		if s, err := try(); err == nil && !emptied(s) {
+			return s
+		}
+	}
+	return set
+}
+
+// emptied reports whether an output has no elements.
+func emptied(s dataSet) bool {
+	return slices.ContainsFunc(s.want, func(v *reference.Value) bool { return v.Kind == reference.Tensor && v.Len() == 0 })
 }
 
 // wrong reports whether other inputs may do: the reference refused these, and did
@@ -147,14 +170,16 @@ type drawing struct {
 	lengths []int            // of weights
 
 	tries, mostTries int
-	steps            bool // batches go on by one token: ONNX Runtime's GroupQueryAttention takes no more where there is a past
-	tame             bool // numbers from 0 to 1 where nothing says what they are
+	steps            bool    // batches go on by one token: ONNX Runtime's GroupQueryAttention takes no more where there is a past
+	tame             bool    // numbers from 0 to 1 where nothing says what they are
+	plain            bool    // there are such numbers
+	gain             float64 // of normal numbers where nothing says what they are
 }
 
 // newDrawing prepares to draw. Its error says what was asked for in vain, or what
 // the model needs that cannot be guessed.
 func newDrawing(inputs []reference.Input, m *pb.ModelProto, o Options) (*drawing, error) {
-	d := &drawing{model: m, all: inputs, seed: o.Seed, lengths: lengthsIn(m.GetGraph())}
+	d := &drawing{model: m, all: inputs, seed: o.Seed, gain: 1, lengths: lengthsIn(m.GetGraph())}
 	d.mostTries = min(max(200000/(1+len(m.GetGraph().GetNode())), 40), 2000)
 	types := map[string]*pb.TypeProto{}
 	for _, v := range m.GetGraph().GetInput() {

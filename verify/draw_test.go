@@ -109,6 +109,7 @@ func TestDrawnNumbersAreThoseThatNodesTake(t *testing.T) {
 			{Name: "most", Type: typed(whole, onnx.Fixed(1))}, {Name: "iou", Type: typed(float, onnx.Fixed(1))}, {Name: "score", Type: typed(float, onnx.Fixed(1))}}, "iou", 0, 1},
 		{"Div", []witness.Port{{Name: "a", Type: typed(whole, onnx.Fixed(64))}, {Name: "b", Type: typed(whole, onnx.Fixed(64))}}, "b", 1, 3},
 		{"Dropout", []witness.Port{{Name: "x", Type: typed(float, onnx.Fixed(64))}, {Name: "ratio", Type: onnx.Type{Elem: float, Dims: []onnx.Dim{}}}}, "ratio", 0, 1},
+		{"Loop", []witness.Port{{Name: "n", Type: onnx.Type{Elem: whole, Dims: []onnx.Dim{}}}, {Name: "go", Type: onnx.Type{Elem: pb.TensorProto_BOOL, Dims: []onnx.Dim{}}}}, "n", 3, 3},
 		{"Add", []witness.Port{{Name: "a", Type: typed(pb.TensorProto_INT8, onnx.Fixed(64))}, {Name: "b", Type: typed(pb.TensorProto_INT8, onnx.Fixed(64))}}, "b", -128, 127},
 	} {
 		m := single(t, c.op, c.ports, nil, typed(float))

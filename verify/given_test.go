@@ -158,6 +158,8 @@ func TestNumbersMeanSomethingToTheGraph(t *testing.T) {
 			nodes: []node{{"t", "Cast", []string{"timestep"}, []onnx.Attr{onnx.Int("to", 1)}}, {"column", "Unsqueeze", []string{"t", "axis"}, nil}, {"row", "Transpose", []string{"column"}, nil}, {"angles", "Mul", []string{"row", "pace"}, nil}, {"y", "Cos", []string{"angles"}, nil}}},
 			"timestep", 0, 999, "waves"},
 		{"classes that are spread out by Equal", sketch{inputs: []witness.Port{port("ids", int64s, 512, 1)}, weights: []*onnx.Tensor{weight("all", []int64{2, 3, 4, 5, 6, 7}, 6)}, nodes: []node{{"y", "Equal", []string{"ids", "all"}, nil}}}, "ids", 2, 7, "compares"},
+		{"lengths of sequences", sketch{inputs: []witness.Port{port("sizes", int64s, 32)}, weights: []*onnx.Tensor{zeros("x", 7, 32, 2), zeros("w", 1, 3, 2), zeros("r", 1, 3, 3)},
+			nodes: []node{{"ends", "Cast", []string{"sizes"}, []onnx.Attr{onnx.Int("to", 6)}}, {"y", "RNN", []string{"x", "w", "r", "", "ends"}, []onnx.Attr{onnx.Int("hidden_size", 3)}}}}, "sizes", 1, 7, "of 7 steps"},
 		{"factors by their name", sketch{inputs: []witness.Port{port("scales", float, 4096)}, nodes: []node{{"y", "Identity", []string{"scales"}, nil}}}, "scales", 0.5, 1.5, "a factor"},
 		{"a size to resize to", sketch{inputs: []witness.Port{port("size", float, 2)}, weights: []*onnx.Tensor{zeros("picture", 1, 1, 4, 4), weight("front", []int64{1, 1}, 2)},
 			nodes: []node{{"whole", "Cast", []string{"size"}, []onnx.Attr{onnx.Int("to", int64(int64s))}}, {"sizes", "Concat", []string{"front", "whole"}, []onnx.Attr{onnx.Int("axis", 0)}}, {"y", "Resize", []string{"picture", "", "", "sizes"}, nil}}},
@@ -423,5 +425,38 @@ func TestAGivenSetIsJudgedBesideRecordedOnes(t *testing.T) {
 	r := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{}).runtime("fake")}, Given: Given{Shapes: map[string][]int{"z": {5, 8}}}})
 	if m := r.Models[0]; m.Problem == "" && (len(m.Sets) != 2 || m.Sets[1].Recorded || m.Sets[1].Inputs[0].Drawn == "") {
 		t.Errorf("%+v", m.Sets)
+	}
+}
+
+// detector finds boxes by their scores, of which only those that are very high count.
+func detector() sketch {
+	return sketch{
+		inputs: []witness.Port{port("x", float, "N", 12, 6)},
+		weights: []*onnx.Tensor{weight("zero", []int64{0}, 1), weight("four", []int64{4}, 1), weight("six", []int64{6}, 1), weight("last", []int64{2}, 1),
+			weight("most", []int64{10}), weight("shared", []float32{0.5}), weight("score", []float32{0.9999}), weight("place", []int64{0, 2}, 2), weight("second", []int64{1})},
+		nodes: []node{
+			{"corners", "Slice", []string{"x", "zero", "four", "last"}, nil}, {"logits", "Slice", []string{"x", "four", "six", "last"}, nil},
+			{"classes", "Transpose", []string{"logits"}, []onnx.Attr{onnx.Ints("perm", 0, 2, 1)}}, {"scores", "Sigmoid", []string{"classes"}, nil},
+			{"selected", "NonMaxSuppression", []string{"corners", "scores", "most", "shared", "score"}, nil},
+			{"at", "Gather", []string{"selected", "place"}, []onnx.Attr{onnx.Int("axis", 1)}}, {"boxes", "GatherND", []string{"corners", "at"}, nil},
+			{"labels", "Gather", []string{"selected", "second"}, []onnx.Attr{onnx.Int("axis", 1)}},
+		},
+		outputs: []witness.Port{port("boxes", float, "found", 4), port("labels", int64s, "found")},
+	}
+}
+
+func TestADetectorThatFindsNothingInNoiseIsGivenMore(t *testing.T) {
+	r := report(t, Options{Paths: []string{writeModel(t, t.TempDir(), detector().model(t))}, Runtimes: []witness.Runtime{ortNode(t), load.Runtime{}}})
+	m := r.Models[0]
+	if m.Problem != "" || r.ExitCode(true) != 0 || len(m.Rows) != 8 {
+		t.Errorf("exit code %d, problem %q, %d rows, want 8", r.ExitCode(true), m.Problem, len(m.Rows))
+	}
+	for _, row := range m.Rows {
+		if row.Verdict != Equal || len(row.Shape) == 0 || row.Shape[0] == 0 {
+			t.Errorf("%s, %s: %s of dims %v: %s", row.Runtime, row.Output, row.Verdict, row.Shape, row.Reason)
+		}
+	}
+	if in := m.Sets[0].Inputs[0]; !strings.Contains(in.Drawn, "times 8") {
+		t.Errorf("the input is %q, want larger numbers", in.Drawn)
 	}
 }

@@ -158,8 +158,11 @@ func (p *pen) floats(w []float64) {
 	case p.tame:
 		p.drawn = origin{"0 to 1", "the graph refuses normal numbers"}
 	default:
+		if p.plain = true; p.gain > 1 {
+			p.drawn = origin{fmt.Sprintf("normal numbers times %g", p.gain), "of smaller ones an output has no elements"}
+		}
 		for i := range w {
-			w[i] = p.random.NormFloat64()
+			w[i] = p.gain * p.random.NormFloat64()
 		}
 		return
 	}
@@ -238,10 +241,9 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		draw, p.drawn.why = uniform(p.input.between.low, p.input.between.high), "asked for"
 	case u.kind == total || u.kind == seqlens:
 		n := p.sum(sequence) + p.sum(past)
-		if u.kind == seqlens {
-			n--
+		if draw, p.drawn.why = uniform(float64(n), float64(n)), u.why; u.kind == seqlens {
+			draw = p.shorter(max(p.sum(sequence), 1)-1, n-1)
 		}
-		draw, p.drawn.why = uniform(float64(n), float64(n)), u.why
 	case u.kind == oneOf && len(u.values) > 0:
 		p.drawn = origin{some(u.values), u.why}
 		draw = func(int) int64 { return whole64(u.values[p.random.IntN(len(u.values))]) }
@@ -259,9 +261,10 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		draw, p.drawn.why = uniform(u.low, u.high), u.why
 	case u.kind == lengths:
 		draw, p.drawn.why = p.shape(u, uniform(u.low, u.high), dims), u.why
+	case u.kind == ends:
+		draw, p.drawn.why = p.shorter(1, int(u.high)), u.why
 	case p.rowLength(name, dims) > 0:
-		n := float64(p.rowLength(name, dims))
-		draw, p.drawn.why = uniform(n, n), "by its name, the length of a row"
+		draw, p.drawn.why = p.shorter(1, p.rowLength(name, dims)), "by its name, the length of a row"
 	case u.kind == numbers || u.kind == domain:
 		draw, p.drawn.why = uniform(u.low, u.high), u.why
 	case p.tame:
@@ -315,6 +318,22 @@ func (p *pen) rows(dims []int, least int) func(int) int64 {
 			return 1
 		}
 		return 0
+	}
+}
+
+// shorter are lengths of rows, of which none is longer than the one before it: the first is most, and the others are no
+// shorter than least.
+func (p *pen) shorter(least, most int) func(int) int64 {
+	p.drawn.what = fmt.Sprint(most)
+	if p.batch > 1 && least < most {
+		p.drawn.what += ", and less"
+	}
+	n := most
+	return func(i int) int64 {
+		if i > 0 && least < n {
+			n = least + p.random.IntN(n-least+1)
+		}
+		return int64(n)
 	}
 }
 

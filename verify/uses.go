@@ -33,6 +33,7 @@ const (
 	oneOf            // of a list that the graph compares with
 	index            // of an axis
 	lengths          // of axes, small
+	ends             // of rows, the first of which is full
 	seqlens          // of GroupQueryAttention: what is valid in each row, less one
 	total            // of GroupQueryAttention: what is valid at most
 )
@@ -209,7 +210,10 @@ func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 	}
 	switch op {
 	case "Loop", "Scan":
-		return nil, t.carried(r, at)
+		if u, ok := t.sink(r, at); ok && op == "Loop" && !at.summed {
+			uses = append(uses, u)
+		}
+		return uses, t.carried(r, at)
 	case "Split":
 		for _, name := range n.GetOutput() {
 			onward(r.scope + name)
@@ -476,6 +480,8 @@ func (t *tracer) sink(r reader, at trail) (use, bool) {
 		return use{kind: numbers, high: 999, why: "steps, which waves are made of"}, true
 	case op == "TfIdfVectorizer":
 		return vocabularyOf(n, "pool_strings", "pool_int64s")
+	case r.at == 4 && (op == "LSTM" || op == "GRU" || op == "RNN"), r.at == 1 && op == "ReverseSequence":
+		return t.ends(r, at)
 	case op == "RoiAlign" && r.at == 2:
 		return at.indices(t.length(input(0), 0), "pictures of the batch")
 	case op == "RotaryEmbedding" && r.at == 3:
@@ -505,6 +511,18 @@ func (at trail) indices(n float64, why string) (use, bool) {
 		high /= 2
 	}
 	return use{kind: index, low: math.Ceil(min(low, high)), high: math.Floor(max(low, high)), why: why}, true
+}
+
+// ends are the lengths of sequences, of at most as many steps as there are.
+func (t *tracer) ends(r reader, at trail) (use, bool) {
+	along := int64(0)
+	if r.node.GetOpType() == "ReverseSequence" {
+		along = intAttr(r.node, "time_axis", 0)
+	} else if intAttr(r.node, "layout", 0) == 1 {
+		along = 1
+	}
+	n := t.length(r.input(0), along)
+	return use{kind: ends, low: 1, high: n, why: "lengths of sequences, of " + fmt.Sprint(n) + " steps"}, n >= 1 && at.steps == 0
 }
 
 // quantiser is the interval that a quantiser keeps.
