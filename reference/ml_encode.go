@@ -251,13 +251,18 @@ func (c *call) encoding(name string) (*Value, error) {
 
 // defaultLabel is what a LabelEncoder gives where no key fits.
 func (c *call) defaultLabel(t pb.TensorProto_DataType) *Value {
-	switch set := typeSet(1) << t; {
-	case set == texts:
-		return vector(t, []string{c.text("default_string")})
+	v := &Value{Type: t, Dims: []int{1}, Data: widest[t].Make(1)}
+	switch set := setOf(v); {
+	case set&texts != 0:
+		elems[string](v)[0] = c.text("default_string")
 	case set&floats != 0:
-		return vector(t, []float64{c.float("default_float")})
+		v.floats()[0] = c.float("default_float")
+	case set&signed != 0:
+		elems[int64](v)[0] = wrap(t, int64(c.int("default_int64")))
+	default:
+		v.setFloat(0, float64(c.int("default_int64")))
 	}
-	return vector(t, []int64{int64(c.int("default_int64"))})
+	return v
 }
 
 // encode maps every element of input 0: the last of equal keys counts, and NaN equals

@@ -111,13 +111,44 @@ func TestScoresBecomeMaps(t *testing.T) {
 func TestMapsThatAreNoneAreRefused(t *testing.T) {
 	one := tensor(t, "", []float32{1}).Proto()
 	for name, m := range map[string]*pb.MapProto{
-		"keys of floats": {KeyType: proto.Int32(int32(pb.TensorProto_FLOAT)), Keys: []int64{1}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one}}},
-		"a key too many": {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1, 2}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one}}},
-		"two types":      {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1, 2}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one, tensor(t, "", []int64{1}).Proto()}}},
-		"wide values":    {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{tensor(t, "", []float32{1, 2}, 2).Proto()}}},
+		"keys of floats":  {KeyType: proto.Int32(int32(pb.TensorProto_FLOAT)), Keys: []int64{1}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one}}},
+		"keys of no type": {KeyType: proto.Int32(-1), Keys: []int64{1}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one}}},
+		"a key too many":  {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1, 2}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one}}},
+		"two types":       {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1, 2}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{one, tensor(t, "", []int64{1}).Proto()}}},
+		"wide values":     {KeyType: proto.Int32(int32(pb.TensorProto_INT64)), Keys: []int64{1}, Values: &pb.SequenceProto{TensorValues: []*pb.TensorProto{tensor(t, "", []float32{1, 2}, 2).Proto()}}},
 	} {
 		if v, err := FromMap(m); err == nil {
 			t.Errorf("%s: got %s, want an error", name, v)
+		}
+	}
+}
+
+// The standard has values of some types only; a file may have others.
+func TestLabelEncoderHasADefaultOfEveryType(t *testing.T) {
+	keys := tensor(t, "", []int64{3}, 1).Proto()
+	for typ, none := range widest {
+		if none == nil {
+			continue
+		}
+		data, _ := onnx.MakeData(pb.TensorProto_DataType(typ), 1)
+		values, err := onnx.TensorOf("", data, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := classicalModel("LabelEncoder", onnx.Type{Elem: pb.TensorProto_INT64, Dims: []onnx.Dim{onnx.Fixed(2)}}.Proto())
+		m.Proto.OpsetImport[1].Version = proto.Int64(4)
+		m.Proto.Graph.Node[0].Attribute = []*pb.AttributeProto{
+			{Name: proto.String("keys_tensor"), Type: pb.AttributeProto_TENSOR.Enum(), T: keys},
+			{Name: proto.String("values_tensor"), Type: pb.AttributeProto_TENSOR.Enum(), T: values.Proto()},
+		}
+		y, err := Run(m, []*onnx.Tensor{tensor(t, "x", []int64{3, 4}, 2)})
+		if err != nil {
+			t.Errorf("%v: %v", values.Type(), err)
+			continue
+		}
+		want := map[pb.TensorProto_DataType]any{pb.TensorProto_STRING: "_Unused", pb.TensorProto_INT16: int64(-1), pb.TensorProto_FLOAT: 0.0}[values.Type()]
+		if want != nil && y[0].key(1) != want {
+			t.Errorf("%v: the default is %v, want %v", values.Type(), y[0].key(1), want)
 		}
 	}
 }
