@@ -131,6 +131,12 @@ type call struct {
 	said  string   // what was noted as undefined last
 }
 
+// take, spend and afford are those of the meter, and end the evaluation where it says no.
+
+func (c *call) take(n int64)          { try(c.meter.take(n)) }
+func (c *call) spend(n int64)         { try(c.meter.spend(n)) }
+func (c *call) afford(factors ...int) { try(c.meter.afford(factors...)) }
+
 // Attributes. Their types were checked when the program was compiled. Where a node
 // leaves one out, the default of its version holds, or, where the schema has none,
 // what the operator takes then.
@@ -179,155 +185,139 @@ func (c *call) intList(name string) []int {
 }
 
 // tensorAttr returns a tensor attribute, nil when it is absent.
-func (c *call) tensorAttr(name string) (*Value, error) {
+func (c *call) tensorAttr(name string) *Value {
 	a := c.step.attrs[name]
 	if a == nil {
-		return nil, nil
+		return nil
 	}
 	t, err := onnx.FromProto(a.GetT())
 	if err != nil {
-		return nil, fmt.Errorf("attribute %s: %w", name, err)
+		fail(fmt.Errorf("attribute %s: %w", name, err))
 	}
-	if err := c.take(int64(t.Len())); err != nil {
-		return nil, err
-	}
+	c.take(int64(t.Len()))
 	v, err := FromTensor(t)
 	if err != nil {
-		return nil, fmt.Errorf("attribute %s: %w", name, err)
+		fail(fmt.Errorf("attribute %s: %w", name, err))
 	}
-	return v, nil
+	return v
 }
 
 // axis returns attribute name as an axis of a tensor of the rank.
-func (c *call) axis(name string, otherwise, rank int) (int, error) {
+func (c *call) axis(name string, otherwise, rank int) int {
 	return axisOf(c.int(name, otherwise), rank)
 }
 
 // axisOf brings an axis that may be negative into [0, rank).
-func axisOf(axis, rank int) (int, error) {
+func axisOf(axis, rank int) int {
 	a := axis
 	if a < 0 {
 		a += rank
 	}
 	if a < 0 || a >= rank {
-		return 0, fmt.Errorf("axis %d, want one of rank %d", axis, rank)
+		fail(fmt.Errorf("axis %d, want one of rank %d", axis, rank))
 	}
-	return a, nil
+	return a
 }
 
 // axesOf is axisOf for a list without duplicates.
-func axesOf(axes []int, rank int) ([]int, error) {
+func axesOf(axes []int, rank int) []int {
 	out := make([]int, len(axes))
 	for i, x := range axes {
-		a, err := axisOf(x, rank)
-		if err != nil {
-			return nil, err
-		}
+		a := axisOf(x, rank)
 		if slices.Contains(out[:i], a) {
-			return nil, fmt.Errorf("axes %v name axis %d twice", axes, a)
+			fail(fmt.Errorf("axes %v name axis %d twice", axes, a))
 		}
 		out[i] = a
 	}
-	return out, nil
+	return out
 }
 
 // has input i, so that in[i] is a value?
 func (c *call) given(i int) bool { return i < len(c.in) && c.in[i] != nil }
 
 // intInput returns input i as a list of ints, false when it is absent.
-func (c *call) intInput(i int) ([]int, bool, error) {
+func (c *call) intInput(i int) ([]int, bool) {
 	if !c.given(i) {
-		return nil, false, nil
+		return nil, false
 	}
 	list, ok := c.in[i].ints()
 	if !ok {
-		return nil, false, fmt.Errorf("input %d is %s, want integers that fit an int", i, c.in[i])
+		fail(fmt.Errorf("input %d is %s, want integers that fit an int", i, c.in[i]))
 	}
-	return list, true, nil
+	return list, true
 }
 
 // intScalar returns input i as one int.
-func (c *call) intScalar(i int) (int, error) {
-	list, ok, err := c.intInput(i)
-	if err != nil {
-		return 0, err
-	}
+func (c *call) intScalar(i int) int {
+	list, ok := c.intInput(i)
 	if !ok || len(list) != 1 {
-		return 0, fmt.Errorf("input %d has %d elements, want one integer", i, len(list))
+		fail(fmt.Errorf("input %d has %d elements, want one integer", i, len(list)))
 	}
-	return list[0], nil
+	return list[0]
 }
 
 // New values.
 
 // zeros returns a tensor of zeros, false, or empty strings, with room for
 // figures if it is of floating point, or if figures are asked for.
-func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) (*Value, error) {
+func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) *Value {
 	if t < 0 || t >= 62 {
-		return nil, fmt.Errorf("element type %d is none of ONNX's", t)
+		fail(fmt.Errorf("element type %d is none of ONNX's", t))
 	}
-	n, err := product(dims)
-	if err != nil {
-		return nil, err
-	}
+	n := must(product(dims))
 	v := &Value{Type: t, Dims: slices.Clone(dims)}
 	width := int64(1)
 	if figures {
 		width = 4
 	}
 	if int64(n) > (1<<62)/width {
-		return nil, fmt.Errorf("shape %v is beyond any budget", dims)
+		fail(fmt.Errorf("shape %v is beyond any budget", dims))
 	}
-	if err := c.take(int64(n) * width); err != nil {
-		return nil, fmt.Errorf("shape %v: %w", dims, err)
+	if err := c.meter.take(int64(n) * width); err != nil {
+		fail(fmt.Errorf("shape %v: %w", dims, err))
 	}
 	if tensors&(1<<t) == 0 {
-		return nil, &onnx.UnsupportedError{Why: "elements of type " + typeName(t)}
+		fail(&onnx.UnsupportedError{Why: "elements of type " + typeName(t)})
 	}
 	v.Data = widest[t].Make(n)
 	if figures {
 		v.Sound, v.Spread, v.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
 		v.stored = c.profile.stored(t)
 	}
-	return v, nil
+	return v
 }
 
 // numbers returns a floating-point tensor of zeros with room for figures.
-func (c *call) numbers(t pb.TensorProto_DataType, dims ...int) (*Value, error) {
+func (c *call) numbers(t pb.TensorProto_DataType, dims ...int) *Value {
 	return c.zeros(t, true, dims...)
 }
 
 // floatResult is numbers for a type that came from an attribute.
-func (c *call) floatResult(t pb.TensorProto_DataType, dims []int) (*Value, error) {
+func (c *call) floatResult(t pb.TensorProto_DataType, dims []int) *Value {
 	if t < 0 || t >= 62 || wideFloats&(1<<t) == 0 {
-		return nil, fmt.Errorf("a result of type %s, want one of floating point", typeName(t))
+		fail(fmt.Errorf("a result of type %s, want one of floating point", typeName(t)))
 	}
 	return c.numbers(t, dims...)
 }
 
 // int64Value returns a one-dimensional tensor of int64.
-func (c *call) int64Value(list ...int) (*Value, error) {
-	if err := c.take(int64(len(list))); err != nil {
-		return nil, err
-	}
-	return vector(pb.TensorProto_INT64, convert(list, func(x int) int64 { return int64(x) })), nil
+func (c *call) int64Value(list ...int) *Value {
+	c.take(int64(len(list)))
+	return vector(pb.TensorProto_INT64, convert(list, func(x int) int64 { return int64(x) }))
 }
 
 // pick returns a tensor of shape dims whose element i is element from(i) of v,
 // with its figures: the way of all operators that only move data. Where
 // from(i) is negative the element is zero.
-func (c *call) pick(v *Value, dims []int, from func(i int) int) (*Value, error) {
-	out, err := c.zeros(v.Type, v.Sound != nil, dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) pick(v *Value, dims []int, from func(i int) int) *Value {
+	out := c.zeros(v.Type, v.Sound != nil, dims...)
 	n := out.Len()
 	index := make([]int, n)
 	for i := range index {
 		index[i] = from(i)
 	}
 	c.copyInto(out, v, index)
-	return out, nil
+	return out
 }
 
 // copyRuns copies runs of v, one after the other, to out: the first to element at,

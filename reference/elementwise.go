@@ -10,27 +10,22 @@ import (
 )
 
 // mapNumbers applies f to every element of a floating-point tensor.
-func (c *call) mapNumbers(x *Value, f func(number) number) (*Value, error) {
-	out, err := c.numbers(x.Type, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
-	return out, c.each(out.Len(), 1, func(i int) { out.set(i, f(x.at(i))) })
+func (c *call) mapNumbers(x *Value, f func(number) number) *Value {
+	out := c.numbers(x.Type, x.Dims...)
+	c.each(out.Len(), 1, func(i int) { out.set(i, f(x.at(i))) })
+	return out
 }
 
 // mapInts applies s or u to every element of an integer tensor, and wraps the
 // results to its type.
-func (c *call) mapInts(x *Value, s func(int64) int64, u func(uint64) uint64) (*Value, error) {
-	out, err := c.zeros(x.Type, false, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) mapInts(x *Value, s func(int64) int64, u func(uint64) uint64) *Value {
+	out := c.zeros(x.Type, false, x.Dims...)
 	if signed&setOf(x) != 0 {
 		mapInto(out, x, s)
 	} else {
 		mapInto(out, x, u)
 	}
-	return out, nil
+	return out
 }
 
 func mapInto[T integer](out, x *Value, f func(T) T) {
@@ -44,7 +39,7 @@ func mapInto[T integer](out, x *Value, f func(T) T) {
 func unary(name string, fn function) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			f := c.format(c.in[0])
 			return c.mapNumbers(c.in[0], func(x number) number { return fn.at(f, x) })
 		}),
@@ -53,38 +48,27 @@ func unary(name string, fn function) operator {
 
 // zip computes a floating-point, boolean or integer tensor of type t from the
 // broadcast of a and b; put stores element i, from elements j of a and k of b.
-func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put func(out *Value, i, j, k int)) (*Value, error) {
-	dims, err := broadcast(a.Dims, b.Dims)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.zeros(t, figures, dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put func(out *Value, i, j, k int)) *Value {
+	dims := must(broadcast(a.Dims, b.Dims))
+	out := c.zeros(t, figures, dims...)
 	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
 	for i := range out.Len() {
 		put(out, i, left.index(i), right.index(i))
 	}
-	return out, nil
+	return out
 }
 
 // zipNumbers applies f to the elements of the broadcast of a and b.
-func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) (*Value, error) {
-	dims, err := broadcast(a.Dims, b.Dims)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.zeros(a.Type, true, dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) *Value {
+	dims := must(broadcast(a.Dims, b.Dims))
+	out := c.zeros(a.Type, true, dims...)
 	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
-	return out, c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
+	c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
+	return out
 }
 
 // zipInts is zipNumbers for integers of either kind, wrapped to their type.
-func (c *call) zipInts(a, b *Value, s func(x, y int64) int64, u func(x, y uint64) uint64) (*Value, error) {
+func (c *call) zipInts(a, b *Value, s func(x, y int64) int64, u func(x, y uint64) uint64) *Value {
 	if signed&setOf(a) != 0 {
 		return c.zip(a, b, a.Type, false, pairwise(a, b, func(x, y int64) int64 { return wrap(a.Type, s(x, y)) }))
 	}
@@ -100,40 +84,34 @@ func pairwise[T, R onnx.Element](a, b *Value, f func(x, y T) R) func(out *Value,
 // legacy is the broadcasting of opsets before 7: with broadcast = 1 the shape
 // of b is a run of a's, from attribute axis on; by default it ends where a's
 // does. It returns b under dims that broadcast as later opsets do.
-func (c *call) legacy(a, b *Value) (*Value, error) {
+func (c *call) legacy(a, b *Value) *Value {
 	if c.opset >= 7 {
-		return b, nil
+		return b
 	}
 	if c.int("broadcast") == 0 {
 		if !slices.Equal(a.Dims, b.Dims) {
-			return nil, fmt.Errorf("shapes %v and %v differ, and broadcast is 0", a.Dims, b.Dims)
+			fail(fmt.Errorf("shapes %v and %v differ, and broadcast is 0", a.Dims, b.Dims))
 		}
-		return b, nil
+		return b
 	}
 	if !c.has("axis") {
-		return b, nil
+		return b
 	}
-	axis, err := axisOf(c.int("axis", 0), len(a.Dims)+1)
-	if err != nil {
-		return nil, err
-	}
+	axis := axisOf(c.int("axis", 0), len(a.Dims)+1)
 	after := len(a.Dims) - axis - len(b.Dims)
 	if after < 0 {
-		return nil, fmt.Errorf("shape %v does not fit into %v from axis %d on", b.Dims, a.Dims, axis)
+		fail(fmt.Errorf("shape %v does not fit into %v from axis %d on", b.Dims, a.Dims, axis))
 	}
-	return reshaped(b, slices.Concat(b.Dims, slices.Repeat([]int{1}, after))), nil
+	return reshaped(b, slices.Concat(b.Dims, slices.Repeat([]int{1}, after)))
 }
 
 // arithmetic is an operator on two tensors of one numeric type.
 func arithmetic(name string, float func(f format, x, y number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			a := c.in[0]
-			b, err := c.legacy(a, c.in[1])
-			if err != nil {
-				return nil, err
-			}
+			b := c.legacy(a, c.in[1])
 			if floats&setOf(a) == 0 {
 				return c.zipInts(a, b, s, u)
 			}
@@ -159,12 +137,9 @@ func plainly(rule func(f format, x, y number) number, of func(x, y float64) floa
 func comparison(name string, float func(x, y float64) bool, s func(x, y int64) bool, u func(x, y uint64) bool) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			a := c.in[0]
-			b, err := c.legacy(a, c.in[1])
-			if err != nil {
-				return nil, err
-			}
+			b := c.legacy(a, c.in[1])
 			put := func(out *Value, i, j, k int) {
 				x, y := a.at(j), b.at(k)
 				elems[bool](out)[i] = float(x.v, y.v)
@@ -199,12 +174,9 @@ func flips(x, y number) number {
 func logical(name string, f func(x, y bool) bool) operator {
 	return operator{
 		name: name, in: []port{moves, moves},
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			a := c.in[0]
-			b, err := c.legacy(a, c.in[1])
-			if err != nil {
-				return nil, err
-			}
+			b := c.legacy(a, c.in[1])
 			return c.zip(a, b, pb.TensorProto_BOOL, !a.exact() || !b.exact(), func(out *Value, i, j, k int) {
 				elems[bool](out)[i] = f(elems[bool](a)[j], elems[bool](b)[k])
 				if out.Sound != nil {
@@ -220,22 +192,16 @@ func logical(name string, f func(x, y bool) bool) operator {
 func variadic(name string, eval func(c *call, f format, terms []number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			dims := c.in[0].Dims
 			for _, v := range c.in {
-				var err error
 				if v == nil {
 					continue
 				}
-				if dims, err = broadcast(dims, v.Dims); err != nil {
-					return nil, err
-				}
+				dims = must(broadcast(dims, v.Dims))
 			}
 			in := slices.DeleteFunc(slices.Clone(c.in), func(v *Value) bool { return v == nil })
-			out, err := c.zeros(in[0].Type, floats&setOf(in[0]) != 0, dims...)
-			if err != nil {
-				return nil, err
-			}
+			out := c.zeros(in[0].Type, floats&setOf(in[0]) != 0, dims...)
 			stretches := convert(in, func(v *Value) stretch { return newStretch(v.Dims, dims) })
 			switch {
 			case signed&setOf(out) != 0:
@@ -251,7 +217,7 @@ func variadic(name string, eval func(c *call, f format, terms []number) number, 
 					out.set(i, eval(c, c.format(out), terms))
 				}
 			}
-			return out, nil
+			return out
 		}),
 	}
 }

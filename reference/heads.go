@@ -27,24 +27,20 @@ const farMask = -1e30
 
 // run returns the mixtures of values, (N, L, heads W), and the scores and the weights
 // of the keys, both (N, heads, L, S).
-func (a *headed) run() (y, scores, weights *Value, err error) {
+func (a *headed) run() (y, scores, weights *Value) {
 	c, q, k, v := a.c, a.q.Dims, a.k.Dims, a.v.Dims
 	if len(q) != 4 || len(k) != 4 || len(v) != 4 || k[1] == 0 || q[0] != k[0] || q[0] != v[0] || q[1]%k[1] != 0 || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] {
-		return nil, nil, nil, fmt.Errorf("queries of shape %v, keys of %v, values of %v", q, k, v)
+		fail(fmt.Errorf("queries of shape %v, keys of %v, values of %v", q, k, v))
 	}
 	heads, rows, keys, wide := q[1], q[2], k[2], v[3]
 	for _, to := range []struct {
 		value **Value
 		dims  []int
 	}{{&scores, []int{q[0], heads, rows, keys}}, {&weights, []int{q[0], heads, rows, keys}}, {&y, []int{q[0], rows, heads, wide}}} {
-		if *to.value, err = c.numbers(a.q.Type, to.dims...); err != nil {
-			return nil, nil, nil, err
-		}
+		*to.value = c.numbers(a.q.Type, to.dims...)
 	}
 	scores.stored, weights.stored = nil, nil // they stay within the operator
-	if err := c.afford(q[0], heads, rows, keys, q[3]+wide); err != nil {
-		return nil, nil, nil, err
-	}
+	c.afford(q[0], heads, rows, keys, q[3]+wide)
 	f := c.products(y)
 	each := heads / k[1]
 	var products []matrixProduct
@@ -58,9 +54,7 @@ func (a *headed) run() (y, scores, weights *Value, err error) {
 			})
 		}
 	}
-	if err := c.multiply(f, products); err != nil {
-		return nil, nil, nil, err
-	}
+	c.multiply(f, products)
 	products = products[:0]
 	for n := range q[0] {
 		for h := range heads {
@@ -75,10 +69,8 @@ func (a *headed) run() (y, scores, weights *Value, err error) {
 			}})
 		}
 	}
-	if err := c.multiply(f, products); err != nil {
-		return nil, nil, nil, err
-	}
-	return reshaped(y, []int{q[0], rows, heads * wide}), scores, weights, nil
+	c.multiply(f, products)
+	return reshaped(y, []int{q[0], rows, heads * wide}), scores, weights
 }
 
 // softmax completes the scores of a query, and makes weights of them. A score that is
@@ -134,19 +126,16 @@ func (a *headed) softmax(f format, scores, weights *Value, n, h, i int) {
 
 // headsOf gives x, of shape (N, L, heads E), an axis for the heads, (N, heads, L, E),
 // after elements of a bias from one on were added along its last axis.
-func (c *call) headsOf(x *Value, heads int, bias *Value, from int) (*Value, error) {
+func (c *call) headsOf(x *Value, heads int, bias *Value, from int) *Value {
 	if len(x.Dims) != 3 || heads < 1 || x.Dims[2]%heads != 0 {
-		return nil, fmt.Errorf("%s for %d heads, want three axes", x, heads)
+		fail(fmt.Errorf("%s for %d heads, want three axes", x, heads))
 	}
 	batch, rows, width := x.Dims[0], x.Dims[1], x.Dims[2]
 	if bias != nil {
 		if len(bias.Dims) != 1 || bias.Len() < from+width {
-			return nil, fmt.Errorf("a bias of shape %v from element %d on for rows of %d", bias.Dims, from, width)
+			fail(fmt.Errorf("a bias of shape %v from element %d on for rows of %d", bias.Dims, from, width))
 		}
-		sum, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		sum := c.numbers(x.Type, x.Dims...)
 		sum.stored = nil
 		f := c.format(x)
 		for i := range sum.Len() {
@@ -158,37 +147,34 @@ func (c *call) headsOf(x *Value, heads int, bias *Value, from int) (*Value, erro
 }
 
 // columns are some of the last axis of x.
-func (c *call) columns(x *Value, from, width int) (*Value, error) {
+func (c *call) columns(x *Value, from, width int) *Value {
 	last := len(x.Dims) - 1
 	if from < 0 || width < 0 || from > x.Dims[last]-width {
-		return nil, fmt.Errorf("columns %d to %d of %s", from, from+width, x)
+		fail(fmt.Errorf("columns %d to %d of %s", from, from+width, x))
 	}
 	dims := append(append([]int{}, x.Dims[:last]...), width)
 	return c.pick(x, dims, func(i int) int { return i/width*x.Dims[last] + from + i%width })
 }
 
 // rounded is v, which stayed within an operator, as an output of it.
-func (c *call) roundedOutput(v *Value) (*Value, error) {
-	out, err := c.numbers(v.Type, v.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) roundedOutput(v *Value) *Value {
+	out := c.numbers(v.Type, v.Dims...)
 	for i := range out.Len() {
 		out.set(i, v.at(i))
 	}
-	return out, nil
+	return out
 }
 
 // attentionBias reads what is added to the scores of all, some or one of the batch
 // entries and heads: nil where input i is not given.
-func (c *call) attentionBias(i int, batch, heads, rows, keys int) (func(n, h, i, j int) number, error) {
+func (c *call) attentionBias(i int, batch, heads, rows, keys int) func(n, h, i, j int) number {
 	b := c.in[i]
 	if b == nil {
-		return nil, nil
+		return nil
 	}
 	d := b.Dims
 	if len(d) != 4 || d[0] != batch && d[0] != 1 || d[1] != heads && d[1] != 1 || d[2] != rows || d[3] != keys {
-		return nil, fmt.Errorf("input %d of shape %v for scores of shape %v", i, d, []int{batch, heads, rows, keys})
+		fail(fmt.Errorf("input %d of shape %v for scores of shape %v", i, d, []int{batch, heads, rows, keys}))
 	}
 	return func(n, h, i, j int) number {
 		if d[0] == 1 {
@@ -198,33 +184,33 @@ func (c *call) attentionBias(i int, batch, heads, rows, keys int) (func(n, h, i,
 			h = 0
 		}
 		return b.at(((n*d[1]+h)*rows+i)*keys + j)
-	}, nil
+	}
 }
 
 // keyMask reads which keys are to be left out, from input i. Its forms are: the keys
 // of each batch entry that there are, (N); where they end, and then where they begin,
 // (2 N); ones and zeros, (N, S), (N, L, S), or (N, 1, M, M) of which the rows and
 // columns of the keys count. It is nil where the input is not given.
-func (c *call) keyMask(i int, batch, rows, keys int) (func(n, i, j int) bool, error) {
-	list, ok, err := c.intInput(i)
-	if err != nil || !ok {
-		return nil, err
+func (c *call) keyMask(i int, batch, rows, keys int) func(n, i, j int) bool {
+	list, ok := c.intInput(i)
+	if !ok {
+		return nil
 	}
 	d := c.in[i].Dims
 	past := keys - rows
 	switch {
 	case len(d) == 1 && d[0] == batch:
-		return func(n, _, j int) bool { return j >= list[n] }, nil
+		return func(n, _, j int) bool { return j >= list[n] }
 	case len(d) == 1 && d[0] == 2*batch:
-		return func(n, _, j int) bool { return j >= list[n] || j < list[batch+n] }, nil
+		return func(n, _, j int) bool { return j >= list[n] || j < list[batch+n] }
 	case len(d) == 2 && d[0] == batch && d[1] == keys:
-		return func(n, _, j int) bool { return list[n*keys+j] <= 0 }, nil
+		return func(n, _, j int) bool { return list[n*keys+j] <= 0 }
 	case len(d) == 3 && d[0] == batch && d[1] == rows && d[2] == keys:
-		return func(n, i, j int) bool { return list[(n*rows+i)*keys+j] <= 0 }, nil
+		return func(n, i, j int) bool { return list[(n*rows+i)*keys+j] <= 0 }
 	case len(d) == 4 && d[0] == batch && d[1] == 1 && d[2] == d[3] && d[3] >= keys && past >= 0:
-		return func(n, i, j int) bool { return list[(n*d[2]+past+i)*d[3]+j] <= 0 }, nil
+		return func(n, i, j int) bool { return list[(n*d[2]+past+i)*d[3]+j] <= 0 }
 	}
-	return nil, fmt.Errorf("a mask of shape %v for %d keys of %d queries in a batch of %d", d, keys, rows, batch)
+	panic(failure{fmt.Errorf("a mask of shape %v for %d keys of %d queries in a batch of %d", d, keys, rows, batch)})
 }
 
 // masks puts together what hides keys and what is added to scores.

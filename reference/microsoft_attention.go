@@ -15,22 +15,19 @@ import (
 // Attention.
 var opMicrosoftAttention = operator{
 	name: "Attention", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x, w := c.in[0], c.in[1]
 		if len(x.Dims) != 3 || len(w.Dims) != 2 || x.Dims[2] != w.Dims[0] {
-			return nil, fmt.Errorf("input of shape %v, weights of %v", x.Dims, w.Dims)
+			fail(fmt.Errorf("input of shape %v, weights of %v", x.Dims, w.Dims))
 		}
 		widths := c.intList("qkv_hidden_sizes")
 		if !c.has("qkv_hidden_sizes") {
 			widths = slices.Repeat([]int{w.Dims[1] / 3}, 3)
 		}
 		if len(widths) != 3 || min(widths[0], widths[1], widths[2]) < 1 || widths[0] != widths[1] || max(widths[0], widths[2]) > w.Dims[1] || widths[0]+widths[1]+widths[2] != w.Dims[1] {
-			return nil, fmt.Errorf("queries, keys and values of widths %v out of %d columns", widths, w.Dims[1])
+			fail(fmt.Errorf("queries, keys and values of widths %v out of %d columns", widths, w.Dims[1]))
 		}
-		projected, err := c.projected(x, w, c.in[2])
-		if err != nil {
-			return nil, err
-		}
+		projected := c.projected(x, w, c.in[2])
 		return c.selfAttention(projected, widths, attentionInputs{past: 4, mask: 3, bias: 5})
 	},
 }
@@ -41,95 +38,73 @@ type attentionInputs struct{ past, mask, bias int }
 
 // selfAttention is the attention of a sequence to itself and its past, given queries,
 // keys and values (N, L, D) one after the other along the last axis, of some widths.
-func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs) ([]*Value, error) {
+func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs) []*Value {
 	for _, name := range []string{"do_rotary", "past_present_share_buffer"} {
 		if c.int(name) != 0 {
-			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: name}
+			fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: name})
 		}
 	}
 	heads := c.int("num_heads")
 	if heads < 1 {
-		return nil, fmt.Errorf("%d heads", heads)
+		fail(fmt.Errorf("%d heads", heads))
 	}
-	var err error
 	a := &headed{c: c}
 	at := 0
 	for i, to := range []**Value{&a.q, &a.k, &a.v} {
-		part, err := c.columns(projected, at, widths[i])
-		if err != nil {
-			return nil, err
-		}
-		if *to, err = c.headsOf(part, heads, nil, 0); err != nil {
-			return nil, err
-		}
+		part := c.columns(projected, at, widths[i])
+		*to = c.headsOf(part, heads, nil, 0)
 		at += widths[i]
 	}
 	m := masks{causal: c.int("unidirectional") != 0, filter: c.float("mask_filter_value")}
 	if past := c.in[in.past]; past != nil {
 		if len(past.Dims) != 5 || past.Dims[0] != 2 {
-			return nil, fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims)
+			fail(fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims))
 		}
 		m.past = past.Dims[3]
 		for i, to := range []**Value{&a.k, &a.v} {
 			half := past.Len() / 2
-			before, err := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
-			if err != nil {
-				return nil, err
-			}
-			if *to, err = c.concat([]*Value{before, *to}, 2); err != nil {
-				return nil, err
-			}
+			before := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
+			*to = c.concat([]*Value{before, *to}, 2)
 		}
 	}
 	if a.scale = c.float("scale"); a.scale == 0 {
 		a.scale = 1 / math.Sqrt(float64(a.q.Dims[3]))
 	}
 	batch, rows, keys := a.q.Dims[0], a.q.Dims[2], a.k.Dims[2]
-	if m.left, err = c.keyMask(in.mask, batch, rows, keys); err != nil {
-		return nil, err
-	}
+	m.left = c.keyMask(in.mask, batch, rows, keys)
 	if in.bias > 0 {
-		if m.bias, err = c.attentionBias(in.bias, batch, heads, rows, keys); err != nil {
-			return nil, err
-		}
+		m.bias = c.attentionBias(in.bias, batch, heads, rows, keys)
 	}
 	a.added = m.added
-	y, _, _, err := a.run()
-	if err != nil || len(c.step.out) < 2 {
-		return []*Value{y}, err
+	y, _, _ := a.run()
+	if len(c.step.out) < 2 {
+		return []*Value{y}
 	}
 	if !slices.Equal(a.k.Dims, a.v.Dims) {
-		return nil, fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims)
+		fail(fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims))
 	}
 	k, v := reshaped(a.k, append([]int{1}, a.k.Dims...)), reshaped(a.v, append([]int{1}, a.v.Dims...))
-	present, err := c.concat([]*Value{k, v}, 0)
-	if err != nil {
-		return nil, err
-	}
-	present, err = c.roundedOutput(present)
-	return []*Value{y, present}, err
+	present := c.concat([]*Value{k, v}, 0)
+	present = c.roundedOutput(present)
+	return []*Value{y, present}
 }
 
 // projected is x W + bias, for the rows of x, not rounded to the type of the graph.
-func (c *call) projected(x, w, bias *Value) (*Value, error) {
+func (c *call) projected(x, w, bias *Value) *Value {
 	k, n := w.Dims[0], w.Dims[1]
 	if bias != nil && (len(bias.Dims) != 1 || bias.Dims[0] != n) {
-		return nil, fmt.Errorf("bias of shape %v for %d columns", bias.Dims, n)
+		fail(fmt.Errorf("bias of shape %v for %d columns", bias.Dims, n))
 	}
-	out, err := c.numbers(x.Type, x.Dims[0], x.Dims[1], n)
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(x.Type, x.Dims[0], x.Dims[1], n)
 	out.stored = nil
 	rows := x.Dims[0] * x.Dims[1]
-	if err := c.afford(rows, k, n); err != nil {
-		return nil, err
-	}
+	c.afford(rows, k, n)
 	f := c.products(out)
-	return out, c.multiply(f, []matrixProduct{{rowsOf(x, 0, rows, k), columnsOf(w, 0, k, n), func(i, j int, s dot) {
+	c.multiply(f, []matrixProduct{{rowsOf(x, 0, rows, k), columnsOf(w, 0, k, n), func(i, j int, s dot) {
 		if bias != nil {
 			s.term(bias.at(j))
 		}
 		out.set(i*n+j, s.sum(f, 0))
 	}}})
+	return out
 }

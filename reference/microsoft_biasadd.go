@@ -9,14 +9,11 @@ import (
 // com.microsoft BiasAdd, which has no kernel for CPUs.
 var opMicrosoftBiasAdd = operator{
 	name: "BiasAdd", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, skip := c.in[0], c.in[2]
-		bias, err := c.biasOf(1, x)
-		if err != nil {
-			return nil, err
-		}
+		bias := c.biasOf(1, x)
 		if !slices.Equal(skip.Dims, x.Dims) {
-			return nil, fmt.Errorf("skip of shape %v for %v", skip.Dims, x.Dims)
+			fail(fmt.Errorf("skip of shape %v for %v", skip.Dims, x.Dims))
 		}
 		f := c.format(x)
 		return c.mapIndexed(x, x.Dims, func(i int) number { return f.add(f.add(x.at(i), bias.at(i%bias.Len())), skip.at(i)) })
@@ -28,15 +25,12 @@ var opMicrosoftBiasAdd = operator{
 // which has no kernel for CPUs.
 var opMicrosoftBiasSplitGelu = operator{
 	name: "BiasSplitGelu", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		bias, err := c.biasOf(1, x)
-		if err != nil {
-			return nil, err
-		}
+		bias := c.biasOf(1, x)
 		last := len(x.Dims) - 1
 		if x.Dims[last]%2 != 0 {
-			return nil, fmt.Errorf("%s has no halves", x)
+			fail(fmt.Errorf("%s has no halves", x))
 		}
 		dims := slices.Clone(x.Dims)
 		dims[last] /= 2
@@ -54,19 +48,13 @@ var opMicrosoftBiasSplitGelu = operator{
 // which has no kernel for CPUs.
 var opMicrosoftBiasSoftmax = operator{
 	name: "BiasSoftmax", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, bias := c.in[0], c.in[1]
-		axis, err := c.axis("axis", 1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", 1, len(x.Dims))
 		if got, err := broadcast(bias.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
-			return nil, fmt.Errorf("bias of shape %v does not stretch to %v", bias.Dims, x.Dims)
+			fail(fmt.Errorf("bias of shape %v does not stretch to %v", bias.Dims, x.Dims))
 		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, x.Dims...)
 		f, n, stretch := c.format(x), size(x.Dims[axis:]), newStretch(bias.Dims, x.Dims)
 		terms := make([]number, n)
 		for at := 0; at < out.Len(); at += n {
@@ -78,18 +66,15 @@ var opMicrosoftBiasSoftmax = operator{
 				out.set(at+k, f.ratio(e[k], sum))
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
 // mapIndexed makes a tensor of the type of x of the numbers that f gives.
-func (c *call) mapIndexed(x *Value, dims []int, f func(i int) number) (*Value, error) {
-	out, err := c.numbers(x.Type, dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) mapIndexed(x *Value, dims []int, f func(i int) number) *Value {
+	out := c.numbers(x.Type, dims...)
 	for i := range out.Len() {
 		out.set(i, f(i))
 	}
-	return out, nil
+	return out
 }

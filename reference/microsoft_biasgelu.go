@@ -6,46 +6,40 @@ import "fmt"
 // Runtime's com.microsoft BiasGelu.
 var opMicrosoftBiasGelu = operator{
 	name: "BiasGelu", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) { return c.mapBiased(c.format(c.in[0]).gelu) }),
+	eval: single(func(c *call) *Value { return c.mapBiased(c.format(c.in[0]).gelu) }),
 }
 
 // opMicrosoftFastGelu is Gelu of X, plus a bias if there is one, by the
 // approximation with tanh. ONNX Runtime's com.microsoft FastGelu.
 var opMicrosoftFastGelu = operator{
 	name: "FastGelu", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) { return c.mapBiased(c.format(c.in[0]).geluByTanh) }),
+	eval: single(func(c *call) *Value { return c.mapBiased(c.format(c.in[0]).geluByTanh) }),
 }
 
 // mapBiased applies a function to input 0 plus, along the last axis, input 1 where
 // that is given.
-func (c *call) mapBiased(fn func(number) number) (*Value, error) {
+func (c *call) mapBiased(fn func(number) number) *Value {
 	x := c.in[0]
 	if !c.given(1) {
 		return c.mapNumbers(x, fn)
 	}
-	bias, err := c.biasOf(1, x)
-	if err != nil {
-		return nil, err
-	}
-	y, err := c.numbers(x.Type, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	bias := c.biasOf(1, x)
+	y := c.numbers(x.Type, x.Dims...)
 	f := c.format(x)
 	for i := range y.Len() {
 		y.set(i, fn(f.add(x.at(i), bias.at(i%bias.Len()))))
 	}
-	return y, nil
+	return y
 }
 
 // biasOf is input i as a list along the last axis of x, nil where it is not given.
-func (c *call) biasOf(i int, x *Value) (*Value, error) {
+func (c *call) biasOf(i int, x *Value) *Value {
 	if !c.given(i) {
-		return nil, nil
+		return nil
 	}
 	b := c.in[i]
 	if len(x.Dims) == 0 || len(b.Dims) != 1 || b.Dims[0] != x.Dims[len(x.Dims)-1] {
-		return nil, fmt.Errorf("input %d of shape %v along the last axis of %v", i, b.Dims, x.Dims)
+		fail(fmt.Errorf("input %d of shape %v along the last axis of %v", i, b.Dims, x.Dims))
 	}
-	return b, nil
+	return b
 }

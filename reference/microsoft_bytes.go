@@ -25,11 +25,11 @@ type scaling struct {
 
 // scaling reads a scale and a zero point, which is 0 where it is left out, of one
 // element each.
-func (c *call) scaling(scale, zero *Value) (scaling, error) {
+func (c *call) scaling(scale, zero *Value) scaling {
 	if scale.Len() != 1 || zero != nil && zero.Len() != 1 {
-		return scaling{}, fmt.Errorf("scale of shape %v, want one element; so for its zero point", scale.Dims)
+		fail(fmt.Errorf("scale of shape %v, want one element; so for its zero point", scale.Dims))
 	}
-	return scaling{scale.at(0), zeroPoint(zero, 0)}, nil
+	return scaling{scale.at(0), zeroPoint(zero, 0)}
 }
 
 // shifted is byte i of v less the zero point.
@@ -125,16 +125,13 @@ func (c *call) storeSum(v *Value, i int, q number, zero float64) {
 }
 
 // numbersOf returns the numbers that the bytes of v stand for, as float32.
-func (c *call) numbersOf(v *Value, s scaling) (*Value, error) {
-	out, err := c.numbers(pb.TensorProto_FLOAT, v.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) numbersOf(v *Value, s scaling) *Value {
+	out := c.numbers(pb.TensorProto_FLOAT, v.Dims...)
 	f := c.format(out)
 	for i := range out.Len() {
 		out.set(i, s.number(f, v, i))
 	}
-	return out, nil
+	return out
 }
 
 // mapBytes is an operator on one tensor of bytes: X, its scale and zero point, those
@@ -142,32 +139,23 @@ func (c *call) numbersOf(v *Value, s scaling) (*Value, error) {
 func mapBytes(name string, fn func(c *call, f format) func(number) number) operator {
 	return operator{
 		name: name, domain: microsoft, in: []port{moves},
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x := c.in[0]
-			from, to, err := c.scalings(1, 3)
-			if err != nil {
-				return nil, err
-			}
-			out, err := c.zeros(x.Type, true, x.Dims...)
-			if err != nil {
-				return nil, err
-			}
+			from, to := c.scalings(1, 3)
+			out := c.zeros(x.Type, true, x.Dims...)
 			f := c.format(c.in[1])
 			rule := fn(c, f)
 			for i := range out.Len() {
 				c.store(out, i, f, f.over(rule(from.number(f, x, i)), to.scale), to.zero)
 			}
-			return out, nil
+			return out
 		}),
 	}
 }
 
 // scalings reads two scales, each followed by its zero point.
-func (c *call) scalings(a, b int) (left, right scaling, err error) {
-	if left, err = c.scaling(c.in[a], c.in[a+1]); err == nil {
-		right, err = c.scaling(c.in[b], c.in[b+1])
-	}
-	return left, right, err
+func (c *call) scalings(a, b int) (left, right scaling) {
+	return c.scaling(c.in[a], c.in[a+1]), c.scaling(c.in[b], c.in[b+1])
 }
 
 // zipBytes is an operator on A and B of bytes, which broadcast, each followed by its scale
@@ -176,16 +164,10 @@ func (c *call) scalings(a, b int) (left, right scaling, err error) {
 func zipBytes(name string, rule func(f format, a, b number, left, right, to scaling) number) operator {
 	return operator{
 		name: name, domain: microsoft, in: []port{moves, derived, derived, moves},
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			a, b := c.in[0], c.in[3]
-			left, right, err := c.scalings(1, 4)
-			if err != nil {
-				return nil, err
-			}
-			to, err := c.scaling(c.in[6], c.in[7])
-			if err != nil {
-				return nil, err
-			}
+			left, right := c.scalings(1, 4)
+			to := c.scaling(c.in[6], c.in[7])
 			f := c.format(c.in[1])
 			return c.zip(a, b, a.Type, true, func(out *Value, i, j, k int) {
 				c.storeSum(out, i, rule(f, a.at(j), b.at(k), left, right, to), to.zero)
@@ -196,9 +178,9 @@ func zipBytes(name string, rule func(f format, a, b number, left, right, to scal
 
 // channelsFirst moves the last axis of an image to the place after the first one, channelsLast
 // moves it back.
-func (c *call) channelsFirst(x *Value) (*Value, error) {
+func (c *call) channelsFirst(x *Value) *Value {
 	if len(x.Dims) < 2 {
-		return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+		fail(fmt.Errorf("input of shape %v, want batch and channels", x.Dims))
 	}
 	perm := []int{0, len(x.Dims) - 1}
 	for a := 1; a < len(x.Dims)-1; a++ {
@@ -207,7 +189,7 @@ func (c *call) channelsFirst(x *Value) (*Value, error) {
 	return c.transpose(x, perm)
 }
 
-func (c *call) channelsLast(y *Value) (*Value, error) {
+func (c *call) channelsLast(y *Value) *Value {
 	perm := []int{0}
 	for a := 2; a < len(y.Dims); a++ {
 		perm = append(perm, a)
@@ -217,37 +199,23 @@ func (c *call) channelsLast(y *Value) (*Value, error) {
 
 // withImages is the call of an operator for images whose channels are first, given
 // inputs that have them last; it brings the result back.
-func (c *call) withImages(inputs []int, eval func(c *call) (*Value, error)) (*Value, error) {
+func (c *call) withImages(inputs []int, eval func(c *call) *Value) *Value {
 	inner := *c
 	inner.in = slices.Clone(c.in)
 	for _, i := range inputs {
 		if !c.given(i) {
 			continue
 		}
-		x, err := c.channelsFirst(c.in[i])
-		if err != nil {
-			return nil, err
-		}
+		x := c.channelsFirst(c.in[i])
 		inner.in[i] = x
 	}
-	y, err := eval(&inner)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.channelsLast(y)
-	if err == nil {
-		out.Terms, out.Unit = y.Terms, y.Unit
-	}
-	return out, err
+	y := eval(&inner)
+	out := c.channelsLast(y)
+	out.Terms, out.Unit = y.Terms, y.Unit
+	return out
 }
 
 // first is the first result of an evaluation.
-func first(eval func(c *call) ([]*Value, error)) func(c *call) (*Value, error) {
-	return func(c *call) (*Value, error) {
-		out, err := eval(c)
-		if err != nil {
-			return nil, err
-		}
-		return out[0], nil
-	}
+func first(eval func(c *call) []*Value) func(c *call) *Value {
+	return func(c *call) *Value { return eval(c)[0] }
 }

@@ -14,31 +14,23 @@ import (
 // com.microsoft DynamicQuantizeLSTM.
 var opMicrosoftDynamicQuantizeLSTM = operator{
 	name: "DynamicQuantizeLSTM", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		inner := *c
 		inner.in = slices.Clone(c.in)
 		for _, i := range []int{1, 2} { // as LSTM has them
 			if len(c.in[i].Dims) != 3 {
-				return nil, fmt.Errorf("weights of shape %v, want three axes", c.in[i].Dims)
+				fail(fmt.Errorf("weights of shape %v, want three axes", c.in[i].Dims))
 			}
-			v, err := c.transpose(c.in[i], []int{0, 2, 1})
-			if err != nil {
-				return nil, err
-			}
+			v := c.transpose(c.in[i], []int{0, 2, 1})
 			inner.in[i] = v
 		}
-		q, err := inner.newRecurrence(4, "Sigmoid", "Tanh", "Tanh")
-		if err != nil {
-			return nil, err
-		}
+		q := inner.newRecurrence(4, "Sigmoid", "Tanh", "Tanh")
 		if p := c.in[7]; p != nil && p.Len() != q.dir*3*q.hidden {
-			return nil, fmt.Errorf("peepholes of shape %v, want %d x %d", p.Dims, q.dir, 3*q.hidden)
+			fail(fmt.Errorf("peepholes of shape %v, want %d x %d", p.Dims, q.dir, 3*q.hidden))
 		}
 		l := dynamicLSTM{recurrence: q}
 		for i, at := range []int{1, 2} {
-			if l.weights[i], err = c.byDirection(c.in[at], c.in[8+2*i], c.in[9+2*i]); err != nil {
-				return nil, err
-			}
+			l.weights[i] = c.byDirection(c.in[at], c.in[8+2*i], c.in[9+2*i])
 		}
 		return l.run()
 	},
@@ -52,26 +44,20 @@ type directed struct {
 }
 
 // byDirection takes weights apart.
-func (c *call) byDirection(w, scale, zero *Value) ([]directed, error) {
+func (c *call) byDirection(w, scale, zero *Value) []directed {
 	dirs, rows, cols := w.Dims[0], w.Dims[1], w.Dims[2]
 	each := []int{dirs}
 	if len(scale.Dims) == 2 {
 		each = []int{dirs, cols}
 	}
 	if !slices.Equal(scale.Dims, each) || !slices.Equal(zero.Dims, []int{dirs}) && !slices.Equal(zero.Dims, []int{dirs, cols}) {
-		return nil, fmt.Errorf("scale of shape %v and zero point of shape %v for weights of shape %v", scale.Dims, zero.Dims, w.Dims)
+		fail(fmt.Errorf("scale of shape %v and zero point of shape %v for weights of shape %v", scale.Dims, zero.Dims, w.Dims))
 	}
 	out := make([]directed, dirs)
 	for d := range out {
-		part, err := c.pick(w, []int{rows, cols}, func(i int) int { return d*rows*cols + i })
-		if err != nil {
-			return nil, err
-		}
+		part := c.pick(w, []int{rows, cols}, func(i int) int { return d*rows*cols + i })
 		zeros := zero.Len() / dirs
-		point, err := c.pick(zero, []int{zeros}, func(i int) int { return d*zeros + i })
-		if err != nil {
-			return nil, err
-		}
+		point := c.pick(zero, []int{zeros}, func(i int) int { return d*zeros + i })
 		out[d] = directed{w: part, zero: point, scales: make([]number, cols)}
 		for k := range cols {
 			at := d
@@ -81,7 +67,7 @@ func (c *call) byDirection(w, scale, zero *Value) ([]directed, error) {
 			out[d].scales[k] = scale.at(at)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // A dynamicLSTM is one evaluation.
@@ -92,77 +78,47 @@ type dynamicLSTM struct {
 
 // product is the product of rows with weights, both as bytes, in numbers: rows by
 // 4 hidden.
-func (l *dynamicLSTM) product(rows *Value, w directed) ([]number, error) {
-	a, scale, zero, err := l.c.quantizedByRange(rows)
-	if err != nil {
-		return nil, err
-	}
-	p, err := l.c.shiftedProduct(a, zero, w.w, w.zero)
-	if err != nil {
-		return nil, err
-	}
+func (l *dynamicLSTM) product(rows *Value, w directed) []number {
+	a, scale, zero := l.c.quantizedByRange(rows)
+	p := l.c.shiftedProduct(a, zero, w.w, w.zero)
 	out := make([]number, p.Len())
 	for i := range out {
 		out[i] = l.f.scale(p.at(i), l.f.scale(scale, w.scales[i%len(w.scales)]))
 	}
-	return out, nil
+	return out
 }
 
-func (l *dynamicLSTM) run() ([]*Value, error) {
+func (l *dynamicLSTM) run() []*Value {
 	c, x := l.c, l.c.in[0]
-	y, err := c.numbers(x.Type, l.steps, l.dir, l.batch, l.hidden)
-	if err != nil {
-		return nil, err
-	}
-	lastH, err := c.numbers(x.Type, l.dir, l.batch, l.hidden)
-	if err != nil {
-		return nil, err
-	}
-	lastC, err := c.numbers(x.Type, l.dir, l.batch, l.hidden)
-	if err != nil {
-		return nil, err
-	}
+	y := c.numbers(x.Type, l.steps, l.dir, l.batch, l.hidden)
+	lastH := c.numbers(x.Type, l.dir, l.batch, l.hidden)
+	lastC := c.numbers(x.Type, l.dir, l.batch, l.hidden)
 	out := []*Value{y, lastH, lastC}
 	longest := 0
 	for _, n := range l.lengths {
 		longest = max(longest, n)
 	}
 	if longest == 0 || l.input == 0 || l.hidden == 0 {
-		return out, nil
+		return out
 	}
-	rows, err := c.pick(x, []int{longest * l.batch, l.input}, func(i int) int { return i })
-	if err != nil {
-		return nil, err
-	}
+	rows := c.pick(x, []int{longest * l.batch, l.input}, func(i int) int { return i })
 	for d := range l.dir {
-		fromInput, err := l.product(rows, l.weights[0][d])
-		if err != nil {
-			return nil, err
-		}
+		fromInput := l.product(rows, l.weights[0][d])
 		h, cell := make([][]number, l.batch), make([][]number, l.batch)
 		for b := range l.batch {
-			if h[b], err = l.state(5, d, b); err != nil {
-				return nil, err
-			}
-			if cell[b], err = l.state(6, d, b); err != nil {
-				return nil, err
-			}
+			h[b] = l.state(5, d, b)
+			cell[b] = l.state(6, d, b)
 		}
-		if err := l.direction(d, longest, fromInput, h, cell, out); err != nil {
-			return nil, err
-		}
+		l.direction(d, longest, fromInput, h, cell, out)
 	}
-	return out, nil
+	return out
 }
 
 // direction goes through the steps of all sequences together.
-func (l *dynamicLSTM) direction(d, longest int, fromInput []number, h, cell [][]number, out []*Value) error {
+func (l *dynamicLSTM) direction(d, longest int, fromInput []number, h, cell [][]number, out []*Value) {
 	c := l.c
 	backward := d == 1 || c.text("direction", "forward") == "reverse"
-	states, err := c.numbers(pb.TensorProto_FLOAT, l.batch, l.hidden)
-	if err != nil {
-		return err
-	}
+	states := c.numbers(pb.TensorProto_FLOAT, l.batch, l.hidden)
 	states.stored = nil
 	before := c.live // what a step needs it gives back
 	for step := range longest {
@@ -176,10 +132,7 @@ func (l *dynamicLSTM) direction(d, longest int, fromInput []number, h, cell [][]
 				states.set(b*l.hidden+u, n)
 			}
 		}
-		fromState, err := l.product(states, l.weights[1][d])
-		if err != nil {
-			return err
-		}
+		fromState := l.product(states, l.weights[1][d])
 		for b := range l.batch {
 			if step >= l.lengths[b] {
 				continue
@@ -207,7 +160,6 @@ func (l *dynamicLSTM) direction(d, longest int, fromInput []number, h, cell [][]
 			out[2].set((d*l.batch+b)*l.hidden+u, cell[b][u])
 		}
 	}
-	return nil
 }
 
 // cell makes the next states of one sequence from its gates i, o, f and c, before

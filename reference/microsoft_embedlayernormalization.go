@@ -13,42 +13,30 @@ import (
 // the mask has, output 2 the sum. ONNX Runtime's com.microsoft EmbedLayerNormalization.
 var opMicrosoftEmbedLayerNormalization = operator{
 	name: "EmbedLayerNormalization", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
-		ids, _, err := c.intInput(0)
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		ids, _ := c.intInput(0)
 		d := c.in[0].Dims
 		if len(d) != 2 {
-			return nil, fmt.Errorf("ids of shape %v, want two axes", d)
+			fail(fmt.Errorf("ids of shape %v, want two axes", d))
 		}
 		// row returns where a row of a table begins.
-		row := func(table *Value, id int) (int, error) {
+		row := func(table *Value, id int) int {
 			if len(table.Dims) != 2 || id < 0 || id >= table.Dims[0] || table.Dims[1] != c.in[2].Dims[1] {
-				return 0, fmt.Errorf("row %d of a table of shape %v beside one of %v", id, table.Dims, c.in[2].Dims)
+				fail(fmt.Errorf("row %d of a table of shape %v beside one of %v", id, table.Dims, c.in[2].Dims))
 			}
-			return id * table.Dims[1], nil
+			return id * table.Dims[1]
 		}
 		words, places := c.in[2], c.in[3]
 		if len(words.Dims) != 2 {
-			return nil, fmt.Errorf("words of shape %v, want two axes", words.Dims)
+			fail(fmt.Errorf("words of shape %v, want two axes", words.Dims))
 		}
 		width := words.Dims[1]
-		segments, parted, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
-		positions, placed, err := c.intInput(8)
-		if err != nil {
-			return nil, err
-		}
+		segments, parted := c.intInput(1)
+		positions, placed := c.intInput(8)
 		if parted && (len(segments) != len(ids) || c.in[4] == nil) || placed && len(positions) != len(ids) && len(positions) != d[1] {
-			return nil, fmt.Errorf("%d ids with %d segments and %d positions", len(ids), len(segments), len(positions))
+			fail(fmt.Errorf("%d ids with %d segments and %d positions", len(ids), len(segments), len(positions)))
 		}
-		sum, err := c.numbers(words.Type, d[0], d[1], width)
-		if err != nil {
-			return nil, err
-		}
+		sum := c.numbers(words.Type, d[0], d[1], width)
 		sum.stored = nil
 		f := c.format(sum)
 		for i, id := range ids {
@@ -56,19 +44,11 @@ var opMicrosoftEmbedLayerNormalization = operator{
 			if placed {
 				place = positions[i%len(positions)]
 			}
-			w, err := row(words, id)
-			if err != nil {
-				return nil, err
-			}
-			p, err := row(places, place)
-			if err != nil {
-				return nil, err
-			}
+			w := row(words, id)
+			p := row(places, place)
 			s := 0
 			if parted {
-				if s, err = row(c.in[4], segments[i]); err != nil {
-					return nil, err
-				}
+				s = row(c.in[4], segments[i])
 			}
 			for k := range width {
 				x := f.add(words.at(w+k), places.at(p+k))
@@ -78,22 +58,14 @@ var opMicrosoftEmbedLayerNormalization = operator{
 				sum.set(i*width+k, x)
 			}
 		}
-		y, rounded, err := c.normalizedRows(sum, c.in[5], c.in[6], func(f format, terms []number) (mean, inverse number) {
+		y, rounded := c.normalizedRows(sum, c.in[5], c.in[6], func(f format, terms []number) (mean, inverse number) {
 			mean, variance := f.moments(terms)
 			return mean, f.div(exact(1), sqrtFunction.at(f, f.add(variance, exact(c.float("epsilon")))))
 		})
-		if err != nil {
-			return nil, err
-		}
-		counts, err := c.zeros(pb.TensorProto_INT32, false, d[0])
-		if err != nil {
-			return nil, err
-		}
-		if mask, ok, err := c.intInput(7); err != nil {
-			return nil, err
-		} else if ok {
+		counts := c.zeros(pb.TensorProto_INT32, false, d[0])
+		if mask, ok := c.intInput(7); ok {
 			if len(mask) != len(ids) {
-				return nil, fmt.Errorf("a mask of %d for %d ids", len(mask), len(ids))
+				fail(fmt.Errorf("a mask of %d for %d ids", len(mask), len(ids)))
 			}
 			for i, m := range mask {
 				if m == 1 {
@@ -101,6 +73,6 @@ var opMicrosoftEmbedLayerNormalization = operator{
 				}
 			}
 		}
-		return []*Value{y, counts, rounded}, nil
+		return []*Value{y, counts, rounded}
 	},
 }

@@ -19,46 +19,43 @@ var opMicrosoftFusedConv = operator{
 // result have. ONNX Runtime's com.microsoft NhwcFusedConv.
 var opMicrosoftNhwcFusedConv = operator{
 	name: "NhwcFusedConv", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) { return c.withImages([]int{0, 3}, (*call).fusedConv) }),
+	eval: single(func(c *call) *Value { return c.withImages([]int{0, 3}, (*call).fusedConv) }),
 }
 
-func (c *call) fusedConv() (*Value, error) {
-	y, err := first(opConv.eval)(c)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) fusedConv() *Value {
+	y := first(opConv.eval)(c)
 	z := c.in[3]
 	if z != nil && !slices.Equal(z.Dims, y.Dims) {
-		return nil, fmt.Errorf("input 3 of shape %v, want that of the result, %v", z.Dims, y.Dims)
+		fail(fmt.Errorf("input 3 of shape %v, want that of the result, %v", z.Dims, y.Dims))
 	}
 	if z == nil && !c.has("activation") {
-		return y, nil
+		return y
 	}
-	out, err := c.activated(y, z, c.convActivation)
-	if err == nil && slices.Contains([]string{"", "Relu", "LeakyRelu", "Clip"}, c.text("activation")) {
+	out := c.activated(y, z, c.convActivation)
+	if slices.Contains([]string{"", "Relu", "LeakyRelu", "Clip"}, c.text("activation")) {
 		out.Terms, out.Unit = y.Terms, y.Unit // pieces of straight lines leave errors independent
 	}
-	return out, err
+	return out
 }
 
 // convActivation is attribute activation of a fused convolution, which has its
 // parameters in a list.
-func (c *call) convActivation(f format) (func(number) number, error) {
+func (c *call) convActivation(f format) func(number) number {
 	name := c.text("activation")
 	if name == "" {
-		return func(x number) number { return x }, nil
+		return func(x number) number { return x }
 	}
 	act, params := activationOf(f, name)
 	if act == nil {
-		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Why: fmt.Sprintf("activation %q", name)}
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Why: fmt.Sprintf("activation %q", name)})
 	}
 	list := c.step.attrs["activation_params"].GetFloats()
 	if want := bits.OnesCount(uint(params)); want > 0 && len(list) != want {
-		return nil, fmt.Errorf("attribute activation_params has %d entries, want %d for %s", len(list), want, name)
+		fail(fmt.Errorf("attribute activation_params has %d entries, want %d for %s", len(list), want, name))
 	}
 	var p [3]number
 	for i := range min(len(list), len(p)) {
 		p[i] = exact(float64(list[i]))
 	}
-	return func(x number) number { return act(x, p[0], p[1], p[2]) }, nil
+	return func(x number) number { return act(x, p[0], p[1], p[2]) }
 }

@@ -26,16 +26,13 @@ var opMicrosoftTransposeMatMul = operator{
 // com.microsoft FusedMatMulActivation.
 var opMicrosoftFusedMatMulActivation = operator{
 	name: "FusedMatMulActivation", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		y, err := c.fusedMatMul()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		y := c.fusedMatMul()
 		return c.activated(y, nil, c.gemmActivation)
 	}),
 }
 
-func (c *call) fusedMatMul() (*Value, error) {
+func (c *call) fusedMatMul() *Value {
 	operands := [2]*Value{}
 	for i, name := range []string{"A", "B"} {
 		v := c.in[i]
@@ -55,49 +52,34 @@ func (c *call) fusedMatMul() (*Value, error) {
 		if c.int("trans"+name) != 0 {
 			perm[rank-2], perm[rank-1] = perm[rank-1], perm[rank-2]
 		}
-		var err error
-		if operands[i], err = c.transpose(v, perm); err != nil {
-			return nil, err
-		}
+		operands[i] = c.transpose(v, perm)
 	}
 	a, b := operands[0], operands[1]
 	alpha := c.float("alpha")
 	if alpha == 1 {
 		return c.matMul(a, b)
 	}
-	scaledA, err := c.numbers(a.Type, a.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	scaledA := c.numbers(a.Type, a.Dims...)
 	for i := range scaledA.Len() {
 		n := scaled(a.at(i), alpha) // runtimes scale the sum, or an operand
 		elems[float64](scaledA)[i] = n.v
 		scaledA.setFigures(i, n)
 	}
-	y, err := c.matMul(scaledA, b)
-	if err != nil {
-		return nil, err
-	}
+	y := c.matMul(scaledA, b)
 	if half, _ := math.Frexp(math.Abs(alpha)); half != 0.5 {
 		f := c.format(y)
 		for i := range y.Len() {
 			y.setFigures(i, f.rounded(y.at(i), 1))
 		}
 	}
-	return y, nil
+	return y
 }
 
 // activated is act(y + z), or of y alone where z is nil.
-func (c *call) activated(y, z *Value, activation func(f format) (func(number) number, error)) (*Value, error) {
+func (c *call) activated(y, z *Value, activation func(f format) func(number) number) *Value {
 	f := c.format(y)
-	act, err := activation(f)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.numbers(y.Type, y.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	act := activation(f)
+	out := c.numbers(y.Type, y.Dims...)
 	for i := range out.Len() {
 		n := y.at(i)
 		if z != nil {
@@ -105,26 +87,26 @@ func (c *call) activated(y, z *Value, activation func(f format) (func(number) nu
 		}
 		out.set(i, act(n))
 	}
-	return out, nil
+	return out
 }
 
 // gemmActivation is attribute activation of a fused product of matrices, with its
 // parameters.
-func (c *call) gemmActivation(f format) (func(number) number, error) {
+func (c *call) gemmActivation(f format) func(number) number {
 	name := c.text("activation")
 	act, params := activationOf(f, name)
 	if act == nil {
-		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Why: fmt.Sprintf("activation %q", name)}
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Why: fmt.Sprintf("activation %q", name)})
 	}
 	var p [3]number
 	for i, attr := range []string{"activation_alpha", "activation_beta", "activation_gamma"} {
 		if c.has(attr) {
 			p[i] = exact(c.float(attr))
 		} else if params&(1<<i) != 0 {
-			return nil, fmt.Errorf("attribute %s is missing, which %s needs", attr, name)
+			fail(fmt.Errorf("attribute %s is missing, which %s needs", attr, name))
 		}
 	}
-	return func(x number) number { return act(x, p[0], p[1], p[2]) }, nil
+	return func(x number) number { return act(x, p[0], p[1], p[2]) }
 }
 
 // Which of alpha, beta and gamma an activation has.

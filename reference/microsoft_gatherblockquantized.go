@@ -16,43 +16,37 @@ import (
 var opMicrosoftGatherBlockQuantized = operator{
 	name: "GatherBlockQuantized", domain: microsoft,
 	in: []port{lacking(minifloats), derived, derived, lacking(minifloats)},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		data, scales, zeros := c.in[0], c.in[2], c.in[3]
-		gather, err := axisOf(c.int("gather_axis"), len(data.Dims))
-		if err != nil {
-			return nil, err
-		}
-		along, err := axisOf(c.int("quantize_axis"), len(data.Dims))
-		if err != nil {
-			return nil, err
-		}
+		gather := axisOf(c.int("gather_axis"), len(data.Dims))
+		along := axisOf(c.int("quantize_axis"), len(data.Dims))
 		block, each, last := c.int("block_size"), 1, len(data.Dims)-1
 		if block < 16 || block > 1<<20 || block&(block-1) != 0 {
-			return nil, fmt.Errorf("blocks of %d, want a power of two from 16 on", block)
+			fail(fmt.Errorf("blocks of %d, want a power of two from 16 on", block))
 		}
 		zero, bits := 0.0, c.int("bits")
 		if data.Type == pb.TensorProto_UINT8 {
 			if bits != 2 && bits != 4 && bits != 8 || gather != 0 {
-				return nil, fmt.Errorf("numbers of %d bits in uint8, gathered along axis %d, want 2, 4 or 8, and axis 0", bits, gather)
+				fail(fmt.Errorf("numbers of %d bits in uint8, gathered along axis %d, want 2, 4 or 8, and axis 0", bits, gather))
 			}
 			each, zero = 8/bits, math.Ldexp(1, bits-1)
 		}
 		dims := slices.Clone(data.Dims) // in numbers
 		if dims[last] > math.MaxInt/8 {
-			return nil, fmt.Errorf("data of shape %v", data.Dims)
+			fail(fmt.Errorf("data of shape %v", data.Dims))
 		}
 		dims[last] *= each
 		blocks := slices.Clone(dims)
 		blocks[along] = (blocks[along] + block - 1) / block
 		if !slices.Equal(scales.Dims, blocks) {
-			return nil, fmt.Errorf("scales of shape %v, want %v", scales.Dims, blocks)
+			fail(fmt.Errorf("scales of shape %v, want %v", scales.Dims, blocks))
 		}
 		zeroRow := blocks[last] // numbers that the last axis of the zero points has room for
 		if zeros != nil {
 			packed := slices.Clone(blocks)
 			packed[last] = (blocks[last] + each - 1) / each
 			if zeroRow = packed[last] * each; !slices.Equal(zeros.Dims, packed) {
-				return nil, fmt.Errorf("zero points of shape %v, want %v", zeros.Dims, packed)
+				fail(fmt.Errorf("zero points of shape %v, want %v", zeros.Dims, packed))
 			}
 		}
 		read := func(v *Value, i int) float64 {
@@ -61,14 +55,11 @@ var opMicrosoftGatherBlockQuantized = operator{
 			}
 			return v.Float(i)
 		}
-		indices, _, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		indices, _ := c.intInput(1)
 		outer, n, inner := split(dims, gather)
-		out, err := c.numbers(scales.Type, slices.Concat(dims[:gather], c.in[1].Dims, dims[gather+1:])...)
-		if err != nil || len(indices) == 0 || outer == 0 || inner == 0 {
-			return out, err
+		out := c.numbers(scales.Type, slices.Concat(dims[:gather], c.in[1].Dims, dims[gather+1:])...)
+		if len(indices) == 0 || outer == 0 || inner == 0 {
+			return out
 		}
 		f := c.format(out)
 		at, scaleSteps := make([]int, len(dims)), strides(blocks)
@@ -90,6 +81,6 @@ var opMicrosoftGatherBlockQuantized = operator{
 			}
 			out.set(i, f.mul(exact(read(data, from)-z), scales.at(s)))
 		}
-		return out, nil
+		return out
 	}),
 }

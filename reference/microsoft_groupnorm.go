@@ -11,7 +11,7 @@ import (
 // has no kernel for CPUs.
 var opMicrosoftGroupNorm = operator{
 	name: "GroupNorm", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) { return c.groupNorm(c.in[0]) }),
+	eval: single(func(c *call) *Value { return c.groupNorm(c.in[0]) }),
 }
 
 // opMicrosoftSkipGroupNorm is GroupNorm of X + skip + bias, which is output 1. Skip has
@@ -19,24 +19,18 @@ var opMicrosoftGroupNorm = operator{
 // Runtime's com.microsoft SkipGroupNorm, which has no kernel for CPUs.
 var opMicrosoftSkipGroupNorm = operator{
 	name: "SkipGroupNorm", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x, skip, bias := c.in[0], c.in[3], c.in[4]
 		if len(x.Dims) != 4 {
-			return nil, fmt.Errorf("input of shape %v, want four axes", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want four axes", x.Dims))
 		}
-		channels, channel, err := c.imageChannels(x)
-		if err != nil {
-			return nil, err
-		}
+		channels, channel := c.imageChannels(x)
 		pixels := size(x.Dims[1:]) / max(channels, 1)
 		each := slices.Equal(skip.Dims, x.Dims)
 		if !each && (skip.Len() != x.Dims[0]*channels || len(skip.Dims) != 2 && len(skip.Dims) != 4) || bias != nil && bias.Len() != channels {
-			return nil, fmt.Errorf("skip of shape %v for %v with %d channels", skip.Dims, x.Dims, channels)
+			fail(fmt.Errorf("skip of shape %v for %v with %d channels", skip.Dims, x.Dims, channels))
 		}
-		sum, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		sum := c.numbers(x.Type, x.Dims...)
 		sum.stored = nil
 		f := c.format(x)
 		for i := range sum.Len() {
@@ -50,40 +44,34 @@ var opMicrosoftSkipGroupNorm = operator{
 			}
 			sum.set(i, s)
 		}
-		y, err := c.groupNorm(sum)
-		if err != nil {
-			return nil, err
-		}
-		rounded, err := c.roundedOutput(sum)
-		return []*Value{y, rounded}, err
+		y := c.groupNorm(sum)
+		rounded := c.roundedOutput(sum)
+		return []*Value{y, rounded}
 	},
 }
 
 // imageChannels returns how many channels an image has, and which an element is of.
-func (c *call) imageChannels(x *Value) (int, func(i int) int, error) {
+func (c *call) imageChannels(x *Value) (int, func(i int) int) {
 	if len(x.Dims) != 4 {
-		return 0, nil, fmt.Errorf("input of shape %v, want four axes", x.Dims)
+		fail(fmt.Errorf("input of shape %v, want four axes", x.Dims))
 	}
 	if c.int("channels_last") != 0 {
-		return x.Dims[3], func(i int) int { return i % x.Dims[3] }, nil
+		return x.Dims[3], func(i int) int { return i % x.Dims[3] }
 	}
-	return x.Dims[1], func(i int) int { return channelOf(x.Dims, i) }, nil
+	return x.Dims[1], func(i int) int { return channelOf(x.Dims, i) }
 }
 
 // groupNorm normalises x by the statistics of groups, and applies gamma, beta and the
 // activation.
-func (c *call) groupNorm(x *Value) (*Value, error) {
+func (c *call) groupNorm(x *Value) *Value {
 	gamma, beta, groups := c.in[1], c.in[2], c.int("groups")
-	channels, channel, err := c.imageChannels(x)
-	if err != nil {
-		return nil, err
-	}
+	channels, channel := c.imageChannels(x)
 	if groups < 1 || channels%groups != 0 || gamma.Len() != channels || beta.Len() != channels {
-		return nil, fmt.Errorf("%d groups of %d channels, gamma of shape %v, beta of %v", groups, channels, gamma.Dims, beta.Dims)
+		fail(fmt.Errorf("%d groups of %d channels, gamma of shape %v, beta of %v", groups, channels, gamma.Dims, beta.Dims))
 	}
-	out, err := c.numbers(x.Type, x.Dims...)
-	if err != nil || out.Len() == 0 {
-		return out, err
+	out := c.numbers(x.Type, x.Dims...)
+	if out.Len() == 0 {
+		return out
 	}
 	f, each := c.format(x), size(x.Dims[1:])
 	of := func(i int) int { return i/each*groups + channel(i)/(channels/groups) }
@@ -105,5 +93,5 @@ func (c *call) groupNorm(x *Value) (*Value, error) {
 		}
 		out.set(i, y)
 	}
-	return out, nil
+	return out
 }

@@ -20,11 +20,8 @@ import (
 var opMicrosoftGroupQueryAttention = operator{
 	name: "GroupQueryAttention", domain: microsoft,
 	in: []port{derived, derived, derived, {moved: true, lacks: minifloats}, {moved: true, lacks: minifloats}},
-	eval: func(c *call) ([]*Value, error) {
-		g, err := c.newGroupQuery()
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		g := c.newGroupQuery()
 		return g.run()
 	},
 }
@@ -39,92 +36,71 @@ type groupQuery struct {
 	kept              [2]*Value // keys and values as integers, where they are kept as such
 }
 
-func (c *call) newGroupQuery() (*groupQuery, error) {
+func (c *call) newGroupQuery() *groupQuery {
 	for i, why := range map[int]string{14: "normalised queries", 15: "normalised keys"} {
 		if c.given(i) {
-			return nil, &onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: why}
+			fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: why})
 		}
 	}
 	if c.int("sliding_window_cache") != 0 {
-		return nil, &onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "sliding_window_cache"}
+		fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "sliding_window_cache"})
 	}
 	heads, fewer := c.int("num_heads"), c.int("kv_num_heads")
 	q, k, v := c.in[0], c.in[1], c.in[2]
 	if len(q.Dims) != 3 || heads < 1 || fewer < 1 || heads%fewer != 0 || (k == nil) != (v == nil) {
-		return nil, fmt.Errorf("queries of shape %v, %d heads for %d", q.Dims, fewer, heads)
+		fail(fmt.Errorf("queries of shape %v, %d heads for %d", q.Dims, fewer, heads))
 	}
 	if k == nil {
 		width := q.Dims[2] / (heads + 2*fewer)
-		var err error
 		for i, part := range []struct {
 			to         **Value
 			from, wide int
 		}{{&k, heads * width, fewer * width}, {&v, (heads + fewer) * width, fewer * width}, {&q, 0, heads * width}} {
 			if q.Dims[2] != (heads+2*fewer)*width {
-				return nil, fmt.Errorf("queries, keys and values of shape %v for %d and %d heads, at part %d", q.Dims, heads, fewer, i)
+				fail(fmt.Errorf("queries, keys and values of shape %v for %d and %d heads, at part %d", q.Dims, heads, fewer, i))
 			}
-			if *part.to, err = c.columns(c.in[0], part.from, part.wide); err != nil {
-				return nil, err
-			}
+			*part.to = c.columns(c.in[0], part.from, part.wide)
 			if part.to == &q {
 				break
 			}
 		}
 	}
 	g := &groupQuery{headed: &headed{c: c, softcap: c.float("softcap")}, rows: q.Dims[1]}
-	var err error
-	if g.q, err = c.headsOf(q, heads, nil, 0); err != nil {
-		return nil, err
-	}
-	if g.newK, err = c.headsOf(k, fewer, nil, 0); err != nil {
-		return nil, err
-	}
-	if g.newV, err = c.headsOf(v, fewer, nil, 0); err != nil {
-		return nil, err
-	}
+	g.q = c.headsOf(q, heads, nil, 0)
+	g.newK = c.headsOf(k, fewer, nil, 0)
+	g.newV = c.headsOf(v, fewer, nil, 0)
 	if d := g.q.Dims; g.newK.Dims[0] != d[0] || g.newK.Dims[2] != d[2] || g.newK.Dims[3] != d[3] || g.newV.Dims[0] != d[0] || g.newV.Dims[2] != d[2] {
-		return nil, fmt.Errorf("queries of shape %v, keys of %v, values of %v", d, g.newK.Dims, g.newV.Dims)
+		fail(fmt.Errorf("queries of shape %v, keys of %v, values of %v", d, g.newK.Dims, g.newV.Dims))
 	}
 	if g.scale = c.float("scale"); g.scale == 0 {
 		g.scale = 1 / math.Sqrt(float64(g.q.Dims[3]))
 	}
-	return g, g.lay()
+	g.lay()
+	return g
 }
 
 // lay appends the new keys and values to those of the past, after it has rotated
 // queries and keys.
-func (g *groupQuery) lay() error {
+func (g *groupQuery) lay() {
 	c, batch, d := g.c, g.q.Dims[0], g.newK.Dims
-	less, _, err := c.intInput(5)
-	if err != nil {
-		return err
-	}
-	if g.total, err = c.intScalar(6); err != nil {
-		return err
-	}
+	less, _ := c.intInput(5)
+	g.total = c.intScalar(6)
 	if len(less) != batch || g.total < g.rows {
-		return fmt.Errorf("%d lengths of keys, at most %d, for a batch of %d with %d queries", len(less), g.total, batch, g.rows)
+		fail(fmt.Errorf("%d lengths of keys, at most %d, for a batch of %d with %d queries", len(less), g.total, batch, g.rows))
 	}
 	if c.given(3) != c.given(4) {
-		return fmt.Errorf("keys of the past without values, or the other way round")
+		fail(fmt.Errorf("keys of the past without values, or the other way round"))
 	}
 	pastK, pastV, held := c.in[3], c.in[4], 0
-	kept, err := g.cache()
-	if err != nil {
-		return err
-	}
+	kept := g.cache()
 	if kept != nil && pastK != nil {
-		if pastK, err = kept.unpacked(pastK, d[3]); err != nil {
-			return err
-		}
-		if pastV, err = kept.unpacked(pastV, g.newV.Dims[3]); err != nil {
-			return err
-		}
+		pastK = kept.unpacked(pastK, d[3])
+		pastV = kept.unpacked(pastV, g.newV.Dims[3])
 	}
 	if pastK != nil {
 		if len(pastK.Dims) != 4 || len(pastV.Dims) != 4 || pastK.Dims[0] != batch || pastV.Dims[0] != batch || pastK.Dims[1] != d[1] || pastV.Dims[1] != d[1] ||
 			pastK.Dims[3] != d[3] || pastV.Dims[3] != g.newV.Dims[3] || pastK.Dims[2] != pastV.Dims[2] {
-			return fmt.Errorf("the past has shapes %v and %v for keys of shape %v", pastK.Dims, pastV.Dims, d)
+			fail(fmt.Errorf("the past has shapes %v and %v for keys of shape %v", pastK.Dims, pastV.Dims, d))
 		}
 		held = pastK.Dims[2]
 	}
@@ -134,59 +110,43 @@ func (g *groupQuery) lay() error {
 		switch {
 		case g.first:
 			if n < 0 || n >= g.total {
-				return fmt.Errorf("%d keys of %d", n+1, g.total)
+				fail(fmt.Errorf("%d keys of %d", n+1, g.total))
 			}
 			past = 0
 		case past < 0 || past > held || n >= g.total:
-			return fmt.Errorf("%d keys, %d of them new, of at most %d, with %d of the past", n+1, g.rows, g.total, held)
+			fail(fmt.Errorf("%d keys, %d of them new, of at most %d, with %d of the past", n+1, g.rows, g.total, held))
 		}
 		g.ends = append(g.ends, past+g.rows)
 		g.lengths = append(g.lengths, n+1)
 	}
 	if c.int("do_rotary") != 0 {
-		if g.q, err = g.turned(g.q); err != nil {
-			return err
-		}
-		if g.newK, err = g.turned(g.newK); err != nil {
-			return err
-		}
+		g.q = g.turned(g.q)
+		g.newK = g.turned(g.newK)
 	}
 	for i, to := range []**Value{&g.k, &g.v} {
 		past, fresh := []*Value{pastK, pastV}[i], []*Value{g.newK, g.newV}[i]
 		if kept != nil {
-			if fresh, err = kept.quantized(fresh, kept.scales[i]); err != nil {
-				return err
-			}
+			fresh = kept.quantized(fresh, kept.scales[i])
 		}
-		if *to, err = g.append(past, fresh); err != nil {
-			return err
-		}
+		*to = g.append(past, fresh)
 		if kept == nil {
 			continue
 		}
-		if g.kept[i], err = kept.packed(*to); err != nil {
-			return err
-		}
-		if *to, err = kept.times(*to, g.newK.Type, kept.scales[i]); err != nil {
-			return err
-		}
+		g.kept[i] = kept.packed(*to)
+		*to = kept.times(*to, g.newK.Type, kept.scales[i])
 	}
-	return nil
 }
 
 // turned rotates queries or keys by the positions of their tokens.
-func (g *groupQuery) turned(x *Value) (*Value, error) {
+func (g *groupQuery) turned(x *Value) *Value {
 	c, cos, sin := g.c, g.c.in[7], g.c.in[8]
 	d := x.Dims
 	if cos == nil || sin == nil || len(cos.Dims) != 2 || len(sin.Dims) != 2 || cos.Dims[0] != sin.Dims[0] || cos.Dims[1] != sin.Dims[1] || 2*cos.Dims[1] > d[3] {
-		return nil, fmt.Errorf("no cosines and sines for the rotation of heads of %d", d[3])
+		fail(fmt.Errorf("no cosines and sines for the rotation of heads of %d", d[3]))
 	}
-	ids, ok, err := c.intInput(9)
-	if err != nil {
-		return nil, err
-	}
+	ids, ok := c.intInput(9)
 	if ok && len(ids) != d[0]*g.rows {
-		return nil, fmt.Errorf("%d positions for %d sequences of %d", len(ids), d[0], g.rows)
+		fail(fmt.Errorf("%d positions for %d sequences of %d", len(ids), d[0], g.rows))
 	}
 	position := func(n, t int) int {
 		switch past := g.ends[n] - g.rows; {
@@ -201,7 +161,7 @@ func (g *groupQuery) turned(x *Value) (*Value, error) {
 	for n := range d[0] {
 		for t := range g.rows {
 			if p := position(n, t); p < 0 || p >= cos.Dims[0] {
-				return nil, fmt.Errorf("position %d of %d", p, cos.Dims[0])
+				fail(fmt.Errorf("position %d of %d", p, cos.Dims[0]))
 			}
 		}
 	}
@@ -211,12 +171,9 @@ func (g *groupQuery) turned(x *Value) (*Value, error) {
 }
 
 // append appends what is new to what each batch entry has of the past.
-func (g *groupQuery) append(past, fresh *Value) (*Value, error) {
+func (g *groupQuery) append(past, fresh *Value) *Value {
 	c, d := g.c, fresh.Dims
-	out, err := c.numbers(fresh.Type, d[0], d[1], g.room, d[3])
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(fresh.Type, d[0], d[1], g.room, d[3])
 	put := func(i int, n number) { out.set(i, n) }
 	if integers&setOf(out) != 0 {
 		put = func(i int, n number) {
@@ -235,15 +192,12 @@ func (g *groupQuery) append(past, fresh *Value) (*Value, error) {
 			out.setFloat(i, -8) // which a byte of zeros holds
 		}
 	}
-	return out, nil
+	return out
 }
 
-func (g *groupQuery) run() ([]*Value, error) {
+func (g *groupQuery) run() []*Value {
 	c, d := g.c, g.q.Dims
-	bias, err := c.attentionBias(10, d[0], d[1], g.rows, g.total)
-	if err != nil {
-		return nil, err
-	}
+	bias := c.attentionBias(10, d[0], d[1], g.rows, g.total)
 	window, causal := c.int("local_window_size"), c.int("causal") != 0
 	g.added = func(n, h, i, j int) []number {
 		at := g.ends[n] - g.rows + i // where the query stands
@@ -257,16 +211,13 @@ func (g *groupQuery) run() ([]*Value, error) {
 	}
 	switch sinks := c.in[11]; {
 	case sinks != nil && sinks.Len() != d[1]:
-		return nil, fmt.Errorf("%d sinks for %d heads", sinks.Len(), d[1])
+		fail(fmt.Errorf("%d sinks for %d heads", sinks.Len(), d[1]))
 	case sinks != nil:
 		g.sink = sinks.at
 	case c.int("smooth_softmax") == 1:
 		g.sink = func(int) number { return exact(0) }
 	}
-	y, scores, weights, err := g.headed.run()
-	if err != nil {
-		return nil, err
-	}
+	y, scores, weights := g.headed.run()
 	g.withoutLimit(y, func(i int) bool {
 		width := d[1] * g.v.Dims[3]
 		return i/width%g.rows >= g.lengths[i/width/g.rows]-(g.ends[i/width/g.rows]-g.rows)
@@ -278,8 +229,8 @@ func (g *groupQuery) run() ([]*Value, error) {
 	for k, v := range outputs[1:3] {
 		if kept := g.kept[k]; kept != nil {
 			v, outputs[1+k] = kept, kept
-		} else if outputs[1+k], err = c.roundedOutput(v); err != nil {
-			return nil, err
+		} else {
+			outputs[1+k] = c.roundedOutput(v)
 		}
 		g.withoutLimit(outputs[1+k], func(i int) bool {
 			width := v.Dims[3]
@@ -287,11 +238,9 @@ func (g *groupQuery) run() ([]*Value, error) {
 		})
 	}
 	if len(c.step.out) < 4 {
-		return outputs, nil
+		return outputs
 	}
-	if outputs[3], err = c.columnsOfKeys(outputs[3], g.total); err != nil {
-		return nil, err
-	}
+	outputs[3] = c.columnsOfKeys(outputs[3], g.total)
 	g.withoutLimit(outputs[3], func(i int) bool {
 		n, t, j := i/g.total/g.rows/d[1], i/g.total%g.rows, i%g.total
 		at := g.ends[n] - g.rows + t
@@ -301,15 +250,12 @@ func (g *groupQuery) run() ([]*Value, error) {
 		}
 		return j >= g.lengths[n] || at >= g.lengths[n] || causal && j > at
 	})
-	return outputs, nil
+	return outputs
 }
 
 // columnsOfKeys is v, one row for each query, of so many keys alone, rounded.
-func (c *call) columnsOfKeys(v *Value, keys int) (*Value, error) {
-	cut, err := c.columns(v, 0, keys)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) columnsOfKeys(v *Value, keys int) *Value {
+	cut := c.columns(v, 0, keys)
 	return c.roundedOutput(cut)
 }
 

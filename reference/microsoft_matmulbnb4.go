@@ -14,30 +14,27 @@ import (
 // bitsandbytes (Dettmers et al., QLoRA, 2023, appendix E).
 var opMicrosoftMatMulBnb4 = operator{
 	name: "MatMulBnb4", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		n, k, block, kind := c.int("N"), c.int("K"), c.int("block_size"), c.int("quant_type")
 		if block < 16 || block > 1<<20 || block&(block-1) != 0 {
-			return nil, fmt.Errorf("blocks of %d, want a power of two from 16 on", block)
+			fail(fmt.Errorf("blocks of %d, want a power of two from 16 on", block))
 		}
 		if n < 1 || k < 1 || n > (math.MaxInt-block)/k {
-			return nil, fmt.Errorf("weights of %d rows and %d columns", n, k)
+			fail(fmt.Errorf("weights of %d rows and %d columns", n, k))
 		}
 		if kind < 0 || kind >= len(bnb4) {
-			return nil, fmt.Errorf("quant_type %d, want 0 or 1", kind)
+			fail(fmt.Errorf("quant_type %d, want 0 or 1", kind))
 		}
 		bytes, absmax := elems[uint64](c.in[1]), c.in[2]
 		if len(bytes) != (n*k+1)/2 || absmax.Len() != (n*k+block-1)/block {
-			return nil, fmt.Errorf("%d bytes and %d scales for %d rows of %d in blocks of %d", len(bytes), absmax.Len(), n, k, block)
+			fail(fmt.Errorf("%d bytes and %d scales for %d rows of %d in blocks of %d", len(bytes), absmax.Len(), n, k, block))
 		}
 		transposed := c.int("transB", 1) != 0
 		dims := []int{n, k}
 		if !transposed {
 			dims = []int{k, n}
 		}
-		w, err := c.numbers(pb.TensorProto_FLOAT, dims...)
-		if err != nil {
-			return nil, err
-		}
+		w := c.numbers(pb.TensorProto_FLOAT, dims...)
 		w.stored = nil
 		for i := range n * k {
 			q := bytes[i/2] & 15

@@ -11,11 +11,8 @@ import (
 // unsigned where both are. ONNX Runtime's com.microsoft MatMulInteger16.
 var opMicrosoftMatMulInteger16 = operator{
 	name: "MatMulInteger16", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		p, err := c.shiftedProduct(c.in[0], nil, c.in[1], nil)
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		p := c.shiftedProduct(c.in[0], nil, c.in[1], nil)
 		to := pb.TensorProto_INT32
 		if c.in[0].Type == pb.TensorProto_UINT16 && c.in[1].Type == pb.TensorProto_UINT16 {
 			to = pb.TensorProto_UINT32
@@ -29,15 +26,9 @@ var opMicrosoftMatMulInteger16 = operator{
 // com.microsoft MatMulIntegerToFloat.
 var opMicrosoftMatMulIntegerToFloat = operator{
 	name: "MatMulIntegerToFloat", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		scale, err := c.scaling(c.in[2], c.in[4])
-		if err != nil {
-			return nil, err
-		}
-		p, err := c.shiftedProduct(c.in[0], c.in[4], c.in[1], c.in[5])
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		scale := c.scaling(c.in[2], c.in[4])
+		p := c.shiftedProduct(c.in[0], c.in[4], c.in[1], c.in[5])
 		return c.scaledProduct(p, c.in[1], scale.scale, c.in[3], c.in[6])
 	}),
 }
@@ -47,15 +38,9 @@ var opMicrosoftMatMulIntegerToFloat = operator{
 // DynamicQuantizeMatMul.
 var opMicrosoftDynamicQuantizeMatMul = operator{
 	name: "DynamicQuantizeMatMul", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		a, scale, zero, err := c.quantizedByRange(c.in[0])
-		if err != nil {
-			return nil, err
-		}
-		p, err := c.shiftedProduct(a, zero, c.in[1], c.in[3])
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		a, scale, zero := c.quantizedByRange(c.in[0])
+		p := c.shiftedProduct(a, zero, c.in[1], c.in[3])
 		return c.scaledProduct(p, c.in[1], scale, c.in[2], c.in[4])
 	}),
 }
@@ -63,23 +48,19 @@ var opMicrosoftDynamicQuantizeMatMul = operator{
 // quantizedByRange is x as uint8, with the scale and the zero point that its range
 // gives. The figures of an element say how far it may be from its zero point, which
 // moves with it.
-func (c *call) quantizedByRange(x *Value) (q *Value, scale number, zero *Value, err error) {
+func (c *call) quantizedByRange(x *Value) (q *Value, scale number, zero *Value) {
 	f := c.format(x)
 	lo, hi := exact(0), exact(0)
 	for i := range x.Len() {
 		lo, hi = smaller(lo, x.at(i)), larger(hi, x.at(i))
 	}
-	if q, err = c.zeros(pb.TensorProto_UINT8, true, x.Dims...); err != nil {
-		return nil, scale, nil, err
-	}
-	if zero, err = c.zeros(pb.TensorProto_UINT8, true); err != nil {
-		return nil, scale, nil, err
-	}
+	q = c.zeros(pb.TensorProto_UINT8, true, x.Dims...)
+	zero = c.zeros(pb.TensorProto_UINT8, true)
 	scale = f.div(f.sub(hi, lo), exact(255))
 	if lo == exact(0) && hi == lo { // there are zeros only
 		zero.trim()
 		q.trim()
-		return q, exact(1), zero, nil
+		return q, exact(1), zero
 	}
 	c.quantize(zero, 0, f.div(neg(lo), scale), 0)
 	firm := zero.figures(0) == number{}
@@ -91,54 +72,49 @@ func (c *call) quantizedByRange(x *Value) (q *Value, scale number, zero *Value, 
 	}
 	zero.Sound, zero.Spread, zero.Declared = nil, nil, nil
 	q.trim()
-	return q, scale, zero, nil
+	return q, scale, zero
 }
 
 // scaledProduct is the product p of integers with matrices b, times the scales a and
 // scaleB, which may be one for each column, plus a bias for each column.
-func (c *call) scaledProduct(p, b *Value, a number, scaleB, bias *Value) (*Value, error) {
+func (c *call) scaledProduct(p, b *Value, a number, scaleB, bias *Value) *Value {
 	cols := 1
 	if len(b.Dims) > 1 {
 		cols = b.Dims[len(b.Dims)-1]
 	}
 	if bias != nil && !slices.Equal(bias.Dims, []int{cols}) {
-		return nil, fmt.Errorf("bias of shape %v, want [%d]", bias.Dims, cols)
+		fail(fmt.Errorf("bias of shape %v, want [%d]", bias.Dims, cols))
 	}
-	column, err := perColumn(scaleB, b)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.numbers(scaleB.Type, p.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	column := perColumn(scaleB, b)
+	out := c.numbers(scaleB.Type, p.Dims...)
 	f := c.format(out)
 	rows := 1
 	if n := len(p.Dims); len(b.Dims) > 1 && n > 1 {
 		rows = p.Dims[n-2]
 	}
-	return out, c.each(out.Len(), 1, func(i int) {
+	c.each(out.Len(), 1, func(i int) {
 		y := f.scale(p.at(i), f.scale(a, scaleB.at(column(i, rows, cols))))
 		if bias != nil {
 			y = f.add(y, bias.at(i%cols))
 		}
 		out.set(i, y)
 	})
+	return out
 }
 
 // perColumn says which of the scales v of the matrices b belongs to element i of a
 // product with rows and columns: one for all, one for each column, or one for each
 // column of each matrix.
-func perColumn(v, b *Value) (func(i, rows, cols int) int, error) {
+func perColumn(v, b *Value) func(i, rows, cols int) int {
 	n := len(b.Dims)
 	switch {
 	case v.Len() == 1:
-		return func(int, int, int) int { return 0 }, nil
+		return func(int, int, int) int { return 0 }
 	case n > 1 && len(v.Dims) == 1 && v.Dims[0] == b.Dims[n-1]:
-		return func(i, _, cols int) int { return i % cols }, nil
+		return func(i, _, cols int) int { return i % cols }
 	case n > 2 && slices.Equal(v.Dims, slices.Concat(b.Dims[:n-2], []int{1}, b.Dims[n-1:])):
 		matrices := size(b.Dims[:n-2])
-		return func(i, rows, cols int) int { return i/(rows*cols)%matrices*cols + i%cols }, nil
+		return func(i, rows, cols int) int { return i/(rows*cols)%matrices*cols + i%cols }
 	}
-	return nil, fmt.Errorf("scale or zero point of shape %v for matrices of shape %v", v.Dims, b.Dims)
+	panic(failure{fmt.Errorf("scale or zero point of shape %v for matrices of shape %v", v.Dims, b.Dims)})
 }

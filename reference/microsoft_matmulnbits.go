@@ -17,20 +17,11 @@ import (
 // passes over packed zero points where there is g_idx, and is different.
 var opMicrosoftMatMulNBits = operator{
 	name: "MatMulNBits", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		w, err := c.newNBits()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		w := c.newNBits()
 		level := c.int("accuracy_level")
-		a, err := c.lessAccurate(c.in[0], level, w.block)
-		if err != nil {
-			return nil, err
-		}
-		weights, err := w.weights(c, level == 4)
-		if err != nil {
-			return nil, err
-		}
+		a := c.lessAccurate(c.in[0], level, w.block)
+		weights := w.weights(c, level == 4)
 		return c.timesWeights(a, weights, c.in[5], 2, a == c.in[0])
 	}),
 }
@@ -44,27 +35,27 @@ type nBits struct {
 	group                     func(column int) int // the block whose scale a column has
 }
 
-func (c *call) newNBits() (*nBits, error) {
+func (c *call) newNBits() *nBits {
 	w := &nBits{n: c.int("N"), k: c.int("K"), block: c.int("block_size"), bits: c.int("bits"), packed: elems[uint64](c.in[1]), scales: c.in[2]}
-	unsupported := func(why string) error {
-		return &onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: why}
+	unsupported := func(why string) {
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: why})
 	}
 	switch {
 	case c.int("weight_prepacked") != 0:
-		return nil, unsupported("weights packed for one kind of GPU")
+		unsupported("weights packed for one kind of GPU")
 	case w.bits != 2 && w.bits != 4 && w.bits != 8:
-		return nil, unsupported(fmt.Sprintf("%d bits", w.bits))
+		unsupported(fmt.Sprintf("%d bits", w.bits))
 	case w.block < 16 || w.block > 1<<20 || w.block&(w.block-1) != 0:
-		return nil, fmt.Errorf("blocks of %d, want a power of two from 16 on", w.block)
+		fail(fmt.Errorf("blocks of %d, want a power of two from 16 on", w.block))
 	case w.n < 0 || w.k < 1 || w.k > math.MaxInt-w.block:
-		return nil, fmt.Errorf("weights of %d rows and %d columns", w.n, w.k)
+		fail(fmt.Errorf("weights of %d rows and %d columns", w.n, w.k))
 	}
 	w.blocks = (w.k + w.block - 1) / w.block
 	if want := []int{w.n, w.blocks, w.block * w.bits / 8}; !slices.Equal(c.in[1].Dims, want) {
-		return nil, fmt.Errorf("weights of shape %v, want %v", c.in[1].Dims, want)
+		fail(fmt.Errorf("weights of shape %v, want %v", c.in[1].Dims, want))
 	}
 	if w.scales.Len() != w.n*w.blocks {
-		return nil, fmt.Errorf("%d scales for %d blocks in each of %d rows", w.scales.Len(), w.blocks, w.n)
+		fail(fmt.Errorf("%d scales for %d blocks in each of %d rows", w.scales.Len(), w.blocks, w.n))
 	}
 	w.zeros = func(int, int) number { return exact(float64(int(1) << (w.bits - 1))) }
 	if z := c.in[3]; z != nil {
@@ -76,24 +67,22 @@ func (c *call) newNBits() (*nBits, error) {
 			w.zeros = func(i, b int) number { return z.at(i*row + b) }
 		}
 		if z.Len() != w.n*row {
-			return nil, fmt.Errorf("%d zero points of %s for %d blocks in each of %d rows", z.Len(), z, w.blocks, w.n)
+			fail(fmt.Errorf("%d zero points of %s for %d blocks in each of %d rows", z.Len(), z, w.blocks, w.n))
 		}
 	}
 	w.group = func(column int) int { return column / w.block }
-	if groups, ok, err := c.intInput(4); err != nil {
-		return nil, err
-	} else if ok {
+	if groups, ok := c.intInput(4); ok {
 		if len(groups) != w.k && len(groups) != w.blocks*w.block {
-			return nil, fmt.Errorf("groups of %d columns, want %d", len(groups), w.k)
+			fail(fmt.Errorf("groups of %d columns, want %d", len(groups), w.k))
 		}
 		for _, g := range groups {
 			if g < 0 || g >= w.blocks {
-				return nil, fmt.Errorf("group %d of %d", g, w.blocks)
+				fail(fmt.Errorf("group %d of %d", g, w.blocks))
 			}
 		}
 		w.group = func(column int) int { return groups[column] }
 	}
-	return w, nil
+	return w
 }
 
 // bitsOf is number i of a list that is packed into bytes from the lowest bit on.
@@ -105,11 +94,8 @@ func bitsOf(bytes []uint64, i, bits int) uint64 {
 // weights is the matrix as numbers. Where apart is set, a runtime may add up
 // the products of q and those of zero points each on their own, as it does with
 // integers: then the roundings are those of larger numbers.
-func (w *nBits) weights(c *call, apart bool) (*Value, error) {
-	v, err := c.numbers(pb.TensorProto_FLOAT, w.n, w.k)
-	if err != nil {
-		return nil, err
-	}
+func (w *nBits) weights(c *call, apart bool) *Value {
+	v := c.numbers(pb.TensorProto_FLOAT, w.n, w.k)
 	v.stored = nil
 	f := c.formatOf(pb.TensorProto_FLOAT)
 	for i := range w.n {
@@ -132,20 +118,17 @@ func (w *nBits) weights(c *call, apart bool) (*Value, error) {
 		}
 	}
 	v.trim()
-	return v, nil
+	return v
 }
 
 // lessAccurate is A with what an accuracy_level allows to be done to it. 2 and 3
 // round it to float16 and bfloat16; 4 makes int8 of each block: multiples of a 127th
 // of the largest magnitude, off by half of that. At 0 and 1 it stays as it is.
-func (c *call) lessAccurate(a *Value, level, block int) (*Value, error) {
+func (c *call) lessAccurate(a *Value, level, block int) *Value {
 	if level < 2 || level > 4 || len(a.Dims) == 0 {
-		return a, nil
+		return a
 	}
-	out, err := c.numbers(a.Type, a.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(a.Type, a.Dims...)
 	out.stored = nil
 	narrow := formatOf(map[int]pb.TensorProto_DataType{2: pb.TensorProto_FLOAT16, 3: pb.TensorProto_BFLOAT16}[level])
 	k := a.Dims[len(a.Dims)-1]
@@ -174,36 +157,32 @@ func (c *call) lessAccurate(a *Value, level, block int) (*Value, error) {
 			out.set(at, x)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // timesWeights is A W' + bias, where the rows of W lie along the last axis of A, with
 // so many roundings of every weight. Elements have errors of their own where apart is
 // set.
-func (c *call) timesWeights(a, w, bias *Value, more int, apart bool) (*Value, error) {
+func (c *call) timesWeights(a, w, bias *Value, more int, apart bool) *Value {
 	n, k := w.Dims[0], w.Dims[1]
 	if len(a.Dims) == 0 || a.Dims[len(a.Dims)-1] != k {
-		return nil, fmt.Errorf("input of shape %v, want rows of %d", a.Dims, k)
+		fail(fmt.Errorf("input of shape %v, want rows of %d", a.Dims, k))
 	}
 	if bias != nil && (len(bias.Dims) != 1 || bias.Dims[0] != n) {
-		return nil, fmt.Errorf("bias of shape %v for %d columns", bias.Dims, n)
+		fail(fmt.Errorf("bias of shape %v for %d columns", bias.Dims, n))
 	}
-	out, err := c.numbers(a.Type, append(slices.Clone(a.Dims[:len(a.Dims)-1]), n)...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(a.Type, append(slices.Clone(a.Dims[:len(a.Dims)-1]), n)...)
 	rows := a.Len() / max(k, 1)
-	if err := c.afford(rows, k, n); err != nil {
-		return nil, err
-	}
+	c.afford(rows, k, n)
 	f := c.products(out)
 	if apart {
 		out.sums(k, c.format(out))
 	}
-	return out, c.multiply(f, []matrixProduct{{rowsOf(a, 0, rows, k), rowsOf(w, 0, n, k), func(i, j int, s dot) {
+	c.multiply(f, []matrixProduct{{rowsOf(a, 0, rows, k), rowsOf(w, 0, n, k), func(i, j int, s dot) {
 		if bias != nil {
 			s.term(bias.at(j))
 		}
 		out.set(i*n+j, s.sum(f, more))
 	}}})
+	return out
 }

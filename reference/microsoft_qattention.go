@@ -7,23 +7,14 @@ import "fmt"
 // com.microsoft QAttention.
 var opMicrosoftQAttention = operator{
 	name: "QAttention", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x, w := c.in[0], c.in[1]
 		if len(x.Dims) != 3 || len(w.Dims) != 2 || w.Dims[1]%3 != 0 {
-			return nil, fmt.Errorf("input of shape %v, weights of %v", x.Dims, w.Dims)
+			fail(fmt.Errorf("input of shape %v, weights of %v", x.Dims, w.Dims))
 		}
-		from, err := c.scaling(c.in[3], c.in[6])
-		if err != nil {
-			return nil, err
-		}
-		p, err := c.shiftedProduct(x, c.in[6], w, c.in[7])
-		if err != nil {
-			return nil, err
-		}
-		projected, err := c.scaledProduct(p, w, from.scale, c.in[4], c.in[2])
-		if err != nil {
-			return nil, err
-		}
+		from := c.scaling(c.in[3], c.in[6])
+		p := c.shiftedProduct(x, c.in[6], w, c.in[7])
+		projected := c.scaledProduct(p, w, from.scale, c.in[4], c.in[2])
 		wide := w.Dims[1] / 3
 		return c.selfAttention(projected, []int{wide, wide, wide}, attentionInputs{past: 8, mask: 5})
 	},

@@ -13,10 +13,10 @@ import (
 // com.microsoft QEmbedLayerNormalization.
 var opMicrosoftQEmbedLayerNormalization = operator{
 	name: "QEmbedLayerNormalization", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		ids := c.in[0]
 		if len(ids.Dims) != 2 || len(c.in[2].Dims) != 2 || c.in[1] != nil && (c.in[4] == nil || c.in[10] == nil) {
-			return nil, fmt.Errorf("ids of shape %v, embeddings of %v, segments without embeddings: %t", ids.Dims, c.in[2].Dims, c.in[4] == nil)
+			fail(fmt.Errorf("ids of shape %v, embeddings of %v, segments without embeddings: %t", ids.Dims, c.in[2].Dims, c.in[4] == nil))
 		}
 		batch, length, n := ids.Dims[0], ids.Dims[1], c.in[2].Dims[1]
 		var scalings [5]scaling // of words, positions, segments, gamma, beta
@@ -24,27 +24,18 @@ var opMicrosoftQEmbedLayerNormalization = operator{
 			if c.in[8+k] == nil {
 				continue
 			}
-			var err error
-			if scalings[k], err = c.scaling(c.in[8+k], c.in[13+k]); err != nil {
-				return nil, err
-			}
+			scalings[k] = c.scaling(c.in[8+k], c.in[13+k])
 		}
 		for _, v := range []*Value{c.in[1], c.in[7]} {
 			if v != nil && !slices.Equal(v.Dims, ids.Dims) {
-				return nil, fmt.Errorf("segments or mask of shape %v for ids of %v", v.Dims, ids.Dims)
+				fail(fmt.Errorf("segments or mask of shape %v for ids of %v", v.Dims, ids.Dims))
 			}
 		}
 		if !slices.Equal(c.in[5].Dims, []int{n}) || !slices.Equal(c.in[6].Dims, []int{n}) {
-			return nil, fmt.Errorf("gamma and beta of shapes %v and %v for rows of %d", c.in[5].Dims, c.in[6].Dims, n)
+			fail(fmt.Errorf("gamma and beta of shapes %v and %v for rows of %d", c.in[5].Dims, c.in[6].Dims, n))
 		}
-		y, err := c.numbers(pb.TensorProto_FLOAT, batch, length, n)
-		if err != nil {
-			return nil, err
-		}
-		counts, err := c.zeros(pb.TensorProto_INT32, false, batch)
-		if err != nil {
-			return nil, err
-		}
+		y := c.numbers(pb.TensorProto_FLOAT, batch, length, n)
+		counts := c.zeros(pb.TensorProto_INT32, false, batch)
 		f, epsilon := c.format(y), exact(c.float("epsilon"))
 		terms := make([]number, n)
 		for i := range ids.Len() {
@@ -58,7 +49,7 @@ var opMicrosoftQEmbedLayerNormalization = operator{
 					row = int(elems[int64](c.in[1])[i])
 				}
 				if len(table.Dims) != 2 || table.Dims[1] != n || row < 0 || row >= table.Dims[0] {
-					return nil, fmt.Errorf("row %d of embeddings of shape %v, want rows of %d", row, table.Dims, n)
+					fail(fmt.Errorf("row %d of embeddings of shape %v, want rows of %d", row, table.Dims, n))
 				}
 				for u := range terms {
 					terms[u] = f.add(terms[u], scalings[k].number(f, table, row*n+u))
@@ -77,6 +68,6 @@ var opMicrosoftQEmbedLayerNormalization = operator{
 				y.set(i*n+u, f.affine(t, mean, f.rounded(f.mul(inverse, gamma), 1), beta))
 			}
 		}
-		return []*Value{y, counts}, nil
+		return []*Value{y, counts}
 	},
 }

@@ -13,30 +13,22 @@ import (
 // Runtime's com.microsoft QGemm.
 var opMicrosoftQGemm = operator{
 	name: "QGemm", domain: microsoft,
-	eval: single(func(c *call) (*Value, error) {
-		from, err := c.scaling(c.in[1], c.in[2])
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		from := c.scaling(c.in[1], c.in[2])
 		operands := []*Value{c.in[0], c.in[3]}
 		for i, name := range []string{"transA", "transB"} {
 			if len(operands[i].Dims) != 2 {
-				return nil, fmt.Errorf("operands of shape %v and %v, want matrices", c.in[0].Dims, c.in[3].Dims)
+				fail(fmt.Errorf("operands of shape %v and %v, want matrices", c.in[0].Dims, c.in[3].Dims))
 			}
 			if c.int(name) == 0 {
 				continue
 			}
-			if operands[i], err = c.transpose(operands[i], []int{1, 0}); err != nil {
-				return nil, err
-			}
+			operands[i] = c.transpose(operands[i], []int{1, 0})
 		}
-		p, err := c.shiftedProduct(operands[0], c.in[2], operands[1], c.in[5])
-		if err != nil {
-			return nil, err
-		}
+		p := c.shiftedProduct(operands[0], c.in[2], operands[1], c.in[5])
 		if bias := c.in[6]; bias != nil {
 			if got, err := broadcast(bias.Dims, p.Dims); err != nil || !slices.Equal(got, p.Dims) {
-				return nil, fmt.Errorf("input 6 of shape %v does not stretch to %v", bias.Dims, p.Dims)
+				fail(fmt.Errorf("input 6 of shape %v does not stretch to %v", bias.Dims, p.Dims))
 			}
 			d, s := elems[int64](p), newStretch(bias.Dims, p.Dims)
 			for i := range d {
@@ -49,24 +41,15 @@ var opMicrosoftQGemm = operator{
 			return c.scaledProduct(p, operands[1], a, c.in[4], nil)
 		}
 		if !c.given(8) {
-			return nil, fmt.Errorf("the result has a scale and no zero point")
+			fail(fmt.Errorf("the result has a scale and no zero point"))
 		}
-		to, err := c.scaling(c.in[7], c.in[8])
-		if err != nil {
-			return nil, err
-		}
-		column, err := perColumn(c.in[4], operands[1])
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.zeros(c.in[8].Type, true, p.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		to := c.scaling(c.in[7], c.in[8])
+		column := perColumn(c.in[4], operands[1])
+		out := c.zeros(c.in[8].Type, true, p.Dims...)
 		for i := range out.Len() {
 			b := c.in[4].at(column(i, p.Dims[0], p.Dims[1]))
 			c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), to.scale)), to.zero)
 		}
-		return out, nil
+		return out
 	}),
 }

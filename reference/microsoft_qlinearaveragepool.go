@@ -10,12 +10,9 @@ import (
 // ceil_mode adds. ONNX Runtime's com.microsoft QLinearAveragePool.
 var opMicrosoftQLinearAveragePool = operator{
 	name: "QLinearAveragePool", domain: microsoft, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
-		return c.imagesOfBytes(func(c *call) (*Value, error) {
-			w, dims, err := c.poolWindow(c.in[0])
-			if err != nil {
-				return nil, err
-			}
+	eval: single(func(c *call) *Value {
+		return c.imagesOfBytes(func(c *call) *Value {
+			w, dims := c.poolWindow(c.in[0])
 			return c.meansOfBytes(w, dims)
 		})
 	}),
@@ -25,22 +22,19 @@ var opMicrosoftQLinearAveragePool = operator{
 // com.microsoft QLinearGlobalAveragePool.
 var opMicrosoftQLinearGlobalAveragePool = operator{
 	name: "QLinearGlobalAveragePool", domain: microsoft, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
-		return c.imagesOfBytes(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
+		return c.imagesOfBytes(func(c *call) *Value {
 			x := c.in[0]
 			if len(x.Dims) < 2 {
-				return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+				fail(fmt.Errorf("input of shape %v, want batch and channels", x.Dims))
 			}
 			if len(x.Dims) == 2 { // without spatial axes each element is its own mean
 				flat := slices.Concat(x.Dims, []int{1})
 				inner := *c
 				inner.in = slices.Clone(c.in)
 				inner.in[0] = reshaped(x, flat)
-				y, err := inner.meansOfBytes(window{in: []int{1}, out: []int{1}, kernel: []int{1}, stride: []int{1}, dilation: []int{1}, begin: []int{0}, end: []int{0}}, flat)
-				if err != nil {
-					return nil, err
-				}
-				return reshaped(y, x.Dims), nil
+				y := inner.meansOfBytes(window{in: []int{1}, out: []int{1}, kernel: []int{1}, stride: []int{1}, dilation: []int{1}, begin: []int{0}, end: []int{0}}, flat)
+				return reshaped(y, x.Dims)
 			}
 			spatial := x.Dims[2:]
 			ones, zeros := slices.Repeat([]int{1}, len(spatial)), make([]int, len(spatial))
@@ -51,7 +45,7 @@ var opMicrosoftQLinearGlobalAveragePool = operator{
 }
 
 // imagesOfBytes evaluates an operator on images that may have their channels last.
-func (c *call) imagesOfBytes(eval func(c *call) (*Value, error)) (*Value, error) {
+func (c *call) imagesOfBytes(eval func(c *call) *Value) *Value {
 	if c.int("channels_last") != 0 {
 		return c.withImages([]int{0}, eval)
 	}
@@ -59,19 +53,13 @@ func (c *call) imagesOfBytes(eval func(c *call) (*Value, error)) (*Value, error)
 }
 
 // meansOfBytes is the mean under a sliding kernel.
-func (c *call) meansOfBytes(w window, dims []int) (*Value, error) {
+func (c *call) meansOfBytes(w window, dims []int) *Value {
 	x := c.in[0]
-	from, to, err := c.scalings(1, 3)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.zeros(x.Type, true, dims...)
-	if err != nil {
-		return nil, err
-	}
+	from, to := c.scalings(1, 3)
+	out := c.zeros(x.Type, true, dims...)
 	f := c.format(c.in[1])
 	area := size(w.in)
-	return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+	c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 		terms := make([]number, 0, len(patch))
 		for _, p := range patch {
 			if p >= 0 {
@@ -88,4 +76,5 @@ func (c *call) meansOfBytes(w window, dims []int) (*Value, error) {
 		}
 		c.store(out, at, f, f.over(f.meanOfBytes(terms, n), to.scale), to.zero)
 	})
+	return out
 }

@@ -13,27 +13,18 @@ import (
 // what that may do is in the figures.
 var opMicrosoftQLinearSoftmax = operator{
 	name: "QLinearSoftmax", domain: microsoft, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		from, to, err := c.scalings(1, 3)
-		if err != nil {
-			return nil, err
-		}
+		from, to := c.scalings(1, 3)
 		if len(x.Dims) == 0 {
-			return nil, fmt.Errorf("input of shape %v, want an axis", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want an axis", x.Dims))
 		}
-		axis, err := c.axis("axis", -1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", -1, len(x.Dims))
 		outer, n, inner := split(x.Dims, axis)
 		if c.int("opset") < 13 {
 			n, inner = n*inner, 1
 		}
-		out, err := c.zeros(x.Type, true, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(x.Type, true, x.Dims...)
 		f := c.format(c.in[1])
 		levels := math.Floor(f.nearest(1 / to.scale.v))
 		floored := quotient(math.Abs(1/to.scale.v-levels), 1/to.scale.v) // relative
@@ -55,6 +46,6 @@ var opMicrosoftQLinearSoftmax = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

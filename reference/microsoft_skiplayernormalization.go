@@ -13,11 +13,8 @@ import (
 // com.microsoft SkipLayerNormalization.
 var opMicrosoftSkipLayerNormalization = operator{
 	name: "SkipLayerNormalization", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
-		sum, err := c.skipSum(4)
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		sum := c.skipSum(4)
 		return c.normalized(sum, c.in[2], c.in[3], func(f format, terms []number) (mean, inverse number) {
 			mean, variance := f.moments(terms)
 			return mean, f.div(exact(1), sqrtFunction.at(f, f.add(variance, exact(c.float("epsilon")))))
@@ -30,11 +27,8 @@ var opMicrosoftSkipLayerNormalization = operator{
 // Runtime's com.microsoft SkipSimplifiedLayerNormalization.
 var opMicrosoftSkipSimplifiedLayerNormalization = operator{
 	name: "SkipSimplifiedLayerNormalization", domain: microsoft,
-	eval: func(c *call) ([]*Value, error) {
-		sum, err := c.skipSum(3)
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		sum := c.skipSum(3)
 		return c.normalized(sum, c.in[2], nil, func(f format, terms []number) (mean, inverse number) {
 			squares := convert(terms, func(t number) number { return f.mul(t, t) })
 			return exact(0), f.div(exact(1), sqrtFunction.at(f, f.add(f.meanOf(squares, len(terms)), exact(c.float("epsilon")))))
@@ -45,22 +39,16 @@ var opMicrosoftSkipSimplifiedLayerNormalization = operator{
 // skipSum adds up input 0, input 1, whose shape ends as that of input 0 does, and
 // the bias in an input, where it is given. What it gives is not rounded to the type
 // of the graph.
-func (c *call) skipSum(biasAt int) (*Value, error) {
+func (c *call) skipSum(biasAt int) *Value {
 	x, skip := c.in[0], c.in[1]
 	if rank := len(x.Dims); rank != 2 && rank != 3 {
-		return nil, fmt.Errorf("input of shape %v, want two or three axes", x.Dims)
+		fail(fmt.Errorf("input of shape %v, want two or three axes", x.Dims))
 	}
 	if got, err := broadcast(skip.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) || len(skip.Dims) < 2 || size(skip.Dims[len(skip.Dims)-2:]) != size(x.Dims[len(x.Dims)-2:]) {
-		return nil, fmt.Errorf("skip of shape %v for an input of %v", skip.Dims, x.Dims)
+		fail(fmt.Errorf("skip of shape %v for an input of %v", skip.Dims, x.Dims))
 	}
-	bias, err := c.biasOf(biasAt, x)
-	if err != nil {
-		return nil, err
-	}
-	sum, err := c.numbers(x.Type, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	bias := c.biasOf(biasAt, x)
+	sum := c.numbers(x.Type, x.Dims...)
 	sum.stored = nil
 	f, stretch := c.format(x), newStretch(skip.Dims, x.Dims)
 	for i := range sum.Len() {
@@ -70,38 +58,34 @@ func (c *call) skipSum(biasAt int) (*Value, error) {
 		}
 		sum.set(i, s)
 	}
-	return sum, nil
+	return sum
 }
 
 // normalized gives the outputs of a normalization over the last axis of a sum: what
 // statistics returns for a row is subtracted and multiplied, then come gamma and
 // beta. Between are two outputs that ONNX Runtime leaves unset. Everything is in the
 // format that the type is computed in, results are rounded once.
-func (c *call) normalized(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) ([]*Value, error) {
+func (c *call) normalized(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) []*Value {
 	for i := 1; i < min(3, len(c.step.out)); i++ {
 		if c.step.out[i] != "" {
-			return nil, &onnx.UnsupportedError{Op: c.step.op.name, Domain: c.step.op.domain, Opset: c.opset, Why: fmt.Sprintf("output %d, which ONNX Runtime leaves unset", i)}
+			fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: c.step.op.domain, Opset: c.opset, Why: fmt.Sprintf("output %d, which ONNX Runtime leaves unset", i)})
 		}
 	}
-	y, rounded, err := c.normalizedRows(sum, gamma, beta, statistics)
-	return []*Value{y, nil, nil, rounded}, err
+	y, rounded := c.normalizedRows(sum, gamma, beta, statistics)
+	return []*Value{y, nil, nil, rounded}
 }
 
 // normalizedRows is normalized without the outputs that are unset: the result, and the
 // sum as an output.
-func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) (y, rounded *Value, err error) {
+func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) (y, rounded *Value) {
 	n := sum.Dims[len(sum.Dims)-1]
 	for _, v := range []*Value{gamma, beta} {
 		if v != nil && (len(v.Dims) != 1 || v.Dims[0] != n) {
-			return nil, nil, fmt.Errorf("gamma or beta of shape %v for rows of %d", v.Dims, n)
+			fail(fmt.Errorf("gamma or beta of shape %v for rows of %d", v.Dims, n))
 		}
 	}
-	if y, err = c.numbers(sum.Type, sum.Dims...); err != nil {
-		return nil, nil, err
-	}
-	if rounded, err = c.numbers(sum.Type, sum.Dims...); err != nil {
-		return nil, nil, err
-	}
+	y = c.numbers(sum.Type, sum.Dims...)
+	rounded = c.numbers(sum.Type, sum.Dims...)
 	f := c.format(sum)
 	terms := make([]number, n)
 	for r := range sum.Len() / max(n, 1) {
@@ -120,5 +104,5 @@ func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format,
 			y.set(r*n+k, f.affine(t, mean, f.rounded(f.mul(inverse, gamma.at(k)), 1), b))
 		}
 	}
-	return y, rounded, nil
+	return y, rounded
 }

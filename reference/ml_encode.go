@@ -13,12 +13,9 @@ import (
 // Binarizer, opset 1.
 var opBinarizer = operator{
 	name: "Binarizer", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, threshold := c.in[0], c.float("threshold")
-		out, err := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
 		for i := range out.Len() {
 			n := x.at(i)
 			above := 0.0
@@ -32,7 +29,7 @@ var opBinarizer = operator{
 				out.setFloat(i, above)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -40,19 +37,16 @@ var opBinarizer = operator{
 // ArrayFeatureExtractor, opset 1.
 var opArrayFeatureExtractor = operator{
 	name: "ArrayFeatureExtractor", domain: machineLearning, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		index, _, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		index, _ := c.intInput(1)
 		if len(x.Dims) == 0 || len(index) == 0 {
-			return nil, fmt.Errorf("input of shape %v, %d indices", x.Dims, len(index))
+			fail(fmt.Errorf("input of shape %v, %d indices", x.Dims, len(index)))
 		}
 		n := lastOf(x)
 		for _, k := range index {
 			if k < 0 || k >= n {
-				return nil, fmt.Errorf("index %d into an axis of %d", k, n)
+				fail(fmt.Errorf("index %d into an axis of %d", k, n))
 			}
 		}
 		dims := []int{1, len(index)}
@@ -67,7 +61,7 @@ var opArrayFeatureExtractor = operator{
 // feature or of all. ai.onnx.ml Imputer, opset 1.
 var opImputer = operator{
 	name: "Imputer", domain: machineLearning, in: []port{blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		isFloat := floats&setOf(x) != 0
 		by := convert(c.step.attrs["imputed_value_int64s"].GetInts(), func(v int64) float64 { return float64(v) })
@@ -77,18 +71,15 @@ var opImputer = operator{
 			old = c.float("replaced_value_float")
 		}
 		if n := lastOf(x); len(by) != 1 && len(by) != n || len(by) == 0 {
-			return nil, fmt.Errorf("%d values for %d features", len(by), n)
+			fail(fmt.Errorf("%d values for %d features", len(by), n))
 		}
-		out, err := c.pick(x, x.Dims, func(i int) int { return i })
-		if err != nil {
-			return nil, err
-		}
+		out := c.pick(x, x.Dims, func(i int) int { return i })
 		for i := range out.Len() {
 			if v := x.Float(i); v == old || math.IsNaN(v) && math.IsNaN(old) {
 				out.setFloat(i, by[i%lastOf(x)%len(by)])
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -96,26 +87,20 @@ var opImputer = operator{
 // FeatureVectorizer, opset 1.
 var opFeatureVectorizer = operator{
 	name: "FeatureVectorizer", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		widths := c.intList("inputdimensions")
 		if len(widths) != len(c.in) {
-			return nil, fmt.Errorf("%d widths for %d inputs", len(widths), len(c.in))
+			fail(fmt.Errorf("%d widths for %d inputs", len(widths), len(c.in)))
 		}
 		rows, total := 0, 0
 		for i, x := range c.in {
-			n, features, err := tableOf(x)
-			if err != nil {
-				return nil, err
-			}
+			n, features := tableOf(x)
 			if i > 0 && n != rows || widths[i] != features {
-				return nil, fmt.Errorf("input %d of shape %v, want %d rows of %d", i, x.Dims, rows, widths[i])
+				fail(fmt.Errorf("input %d of shape %v, want %d rows of %d", i, x.Dims, rows, widths[i]))
 			}
 			rows, total = n, total+features
 		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, rows, total)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(pb.TensorProto_FLOAT, rows, total)
 		at := 0
 		for _, x := range c.in {
 			n := lastOf(x)
@@ -124,7 +109,7 @@ var opFeatureVectorizer = operator{
 			}
 			at += n
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -132,7 +117,7 @@ var opFeatureVectorizer = operator{
 // categories. ai.onnx.ml OneHotEncoder, opset 1.
 var opOneHotEncoder = operator{
 	name: "OneHotEncoder", domain: machineLearning, in: []port{blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		words, list := c.step.attrs["cats_strings"].GetStrings(), c.step.attrs["cats_int64s"].GetInts()
 		isText := x.Type == pb.TensorProto_STRING
@@ -141,12 +126,9 @@ var opOneHotEncoder = operator{
 			n = len(words)
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("no categories for %s", x)
+			fail(fmt.Errorf("no categories for %s", x))
 		}
-		out, err := c.zeros(pb.TensorProto_FLOAT, false, append(slices.Clone(x.Dims), n)...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_FLOAT, false, append(slices.Clone(x.Dims), n)...)
 		place := map[any]int{}
 		for i := range n {
 			if isText {
@@ -162,13 +144,13 @@ var opOneHotEncoder = operator{
 			}
 			k, ok := place[key]
 			if !ok && c.int("zeros") == 0 {
-				return nil, fmt.Errorf("element %d is %v, which is no category", i, key)
+				fail(fmt.Errorf("element %d is %v, which is no category", i, key))
 			}
 			if ok {
 				out.floats()[i*n+k] = 1
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -176,11 +158,11 @@ var opOneHotEncoder = operator{
 // opset 1.
 var opCategoryMapper = operator{
 	name: "CategoryMapper", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		words := convert(c.step.attrs["cats_strings"].GetStrings(), func(b []byte) string { return string(b) })
 		list := c.step.attrs["cats_int64s"].GetInts()
 		if len(words) != len(list) {
-			return nil, fmt.Errorf("%d strings for %d integers", len(words), len(list))
+			fail(fmt.Errorf("%d strings for %d integers", len(words), len(list)))
 		}
 		keys, values := vector(pb.TensorProto_STRING, words), vector(pb.TensorProto_INT64, list)
 		if c.in[0].Type == pb.TensorProto_INT64 {
@@ -194,7 +176,7 @@ var opCategoryMapper = operator{
 // classes: a string to its place, and back. ai.onnx.ml LabelEncoder, opset 1, 2, 4.
 var opLabelEncoder = operator{
 	name: "LabelEncoder", domain: machineLearning, in: []port{blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if c.opset < 2 {
 			words := convert(c.step.attrs["classes_strings"].GetStrings(), func(b []byte) string { return string(b) })
@@ -208,21 +190,12 @@ var opLabelEncoder = operator{
 			}
 			return c.encode(keys, values, c.defaultLabel(values.Type))
 		}
-		keys, err := c.encoding("keys")
-		if err != nil {
-			return nil, err
-		}
-		values, err := c.encoding("values")
-		if err != nil {
-			return nil, err
-		}
+		keys := c.encoding("keys")
+		values := c.encoding("values")
 		if keys.Len() != values.Len() {
-			return nil, fmt.Errorf("%d keys for %d values", keys.Len(), values.Len())
+			fail(fmt.Errorf("%d keys for %d values", keys.Len(), values.Len()))
 		}
-		otherwise, err := c.tensorAttr("default_tensor")
-		if err != nil {
-			return nil, err
-		}
+		otherwise := c.tensorAttr("default_tensor")
 		if otherwise == nil {
 			otherwise = c.defaultLabel(values.Type)
 		}
@@ -231,9 +204,9 @@ var opLabelEncoder = operator{
 }
 
 // encoding is one of the lists of a LabelEncoder.
-func (c *call) encoding(name string) (*Value, error) {
-	if t, err := c.tensorAttr(name + "_tensor"); err != nil || t != nil {
-		return t, err
+func (c *call) encoding(name string) *Value {
+	if t := c.tensorAttr(name + "_tensor"); t != nil {
+		return t
 	}
 	var v *Value
 	switch a := c.step.attrs; {
@@ -244,9 +217,10 @@ func (c *call) encoding(name string) (*Value, error) {
 	case a[name+"_floats"] != nil:
 		v = vector(pb.TensorProto_FLOAT, convert(a[name+"_floats"].GetFloats(), func(x float32) float64 { return float64(x) }))
 	default:
-		return nil, fmt.Errorf("no attribute %s_strings, %s_int64s or %s_floats", name, name, name)
+		fail(fmt.Errorf("no attribute %s_strings, %s_int64s or %s_floats", name, name, name))
 	}
-	return v, c.take(cost(v))
+	c.take(cost(v))
+	return v
 }
 
 // defaultLabel is what a LabelEncoder gives where no key fits.
@@ -267,15 +241,12 @@ func (c *call) defaultLabel(t pb.TensorProto_DataType) *Value {
 
 // encode maps every element of input 0: the last of equal keys counts, and NaN equals
 // itself.
-func (c *call) encode(keys, values, otherwise *Value) (*Value, error) {
+func (c *call) encode(keys, values, otherwise *Value) *Value {
 	x := c.in[0]
 	if keys.Type != x.Type || otherwise.Type != values.Type || otherwise.Len() != 1 || keys.Len() != values.Len() {
-		return nil, fmt.Errorf("%s with %d keys of %s, %d values of %s and a default of %s", x, keys.Len(), typeName(keys.Type), values.Len(), typeName(values.Type), otherwise)
+		fail(fmt.Errorf("%s with %d keys of %s, %d values of %s and a default of %s", x, keys.Len(), typeName(keys.Type), values.Len(), typeName(values.Type), otherwise))
 	}
-	out, err := c.zeros(values.Type, false, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(values.Type, false, x.Dims...)
 	place := make(map[any]int, keys.Len())
 	for i := range keys.Len() {
 		place[keys.key(i)] = i
@@ -290,5 +261,5 @@ func (c *call) encode(keys, values, otherwise *Value) (*Value, error) {
 			c.undefined(out, i, keyNaN)
 		}
 	}
-	return out, nil
+	return out
 }

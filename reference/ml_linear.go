@@ -10,23 +10,20 @@ import (
 // ai.onnx.ml Scaler, opset 1.
 var opScaler = operator{
 	name: "Scaler", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		offset, scale := c.step.attrs["offset"].GetFloats(), c.step.attrs["scale"].GetFloats()
 		features := lastOf(x)
 		if len(offset) != len(scale) || len(scale) != 1 && len(scale) != features {
-			return nil, fmt.Errorf("%d offsets and %d scales for %d features", len(offset), len(scale), features)
+			fail(fmt.Errorf("%d offsets and %d scales for %d features", len(offset), len(scale), features))
 		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(pb.TensorProto_FLOAT, x.Dims...)
 		f := c.format(out)
 		for i := range out.Len() {
 			k := i % features % len(scale)
 			out.set(i, f.mul(f.sub(c.feature(x, i), exact(float64(offset[k]))), exact(float64(scale[k]))))
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -43,15 +40,12 @@ func lastOf(v *Value) int {
 // Normalizer, opset 1.
 var opNormalizer = operator{
 	name: "Normalizer", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		rows, features, err := tableOf(x)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, x.Dims...)
-		if err != nil || out.Len() == 0 {
-			return out, err
+		rows, features := tableOf(x)
+		out := c.numbers(pb.TensorProto_FLOAT, x.Dims...)
+		if out.Len() == 0 {
+			return out
 		}
 		f, row := c.format(out), make([]number, features)
 		for r := range rows {
@@ -62,7 +56,7 @@ var opNormalizer = operator{
 				out.set(r*features+k, y)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -91,27 +85,18 @@ func (f format) normalized(norm string, x []number) []number {
 
 // products are the sums of products of every row of x with each of so many rows of
 // coefficients, plus an intercept: (rows, count).
-func (c *call) linear(x *Value, coefficients, intercepts []float32, count int) ([][]number, error) {
-	rows, features, err := tableOf(x)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) linear(x *Value, coefficients, intercepts []float32, count int) [][]number {
+	rows, features := tableOf(x)
 	if count < 1 || len(coefficients) < count*features || len(intercepts) != 0 && len(intercepts) != count {
-		return nil, fmt.Errorf("%d coefficients and %d intercepts for %d sums over %d features", len(coefficients), len(intercepts), count, features)
+		fail(fmt.Errorf("%d coefficients and %d intercepts for %d sums over %d features", len(coefficients), len(intercepts), count, features))
 	}
-	if err := c.afford(rows, count, features); err != nil {
-		return nil, err
-	}
-	if err := c.take(4 * int64(rows) * int64(count)); err != nil {
-		return nil, err
-	}
+	c.afford(rows, count, features)
+	c.take(4 * int64(rows) * int64(count))
 	f := c.profile.products(pb.TensorProto_FLOAT)
 	f.reordered = c.reordered
 	all := make([][]number, rows)
 	for r := range all {
-		if err := c.spend(int64(count) * int64(features)); err != nil {
-			return nil, err
-		}
+		c.spend(int64(count) * int64(features))
 		for k := range count {
 			s := f.dot()
 			for i := range features {
@@ -123,30 +108,24 @@ func (c *call) linear(x *Value, coefficients, intercepts []float32, count int) (
 			all[r] = append(all[r], s.sum(f, 0))
 		}
 	}
-	return all, nil
+	return all
 }
 
 // opLinearRegressor is x coefficients' + intercepts of (N, features): (N, targets).
 // ai.onnx.ml LinearRegressor, opset 1.
 var opLinearRegressor = operator{
 	name: "LinearRegressor", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		targets := c.int("targets")
-		scores, err := c.linear(c.in[0], c.step.attrs["coefficients"].GetFloats(), c.step.attrs["intercepts"].GetFloats(), targets)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, len(scores), targets)
-		if err != nil {
-			return nil, err
-		}
+		scores := c.linear(c.in[0], c.step.attrs["coefficients"].GetFloats(), c.step.attrs["intercepts"].GetFloats(), targets)
+		out := c.numbers(pb.TensorProto_FLOAT, len(scores), targets)
 		f, transform := c.format(out), c.text("post_transform")
 		for r, row := range scores {
 			if c.storeScores(out, r, f.transform(transform, row)); targets == 1 && transform != "NONE" && transform != "PROBIT" {
 				c.undefinedRow(out, r, transformOfOne)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -155,27 +134,18 @@ var opLinearRegressor = operator{
 // for two classes is the score of the second. ai.onnx.ml LinearClassifier, opset 1.
 var opLinearClassifier = operator{
 	name: "LinearClassifier", domain: machineLearning,
-	eval: func(c *call) ([]*Value, error) {
-		labels, err := c.labels("classlabels_ints")
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		labels := c.labels("classlabels_ints")
 		coefficients, intercepts := c.step.attrs["coefficients"].GetFloats(), c.step.attrs["intercepts"].GetFloats()
 		count := len(intercepts)
 		if count == 0 {
 			count = len(coefficients) / max(lastOf(c.in[0]), 1)
 		}
 		if labels.Len() < 2 || count != labels.Len() && !(count == 1 && labels.Len() == 2) {
-			return nil, fmt.Errorf("%d labels for %d scores", labels.Len(), count)
+			fail(fmt.Errorf("%d labels for %d scores", labels.Len(), count))
 		}
-		all, err := c.linear(c.in[0], coefficients, intercepts, count)
-		if err != nil {
-			return nil, err
-		}
-		out, z, err := c.classes(labels, len(all), labels.Len())
-		if err != nil {
-			return nil, err
-		}
+		all := c.linear(c.in[0], coefficients, intercepts, count)
+		out, z := c.classes(labels, len(all), labels.Len())
 		f, transform := c.format(z), c.text("post_transform")
 		for r, scores := range all {
 			if count > 1 {
@@ -195,6 +165,6 @@ var opLinearClassifier = operator{
 				c.undefinedRow(z, r, baseOfTwo)
 			}
 		}
-		return []*Value{out, z}, nil
+		return []*Value{out, z}
 	},
 }

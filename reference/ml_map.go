@@ -16,31 +16,20 @@ func newMap(keys, values *Value) *Value { return &Value{Kind: Map, Elems: []*Val
 // score. ai.onnx.ml ZipMap, opset 1.
 var opZipMap = operator{
 	name: "ZipMap", domain: machineLearning, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		rows, classes, err := tableOf(x)
-		if err != nil {
-			return nil, err
-		}
-		labels, err := c.labels("classlabels_int64s")
-		if err != nil {
-			return nil, err
-		}
+		rows, classes := tableOf(x)
+		labels := c.labels("classlabels_int64s")
 		if labels.Len() != classes {
-			return nil, fmt.Errorf("%d labels for %d columns", labels.Len(), classes)
+			fail(fmt.Errorf("%d labels for %d columns", labels.Len(), classes))
 		}
 		out := &Value{Kind: Sequence}
 		for r := range rows {
-			scores, err := c.pick(x, []int{classes}, func(k int) int { return r*classes + k })
-			if err != nil {
-				return nil, err
-			}
-			if err := c.take(2 * valueCost); err != nil {
-				return nil, err
-			}
+			scores := c.pick(x, []int{classes}, func(k int) int { return r*classes + k })
+			c.take(2 * valueCost)
 			out.Elems = append(out.Elems, newMap(labels, scores))
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -48,7 +37,7 @@ var opZipMap = operator{
 // or an empty string, where the map lacks a word. ai.onnx.ml DictVectorizer, opset 1.
 var opDictVectorizer = operator{
 	name: "DictVectorizer", domain: machineLearning, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		keys, values := c.in[0].Elems[0], c.in[0].Elems[1]
 		var words []any
 		for _, w := range c.step.attrs["string_vocabulary"].GetStrings() {
@@ -75,7 +64,7 @@ var opDictVectorizer = operator{
 // max_map. ai.onnx.ml CastMap, opset 1.
 var opCastMap = operator{
 	name: "CastMap", domain: machineLearning, in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		keys, values := c.in[0].Elems[0], c.in[0].Elems[1]
 		order := make([]int, keys.Len())
 		for i := range order {
@@ -85,16 +74,14 @@ var opCastMap = operator{
 		if c.text("map_form") == "SPARSE" {
 			n := c.int("max_map")
 			if n < 0 {
-				return nil, fmt.Errorf("max_map is %d", n)
+				fail(fmt.Errorf("max_map is %d", n))
 			}
-			if err := c.take(int64(n)); err != nil {
-				return nil, err
-			}
+			c.take(int64(n))
 			places := slices.Repeat([]int{-1}, n)
 			for _, i := range order {
 				at := toInt64(keys, i)
 				if at < 0 || at >= int64(n) {
-					return nil, fmt.Errorf("key %d of a map with places for %d", at, n)
+					fail(fmt.Errorf("key %d of a map with places for %d", at, n))
 				}
 				places[at] = i
 			}
@@ -102,15 +89,12 @@ var opCastMap = operator{
 		}
 		to := map[string]pb.TensorProto_DataType{"TO_FLOAT": pb.TensorProto_FLOAT, "TO_INT64": pb.TensorProto_INT64, "TO_STRING": pb.TensorProto_STRING}[c.text("cast_to")]
 		if _, ok := values.Data.(onnx.Slice[string]); ok && to != pb.TensorProto_STRING { // so that there is a number in every place
-			numbers, err := c.cast(values, pb.TensorProto_DOUBLE)
-			if err != nil {
-				return nil, err
-			}
+			numbers := c.cast(values, pb.TensorProto_DOUBLE)
 			values = numbers
 		}
-		row, err := c.pick(values, []int{1, len(order)}, func(i int) int { return order[i] })
-		if err != nil || row.Type == to {
-			return row, err
+		row := c.pick(values, []int{1, len(order)}, func(i int) int { return order[i] })
+		if row.Type == to {
+			return row
 		}
 		return c.cast(row, to)
 	}),
@@ -167,5 +151,9 @@ func fromMap(p *pb.MapProto) (*Value, error) {
 // resizedLike is n zeros, false, or empty strings of e's type.
 func resizedLike(e *Value, n int) (*Value, error) {
 	c := &call{meter: &meter{memory: 1 << 62, work: 1 << 62}}
-	return c.zeros(e.Type, false, n)
+	v, err := attempt(single(func(c *call) *Value { return c.zeros(e.Type, false, n) }), c)
+	if err != nil {
+		return nil, err
+	}
+	return v[0], nil
 }

@@ -10,12 +10,10 @@ import (
 const machineLearning = "ai.onnx.ml"
 
 // classes are what a classifier gives for so many rows: a label for each, and its scores.
-func (c *call) classes(labels *Value, rows, scores int) (out, z *Value, err error) {
-	if out, err = c.zeros(labels.Type, true, rows); err != nil {
-		return nil, nil, err
-	}
-	z, err = c.numbers(pb.TensorProto_FLOAT, rows, scores)
-	return out, z, err
+func (c *call) classes(labels *Value, rows, scores int) (out, z *Value) {
+	out = c.zeros(labels.Type, true, rows)
+	z = c.numbers(pb.TensorProto_FLOAT, rows, scores)
+	return out, z
 }
 
 // feature is element i of a numeric tensor as runtimes take it that compute in

@@ -13,15 +13,9 @@ import (
 // SVMRegressor, opset 1.
 var opSVMRegressor = operator{
 	name: "SVMRegressor", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
-		sums, err := c.regressed()
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(pb.TensorProto_FLOAT, len(sums), 1)
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		sums := c.regressed()
+		out := c.numbers(pb.TensorProto_FLOAT, len(sums), 1)
 		for r, y := range sums {
 			if c.int("one_class") != 0 {
 				side := exact(-1)
@@ -34,29 +28,23 @@ var opSVMRegressor = operator{
 				c.undefined(out, r, transformOfOne)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
 // regressed is the sum for each row.
-func (c *call) regressed() ([]number, error) {
+func (c *call) regressed() []number {
 	if c.int("n_supports") == 0 {
-		all, err := c.linearMachine(1)
-		return convert(all, func(scores []number) number { return scores[0] }), err
+		all := c.linearMachine(1)
+		return convert(all, func(scores []number) number { return scores[0] })
 	}
-	m, err := c.newMachine(c.int("n_supports"))
-	if err != nil {
-		return nil, err
-	}
+	m := c.newMachine(c.int("n_supports"))
 	if len(m.coefficients) != m.vectors || len(m.rho) < 1 {
-		return nil, fmt.Errorf("%d coefficients and %d rho for %d support vectors", len(m.coefficients), len(m.rho), m.vectors)
+		fail(fmt.Errorf("%d coefficients and %d rho for %d support vectors", len(m.coefficients), len(m.rho), m.vectors))
 	}
 	sums := make([]number, m.rows)
 	for r := range sums {
-		kernels, err := m.kernels(r)
-		if err != nil {
-			return nil, err
-		}
+		kernels := m.kernels(r)
 		s := m.f.dot()
 		for k, n := range kernels {
 			s.add(n, exact(float64(m.coefficients[k])))
@@ -64,15 +52,15 @@ func (c *call) regressed() ([]number, error) {
 		s.term(exact(float64(m.rho[0])))
 		sums[r] = s.sum(m.f, 0)
 	}
-	return sums, nil
+	return sums
 }
 
 // linearMachine is, for each row, so many products with coefficients, and to each the first rho: without support vectors a
 // machine is linear, whatever its kernel.
-func (c *call) linearMachine(count int) ([][]number, error) {
+func (c *call) linearMachine(count int) [][]number {
 	rho := c.step.attrs["rho"].GetFloats()
 	if len(rho) == 0 {
-		return nil, fmt.Errorf("no rho")
+		fail(fmt.Errorf("no rho"))
 	}
 	return c.linear(c.in[0], c.step.attrs["coefficients"].GetFloats(), slices.Repeat(rho[:1], count), count)
 }
@@ -80,15 +68,9 @@ func (c *call) linearMachine(count int) ([][]number, error) {
 // linearClasses are the classes with the greatest scores of a linear machine. Of two classes, it is the second where any
 // score is above zero, or at least a half where no coefficient is negative: so ONNX's own evaluator and ONNX Runtime read two
 // scores as one. The standard does not say so, and the greater one will do, too.
-func (c *call) linearClasses(labels *Value) ([]*Value, error) {
-	all, err := c.linearMachine(labels.Len())
-	if err != nil {
-		return nil, err
-	}
-	out, z, err := c.classes(labels, len(all), labels.Len())
-	if err != nil {
-		return nil, err
-	}
+func (c *call) linearClasses(labels *Value) []*Value {
+	all := c.linearMachine(labels.Len())
+	out, z := c.classes(labels, len(all), labels.Len())
 	negative := func(w float32) bool { return w < 0 }
 	middle := 0.5
 	if slices.ContainsFunc(c.step.attrs["coefficients"].GetFloats(), negative) {
@@ -106,7 +88,7 @@ func (c *call) linearClasses(labels *Value) ([]*Value, error) {
 		}
 		c.storeScores(z, r, c.format(z).transform(c.text("post_transform"), scores))
 	}
-	return []*Value{out, z}, nil
+	return []*Value{out, z}
 }
 
 // chooseSecond stores the second label where the greatest of two scores is above the middle, else that of the greater one,
@@ -140,11 +122,8 @@ func (c *call) chooseSecond(out *Value, row int, labels *Value, scores []number,
 // opset 1.
 var opSVMClassifier = operator{
 	name: "SVMClassifier", domain: machineLearning,
-	eval: func(c *call) ([]*Value, error) {
-		labels, err := c.labels("classlabels_ints")
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		labels := c.labels("classlabels_ints")
 		each := c.intList("vectors_per_class")
 		if len(each) == 0 {
 			return c.linearClasses(labels)
@@ -152,43 +131,31 @@ var opSVMClassifier = operator{
 		classes, total := labels.Len(), 0
 		for _, n := range each {
 			if n < 0 || n > 1<<31-1-total {
-				return nil, fmt.Errorf("numbers %v of vectors", each)
+				fail(fmt.Errorf("numbers %v of vectors", each))
 			}
 			total += n
 		}
-		m, err := c.newMachine(total)
-		if err != nil {
-			return nil, err
-		}
+		m := c.newMachine(total)
 		pairs := classes * (classes - 1) / 2
 		if classes < 2 || len(each) != classes || len(m.coefficients) != (classes-1)*total || len(m.rho) < pairs {
-			return nil, fmt.Errorf("%d labels, %d classes, %d coefficients and %d rho for %d support vectors", classes, len(each), len(m.coefficients), len(m.rho), total)
+			fail(fmt.Errorf("%d labels, %d classes, %d coefficients and %d rho for %d support vectors", classes, len(each), len(m.coefficients), len(m.rho), total))
 		}
 		scale, shift := c.step.attrs["prob_a"].GetFloats(), c.step.attrs["prob_b"].GetFloats()
 		if len(scale) != len(shift) || len(scale) > 0 && len(scale) < pairs {
-			return nil, fmt.Errorf("%d prob_a and %d prob_b for %d pairs of classes", len(scale), len(shift), pairs)
+			fail(fmt.Errorf("%d prob_a and %d prob_b for %d pairs of classes", len(scale), len(shift), pairs))
 		}
 		width := max(pairs, 2)
 		if len(scale) > 0 {
 			width = classes
 		}
-		out, z, err := c.classes(labels, m.rows, width)
-		if err != nil {
-			return nil, err
-		}
+		out, z := c.classes(labels, m.rows, width)
 		for r := range m.rows {
-			kernels, err := m.kernels(r)
-			if err != nil {
-				return nil, err
-			}
+			kernels := m.kernels(r)
 			sums := m.pairs(kernels, each)
 			c.chooseByVotes(out, r, labels, sums)
 			transform := c.text("post_transform")
 			if len(scale) > 0 {
-				p, err := c.coupled(m.f, m.f.beats(sums, scale, shift), classes)
-				if err != nil {
-					return nil, err
-				}
+				p := c.coupled(m.f, m.f.beats(sums, scale, shift), classes)
 				c.storeScores(z, r, m.f.transform(transform, p))
 				continue
 			}
@@ -201,7 +168,7 @@ var opSVMClassifier = operator{
 				c.undefinedRow(z, r, baseOfTwo)
 			}
 		}
-		return []*Value{out, z}, nil
+		return []*Value{out, z}
 	},
 }
 
@@ -215,34 +182,30 @@ type machine struct {
 	f                                  format
 }
 
-func (c *call) newMachine(vectors int) (*machine, error) {
+func (c *call) newMachine(vectors int) *machine {
 	attrs := c.step.attrs
 	m := &machine{
 		c: c, x: c.in[0], vectors: vectors, kernel: c.text("kernel_type"), support: attrs["support_vectors"].GetFloats(), coefficients: attrs["coefficients"].GetFloats(),
 		rho: attrs["rho"].GetFloats(), params: attrs["kernel_params"].GetFloats(), f: c.profile.products(pb.TensorProto_FLOAT),
 	}
 	m.f.reordered = c.reordered
-	var err error
-	if m.rows, m.features, err = tableOf(m.x); err != nil {
-		return nil, err
-	}
+	m.rows, m.features = tableOf(m.x)
 	if vectors < 1 {
-		return nil, fmt.Errorf("%d support vectors", vectors)
+		fail(fmt.Errorf("%d support vectors", vectors))
 	}
 	if len(m.params) == 0 {
 		m.params = make([]float32, 3)
 	}
 	if len(m.params) != 3 || m.features < 1 || len(m.support)/m.features != vectors || len(m.support)%m.features != 0 {
-		return nil, fmt.Errorf("%d numbers for %d support vectors of %d features, %d parameters", len(m.support), vectors, m.features, len(m.params))
+		fail(fmt.Errorf("%d numbers for %d support vectors of %d features, %d parameters", len(m.support), vectors, m.features, len(m.params)))
 	}
-	return m, c.afford(m.rows, vectors, m.features)
+	c.afford(m.rows, vectors, m.features)
+	return m
 }
 
 // kernels compares a row with every support vector.
-func (m *machine) kernels(row int) ([]number, error) {
-	if err := m.c.spend(int64(m.vectors) * int64(m.features)); err != nil {
-		return nil, err
-	}
+func (m *machine) kernels(row int) []number {
+	m.c.spend(int64(m.vectors) * int64(m.features))
 	gamma, coef, degree := exact(float64(m.params[0])), exact(float64(m.params[1])), exact(float64(m.params[2]))
 	out := make([]number, m.vectors)
 	for k := range out {
@@ -267,7 +230,7 @@ func (m *machine) kernels(row int) ([]number, error) {
 		}
 		out[k] = y
 	}
-	return out, nil
+	return out
 }
 
 // pairs are the sums that pairs of classes decide by: above zero for the first.

@@ -30,23 +30,19 @@ const leastChance = 1e-7
 // first to the last. In place of that, the errors of the pairs are tried one by one, and those of the coefficients, which the
 // arithmetic's are like; the limits are what they make of the result. Where they may decide which step is the last, those
 // that may be are within the screen. What is proven is that a probability is from 0 to 1.
-func (c *call) coupled(f format, pairs []number, classes int) ([]number, error) {
+func (c *call) coupled(f format, pairs []number, classes int) []number {
 	unlimited := func(n number) bool { return math.IsNaN(n.v) || math.IsInf(n.screen(), 0) }
 	if slices.ContainsFunc(pairs, unlimited) {
-		return slices.Repeat([]number{unknown(1 / float64(classes))}, classes), nil
+		return slices.Repeat([]number{unknown(1 / float64(classes))}, classes)
 	}
 	tries := len(pairs) + classes*classes
-	if err := c.afford(tries, mostCouplings, classes, classes); err != nil {
-		return nil, err
-	}
+	c.afford(tries, mostCouplings, classes, classes)
 	q := newCoupling(convert(pairs, func(n number) float64 { return n.v }), classes)
 	enough := couplingGap / float64(classes)
 	steps := q.steps(func(done int, gap float64) bool { return gap < enough })
 	last := len(steps) - 1
 	steps = q.steps(func(done int, _ float64) bool { return done > last }) // and one more
-	if err := c.spend(int64(tries) * int64(len(steps)) * int64(classes*classes)); err != nil {
-		return nil, err
-	}
+	c.spend(int64(tries) * int64(len(steps)) * int64(classes*classes))
 	out := convert(steps[last].p, exact)
 	doubt := slices.Repeat([]float64{enough * f.u}, len(steps)) // how far errors may move the gap of each step
 	try := func(q coupling, widen func(i int, change float64), share float64) {
@@ -88,7 +84,7 @@ func (c *call) coupled(f format, pairs []number, classes int) ([]number, error) 
 		out[i].sound = max(n.v, 1-n.v)
 		out[i] = f.rounded(out[i], 2)
 	}
-	return out, nil
+	return out
 }
 
 // A coupling is the problem of finding p with the least p'qp whose elements add up to 1.

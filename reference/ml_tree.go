@@ -14,15 +14,12 @@ import (
 // opset 5.
 var opTreeEnsemble = operator{
 	name: "TreeEnsemble", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
-		e, err := c.newFlatEnsemble()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		e := c.newFlatEnsemble()
 		transforms, ways := []string{"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"}, []string{"AVERAGE", "SUM", "MIN", "MAX"}
 		transform, way := c.int("post_transform"), c.int("aggregate_function")
 		if transform < 0 || transform >= len(transforms) || way < 0 || way >= len(ways) {
-			return nil, fmt.Errorf("attribute post_transform is %d, aggregate_function %d", transform, way)
+			fail(fmt.Errorf("attribute post_transform is %d, aggregate_function %d", transform, way))
 		}
 		return c.regress(e, c.in[0].Type, ways[way], transforms[transform])
 	}),
@@ -32,11 +29,8 @@ var opTreeEnsemble = operator{
 // float32. ai.onnx.ml TreeEnsembleRegressor, opset 1, 3.
 var opTreeEnsembleRegressor = operator{
 	name: "TreeEnsembleRegressor", domain: machineLearning,
-	eval: single(func(c *call) (*Value, error) {
-		e, err := c.newEnsemble("target", c.int("n_targets", 1))
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		e := c.newEnsemble("target", c.int("n_targets", 1))
 		return c.regress(e, pb.TensorProto_FLOAT, c.text("aggregate_function"), c.text("post_transform"))
 	}),
 }
@@ -46,15 +40,9 @@ var opTreeEnsembleRegressor = operator{
 // TreeEnsembleClassifier, opset 1, 3.
 var opTreeEnsembleClassifier = operator{
 	name: "TreeEnsembleClassifier", domain: machineLearning,
-	eval: func(c *call) ([]*Value, error) {
-		labels, err := c.labels("classlabels_int64s")
-		if err != nil {
-			return nil, err
-		}
-		e, err := c.newEnsemble("class", labels.Len())
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		labels := c.labels("classlabels_int64s")
+		e := c.newEnsemble("class", labels.Len())
 		return c.classifyByTrees(e, labels)
 	},
 }
@@ -129,26 +117,21 @@ func (n *treeNode) open(x, r float64) bool {
 
 // newEnsemble reads the trees of versions whose leaves are nodes; what is "class" or
 // "target".
-func (c *call) newEnsemble(what string, targets int) (*ensemble, error) {
+func (c *call) newEnsemble(what string, targets int) *ensemble {
 	ids, trees, features := c.intList("nodes_nodeids"), c.intList("nodes_treeids"), c.intList("nodes_featureids")
 	yes, no, missing := c.intList("nodes_truenodeids"), c.intList("nodes_falsenodeids"), c.intList("nodes_missing_value_tracks_true")
 	modes := c.step.attrs["nodes_modes"].GetStrings()
-	values, err := c.floatList("nodes_values")
-	if err != nil {
-		return nil, err
-	}
+	values := c.floatList("nodes_values")
 	count := len(ids)
 	for _, n := range []int{len(trees), len(features), len(yes), len(no), len(modes), len(values)} {
 		if n != count {
-			return nil, fmt.Errorf("the lists of nodes have %d and %d entries", count, n)
+			fail(fmt.Errorf("the lists of nodes have %d and %d entries", count, n))
 		}
 	}
 	if targets < 1 || len(missing) != 0 && len(missing) != count {
-		return nil, fmt.Errorf("%d nodes, %d ways for missing values, %d targets", count, len(missing), targets)
+		fail(fmt.Errorf("%d nodes, %d ways for missing values, %d targets", count, len(missing), targets))
 	}
-	if err := c.take(16 * int64(count)); err != nil {
-		return nil, err
-	}
+	c.take(16 * int64(count))
 	type place struct{ tree, node int }
 	at := make(map[place]int, count)
 	for i := range ids {
@@ -166,7 +149,7 @@ func (c *call) newEnsemble(what string, targets int) (*ensemble, error) {
 		n.yes, ok[0] = at[place{trees[i], yes[i]}]
 		n.no, ok[1] = at[place{trees[i], no[i]}]
 		if !ok[0] || !ok[1] {
-			return nil, fmt.Errorf("node %d of tree %d leads to nodes %d and %d, which are not both there", ids[i], trees[i], yes[i], no[i])
+			fail(fmt.Errorf("node %d of tree %d leads to nodes %d and %d, which are not both there", ids[i], trees[i], yes[i], no[i]))
 		}
 		child[n.yes], child[n.no] = true, true
 	}
@@ -176,36 +159,29 @@ func (c *call) newEnsemble(what string, targets int) (*ensemble, error) {
 		}
 	}
 	leafTrees, leaves, votes := c.intList(what+"_treeids"), c.intList(what+"_nodeids"), c.intList(what+"_ids")
-	weights, err := c.floatList(what + "_weights")
-	if err != nil {
-		return nil, err
-	}
+	weights := c.floatList(what + "_weights")
 	if len(leafTrees) != len(weights) || len(leaves) != len(weights) || len(votes) != len(weights) {
-		return nil, fmt.Errorf("%d weights for %d leaves of %d trees, and %d targets", len(weights), len(leaves), len(leafTrees), len(votes))
+		fail(fmt.Errorf("%d weights for %d leaves of %d trees, and %d targets", len(weights), len(leaves), len(leafTrees), len(votes)))
 	}
 	for i, w := range weights {
 		leaf, ok := at[place{leafTrees[i], leaves[i]}]
 		if !ok || votes[i] < 0 || votes[i] >= targets {
-			return nil, fmt.Errorf("a weight for target %d of %d at node %d of tree %d", votes[i], targets, leaves[i], leafTrees[i])
+			fail(fmt.Errorf("a weight for target %d of %d at node %d of tree %d", votes[i], targets, leaves[i], leafTrees[i]))
 		}
 		e.nodes[leaf].votes = append(e.nodes[leaf].votes, vote{votes[i], w})
 	}
-	if e.base, err = c.floatList("base_values"); err != nil {
-		return nil, err
-	}
-	return e, e.settle()
+	e.base = c.floatList("base_values")
+	e.settle()
+	return e
 }
 
 // newFlatEnsemble reads the trees of opset 5, whose leaves are lists of their own.
-func (c *call) newFlatEnsemble() (*ensemble, error) {
+func (c *call) newFlatEnsemble() *ensemble {
 	features, missing := c.intList("nodes_featureids"), c.intList("nodes_missing_value_tracks_true")
 	yes, no, yesLeaf, noLeaf := c.intList("nodes_truenodeids"), c.intList("nodes_falsenodeids"), c.intList("nodes_trueleafs"), c.intList("nodes_falseleafs")
 	var tensors [4][]float64
 	for i, name := range []string{"nodes_splits", "nodes_modes", "leaf_weights", "membership_values"} {
-		v, err := c.tensorAttr(name)
-		if err != nil {
-			return nil, err
-		}
+		v := c.tensorAttr(name)
 		for k := range v.lenOrZero() {
 			tensors[i] = append(tensors[i], v.Float(k))
 		}
@@ -214,68 +190,62 @@ func (c *call) newFlatEnsemble() (*ensemble, error) {
 	targets, count := c.intList("leaf_targetids"), len(features)
 	for _, n := range []int{len(yes), len(no), len(yesLeaf), len(noLeaf), len(splits), len(modes)} {
 		if n != count {
-			return nil, fmt.Errorf("the lists of nodes have %d and %d entries", count, n)
+			fail(fmt.Errorf("the lists of nodes have %d and %d entries", count, n))
 		}
 	}
 	e := &ensemble{targets: c.int("n_targets", 1), roots: c.intList("tree_roots")}
 	if len(targets) != len(weights) || e.targets < 1 || len(missing) != 0 && len(missing) != count {
-		return nil, fmt.Errorf("%d weights of leaves for %d targets, and %d ways for missing values of %d nodes", len(weights), len(targets), len(missing), count)
+		fail(fmt.Errorf("%d weights of leaves for %d targets, and %d ways for missing values of %d nodes", len(weights), len(targets), len(missing), count))
 	}
-	if err := c.take(16 * int64(count+len(weights))); err != nil {
-		return nil, err
-	}
+	c.take(16 * int64(count+len(weights)))
 	names := []string{"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"}
-	to := func(i, leaf int) (int, error) {
+	to := func(i, leaf int) int {
 		most := count
 		if leaf != 0 {
 			most = len(weights)
 		}
 		if i < 0 || i >= most {
-			return 0, fmt.Errorf("a node leads to entry %d of %d", i, most)
+			fail(fmt.Errorf("a node leads to entry %d of %d", i, most))
 		}
 		if leaf != 0 {
 			i += count
 		}
-		return i, nil
+		return i
 	}
 	for i := range features {
 		mode := int(modes[i])
 		if mode < 0 || mode >= len(names) {
-			return nil, fmt.Errorf("node %d has mode %d", i, mode)
+			fail(fmt.Errorf("node %d has mode %d", i, mode))
 		}
 		n := treeNode{mode: names[mode], feature: features[i], value: splits[i], missing: len(missing) > 0 && missing[i] != 0}
 		if n.mode == "BRANCH_MEMBER" {
 			end := slices.IndexFunc(members, math.IsNaN)
 			if end < 0 {
-				return nil, fmt.Errorf("node %d has no members", i)
+				fail(fmt.Errorf("node %d has no members", i))
 			}
 			n.members, members = members[:end], members[end+1:]
 		}
-		var err error
-		if n.yes, err = to(yes[i], yesLeaf[i]); err != nil {
-			return nil, err
-		}
-		if n.no, err = to(no[i], noLeaf[i]); err != nil {
-			return nil, err
-		}
+		n.yes = to(yes[i], yesLeaf[i])
+		n.no = to(no[i], noLeaf[i])
 		e.nodes = append(e.nodes, n)
 	}
 	for i, w := range weights {
 		if targets[i] < 0 || targets[i] >= e.targets {
-			return nil, fmt.Errorf("leaf %d votes for target %d of %d", i, targets[i], e.targets)
+			fail(fmt.Errorf("leaf %d votes for target %d of %d", i, targets[i], e.targets))
 		}
 		e.nodes = append(e.nodes, treeNode{mode: "LEAF", votes: []vote{{targets[i], w}}})
 	}
 	for _, r := range e.roots {
 		if r < 0 || r >= count {
-			return nil, fmt.Errorf("a tree begins at node %d of %d", r, count)
+			fail(fmt.Errorf("a tree begins at node %d of %d", r, count))
 		}
 	}
-	return e, e.settle()
+	e.settle()
+	return e
 }
 
 // settle prepares what walks and sums need, and sees that no tree is endless.
-func (e *ensemble) settle() error {
+func (e *ensemble) settle() {
 	e.seen, e.votesFor, e.positive = make([]int, len(e.nodes)), make([]bool, e.targets), true
 	for _, n := range e.nodes {
 		for _, v := range n.votes {
@@ -301,7 +271,7 @@ func (e *ensemble) settle() error {
 			state[k] = under
 			for _, next := range []int{n.yes, n.no} {
 				if state[next] == under {
-					return fmt.Errorf("a tree leads back to node %d of the list", next)
+					fail(fmt.Errorf("a tree leads back to node %d of the list", next))
 				}
 				if state[next] != done {
 					stack = append(stack, next)
@@ -309,17 +279,16 @@ func (e *ensemble) settle() error {
 			}
 		}
 	}
-	return nil
 }
 
 // scores sets terms to the votes of every tree for a row of x, by target. A tree
 // whose way an error may turn gives figures.
-func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number) error {
-	at := func(n *treeNode) (number, error) {
+func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number) {
+	at := func(n *treeNode) number {
 		if n.feature < 0 || n.feature >= features {
-			return number{}, fmt.Errorf("a node asks for feature %d of %d", n.feature, features)
+			fail(fmt.Errorf("a node asks for feature %d of %d", n.feature, features))
 		}
-		return x.at(row*features + n.feature), nil
+		return x.at(row*features + n.feature)
 	}
 	for k := range terms {
 		terms[k] = terms[k][:0]
@@ -328,14 +297,9 @@ func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number
 		k := root
 		turned := false
 		for e.nodes[k].mode != "LEAF" {
-			if err := c.spend(1); err != nil {
-				return err
-			}
+			c.spend(1)
 			n := &e.nodes[k]
-			v, err := at(n)
-			if err != nil {
-				return err
-			}
+			v := at(n)
 			turned = turned || n.open(v.v, max(v.sound, v.screen()))
 			if k = n.no; n.answer(v.v) {
 				k = n.yes
@@ -347,16 +311,13 @@ func (e *ensemble) scores(c *call, x *Value, row, features int, terms [][]number
 			}
 			continue
 		}
-		if err := e.turned(c, root, k, at, terms); err != nil {
-			return err
-		}
+		e.turned(c, root, k, at, terms)
 	}
-	return nil
 }
 
 // turned adds the votes of a leaf with figures that reach to the votes of every other
 // leaf of its tree that errors may lead to.
-func (e *ensemble) turned(c *call, root, leaf int, at func(*treeNode) (number, error), terms [][]number) error {
+func (e *ensemble) turned(c *call, root, leaf int, at func(*treeNode) number, terms [][]number) {
 	sums := make([]number, e.targets)
 	voted := make([]bool, e.targets)
 	total := func(k int) []float64 {
@@ -388,22 +349,15 @@ func (e *ensemble) turned(c *call, root, leaf int, at func(*treeNode) (number, e
 			e.seen[k] = e.walks
 			n := &e.nodes[k]
 			if n.mode == "LEAF" {
-				if err := c.spend(int64(e.targets)); err != nil {
-					return err
-				}
+				c.spend(int64(e.targets))
 				for t, w := range total(k) {
 					p := bound.into(&sums[t])
 					*p = max(*p, math.Abs(w-sums[t].v))
 				}
 				continue
 			}
-			if err := c.spend(1); err != nil {
-				return err
-			}
-			v, err := at(n)
-			if err != nil {
-				return err
-			}
+			c.spend(1)
+			v := at(n)
 			r, yes := bound.radius(v), n.answer(v.v)
 			if yes || n.open(v.v, r) {
 				stack = append(stack, n.yes)
@@ -418,40 +372,31 @@ func (e *ensemble) turned(c *call, root, leaf int, at func(*treeNode) (number, e
 			terms[t] = append(terms[t], s)
 		}
 	}
-	return nil
 }
 
 // tableOf is the number of rows and of features of (N, features), or of one row.
-func tableOf(x *Value) (rows, features int, err error) {
+func tableOf(x *Value) (rows, features int) {
 	switch len(x.Dims) {
 	case 1:
-		return 1, x.Dims[0], nil
+		return 1, x.Dims[0]
 	case 2:
-		return x.Dims[0], x.Dims[1], nil
+		return x.Dims[0], x.Dims[1]
 	}
-	return 0, 0, fmt.Errorf("input of shape %v, want rows of features", x.Dims)
+	panic(failure{fmt.Errorf("input of shape %v, want rows of features", x.Dims)})
 }
 
 // regress aggregates the votes for every target.
-func (c *call) regress(e *ensemble, t pb.TensorProto_DataType, how, transform string) (*Value, error) {
+func (c *call) regress(e *ensemble, t pb.TensorProto_DataType, how, transform string) *Value {
 	x := c.in[0]
-	rows, features, err := tableOf(x)
-	if err != nil {
-		return nil, err
-	}
+	rows, features := tableOf(x)
 	if len(e.base) > 0 && len(e.base) != e.targets {
-		return nil, fmt.Errorf("%d base values for %d targets", len(e.base), e.targets)
+		fail(fmt.Errorf("%d base values for %d targets", len(e.base), e.targets))
 	}
-	out, err := c.numbers(t, rows, e.targets)
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(t, rows, e.targets)
 	f := c.format(out)
 	terms, scores := make([][]number, e.targets), make([]number, e.targets)
 	for r := range rows {
-		if err := e.scores(c, x, r, features, terms); err != nil {
-			return nil, err
-		}
+		e.scores(c, x, r, features, terms)
 		for k, votes := range terms {
 			scores[k] = f.aggregate(how, votes, len(e.roots))
 			if len(e.base) > 0 && e.base[k] != 0 {
@@ -471,7 +416,7 @@ func (c *call) regress(e *ensemble, t pb.TensorProto_DataType, how, transform st
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // aggregate makes one number of the votes of so many trees.
@@ -497,27 +442,19 @@ func (f format) aggregate(how string, votes []number, trees int) number {
 
 // classifyByTrees gives labels and scores. Two classes whose leaves vote for one of
 // them alone have one score, which runtimes write as two.
-func (c *call) classifyByTrees(e *ensemble, labels *Value) ([]*Value, error) {
+func (c *call) classifyByTrees(e *ensemble, labels *Value) []*Value {
 	x, transform := c.in[0], c.text("post_transform")
-	rows, features, err := tableOf(x)
-	if err != nil {
-		return nil, err
-	}
+	rows, features := tableOf(x)
 	if e.targets < 2 || len(e.base) > 0 && len(e.base) != e.targets && !(len(e.base) == 1 && e.targets == 2) {
-		return nil, fmt.Errorf("%d labels, %d base values", e.targets, len(e.base))
+		fail(fmt.Errorf("%d labels, %d base values", e.targets, len(e.base)))
 	}
-	out, z, err := c.classes(labels, rows, e.targets)
-	if err != nil {
-		return nil, err
-	}
+	out, z := c.classes(labels, rows, e.targets)
 	one := e.targets == 2 && e.votesFor[0] != e.votesFor[1]
 	alone := one && e.votesFor[0] // one score, which becomes two
 	f := c.format(z)
 	terms, scores := make([][]number, e.targets), make([]number, e.targets)
 	for r := range rows {
-		if err := e.scores(c, x, r, features, terms); err != nil {
-			return nil, err
-		}
+		e.scores(c, x, r, features, terms)
 		for k, votes := range terms {
 			if scores[k] = f.sumOf(votes, 0); k < len(e.base) && e.base[k] != 0 {
 				scores[k] = f.add(scores[k], exact(e.base[k]))
@@ -555,7 +492,7 @@ func (c *call) classifyByTrees(e *ensemble, labels *Value) ([]*Value, error) {
 			c.undefined(out, r, baseOfTwo)
 		}
 	}
-	return []*Value{out, z}, nil
+	return []*Value{out, z}
 }
 
 // oneAsTwo writes the score of the second of two classes as two: as a probability and
@@ -571,16 +508,16 @@ func (f format) oneAsTwo(transform string, s number, probability bool) []number 
 }
 
 // floatList is a list attribute of floats, or the tensor that stands for it.
-func (c *call) floatList(name string) ([]float64, error) {
+func (c *call) floatList(name string) []float64 {
 	list := convert(c.step.attrs[name].GetFloats(), func(x float32) float64 { return float64(x) })
-	v, err := c.tensorAttr(name + "_as_tensor")
-	if err != nil || v == nil {
-		return list, err
+	v := c.tensorAttr(name + "_as_tensor")
+	if v == nil {
+		return list
 	}
 	if floats&setOf(v) == 0 || len(list) > 0 {
-		return nil, fmt.Errorf("attribute %s_as_tensor is %s beside %d floats", name, v, len(list))
+		fail(fmt.Errorf("attribute %s_as_tensor is %s beside %d floats", name, v, len(list)))
 	}
-	return v.floats(), nil
+	return v.floats()
 }
 
 // lenOrZero is Len, 0 of nil.
@@ -592,15 +529,17 @@ func (v *Value) lenOrZero() int {
 }
 
 // labels are the labels of classes: an attribute of integers, or classlabels_strings.
-func (c *call) labels(integers string) (*Value, error) {
+func (c *call) labels(integers string) *Value {
 	list, words := c.step.attrs[integers].GetInts(), c.step.attrs["classlabels_strings"].GetStrings()
 	if len(words) > 0 {
 		v := vector(pb.TensorProto_STRING, convert(words, func(b []byte) string { return string(b) }))
-		return v, c.take(cost(v))
+		c.take(cost(v))
+		return v
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("no labels, in %s or classlabels_strings", strings.TrimSpace(integers))
+		fail(fmt.Errorf("no labels, in %s or classlabels_strings", strings.TrimSpace(integers)))
 	}
 	v := vector(pb.TensorProto_INT64, slices.Clone(list))
-	return v, c.take(int64(len(list)))
+	c.take(int64(len(list)))
+	return v
 }

@@ -12,27 +12,19 @@ import (
 var opAffineGrid = operator{
 	name: "AffineGrid",
 	in:   []port{derived, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		theta := c.in[0]
-		size, _, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		size, _ := c.intInput(1)
 		axes := len(size) - 2
 		if axes != 2 && axes != 3 || !slices.Equal(theta.Dims, []int{size[0], axes, axes + 1}) {
-			return nil, fmt.Errorf("matrices of shape %v for a size of %v", theta.Dims, size)
+			fail(fmt.Errorf("matrices of shape %v for a size of %v", theta.Dims, size))
 		}
 		dims := append([]int{size[0]}, size[2:]...)
-		out, err := c.numbers(theta.Type, append(dims, axes)...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(theta.Type, append(dims, axes)...)
 		f, p := c.format(theta), c.products(theta)
 		places := make([][]number, axes) // along each axis of the image
 		for a, n := range size[2:] {
-			if places[a], err = c.places(f, n); err != nil {
-				return nil, err
-			}
+			places[a] = c.places(f, n)
 		}
 		aligned := c.int("align_corners") != 0
 		at := make([]int, len(dims))
@@ -52,15 +44,13 @@ var opAffineGrid = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
 // places are the positions of n pixels along an axis.
-func (c *call) places(f format, n int) ([]number, error) {
-	if err := c.take(4 * int64(n)); err != nil {
-		return nil, err
-	}
+func (c *call) places(f format, n int) []number {
+	c.take(4 * int64(n))
 	list := make([]number, n)
 	aligned := c.int("align_corners") != 0
 	for i := range list {
@@ -72,5 +62,5 @@ func (c *call) places(f format, n int) ([]number, error) {
 		}
 		list[i] = f.rounded(f.add(first, f.mul(exact(float64(i)), step)), 1)
 	}
-	return list, nil
+	return list
 }

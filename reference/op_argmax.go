@@ -24,24 +24,18 @@ var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool {
 func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x := c.in[0]
-			axis, err := c.axis("axis", 0, len(x.Dims))
-			if err != nil {
-				return nil, err
-			}
+			axis := c.axis("axis", 0, len(x.Dims))
 			outer, n, inner := split(x.Dims, axis)
 			if n == 0 {
-				return nil, fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims)
+				fail(fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims))
 			}
 			dims := slices.Concat(x.Dims[:axis], []int{1}, x.Dims[axis+1:])
 			if c.int("keepdims") != 1 {
 				dims = slices.Concat(x.Dims[:axis], x.Dims[axis+1:])
 			}
-			out, err := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
-			if err != nil {
-				return nil, err
-			}
+			out := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
 			last := c.int("select_last_index") != 0
 			for o := range outer {
 				for i := range inner {
@@ -61,7 +55,7 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 					}
 				}
 			}
-			return out, nil
+			return out
 		}),
 	}
 }

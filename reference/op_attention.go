@@ -3,7 +3,6 @@ package reference
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -17,11 +16,8 @@ import (
 var opAttention = operator{
 	name: "Attention",
 	in:   []port{derived, derived, derived, lacking(integers)},
-	eval: func(c *call) ([]*Value, error) {
-		a, err := c.newAttention()
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		a := c.newAttention()
 		return a.run()
 	},
 }
@@ -39,7 +35,7 @@ type attention struct {
 	left, right    int // how far the window of a query goes, -1 for all the way
 }
 
-func (c *call) newAttention() (*attention, error) {
+func (c *call) newAttention() *attention {
 	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap"), stage: c.int("qk_matmul_output_mode"),
 		causal: c.int("is_causal") != 0, left: c.int("left_window_size", -1), right: c.int("right_window_size", -1)}
 	heads := []string{"q_num_heads", "kv_num_heads", "kv_num_heads"}
@@ -48,54 +44,43 @@ func (c *call) newAttention() (*attention, error) {
 		if len(x.Dims) == 3 {
 			h := c.int(heads[i], 0)
 			if h < 1 || x.Dims[2]%h != 0 {
-				return nil, fmt.Errorf("input %d of shape %v for %d heads", i, x.Dims, h)
+				fail(fmt.Errorf("input %d of shape %v for %d heads", i, x.Dims, h))
 			}
-			var err error
-			if x, err = c.transpose(reshaped(x, []int{x.Dims[0], x.Dims[1], h, x.Dims[2] / h}), []int{0, 2, 1, 3}); err != nil {
-				return nil, err
-			}
+			x = c.transpose(reshaped(x, []int{x.Dims[0], x.Dims[1], h, x.Dims[2] / h}), []int{0, 2, 1, 3})
 		}
 		if len(x.Dims) != 4 {
-			return nil, fmt.Errorf("input %d of shape %v, want three or four axes", i, x.Dims)
+			fail(fmt.Errorf("input %d of shape %v, want three or four axes", i, x.Dims))
 		}
 		*to = x
 	}
 	if c.given(4) != c.given(5) {
-		return nil, fmt.Errorf("keys of the past without values, or the other way round")
+		fail(fmt.Errorf("keys of the past without values, or the other way round"))
 	}
 	if c.given(4) {
 		if len(c.in[4].Dims) != 4 || len(c.in[5].Dims) != 4 {
-			return nil, fmt.Errorf("the past has shapes %v and %v, want four axes", c.in[4].Dims, c.in[5].Dims)
+			fail(fmt.Errorf("the past has shapes %v and %v, want four axes", c.in[4].Dims, c.in[5].Dims))
 		}
-		var err error
 		a.past = c.in[4].Dims[2]
-		if a.k, err = c.concat([]*Value{c.in[4], a.k}, 2); err != nil {
-			return nil, err
-		}
-		if a.v, err = c.concat([]*Value{c.in[5], a.v}, 2); err != nil {
-			return nil, err
-		}
+		a.k = c.concat([]*Value{c.in[4], a.k}, 2)
+		a.v = c.concat([]*Value{c.in[5], a.v}, 2)
 	}
 	q, k, v := a.q.Dims, a.k.Dims, a.v.Dims
 	if k[1] == 0 || q[0] != k[0] || q[0] != v[0] || q[1]%k[1] != 0 || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] {
-		return nil, fmt.Errorf("queries of shape %v, keys of %v, values of %v", q, k, v)
+		fail(fmt.Errorf("queries of shape %v, keys of %v, values of %v", q, k, v))
 	}
 	a.scale = c.float("scale", 1/math.Sqrt(float64(q[3])))
-	lengths, ok, err := c.intInput(6)
-	if err != nil {
-		return nil, err
-	}
+	lengths, ok := c.intInput(6)
 	if ok && len(lengths) != q[0] {
-		return nil, fmt.Errorf("%d lengths of keys for a batch of %d", len(lengths), q[0])
+		fail(fmt.Errorf("%d lengths of keys for a batch of %d", len(lengths), q[0]))
 	}
 	a.lengths = lengths
 	if p := c.int("softmax_precision", 0); p != 0 && p != int(pb.TensorProto_FLOAT) && p != int(pb.TensorProto_DOUBLE) && p != int(a.q.Type) {
-		return nil, &onnx.UnsupportedError{Op: "Attention", Opset: c.opset, Why: "softmax_precision of " + typeName(pb.TensorProto_DataType(p))}
+		fail(&onnx.UnsupportedError{Op: "Attention", Opset: c.opset, Why: "softmax_precision of " + typeName(pb.TensorProto_DataType(p))})
 	}
-	return a, nil
+	return a
 }
 
-func (a *attention) run() ([]*Value, error) {
+func (a *attention) run() []*Value {
 	c, q, k, v := a.c, a.q.Dims, a.k.Dims, a.v.Dims
 	heads, rows, keys, wide := q[1], q[2], k[2], v[3]
 	var all [4]*Value // the result, and for every query and key: the products, the weights, the scores of the stage that is asked for
@@ -104,16 +89,11 @@ func (a *attention) run() ([]*Value, error) {
 		if i == 0 {
 			dims[3] = wide
 		}
-		var err error
-		if all[i], err = c.numbers(a.q.Type, dims...); err != nil {
-			return nil, err
-		}
+		all[i] = c.numbers(a.q.Type, dims...)
 	}
 	y, raw, weights, scores := all[0], all[1], all[2], all[3]
 	raw.stored, weights.stored = nil, nil // they stay within the operator
-	if err := c.afford(q[0], heads, rows, keys, q[3]+wide); err != nil {
-		return nil, err
-	}
+	c.afford(q[0], heads, rows, keys, q[3]+wide)
 	f := c.products(y)
 	var products, mixtures []matrixProduct
 	for head := range q[0] * heads {
@@ -131,35 +111,22 @@ func (a *attention) run() ([]*Value, error) {
 			y.set((head*rows+i)*wide+e, s.sum(f, 0))
 		}})
 	}
-	if err := c.multiply(f, products); err != nil {
-		return nil, err
-	}
-	failed := make([]error, q[0]*heads*rows)
-	if err := parallel(c.meter, len(failed), func() struct{} { return struct{}{} }, func(_ struct{}, row int) {
-		failed[row] = a.weigh(f, raw, weights, scores, row)
-	}); err != nil {
-		return nil, err
-	}
-	if i := slices.IndexFunc(failed, func(err error) bool { return err != nil }); i >= 0 {
-		return nil, failed[i]
-	}
-	if err := c.multiply(f, mixtures); err != nil {
-		return nil, err
-	}
+	c.multiply(f, products)
+	try(parallel(c.meter, q[0]*heads*rows, func() struct{} { return struct{}{} }, func(_ struct{}, row int) {
+		a.weigh(f, raw, weights, scores, row)
+	}))
+	c.multiply(f, mixtures)
 	if a.flat {
-		var err error
-		if y, err = c.transpose(y, []int{0, 2, 1, 3}); err != nil {
-			return nil, err
-		}
+		y = c.transpose(y, []int{0, 2, 1, 3})
 		y = reshaped(y, []int{q[0], rows, heads * wide})
 	}
-	return []*Value{y, a.k, a.v, scores}, nil
+	return []*Value{y, a.k, a.v, scores}
 }
 
 // weigh makes the probabilities of the keys for a query, one row of weights, of the
 // scaled products in raw; they are zero where no key is allowed. It stores the scores
 // of the stage that is asked for.
-func (a *attention) weigh(f format, raw, weights, scores *Value, row int) error {
+func (a *attention) weigh(f format, raw, weights, scores *Value, row int) {
 	heads, rows, keys := a.q.Dims[1], a.q.Dims[2], a.k.Dims[2]
 	var allowed []int
 	var terms []number
@@ -170,10 +137,7 @@ func (a *attention) weigh(f format, raw, weights, scores *Value, row int) error 
 			x = f.mul(tanhFunction.at(f, f.div(x, exact(a.softcap))), exact(a.softcap))
 		}
 		stages[1] = x
-		bias, err := a.bias(row/rows/heads, row/rows%heads, row%rows, j)
-		if err != nil {
-			return err
-		}
+		bias := a.bias(row/rows/heads, row/rows%heads, row%rows, j)
 		if bias != exact(0) {
 			x = f.add(x, bias)
 		}
@@ -195,17 +159,16 @@ func (a *attention) weigh(f format, raw, weights, scores *Value, row int) error 
 			scores.set(row*keys+j, weights.at(row*keys+j))
 		}
 	}
-	return nil
 }
 
 // bias is what the mask adds to the score of query i and key j, minus infinity
 // where the key is not allowed.
-func (a *attention) bias(n, h, i, j int) (number, error) {
+func (a *attention) bias(n, h, i, j int) number {
 	hidden := exact(math.Inf(-1))
 	offset := a.past
 	if a.lengths != nil {
 		if j >= a.lengths[n] {
-			return hidden, nil
+			return hidden
 		}
 		if a.past == 0 {
 			offset = a.lengths[n] - a.q.Dims[2]
@@ -213,33 +176,33 @@ func (a *attention) bias(n, h, i, j int) (number, error) {
 	}
 	ahead := j - (i + offset) // how far the key is ahead of the query
 	if a.causal && ahead > 0 || a.left >= 0 && -ahead > a.left || a.right >= 0 && ahead > a.right {
-		return hidden, nil
+		return hidden
 	}
 	if a.mask == nil {
-		return exact(0), nil
+		return exact(0)
 	}
 	dims := a.mask.Dims
 	at, index := [4]int{n, h, i, j}, 0
 	if len(dims) > 4 || len(dims) == 0 {
-		return hidden, fmt.Errorf("mask of shape %v", dims)
+		fail(fmt.Errorf("mask of shape %v", dims))
 	}
 	for x, d := range dims {
 		k := at[4-len(dims)+x]
 		switch {
 		case x == len(dims)-1 && k >= d && d != 1:
-			return hidden, nil // a short mask hides the rest
+			return hidden // a short mask hides the rest
 		case d == 1:
 			k = 0
 		case k >= d:
-			return hidden, fmt.Errorf("mask of shape %v for scores of shape %v", dims, []int{a.q.Dims[0], a.q.Dims[1], a.q.Dims[2], a.k.Dims[2]})
+			fail(fmt.Errorf("mask of shape %v for scores of shape %v", dims, []int{a.q.Dims[0], a.q.Dims[1], a.q.Dims[2], a.k.Dims[2]}))
 		}
 		index = index*d + k
 	}
 	if allowed, ok := a.mask.Data.(onnx.Slice[bool]); ok {
 		if allowed[index] {
-			return exact(0), nil
+			return exact(0)
 		}
-		return hidden, nil
+		return hidden
 	}
-	return a.mask.at(index), nil
+	return a.mask.at(index)
 }

@@ -4,7 +4,7 @@ package reference
 // count_include_pad is set. ONNX AveragePool, opset 1, 7, 10, 11, 19, 22.
 var opAveragePool = operator{
 	name: "AveragePool",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		f, padded := c.format(c.in[0]), c.int("count_include_pad") != 0
 		return c.poolNumbers(func(w window, out *Value, at int, terms []number) {
 			n := len(terms)
@@ -21,18 +21,12 @@ var opAveragePool = operator{
 }
 
 // poolNumbers makes an output of what is under the sliding kernel, without the padding.
-func (c *call) poolNumbers(store func(w window, out *Value, at int, terms []number)) (*Value, error) {
+func (c *call) poolNumbers(store func(w window, out *Value, at int, terms []number)) *Value {
 	x := c.in[0]
-	w, dims, err := c.poolWindow(x)
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.numbers(x.Type, dims...)
-	if err != nil {
-		return nil, err
-	}
+	w, dims := c.poolWindow(x)
+	out := c.numbers(x.Type, dims...)
 	area := size(w.in)
-	return out, c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+	c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 		terms := make([]number, 0, len(patch))
 		for _, p := range patch {
 			if p >= 0 {
@@ -41,6 +35,7 @@ func (c *call) poolNumbers(store func(w window, out *Value, at int, terms []numb
 		}
 		store(w, out, at, terms)
 	})
+	return out
 }
 
 // padded counts the taps of output position p within the input and its padding:

@@ -12,13 +12,13 @@ import (
 // BatchNormalization, opset 1, 6, 7, 9, 14, 15.
 var opBatchNormalization = operator{
 	name: "BatchNormalization",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
 		if len(x.Dims) < 1 {
-			return nil, fmt.Errorf("input of shape %v, want a batch", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want a batch", x.Dims))
 		}
 		if c.int("spatial", 1) != 1 {
-			return nil, &onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "spatial = 0"}
+			fail(&onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "spatial = 0"})
 		}
 		channels := 1
 		if len(x.Dims) > 1 {
@@ -26,52 +26,42 @@ var opBatchNormalization = operator{
 		}
 		for i := 1; i < 5; i++ {
 			if c.in[i].Len() != channels {
-				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels)
+				fail(fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels))
 			}
 		}
 		training := c.int("training_mode") != 0
 		if !training && len(c.step.out) > 1 && c.opset >= 14 {
-			return nil, fmt.Errorf("%d outputs outside of training mode, want 1", len(c.step.out))
+			fail(fmt.Errorf("%d outputs outside of training mode, want 1", len(c.step.out)))
 		}
 		if !training && len(c.step.out) > 1 {
-			return nil, &onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "training"}
+			fail(&onnx.UnsupportedError{Op: "BatchNormalization", Opset: c.opset, Why: "training"})
 		}
 		mean, variance := c.in[3], c.in[4]
 		outputs := []*Value{nil, nil, nil}
 		if training {
-			var err error
 			momentum := exact(c.float("momentum"))
-			if mean, variance, err = c.batchStatistics(x, channels); err != nil {
-				return nil, err
-			}
+			mean, variance = c.batchStatistics(x, channels)
 			for i, batch := range []*Value{mean, variance} {
-				if outputs[1+i], err = c.running(c.in[3+i], batch, momentum); err != nil {
-					return nil, err
-				}
+				outputs[1+i] = c.running(c.in[3+i], batch, momentum)
 			}
 		}
-		y, err := c.normalize(x, channels, c.in[1], c.in[2], mean, variance)
-		if err != nil {
-			return nil, err
-		}
+		y := c.normalize(x, channels, c.in[1], c.in[2], mean, variance)
 		outputs[0] = y
-		return outputs, nil
+		return outputs
 	},
 }
 
 // normalize is BatchNormalization by given statistics.
-func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Value) (*Value, error) {
-	out, err := c.numbers(x.Type, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Value) *Value {
+	out := c.numbers(x.Type, x.Dims...)
 	f := c.format(x)
 	epsilon := exact(c.float("epsilon"))
-	return out, c.each(out.Len(), 2, func(i int) {
+	c.each(out.Len(), 2, func(i int) {
 		ch := channelOf(x.Dims, i)
 		k := f.ratio(scale.at(ch), sqrtFunction.at(f, f.add(variance.at(ch), epsilon)))
 		out.set(i, f.affine(x.at(i), mean.at(ch), k, bias.at(ch)))
 	})
+	return out
 }
 
 // affine is (x - mean) k + bias, in whatever way a runtime computes it: as it
@@ -94,13 +84,9 @@ func channelOf(dims []int, i int) int {
 }
 
 // batchStatistics returns mean and variance of every channel.
-func (c *call) batchStatistics(x *Value, channels int) (mean, variance *Value, err error) {
-	if mean, err = c.numbers(x.Type, channels); err != nil {
-		return nil, nil, err
-	}
-	if variance, err = c.numbers(x.Type, channels); err != nil {
-		return nil, nil, err
-	}
+func (c *call) batchStatistics(x *Value, channels int) (mean, variance *Value) {
+	mean = c.numbers(x.Type, channels)
+	variance = c.numbers(x.Type, channels)
 	terms := make([][]number, channels)
 	for i := range x.Len() {
 		ch := channelOf(x.Dims, i)
@@ -111,7 +97,7 @@ func (c *call) batchStatistics(x *Value, channels int) (mean, variance *Value, e
 		mean.set(ch, m)
 		variance.set(ch, v)
 	}
-	return mean, variance, nil
+	return mean, variance
 }
 
 // moments returns mean and variance (over n, not n-1). Runtimes subtract the
@@ -132,7 +118,7 @@ func (f format) moments(terms []number) (mean, variance number) {
 }
 
 // running mixes the statistics of the batch into the running ones.
-func (c *call) running(old, batch *Value, momentum number) (*Value, error) {
+func (c *call) running(old, batch *Value, momentum number) *Value {
 	f := c.format(old)
 	rest := f.sub(exact(1), momentum)
 	return c.zipNumbers(old, batch, func(a, b number) number {

@@ -8,12 +8,9 @@ import (
 // else. ONNX Bernoulli, opset 15, 22.
 var opBernoulli = operator{
 	name: "Bernoulli", drawn: true,
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		out, err := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(x.Type))), false, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(x.Type))), false, x.Dims...)
 		r := c.source()
 		for i, p := range x.floats() {
 			if r.Float64() < p {
@@ -21,6 +18,6 @@ var opBernoulli = operator{
 			}
 		}
 		c.guess(out)
-		return out, nil
+		return out
 	}),
 }

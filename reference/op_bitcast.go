@@ -13,30 +13,22 @@ import (
 // ONNX BitCast, opset 26.
 var opBitCast = operator{
 	name: "BitCast", in: []port{blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, to := c.in[0], pb.TensorProto_DataType(c.int("to"))
-		t, err := x.Tensor()
-		if err != nil {
-			return nil, err
-		}
+		t := must(x.Tensor())
 		have, _ := onnx.RawBytes(x.Type, 64)
 		if want, ok := onnx.RawBytes(to, 64); !ok || have != want {
-			return nil, fmt.Errorf("the bits of %s taken for those of type %s, which has another width", x, typeName(to))
+			fail(fmt.Errorf("the bits of %s taken for those of type %s, which has another width", x, typeName(to)))
 		}
-		if err := c.take(int64(x.Len())); err != nil {
-			return nil, err
-		}
+		c.take(int64(x.Len()))
 		p := t.Proto()
 		p.DataType = proto.Int32(int32(to))
-		out, err := FromProto(p)
-		if err != nil {
-			return nil, err
-		}
+		out := must(FromProto(p))
 		for i := range x.Len() {
 			if floats&setOf(x) != 0 && math.IsNaN(x.Float(i)) {
 				c.undefined(out, i, bitsOfNaN)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

@@ -10,7 +10,7 @@ import (
 // integers).
 var opBitShift = operator{
 	name: "BitShift", in: []port{lacking(signed)},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		var shift func(x, y uint64) uint64
 		switch d := c.text("direction", ""); d {
 		case "LEFT":
@@ -18,13 +18,10 @@ var opBitShift = operator{
 		case "RIGHT":
 			shift = func(x, y uint64) uint64 { return x >> y }
 		default:
-			return nil, fmt.Errorf("attribute direction is %q, want LEFT or RIGHT", d)
+			fail(fmt.Errorf("attribute direction is %q, want LEFT or RIGHT", d))
 		}
 		a, b := c.in[0], c.in[1]
-		out, err := c.zipInts(a, b, nil, shift)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zipInts(a, b, nil, shift)
 		width := uint64(bits.Len64(wrap(a.Type, uint64(math.MaxUint64))))
 		c.undefinedWhere(out, a, b, func(_, k int) string {
 			if elems[uint64](b)[k] >= width {
@@ -32,6 +29,6 @@ var opBitShift = operator{
 			}
 			return ""
 		})
-		return out, nil
+		return out
 	}),
 }

@@ -12,7 +12,7 @@ var opBitwiseXor = bitwise("BitwiseXor", func(x, y uint64) uint64 { return x ^ y
 // opBitwiseNot is the complement of every bit. ONNX BitwiseNot, opset 18.
 var opBitwiseNot = operator{
 	name: "BitwiseNot",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		return c.mapInts(c.in[0], func(x int64) int64 { return ^x }, func(x uint64) uint64 { return ^x })
 	}),
 }
@@ -20,7 +20,7 @@ var opBitwiseNot = operator{
 func bitwise(name string, f func(x, y uint64) uint64) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			return c.zipInts(c.in[0], c.in[1],
 				func(x, y int64) int64 { return int64(f(uint64(x), uint64(y))) }, f)
 		}),

@@ -17,13 +17,13 @@ import (
 // 19, 21, 23, 24, 25, 28.
 var opCast = operator{
 	name: "Cast", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		to := pb.TensorProto_DataType(c.int("to", 0))
 		if c.opset < 6 { // by name
 			name := c.text("to", "")
 			code, ok := pb.TensorProto_DataType_value[strings.ToUpper(name)]
 			if !ok {
-				return nil, fmt.Errorf("attribute to is %q, want the name of an element type", name)
+				fail(fmt.Errorf("attribute to is %q, want the name of an element type", name))
 			}
 			to = pb.TensorProto_DataType(code)
 		}
@@ -35,16 +35,13 @@ var opCast = operator{
 // 25.
 var opCastLike = operator{
 	name: "CastLike", in: []port{moves, moves},
-	eval: single(func(c *call) (*Value, error) { return c.cast(c.in[0], c.in[1].Type) }),
+	eval: single(func(c *call) *Value { return c.cast(c.in[0], c.in[1].Type) }),
 }
 
-func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
+func (c *call) cast(x *Value, to pb.TensorProto_DataType) *Value {
 	toFloat := to >= 0 && to < 62 && floats&(1<<to) != 0
 	fromFloat := floats&setOf(x) != 0
-	out, err := c.zeros(to, toFloat || x.Sound != nil, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(to, toFloat || x.Sound != nil, x.Dims...)
 	small := c.minifloat(to)
 	if small != nil {
 		out.stored = nil // at rounds already
@@ -54,16 +51,15 @@ func (c *call) cast(x *Value, to pb.TensorProto_DataType) (*Value, error) {
 	}
 	if s, ok := x.Data.(onnx.Slice[string]); ok {
 		for i := range s {
-			if err := out.parse(i, s[i]); err != nil {
-				return nil, err
-			}
+			try(out.parse(i, s[i]))
 			if small != nil {
 				out.set(i, small.at(out.at(i)))
 			}
 		}
-		return out, nil
+		return out
 	}
-	return out, c.each(out.Len(), 1, func(i int) { c.castElement(out, i, x, small) })
+	c.each(out.Len(), 1, func(i int) { c.castElement(out, i, x, small) })
+	return out
 }
 
 // castElement converts element i of a tensor that is not text. small, unless nil, is the way to round to the type.

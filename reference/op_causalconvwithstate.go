@@ -11,18 +11,18 @@ import (
 // CausalConvWithState, opset 27.
 var opCausalConvWithState = operator{
 	name: "CausalConvWithState",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x, w, bias, past := c.in[0], c.in[1], c.in[2], c.in[3]
 		if len(x.Dims) != 3 || len(w.Dims) != 3 || w.Dims[0] != x.Dims[1] || w.Dims[1] != 1 || w.Dims[2] < 1 {
-			return nil, fmt.Errorf("input of shape %v, kernels of shape %v", x.Dims, w.Dims)
+			fail(fmt.Errorf("input of shape %v, kernels of shape %v", x.Dims, w.Dims))
 		}
 		batch, channels, taps := x.Dims[0], x.Dims[1], w.Dims[2]
 		state := []int{batch, channels, taps - 1}
 		if past != nil && !slices.Equal(past.Dims, state) {
-			return nil, fmt.Errorf("past state of shape %v, want %v", past.Dims, state)
+			fail(fmt.Errorf("past state of shape %v, want %v", past.Dims, state))
 		}
 		if bias != nil && !slices.Equal(bias.Dims, []int{channels}) {
-			return nil, fmt.Errorf("bias of shape %v for %d channels", bias.Dims, channels)
+			fail(fmt.Errorf("bias of shape %v for %d channels", bias.Dims, channels))
 		}
 		activate := false
 		switch name := c.text("activation"); name {
@@ -30,33 +30,20 @@ var opCausalConvWithState = operator{
 		case "silu", "swish":
 			activate = true
 		default:
-			return nil, fmt.Errorf("attribute activation is %q", name)
+			fail(fmt.Errorf("attribute activation is %q", name))
 		}
 		if past == nil {
-			var err error
-			if past, err = c.zeros(x.Type, false, state...); err != nil {
-				return nil, err
-			}
+			past = c.zeros(x.Type, false, state...)
 		}
-		all, err := c.concat([]*Value{past, x}, 2)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.afford(out.Len(), taps); err != nil {
-			return nil, err
-		}
+		all := c.concat([]*Value{past, x}, 2)
+		out := c.numbers(x.Type, x.Dims...)
+		c.afford(out.Len(), taps)
 		f, length, long := c.products(x), x.Dims[2], all.Dims[2]
 		if !activate {
 			out.sums(taps, f)
 		}
 		for i := range out.Len() {
-			if err := c.spend(int64(taps)); err != nil {
-				return nil, err
-			}
+			c.spend(int64(taps))
 			row, ch := i/length, i/length%channels
 			s := f.dot()
 			for k := range taps {
@@ -74,9 +61,9 @@ var opCausalConvWithState = operator{
 			}
 			out.set(i, y)
 		}
-		present, err := c.pick(all, state, func(i int) int {
+		present := c.pick(all, state, func(i int) int {
 			return i/(taps-1)*long + long - (taps - 1) + i%(taps-1)
 		})
-		return []*Value{out, present}, err
+		return []*Value{out, present}
 	},
 }

@@ -10,36 +10,29 @@ import (
 // CenterCropPad, opset 18.
 var opCenterCropPad = operator{
 	name: "CenterCropPad", in: []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		lengths, _, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		lengths, _ := c.intInput(1)
 		axes := c.intList("axes")
 		if !c.has("axes") {
 			for a := range x.Dims {
 				axes = append(axes, a)
 			}
 		}
-		if axes, err = axesOf(axes, len(x.Dims)); err != nil {
-			return nil, err
-		}
+		axes = axesOf(axes, len(x.Dims))
 		if len(lengths) != len(axes) {
-			return nil, fmt.Errorf("lengths %v for the axes %v", lengths, axes)
+			fail(fmt.Errorf("lengths %v for the axes %v", lengths, axes))
 		}
 		dims, shift := slices.Clone(x.Dims), make([]int, len(x.Dims))
 		for i, a := range axes {
 			if dims[a] = lengths[i]; lengths[i] < 0 {
-				return nil, fmt.Errorf("lengths %v, want none negative", lengths)
+				fail(fmt.Errorf("lengths %v, want none negative", lengths))
 			}
 			if shift[a] = (x.Dims[a] - dims[a]) / 2; dims[a] > x.Dims[a] {
 				shift[a] = -((dims[a] - x.Dims[a]) / 2)
 			}
 		}
-		if _, err := product(dims); err != nil {
-			return nil, err
-		}
+		must(product(dims)) // within what can be addressed
 		at, steps := make([]int, len(dims)), strides(x.Dims)
 		return c.pick(x, dims, func(i int) int {
 			unravel(i, dims, at)

@@ -9,11 +9,11 @@ import (
 // opset 11 on. ONNX Clip, opset 1, 6, 11, 12, 13.
 var opClip = operator{
 	name: "Clip",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		for i := 1; i <= 2; i++ {
 			if c.given(i) && c.in[i].Len() != 1 {
-				return nil, fmt.Errorf("input %d is %s, want a scalar", i, c.in[i])
+				fail(fmt.Errorf("input %d is %s, want a scalar", i, c.in[i]))
 			}
 		}
 		if floats&setOf(x) == 0 {
@@ -28,11 +28,11 @@ var opClip = operator{
 		if c.given(2) {
 			hi = c.in[2].at(0)
 		}
-		y, err := c.mapNumbers(x, func(n number) number { return smaller(larger(n, lo), hi) })
-		if err == nil && hasNaN([]number{lo, hi}) {
+		y := c.mapNumbers(x, func(n number) number { return smaller(larger(n, lo), hi) })
+		if hasNaN([]number{lo, hi}) {
 			c.undefinedAll(y, orderOfNaN)
 		}
-		return y, err
+		return y
 	}),
 }
 

@@ -9,16 +9,13 @@ import (
 // condition holds. ONNX Compress, opset 9, 11.
 var opCompress = operator{
 	name: "Compress", in: []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
-		x, axis, err := c.slices()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		x, axis := c.slices()
 		_, n, inner := split(x.Dims, axis)
 		var kept []int
 		for i, b := range elems[bool](c.in[1]) {
 			if b && i >= n {
-				return nil, fmt.Errorf("the condition holds for element %d of %d", i, n)
+				fail(fmt.Errorf("the condition holds for element %d of %d", i, n))
 			}
 			if b {
 				kept = append(kept, i)
@@ -33,11 +30,11 @@ var opCompress = operator{
 }
 
 // slices are input 0 and the axis whose slices are meant: without attribute axis, its elements in a row.
-func (c *call) slices() (x *Value, axis int, err error) {
+func (c *call) slices() (x *Value, axis int) {
 	x = c.in[0]
 	if !c.has("axis") {
 		x = reshaped(x, []int{x.Len()})
 	}
-	axis, err = c.axis("axis", 0, len(x.Dims))
-	return x, axis, err
+	axis = c.axis("axis", 0, len(x.Dims))
+	return x, axis
 }

@@ -9,20 +9,17 @@ import (
 // if new_axis is 1. ONNX ConcatFromSequence, opset 11.
 var opConcatFromSequence = operator{
 	name: "ConcatFromSequence", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		list := slices.Clone(c.in[0].Elems)
 		axis := c.int("axis", 0)
 		for i, v := range list {
 			if v.Kind != Tensor {
-				return nil, fmt.Errorf("element %d is a %s", i, v)
+				fail(fmt.Errorf("element %d is a %s", i, v))
 			}
 			if c.int("new_axis") == 0 {
 				continue
 			}
-			a, err := axisOf(axis, len(v.Dims)+1)
-			if err != nil {
-				return nil, err
-			}
+			a := axisOf(axis, len(v.Dims)+1)
 			list[i] = reshaped(v, slices.Insert(slices.Clone(v.Dims), a, 1))
 		}
 		return c.concat(list, axis)

@@ -13,21 +13,22 @@ import (
 // 1, 9, 11, 12, 13, 19, 21.
 var opConstant = operator{
 	name: "Constant",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		if len(c.step.attrs) != 1 {
-			return nil, fmt.Errorf("%d attributes, want exactly one value", len(c.step.attrs))
+			fail(fmt.Errorf("%d attributes, want exactly one value", len(c.step.attrs)))
 		}
-		if v, err := c.tensorAttr("value"); v != nil || err != nil {
-			return v, err
+		if v := c.tensorAttr("value"); v != nil {
+			return v
 		}
 		for name, a := range c.step.attrs {
 			v := constantOf(name, a)
 			if v == nil {
 				break
 			}
-			return v, c.take(cost(v))
+			c.take(cost(v))
+			return v
 		}
-		return nil, errors.New("no value")
+		panic(failure{errors.New("no value")})
 	}),
 }
 

@@ -12,21 +12,15 @@ import (
 var opConstantOfShape = operator{
 	name: "ConstantOfShape",
 	in:   []port{sizing},
-	eval: single(func(c *call) (*Value, error) {
-		v, err := c.tensorAttr("value")
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		v := c.tensorAttr("value")
 		if v == nil {
 			v = &Value{Type: pb.TensorProto_FLOAT, Data: onnx.Slice[float64]{0}}
 		}
 		if v.Len() != 1 {
-			return nil, fmt.Errorf("attribute value has %d elements, want 1", v.Len())
+			fail(fmt.Errorf("attribute value has %d elements, want 1", v.Len()))
 		}
-		dims, _, err := c.intInput(0)
-		if err != nil {
-			return nil, err
-		}
+		dims, _ := c.intInput(0)
 		return c.pick(v, dims, func(int) int { return 0 })
 	}),
 }

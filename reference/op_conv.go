@@ -14,30 +14,22 @@ import (
 // as Winograd's, are not covered.
 var opConv = operator{
 	name: "Conv", asStored: []int{1},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, w := c.in[0], c.in[1]
-		g, err := c.convGeometry(x, w)
-		if err != nil {
-			return nil, err
-		}
-		if err := checkBias(c.in[2], g.out); err != nil {
-			return nil, err
-		}
-		out, err := c.numbers(x.Type, slices.Concat([]int{g.batch, g.out}, g.window.out)...)
-		if err != nil {
-			return nil, err
-		}
+		g := c.convGeometry(x, w)
+		checkBias(c.in[2], g.out)
+		out := c.numbers(x.Type, slices.Concat([]int{g.batch, g.out}, g.window.out)...)
 		f := c.products(out)
 		out.sums(g.in/g.group*g.window.taps(), f)
-		return out, c.convolve(f, g, x, w, c.in[2], out)
+		c.convolve(f, g, x, w, c.in[2], out)
+		return out
 	}),
 }
 
-func checkBias(b *Value, n int) error {
+func checkBias(b *Value, n int) {
 	if b != nil && !slices.Equal(b.Dims, []int{n}) {
-		return fmt.Errorf("bias of shape %v, want [%d]", b.Dims, n)
+		fail(fmt.Errorf("bias of shape %v, want [%d]", b.Dims, n))
 	}
-	return nil
 }
 
 // A convGeometry is the shape of a convolution: group runs of in/group
@@ -47,32 +39,29 @@ type convGeometry struct {
 	window                window
 }
 
-func (c *call) convGeometry(x, w *Value) (convGeometry, error) {
+func (c *call) convGeometry(x, w *Value) convGeometry {
 	rank := len(x.Dims) - 2
 	if rank < 1 || len(w.Dims) != len(x.Dims) {
-		return convGeometry{}, fmt.Errorf("input of shape %v and weights of shape %v, want equal ranks from 3 on", x.Dims, w.Dims)
+		fail(fmt.Errorf("input of shape %v and weights of shape %v, want equal ranks from 3 on", x.Dims, w.Dims))
 	}
 	g := convGeometry{batch: x.Dims[0], in: x.Dims[1], out: w.Dims[0], group: c.int("group")}
 	if g.group < 1 || w.Dims[1]*g.group != g.in || g.out%g.group != 0 {
-		return g, fmt.Errorf("%d channels in %d groups do not fit weights of shape %v", g.in, g.group, w.Dims)
+		fail(fmt.Errorf("%d channels in %d groups do not fit weights of shape %v", g.in, g.group, w.Dims))
 	}
 	if k := c.intList("kernel_shape"); c.has("kernel_shape") && !slices.Equal(k, w.Dims[2:]) {
-		return g, fmt.Errorf("kernel_shape is %v, weights are of shape %v", k, w.Dims)
+		fail(fmt.Errorf("kernel_shape is %v, weights are of shape %v", k, w.Dims))
 	}
-	var err error
-	g.window, err = c.newWindow(x.Dims[2:], w.Dims[2:], false)
-	return g, err
+	g.window = c.newWindow(x.Dims[2:], w.Dims[2:], false)
+	return g
 }
 
 // convolve computes every output position from the patch of the input under
 // the kernel; positions in the padding are no terms of the sum.
-func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) error {
+func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) {
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()
 	positions, area := size(g.window.out), size(g.window.in)
-	if err := c.afford(g.batch, positions, taps, ci, co, g.group); err != nil {
-		return err
-	}
+	c.afford(g.batch, positions, taps, ci, co, g.group)
 	products := make([]matrixProduct, g.group)
 	for group := range products {
 		patches := factor{
@@ -84,11 +73,8 @@ func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) error 
 		}
 		products[group] = matrixProduct{patches, rowsOf(w, group*co*ci*taps, co, ci*taps), g.storeChannels(f, group, positions, bias, out)}
 	}
-	if err := c.multiply(f, products, taps); err != nil {
-		return err
-	}
+	c.multiply(f, products, taps)
 	c.spoilPadding(g, w, out)
-	return nil
 }
 
 // storeChannels stores the sums for a position and a channel of a group, with the bias.

@@ -3,7 +3,7 @@ package reference
 // opCumProd is the running product along the axis in input 1. ONNX CumProd, opset 26.
 var opCumProd = operator{
 	name: "CumProd",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		return c.accumulate(products)
 	}),
 }

@@ -6,7 +6,7 @@ import "github.com/petrify-ml/petrify/onnx"
 // 14.
 var opCumSum = operator{
 	name: "CumSum",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		return c.accumulate(sums)
 	}),
 }
@@ -32,20 +32,11 @@ type accumulator interface {
 
 // accumulate goes along the axis in input 1, forwards or, by attribute reverse,
 // backwards. By attribute exclusive an element itself is left out.
-func (c *call) accumulate(what accumulation) (*Value, error) {
+func (c *call) accumulate(what accumulation) *Value {
 	x := c.in[0]
-	a, err := c.intScalar(1)
-	if err != nil {
-		return nil, err
-	}
-	axis, err := axisOf(a, len(x.Dims))
-	if err != nil {
-		return nil, err
-	}
-	out, err := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	a := c.intScalar(1)
+	axis := axisOf(a, len(x.Dims))
+	out := c.zeros(x.Type, floats&setOf(x) != 0, x.Dims...)
 	outer, n, inner := split(x.Dims, axis)
 	exclusive, reverse := c.int("exclusive") != 0, c.int("reverse") != 0
 	for o := range outer {
@@ -68,7 +59,7 @@ func (c *call) accumulate(what accumulation) (*Value, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // line begins anew: add takes in an element of x, store writes what they make together.

@@ -13,11 +13,8 @@ import (
 // taps, OH, OW) may weigh them. ONNX DeformConv, opset 19, 22.
 var opDeformConv = operator{
 	name: "DeformConv", in: []port{derived, derived, blind},
-	eval: single(func(c *call) (*Value, error) {
-		d, err := c.newDeformation()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		d := c.newDeformation()
 		return d.run()
 	}),
 }
@@ -31,57 +28,48 @@ type deformation struct {
 	f                        format
 }
 
-func (c *call) newDeformation() (*deformation, error) {
+func (c *call) newDeformation() *deformation {
 	d := &deformation{c: c, x: c.in[0], w: c.in[1], offset: c.in[2], bias: c.in[3], mask: c.in[4]}
 	if len(d.x.Dims) != 4 || len(d.w.Dims) != 4 {
 		if len(d.x.Dims) >= 3 && len(d.x.Dims) == len(d.w.Dims) {
-			return nil, &onnx.UnsupportedError{Op: "DeformConv", Opset: c.opset, Why: fmt.Sprintf("%d spatial axes", len(d.x.Dims)-2)}
+			fail(&onnx.UnsupportedError{Op: "DeformConv", Opset: c.opset, Why: fmt.Sprintf("%d spatial axes", len(d.x.Dims)-2)})
 		}
-		return nil, fmt.Errorf("input of shape %v, weights of shape %v", d.x.Dims, d.w.Dims)
+		fail(fmt.Errorf("input of shape %v, weights of shape %v", d.x.Dims, d.w.Dims))
 	}
 	kernel := d.w.Dims[2:]
 	if c.has("kernel_shape") && !slices.Equal(c.intList("kernel_shape"), kernel) {
-		return nil, fmt.Errorf("kernel_shape %v for weights of shape %v", c.intList("kernel_shape"), d.w.Dims)
+		fail(fmt.Errorf("kernel_shape %v for weights of shape %v", c.intList("kernel_shape"), d.w.Dims))
 	}
-	var err error
-	if d.window, err = c.newWindow(d.x.Dims[2:], kernel, false); err != nil {
-		return nil, err
-	}
+	d.window = c.newWindow(d.x.Dims[2:], kernel, false)
 	d.batch, d.in, d.out = d.x.Dims[0], d.x.Dims[1], d.w.Dims[0]
 	d.group, d.parts = c.int("group"), c.int("offset_group")
 	d.taps, d.area = d.window.taps(), size(d.window.out)
 	if d.group < 1 || d.parts < 1 || d.in%d.group != 0 || d.out%d.group != 0 || d.in%d.parts != 0 || d.w.Dims[1] != d.in/d.group {
-		return nil, fmt.Errorf("%d channels, weights of shape %v, %d groups and %d of offsets", d.in, d.w.Dims, d.group, d.parts)
+		fail(fmt.Errorf("%d channels, weights of shape %v, %d groups and %d of offsets", d.in, d.w.Dims, d.group, d.parts))
 	}
 	spatial := d.window.out
 	if !slices.Equal(d.offset.Dims, []int{d.batch, d.parts * d.taps * 2, spatial[0], spatial[1]}) {
-		return nil, fmt.Errorf("offsets of shape %v for %d groups of %d taps and %v pixels", d.offset.Dims, d.parts, d.taps, spatial)
+		fail(fmt.Errorf("offsets of shape %v for %d groups of %d taps and %v pixels", d.offset.Dims, d.parts, d.taps, spatial))
 	}
 	if d.mask != nil && !slices.Equal(d.mask.Dims, []int{d.batch, d.parts * d.taps, spatial[0], spatial[1]}) {
-		return nil, fmt.Errorf("mask of shape %v for %d groups of %d taps and %v pixels", d.mask.Dims, d.parts, d.taps, spatial)
+		fail(fmt.Errorf("mask of shape %v for %d groups of %d taps and %v pixels", d.mask.Dims, d.parts, d.taps, spatial))
 	}
 	if d.bias != nil && !slices.Equal(d.bias.Dims, []int{d.out}) {
-		return nil, fmt.Errorf("bias of shape %v for %d channels", d.bias.Dims, d.out)
+		fail(fmt.Errorf("bias of shape %v for %d channels", d.bias.Dims, d.out))
 	}
 	d.f = c.products(d.x)
-	return d, c.afford(d.batch, d.area, d.taps, d.in+d.out, max(d.in/d.group, 1))
+	c.afford(d.batch, d.area, d.taps, d.in+d.out, max(d.in/d.group, 1))
+	return d
 }
 
-func (d *deformation) run() (*Value, error) {
+func (d *deformation) run() *Value {
 	c, per := d.c, d.in/d.group
-	out, err := c.numbers(d.x.Type, d.batch, d.out, d.window.out[0], d.window.out[1])
-	if err != nil {
-		return nil, err
-	}
-	if err := c.take(4 * int64(d.in) * int64(d.taps)); err != nil {
-		return nil, err
-	}
+	out := c.numbers(d.x.Type, d.batch, d.out, d.window.out[0], d.window.out[1])
+	c.take(4 * int64(d.in) * int64(d.taps))
 	samples := make([]number, d.in*d.taps)
 	for n := range d.batch {
 		for p := range d.area {
-			if err := c.spend(int64(d.taps) * int64(d.in+d.out*per)); err != nil {
-				return nil, err
-			}
+			c.spend(int64(d.taps) * int64(d.in+d.out*per))
 			d.sample(samples, n, p)
 			for o := range d.out {
 				s := d.f.dot()
@@ -96,7 +84,7 @@ func (d *deformation) run() (*Value, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // sample reads every channel at every tap of pixel p.

@@ -7,26 +7,21 @@ import "github.com/petrify-ml/petrify/onnx/pb"
 var opDequantizeLinear = operator{
 	name: "DequantizeLinear",
 	in:   []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
-		at, err := c.blocks(x, scale, zero)
-		if err != nil {
-			return nil, err
-		}
+		at := c.blocks(x, scale, zero)
 		t := scale.Type
 		if to := c.int("output_dtype"); to != 0 {
 			t = pb.TensorProto_DataType(to)
 		}
-		out, err := c.floatResult(t, x.Dims)
-		if err != nil {
-			return nil, err
-		}
+		out := c.floatResult(t, x.Dims)
 		f := c.format(out)
-		return out, c.each(out.Len(), 1, func(i int) {
+		c.each(out.Len(), 1, func(i int) {
 			k := at(i)
 			n := x.at(i)
 			n.v -= zeroPoint(zero, k)
 			out.set(i, f.scale(n, scale.at(k)))
 		})
+		return out
 	}),
 }

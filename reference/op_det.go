@@ -10,28 +10,23 @@ import (
 // operations. ONNX Det, opset 11, 22.
 var opDet = operator{
 	name: "Det",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		r := len(x.Dims)
 		if r < 2 || x.Dims[r-1] != x.Dims[r-2] {
-			return nil, fmt.Errorf("input of shape %v, want square matrices", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want square matrices", x.Dims))
 		}
 		n := x.Dims[r-1]
-		out, err := c.numbers(x.Type, x.Dims[:r-2]...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, x.Dims[:r-2]...)
 		for i := range out.Len() {
-			if err := c.spend(int64(n) * int64(n) * int64(n)); err != nil {
-				return nil, err
-			}
+			c.spend(int64(n) * int64(n) * int64(n))
 			m := make([]number, n*n)
 			for k := range m {
 				m[k] = x.at(i*n*n + k)
 			}
 			out.set(i, c.format(x).determinant(m, n))
 		}
-		return out, nil
+		return out
 	}),
 }
 

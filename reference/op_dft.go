@@ -14,25 +14,22 @@ import (
 var opDFT = operator{
 	name: "DFT",
 	in:   []port{derived, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		rank := len(x.Dims)
 		if rank < 2 || x.Dims[rank-1] < 1 || x.Dims[rank-1] > 2 {
-			return nil, fmt.Errorf("input of shape %v, want a last axis of length 1 or 2", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want a last axis of length 1 or 2", x.Dims))
 		}
 		at := c.int("axis", 1)
 		if c.opset >= 20 {
 			at = -2
 		}
 		if c.given(2) {
-			var err error
-			if at, err = c.intScalar(2); err != nil {
-				return nil, err
-			}
+			at = c.intScalar(2)
 		}
-		axis, err := axisOf(at, rank)
-		if err != nil || axis == rank-1 {
-			return nil, fmt.Errorf("axis %d of shape %v, want one before the last", at, x.Dims)
+		axis := axisOf(at, rank)
+		if axis == rank-1 {
+			fail(fmt.Errorf("axis %d of shape %v, want one before the last", at, x.Dims))
 		}
 		inverse, onesided := c.int("inverse") != 0, c.int("onesided") != 0
 		n := x.Dims[axis]
@@ -40,12 +37,10 @@ var opDFT = operator{
 			n = 2 * (n - 1)
 		}
 		if c.given(1) {
-			if n, err = c.intScalar(1); err != nil {
-				return nil, err
-			}
+			n = c.intScalar(1)
 		}
 		if n < 1 || n > 1<<24 {
-			return nil, fmt.Errorf("a transform of length %d", n)
+			fail(fmt.Errorf("a transform of length %d", n))
 		}
 		// Back from one side, the result is real.
 		bins, parts := n, 2
@@ -57,10 +52,7 @@ var opDFT = operator{
 		}
 		dims := slices.Clone(x.Dims)
 		dims[axis], dims[rank-1] = bins, parts
-		out, err := c.numbers(x.Type, dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, dims...)
 		given, width := x.Dims[axis], x.Dims[rank-1]
 		outer, _, inner := split(x.Dims, axis)
 		inner /= width
@@ -84,9 +76,7 @@ var opDFT = operator{
 		re, im := make([]number, n), make([]number, n)
 		for o := range outer {
 			for i := range inner {
-				if err := c.spend(int64(n) * int64(bins)); err != nil {
-					return nil, err
-				}
+				c.spend(int64(n) * int64(bins))
 				for k := range n {
 					re[k], im[k] = element(o, k, i)
 				}
@@ -98,7 +88,7 @@ var opDFT = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 

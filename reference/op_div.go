@@ -7,14 +7,14 @@ var opDiv = division()
 func division() operator {
 	op := arithmetic("Div", format.div, quotientOf, quotientOf)
 	divide := op.eval
-	op.eval = func(c *call) ([]*Value, error) {
-		outputs, err := divide(c)
-		if err != nil || floats&setOf(c.in[0]) != 0 {
-			return outputs, err
+	op.eval = func(c *call) []*Value {
+		outputs := divide(c)
+		if floats&setOf(c.in[0]) != 0 {
+			return outputs
 		}
-		b, err := c.legacy(c.in[0], c.in[1])
+		b := c.legacy(c.in[0], c.in[1])
 		c.undefinedWhere(outputs[0], c.in[0], b, undefinedQuotient(c.in[0], b))
-		return outputs, err
+		return outputs
 	}
 	return op
 }

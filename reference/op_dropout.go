@@ -12,12 +12,12 @@ import (
 // which no reference can know. ONNX Dropout, opset 1, 6, 7, 10, 12, 13, 22.
 var opDropout = operator{
 	name: "Dropout",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
 		ratio := 0.5
 		if c.given(1) {
 			if c.in[1].Len() != 1 {
-				return nil, fmt.Errorf("ratio is %s, want a scalar", c.in[1])
+				fail(fmt.Errorf("ratio is %s, want a scalar", c.in[1]))
 			}
 			ratio = c.in[1].Float(0)
 		}
@@ -35,15 +35,12 @@ var opDropout = operator{
 		if maskType != pb.TensorProto_BOOL {
 			one.Data = onnx.Slice[float64]{1}
 		}
-		mask, err := c.pick(one, x.Dims, func(int) int { return 0 })
-		if err != nil {
-			return nil, err
-		}
+		mask := c.pick(one, x.Dims, func(int) int { return 0 })
 		if training && ratio != 0 {
 			c.note("%s: Dropout in training draws random numbers, so nothing after it has limits", c.step.label)
 			makeUnknown(&y)
 			makeUnknown(mask)
 		}
-		return []*Value{&y, mask}, nil
+		return []*Value{&y, mask}
 	},
 }

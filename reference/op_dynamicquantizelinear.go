@@ -11,7 +11,7 @@ import (
 // DynamicQuantizeLinear, opset 11.
 var opDynamicQuantizeLinear = operator{
 	name: "DynamicQuantizeLinear",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
 		f := c.format(x)
 		lo, hi := exact(0), exact(0)
@@ -19,18 +19,9 @@ var opDynamicQuantizeLinear = operator{
 			lo, hi = smaller(lo, x.at(i)), larger(hi, x.at(i))
 		}
 		step := f.div(f.sub(hi, lo), exact(255))
-		y, err := c.zeros(pb.TensorProto_UINT8, true, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
-		zero, err := c.zeros(pb.TensorProto_UINT8, true)
-		if err != nil {
-			return nil, err
-		}
-		scale, err := c.numbers(x.Type)
-		if err != nil {
-			return nil, err
-		}
+		y := c.zeros(pb.TensorProto_UINT8, true, x.Dims...)
+		zero := c.zeros(pb.TensorProto_UINT8, true)
+		scale := c.numbers(x.Type)
 		scale.set(0, step)
 		switch {
 		case step.v == 0:
@@ -46,6 +37,6 @@ var opDynamicQuantizeLinear = operator{
 			n.declared += zero.Declared[0]
 			y.setFigures(i, n)
 		}
-		return []*Value{y, scale, zero}, nil
+		return []*Value{y, scale, zero}
 	},
 }

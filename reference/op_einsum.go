@@ -11,12 +11,9 @@ import (
 // have. ONNX Einsum, opset 12.
 var opEinsum = operator{
 	name: "Einsum",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		c.in = c.in[:len(c.step.in)]
-		e, err := parseEinsum(c.text("equation", ""), c.in)
-		if err != nil {
-			return nil, err
-		}
+		e := parseEinsum(c.text("equation", ""), c.in)
 		return c.einsum(e)
 	}),
 }
@@ -30,26 +27,23 @@ type einsum struct {
 	length   map[rune]int
 }
 
-func parseEinsum(equation string, in []*Value) (*einsum, error) {
+func parseEinsum(equation string, in []*Value) *einsum {
 	equation = strings.ReplaceAll(equation, " ", "")
 	left, right, explicit := strings.Cut(equation, "->")
 	terms := strings.Split(left, ",")
 	if len(terms) != len(in) {
-		return nil, fmt.Errorf("equation %q has %d operands, the node %d", equation, len(terms), len(in))
+		fail(fmt.Errorf("equation %q has %d operands, the node %d", equation, len(terms), len(in)))
 	}
 	e := &einsum{length: map[rune]int{}}
 	count := map[rune]int{}
 	wide := 0
 	for i, term := range terms {
-		labels, ellipsis, err := labelsOf(term, len(in[i].Dims), equation)
-		if err != nil {
-			return nil, err
-		}
+		labels, ellipsis := labelsOf(term, len(in[i].Dims), equation)
 		wide = max(wide, ellipsis)
 		for a, l := range labels {
 			d := in[i].Dims[a]
 			if old, ok := e.length[l]; ok && old != d && old != 1 && d != 1 {
-				return nil, fmt.Errorf("equation %q: label %q has lengths %d and %d", equation, l, old, d)
+				fail(fmt.Errorf("equation %q: label %q has lengths %d and %d", equation, l, old, d))
 			}
 			e.length[l] = max(e.length[l], d)
 			if d == 0 {
@@ -60,10 +54,7 @@ func parseEinsum(equation string, in []*Value) (*einsum, error) {
 		e.operands = append(e.operands, labels)
 	}
 	if explicit {
-		labels, _, err := labelsOf(right, strings.Count(right, "")-1-3*strings.Count(right, "...")+wide*strings.Count(right, "..."), equation)
-		if err != nil {
-			return nil, err
-		}
+		labels, _ := labelsOf(right, strings.Count(right, "")-1-3*strings.Count(right, "...")+wide*strings.Count(right, "..."), equation)
 		e.out = labels
 	} else {
 		for l := -rune(wide); l < 0; l++ {
@@ -77,7 +68,7 @@ func parseEinsum(equation string, in []*Value) (*einsum, error) {
 	}
 	for i, l := range e.out {
 		if _, ok := e.length[l]; !ok || slices.Contains(e.out[:i], l) {
-			return nil, fmt.Errorf("equation %q: label %q of the result is unknown or there twice", equation, l)
+			fail(fmt.Errorf("equation %q: label %q of the result is unknown or there twice", equation, l))
 		}
 	}
 	for _, l := range slices.Sorted(maps.Keys(e.length)) {
@@ -85,51 +76,41 @@ func parseEinsum(equation string, in []*Value) (*einsum, error) {
 			e.summed = append(e.summed, l)
 		}
 	}
-	return e, nil
+	return e
 }
 
 // labelsOf returns the labels of a term with so many axes, and how many of them
 // its ellipsis stands for.
-func labelsOf(term string, rank int, equation string) (labels []rune, ellipsis int, err error) {
+func labelsOf(term string, rank int, equation string) (labels []rune, ellipsis int) {
 	before, after, dots := strings.Cut(term, "...")
 	for _, r := range before + after {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
-			return nil, 0, fmt.Errorf("equation %q: %q is no label", equation, r)
+			fail(fmt.Errorf("equation %q: %q is no label", equation, r))
 		}
 	}
 	ellipsis = rank - len(before) - len(after)
 	if ellipsis < 0 || !dots && ellipsis > 0 {
-		return nil, 0, fmt.Errorf("equation %q: term %q for %d axes", equation, term, rank)
+		fail(fmt.Errorf("equation %q: term %q for %d axes", equation, term, rank))
 	}
 	labels = []rune(before)
 	for k := range ellipsis {
 		labels = append(labels, rune(k-ellipsis))
 	}
-	return append(labels, []rune(after)...), ellipsis, nil
+	return append(labels, []rune(after)...), ellipsis
 }
 
-func (c *call) einsum(e *einsum) (*Value, error) {
+func (c *call) einsum(e *einsum) *Value {
 	lengths := func(labels []rune) []int { return convert(labels, func(l rune) int { return e.length[l] }) }
 	dims, inner := lengths(e.out), lengths(e.summed)
 	isFloat := floats&setOf(c.in[0]) != 0
-	out, err := c.zeros(c.in[0].Type, isFloat, dims...)
-	if err != nil {
-		return nil, err
-	}
-	terms, err := product(inner)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.afford(out.Len(), terms, len(c.in)); err != nil {
-		return nil, err
-	}
-	if err := c.spend(int64(out.Len()) * int64(terms) * int64(len(c.in))); err != nil {
-		return nil, err
-	}
+	out := c.zeros(c.in[0].Type, isFloat, dims...)
+	terms := must(product(inner))
+	c.afford(out.Len(), terms, len(c.in))
+	c.spend(int64(out.Len()) * int64(terms) * int64(len(c.in)))
 	f := c.products(out)
 	out.sums(terms, f)
 	walk := e.walker(c.in, dims, inner)
-	return out, c.each(out.Len(), terms*len(c.in), func(i int) {
+	c.each(out.Len(), terms*len(c.in), func(i int) {
 		w := walk.from(i)
 		switch {
 		case signed&setOf(out) != 0:
@@ -149,6 +130,7 @@ func (c *call) einsum(e *einsum) (*Value, error) {
 			out.set(i, s.sum(f, 0))
 		}
 	})
+	return out
 }
 
 // einsumInts stores element i, a sum of so many products of integers.

@@ -7,7 +7,7 @@ import (
 // opElu is x for x >= 0 and alpha (exp(x) - 1) below. ONNX Elu, opset 1, 6, 22.
 var opElu = operator{
 	name: "Elu",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.expLinear(x, alpha, x) })
 	}),

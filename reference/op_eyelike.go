@@ -11,10 +11,10 @@ import (
 // EyeLike, opset 9, 22.
 var opEyeLike = operator{
 	name: "EyeLike", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if len(x.Dims) != 2 {
-			return nil, fmt.Errorf("input of shape %v, want a matrix", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want a matrix", x.Dims))
 		}
 		zeros := &Value{Type: pb.TensorProto_FLOAT, Dims: x.Dims, Data: make(onnx.Slice[float64], x.Len())}
 		k := c.int("k", 0)

@@ -4,15 +4,13 @@ package reference
 // on. ONNX Flatten, opset 1, 9, 11, 13, 21.
 var opFlatten = operator{
 	name: "Flatten", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis, err := axisOf(c.int("axis", 1), len(x.Dims)+1)
-		if c.int("axis", 1) < 0 {
-			axis, err = c.axis("axis", 1, len(x.Dims))
+		rank := len(x.Dims)
+		if c.int("axis", 1) >= 0 {
+			rank++ // after the last
 		}
-		if err != nil {
-			return nil, err
-		}
-		return reshaped(x, []int{size(x.Dims[:axis]), size(x.Dims[axis:])}), nil
+		axis := c.axis("axis", 1, rank)
+		return reshaped(x, []int{size(x.Dims[:axis]), size(x.Dims[axis:])})
 	}),
 }

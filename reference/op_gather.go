@@ -9,16 +9,10 @@ import (
 // 1, 11, 13.
 var opGather = operator{
 	name: "Gather", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis, err := c.axis("axis", 0, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
-		indices, err := c.indices(1, x.Dims[axis])
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", 0, len(x.Dims))
+		indices := c.indices(1, x.Dims[axis])
 		_, n, inner := split(x.Dims, axis)
 		dims := slices.Concat(x.Dims[:axis], c.in[1].Dims, x.Dims[axis+1:])
 		return c.pick(x, dims, func(i int) int {
@@ -29,18 +23,15 @@ var opGather = operator{
 }
 
 // indices returns input i as indices of an axis of length n.
-func (c *call) indices(i, n int) ([]int, error) {
-	list, _, err := c.intInput(i)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) indices(i, n int) []int {
+	list, _ := c.intInput(i)
 	for k, x := range list {
 		if x < -n || x >= n {
-			return nil, fmt.Errorf("index %d is %d, want one of an axis of length %d", k, x, n)
+			fail(fmt.Errorf("index %d is %d, want one of an axis of length %d", k, x, n))
 		}
 		if x < 0 {
 			list[k] += n
 		}
 	}
-	return list, nil
+	return list
 }

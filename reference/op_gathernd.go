@@ -10,13 +10,10 @@ import (
 // 12, 13.
 var opGatherND = operator{
 	name: "GatherND", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		batch := c.int("batch_dims")
-		at, slice, err := c.slicesAt(x, 1, batch)
-		if err != nil {
-			return nil, err
-		}
+		at, slice := c.slicesAt(x, 1, batch)
 		index := c.in[1].Dims
 		depth := batch + index[len(index)-1]
 		dims := slices.Concat(index[:len(index)-1], x.Dims[depth:])
@@ -26,24 +23,19 @@ var opGatherND = operator{
 
 // slicesAt returns the first elements of the slices of x that the rows of the
 // indices in input i name, and the number of elements of a slice.
-func (c *call) slicesAt(x *Value, i, batch int) (at []int, slice int, err error) {
+func (c *call) slicesAt(x *Value, i, batch int) (at []int, slice int) {
 	index := c.in[i].Dims
 	if len(index) == 0 || len(x.Dims) == 0 {
-		return nil, 0, fmt.Errorf("indices of shape %v for shape %v, want no scalars", index, x.Dims)
+		fail(fmt.Errorf("indices of shape %v for shape %v, want no scalars", index, x.Dims))
 	}
 	depth := index[len(index)-1]
 	if batch < 0 || batch >= len(index) || batch+depth > len(x.Dims) || !slices.Equal(index[:batch], x.Dims[:batch]) {
-		return nil, 0, fmt.Errorf("indices of shape %v with %d batch axes do not fit shape %v", index, batch, x.Dims)
+		fail(fmt.Errorf("indices of shape %v with %d batch axes do not fit shape %v", index, batch, x.Dims))
 	}
-	list, _, err := c.intInput(i)
-	if err != nil {
-		return nil, 0, err
-	}
+	list, _ := c.intInput(i)
 	own := strides(x.Dims)
 	rows := size(index[:len(index)-1])
-	if err := c.take(int64(rows)); err != nil {
-		return nil, 0, err
-	}
+	c.take(int64(rows))
 	perBatch := max(size(index[batch:len(index)-1]), 1)
 	at = make([]int, rows)
 	coords := make([]int, batch)
@@ -56,10 +48,10 @@ func (c *call) slicesAt(x *Value, i, batch int) (at []int, slice int, err error)
 				j += x.Dims[a]
 			}
 			if j < 0 || j >= x.Dims[a] {
-				return nil, 0, fmt.Errorf("row %d of the indices has %d for axis %d of shape %v", r, list[r*depth+k], a, x.Dims)
+				fail(fmt.Errorf("row %d of the indices has %d for axis %d of shape %v", r, list[r*depth+k], a, x.Dims))
 			}
 			at[r] += j * own[a]
 		}
 	}
-	return at, size(x.Dims[batch+depth:]), nil
+	return at, size(x.Dims[batch+depth:])
 }

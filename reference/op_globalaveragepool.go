@@ -20,26 +20,22 @@ var opGlobalMaxPool = globalPool("GlobalMaxPool", lowest, func(_ *call, _ format
 // opGlobalLpPool is the p-norm over the spatial axes. ONNX GlobalLpPool, opset 1,
 // 2, 22.
 var opGlobalLpPool = globalPool("GlobalLpPool", zero, func(c *call, f format, terms []number) number {
-	p, _ := c.normPower()
-	return f.norm(terms, max(1, p))
+	return f.norm(terms, max(1, c.power()))
 })
 
 func globalPool(name string, empty identity, rule func(c *call, f format, terms []number) number) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x := c.in[0]
 			if len(x.Dims) < 2 {
-				return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+				fail(fmt.Errorf("input of shape %v, want batch and channels", x.Dims))
 			}
 			dims := slices.Clone(x.Dims)
 			for a := 2; a < len(dims); a++ {
 				dims[a] = 1
 			}
-			out, err := c.numbers(x.Type, dims...)
-			if err != nil {
-				return nil, err
-			}
+			out := c.numbers(x.Type, dims...)
 			n := size(x.Dims[2:])
 			if n == 0 {
 				for i := range out.Len() {
@@ -47,7 +43,7 @@ func globalPool(name string, empty identity, rule func(c *call, f format, terms 
 						c.undefined(out, i, emptyMean)
 					}
 				}
-				return out, nil
+				return out
 			}
 			terms := make([]number, n)
 			for i := range out.Len() {
@@ -59,7 +55,7 @@ func globalPool(name string, empty identity, rule func(c *call, f format, terms 
 					c.undefined(out, i, orderOfNaN)
 				}
 			}
-			return out, nil
+			return out
 		}),
 	}
 }

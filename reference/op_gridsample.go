@@ -12,32 +12,27 @@ import (
 var opGridSample = operator{
 	name: "GridSample",
 	in:   []port{lacking(integers | bools | texts)},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, grid := c.in[0], c.in[1]
 		rank := len(x.Dims) - 2
 		if rank < 1 || len(grid.Dims) != rank+2 || grid.Dims[0] != x.Dims[0] || grid.Dims[rank+1] != rank {
-			return nil, fmt.Errorf("input of shape %v and grid of shape %v", x.Dims, grid.Dims)
+			fail(fmt.Errorf("input of shape %v and grid of shape %v", x.Dims, grid.Dims))
 		}
 		g := gridSampler{
 			in: x.Dims[2:], align: c.int("align_corners") != 0, mode: c.text("mode", ""), padding: c.text("padding_mode"),
 		}
 		if !slices.Contains([]string{"bilinear", "linear", "bicubic", "cubic", "nearest"}, g.mode) || !slices.Contains([]string{"zeros", "border", "reflection"}, g.padding) {
-			return nil, fmt.Errorf("attribute mode is %q, padding_mode %q", g.mode, g.padding)
+			fail(fmt.Errorf("attribute mode is %q, padding_mode %q", g.mode, g.padding))
 		}
 		places := size(grid.Dims[1 : rank+1])
-		out, err := c.numbers(x.Type, slices.Concat(x.Dims[:2], grid.Dims[1:rank+1])...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, slices.Concat(x.Dims[:2], grid.Dims[1:rank+1])...)
 		channels, area, steps := x.Dims[1], size(g.in), strides(g.in)
 		if out.Len() > 0 && area == 0 {
-			return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
+			fail(fmt.Errorf("nothing to sample in shape %v", x.Dims))
 		}
 		for n := range x.Dims[0] {
 			for p := range places {
-				if err := c.spend(int64(channels) << (2 * rank)); err != nil {
-					return nil, err
-				}
+				c.spend(int64(channels) << (2 * rank))
 				axes := make([][]tap, rank)
 				for a := range rank {
 					// The grid has the last axis first.
@@ -49,7 +44,7 @@ var opGridSample = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 

@@ -9,11 +9,11 @@ import (
 // GroupNormalization, opset 18, 21.
 var opGroupNormalization = operator{
 	name: "GroupNormalization",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		groups := c.int("num_groups", 0)
 		if len(x.Dims) < 2 || groups < 1 || x.Dims[1]%groups != 0 {
-			return nil, fmt.Errorf("input of shape %v in %d groups of channels", x.Dims, groups)
+			fail(fmt.Errorf("input of shape %v in %d groups of channels", x.Dims, groups))
 		}
 		channels := x.Dims[1]
 		per := channels
@@ -22,7 +22,7 @@ var opGroupNormalization = operator{
 		}
 		for i := 1; i <= 2; i++ {
 			if c.in[i].Len() != per {
-				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, per)
+				fail(fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, per))
 			}
 		}
 		area := size(x.Dims[2:])

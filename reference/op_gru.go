@@ -5,11 +5,8 @@ package reference
 // opset 1, 3, 7, 14, 22.
 var opGRU = operator{
 	name: "GRU",
-	eval: func(c *call) ([]*Value, error) {
-		q, err := c.newRecurrence(3, "Sigmoid", "Tanh")
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		q := c.newRecurrence(3, "Sigmoid", "Tanh")
 		linear := c.int("linear_before_reset") != 0
 		f := q.f
 		return q.run([]int{5}, func(d int, s [][]number) [][]number {

@@ -6,7 +6,7 @@ package reference
 // result a runtime without an own kernel stores in the type.
 var opHardSwish = operator{
 	name: "HardSwish",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		f := c.format(c.in[0])
 		store := c.profile.stored(c.in[0].Type)
 		return c.mapNumbers(c.in[0], func(x number) number {

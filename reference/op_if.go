@@ -7,26 +7,23 @@ import (
 // opIf evaluates one of two graphs. ONNX If, opset 1, 11, 13, 16, 19, 21.
 var opIf = operator{
 	name: "If", in: []port{moves},
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		cond := c.in[0]
 		if cond.Len() != 1 {
-			return nil, fmt.Errorf("the condition is %s, want one bool", cond)
+			fail(fmt.Errorf("the condition is %s, want one bool", cond))
 		}
 		name := "else_branch"
 		if elems[bool](cond)[0] {
 			name = "then_branch"
 		}
-		outputs, err := c.runBlock(name, nil)
-		if err != nil {
-			return nil, err
-		}
+		outputs := must(c.runBlock(name, nil))
 		if !cond.exact() {
 			c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
 			for i, v := range outputs {
 				outputs[i] = unsure(v, true)
 			}
 		}
-		return outputs, nil
+		return outputs
 	},
 }
 

@@ -22,24 +22,18 @@ import (
 // each way, as IEEE 1180 allows. ONNX ImageDecoder, opset 20.
 var opImageDecoder = operator{
 	name: "ImageDecoder", in: []port{sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		raw := c.in[0]
 		data := make([]byte, raw.Len())
 		for i := range data {
 			data[i] = byte(raw.Float(i))
 		}
-		p, err := c.decodePicture(data)
-		if err != nil {
-			return nil, err
-		}
+		p := c.decodePicture(data)
 		format, channels := c.text("pixel_format"), 3
 		if format == "Grayscale" {
 			channels = 1
 		}
-		out, err := c.zeros(pb.TensorProto_UINT8, true, p.height, p.width, channels)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_UINT8, true, p.height, p.width, channels)
 		pixels := elems[uint64](out)
 		for i := range p.width * p.height {
 			px := p.at(i%p.width, i/p.width)
@@ -58,7 +52,7 @@ var opImageDecoder = operator{
 				out.setFigures(at, number{sound: px.off[k], declared: px.off[k]})
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -100,7 +94,7 @@ type picture struct {
 }
 
 // decodePicture decodes a file, after it has accounted for its size.
-func (c *call) decodePicture(data []byte) (*picture, error) {
+func (c *call) decodePicture(data []byte) *picture {
 	codec := struct {
 		config func() (image.Config, error)
 		decode func() (image.Image, error)
@@ -121,58 +115,54 @@ func (c *call) decodePicture(data []byte) (*picture, error) {
 		limited = true
 		codec.config, codec.decode = func() (image.Config, error) { return webp.DecodeConfig(reader()) }, func() (image.Image, error) { return webp.Decode(reader()) }
 	case begins("\x00\x00\x00\x0cjP"), begins("\xff\x4f\xff\x51"):
-		return nil, &onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "JPEG 2000"}
+		fail(&onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "JPEG 2000"})
 	case len(data) > 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '6':
 		return c.portable(data)
 	default:
-		return nil, errors.New("the bytes are no picture of a format that is known; ONNX has an empty matrix for it, and does not say of which shape")
+		fail(errors.New("the bytes are no picture of a format that is known; ONNX has an empty matrix for it, and does not say of which shape"))
 	}
 	config, err := codec.config()
 	if err != nil {
-		return nil, fmt.Errorf("the picture: %w", err)
+		fail(fmt.Errorf("the picture: %w", err))
 	}
-	if err := c.affordPicture(config.Width, config.Height); err != nil {
-		return nil, err
-	}
+	c.affordPicture(config.Width, config.Height)
 	m, err := codec.decode()
 	if err != nil {
-		return nil, fmt.Errorf("the picture: %w", err)
+		fail(fmt.Errorf("the picture: %w", err))
 	}
 	return c.pictureOf(m, limited)
 }
 
 // affordPicture refuses a picture that is beyond the budget.
-func (c *call) affordPicture(width, height int) error {
+func (c *call) affordPicture(width, height int) {
 	const longest = 1 << 20
 	if width < 1 || height < 1 || width > longest || height > longest {
-		return fmt.Errorf("a picture of %d by %d", width, height)
+		fail(fmt.Errorf("a picture of %d by %d", width, height))
 	}
 	n := 2 * int64(width) * int64(height) // what a decoder holds of it, 16 bytes for a pixel at most
-	if err := c.take(n); err != nil {
-		return err
-	}
+	c.take(n)
 	c.live -= n
-	return nil
 }
 
 // pictureOf are the pixels of a decoded picture. limited is true where luma is of 16 to 235.
-func (c *call) pictureOf(m image.Image, limited bool) (*picture, error) {
+func (c *call) pictureOf(m image.Image, limited bool) *picture {
 	b := m.Bounds()
 	p := &picture{width: b.Dx(), height: b.Dy()}
 	switch m := m.(type) {
 	case *image.YCbCr:
 		p.at = chroma(m, limited)
-		return p, nil
+		return p
 	case *image.NYCbCrA:
 		for _, a := range m.A {
 			if a != 255 {
-				return nil, c.transparent()
+				c.transparent()
+				return nil
 			}
 		}
 		p.at = chroma(&m.YCbCr, limited)
-		return p, nil
+		return p
 	case *image.CMYK:
-		return nil, &onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "a picture in cyan, magenta, yellow and black"}
+		fail(&onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "a picture in cyan, magenta, yellow and black"})
 	case *image.Gray:
 		off := 0.0
 		if c.in[0].Len() > 1 && c.in[0].Float(0) == 0xff { // of a JPEG
@@ -182,7 +172,7 @@ func (c *call) pictureOf(m image.Image, limited bool) (*picture, error) {
 			g := m.GrayAt(b.Min.X+x, b.Min.Y+y).Y
 			return pixel{rgb: [3]uint8{g, g, g}, off: [3]float64{off, off, off}}
 		}
-		return p, nil
+		return p
 	}
 	off := 0.0
 	switch m.ColorModel() {
@@ -190,17 +180,18 @@ func (c *call) pictureOf(m image.Image, limited bool) (*picture, error) {
 		off = 1 // of 16 bits 8 are kept, cut off or rounded
 	}
 	if o, ok := m.(interface{ Opaque() bool }); !ok || !o.Opaque() {
-		return nil, c.transparent()
+		c.transparent()
+		return nil
 	}
 	p.at = func(x, y int) pixel {
 		r, g, bl, _ := m.At(b.Min.X+x, b.Min.Y+y).RGBA()
 		return pixel{rgb: [3]uint8{uint8(r >> 8), uint8(g >> 8), uint8(bl >> 8)}, off: [3]float64{off, off, off}}
 	}
-	return p, nil
+	return p
 }
 
-func (c *call) transparent() error {
-	return &onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "a picture that is transparent in parts, of which the standard says nothing"}
+func (c *call) transparent() {
+	fail(&onnx.UnsupportedError{Op: "ImageDecoder", Opset: c.opset, Why: "a picture that is transparent in parts, of which the standard says nothing"})
 }
 
 // transformOff is what a sample may differ by between two inverse transforms that meet IEEE 1180, each off by one at most.
@@ -280,9 +271,9 @@ func lumaAndChroma(luma uint8, s, off [2]float64, limited bool) pixel {
 }
 
 // portable decodes a portable bitmap, greymap or pixmap, as text or in bytes.
-func (c *call) portable(data []byte) (*picture, error) {
+func (c *call) portable(data []byte) *picture {
 	kind, at := data[1]-'0', 2
-	token := func() (int, error) { // the next number, after white space and comments
+	token := func() int { // the next number, after white space and comments
 		for at < len(data) && (data[at] <= ' ' || data[at] == '#') {
 			if data[at] == '#' {
 				for at < len(data) && data[at] != '\n' {
@@ -298,9 +289,9 @@ func (c *call) portable(data []byte) (*picture, error) {
 			at++
 		}
 		if at == begun {
-			return 0, errors.New("the picture: a portable map with no number where one is due")
+			fail(errors.New("the picture: a portable map with no number where one is due"))
 		}
-		return n, nil
+		return n
 	}
 	var header [3]int // width, height, what is white
 	header[2] = 1
@@ -308,19 +299,14 @@ func (c *call) portable(data []byte) (*picture, error) {
 		if i == 2 && (kind == 1 || kind == 4) {
 			continue
 		}
-		n, err := token()
-		if err != nil {
-			return nil, err
-		}
+		n := token()
 		header[i] = n
 	}
 	width, height, white := header[0], header[1], header[2]
 	if white < 1 || white > 65535 {
-		return nil, fmt.Errorf("the picture: a portable map whose white is %d", white)
+		fail(fmt.Errorf("the picture: a portable map whose white is %d", white))
 	}
-	if err := c.affordPicture(width, height); err != nil {
-		return nil, err
-	}
+	c.affordPicture(width, height)
 	channels := 1
 	if kind == 3 || kind == 6 {
 		channels = 3
@@ -332,23 +318,22 @@ func (c *call) portable(data []byte) (*picture, error) {
 	}
 	for i := range samples {
 		var n int
-		var err error
 		switch {
 		case kind == 1: // digits need no space between them
 			for at < len(data) && data[at] != '0' && data[at] != '1' {
 				at++
 			}
 			if at == len(data) {
-				return nil, errors.New("the picture: a portable map that ends early")
+				fail(errors.New("the picture: a portable map that ends early"))
 			}
 			n = 1 - int(data[at]-'0')
 			at++
 		case kind < 4:
-			n, err = token()
+			n = token()
 		case kind == 4:
 			k := at + i/width*((width+7)/8) + i%width/8
 			if k >= len(data) {
-				return nil, errors.New("the picture: a portable map that ends early")
+				fail(errors.New("the picture: a portable map that ends early"))
 			}
 			n = 1 - int(data[k]>>(7-i%width%8)&1)
 		default:
@@ -358,14 +343,11 @@ func (c *call) portable(data []byte) (*picture, error) {
 			}
 			k := at + i*bytesEach
 			if k+bytesEach > len(data) {
-				return nil, errors.New("the picture: a portable map that ends early")
+				fail(errors.New("the picture: a portable map that ends early"))
 			}
 			if n = int(data[k]); bytesEach == 2 {
 				n = n<<8 | int(data[k+1])
 			}
-		}
-		if err != nil {
-			return nil, err
 		}
 		samples[i] = level(n)
 	}
@@ -376,5 +358,5 @@ func (c *call) portable(data []byte) (*picture, error) {
 	return &picture{width, height, func(x, y int) pixel {
 		i := (y*width + x) * channels
 		return pixel{rgb: [3]uint8{samples[i], samples[i+channels/2], samples[i+channels-1]}, off: [3]float64{off, off, off}}
-	}}, nil
+	}}
 }

@@ -9,15 +9,15 @@ import (
 // opset 1, 6, 22.
 var opInstanceNormalization = operator{
 	name: "InstanceNormalization",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
-			return nil, fmt.Errorf("input of shape %v, want batch and channels", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want batch and channels", x.Dims))
 		}
 		channels := x.Dims[1]
 		for i := 1; i <= 2; i++ {
 			if c.in[i].Len() != channels {
-				return nil, fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels)
+				fail(fmt.Errorf("input %d of shape %v, want [%d]", i, c.in[i].Dims, channels))
 			}
 		}
 		one := func(_, ch int) (number, number) { return c.in[1].at(ch), c.in[2].at(ch) }
@@ -28,14 +28,14 @@ var opInstanceNormalization = operator{
 // normalizeGroups normalises runs of elements, each group by its own mean and
 // variance, and applies the scale and bias of the channel of each element, in the
 // format last unless that is nil.
-func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, params func(group, channel int) (scale, bias number), channel func(group, k int) int) (*Value, error) {
-	out, err := c.numbers(x.Type, x.Dims...)
-	if err != nil || x.Len() == 0 {
-		return out, err
+func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, params func(group, channel int) (scale, bias number), channel func(group, k int) int) *Value {
+	out := c.numbers(x.Type, x.Dims...)
+	if x.Len() == 0 {
+		return out
 	}
 	epsilon := exact(c.float("epsilon"))
 	n := x.Len() / groups
-	return out, c.each(groups, 4*n, func(g int) {
+	c.each(groups, 4*n, func(g int) {
 		terms := make([]number, n)
 		for k := range terms {
 			terms[k] = x.at(g*n + k)
@@ -51,4 +51,5 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 			out.set(g*n+k, last.add(last.mul(last.rounded(f.ratio(f.sub(t, mean), std), 1), scale), bias))
 		}
 	})
+	return out
 }

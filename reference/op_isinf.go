@@ -10,7 +10,7 @@ import (
 // 20.
 var opIsInf = operator{
 	name: "IsInf",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		negative, positive := c.int("detect_negative") != 0, c.int("detect_positive") != 0
 		return c.classify(c.in[0], func(x float64) bool {
 			return positive && math.IsInf(x, 1) || negative && math.IsInf(x, -1)
@@ -20,11 +20,8 @@ var opIsInf = operator{
 
 // classify asks for a property of every element that rounding cannot change,
 // unless the element has no bound.
-func (c *call) classify(x *Value, is func(float64) bool) (*Value, error) {
-	out, err := c.zeros(pb.TensorProto_BOOL, x.Sound != nil, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) classify(x *Value, is func(float64) bool) *Value {
+	out := c.zeros(pb.TensorProto_BOOL, x.Sound != nil, x.Dims...)
 	for i, v := range x.floats() {
 		elems[bool](out)[i] = is(v)
 		if n := x.figures(i); math.IsInf(n.sound, 1) {
@@ -34,5 +31,5 @@ func (c *call) classify(x *Value, is func(float64) bool) (*Value, error) {
 			out.setFigures(i, n)
 		}
 	}
-	return out, nil
+	return out
 }

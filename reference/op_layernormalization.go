@@ -13,38 +13,26 @@ import (
 // from opset 1 on.
 var opLayerNormalization = operator{
 	name: "LayerNormalization",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x, scale, bias := c.in[0], c.in[1], c.in[2]
-		axis, err := c.axis("axis", -1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", -1, len(x.Dims))
 		rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
 		for i, v := range []*Value{scale, bias} {
 			if v == nil {
 				continue
 			}
 			if got, err := broadcast(v.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
-				return nil, fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims)
+				fail(fmt.Errorf("input %d of shape %v does not stretch to %v", 1+i, v.Dims, x.Dims))
 			}
 		}
-		y, err := c.numbers(scale.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		y := c.numbers(scale.Type, x.Dims...)
 		small := slices.Clone(x.Dims)
 		for a := axis; a < len(small); a++ {
 			small[a] = 1
 		}
 		stash := c.stashType()
-		means, err := c.numbers(stash, small...)
-		if err != nil {
-			return nil, err
-		}
-		inverse, err := c.numbers(stash, small...)
-		if err != nil {
-			return nil, err
-		}
+		means := c.numbers(stash, small...)
+		inverse := c.numbers(stash, small...)
 		f, last := c.stash(), c.affineFormat(x)
 		epsilon := exact(c.float("epsilon"))
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
@@ -52,7 +40,7 @@ var opLayerNormalization = operator{
 		if bias != nil {
 			sb = newStretch(bias.Dims, x.Dims)
 		}
-		return []*Value{y, means, inverse}, c.each(rows, 4*n, func(r int) {
+		c.each(rows, 4*n, func(r int) {
 			if n == 0 {
 				c.undefined(means, r, emptyMean)
 				c.undefined(inverse, r, emptyMean)
@@ -78,6 +66,7 @@ var opLayerNormalization = operator{
 				y.set(r*n+k, last.add(last.mul(last.rounded(f.mul(f.sub(t, mean), std), 1), scale.at(ss.index(r*n+k))), b))
 			}
 		})
+		return []*Value{y, means, inverse}
 	},
 }
 

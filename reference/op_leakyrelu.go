@@ -7,7 +7,7 @@ import (
 // opLeakyRelu is x for x >= 0 and alpha x below. ONNX LeakyRelu, opset 1, 6, 16.
 var opLeakyRelu = operator{
 	name: "LeakyRelu",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		alpha, f := exact(c.float("alpha", float64(float32(0.01)))), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.leaky(x, alpha) })
 	}),

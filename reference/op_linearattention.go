@@ -13,11 +13,8 @@ import (
 // serve several queries. ONNX LinearAttention, opset 27.
 var opLinearAttention = operator{
 	name: "LinearAttention",
-	eval: func(c *call) ([]*Value, error) {
-		a, err := c.newLinearAttention()
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		a := c.newLinearAttention()
 		return a.run()
 	},
 }
@@ -31,20 +28,20 @@ type linearAttention struct {
 	scale                             float64
 }
 
-func (c *call) newLinearAttention() (*linearAttention, error) {
+func (c *call) newLinearAttention() *linearAttention {
 	a := &linearAttention{c: c, q: c.in[0], k: c.in[1], v: c.in[2], past: c.in[3], decay: c.in[4], beta: c.in[5]}
 	queries := c.int("q_num_heads")
 	a.heads = c.int("kv_num_heads")
 	rule := c.text("update_rule")
 	if !slices.Contains([]string{"linear", "gated", "delta", "gated_delta"}, rule) {
-		return nil, fmt.Errorf("attribute update_rule is %q", rule)
+		fail(fmt.Errorf("attribute update_rule is %q", rule))
 	}
 	a.gated, a.delta = rule == "gated" || rule == "gated_delta", rule == "delta" || rule == "gated_delta"
 	if a.gated != (a.decay != nil) || a.delta != (a.beta != nil) {
-		return nil, fmt.Errorf("update rule %s with decay %v, beta %v", rule, a.decay != nil, a.beta != nil)
+		fail(fmt.Errorf("update rule %s with decay %v, beta %v", rule, a.decay != nil, a.beta != nil))
 	}
 	if len(a.q.Dims) != 3 || len(a.k.Dims) != 3 || len(a.v.Dims) != 3 || queries < 1 || a.heads < 1 || queries%a.heads != 0 {
-		return nil, fmt.Errorf("queries of shape %v for %d heads, keys of %v and values of %v for %d", a.q.Dims, queries, a.k.Dims, a.v.Dims, a.heads)
+		fail(fmt.Errorf("queries of shape %v for %d heads, keys of %v and values of %v for %d", a.q.Dims, queries, a.k.Dims, a.v.Dims, a.heads))
 	}
 	a.batch, a.steps, a.shared = a.q.Dims[0], a.q.Dims[1], queries/a.heads
 	a.keys, a.values = a.q.Dims[2]/queries, a.v.Dims[2]/a.heads
@@ -60,37 +57,29 @@ func (c *call) newLinearAttention() (*linearAttention, error) {
 			continue
 		}
 		if d := x.v.Dims; len(d) != 3 || d[0] != a.batch || d[1] != a.steps || !slices.Contains(x.last, d[2]) {
-			return nil, fmt.Errorf("%s of shape %v, want [%d,%d] and one of %v", x.name, d, a.batch, a.steps, x.last)
+			fail(fmt.Errorf("%s of shape %v, want [%d,%d] and one of %v", x.name, d, a.batch, a.steps, x.last))
 		}
 	}
 	a.everyKey = a.decay != nil && a.decay.Dims[2] != a.heads
 	a.oneForAll = a.beta != nil && a.beta.Dims[2] != a.heads
 	if a.past != nil && !slices.Equal(a.past.Dims, []int{a.batch, a.heads, a.keys, a.values}) {
-		return nil, fmt.Errorf("past state of shape %v, want %v", a.past.Dims, []int{a.batch, a.heads, a.keys, a.values})
+		fail(fmt.Errorf("past state of shape %v, want %v", a.past.Dims, []int{a.batch, a.heads, a.keys, a.values}))
 	}
 	if a.scale = c.float("scale"); a.scale == 0 {
 		a.scale = 1 / math.Sqrt(float64(a.keys))
 	}
-	return a, nil
+	return a
 }
 
-func (a *linearAttention) run() ([]*Value, error) {
+func (a *linearAttention) run() []*Value {
 	c, area := a.c, a.keys*a.values
-	out, err := c.numbers(a.q.Type, a.batch, a.steps, a.heads*a.shared*a.values)
-	if err != nil {
-		return nil, err
-	}
+	out := c.numbers(a.q.Type, a.batch, a.steps, a.heads*a.shared*a.values)
 	t := a.q.Type
 	if a.past != nil {
 		t = a.past.Type
 	}
-	present, err := c.numbers(t, a.batch, a.heads, a.keys, a.values)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.afford(a.batch*a.heads, a.steps, area+1, 4+a.shared); err != nil {
-		return nil, err
-	}
+	present := c.numbers(t, a.batch, a.heads, a.keys, a.values)
+	c.afford(a.batch*a.heads, a.steps, area+1, 4+a.shared)
 	state := make([]number, area)
 	for n := range a.batch {
 		for h := range a.heads {
@@ -101,9 +90,7 @@ func (a *linearAttention) run() ([]*Value, error) {
 				}
 			}
 			for step := range a.steps {
-				if err := c.spend(int64(area+1) * int64(4+a.shared)); err != nil {
-					return nil, err
-				}
+				c.spend(int64(area+1) * int64(4+a.shared))
 				a.update(state, n*a.steps+step, h)
 				a.read(out, state, n*a.steps+step, h)
 			}
@@ -112,7 +99,7 @@ func (a *linearAttention) run() ([]*Value, error) {
 			}
 		}
 	}
-	return []*Value{out, present}, nil
+	return []*Value{out, present}
 }
 
 // update takes the key and the value of a step, counted over the batch, into the state

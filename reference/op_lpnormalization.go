@@ -9,20 +9,14 @@ import (
 // opset 1, 22.
 var opLpNormalization = operator{
 	name: "LpNormalization",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis, err := c.axis("axis", -1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", -1, len(x.Dims))
 		p := c.int("p")
 		if p != 1 && p != 2 {
-			return nil, fmt.Errorf("p is %d, want 1 or 2", p)
+			fail(fmt.Errorf("p is %d, want 1 or 2", p))
 		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, x.Dims...)
 		outer, n, inner := split(x.Dims, axis)
 		f := c.format(x)
 		terms := make([]number, n)
@@ -41,6 +35,6 @@ var opLpNormalization = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

@@ -9,27 +9,29 @@ import (
 // 22.
 var opLpPool = operator{
 	name: "LpPool",
-	eval: single(func(c *call) (*Value, error) {
-		p, err := c.normPower()
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		p := c.normPower()
 		return c.poolNumbers(func(_ window, out *Value, at int, terms []number) {
 			out.set(at, c.format(c.in[0]).norm(terms, p))
 		})
 	}),
 }
 
-// normPower reads p, which may be a fraction in opset 1.
-func (c *call) normPower() (float64, error) {
-	p := float64(c.int("p"))
+// power reads p, which may be a fraction in opset 1.
+func (c *call) power() float64 {
 	if c.opset < 2 {
-		p = c.float("p")
+		return c.float("p")
 	}
+	return float64(c.int("p"))
+}
+
+// normPower is power for a norm.
+func (c *call) normPower() float64 {
+	p := c.power()
 	if !(p >= 1) || math.IsInf(p, 1) {
-		return 0, fmt.Errorf("p is %v, want at least 1", p)
+		fail(fmt.Errorf("p is %v, want at least 1", p))
 	}
-	return p, nil
+	return p
 }
 
 // norm is the p-norm of the terms.

@@ -8,25 +8,20 @@ import (
 // neighbouring channels. ONNX LRN, opset 1, 13.
 var opLRN = operator{
 	name: "LRN",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		n := c.int("size", 0)
 		if len(x.Dims) < 2 || n < 1 {
-			return nil, fmt.Errorf("size is %d for an input of shape %v", n, x.Dims)
+			fail(fmt.Errorf("size is %d for an input of shape %v", n, x.Dims))
 		}
-		out, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, x.Dims...)
 		f := c.format(x)
 		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias"))
 		area := size(x.Dims[2:])
 		for i := range out.Len() {
 			ch := channelOf(x.Dims, i)
 			first, last := max(0, ch-(n-1)/2), min(x.Dims[1]-1, ch+(n-1)-(n-1)/2)
-			if err := c.spend(int64(max(0, last-first+1))); err != nil {
-				return nil, err
-			}
+			c.spend(int64(max(0, last-first+1)))
 			var squares []number
 			for k := first; k <= last; k++ {
 				y := x.at(i + (k-ch)*area)
@@ -36,6 +31,6 @@ var opLRN = operator{
 			base := f.add(bias, f.mul(scale, f.sumOf(squares, 0)))
 			out.set(i, f.ratio(x.at(i), f.pow(base, beta)))
 		}
-		return out, nil
+		return out
 	}),
 }

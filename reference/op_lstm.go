@@ -6,13 +6,10 @@ import "fmt"
 // C = f C + i c, H = o h(C). ONNX LSTM, opset 1, 7, 14, 22.
 var opLSTM = operator{
 	name: "LSTM",
-	eval: func(c *call) ([]*Value, error) {
-		q, err := c.newRecurrence(4, "Sigmoid", "Tanh", "Tanh")
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		q := c.newRecurrence(4, "Sigmoid", "Tanh", "Tanh")
 		if p := c.in[7]; p != nil && p.Len() != q.dir*3*q.hidden {
-			return nil, fmt.Errorf("peepholes of shape %v, want %d x %d", p.Dims, q.dir, 3*q.hidden)
+			fail(fmt.Errorf("peepholes of shape %v, want %d x %d", p.Dims, q.dir, 3*q.hidden))
 		}
 		f := q.f
 		// peephole k of the cell, for gates i, o, f.

@@ -10,7 +10,7 @@ import (
 // ONNX MatMul, opset 1, 9, 13.
 var opMatMul = operator{
 	name: "MatMul", asStored: []int{0, 1},
-	eval: single(func(c *call) (*Value, error) { return c.matMul(c.in[0], c.in[1]) }),
+	eval: single(func(c *call) *Value { return c.matMul(c.in[0], c.in[1]) }),
 }
 
 // matrices are the dims of two operands, a row and a column among them as matrices.
@@ -25,20 +25,17 @@ func matrices(a, b *Value) (da, db []int) {
 	return da, db
 }
 
-func (c *call) matMul(a, b *Value) (*Value, error) {
+func (c *call) matMul(a, b *Value) *Value {
 	if len(a.Dims) == 0 || len(b.Dims) == 0 {
-		return nil, fmt.Errorf("operands of shape %v and %v, want no scalars", a.Dims, b.Dims)
+		fail(fmt.Errorf("operands of shape %v and %v, want no scalars", a.Dims, b.Dims))
 	}
 	da, db := matrices(a, b)
 	m, k, n := da[len(da)-2], da[len(da)-1], db[len(db)-1]
 	if k != db[len(db)-2] {
-		return nil, fmt.Errorf("operands of shape %v and %v: %d columns against %d rows", a.Dims, b.Dims, k, db[len(db)-2])
+		fail(fmt.Errorf("operands of shape %v and %v: %d columns against %d rows", a.Dims, b.Dims, k, db[len(db)-2]))
 	}
 	batchA, batchB := da[:len(da)-2], db[:len(db)-2]
-	batch, err := broadcast(batchA, batchB)
-	if err != nil {
-		return nil, err
-	}
+	batch := must(broadcast(batchA, batchB))
 	dims := slices.Clone(batch)
 	if len(a.Dims) > 1 {
 		dims = append(dims, m)
@@ -47,24 +44,21 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 		dims = append(dims, n)
 	}
 	isFloat := floats&setOf(a) != 0
-	out, err := c.zeros(a.Type, isFloat, dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(a.Type, isFloat, dims...)
 	f := c.products(out)
 	if isFloat {
 		out.sums(k, c.format(out))
 	}
 	left, right := newStretch(batchA, batch), newStretch(batchB, batch)
 	count, _ := product(batch)
-	if err := c.afford(count, m, k, n); err != nil {
-		return nil, err
-	}
+	c.afford(count, m, k, n)
 	if !isFloat {
 		if signed&setOf(a) != 0 {
-			return out, multiplyInts[int64](c, out, a, b, left, right, count, m, k, n)
+			multiplyInts[int64](c, out, a, b, left, right, count, m, k, n)
+			return out
 		}
-		return out, multiplyInts[uint64](c, out, a, b, left, right, count, m, k, n)
+		multiplyInts[uint64](c, out, a, b, left, right, count, m, k, n)
+		return out
 	}
 	var products []matrixProduct
 	for i := range count {
@@ -74,15 +68,14 @@ func (c *call) matMul(a, b *Value) (*Value, error) {
 			func(i, j int, s dot) { out.set(oo+i*n+j, s.sum(f, 0)) },
 		})
 	}
-	return out, c.multiply(f, products)
+	c.multiply(f, products)
+	return out
 }
 
 // multiplyInts stores products of so many (m, k) and (k, n) matrices of integers, which wrap around.
-func multiplyInts[T integer](c *call, out, a, b *Value, left, right stretch, count, m, k, n int) error {
-	if err := c.spend(int64(count) * int64(m) * int64(k) * int64(n)); err != nil {
-		return err
-	}
-	return c.each(count*m, k*n, func(row int) {
+func multiplyInts[T integer](c *call, out, a, b *Value, left, right stretch, count, m, k, n int) {
+	c.spend(int64(count) * int64(m) * int64(k) * int64(n))
+	c.each(count*m, k*n, func(row int) {
 		i := row / m
 		oa, ob, oo := (left.index(i)*m+row%m)*k, right.index(i)*k*n, row*n
 		d := elems[T](out)[oo : oo+n]

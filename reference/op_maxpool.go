@@ -14,30 +14,19 @@ import (
 // ONNX MaxPool, opset 1, 8, 10, 11, 12, 22.
 var opMaxPool = operator{
 	name: "MaxPool",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
-		w, dims, err := c.poolWindow(x)
-		if err != nil {
-			return nil, err
-		}
+		w, dims := c.poolWindow(x)
 		isFloat := floats&setOf(x) != 0
-		out, err := c.zeros(x.Type, isFloat, dims...)
-		if err != nil {
-			return nil, err
-		}
-		where, err := c.zeros(pb.TensorProto_INT64, isFloat && !x.exact(), dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(x.Type, isFloat, dims...)
+		where := c.zeros(pb.TensorProto_INT64, isFloat && !x.exact(), dims...)
 		for _, v := range []*Value{out, where} { // for what is undefined
 			if v.Sound == nil {
-				if err := c.makeRoom(v); err != nil {
-					return nil, err
-				}
+				c.makeRoom(v)
 			}
 		}
 		area, reverse := size(w.in), c.int("storage_order") != 0
-		err = c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
+		c.pool(w, size(x.Dims[:2]), func(channel, at int, patch []int) {
 			best := -1
 			for _, p := range patch {
 				if p >= 0 && (best < 0 || x.compare(channel*area+p, best) > 0) {
@@ -70,7 +59,7 @@ var opMaxPool = operator{
 				c.undefined(where, at, orderOfNaN)
 			}
 		})
-		return []*Value{out, where}, err
+		return []*Value{out, where}
 	},
 }
 
@@ -108,25 +97,21 @@ func columnMajor(i int, dims []int, reverse bool) int {
 }
 
 // poolWindow reads the geometry of a pooling, and gives the shape of its result.
-func (c *call) poolWindow(x *Value) (window, []int, error) {
+func (c *call) poolWindow(x *Value) (window, []int) {
 	if len(x.Dims) < 3 {
-		return window{}, nil, fmt.Errorf("input of shape %v, want batch, channels and at least one more axis", x.Dims)
+		fail(fmt.Errorf("input of shape %v, want batch, channels and at least one more axis", x.Dims))
 	}
-	w, err := c.newWindow(x.Dims[2:], c.intList("kernel_shape"), c.int("ceil_mode") != 0)
-	return w, slices.Concat(x.Dims[:2], w.out), err
+	w := c.newWindow(x.Dims[2:], c.intList("kernel_shape"), c.int("ceil_mode") != 0)
+	return w, slices.Concat(x.Dims[:2], w.out)
 }
 
 // pool calls f, from several goroutines, with the patch of every output element of
 // every channel.
-func (c *call) pool(w window, channels int, f func(channel, at int, patch []int)) error {
+func (c *call) pool(w window, channels int, f func(channel, at int, patch []int)) {
 	taps, positions := w.taps(), size(w.out)
-	if err := c.afford(positions, taps, channels); err != nil {
-		return err
-	}
-	if err := c.spend(int64(positions) * int64(taps) * int64(channels)); err != nil {
-		return err
-	}
-	return c.each(positions, taps*channels, func(p int) {
+	c.afford(positions, taps, channels)
+	c.spend(int64(positions) * int64(taps) * int64(channels))
+	c.each(positions, taps*channels, func(p int) {
 		patch := make([]int, taps)
 		w.patch(p, patch)
 		for ch := range channels {

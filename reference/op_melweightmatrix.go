@@ -16,21 +16,18 @@ import (
 var opMelWeightMatrix = operator{
 	name: "MelWeightMatrix",
 	in:   []port{sizing, sizing, derived, blind, blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		for i, v := range c.in {
 			if v.Len() != 1 {
-				return nil, fmt.Errorf("input %d is %s, want a scalar", i, v)
+				fail(fmt.Errorf("input %d is %s, want a scalar", i, v))
 			}
 		}
 		bands, length, rate := int(c.in[0].Float(0)), int(c.in[1].Float(0)), c.in[2].Float(0)
 		if bands < 1 || length < 0 || bands > math.MaxInt32 || length > math.MaxInt32 || rate <= 0 {
-			return nil, fmt.Errorf("%d bands of a transform of %d at a rate of %v", bands, length, rate)
+			fail(fmt.Errorf("%d bands of a transform of %d at a rate of %v", bands, length, rate))
 		}
 		bins := length/2 + 1
-		out, err := c.floatResult(pb.TensorProto_DataType(c.int("output_datatype")), []int{bins, bands})
-		if err != nil {
-			return nil, err
-		}
+		out := c.floatResult(pb.TensorProto_DataType(c.int("output_datatype")), []int{bins, bands})
 		mel := func(f float64) float64 { return 2595 * math.Log10(1+f/700) }
 		low, high := mel(c.in[3].Float(0)), mel(c.in[4].Float(0))
 		corners := make([]int, bands+2)
@@ -38,7 +35,7 @@ var opMelWeightMatrix = operator{
 			hertz := 700 * (math.Pow(10, (low+float64(i)*(high-low)/float64(bands+2))/2595) - 1)
 			k := math.Floor(float64(length+1) * hertz / rate)
 			if !(k >= 0 && k < math.MaxInt32) {
-				return nil, fmt.Errorf("band %d begins at bin %v", i, k)
+				fail(fmt.Errorf("band %d begins at bin %v", i, k))
 			}
 			corners[i] = int(k)
 		}
@@ -55,6 +52,6 @@ var opMelWeightMatrix = operator{
 				out.set(k*bands+band, f.div(exact(float64(d-k)), exact(float64(d-b))))
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

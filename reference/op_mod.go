@@ -9,16 +9,16 @@ import (
 // the dividend. ONNX Mod, opset 10, 13.
 var opMod = operator{
 	name: "Mod",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		a, b := c.in[0], c.in[1]
 		fmod := c.int("fmod") != 0
 		if floats&setOf(a) != 0 {
 			if !fmod {
-				return nil, errors.New("floating point wants fmod = 1")
+				fail(errors.New("floating point wants fmod = 1"))
 			}
 			return c.zipNumbers(a, b, remainder)
 		}
-		out, err := c.zipInts(a, b, func(x, y int64) int64 {
+		out := c.zipInts(a, b, func(x, y int64) int64 {
 			if y == 0 {
 				return 0
 			}
@@ -33,11 +33,8 @@ var opMod = operator{
 			}
 			return x % y
 		})
-		if err != nil {
-			return nil, err
-		}
 		c.undefinedWhere(out, a, b, undefinedQuotient(a, b))
-		return out, nil
+		return out
 	}),
 }
 

@@ -13,25 +13,22 @@ import (
 // 22.
 var opNegativeLogLikelihoodLoss = operator{
 	name: "NegativeLogLikelihoodLoss",
-	eval: single(func(c *call) (*Value, error) { return c.likelihoodLoss(c.in[0]) }),
+	eval: single(func(c *call) *Value { return c.likelihoodLoss(c.in[0]) }),
 }
 
 // opSoftmaxCrossEntropyLoss is NegativeLogLikelihoodLoss of LogSoftmax, which is
 // output 1. ONNX SoftmaxCrossEntropyLoss, opset 12, 13.
 var opSoftmaxCrossEntropyLoss = operator{
 	name: "SoftmaxCrossEntropyLoss",
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
-			return nil, fmt.Errorf("scores of shape %v, want batch and classes", x.Dims)
+			fail(fmt.Errorf("scores of shape %v, want batch and classes", x.Dims))
 		}
-		logs, err := c.numbers(x.Type, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		logs := c.numbers(x.Type, x.Dims...)
 		outer, n, inner := split(x.Dims, 1)
 		if n == 0 {
-			return nil, fmt.Errorf("scores of shape %v, want classes", x.Dims)
+			fail(fmt.Errorf("scores of shape %v, want classes", x.Dims))
 		}
 		terms := make([]number, n)
 		for o := range outer {
@@ -44,23 +41,23 @@ var opSoftmaxCrossEntropyLoss = operator{
 				}
 			}
 		}
-		loss, err := c.likelihoodLoss(logs)
-		return []*Value{loss, logs}, err
+		loss := c.likelihoodLoss(logs)
+		return []*Value{loss, logs}
 	},
 }
 
-func (c *call) likelihoodLoss(x *Value) (*Value, error) {
+func (c *call) likelihoodLoss(x *Value) *Value {
 	target, weight := c.in[1], c.in[2]
 	if len(x.Dims) < 2 || !slices.Equal(target.Dims, slices.Delete(slices.Clone(x.Dims), 1, 2)) {
-		return nil, fmt.Errorf("targets of shape %v for scores of shape %v", target.Dims, x.Dims)
+		fail(fmt.Errorf("targets of shape %v for scores of shape %v", target.Dims, x.Dims))
 	}
 	classes, ok := target.ints()
 	if !ok {
-		return nil, fmt.Errorf("targets are %s, want integers that fit an int", target)
+		fail(fmt.Errorf("targets are %s, want integers that fit an int", target))
 	}
 	_, n, inner := split(x.Dims, 1)
 	if weight != nil && weight.Len() != n {
-		return nil, fmt.Errorf("%d weights for %d classes", weight.Len(), n)
+		fail(fmt.Errorf("%d weights for %d classes", weight.Len(), n))
 	}
 	f := c.format(x)
 	losses, weights := make([]number, len(classes)), make([]number, len(classes))
@@ -69,7 +66,7 @@ func (c *call) likelihoodLoss(x *Value) (*Value, error) {
 			continue
 		}
 		if t < 0 || t >= n {
-			return nil, fmt.Errorf("target %d is %d of %d classes", i, t, n)
+			fail(fmt.Errorf("target %d is %d of %d classes", i, t, n))
 		}
 		losses[i], weights[i] = neg(x.at((i/inner*n+t)*inner+i%inner)), exact(1)
 		if weight != nil {
@@ -79,13 +76,11 @@ func (c *call) likelihoodLoss(x *Value) (*Value, error) {
 	}
 	how := c.text("reduction", "mean")
 	if how == "none" {
-		out, err := c.numbers(x.Type, target.Dims...)
+		out := c.numbers(x.Type, target.Dims...)
 		for i := range losses {
-			if err == nil {
-				out.set(i, losses[i])
-			}
+			out.set(i, losses[i])
 		}
-		return out, err
+		return out
 	}
 	out := &Value{Type: x.Type, Dims: []int{}, Data: make(onnx.Slice[float64], 1), Sound: make([]float64, 1), Spread: make([]float64, 1), Declared: make([]float64, 1)}
 	switch how {
@@ -94,7 +89,7 @@ func (c *call) likelihoodLoss(x *Value) (*Value, error) {
 	case "mean":
 		out.set(0, f.div(f.sumOf(losses, 0), f.sumOf(weights, 0)))
 	default:
-		return nil, fmt.Errorf("attribute reduction is %q", how)
+		fail(fmt.Errorf("attribute reduction is %q", how))
 	}
-	return out, nil
+	return out
 }

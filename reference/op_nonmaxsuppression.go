@@ -14,17 +14,14 @@ import (
 var opNonMaxSuppression = operator{
 	name: "NonMaxSuppression",
 	in:   []port{sizing, sizing, sizing, sizing, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		boxes, scores := c.in[0], c.in[1]
 		if len(boxes.Dims) != 3 || boxes.Dims[2] != 4 || len(scores.Dims) != 3 || scores.Dims[0] != boxes.Dims[0] || scores.Dims[2] != boxes.Dims[1] {
-			return nil, fmt.Errorf("boxes of shape %v and scores of shape %v", boxes.Dims, scores.Dims)
+			fail(fmt.Errorf("boxes of shape %v and scores of shape %v", boxes.Dims, scores.Dims))
 		}
 		most := 0
 		if c.given(2) {
-			var err error
-			if most, err = c.intScalar(2); err != nil {
-				return nil, err
-			}
+			most = c.intScalar(2)
 		}
 		overlap, least, bounded := 0.0, 0.0, false
 		for i, to := range map[int]*float64{3: &overlap, 4: &least} {
@@ -32,7 +29,7 @@ var opNonMaxSuppression = operator{
 				continue
 			}
 			if c.in[i].Len() != 1 {
-				return nil, fmt.Errorf("input %d is %s, want a scalar", i, c.in[i])
+				fail(fmt.Errorf("input %d is %s, want a scalar", i, c.in[i]))
 			}
 			*to = c.in[i].Float(0)
 			bounded = bounded || i == 4
@@ -65,9 +62,7 @@ var opNonMaxSuppression = operator{
 					if len(picked) >= most {
 						break
 					}
-					if err := c.spend(int64(len(picked)) + 1); err != nil {
-						return nil, err
-					}
+					c.spend(int64(len(picked)) + 1)
 					if !slices.ContainsFunc(picked, func(p int) bool { return intersectionOverUnion(corners[p], corners[k]) > overlap }) {
 						picked = append(picked, k)
 						found = append(found, int64(b), int64(class), int64(k))
@@ -75,12 +70,9 @@ var opNonMaxSuppression = operator{
 				}
 			}
 		}
-		out, err := c.zeros(pb.TensorProto_INT64, false, len(found)/3, 3)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_INT64, false, len(found)/3, 3)
 		copy(elems[int64](out), found)
-		return out, nil
+		return out
 	}),
 }
 

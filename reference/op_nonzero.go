@@ -9,7 +9,7 @@ import (
 // each. ONNX NonZero, opset 9, 13.
 var opNonZero = operator{
 	name: "NonZero", in: []port{sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		var found []int
 		for i := range x.Len() {
@@ -18,10 +18,7 @@ var opNonZero = operator{
 			}
 		}
 		rank := max(len(x.Dims), 1)
-		out, err := c.zeros(pb.TensorProto_INT64, false, rank, len(found))
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_INT64, false, rank, len(found))
 		at := make([]int, len(x.Dims))
 		for k, i := range found {
 			unravel(i, x.Dims, at)
@@ -29,6 +26,6 @@ var opNonZero = operator{
 				elems[int64](out)[a*len(found)+k] = int64(v)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

@@ -12,22 +12,19 @@ import (
 // elsewhere; indices out of range are off everywhere. ONNX OneHot, opset 9, 11.
 var opOneHot = operator{
 	name: "OneHot", in: []port{blind, sizing, moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		indices, values := c.in[0], c.in[2]
 		if c.in[1].Len() != 1 || values.Len() != 2 {
-			return nil, fmt.Errorf("depth is %s and values are %s, want one number and two", c.in[1], values)
+			fail(fmt.Errorf("depth is %s and values are %s, want one number and two", c.in[1], values))
 		}
 		depth := int(max(-1, min(c.in[1].Float(0), math.MaxInt32)))
 		if depth < 1 {
-			return nil, fmt.Errorf("depth is %v, want at least 1", c.in[1].Float(0))
+			fail(fmt.Errorf("depth is %v, want at least 1", c.in[1].Float(0)))
 		}
-		axis, err := axisOf(c.int("axis", -1), len(indices.Dims)+1)
-		if err != nil {
-			return nil, err
-		}
+		axis := axisOf(c.int("axis", -1), len(indices.Dims)+1)
 		dims := slices.Concat(indices.Dims[:axis], []int{depth}, indices.Dims[axis:])
 		inner := size(indices.Dims[axis:])
-		y, err := c.pick(values, dims, func(i int) int {
+		y := c.pick(values, dims, func(i int) int {
 			// Fractions are cut off, as a cast to int64 does.
 			hot := math.Trunc(indices.Float(i/inner/depth*inner + i%inner))
 			if hot < 0 {
@@ -38,14 +35,11 @@ var opOneHot = operator{
 			}
 			return 0
 		})
-		if err != nil {
-			return nil, err
-		}
 		for i := range y.Len() {
 			if !holds(pb.TensorProto_INT64, indices.Float(i/inner/depth*inner+i%inner)) {
 				c.undefined(y, i, beyondInteger)
 			}
 		}
-		return y, nil
+		return y
 	}),
 }

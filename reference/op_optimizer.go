@@ -73,12 +73,12 @@ func (c *call) regularised(f format, x, g number) number {
 func optimizer(name string, states int, move func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number)) operator {
 	return operator{
 		name: name, domain: trainingDomain,
-		eval: func(c *call) ([]*Value, error) {
+		eval: func(c *call) []*Value {
 			lists := 2 + states
 			values := c.in[2:len(c.step.in)]
 			n := len(values) / lists
 			if c.in[0].Len() != 1 || c.in[1].Len() != 1 || n*lists != len(values) {
-				return nil, fmt.Errorf("rate %s, step %s and %d tensors, want two scalars and %d lists of equal length", c.in[0], c.in[1], len(values), lists)
+				fail(fmt.Errorf("rate %s, step %s and %d tensors, want two scalars and %d lists of equal length", c.in[0], c.in[1], len(values), lists))
 			}
 			outputs := make([]*Value, n*(1+states))
 			for k := range n {
@@ -87,15 +87,12 @@ func optimizer(name string, states int, move func(c *call, f format, r number, t
 				for l := 1; l < lists; l++ {
 					v := values[l*n+k]
 					if !slices.Equal(v.Dims, x.Dims) {
-						return nil, fmt.Errorf("tensor %d of shape %v belongs to one of shape %v", l*n+k, v.Dims, x.Dims)
+						fail(fmt.Errorf("tensor %d of shape %v belongs to one of shape %v", l*n+k, v.Dims, x.Dims))
 					}
 					own = append(own, v)
 				}
 				for s := range 1 + states {
-					out, err := c.numbers(x.Type, x.Dims...)
-					if err != nil {
-						return nil, err
-					}
+					out := c.numbers(x.Type, x.Dims...)
 					outputs[s*n+k] = out
 				}
 				for i := range x.Len() {
@@ -107,7 +104,7 @@ func optimizer(name string, states int, move func(c *call, f format, r number, t
 					}
 				}
 			}
-			return outputs, nil
+			return outputs
 		},
 	}
 }

@@ -4,11 +4,12 @@ package reference
 // opset 15.
 var opOptional = operator{
 	name: "Optional", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		out := &Value{Kind: Optional}
 		if c.given(0) {
 			out.Elems = []*Value{c.in[0]}
 		}
-		return out, c.take(cost(out))
+		c.take(cost(out))
+		return out
 	}),
 }

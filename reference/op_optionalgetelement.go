@@ -6,14 +6,14 @@ import "errors"
 // handed on. ONNX OptionalGetElement, opset 15, 18.
 var opOptionalGetElement = operator{
 	name: "OptionalGetElement", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		v := c.in[0]
 		switch {
 		case v.Kind != Optional:
-			return v, nil
+			return v
 		case len(v.Elems) == 0:
-			return nil, errors.New("the optional is empty")
+			fail(errors.New("the optional is empty"))
 		}
-		return v.Elems[0], nil
+		return v.Elems[0]
 	}),
 }

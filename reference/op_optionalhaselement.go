@@ -9,9 +9,9 @@ import (
 // empty. ONNX OptionalHasElement, opset 15, 18.
 var opOptionalHasElement = operator{
 	name: "OptionalHasElement", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		v := c.in[0]
 		has := v != nil && (v.Kind != Optional || len(v.Elems) > 0)
-		return &Value{Type: pb.TensorProto_BOOL, Dims: []int{}, Data: onnx.Slice[bool]{has}}, nil
+		return &Value{Type: pb.TensorProto_BOOL, Dims: []int{}, Data: onnx.Slice[bool]{has}}
 	}),
 }

@@ -14,28 +14,22 @@ import (
 var opPad = operator{
 	name: "Pad",
 	in:   []port{moves, sizing, moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		rank := len(x.Dims)
-		begin, end, err := c.padding(rank)
-		if err != nil {
-			return nil, err
-		}
+		begin, end := c.padding(rank)
 		dims := make([]int, rank)
 		for i, d := range x.Dims {
 			if dims[i] = d + begin[i] + end[i]; dims[i] < 0 {
-				return nil, fmt.Errorf("pads %v and %v leave nothing of shape %v", begin, end, x.Dims)
+				fail(fmt.Errorf("pads %v and %v leave nothing of shape %v", begin, end, x.Dims))
 			}
 		}
-		source, err := padSource(c.text("mode", "constant"))
-		if err != nil {
-			return nil, err
-		}
+		source := padSource(c.text("mode", "constant"))
 		if c.text("mode", "constant") != "constant" && x.Len() == 0 && size(dims) > 0 {
-			return nil, fmt.Errorf("nothing in shape %v to pad with", x.Dims)
+			fail(fmt.Errorf("nothing in shape %v to pad with", x.Dims))
 		}
 		own, at := strides(x.Dims), make([]int, rank)
-		out, err := c.pick(x, dims, func(i int) int {
+		out := c.pick(x, dims, func(i int) int {
 			unravel(i, dims, at)
 			for a := range at {
 				if at[a] = source(at[a]-begin[a], x.Dims[a]); at[a] < 0 {
@@ -44,52 +38,45 @@ var opPad = operator{
 			}
 			return ravel(at, own)
 		})
-		if err != nil || c.text("mode", "constant") != "constant" {
-			return out, err
+		if c.text("mode", "constant") != "constant" {
+			return out
 		}
-		return out, c.padConstant(out, x, dims, begin)
+		c.padConstant(out, x, dims, begin)
+		return out
 	}),
 }
 
 // padding returns how much to add before and after every axis.
-func (c *call) padding(rank int) (begin, end []int, err error) {
+func (c *call) padding(rank int) (begin, end []int) {
 	begin, end = make([]int, rank), make([]int, rank)
-	pads, ok, err := c.intInput(1)
-	if err != nil {
-		return nil, nil, err
-	}
+	pads, ok := c.intInput(1)
 	if !ok {
 		if pads = c.intList("pads"); c.has("paddings") {
 			pads = c.intList("paddings")
 		}
 	}
-	axes, ok, err := c.intInput(3)
-	if err != nil {
-		return nil, nil, err
-	}
+	axes, ok := c.intInput(3)
 	if !ok {
 		for i := range rank {
 			axes = append(axes, i)
 		}
 	}
-	if axes, err = axesOf(axes, rank); err != nil {
-		return nil, nil, err
-	}
+	axes = axesOf(axes, rank)
 	if len(pads) != 2*len(axes) {
-		return nil, nil, fmt.Errorf("pads are %v, want two numbers for each of %d axes", pads, len(axes))
+		fail(fmt.Errorf("pads are %v, want two numbers for each of %d axes", pads, len(axes)))
 	}
 	for i, a := range axes {
 		begin[a], end[a] = pads[i], pads[len(axes)+i]
 		if min(begin[a], end[a]) < -math.MaxInt32 || max(begin[a], end[a]) > math.MaxInt32 {
-			return nil, nil, fmt.Errorf("pads are %v, want numbers below 2^31", pads)
+			fail(fmt.Errorf("pads are %v, want numbers below 2^31", pads))
 		}
 	}
-	return begin, end, nil
+	return begin, end
 }
 
 // padSource returns where coordinate x of a padded axis of length n comes from,
 // -1 for the constant.
-func padSource(mode string) (func(x, n int) int, error) {
+func padSource(mode string) func(x, n int) int {
 	modulo := func(x, n int) int { return ((x % n) + n) % n }
 	switch mode {
 	case "constant":
@@ -98,11 +85,11 @@ func padSource(mode string) (func(x, n int) int, error) {
 				return -1
 			}
 			return x
-		}, nil
+		}
 	case "edge":
-		return func(x, n int) int { return min(max(x, 0), n-1) }, nil
+		return func(x, n int) int { return min(max(x, 0), n-1) }
 	case "wrap":
-		return modulo, nil
+		return modulo
 	case "reflect":
 		return func(x, n int) int {
 			if n == 1 {
@@ -110,20 +97,20 @@ func padSource(mode string) (func(x, n int) int, error) {
 			}
 			x = modulo(x, 2*n-2)
 			return min(x, 2*n-2-x)
-		}, nil
+		}
 	}
-	return nil, fmt.Errorf("attribute mode is %q", mode)
+	panic(failure{fmt.Errorf("attribute mode is %q", mode)})
 }
 
 // padConstant fills what lies outside of x with the constant.
-func (c *call) padConstant(out, x *Value, dims, begin []int) error {
+func (c *call) padConstant(out, x *Value, dims, begin []int) {
 	value := exact(c.float("value", 0))
 	if c.given(2) {
 		if c.in[2].Len() != 1 {
-			return fmt.Errorf("input 2 is %s, want a scalar", c.in[2])
+			fail(fmt.Errorf("input 2 is %s, want a scalar", c.in[2]))
 		}
 	} else if value.v == 0 {
-		return nil
+		return
 	}
 	at := make([]int, len(dims))
 	index := slices.Repeat([]int{-1}, out.Len())
@@ -137,12 +124,11 @@ func (c *call) padConstant(out, x *Value, dims, begin []int) error {
 	}
 	if c.given(2) {
 		c.copyInto(out, c.in[2], index)
-		return nil
+		return
 	}
 	data, ok := out.Data.(onnx.Slice[float64])
 	if !ok {
-		return fmt.Errorf("a constant of %v for %s", value.v, x)
+		fail(fmt.Errorf("a constant of %v for %s", value.v, x))
 	}
 	move(data, []float64{value.v}, index)
-	return nil
 }

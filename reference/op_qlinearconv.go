@@ -7,15 +7,12 @@ import "fmt"
 // opset 10.
 var opQLinearConv = operator{
 	name: "QLinearConv",
-	eval: single(func(c *call) (*Value, error) {
-		y, err := c.shiftedConvolution(c.in[0], c.in[2], c.in[3], c.in[5])
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		y := c.shiftedConvolution(c.in[0], c.in[2], c.in[3], c.in[5])
 		channels := y.Dims[1]
 		if bias := c.in[8]; bias != nil {
 			if bias.Len() != channels {
-				return nil, fmt.Errorf("bias of shape %v for %d channels", bias.Dims, channels)
+				fail(fmt.Errorf("bias of shape %v for %d channels", bias.Dims, channels))
 			}
 			for i := range y.floats() {
 				y.floats()[i] += bias.Float(channelOf(y.Dims, i))

@@ -1,20 +1,14 @@
 package reference
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // opQLinearMatMul is MatMulInteger, scaled and quantized. ONNX QLinearMatMul,
 // opset 10, 21.
 var opQLinearMatMul = operator{
 	name: "QLinearMatMul",
 	in:   []port{lacking(minifloats), derived, derived, lacking(minifloats), derived, derived, derived, lacking(minifloats)},
-	eval: single(func(c *call) (*Value, error) {
-		p, err := c.shiftedProduct(c.in[0], c.in[2], c.in[3], c.in[5])
-		if err != nil {
-			return nil, err
-		}
+	eval: single(func(c *call) *Value {
+		p := c.shiftedProduct(c.in[0], c.in[2], c.in[3], c.in[5])
 		// A scale of A belongs to a row, one of B to a column.
 		cols := 1
 		if b := c.in[3]; len(b.Dims) > 1 {
@@ -30,38 +24,32 @@ var opQLinearMatMul = operator{
 
 // requantize is p times both scales over the scale of the result, quantized. left
 // and right say which of the scales belong to element i.
-func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right func(i int) int) (*Value, error) {
+func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right func(i int) int) *Value {
 	if scaleY.Len() != 1 || zeroY.Len() != 1 {
-		return nil, fmt.Errorf("scale of the result of shape %v, zero point of shape %v, want scalars", scaleY.Dims, zeroY.Dims)
+		fail(fmt.Errorf("scale of the result of shape %v, zero point of shape %v, want scalars", scaleY.Dims, zeroY.Dims))
 	}
-	out, err := c.zeros(zeroY.Type, true, p.Dims...)
-	if err != nil {
-		return nil, err
-	}
-	at := func(v *Value, k int) (number, error) {
+	out := c.zeros(zeroY.Type, true, p.Dims...)
+	at := func(v *Value, k int) number {
 		if v.Len() == 1 {
-			return v.at(0), nil
+			return v.at(0)
 		}
 		if k >= v.Len() {
-			return number{}, fmt.Errorf("%d scales, want one or one for each place", v.Len())
+			fail(fmt.Errorf("%d scales, want one or one for each place", v.Len()))
 		}
-		return v.at(k), nil
+		return v.at(k)
 	}
 	f := c.format(scaleY)
 	zero := zeroY.Float(0)
 	for i := range out.Len() {
-		_, errA := at(scaleA, left(i))
-		_, errB := at(scaleB, right(i))
-		if err := errors.Join(errA, errB); err != nil {
-			return nil, err
-		}
+		at(scaleA, left(i))
+		at(scaleB, right(i))
 		if scaleA.Len() == 1 && scaleB.Len() == 1 {
 			break
 		}
 	}
-	return out, c.each(out.Len(), 1, func(i int) {
-		a, _ := at(scaleA, left(i))
-		b, _ := at(scaleB, right(i))
+	c.each(out.Len(), 1, func(i int) {
+		a, b := at(scaleA, left(i)), at(scaleB, right(i))
 		c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), scaleY.at(0))), zero)
 	})
+	return out
 }

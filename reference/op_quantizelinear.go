@@ -14,7 +14,7 @@ import (
 var opQuantizeLinear = operator{
 	name: "QuantizeLinear",
 	in:   []port{derived, lacking(integers)},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
 		t := pb.TensorProto_UINT8
 		if to := c.int("output_dtype"); to != 0 {
@@ -23,20 +23,14 @@ var opQuantizeLinear = operator{
 		if zero != nil {
 			t = zero.Type
 		}
-		at, err := c.blocks(x, scale, zero)
-		if err != nil {
-			return nil, err
-		}
-		out, err := c.zeros(t, true, x.Dims...)
-		if err != nil {
-			return nil, err
-		}
+		at := c.blocks(x, scale, zero)
+		out := c.zeros(t, true, x.Dims...)
 		if (wideFloats|bools|texts)&setOf(out) != 0 {
-			return nil, fmt.Errorf("a result of type %s, want an integer or a float of 8 bits at most", typeName(t))
+			fail(fmt.Errorf("a result of type %s, want an integer or a float of 8 bits at most", typeName(t)))
 		}
 		out.stored = nil // quantize and at round already
 		f, small := c.quotients(scale), c.minifloat(t)
-		return out, c.each(out.Len(), 1, func(i int) {
+		c.each(out.Len(), 1, func(i int) {
 			k := at(i)
 			q := f.div(x.at(i), scale.at(k))
 			if x.Type == pb.TensorProto_INT32 {
@@ -53,6 +47,7 @@ var opQuantizeLinear = operator{
 				c.undefined(out, i, beyondMinifloat)
 			}
 		})
+		return out
 	}),
 }
 
@@ -133,27 +128,24 @@ func integerRange(t pb.TensorProto_DataType) (lo, hi float64) {
 }
 
 // blocks returns which element of the scale belongs to element i of x.
-func (c *call) blocks(x, scale, zero *Value) (func(i int) int, error) {
+func (c *call) blocks(x, scale, zero *Value) func(i int) int {
 	if zero != nil && zero.Len() != scale.Len() {
-		return nil, fmt.Errorf("scale of shape %v and zero point of shape %v", scale.Dims, zero.Dims)
+		fail(fmt.Errorf("scale of shape %v and zero point of shape %v", scale.Dims, zero.Dims))
 	}
 	if scale.Len() == 1 {
-		return func(int) int { return 0 }, nil
+		return func(int) int { return 0 }
 	}
-	axis, err := c.axis("axis", 1, len(x.Dims))
-	if err != nil {
-		return nil, err
-	}
+	axis := c.axis("axis", 1, len(x.Dims))
 	outer, n, inner := split(x.Dims, axis)
 	if len(scale.Dims) == 1 && scale.Dims[0] == n {
-		return func(i int) int { return i / inner % n }, nil
+		return func(i int) int { return i / inner % n }
 	}
 	each, count := c.int("block_size"), 0
 	if each > 0 && n > 0 {
 		count = (n-1)/each + 1
 	}
 	if each < 1 || scale.Len() != outer*count*inner {
-		return nil, fmt.Errorf("scale of shape %v for shape %v along axis %d, in blocks of %d", scale.Dims, x.Dims, axis, each)
+		fail(fmt.Errorf("scale of shape %v for shape %v along axis %d, in blocks of %d", scale.Dims, x.Dims, axis, each))
 	}
-	return func(i int) int { return (i/inner/n*count+i/inner%n/each)*inner + i%inner }, nil
+	return func(i int) int { return (i/inner/n*count+i/inner%n/each)*inner + i%inner }
 }

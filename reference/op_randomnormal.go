@@ -35,7 +35,7 @@ func uniform(c *call, r *rand.Rand) float64 {
 func random(name string, in []port, draw func(c *call, r *rand.Rand) float64) operator {
 	return operator{
 		name: name, in: in, drawn: true,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			dims, t := c.intList("shape"), pb.TensorProto_FLOAT
 			if len(in) > 0 {
 				dims = c.in[0].Dims
@@ -43,16 +43,13 @@ func random(name string, in []port, draw func(c *call, r *rand.Rand) float64) op
 					t = c.in[0].Type
 				}
 			}
-			out, err := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(t))), false, dims...)
-			if err != nil {
-				return nil, err
-			}
+			out := c.zeros(pb.TensorProto_DataType(c.int("dtype", int(t))), false, dims...)
 			r := c.source()
 			for i := range out.Len() {
 				out.setFloat(i, draw(c, r))
 			}
 			c.guess(out)
-			return out, nil
+			return out
 		}),
 	}
 }

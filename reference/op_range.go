@@ -8,26 +8,23 @@ import (
 // opRange counts from start towards limit by delta. ONNX Range, opset 11, 27.
 var opRange = operator{
 	name: "Range", in: []port{sizing, sizing, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		for i, v := range c.in {
 			if v.Len() != 1 {
-				return nil, fmt.Errorf("input %d is %s, want a scalar", i, v)
+				fail(fmt.Errorf("input %d is %s, want a scalar", i, v))
 			}
 		}
 		start, limit, delta := c.in[0].Float(0), c.in[1].Float(0), c.in[2].Float(0)
 		if delta == 0 || math.IsNaN(start+limit+delta) {
-			return nil, fmt.Errorf("from %v to %v by %v never ends", start, limit, delta)
+			fail(fmt.Errorf("from %v to %v by %v never ends", start, limit, delta))
 		}
 		count := max(0, math.Ceil((limit-start)/delta))
 		if count > math.MaxInt32 {
-			return nil, fmt.Errorf("from %v to %v by %v: %v numbers, more than 2^31", start, limit, delta, count)
+			fail(fmt.Errorf("from %v to %v by %v: %v numbers, more than 2^31", start, limit, delta, count))
 		}
 		t := c.in[0].Type
 		isFloat := floats&setOf(c.in[0]) != 0
-		out, err := c.zeros(t, isFloat, int(count))
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(t, isFloat, int(count))
 		switch {
 		case isFloat:
 			countFloats(out, c.formatOf(t), start, delta)
@@ -36,7 +33,7 @@ var opRange = operator{
 		default:
 			countInts[uint64](out, c.in[0], c.in[2])
 		}
-		return out, nil
+		return out
 	}),
 }
 

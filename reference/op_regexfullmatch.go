@@ -12,31 +12,24 @@ import (
 // RegexFullMatch, opset 20.
 var opRegexFullMatch = operator{
 	name: "RegexFullMatch",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		if !c.has("pattern") {
-			return nil, fmt.Errorf("attribute pattern is missing")
+			fail(fmt.Errorf("attribute pattern is missing"))
 		}
 		pattern := c.text("pattern")
 		if _, err := regexp.Compile(pattern); err != nil { // alone, so that no parenthesis closes what is added
-			return nil, fmt.Errorf("attribute pattern: %w", err)
+			fail(fmt.Errorf("attribute pattern: %w", err))
 		}
 		re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 		if err != nil {
-			return nil, fmt.Errorf("attribute pattern: %w", err)
+			fail(fmt.Errorf("attribute pattern: %w", err))
 		}
-		out, err := c.zeros(pb.TensorProto_BOOL, false, c.in[0].Dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_BOOL, false, c.in[0].Dims...)
 		for i, s := range elems[string](c.in[0]) {
-			if err := c.afford(len(pattern)+1, len(s)+1); err != nil {
-				return nil, err
-			}
-			if err := c.spend(int64(len(pattern)+1) * int64(len(s)+1)); err != nil {
-				return nil, err
-			}
+			c.afford(len(pattern)+1, len(s)+1)
+			c.spend(int64(len(pattern)+1) * int64(len(s)+1))
 			elems[bool](out)[i] = re.MatchString(s)
 		}
-		return out, nil
+		return out
 	}),
 }

@@ -7,7 +7,7 @@ import (
 // opRelu is max(0, x). ONNX Relu, opset 1, 6, 13, 14.
 var opRelu = operator{
 	name: "Relu",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(v int64) int64 { return max(v, 0) }, nil)
 		}

@@ -12,12 +12,9 @@ import (
 var opReshape = operator{
 	name: "Reshape",
 	in:   []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		want, ok, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		want, ok := c.intInput(1)
 		if !ok {
 			want = c.intList("shape")
 		}
@@ -27,29 +24,29 @@ var opReshape = operator{
 			switch {
 			case d == 0 && c.int("allowzero") == 0:
 				if i >= len(x.Dims) {
-					return nil, fmt.Errorf("shape %v keeps axis %d of %v, which there is not", want, i, x.Dims)
+					fail(fmt.Errorf("shape %v keeps axis %d of %v, which there is not", want, i, x.Dims))
 				}
 				dims[i] = x.Dims[i]
 			case d == -1 && open < 0:
 				open = i
 				continue
 			case d < 0:
-				return nil, fmt.Errorf("shape %v, want at most one -1 and nothing else negative", want)
+				fail(fmt.Errorf("shape %v, want at most one -1 and nothing else negative", want))
 			}
 			if dims[i] > 0 && known > math.MaxInt/dims[i] {
-				return nil, fmt.Errorf("shape %v has more elements than any memory holds", want)
+				fail(fmt.Errorf("shape %v has more elements than any memory holds", want))
 			}
 			known *= dims[i]
 		}
 		if open >= 0 {
 			if known == 0 || x.Len()%known != 0 {
-				return nil, fmt.Errorf("%d elements of %v do not divide into shape %v", x.Len(), x.Dims, want)
+				fail(fmt.Errorf("%d elements of %v do not divide into shape %v", x.Len(), x.Dims, want))
 			}
 			dims[open] = x.Len() / known
 		}
 		if n, err := product(dims); err != nil || n != x.Len() {
-			return nil, fmt.Errorf("shape %v wants %d elements, %v has %d", want, n, x.Dims, x.Len())
+			fail(fmt.Errorf("shape %v wants %d elements, %v has %d", want, n, x.Dims, x.Len()))
 		}
-		return reshaped(x, dims), nil
+		return reshaped(x, dims)
 	}),
 }

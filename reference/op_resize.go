@@ -15,7 +15,7 @@ import (
 var opResize = operator{
 	name: "Resize",
 	in:   []port{moves, sizing, sizing, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		r := resizer{
 			mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"),
@@ -33,17 +33,10 @@ var opResize = operator{
 				axes = append(axes, a)
 			}
 		}
-		axes, err := axesOf(axes, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
-		if err := r.measure(c, x, axes, scales, sizes); err != nil {
-			return nil, err
-		}
+		axes = axesOf(axes, len(x.Dims))
+		r.measure(c, x, axes, scales, sizes)
 		if r.place == "tf_crop_and_resize" {
-			if err := r.crop(x, axes, roi); err != nil {
-				return nil, err
-			}
+			r.crop(x, axes, roi)
 		}
 		return c.resize(x, &r)
 	}),
@@ -60,25 +53,26 @@ type resizer struct {
 }
 
 // measure settles scales and lengths of the result.
-func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) error {
+func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) {
 	r.out = slices.Clone(x.Dims)
 	r.scale = slices.Repeat([]float64{1}, len(x.Dims))
 	switch bySize := sizes != nil && sizes.Len() > 0; {
 	case bySize:
 		lengths, ok := sizes.ints()
 		if !ok || len(lengths) != len(axes) {
-			return fmt.Errorf("sizes are %v, want one for each of %d axes", sizes.Data, len(axes))
+			fail(fmt.Errorf("sizes are %v, want one for each of %d axes", sizes.Data, len(axes)))
 		}
 		for i, a := range axes {
 			if lengths[i] < min(1, x.Dims[a]) || lengths[i] > math.MaxInt32 {
-				return fmt.Errorf("sizes are %v, want numbers from 1 to 2^31", lengths)
+				fail(fmt.Errorf("sizes are %v, want numbers from 1 to 2^31", lengths))
 			}
 			r.out[a] = lengths[i]
 			r.scale[a] = float64(lengths[i]) / float64(max(1, x.Dims[a]))
 		}
-		return r.keepAspect(c.text("keep_aspect_ratio_policy", "stretch"), x.Dims, axes)
+		r.keepAspect(c.text("keep_aspect_ratio_policy", "stretch"), x.Dims, axes)
+		return
 	case scales == nil || scales.Len() != len(axes):
-		return fmt.Errorf("neither sizes nor scales for each of %d axes", len(axes))
+		fail(fmt.Errorf("neither sizes nor scales for each of %d axes", len(axes)))
 	}
 	for i, a := range axes {
 		s := scales.Float(i)
@@ -88,7 +82,7 @@ func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) e
 			continue // settled with the region
 		}
 		if !(s > 0) || n < float64(min(1, x.Dims[a])) || n > math.MaxInt32 {
-			return fmt.Errorf("scale %v of axis %d, want a positive number that leaves from 1 to 2^31 elements of %d", s, a, x.Dims[a])
+			fail(fmt.Errorf("scale %v of axis %d, want a positive number that leaves from 1 to 2^31 elements of %d", s, a, x.Dims[a]))
 		}
 		r.out[a], r.scale[a] = int(n), s
 	}
@@ -97,15 +91,14 @@ func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) e
 			r.scale[a], r.out[a] = scales.Float(i), 0
 		}
 	}
-	return nil
 }
 
 func (r *resizer) crops() bool { return r.place == "tf_crop_and_resize" }
 
 // keepAspect makes all scales the smallest or the largest of them.
-func (r *resizer) keepAspect(policy string, dims, axes []int) error {
+func (r *resizer) keepAspect(policy string, dims, axes []int) {
 	if policy == "stretch" {
-		return nil
+		return
 	}
 	scales := convert(axes, func(a int) float64 { return r.scale[a] })
 	var s float64
@@ -115,18 +108,17 @@ func (r *resizer) keepAspect(policy string, dims, axes []int) error {
 	case "not_smaller":
 		s = slices.Max(scales)
 	default:
-		return fmt.Errorf("attribute keep_aspect_ratio_policy is %q", policy)
+		fail(fmt.Errorf("attribute keep_aspect_ratio_policy is %q", policy))
 	}
 	for _, a := range axes {
 		r.scale[a], r.out[a] = s, max(1, int(math.Round(s*float64(dims[a]))))
 	}
-	return nil
 }
 
 // crop takes the region into account: starts and ends of all axes in one list.
-func (r *resizer) crop(x *Value, axes []int, roi *Value) error {
+func (r *resizer) crop(x *Value, axes []int, roi *Value) {
 	if roi == nil || roi.Len() != 2*len(axes) {
-		return fmt.Errorf("tf_crop_and_resize wants a region of %d numbers", 2*len(axes))
+		fail(fmt.Errorf("tf_crop_and_resize wants a region of %d numbers", 2*len(axes)))
 	}
 	r.begin, r.end = make([]float64, len(x.Dims)), slices.Repeat([]float64{1}, len(x.Dims))
 	for i, a := range axes {
@@ -136,70 +128,56 @@ func (r *resizer) crop(x *Value, axes []int, roi *Value) error {
 		}
 		n := math.Floor(float64(x.Dims[a]) * (r.end[a] - r.begin[a]) * r.scale[a])
 		if !(n >= float64(min(1, x.Dims[a])) && n <= math.MaxInt32) {
-			return fmt.Errorf("region from %v to %v of axis %d, scaled by %v, has %v elements", r.begin[a], r.end[a], a, r.scale[a], n)
+			fail(fmt.Errorf("region from %v to %v of axis %d, scaled by %v, has %v elements", r.begin[a], r.end[a], a, r.scale[a], n))
 		}
 		r.out[a] = int(n)
 	}
-	return nil
 }
 
-func (c *call) resize(x *Value, r *resizer) (*Value, error) {
+func (c *call) resize(x *Value, r *resizer) *Value {
 	isFloat := floats&setOf(x) != 0
 	if !isFloat && r.mode != "nearest" {
-		return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: fmt.Sprintf("mode %s of %s", r.mode, typeName(x.Type))}
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: fmt.Sprintf("mode %s of %s", r.mode, typeName(x.Type))})
 	}
 	// Every axis has its own taps, whatever the other coordinates are.
 	taps := make([][][]tap, len(r.out))
 	sides := make([][]side, len(r.out))
 	doubts := x.Sound != nil
 	if x.Len() == 0 && size(r.out) > 0 {
-		return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
+		fail(fmt.Errorf("nothing to sample in shape %v", x.Dims))
 	}
 	for a := range taps {
 		if x.Len() == 0 {
 			break // nothing to make of nothing
 		}
-		if err := c.take(int64(r.out[a])); err != nil {
-			return nil, err
-		}
+		c.take(int64(r.out[a]))
 		taps[a], sides[a] = make([][]tap, r.out[a]), make([]side, r.out[a])
 		for i := range taps[a] {
-			var err error
-			if taps[a][i], sides[a][i], err = r.taps(c.format(x), x, a, i); err != nil {
-				return nil, err
-			}
+			taps[a][i], sides[a][i] = r.taps(c.format(x), x, a, i)
 			doubts = doubts || sides[a][i].doubt || slices.ContainsFunc(taps[a][i], func(t tap) bool { return t.other != t.index })
-			if err := c.spend(int64(1 + len(taps[a][i]))); err != nil {
-				return nil, err
-			}
+			c.spend(int64(1 + len(taps[a][i])))
 		}
 	}
-	out, err := c.zeros(x.Type, isFloat || doubts, r.out...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(x.Type, isFloat || doubts, r.out...)
 	along := make([]int, len(taps)) // taps of an axis, each of which meets those of all others
 	for a := range taps {
 		for i, t := range taps[a] {
 			along[a] += len(t)
 			if sides[a][i].outside && texts&setOf(x) != 0 {
-				return nil, &onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)}
+				fail(&onnx.UnsupportedError{Op: c.step.op.name, Opset: c.opset, Why: "extrapolation of " + typeName(x.Type)})
 			}
 		}
 	}
-	if err := c.afford(along...); err != nil {
-		return nil, err
-	}
-	if err := c.spend(int64(size(along))); err != nil {
-		return nil, err
-	}
+	c.afford(along...)
+	c.spend(int64(size(along)))
 	g := newResampling(taps, strides(x.Dims))
 	last := max(1, lastOf(out))
-	return out, parallel(c.meter, out.Len()/last, g.place, func(p *place, row int) {
+	try(parallel(c.meter, out.Len()/last, g.place, func(p *place, row int) {
 		for i := row * last; i < (row+1)*last; i++ {
 			c.resample(out, i, x, r, g, sides, p)
 		}
-	})
+	}))
+	return out
 }
 
 // A resampling is where each element of a result comes from.
@@ -286,16 +264,13 @@ func (s side) choose(in, out number) number {
 
 // taps returns the neighbours of element i of the result along axis a, with
 // weights, and on which side of the border it lies.
-func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
+func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side) {
 	var where side
 	if r.scale[a] == 1 && r.out[a] == x.Dims[a] && (!r.crops() || r.begin[a] == 0 && r.end[a] == 1) {
-		return []tap{{i, i, exact(1)}}, where, nil
+		return []tap{{i, i, exact(1)}}, where
 	}
 	n := x.Dims[a]
-	place, err := r.source(a, i, n, f)
-	if err != nil {
-		return nil, where, err
-	}
+	place := r.source(a, i, n, f)
 	if r.crops() {
 		last := float64(n - 1)
 		where.outside = place.v < 0 || place.v > last
@@ -305,7 +280,7 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
 	if r.mode == "nearest" {
 		round, ok := roundings[r.nearest]
 		if !ok {
-			return nil, where, fmt.Errorf("attribute nearest_mode is %q", r.nearest)
+			fail(fmt.Errorf("attribute nearest_mode is %q", r.nearest))
 		}
 		t := tap{index: inside(int(round(place.v))), weight: exact(1)}
 		t.other = t.index
@@ -314,7 +289,7 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
 				t.other = k
 			}
 		}
-		return []tap{t}, where, nil
+		return []tap{t}, where
 	}
 	var k kernel
 	switch r.mode {
@@ -323,14 +298,14 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
 	case "cubic":
 		k = cubicKernel(r.cubic)
 	default:
-		return nil, where, fmt.Errorf("attribute mode is %q", r.mode)
+		fail(fmt.Errorf("attribute mode is %q", r.mode))
 	}
 	stretch := 1.0
 	if r.antialias {
 		stretch = min(1, r.scale[a])
 	}
 	if float64(n) < float64(k.reach)/stretch/(1<<20) {
-		return nil, where, fmt.Errorf("scale %v of axis %d", r.scale[a], a)
+		fail(fmt.Errorf("scale %v of axis %d", r.scale[a], a))
 	}
 	indices, weights := k.around(f, place, stretch)
 	if r.exclude {
@@ -350,7 +325,7 @@ func (r *resizer) taps(f format, x *Value, a, i int) ([]tap, side, error) {
 	for j, index := range indices {
 		taps[j] = tap{inside(index), inside(index), weights[j]}
 	}
-	return taps, where, nil
+	return taps, where
 }
 
 // roundings choose one of the two neighbours.
@@ -364,7 +339,7 @@ var roundings = map[string]func(float64) float64{
 // source is where element i of the result lies in an axis of n elements. What
 // runtimes compute it by in float32 costs some roundings, none where the scale is
 // a power of two.
-func (r *resizer) source(a, i, n int, f format) (number, error) {
+func (r *resizer) source(a, i, n int, f format) number {
 	s, x, length := r.scale[a], float64(i), float64(n)
 	resized := s * length // need not be whole
 	if r.crops() {
@@ -396,15 +371,15 @@ func (r *resizer) source(a, i, n int, f format) (number, error) {
 			p.v += (r.end[a] - r.begin[a]) * (length - 1) / 2
 		}
 	default:
-		return p, fmt.Errorf("attribute coordinate_transformation_mode is %q", r.place)
+		fail(fmt.Errorf("attribute coordinate_transformation_mode is %q", r.place))
 	}
 	if fraction, _ := math.Frexp(s); fraction == 0.5 && (r.place == "half_pixel" || r.place == "pytorch_half_pixel" || r.place == "asymmetric") {
-		return p, nil
+		return p
 	}
 	e := f.u * (math.Abs(p.v) + length)
 	if r.crops() {
 		e += f.u * length * (math.Abs(r.begin[a]) + math.Abs(r.end[a]))
 	}
 	p.sound, p.spread = 8*e, e
-	return p, nil
+	return p
 }

@@ -8,25 +8,22 @@ import (
 // entry b. ONNX ReverseSequence, opset 10.
 var opReverseSequence = operator{
 	name: "ReverseSequence", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if len(x.Dims) < 2 {
-			return nil, fmt.Errorf("input of shape %v, want time and batch", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want time and batch", x.Dims))
 		}
 		batch, time := c.int("batch_axis"), c.int("time_axis")
 		if batch < 0 || batch > 1 || time != 1-batch {
-			return nil, fmt.Errorf("batch_axis %d and time_axis %d, want 0 and 1 or 1 and 0", batch, time)
+			fail(fmt.Errorf("batch_axis %d and time_axis %d, want 0 and 1 or 1 and 0", batch, time))
 		}
-		lens, _, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		lens, _ := c.intInput(1)
 		if len(lens) != x.Dims[batch] {
-			return nil, fmt.Errorf("%d lengths for a batch of %d", len(lens), x.Dims[batch])
+			fail(fmt.Errorf("%d lengths for a batch of %d", len(lens), x.Dims[batch]))
 		}
 		for b, l := range lens {
 			if l < 0 || l > x.Dims[time] {
-				return nil, fmt.Errorf("length %d is %d of %d steps", b, l, x.Dims[time])
+				fail(fmt.Errorf("length %d is %d of %d steps", b, l, x.Dims[time]))
 			}
 		}
 		own, at := strides(x.Dims), make([]int, len(x.Dims))

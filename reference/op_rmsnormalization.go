@@ -9,9 +9,9 @@ import (
 // the axes from attribute axis on. ONNX RMSNormalization, opset 23.
 var opRMSNormalization = operator{
 	name: "RMSNormalization",
-	eval: func(c *call) ([]*Value, error) {
-		y, _, err := c.rmsNormalization()
-		return []*Value{y}, err
+	eval: func(c *call) []*Value {
+		y, _ := c.rmsNormalization()
+		return []*Value{y}
 	},
 }
 
@@ -19,34 +19,27 @@ var opRMSNormalization = operator{
 // is a second output. ONNX Runtime has it in ONNX's domain, of opset 1.
 var opSimplifiedLayerNormalization = operator{
 	name: "SimplifiedLayerNormalization",
-	eval: func(c *call) ([]*Value, error) {
-		y, inverse, err := c.rmsNormalization()
-		return []*Value{y, inverse}, err
+	eval: func(c *call) []*Value {
+		y, inverse := c.rmsNormalization()
+		return []*Value{y, inverse}
 	},
 }
 
 // rmsNormalization returns the normalised and scaled input 0, and what it was
 // normalised by.
-func (c *call) rmsNormalization() (out, inverse *Value, err error) {
+func (c *call) rmsNormalization() (out, inverse *Value) {
 	x, scale := c.in[0], c.in[1]
-	axis, err := c.axis("axis", -1, len(x.Dims))
-	if err != nil {
-		return nil, nil, err
-	}
+	axis := c.axis("axis", -1, len(x.Dims))
 	rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
 	if got, err := broadcast(scale.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
-		return nil, nil, fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims)
+		fail(fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims))
 	}
-	if out, err = c.numbers(scale.Type, x.Dims...); err != nil {
-		return nil, nil, err
-	}
+	out = c.numbers(scale.Type, x.Dims...)
 	small := slices.Clone(x.Dims)
 	for a := axis; a < len(small); a++ {
 		small[a] = 1
 	}
-	if inverse, err = c.floatResult(c.stashType(), small); err != nil {
-		return nil, nil, err
-	}
+	inverse = c.floatResult(c.stashType(), small)
 	f, last := c.stash(), c.affineFormat(x)
 	epsilon := exact(c.float("epsilon"))
 	stretch := newStretch(scale.Dims, x.Dims)
@@ -73,5 +66,5 @@ func (c *call) rmsNormalization() (out, inverse *Value, err error) {
 			}
 		}
 	}
-	return out, inverse, nil
+	return out, inverse
 }

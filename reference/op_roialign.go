@@ -12,45 +12,34 @@ import (
 var opRoiAlign = operator{
 	name: "RoiAlign",
 	in:   []port{derived, blind},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, rois := c.in[0], c.in[1]
-		entries, _, err := c.intInput(2)
-		if err != nil {
-			return nil, err
-		}
+		entries, _ := c.intInput(2)
 		if len(x.Dims) != 4 || len(rois.Dims) != 2 || rois.Dims[1] != 4 || len(entries) != rois.Dims[0] {
-			return nil, fmt.Errorf("input of shape %v, regions of shape %v, %d batch entries", x.Dims, rois.Dims, len(entries))
+			fail(fmt.Errorf("input of shape %v, regions of shape %v, %d batch entries", x.Dims, rois.Dims, len(entries)))
 		}
 		out := [2]int{c.int("output_height"), c.int("output_width")}
-		y, err := c.numbers(x.Type, rois.Dims[0], x.Dims[1], out[0], out[1])
-		if err != nil {
-			return nil, err
-		}
+		y := c.numbers(x.Type, rois.Dims[0], x.Dims[1], out[0], out[1])
 		how := c.text("mode", "avg")
 		if how != "avg" && how != "max" {
-			return nil, fmt.Errorf("attribute mode is %q", how)
+			fail(fmt.Errorf("attribute mode is %q", how))
 		}
 		for r, n := range entries {
 			if n < 0 || n >= x.Dims[0] {
-				return nil, fmt.Errorf("region %d is of batch entry %d of %d", r, n, x.Dims[0])
+				fail(fmt.Errorf("region %d is of batch entry %d of %d", r, n, x.Dims[0]))
 			}
 			if size(x.Dims[2:]) == 0 && y.Len() > 0 {
-				return nil, fmt.Errorf("nothing to sample in shape %v", x.Dims)
+				fail(fmt.Errorf("nothing to sample in shape %v", x.Dims))
 			}
 			region := [2]roiAxis{}
 			for a := range 2 { // height, width
-				if region[a], err = c.roiAxis(rois, r, a, out[a]); err != nil {
-					return nil, err
-				}
+				region[a] = c.roiAxis(rois, r, a, out[a])
 			}
 			for i := range out[0] * out[1] {
 				bins := [2]int{i / out[1], i % out[1]}
 				for ch := range x.Dims[1] {
 					base := (n*x.Dims[1] + ch) * x.Dims[2] * x.Dims[3]
-					v, err := c.roiBin(x, base, region, bins, how == "max")
-					if err != nil {
-						return nil, err
-					}
+					v := c.roiBin(x, base, region, bins, how == "max")
 					y.set((r*x.Dims[1]+ch)*out[0]*out[1]+i, v)
 					if how == "max" && math.IsNaN(v.v) {
 						c.undefined(y, (r*x.Dims[1]+ch)*out[0]*out[1]+i, orderOfNaN)
@@ -58,7 +47,7 @@ var opRoiAlign = operator{
 				}
 			}
 		}
-		return y, nil
+		return y
 	}),
 }
 
@@ -70,7 +59,7 @@ type roiAxis struct {
 	samples    []int // the first one is the reference's
 }
 
-func (c *call) roiAxis(rois *Value, r, a, bins int) (roiAxis, error) {
+func (c *call) roiAxis(rois *Value, r, a, bins int) roiAxis {
 	f := c.format(rois)
 	scale := exact(c.float("spatial_scale"))
 	first, last := f.mul(rois.at(r*4+1-a), scale), f.mul(rois.at(r*4+3-a), scale)
@@ -94,9 +83,9 @@ func (c *call) roiAxis(rois *Value, r, a, bins int) (roiAxis, error) {
 		}
 	}
 	if bins < 1 || math.IsNaN(size.v) || slices.Max(axis.samples) > 1<<16 {
-		return axis, fmt.Errorf("region %d of length %v in %d bins with %d points each", r, size.v, bins, slices.Max(axis.samples))
+		fail(fmt.Errorf("region %d of length %v in %d bins with %d points each", r, size.v, bins, slices.Max(axis.samples)))
 	}
-	return axis, nil
+	return axis
 }
 
 // roiTaps are the neighbours of point s of bin p along an axis, both of them even
@@ -126,13 +115,11 @@ func (c *call) roiTaps(x *Value, a int, axis roiAxis, p, s, samples int) (taps [
 // roiBin is the mean over the points of a bin; the maximum is one over the weighed
 // neighbours of all points, as the operator document has it. Where rounding decides
 // how many points there are, or whether one lies outside, the limits cover both.
-func (c *call) roiBin(x *Value, base int, region [2]roiAxis, bins [2]int, largest bool) (number, error) {
+func (c *call) roiBin(x *Value, base int, region [2]roiAxis, bins [2]int, largest bool) number {
 	var y number
 	for i, rows := range region[0].samples {
 		for j, cols := range region[1].samples {
-			if err := c.spend(4 * int64(rows) * int64(cols)); err != nil {
-				return y, err
-			}
+			c.spend(4 * int64(rows) * int64(cols))
 			v := c.roiPoints(x, base, region, bins, [2]int{rows, cols}, largest)
 			if i+j == 0 {
 				y = v
@@ -143,7 +130,7 @@ func (c *call) roiBin(x *Value, base int, region [2]roiAxis, bins [2]int, larges
 			y.declared = max(y.declared, gap+v.screen())
 		}
 	}
-	return y, nil
+	return y
 }
 
 // roiPoints is roiBin for so many points along each axis.

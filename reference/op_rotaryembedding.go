@@ -8,7 +8,7 @@ import "fmt"
 // input is (N, heads, L, E) or (N, L, heads E). ONNX RotaryEmbedding, opset 23.
 var opRotaryEmbedding = operator{
 	name: "RotaryEmbedding",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, cos, sin := c.in[0], c.in[1], c.in[2]
 		var batch, heads, steps, length int
 		switch len(x.Dims) {
@@ -16,11 +16,11 @@ var opRotaryEmbedding = operator{
 			batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
 		case 3:
 			if heads = c.int("num_heads", 0); heads < 1 || x.Dims[2]%heads != 0 {
-				return nil, fmt.Errorf("input of shape %v for %d heads", x.Dims, heads)
+				fail(fmt.Errorf("input of shape %v for %d heads", x.Dims, heads))
 			}
 			batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads
 		default:
-			return nil, fmt.Errorf("input of shape %v, want three or four axes", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want three or four axes", x.Dims))
 		}
 		turned := c.int("rotary_embedding_dim")
 		if turned == 0 {
@@ -28,24 +28,22 @@ var opRotaryEmbedding = operator{
 		}
 		half := turned / 2
 		if turned < 0 || turned > length || turned%2 != 0 || len(cos.Dims) < 2 || cos.Dims[len(cos.Dims)-1] != half || cos.Len() != sin.Len() {
-			return nil, fmt.Errorf("%d of %d elements are rotated by cosines of shape %v and sines of shape %v", turned, length, cos.Dims, sin.Dims)
+			fail(fmt.Errorf("%d of %d elements are rotated by cosines of shape %v and sines of shape %v", turned, length, cos.Dims, sin.Dims))
 		}
 		// position returns where the angles of a step begin.
 		position := func(n, t int) int { return (n*steps + t) * half }
-		if ids, ok, err := c.intInput(3); err != nil {
-			return nil, err
-		} else if ok {
+		if ids, ok := c.intInput(3); ok {
 			if len(ids) != batch*steps {
-				return nil, fmt.Errorf("%d positions for %d sequences of %d", len(ids), batch, steps)
+				fail(fmt.Errorf("%d positions for %d sequences of %d", len(ids), batch, steps))
 			}
 			for _, id := range ids {
 				if id < 0 || (id+1)*half > cos.Len() {
-					return nil, fmt.Errorf("position %d of %v", id, cos.Dims)
+					fail(fmt.Errorf("position %d of %v", id, cos.Dims))
 				}
 			}
 			position = func(n, t int) int { return ids[n*steps+t] * half }
 		} else if cos.Len() != batch*steps*half {
-			return nil, fmt.Errorf("cosines of shape %v for %d sequences of %d", cos.Dims, batch, steps)
+			fail(fmt.Errorf("cosines of shape %v for %d sequences of %d", cos.Dims, batch, steps))
 		}
 		return c.rotated(x, length, turned, c.int("interleaved") != 0, cos, sin, func(vector int) int {
 			n, t := vector/heads/max(steps, 1), vector/heads%steps
@@ -60,11 +58,8 @@ var opRotaryEmbedding = operator{
 // rotated turns pairs of the first elements of each vector of a length: of neighbours
 // where interleaved is set, else one of each half. angles is where the cosines and
 // sines of a vector begin.
-func (c *call) rotated(x *Value, length, turned int, interleaved bool, cos, sin *Value, angles func(vector int) int) (*Value, error) {
-	out, err := c.numbers(x.Type, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) rotated(x *Value, length, turned int, interleaved bool, cos, sin *Value, angles func(vector int) int) *Value {
+	out := c.numbers(x.Type, x.Dims...)
 	f, half := c.format(x), turned/2
 	for i := range out.Len() {
 		e := i % length
@@ -91,5 +86,5 @@ func (c *call) rotated(x *Value, length, turned int, interleaved bool, cos, sin 
 		}
 		out.set(i, s.sum(f, 0))
 	}
-	return out, nil
+	return out
 }

@@ -16,23 +16,23 @@ var opScan = operator{
 	name:  "Scan",
 	loops: true,
 	in:    []port{moves},
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		body := c.step.blocks["body"]
 		if body == nil {
-			return nil, errors.New("no attribute body")
+			fail(errors.New("no attribute body"))
 		}
 		values := c.in[:len(c.step.in)]
 		var lengths *Value
 		if c.opset < 9 {
 			if len(values) == 0 {
-				return nil, errors.New("no inputs")
+				fail(errors.New("no inputs"))
 			}
 			lengths, values = values[0], values[1:]
 		}
 		scanned := c.int("num_scan_inputs", 0)
 		states := len(values) - scanned
 		if scanned < 1 || states < 0 || len(body.inputs) != len(values) || len(body.outputs) < states || slices.Contains(values, nil) {
-			return nil, fmt.Errorf("%d inputs, %d of them scanned, for a body of %d inputs and %d outputs", len(values), scanned, len(body.inputs), len(body.outputs))
+			fail(fmt.Errorf("%d inputs, %d of them scanned, for a body of %d inputs and %d outputs", len(values), scanned, len(body.inputs), len(body.outputs)))
 		}
 		s := scan{
 			states: states,
@@ -62,29 +62,26 @@ func listed(list []int, i int) int {
 
 // scan is Scan from opset 9 on. limit, unless it is negative, is the number of
 // steps.
-func (c *call) scan(s scan, values []*Value, limit int) ([]*Value, error) {
+func (c *call) scan(s scan, values []*Value, limit int) []*Value {
 	body := c.step.blocks["body"]
 	state, inputs := values[:s.states], values[s.states:]
 	axes := make([]int, len(inputs))
 	steps := limit
 	for i, v := range inputs {
-		a, err := axisOf(listed(s.inAxes, i), len(v.Dims))
-		if err != nil {
-			return nil, err
-		}
+		a := axisOf(listed(s.inAxes, i), len(v.Dims))
 		axes[i] = a
 		if i == 0 && limit < 0 {
 			steps = v.Dims[a]
 		}
 		if v.Dims[a] < steps || limit < 0 && v.Dims[a] != steps {
-			return nil, fmt.Errorf("input %d of shape %v has %d steps along axis %d, want %d", s.states+i, v.Dims, v.Dims[a], a, steps)
+			fail(fmt.Errorf("input %d of shape %v has %d steps along axis %d, want %d", s.states+i, v.Dims, v.Dims[a], a, steps))
 		}
 	}
 	stacks := make([][]*Value, len(body.outputs)-s.states)
 	start, kept := c.live, int64(0)
 	for t := range steps {
-		if err := c.spend(nodeCost); err != nil {
-			return nil, fmt.Errorf("step %d: %w", t, err)
+		if err := c.meter.spend(nodeCost); err != nil {
+			fail(fmt.Errorf("step %d: %w", t, err))
 		}
 		arguments := slices.Clone(state)
 		for i, v := range inputs {
@@ -92,15 +89,12 @@ func (c *call) scan(s scan, values []*Value, limit int) ([]*Value, error) {
 			if listed(s.inBackward, i) != 0 {
 				at = steps - 1 - t
 			}
-			slice, err := c.sliceOf(v, axes[i], at)
-			if err != nil {
-				return nil, err
-			}
+			slice := c.sliceOf(v, axes[i], at)
 			arguments = append(arguments, slice)
 		}
 		outputs, err := c.runBlock("body", arguments)
 		if err != nil {
-			return nil, fmt.Errorf("step %d: %w", t, err)
+			fail(fmt.Errorf("step %d: %w", t, err))
 		}
 		state = outputs[:s.states]
 		for k, v := range outputs[s.states:] {
@@ -117,17 +111,14 @@ func (c *call) scan(s scan, values []*Value, limit int) ([]*Value, error) {
 		if listed(s.outBackward, k) != 0 {
 			slices.Reverse(list)
 		}
-		v, err := c.stack(list, body.outTypes[s.states+k], listed(s.outAxes, k))
-		if err != nil {
-			return nil, err
-		}
+		v := c.stack(list, body.outTypes[s.states+k], listed(s.outAxes, k))
 		out = append(out, v)
 	}
-	return out, nil
+	return out
 }
 
 // sliceOf is element `at` along an axis, without the axis.
-func (c *call) sliceOf(v *Value, axis, at int) (*Value, error) {
+func (c *call) sliceOf(v *Value, axis, at int) *Value {
 	_, n, inner := split(v.Dims, axis)
 	dims := slices.Delete(slices.Clone(v.Dims), axis, axis+1)
 	return c.pick(v, dims, func(i int) int { return (i/inner*n+at)*inner + i%inner })
@@ -135,10 +126,10 @@ func (c *call) sliceOf(v *Value, axis, at int) (*Value, error) {
 
 // scanBatch is Scan of opset 8: axis 0 of every value is the batch, axis 1 of
 // the scanned ones is time. What is stacked is padded with zeros to the longest.
-func (c *call) scanBatch(s scan, lengths *Value, values []*Value) ([]*Value, error) {
+func (c *call) scanBatch(s scan, lengths *Value, values []*Value) []*Value {
 	for i, v := range values {
 		if least := 1 + min(1, max(0, i-s.states+1)); len(v.Dims) < least || v.Dims[0] != values[0].Dims[0] {
-			return nil, fmt.Errorf("input %d of shape %v, want one with a batch like input 1 of shape %v", 1+i, v.Dims, values[0].Dims)
+			fail(fmt.Errorf("input %d of shape %v, want one with a batch like input 1 of shape %v", 1+i, v.Dims, values[0].Dims))
 		}
 	}
 	batch, longest := values[0].Dims[0], values[s.states].Dims[1]
@@ -146,34 +137,26 @@ func (c *call) scanBatch(s scan, lengths *Value, values []*Value) ([]*Value, err
 	if lengths != nil {
 		list, ok := lengths.ints()
 		if !ok || len(list) != batch {
-			return nil, fmt.Errorf("lengths are %s for a batch of %d", lengths, batch)
+			fail(fmt.Errorf("lengths are %s for a batch of %d", lengths, batch))
 		}
 		steps = list
 	}
 	var all [][]*Value // by output, then by batch entry
 	for b := range batch {
 		if steps[b] < 0 || steps[b] > longest {
-			return nil, fmt.Errorf("length %d is %d of %d steps", b, steps[b], longest)
+			fail(fmt.Errorf("length %d is %d of %d steps", b, steps[b], longest))
 		}
 		own := make([]*Value, len(values))
 		for i, v := range values {
-			var err error
-			if own[i], err = c.sliceOf(v, 0, b); err != nil {
-				return nil, err
-			}
+			own[i] = c.sliceOf(v, 0, b)
 		}
-		outputs, err := c.scan(s, own, steps[b])
-		if err != nil {
-			return nil, err
-		}
+		outputs := c.scan(s, own, steps[b])
 		if all == nil {
 			all = make([][]*Value, len(outputs))
 		}
 		for k, v := range outputs {
 			if k >= s.states && len(v.Dims) > 0 && v.Dims[0] < longest {
-				if v, err = c.lengthened(v, longest); err != nil {
-					return nil, err
-				}
+				v = c.lengthened(v, longest)
 			}
 			all[k] = append(all[k], v)
 		}
@@ -184,24 +167,18 @@ func (c *call) scanBatch(s scan, lengths *Value, values []*Value) ([]*Value, err
 			if k >= s.states {
 				t.Dims = slices.Insert(slices.Clone(t.Dims), 0, onnx.Fixed(int64(longest)))
 			}
-			v, err := c.stack(nil, t, 0)
-			if err != nil {
-				return nil, err
-			}
+			v := c.stack(nil, t, 0)
 			out = append(out, v)
 		}
 	}
 	for k, list := range all {
-		var err error
-		if out[k], err = c.stack(list, c.step.blocks["body"].outTypes[k], 0); err != nil {
-			return nil, err
-		}
+		out[k] = c.stack(list, c.step.blocks["body"].outTypes[k], 0)
 	}
-	return out, nil
+	return out
 }
 
 // lengthened appends zeros along axis 0.
-func (c *call) lengthened(v *Value, n int) (*Value, error) {
+func (c *call) lengthened(v *Value, n int) *Value {
 	dims := slices.Clone(v.Dims)
 	dims[0] = n
 	return c.pick(v, dims, func(i int) int {

@@ -17,14 +17,11 @@ func scatterElements(name string) operator {
 	return operator{
 		name: name,
 		in:   []port{moves, derived, moves},
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x, updates := c.in[0], c.in[2]
-			at, err := c.elementsAlong(x, 1)
-			if err != nil {
-				return nil, err
-			}
+			at := c.elementsAlong(x, 1)
 			if !slices.Equal(updates.Dims, c.in[1].Dims) {
-				return nil, fmt.Errorf("updates of shape %v for indices of shape %v", updates.Dims, c.in[1].Dims)
+				fail(fmt.Errorf("updates of shape %v for indices of shape %v", updates.Dims, c.in[1].Dims))
 			}
 			return c.scatter(x, updates, at)
 		}),
@@ -33,12 +30,9 @@ func scatterElements(name string) operator {
 
 // scatter puts element i of updates at at[i] of a copy of x, or reduces it into
 // what is there.
-func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
+func (c *call) scatter(x, updates *Value, at []int) *Value {
 	how := c.text("reduction", "none")
-	out, err := c.zeros(x.Type, floats&setOf(x) != 0 || x.Sound != nil || updates.Sound != nil, x.Dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(x.Type, floats&setOf(x) != 0 || x.Sound != nil || updates.Sound != nil, x.Dims...)
 	all := make([]int, x.Len())
 	for i := range all {
 		all[i] = i
@@ -52,11 +46,11 @@ func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
 		"min":  func(_ format, a, b number) number { return smaller(a, b) },
 	}[how]
 	if !ok {
-		return nil, fmt.Errorf("attribute reduction is %q", how)
+		fail(fmt.Errorf("attribute reduction is %q", how))
 	}
 	isFloat := floats&setOf(x) != 0
 	if len(at) > 0 && how != "none" && numeric&setOf(x) == 0 {
-		return nil, fmt.Errorf("reduction %s of %s", how, x)
+		fail(fmt.Errorf("reduction %s of %s", how, x))
 	}
 	for i, j := range at {
 		switch {
@@ -78,7 +72,7 @@ func (c *call) scatter(x, updates *Value, at []int) (*Value, error) {
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // reduceInto reduces element i of updates into element j of an integer tensor.

@@ -8,14 +8,11 @@ import (
 // take, or reduces the updates into them. ONNX ScatterND, opset 11, 13, 16, 18.
 var opScatterND = operator{
 	name: "ScatterND", in: []port{moves, derived, moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, updates := c.in[0], c.in[2]
-		at, slice, err := c.slicesAt(x, 1, 0)
-		if err != nil {
-			return nil, err
-		}
+		at, slice := c.slicesAt(x, 1, 0)
 		if updates.Len() != len(at)*slice {
-			return nil, fmt.Errorf("updates of shape %v, want %d slices of %d elements", updates.Dims, len(at), slice)
+			fail(fmt.Errorf("updates of shape %v, want %d slices of %d elements", updates.Dims, len(at), slice))
 		}
 		elements := make([]int, 0, updates.Len())
 		for _, first := range at {

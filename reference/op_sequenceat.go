@@ -6,15 +6,12 @@ import "fmt"
 // ONNX SequenceAt, opset 11.
 var opSequenceAt = operator{
 	name: "SequenceAt", in: []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		list := c.in[0].Elems
 		if len(list) == 0 {
-			return nil, fmt.Errorf("the sequence is empty")
+			fail(fmt.Errorf("the sequence is empty"))
 		}
-		at, err := c.position(1, len(list), len(list)-1, 0)
-		if err != nil {
-			return nil, err
-		}
-		return list[at], nil
+		at := c.position(1, len(list), len(list)-1, 0)
+		return list[at]
 	}),
 }

@@ -4,5 +4,5 @@ package reference
 // ONNX SequenceEmpty, opset 11.
 var opSequenceEmpty = operator{
 	name: "SequenceEmpty",
-	eval: single(func(*call) (*Value, error) { return &Value{Kind: Sequence}, nil }),
+	eval: single(func(*call) *Value { return &Value{Kind: Sequence} }),
 }

@@ -9,16 +9,14 @@ import (
 // ONNX SequenceErase, opset 11.
 var opSequenceErase = operator{
 	name: "SequenceErase", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		list := c.in[0].Elems
 		if len(list) == 0 {
-			return nil, errors.New("the sequence is empty")
+			fail(errors.New("the sequence is empty"))
 		}
-		at, err := c.position(1, len(list), len(list)-1, len(list)-1)
-		if err != nil {
-			return nil, err
-		}
+		at := c.position(1, len(list), len(list)-1, len(list)-1)
 		out := &Value{Kind: Sequence, Elems: slices.Delete(slices.Clone(list), at, at+1)}
-		return out, c.take(cost(out))
+		c.take(cost(out))
+		return out
 	}),
 }

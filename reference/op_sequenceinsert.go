@@ -6,13 +6,11 @@ import "slices"
 // ONNX SequenceInsert, opset 11.
 var opSequenceInsert = operator{
 	name: "SequenceInsert", in: []port{moves, moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		list := c.in[0].Elems
-		at, err := c.position(2, len(list), len(list), len(list))
-		if err != nil {
-			return nil, err
-		}
+		at := c.position(2, len(list), len(list), len(list))
 		out := &Value{Kind: Sequence, Elems: slices.Insert(slices.Clone(list), at, c.in[1])}
-		return out, c.take(cost(out))
+		c.take(cost(out))
+		return out
 	}),
 }

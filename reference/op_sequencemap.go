@@ -11,10 +11,10 @@ import (
 // ONNX SequenceMap, opset 17.
 var opSequenceMap = operator{
 	name: "SequenceMap", loops: true, in: []port{moves, moves},
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		body := c.step.blocks["body"]
 		if body == nil {
-			return nil, errors.New("no attribute body")
+			fail(errors.New("no attribute body"))
 		}
 		values := c.in[:len(c.step.in)]
 		n := len(values[0].Elems)
@@ -29,18 +29,18 @@ var opSequenceMap = operator{
 					continue
 				}
 				if len(v.Elems) != n {
-					return nil, fmt.Errorf("input %d has %d elements, input 0 has %d", k, len(v.Elems), n)
+					fail(fmt.Errorf("input %d has %d elements, input 0 has %d", k, len(v.Elems), n))
 				}
 				arguments[k] = v.Elems[i]
 			}
 			outputs, err := c.runBlock("body", arguments)
 			if err != nil {
-				return nil, fmt.Errorf("element %d: %w", i, err)
+				fail(fmt.Errorf("element %d: %w", i, err))
 			}
 			for k, v := range outputs {
 				out[k].Elems = append(out[k].Elems, v)
 			}
 		}
-		return out, nil
+		return out
 	},
 }

@@ -4,7 +4,7 @@ package reference
 // 1, 13, 15, 19, 21.
 var opShape = operator{
 	name: "Shape", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		dims := c.in[0].Dims
 		bound := func(x int) int {
 			if x < 0 {

@@ -8,7 +8,7 @@ import (
 // ONNX Shrink, opset 9.
 var opShrink = operator{
 	name: "Shrink",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		bias, lambd := c.float("bias"), c.float("lambd")
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(x int64) int64 {

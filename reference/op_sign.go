@@ -3,7 +3,7 @@ package reference
 // opSign is -1, 0 or 1. ONNX Sign, opset 9, 13.
 var opSign = operator{
 	name: "Sign",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		if floats&setOf(c.in[0]) == 0 {
 			return c.mapInts(c.in[0], func(x int64) int64 { return int64(sign(float64(x))) }, func(x uint64) uint64 { return min(x, 1) })
 		}

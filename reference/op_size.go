@@ -3,11 +3,8 @@ package reference
 // opSize returns the number of elements. ONNX Size, opset 1, 13, 19, 21.
 var opSize = operator{
 	name: "Size", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
-		v, err := c.int64Value(c.in[0].Len())
-		if err != nil {
-			return nil, err
-		}
-		return reshaped(v, nil), nil
+	eval: single(func(c *call) *Value {
+		v := c.int64Value(c.in[0].Len())
+		return reshaped(v, nil)
 	}),
 }

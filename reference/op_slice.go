@@ -12,15 +12,12 @@ import (
 var opSlice = operator{
 	name: "Slice",
 	in:   []port{moves, sizing, sizing, sizing, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		lists := [][]int{c.intList("starts"), c.intList("ends"), c.intList("axes"), nil}
 		given := []bool{c.has("starts"), c.has("ends"), c.has("axes"), false}
 		for i := range lists {
-			list, ok, err := c.intInput(i + 1)
-			if err != nil {
-				return nil, err
-			}
+			list, ok := c.intInput(i + 1)
 			if ok {
 				lists[i], given[i] = list, true
 			}
@@ -35,16 +32,13 @@ var opSlice = operator{
 			steps = slices.Repeat([]int{1}, len(starts))
 		}
 		if len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
-			return nil, fmt.Errorf("%d starts, %d ends, %d axes, %d steps, want equal numbers", len(starts), len(ends), len(axes), len(steps))
+			fail(fmt.Errorf("%d starts, %d ends, %d axes, %d steps, want equal numbers", len(starts), len(ends), len(axes), len(steps)))
 		}
-		axes, err := axesOf(axes, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axes = axesOf(axes, len(x.Dims))
 		dims, first, stride := slices.Clone(x.Dims), make([]int, len(x.Dims)), slices.Repeat([]int{1}, len(x.Dims))
 		for i, a := range axes {
 			if steps[i] == 0 {
-				return nil, fmt.Errorf("step 0 along axis %d", a)
+				fail(fmt.Errorf("step 0 along axis %d", a))
 			}
 			first[a], dims[a] = sliceRange(starts[i], ends[i], steps[i], x.Dims[a])
 			stride[a] = steps[i]

@@ -95,21 +95,15 @@ func (f format) exponentials(x []number) ([]number, number) {
 func softmaxLike(name string, rule func(f format, x []number) []number) operator {
 	return operator{
 		name: name,
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x := c.in[0]
-			outer, n, inner, err := c.softmaxAxis(x.Dims)
-			if err != nil {
-				return nil, err
-			}
-			out, err := c.numbers(x.Type, x.Dims...)
-			if err != nil {
-				return nil, err
-			}
+			outer, n, inner := c.softmaxAxis(x.Dims)
+			out := c.numbers(x.Type, x.Dims...)
 			if n == 0 {
-				return out, nil
+				return out
 			}
 			f := c.format(x)
-			return out, c.each(outer*inner, 4*n, func(row int) {
+			c.each(outer*inner, 4*n, func(row int) {
 				o, i := row/inner, row%inner
 				terms := make([]number, n)
 				for k := range terms {
@@ -122,25 +116,21 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 					}
 				}
 			})
+			return out
 		}),
 	}
 }
 
-func (c *call) softmaxAxis(dims []int) (outer, n, inner int, err error) {
+func (c *call) softmaxAxis(dims []int) (outer, n, inner int) {
 	if c.opset >= 13 {
-		axis, err := c.axis("axis", -1, len(dims))
-		if err != nil {
-			return 0, 0, 0, err
-		}
+		axis := c.axis("axis", -1, len(dims))
 		outer, n, inner = split(dims, axis)
-		return outer, n, inner, nil
+		return outer, n, inner
 	}
-	axis, err := axisOf(c.int("axis", 1), len(dims)+1)
-	if c.int("axis", 1) < 0 {
-		axis, err = c.axis("axis", 1, len(dims))
+	rank := len(dims)
+	if c.int("axis", 1) >= 0 {
+		rank++ // after the last
 	}
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	return size(dims[:axis]), size(dims[axis:]), 1, nil
+	axis := c.axis("axis", 1, rank)
+	return size(dims[:axis]), size(dims[axis:]), 1
 }

@@ -7,7 +7,7 @@ import (
 // opSoftsign is x / (1 + |x|). ONNX Softsign, opset 1, 22.
 var opSoftsign = operator{
 	name: "Softsign",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			size := x

@@ -11,22 +11,16 @@ import (
 var opSplit = operator{
 	name: "Split",
 	in:   []port{moves, sizing},
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
-		axis, err := c.axis("axis", 0, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
-		lengths, ok, err := c.intInput(1)
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", 0, len(x.Dims))
+		lengths, ok := c.intInput(1)
 		if !ok && c.has("split") {
 			lengths, ok = c.intList("split"), true
 		}
 		if !ok {
 			if n, parts := x.Dims[axis], len(c.step.out); c.opset < 18 && n%parts != 0 {
-				return nil, fmt.Errorf("axis %d of shape %v does not split into %d equal parts", axis, x.Dims, parts)
+				fail(fmt.Errorf("axis %d of shape %v does not split into %d equal parts", axis, x.Dims, parts))
 			}
 			lengths = equalParts(x.Dims[axis], len(c.step.out))
 		}
@@ -45,16 +39,16 @@ func equalParts(n, parts int) []int {
 }
 
 // cut divides x along an axis into parts of the lengths.
-func (c *call) cut(x *Value, axis int, lengths []int) ([]*Value, error) {
+func (c *call) cut(x *Value, axis int, lengths []int) []*Value {
 	total := 0
 	for _, l := range lengths {
 		if l < 0 || l > x.Dims[axis]-total {
-			return nil, fmt.Errorf("lengths %v do not divide %d", lengths, x.Dims[axis])
+			fail(fmt.Errorf("lengths %v do not divide %d", lengths, x.Dims[axis]))
 		}
 		total += l
 	}
 	if total != x.Dims[axis] {
-		return nil, fmt.Errorf("lengths %v do not divide %d", lengths, x.Dims[axis])
+		fail(fmt.Errorf("lengths %v do not divide %d", lengths, x.Dims[axis]))
 	}
 	_, n, inner := split(x.Dims, axis)
 	var parts []*Value
@@ -63,14 +57,11 @@ func (c *call) cut(x *Value, axis int, lengths []int) ([]*Value, error) {
 		dims := slices.Clone(x.Dims)
 		dims[axis] = l
 		first := from
-		part, err := c.pick(x, dims, func(i int) int {
+		part := c.pick(x, dims, func(i int) int {
 			return (i/inner/l*n+first+i/inner%l)*inner + i%inner
 		})
-		if err != nil {
-			return nil, err
-		}
 		parts = append(parts, part)
 		from += l
 	}
-	return parts, nil
+	return parts
 }

@@ -10,34 +10,28 @@ import (
 // 13, 21.
 var opSqueeze = operator{
 	name: "Squeeze", in: []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axes, given, err := c.axesAt(1)
-		if err != nil {
-			return nil, err
-		}
-		if axes, err = axesOf(axes, len(x.Dims)); err != nil {
-			return nil, err
-		}
+		axes, given := c.axesAt(1)
+		axes = axesOf(axes, len(x.Dims))
 		var dims []int
 		for i, d := range x.Dims {
 			switch {
 			case !given && d == 1, slices.Contains(axes, i) && d == 1:
 			case slices.Contains(axes, i):
-				return nil, fmt.Errorf("axis %d of shape %v, want one of length 1", i, x.Dims)
+				fail(fmt.Errorf("axis %d of shape %v, want one of length 1", i, x.Dims))
 			default:
 				dims = append(dims, d)
 			}
 		}
-		return reshaped(x, dims), nil
+		return reshaped(x, dims)
 	}),
 }
 
 // axesAt returns input i, or else attribute axes, and whether there is either.
-func (c *call) axesAt(i int) ([]int, bool, error) {
-	axes, ok, err := c.intInput(i)
-	if err != nil || ok {
-		return axes, ok, err
+func (c *call) axesAt(i int) ([]int, bool) {
+	if axes, ok := c.intInput(i); ok {
+		return axes, true
 	}
-	return c.intList("axes"), c.has("axes"), nil
+	return c.intList("axes"), c.has("axes")
 }

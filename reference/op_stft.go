@@ -8,47 +8,37 @@ import "fmt"
 var opSTFT = operator{
 	name: "STFT",
 	in:   []port{derived, sizing, derived, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x, window := c.in[0], c.in[2]
 		width := 1
 		if len(x.Dims) == 3 {
 			width = x.Dims[2]
 		}
 		if len(x.Dims) < 2 || len(x.Dims) > 3 || width < 1 || width > 2 {
-			return nil, fmt.Errorf("signal of shape %v, want [N,length,1] or [N,length,2]", x.Dims)
+			fail(fmt.Errorf("signal of shape %v, want [N,length,1] or [N,length,2]", x.Dims))
 		}
-		step, err := c.intScalar(1)
-		if err != nil {
-			return nil, err
-		}
+		step := c.intScalar(1)
 		length := x.Dims[1]
 		switch {
 		case c.given(3):
-			if length, err = c.intScalar(3); err != nil {
-				return nil, err
-			}
+			length = c.intScalar(3)
 		case window != nil:
 			length = window.Len()
 		}
 		if step < 1 || length < 1 || length > x.Dims[1] || window != nil && window.Len() != length {
-			return nil, fmt.Errorf("frames of %d, %d apart, of a signal of %d", length, step, x.Dims[1])
+			fail(fmt.Errorf("frames of %d, %d apart, of a signal of %d", length, step, x.Dims[1]))
 		}
 		bins := length
 		if c.int("onesided") != 0 {
 			bins = length/2 + 1
 		}
 		frames := (x.Dims[1]-length)/step + 1
-		out, err := c.numbers(x.Type, x.Dims[0], frames, bins, 2)
-		if err != nil {
-			return nil, err
-		}
+		out := c.numbers(x.Type, x.Dims[0], frames, bins, 2)
 		f := c.format(x)
 		re, im := make([]number, length), make([]number, length)
 		for n := range x.Dims[0] {
 			for t := range frames {
-				if err := c.spend(int64(length) * int64(bins)); err != nil {
-					return nil, err
-				}
+				c.spend(int64(length) * int64(bins))
 				for k := range length {
 					at := (n*x.Dims[1] + t*step + k) * width
 					re[k], im[k] = x.at(at), number{}
@@ -66,6 +56,6 @@ var opSTFT = operator{
 				}
 			}
 		}
-		return out, nil
+		return out
 	}),
 }

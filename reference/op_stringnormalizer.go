@@ -12,10 +12,10 @@ import (
 // [1, C]. Of nothing left it makes one empty word. ONNX StringNormalizer, opset 10.
 var opStringNormalizer = operator{
 	name: "StringNormalizer",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if r := len(x.Dims); r < 1 || r > 2 || r == 2 && x.Dims[0] != 1 {
-			return nil, fmt.Errorf("input of shape %v, want [C] or [1,C]", x.Dims)
+			fail(fmt.Errorf("input of shape %v, want [C] or [1,C]", x.Dims))
 		}
 		change := func(s string) string { return s }
 		switch how := c.text("case_change_action"); how {
@@ -25,7 +25,7 @@ var opStringNormalizer = operator{
 		case "UPPER":
 			change = strings.ToUpper
 		default:
-			return nil, fmt.Errorf("attribute case_change_action is %q", how)
+			fail(fmt.Errorf("attribute case_change_action is %q", how))
 		}
 		same := func(s string) string { return s }
 		if c.int("is_case_sensitive") == 0 {
@@ -43,6 +43,7 @@ var opStringNormalizer = operator{
 		}
 		dims := slices.Clone(x.Dims)
 		dims[len(dims)-1] = len(words)
-		return &Value{Type: x.Type, Dims: dims, Data: onnx.Slice[string](words)}, c.take(int64(len(words)))
+		c.take(int64(len(words)))
+		return &Value{Type: x.Type, Dims: dims, Data: onnx.Slice[string](words)}
 	}),
 }

@@ -3,7 +3,7 @@ package reference
 // opSwish is x sigmoid(alpha x). ONNX Swish, opset 24.
 var opSwish = operator{
 	name: "Swish",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.swish(x, alpha)

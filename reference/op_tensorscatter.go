@@ -10,25 +10,19 @@ import (
 // beginning. ONNX TensorScatter, opset 24.
 var opTensorScatter = operator{
 	name: "TensorScatter", in: []port{moves, moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		cache, update := c.in[0], c.in[1]
-		axis, err := c.axis("axis", -2, len(cache.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", -2, len(cache.Dims))
 		want := slices.Clone(cache.Dims)
 		if len(update.Dims) == len(want) {
 			want[axis] = update.Dims[axis]
 		}
 		if axis == 0 || !slices.Equal(update.Dims, want) || want[axis] > cache.Dims[axis] {
-			return nil, fmt.Errorf("update of shape %v for a cache of shape %v along axis %d", update.Dims, cache.Dims, axis)
+			fail(fmt.Errorf("update of shape %v for a cache of shape %v along axis %d", update.Dims, cache.Dims, axis))
 		}
-		begin, ok, err := c.intInput(2)
-		if err != nil {
-			return nil, err
-		}
+		begin, ok := c.intInput(2)
 		if ok && len(begin) != cache.Dims[0] {
-			return nil, fmt.Errorf("%d indices for a batch of %d", len(begin), cache.Dims[0])
+			fail(fmt.Errorf("%d indices for a batch of %d", len(begin), cache.Dims[0]))
 		}
 		outer, n, inner := split(update.Dims, axis)
 		length := cache.Dims[axis]
@@ -42,7 +36,7 @@ var opTensorScatter = operator{
 			case circular && length > 0:
 				from = (from%length + length) % length
 			case from < 0 || from > length-n:
-				return nil, fmt.Errorf("%d elements from index %d on of an axis of %d", n, from, length)
+				fail(fmt.Errorf("%d elements from index %d on of an axis of %d", n, from, length))
 			}
 			for k := range n {
 				for i := range inner {

@@ -14,21 +14,18 @@ import (
 // always the same number. ONNX TfIdfVectorizer, opset 9.
 var opTfIdfVectorizer = operator{
 	name: "TfIdfVectorizer",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		grams, err := c.ngrams()
-		if err != nil {
-			return nil, err
-		}
+		grams := c.ngrams()
 		indexes := c.intList("ngram_indexes")
 		weights := c.step.attrs["weights"].GetFloats()
 		if len(x.Dims) < 1 || len(x.Dims) > 2 || len(indexes) != len(grams) || len(weights) != 0 && len(weights) != len(grams) {
-			return nil, fmt.Errorf("input of shape %v, %d n-grams, %d indexes, %d weights", x.Dims, len(grams), len(indexes), len(weights))
+			fail(fmt.Errorf("input of shape %v, %d n-grams, %d indexes, %d weights", x.Dims, len(grams), len(indexes), len(weights)))
 		}
 		width := 0
 		for _, i := range indexes {
 			if i < 0 || i > 1<<24 {
-				return nil, fmt.Errorf("index %d of an n-gram", i)
+				fail(fmt.Errorf("index %d of an n-gram", i))
 			}
 			width = max(width, i+1)
 		}
@@ -37,10 +34,7 @@ var opTfIdfVectorizer = operator{
 			rows, length = x.Dims[0], x.Dims[1]
 		}
 		dims := slices.Concat(x.Dims[:len(x.Dims)-1], []int{width})
-		out, err := c.zeros(pb.TensorProto_FLOAT, false, dims...)
-		if err != nil {
-			return nil, err
-		}
+		out := c.zeros(pb.TensorProto_FLOAT, false, dims...)
 		mode := c.text("mode", "")
 		least, most := c.int("min_gram_length", 1), c.int("max_gram_length", 1)
 		skips := min(c.int("max_skip_count", 0), length)
@@ -49,9 +43,7 @@ var opTfIdfVectorizer = operator{
 				if len(gram) < least || len(gram) > most {
 					continue
 				}
-				if err := c.spend(int64(length) * int64(skips+1)); err != nil {
-					return nil, err
-				}
+				c.spend(int64(length) * int64(skips+1))
 				count := 0.0
 				for skip := range skips + 1 {
 					if len(gram) == 1 && skip > 0 {
@@ -72,12 +64,12 @@ var opTfIdfVectorizer = operator{
 				case "IDF":
 					count = min(count, 1)
 				default:
-					return nil, fmt.Errorf("attribute mode is %q", mode)
+					fail(fmt.Errorf("attribute mode is %q", mode))
 				}
 				out.floats()[r*width+indexes[g]] = roundTo(count*weight, out.Type)
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 
@@ -99,7 +91,7 @@ func wordOf(x *Value, i int) string {
 
 // ngrams reads the pool: first all of length 1, then of length 2..., with their
 // begins in ngram_counts.
-func (c *call) ngrams() ([][]string, error) {
+func (c *call) ngrams() [][]string {
 	pool := convert(c.step.attrs["pool_strings"].GetStrings(), func(b []byte) string { return string(b) })
 	if len(pool) == 0 {
 		pool = convert(c.step.attrs["pool_int64s"].GetInts(), func(i int64) string { return fmt.Sprint(i) })
@@ -109,11 +101,11 @@ func (c *call) ngrams() ([][]string, error) {
 	for n := 1; n < len(begins); n++ {
 		from, to := begins[n-1], begins[n]
 		if from < 0 || to < from || to > len(pool) || (to-from)%n != 0 {
-			return nil, fmt.Errorf("n-grams of length %d are elements %d to %d of a pool of %d", n, from, to, len(pool))
+			fail(fmt.Errorf("n-grams of length %d are elements %d to %d of a pool of %d", n, from, to, len(pool)))
 		}
 		for ; from < to; from += n {
 			grams = append(grams, pool[from:from+n])
 		}
 	}
-	return grams, nil
+	return grams
 }

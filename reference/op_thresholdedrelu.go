@@ -8,7 +8,7 @@ import (
 // 10, 22.
 var opThresholdedRelu = operator{
 	name: "ThresholdedRelu",
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		alpha := c.float("alpha", 1)
 		return c.mapNumbers(c.in[0], func(x number) number {
 			y := x

@@ -14,21 +14,16 @@ import (
 var opTopK = operator{
 	name: "TopK",
 	in:   []port{derived, sizing},
-	eval: func(c *call) ([]*Value, error) {
+	eval: func(c *call) []*Value {
 		x := c.in[0]
-		axis, err := c.axis("axis", -1, len(x.Dims))
-		if err != nil {
-			return nil, err
-		}
+		axis := c.axis("axis", -1, len(x.Dims))
 		k := c.int("k", 0)
 		if c.given(1) {
-			if k, err = c.intScalar(1); err != nil {
-				return nil, err
-			}
+			k = c.intScalar(1)
 		}
 		outer, n, inner := split(x.Dims, axis)
 		if k < 0 || k > n {
-			return nil, fmt.Errorf("k is %d of %d elements", k, n)
+			fail(fmt.Errorf("k is %d of %d elements", k, n))
 		}
 		largest := c.int("largest", 1) != 0
 		dims := slices.Clone(x.Dims)
@@ -57,14 +52,8 @@ var opTopK = operator{
 				}
 			}
 		}
-		values, err := c.pick(x, dims, func(i int) int { return index[i] })
-		if err != nil {
-			return nil, err
-		}
-		where, err := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
-		if err != nil {
-			return nil, err
-		}
+		values := c.pick(x, dims, func(i int) int { return index[i] })
+		where := c.zeros(pb.TensorProto_INT64, x.Sound != nil, dims...)
 		for i, j := range index {
 			elems[int64](where)[i] = int64(j / inner % n)
 		}
@@ -83,7 +72,7 @@ var opTopK = operator{
 				}
 			}
 		}
-		return []*Value{values, where}, nil
+		return []*Value{values, where}
 	},
 }
 

@@ -8,7 +8,7 @@ import (
 // opset 1, 13, 21.
 var opTranspose = operator{
 	name: "Transpose", in: []port{moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		rank := len(x.Dims)
 		perm := c.intList("perm")
@@ -22,11 +22,11 @@ var opTranspose = operator{
 }
 
 // transpose makes axis perm[i] of x the axis i of the result.
-func (c *call) transpose(x *Value, perm []int) (*Value, error) {
+func (c *call) transpose(x *Value, perm []int) *Value {
 	rank := len(x.Dims)
-	axes, err := axesOf(perm, rank)
-	if err != nil || len(axes) != rank {
-		return nil, fmt.Errorf("perm is %v, want a permutation of %d axes", perm, rank)
+	axes := axesOf(perm, rank)
+	if len(axes) != rank {
+		fail(fmt.Errorf("perm is %v, want a permutation of %d axes", perm, rank))
 	}
 	own := strides(x.Dims)
 	dims, step, at := make([]int, rank), make([]int, rank), make([]int, rank)

@@ -13,11 +13,8 @@ import (
 // element is, and how often each occurs. ONNX Unique, opset 11.
 var opUnique = operator{
 	name: "Unique", in: []port{sizing},
-	eval: func(c *call) ([]*Value, error) {
-		x, axis, err := c.slices()
-		if err != nil {
-			return nil, err
-		}
+	eval: func(c *call) []*Value {
+		x, axis := c.slices()
 		outer, n, inner := split(x.Dims, axis)
 		// compare two slices element by element
 		compare := func(a, b int) int {
@@ -34,9 +31,7 @@ var opUnique = operator{
 		for k := range order {
 			order[k] = k
 		}
-		if err := c.spend(int64(x.Len())); err != nil {
-			return nil, err
-		}
+		c.spend(int64(x.Len()))
 		slices.SortStableFunc(order, compare)
 		var first []int // where each different slice is first, sorted by the slices
 		which, counts := make([]int, n), []int{}
@@ -52,16 +47,10 @@ var opUnique = operator{
 		}
 		dims := slices.Clone(x.Dims)
 		dims[axis] = len(first)
-		y, err := c.pick(x, dims, func(i int) int { return (i/inner/len(first)*n+first[i/inner%len(first)])*inner + i%inner })
-		if err != nil {
-			return nil, err
-		}
+		y := c.pick(x, dims, func(i int) int { return (i/inner/len(first)*n+first[i/inner%len(first)])*inner + i%inner })
 		outputs := []*Value{y}
 		for _, list := range [][]int{first, which, counts} {
-			v, err := c.int64Value(list...)
-			if err != nil {
-				return nil, err
-			}
+			v := c.int64Value(list...)
 			outputs = append(outputs, v)
 		}
 		if d, ok := x.Data.(onnx.Slice[float64]); ok && slices.ContainsFunc(d, math.IsNaN) {
@@ -69,7 +58,7 @@ var opUnique = operator{
 				c.undefinedAll(v, orderOfNaN)
 			}
 		}
-		return outputs, nil
+		return outputs
 	},
 }
 

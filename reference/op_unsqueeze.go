@@ -10,19 +10,14 @@ import (
 // 13, 21.
 var opUnsqueeze = operator{
 	name: "Unsqueeze", in: []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axes, given, err := c.axesAt(1)
-		if err != nil {
-			return nil, err
-		}
+		axes, given := c.axesAt(1)
 		if !given {
-			return nil, errors.New("no axes")
+			fail(errors.New("no axes"))
 		}
 		rank := len(x.Dims) + len(axes)
-		if axes, err = axesOf(axes, rank); err != nil {
-			return nil, err
-		}
+		axes = axesOf(axes, rank)
 		dims, rest := make([]int, rank), x.Dims
 		for i := range dims {
 			if slices.Contains(axes, i) {
@@ -31,6 +26,6 @@ var opUnsqueeze = operator{
 			}
 			dims[i], rest = rest[0], rest[1:]
 		}
-		return reshaped(x, dims), nil
+		return reshaped(x, dims)
 	}),
 }

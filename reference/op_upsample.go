@@ -14,10 +14,10 @@ import (
 var opUpsample = operator{
 	name: "Upsample",
 	in:   []port{moves, sizing},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		if c.opset >= 10 {
-			return nil, fmt.Errorf("opset %d has no Upsample, the last one is 9", c.opset)
+			fail(fmt.Errorf("opset %d has no Upsample, the last one is 9", c.opset))
 		}
 		scales := c.in[1]
 		switch {
@@ -36,9 +36,7 @@ var opUpsample = operator{
 		for a := range axes {
 			axes[a] = a
 		}
-		if err := r.measure(c, x, axes, scales, nil); err != nil {
-			return nil, err
-		}
+		r.measure(c, x, axes, scales, nil)
 		return c.resize(x, &r)
 	}),
 }

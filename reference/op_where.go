@@ -9,19 +9,11 @@ import (
 // 16.
 var opWhere = operator{
 	name: "Where", in: []port{moves, moves, moves},
-	eval: single(func(c *call) (*Value, error) {
+	eval: single(func(c *call) *Value {
 		cond, x, y := c.in[0], c.in[1], c.in[2]
-		dims, err := broadcast(x.Dims, y.Dims)
-		if err != nil {
-			return nil, err
-		}
-		if dims, err = broadcast(cond.Dims, dims); err != nil {
-			return nil, err
-		}
-		out, err := c.zeros(x.Type, !cond.exact() || !x.exact() || !y.exact(), dims...)
-		if err != nil {
-			return nil, err
-		}
+		dims := must(broadcast(x.Dims, y.Dims))
+		dims = must(broadcast(cond.Dims, dims))
+		out := c.zeros(x.Type, !cond.exact() || !x.exact() || !y.exact(), dims...)
 		sc, sx, sy := newStretch(cond.Dims, dims), newStretch(x.Dims, dims), newStretch(y.Dims, dims)
 		fromX, fromY := slices.Repeat([]int{-1}, out.Len()), slices.Repeat([]int{-1}, out.Len())
 		for i := range out.Len() {
@@ -42,7 +34,7 @@ var opWhere = operator{
 				out.setFigures(i, eitherOf(taken, other, cond.figures(sc.index(i))))
 			}
 		}
-		return out, nil
+		return out
 	}),
 }
 

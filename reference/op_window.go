@@ -23,15 +23,9 @@ func cosineWindow(name string, a, b, c float64) operator {
 	return operator{
 		name: name,
 		in:   []port{sizing},
-		eval: single(func(call *call) (*Value, error) {
-			n, err := call.intScalar(0)
-			if err != nil {
-				return nil, err
-			}
-			out, err := call.floatResult(pb.TensorProto_DataType(call.int("output_datatype")), []int{n})
-			if err != nil {
-				return nil, err
-			}
+		eval: single(func(call *call) *Value {
+			n := call.intScalar(0)
+			out := call.floatResult(pb.TensorProto_DataType(call.int("output_datatype")), []int{n})
 			f := call.format(out)
 			turn := float64(n)
 			if call.int("periodic") == 0 {
@@ -51,7 +45,7 @@ func cosineWindow(name string, a, b, c float64) operator {
 				}
 				out.set(i, s.sum(f, 0))
 			}
-			return out, nil
+			return out
 		}),
 	}
 }

@@ -19,7 +19,7 @@ type operator struct {
 	// asStored are the inputs that may be float32 as the file has them: see numbersOf.
 	asStored []int
 	loops    bool // the node evaluates a graph many times
-	eval     func(c *call) ([]*Value, error)
+	eval     func(c *call) []*Value
 }
 
 // A typeSet is a set of element types, and of sequences and optionals.
@@ -122,13 +122,37 @@ func typesOf(set op.TypeSet) typeSet {
 	return all
 }
 
-// single makes an eval of one that returns a single output.
-func single(f func(c *call) (*Value, error)) func(c *call) ([]*Value, error) {
-	return func(c *call) ([]*Value, error) {
-		v, err := f(c)
-		if err != nil {
-			return nil, err
-		}
-		return []*Value{v}, nil
+// What fails in an evaluation ends it: try, must and fail panic with a failure, which attempt catches.
+type failure struct{ error }
+
+func fail(err error) { panic(failure{err}) }
+
+func try(err error) {
+	if err != nil {
+		fail(err)
 	}
+}
+
+func must[T any](v T, err error) T {
+	try(err)
+	return v
+}
+
+// attempt evaluates, and returns why it could not.
+func attempt(eval func(c *call) []*Value, c *call) (outputs []*Value, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case failure:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	return eval(c), nil
+}
+
+// single makes an eval of one that returns a single output.
+func single(f func(c *call) *Value) func(c *call) []*Value {
+	return func(c *call) []*Value { return []*Value{f(c)} }
 }

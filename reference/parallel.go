@@ -52,7 +52,7 @@ const worthAGoroutine = 1 << 12
 
 // each calls f for 0 to n-1 on all processors; every call is about so many elements. f may call undefined for values that have
 // room for figures, and must not touch the meter otherwise.
-func (c *call) each(n, elements int, f func(i int)) error {
+func (c *call) each(n, elements int, f func(i int)) {
 	said := len(c.notes)
 	stretch := max(1, worthAGoroutine/max(1, elements))
 	err := parallel(c.meter, tiles(n, stretch), func() struct{} { return struct{}{} }, func(_ struct{}, s int) {
@@ -61,5 +61,5 @@ func (c *call) each(n, elements int, f func(i int)) error {
 		}
 	})
 	slices.Sort(c.notes[said:]) // whichever was first
-	return err
+	try(err)
 }

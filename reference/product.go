@@ -83,13 +83,11 @@ const (
 
 // multiply computes products of one format. strides are orders of summation to try besides the usual ones, where they are
 // tried.
-func (c *call) multiply(f format, all []matrixProduct, strides ...int) error {
+func (c *call) multiply(f format, all []matrixProduct, strides ...int) {
 	first := make([]int, len(all)+1) // task that each of them begins with
 	for i := range all {
 		p := &all[i]
-		if err := c.spend(int64(p.left.lanes) * int64(p.right.lanes) * int64(p.left.terms)); err != nil {
-			return err
-		}
+		c.spend(int64(p.left.lanes) * int64(p.right.lanes) * int64(p.left.terms))
 		// Rows of the right tile are what the innermost loops run along: the longer the better.
 		if p.right.lanes < tileWide/4 && p.right.lanes < p.left.lanes {
 			done := p.done
@@ -98,7 +96,7 @@ func (c *call) multiply(f format, all []matrixProduct, strides ...int) error {
 		}
 		first[i+1] = first[i] + tiles(p.left.lanes, bandLanes)*tiles(p.right.lanes, tileWide)
 	}
-	return parallel(c.meter, first[len(all)], func() *bench { return &bench{f: f, strides: strides} }, func(b *bench, task int) {
+	try(parallel(c.meter, first[len(all)], func() *bench { return &bench{f: f, strides: strides} }, func(b *bench, task int) {
 		for task < first[b.at] {
 			b.at--
 		}
@@ -109,7 +107,7 @@ func (c *call) multiply(f format, all []matrixProduct, strides ...int) error {
 		across := tiles(p.right.lanes, tileWide)
 		band, tile := (task-first[b.at])/across*bandLanes, (task-first[b.at])%across*tileWide
 		b.compute(p, band, min(band+bandLanes, p.left.lanes), tile, min(tile+tileWide, p.right.lanes))
-	})
+	}))
 }
 
 func tiles(n, size int) int { return (n + size - 1) / size }

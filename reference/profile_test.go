@@ -102,11 +102,7 @@ func multiplied(t *testing.T, p Profile, rows, k, cols int, x, w []float32) *Val
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := c.matMul(a, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return y
+	return c.matMul(a, b)
 }
 
 // TestHalfPrecisionIsAddedUpInFloat32 states what an element of a float16 graph
@@ -131,10 +127,7 @@ func TestHalfPrecisionIsAddedUpInFloat32(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, err := c.matMul(a, reshaped(a, []int{terms, 1}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		y := c.matMul(a, reshaped(a, []int{terms, 1}))
 		if got := y.Screen(0) / y.floats()[0] * 0x1p11; !(got >= tc.least && got <= tc.most) {
 			t.Errorf("%s: a screen of %.3g units, want %g to %g", tc.profile, got, tc.least, tc.most)
 		}
@@ -203,10 +196,7 @@ func TestPairsOfBytesThatSaturate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, err := c.shiftedProduct(a, nil, b, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			y := c.shiftedProduct(a, nil, b, nil)
 			want := tc.want
 			if profile.Name == "" {
 				want = 0

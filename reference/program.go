@@ -464,7 +464,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 	for len(c.in) < st.op.width {
 		c.in = append(c.in, nil)
 	}
-	outputs, err := st.op.eval(c)
+	outputs, err := attempt(st.op.eval, c)
 	if err != nil {
 		return nil, err
 	}

@@ -26,10 +26,10 @@ type recurrence struct {
 
 // newRecurrence checks the shapes; the defaults are the activations of one
 // direction.
-func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error) {
+func (c *call) newRecurrence(gates int, defaults ...string) *recurrence {
 	x, w, r, b := c.in[0], c.in[1], c.in[2], c.in[3]
 	if len(x.Dims) != 3 || len(w.Dims) != 3 || len(r.Dims) != 3 {
-		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims)
+		fail(fmt.Errorf("inputs X, W, R of shapes %v, %v, %v, want three axes", x.Dims, w.Dims, r.Dims))
 	}
 	q := &recurrence{c: c, f: c.format(x), gates: gates, rows: c.int("layout") != 0, input: x.Dims[2], hidden: r.Dims[2], dir: 1, clip: c.float("clip", math.Inf(1)), kernels: map[[2]int][]matrix{}}
 	q.steps, q.batch = x.Dims[0], x.Dims[1]
@@ -41,34 +41,32 @@ func (c *call) newRecurrence(gates int, defaults ...string) (*recurrence, error)
 		q.dir = 2
 	}
 	if !slices.Contains([]string{"forward", "reverse", "bidirectional"}, direction) {
-		return nil, fmt.Errorf("attribute direction is %q", direction)
+		fail(fmt.Errorf("attribute direction is %q", direction))
 	}
 	if h := c.int("hidden_size", q.hidden); h != q.hidden || !slices.Equal(w.Dims, []int{q.dir, gates * h, q.input}) || !slices.Equal(r.Dims, []int{q.dir, gates * h, h}) ||
 		b != nil && !slices.Equal(b.Dims, []int{q.dir, 2 * gates * h}) {
-		return nil, fmt.Errorf("inputs X, W, R of shapes %v, %v, %v for hidden_size %d and direction %s", x.Dims, w.Dims, r.Dims, h, direction)
+		fail(fmt.Errorf("inputs X, W, R of shapes %v, %v, %v for hidden_size %d and direction %s", x.Dims, w.Dims, r.Dims, h, direction))
 	}
-	lengths, ok, err := c.intInput(4)
-	if err != nil {
-		return nil, err
-	}
+	lengths, ok := c.intInput(4)
 	if !ok {
 		lengths = slices.Repeat([]int{q.steps}, q.batch)
 	}
 	if len(lengths) != q.batch || len(lengths) > 0 && (slices.Min(lengths) < 0 || slices.Max(lengths) > q.steps) {
-		return nil, fmt.Errorf("lengths %v for a batch of %d with %d steps", lengths, q.batch, q.steps)
+		fail(fmt.Errorf("lengths %v for a batch of %d with %d steps", lengths, q.batch, q.steps))
 	}
 	q.lengths = lengths
-	return q, q.activate(defaults)
+	q.activate(defaults)
+	return q
 }
 
 // activate reads the activations.
-func (q *recurrence) activate(defaults []string) error {
+func (q *recurrence) activate(defaults []string) {
 	names := slices.Repeat(defaults, q.dir)
 	if q.c.has("activations") {
 		names = convert(q.c.step.attrs["activations"].GetStrings(), func(b []byte) string { return string(b) })
 	}
 	if len(names) != q.dir*len(defaults) {
-		return fmt.Errorf("activations %q, want %d", names, q.dir*len(defaults))
+		fail(fmt.Errorf("activations %q, want %d", names, q.dir*len(defaults)))
 	}
 	alphas, betas := q.c.step.attrs["activation_alpha"].GetFloats(), q.c.step.attrs["activation_beta"].GetFloats()
 	next := func(list *[]float32, otherwise float64) number {
@@ -118,11 +116,10 @@ func (q *recurrence) activate(defaults []string) error {
 				return jump(y, x, math.Abs(x.v-a.v), math.Abs(a.v))
 			}
 		default:
-			return fmt.Errorf("activation %q", name)
+			fail(fmt.Errorf("activation %q", name))
 		}
 		q.activations = append(q.activations, g)
 	}
-	return nil
 }
 
 // The activations whose error in recurrent operators is another than outside.
@@ -143,7 +140,7 @@ func (q *recurrence) clipped(x number) number {
 const stepsAtOnce = 64
 
 // load computes, for a batch entry and steps from the i-th to be evaluated on, what comes from the inputs: x W + Wb.
-func (q *recurrence) load(d, b, i int, backward bool) error {
+func (q *recurrence) load(d, b, i int, backward bool) {
 	n := min(stepsAtOnce, q.lengths[b]-i)
 	t, step := i, q.batch*q.input
 	if backward {
@@ -159,7 +156,7 @@ func (q *recurrence) load(d, b, i int, backward bool) error {
 	units := q.gates * q.hidden
 	x := factor{of: q.c.in[0], lanes: n, terms: q.input, base: at, laneStep: step, run: max(1, q.input), step: 1}
 	q.loaded, q.fromInputs = i, resized(q.fromInputs, n*units)
-	return q.c.multiply(q.c.products(q.c.in[0]), []matrixProduct{{x, rowsOf(q.c.in[1], d*units*q.input, units, q.input), func(i, u int, s dot) {
+	q.c.multiply(q.c.products(q.c.in[0]), []matrixProduct{{x, rowsOf(q.c.in[1], d*units*q.input, units, q.input), func(i, u int, s dot) {
 		if bias := q.c.in[3]; bias != nil {
 			s.term(bias.at(2*d*units + u))
 		}
@@ -231,39 +228,33 @@ func (q *recurrence) at(d, b int) int {
 }
 
 // state reads the first state from input i, zeros where it is absent.
-func (q *recurrence) state(i, d, b int) ([]number, error) {
+func (q *recurrence) state(i, d, b int) []number {
 	h := make([]number, q.hidden)
 	if !q.c.given(i) {
-		return h, nil
+		return h
 	}
 	v := q.c.in[i]
 	if v.Len() != q.dir*q.batch*q.hidden {
-		return nil, fmt.Errorf("first state of shape %v, want %d x %d x %d", v.Dims, q.dir, q.batch, q.hidden)
+		fail(fmt.Errorf("first state of shape %v, want %d x %d x %d", v.Dims, q.dir, q.batch, q.hidden))
 	}
 	for u := range h {
 		h[u] = v.at(q.at(d, b) + u)
 	}
-	return h, nil
+	return h
 }
 
 // run walks every sequence: next makes the states of a step from those before it;
 // the first of them is the result. It returns Y and the last states.
-func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number) ([]*Value, error) {
+func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number) []*Value {
 	t := q.c.in[0].Type
 	dims, last := []int{q.steps, q.dir, q.batch, q.hidden}, []int{q.dir, q.batch, q.hidden}
 	if q.rows {
 		dims, last = []int{q.batch, q.steps, q.dir, q.hidden}, []int{q.batch, q.dir, q.hidden}
 	}
-	y, err := q.c.numbers(t, dims...)
-	if err != nil {
-		return nil, err
-	}
+	y := q.c.numbers(t, dims...)
 	outputs := []*Value{y}
 	for range states {
-		v, err := q.c.numbers(t, last...)
-		if err != nil {
-			return nil, err
-		}
+		v := q.c.numbers(t, last...)
 		outputs = append(outputs, v)
 	}
 	for d := range q.dir {
@@ -271,18 +262,12 @@ func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number
 		for b := range q.batch {
 			s := make([][]number, len(states))
 			for i, input := range states {
-				if s[i], err = q.state(input, d, b); err != nil {
-					return nil, err
-				}
+				s[i] = q.state(input, d, b)
 			}
 			for i := range q.lengths[b] {
-				if err := q.c.spend(int64(q.gates) * int64(q.hidden) * int64(q.hidden)); err != nil {
-					return nil, err
-				}
+				q.c.spend(int64(q.gates) * int64(q.hidden) * int64(q.hidden))
 				if i%stepsAtOnce == 0 {
-					if err := q.load(d, b, i, backward); err != nil {
-						return nil, err
-					}
+					q.load(d, b, i, backward)
 				}
 				q.now = i
 				t := i
@@ -305,5 +290,5 @@ func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number
 			}
 		}
 	}
-	return outputs, nil
+	return outputs
 }

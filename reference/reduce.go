@@ -55,15 +55,10 @@ func reducer(r reduction) operator {
 	return operator{
 		name: r.name,
 		in:   []port{lacking(r.lacks)},
-		eval: single(func(c *call) (*Value, error) {
+		eval: single(func(c *call) *Value {
 			x := c.in[0]
-			axes, _, err := c.axesAt(1)
-			if err != nil {
-				return nil, err
-			}
-			if axes, err = axesOf(axes, len(x.Dims)); err != nil {
-				return nil, err
-			}
+			axes, _ := c.axesAt(1)
+			axes = axesOf(axes, len(x.Dims))
 			// Without axes every element is reduced on its own, or all of them are.
 			if len(axes) == 0 && c.int("noop_with_empty_axes") == 0 {
 				for a := range x.Dims {
@@ -75,7 +70,7 @@ func reducer(r reduction) operator {
 	}
 }
 
-func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, error) {
+func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) *Value {
 	var dims, outer, inner []int // of the result, of what stays, of what is folded
 	var outerStep, innerStep []int
 	own := strides(x.Dims)
@@ -91,17 +86,12 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 		dims = append(dims, d)
 	}
 	isFloat := floats&setOf(x) != 0
-	out, err := c.zeros(x.Type, isFloat, dims...)
-	if err != nil {
-		return nil, err
-	}
+	out := c.zeros(x.Type, isFloat, dims...)
 	n := size(inner)
 	if isFloat && r.plain {
 		out.sums(n, c.format(out))
 	}
-	if err := c.take(int64(n)); err != nil {
-		return nil, err
-	}
+	c.take(int64(n))
 	offsets, at := make([]int, n), make([]int, len(inner))
 	for k := range offsets {
 		unravel(k, inner, at)
@@ -116,9 +106,10 @@ func (c *call) reduce(x *Value, axes []int, keep bool, r reduction) (*Value, err
 		for i := range out.Len() {
 			fold(i)
 		}
-		return out, nil
+		return out
 	}
-	return out, c.each(out.Len(), n, fold)
+	c.each(out.Len(), n, fold)
+	return out
 }
 
 // fold stores the reduction of x at base + offsets as element i of out.

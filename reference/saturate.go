@@ -52,21 +52,17 @@ func (s *saturation) add(a, b float64) {
 
 // addLost gives every element of the product p of matrices a and b the figures of
 // what it may lose.
-func (c *call) addLost(p, a, b *Value) error {
+func (c *call) addLost(p, a, b *Value) {
 	s, ok := c.profile.newSaturation(a.Type, b.Type)
 	if !ok || len(a.Dims) < 2 || len(b.Dims) < 2 {
-		return nil
+		return
 	}
 	m, k, n := a.Dims[len(a.Dims)-2], a.Dims[len(a.Dims)-1], b.Dims[len(b.Dims)-1]
-	if err := c.makeRoom(p); err != nil {
-		return err
-	}
+	c.makeRoom(p)
 	batch := p.Dims[:len(p.Dims)-2]
 	left, right := newStretch(a.Dims[:len(a.Dims)-2], batch), newStretch(b.Dims[:len(b.Dims)-2], batch)
 	for i := range p.Len() {
-		if err := c.spend(int64(k)); err != nil {
-			return err
-		}
+		c.spend(int64(k))
 		s := s
 		o, row, col := i/(m*n), i/n%m, i%n
 		for x := range k {
@@ -76,26 +72,21 @@ func (c *call) addLost(p, a, b *Value) error {
 		c.saturate(p, i, s)
 	}
 	p.trim()
-	return nil
 }
 
 // addLostByConvolution is addLost for a convolution y of x with w. Products meet
 // along the channels or along the kernel, as the runtime lays out its data.
-func (c *call) addLostByConvolution(g convGeometry, y, x, w *Value) error {
+func (c *call) addLostByConvolution(g convGeometry, y, x, w *Value) {
 	s, ok := c.profile.newSaturation(x.Type, w.Type)
 	if !ok {
-		return nil
+		return
 	}
-	if err := c.makeRoom(y); err != nil {
-		return err
-	}
+	c.makeRoom(y)
 	taps, area, positions := g.window.taps(), size(g.window.in), size(g.window.out)
 	ci, co := g.in/g.group, g.out/g.group
 	patch := make([]int, taps)
 	for i := range y.Len() {
-		if err := c.spend(2 * int64(taps) * int64(ci)); err != nil {
-			return err
-		}
+		c.spend(2 * int64(taps) * int64(ci))
 		n, o, p := i/(g.out*positions), i/positions%g.out, i%positions
 		g.window.patch(p, patch)
 		byChannel, byTap := s, s
@@ -122,7 +113,6 @@ func (c *call) addLostByConvolution(g convGeometry, y, x, w *Value) error {
 		c.saturate(y, i, byTap)
 	}
 	y.trim()
-	return nil
 }
 
 // saturate has element i of a sum lose what it loses, where that is imitated.
@@ -139,11 +129,8 @@ func (c *call) saturate(v *Value, i int, s saturation) {
 }
 
 // makeRoom gives v figures of zero.
-func (c *call) makeRoom(v *Value) error {
+func (c *call) makeRoom(v *Value) {
 	n := v.Len()
-	if err := c.take(3 * int64(n)); err != nil {
-		return err
-	}
+	c.take(3 * int64(n))
 	v.Sound, v.Spread, v.Declared = make([]float64, n), make([]float64, n), make([]float64, n)
-	return nil
 }

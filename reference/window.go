@@ -16,46 +16,37 @@ type window struct {
 
 // newWindow reads the geometry from the attributes strides, dilations, pads and
 // auto_pad. ceil rounds the output up instead of down.
-func (c *call) newWindow(in, kernel []int, ceil bool) (window, error) {
+func (c *call) newWindow(in, kernel []int, ceil bool) window {
 	rank := len(in)
 	w := window{in: in, kernel: kernel, out: make([]int, rank), begin: make([]int, rank), end: make([]int, rank)}
 	if len(kernel) != rank {
-		return w, fmt.Errorf("kernel %v for %d spatial axes", kernel, rank)
+		fail(fmt.Errorf("kernel %v for %d spatial axes", kernel, rank))
 	}
-	taps, err := product(kernel)
-	if err != nil {
-		return w, err
-	}
-	if err := c.take(int64(taps)); err != nil { // callers list the taps
-		return w, err
-	}
-	if w.stride, err = c.perAxis("strides", rank, 1); err != nil {
-		return w, err
-	}
-	if w.dilation, err = c.perAxis("dilations", rank, 1); err != nil {
-		return w, err
-	}
+	taps := must(product(kernel))
+	c.take(int64(taps))
+	w.stride = c.perAxis("strides", rank, 1)
+	w.dilation = c.perAxis("dilations", rank, 1)
 	auto := c.text("auto_pad")
 	if c.has("pads") && (auto == "NOTSET" || auto == "") {
 		p := c.intList("pads")
 		if len(p) != 2*rank {
-			return w, fmt.Errorf("pads are %v, want %d numbers", p, 2*rank)
+			fail(fmt.Errorf("pads are %v, want %d numbers", p, 2*rank))
 		}
 		w.begin, w.end = p[:rank], p[rank:]
 	}
 	for i := range rank {
 		if kernel[i] < 1 || kernel[i] > math.MaxInt32 {
-			return w, fmt.Errorf("kernel %v, want positive lengths", kernel)
+			fail(fmt.Errorf("kernel %v, want positive lengths", kernel))
 		}
 		if w.begin[i] < 0 || w.end[i] < 0 || max(w.begin[i], w.end[i]) > math.MaxInt32 {
-			return w, fmt.Errorf("pads %v and %v, want none negative", w.begin, w.end)
+			fail(fmt.Errorf("pads %v and %v, want none negative", w.begin, w.end))
 		}
 		reach := (kernel[i]-1)*w.dilation[i] + 1
 		switch auto {
 		case "NOTSET", "VALID", "":
 			room := in[i] + w.begin[i] + w.end[i] - reach
 			if room < 0 {
-				return w, fmt.Errorf("axis %d has %d elements with padding, fewer than the kernel's %d", i, in[i]+w.begin[i]+w.end[i], reach)
+				fail(fmt.Errorf("axis %d has %d elements with padding, fewer than the kernel's %d", i, in[i]+w.begin[i]+w.end[i], reach))
 			}
 			w.out[i] = room/w.stride[i] + 1
 			if ceil {
@@ -73,27 +64,27 @@ func (c *call) newWindow(in, kernel []int, ceil bool) (window, error) {
 				w.begin[i], w.end[i] = w.end[i], w.begin[i]
 			}
 		default:
-			return w, fmt.Errorf("attribute auto_pad is %q", auto)
+			fail(fmt.Errorf("attribute auto_pad is %q", auto))
 		}
 	}
-	return w, nil
+	return w
 }
 
 // perAxis reads an attribute of one positive number for every spatial axis.
-func (c *call) perAxis(name string, rank, otherwise int) ([]int, error) {
+func (c *call) perAxis(name string, rank, otherwise int) []int {
 	if !c.has(name) {
-		return slices.Repeat([]int{otherwise}, rank), nil
+		return slices.Repeat([]int{otherwise}, rank)
 	}
 	list := c.intList(name)
 	if len(list) != rank {
-		return nil, fmt.Errorf("%s are %v, want %d numbers", name, list, rank)
+		fail(fmt.Errorf("%s are %v, want %d numbers", name, list, rank))
 	}
 	for _, x := range list {
 		if x < 1 || x > math.MaxInt32 {
-			return nil, fmt.Errorf("%s are %v, want positive numbers", name, list)
+			fail(fmt.Errorf("%s are %v, want positive numbers", name, list))
 		}
 	}
-	return list, nil
+	return list
 }
 
 // taps is the number of kernel positions.
