@@ -35,7 +35,11 @@ func (f *File) AddVerification(m *verify.ModelReport) {
 		if c.Output != "" {
 			where = "output " + quote.Quote(c.Output)
 		}
-		f.AddRule(c.Rule, where, c.Why)
+		why := c.Why
+		if c.Cause != "" {
+			why += ": " + c.Cause
+		}
+		f.AddRule(c.Rule, where, why)
 	}
 	compared := false
 	for _, l := range runtimeLines(m) {

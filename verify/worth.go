@@ -18,6 +18,7 @@ type Caveat struct {
 	Rule   string `json:"rule"`             // the code under which reports and the gate know it
 	Output string `json:"output,omitempty"` // or the input
 	Why    string `json:"why"`              // such as "every element is NaN"
+	Cause  string `json:"cause,omitempty"`  // the node that it comes from
 }
 
 // contents counts the elements of a value, those of a sequence's tensors together.
@@ -156,7 +157,7 @@ func (d *dataSet) dead(nodes []reference.Node) map[string]end {
 			x, one := d.flow.flat[out]
 			switch size := d.flow.size[out]; {
 			case reached && varied && one && size > 1 && activation(types[out]):
-				ends[out] = end{fmt.Sprintf("%s gives %v in every element", n.Label, x), size}
+				ends[out] = end{fmt.Sprintf("%s gives %.6g in every element", n.Label, x), size}
 			case reached:
 				alive[out] = true
 			default:
@@ -225,11 +226,11 @@ func (j *job) caveat(k int, w *reference.Value, dead []map[string]end) (Caveat, 
 	case len(barren) > 0:
 		return Caveat{Rule: "outputs-not-finite", Why: fmt.Sprintf("every element is %s in %s", what, strings.Join(barren, ", "))}, true
 	case died && one:
-		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %v, whatever goes in: %s", total.number, dead[0][w.Name].why)}, true
+		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %.6g, whatever goes in", total.number), Cause: dead[0][w.Name].why}, true
 	case died:
-		return Caveat{Rule: "outputs-constant", Why: "it is the same whatever goes in: " + dead[0][w.Name].why}, true
+		return Caveat{Rule: "outputs-constant", Why: "it is the same whatever goes in", Cause: dead[0][w.Name].why}, true
 	case one && total.elements >= fewest && len(j.sets) > 1 && activation(w.Type) && j.varied():
-		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %v in all data sets", total.number)}, true
+		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %.6g in all data sets", total.number)}, true
 	case total.nan > 0 && !total.text:
 		return Caveat{Rule: "outputs-nan", Why: fmt.Sprintf("%d of %d elements are NaN", total.nan, total.elements)}, true
 	}
@@ -294,7 +295,7 @@ func (j *job) qualify() {
 		}
 		if row.Caveat == "" && row.vague && row.Stage == Screen {
 			row.Caveat = wide
-			if c := (Caveat{"limits-wide", row.Output, wide}); !slices.Contains(j.report.Caveats, c) {
+			if c := (Caveat{Rule: "limits-wide", Output: row.Output, Why: wide}); !slices.Contains(j.report.Caveats, c) {
 				j.report.Caveats = append(j.report.Caveats, c)
 			}
 		}
