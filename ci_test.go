@@ -248,7 +248,7 @@ func (s *actionStep) holds(t *testing.T, values map[string]string, failed bool) 
 	t.Helper()
 	always := false
 	for term := range strings.SplitSeq(s.If, " && ") {
-		m := regexp.MustCompile(`^([a-z.]+) (==|!=) '([^']*)'$`).FindStringSubmatch(term)
+		m := regexp.MustCompile(`^([a-z.-]+) (==|!=) '([^']*)'$`).FindStringSubmatch(term)
 		switch {
 		case term == "":
 		case term == "always()":
