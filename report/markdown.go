@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/quote"
@@ -41,6 +43,7 @@ func Markdown(w io.Writer, r *Report) error {
 		p.print("\n")
 	}
 	p.print("<details><summary>", plain(Count(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
+	absent := absentEverywhere(r)
 	for k, f := range r.Files {
 		if k == mostRows {
 			p.print(fmt.Sprintf("\n%d more files.\n", len(r.Files)-mostRows))
@@ -48,9 +51,15 @@ func Markdown(w io.Writer, r *Report) error {
 		}
 		var lines []string
 		for _, rt := range f.Runtimes {
+			if _, ok := absent[rt.Name]; ok {
+				continue // said once, below the table
+			}
 			lines = append(lines, plain(strings.TrimSpace(rt.Name+" "+rt.Word+" "+rt.Text)))
 		}
 		p.print("| ", code(f.Path), " | ", plain(fileWord(&f)), " | ", strings.Join(lines, "<br>"), " |\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(absent)) {
+		p.print("\n", plain(name), " was skipped: ", plain(absent[name]), "\n")
 	}
 	p.print("\n</details>\n")
 	for _, n := range r.Next {

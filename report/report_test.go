@@ -375,7 +375,7 @@ func TestALineSaysWhatAnEqualIsWorth(t *testing.T) {
 }
 
 // A runtime that is nowhere is said once.
-func TestTextSaysOnceWhatIsMissingEverywhere(t *testing.T) {
+func TestWhatIsMissingEverywhereIsSaidOnce(t *testing.T) {
 	r := &Report{}
 	for _, p := range []string{"a.onnx", "b.onnx"} {
 		r.Files = append(r.Files, File{Path: p, Runtimes: []Runtime{{Name: "load", Status: Pass, Word: "equal", Text: "1 set"}, {Name: "ort-python", Status: Skipped, Word: "SKIP", Text: "not installed"}}})
@@ -384,6 +384,9 @@ func TestTextSaysOnceWhatIsMissingEverywhere(t *testing.T) {
 	want := "a.onnx  ok\n  load        equal  1 set\nb.onnx  ok\n  load        equal  1 set\nort-python  SKIP  not installed\n2 files: 2 ok\n"
 	if got := render(t, Format{Write: Text}, r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := render(t, Format{Write: Markdown}, r); strings.Count(got, "not installed") != 1 || !strings.Contains(got, "ort&#45;python was skipped: not installed") {
+		t.Errorf("Markdown does not say it once:\n%s", got)
 	}
 }
 
