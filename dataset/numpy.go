@@ -330,11 +330,11 @@ func numbersOf[T uint8 | uint32](ctx context.Context, f folder, a numpyArray, mo
 }
 
 // wholeNumbers converts what an array holds; bad says what is beyond 0 to most.
-func wholeNumbers[T uint8 | uint32](data any, most T) (list []T, bad string) {
+func wholeNumbers[T uint8 | uint32](data npy.Data, most T) (list []T, bad string) {
 	switch d := data.(type) {
-	case []T:
+	case npy.Numbers[T]:
 		return d, ""
-	case []bool:
+	case npy.Others[bool]:
 		list = make([]T, len(d))
 		for i, v := range d {
 			if v && most == maxPixel {
@@ -344,35 +344,12 @@ func wholeNumbers[T uint8 | uint32](data any, most T) (list []T, bad string) {
 			}
 		}
 		return list, ""
-	case []uint8:
-		return narrowed(d, most)
-	case []uint16:
-		return narrowed(d, most)
-	case []uint32:
-		return narrowed(d, most)
-	case []uint64:
-		return narrowed(d, most)
-	case []int8:
-		return narrowed(d, most)
-	case []int16:
-		return narrowed(d, most)
-	case []int32:
-		return narrowed(d, most)
-	case []int64:
-		return narrowed(d, most)
 	}
-	return nil, fmt.Sprintf("elements of type %T", data)
-}
-
-type wholeNumber interface {
-	uint8 | uint16 | uint32 | uint64 | int8 | int16 | int32 | int64
-}
-
-func narrowed[T uint8 | uint32, F wholeNumber](d []F, most T) (list []T, bad string) {
-	list = make([]T, len(d))
-	for i, v := range d {
-		if v < 0 || uint64(v) > uint64(most) {
-			return nil, fmt.Sprintf("element %d is %d", i, v)
+	list = make([]T, data.Len())
+	for i := range list {
+		v, ok := data.Whole(i)
+		if !ok || v > uint64(most) {
+			return nil, fmt.Sprintf("element %d is %s", i, data.Text(i))
 		}
 		list[i] = T(v)
 	}

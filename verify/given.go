@@ -152,13 +152,14 @@ func (in *input) set(from string, a npy.Array) error {
 	if in.sequence {
 		return fmt.Errorf("the input is %s, which no array holds: want a .pb file", in)
 	}
-	data, ok := onnx.DataOf(a.Data)
-	if !ok {
-		return fmt.Errorf("elements of type %T make no tensor", a.Data)
+	data, ok := onnx.DataOf(a.Data.Plain())
+	if bits, half := a.Data.(npy.Others[npy.Half]); half {
+		data, ok = halves(bits), true
 	}
-	if bits, ok := data.(onnx.Slice[uint16]); ok && a.Half {
-		data = halves(bits)
-	} else if ok && in.Type.Elem == pb.TensorProto_BFLOAT16 {
+	if !ok {
+		return fmt.Errorf("elements of type %T make no tensor", a.Data.Plain())
+	}
+	if bits, ok := data.(onnx.Slice[uint16]); ok && in.Type.Elem == pb.TensorProto_BFLOAT16 {
 		data = bfloat16s(bits) // numpy has no bfloat16
 	}
 	t, err := onnx.TensorOf(in.Name, data, a.Dims...)
@@ -173,7 +174,7 @@ func (in *input) set(from string, a npy.Array) error {
 	return in.hold(v)
 }
 
-func halves(bits []uint16) onnx.Slice[onnx.Float16] {
+func halves(bits []npy.Half) onnx.Slice[onnx.Float16] {
 	s := make(onnx.Slice[onnx.Float16], len(bits))
 	for i, b := range bits {
 		s[i] = onnx.Float16(b)

@@ -23,11 +23,47 @@ import (
 // An Array is what a file holds, in row-major order.
 type Array struct {
 	Dims []int // none of a scalar
-	// Data is a slice of float32, float64, an integer type, bool or string.
-	Data any
-	// Half says that Data is []uint16 with the bits of numbers in half precision.
-	Half bool
+	Data Data
 }
+
+// Data is the elements of an array: Numbers of a type that Go has, or Others.
+type Data interface {
+	Len() int
+	// Plain returns the elements as the slice that they are, a []float32 for
+	// Numbers[float32], for packages that look at the type. It is no copy.
+	Plain() any
+	// Whole returns element i, false where it is not a whole number from 0 on.
+	Whole(i int) (n uint64, ok bool)
+	// Text is element i as one reads it.
+	Text(i int) string
+}
+
+// Numbers are elements of a type that Go computes in.
+type Numbers[T number] []T
+
+type number interface {
+	uint8 | uint16 | uint32 | uint64 | int8 | int16 | int32 | int64 | float32 | float64
+}
+
+// Others are elements of the other types.
+type Others[T bool | string | Half] []T
+
+// Half is the bits of a number in half precision.
+type Half uint16
+
+func (s Numbers[T]) Len() int          { return len(s) }
+func (s Numbers[T]) Plain() any        { return []T(s) }
+func (s Numbers[T]) Text(i int) string { return fmt.Sprint(s[i]) }
+
+func (s Numbers[T]) Whole(i int) (uint64, bool) {
+	n := uint64(s[i])
+	return n, s[i] >= 0 && T(n) == s[i]
+}
+
+func (s Others[T]) Len() int                 { return len(s) }
+func (s Others[T]) Plain() any               { return []T(s) }
+func (s Others[T]) Text(i int) string        { return fmt.Sprint(s[i]) }
+func (s Others[T]) Whole(int) (uint64, bool) { return 0, false }
 
 // A FormatError says why bytes are no array.
 type FormatError struct{ What string }
@@ -355,7 +391,7 @@ func (h header) read(r io.Reader, limit int64) (Array, error) {
 	if extra, _ := r.Read(make([]byte, 1)); extra > 0 {
 		return Array{}, wrong("shape %v of %s wants %d bytes, got more", h.dims, h.descr, n*int64(width))
 	}
-	a := Array{Dims: h.dims, Half: kind == 'f' && width == 2}
+	a := Array{Dims: h.dims}
 	columns := h.dims
 	if !h.columns {
 		columns = nil
@@ -373,22 +409,30 @@ func (h header) read(r io.Reader, limit int64) (Array, error) {
 
 // decoders make numbers of bytes, by their letter and width. Where columns are
 // lengths, the bytes are in Fortran's order.
-var decoders = map[string]func(b []byte, order binary.ByteOrder, n int, columns []int) any{
-	"f2": numbers[uint16], "f4": numbers[float32], "f8": numbers[float64],
+var decoders = map[string]func(b []byte, order binary.ByteOrder, n int, columns []int) Data{
+	"f2": halves, "f4": numbers[float32], "f8": numbers[float64],
 	"i1": numbers[int8], "i2": numbers[int16], "i4": numbers[int32], "i8": numbers[int64],
 	"u1": numbers[uint8], "u2": numbers[uint16], "u4": numbers[uint32], "u8": numbers[uint64],
 }
 
-func numbers[T any](b []byte, order binary.ByteOrder, n int, columns []int) any {
-	s := make([]T, n)
-	if _, err := binary.Decode(b, order, s); err != nil {
-		panic(err) // the lengths agree
-	}
-	return turned(s, columns)
+func numbers[T number](b []byte, order binary.ByteOrder, n int, columns []int) Data {
+	return turned(decoded[Numbers[T]](b, order, n), columns)
 }
 
-func booleans(b []byte, columns []int) (any, error) {
-	s := make([]bool, len(b))
+func halves(b []byte, order binary.ByteOrder, n int, columns []int) Data {
+	return turned(decoded[Others[Half]](b, order, n), columns)
+}
+
+func decoded[S ~[]T, T any](b []byte, order binary.ByteOrder, n int) S {
+	s := make(S, n)
+	if _, err := binary.Decode(b, order, []T(s)); err != nil {
+		panic(err) // the lengths agree
+	}
+	return s
+}
+
+func booleans(b []byte, columns []int) (Data, error) {
+	s := make(Others[bool], len(b))
 	for i, x := range b {
 		if x > 1 {
 			return nil, wrong("a boolean that is %d, want 0 or 1", x)
@@ -436,8 +480,8 @@ func (h header) element() (order binary.ByteOrder, kind byte, width int, err err
 }
 
 // words reads strings of a fixed length, which zeros fill up.
-func words(b []byte, order binary.ByteOrder, kind byte, width, n int, columns []int) (any, error) {
-	s := make([]string, n)
+func words(b []byte, order binary.ByteOrder, kind byte, width, n int, columns []int) (Data, error) {
+	s := make(Others[string], n)
 	for i := range s {
 		field := b[i*width : (i+1)*width]
 		if kind == 'S' {
@@ -459,11 +503,11 @@ func words(b []byte, order binary.ByteOrder, kind byte, width, n int, columns []
 
 // turned puts elements that are stored by columns into row-major order; with no
 // lengths it leaves them.
-func turned[T any](s []T, dims []int) []T {
+func turned[S ~[]T, T any](s S, dims []int) S {
 	if dims == nil {
 		return s
 	}
-	out := make([]T, len(s))
+	out := make(S, len(s))
 	index := make([]int, len(dims))
 	for i := range out { // index is that of out[i]
 		at, stride := 0, 1

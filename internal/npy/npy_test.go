@@ -41,16 +41,16 @@ func TestArraysAreReadAsTheyWereWritten(t *testing.T) {
 		file []byte
 		want Array
 	}{
-		{"floats", file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", []float32{1, 2, 3, 4, 5, 6}), Array{Dims: []int{2, 3}, Data: []float32{1, 2, 3, 4, 5, 6}}},
-		{"by columns", file(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", []float32{1, 4, 2, 5, 3, 6}), Array{Dims: []int{2, 3}, Data: []float32{1, 2, 3, 4, 5, 6}}},
-		{"a scalar", file(2, "{'descr': '<i8', 'fortran_order': False, 'shape': (), }", int64(-7)), Array{Dims: []int{}, Data: []int64{-7}}},
-		{"one axis", file(3, "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", []byte{0, 128, 255}), Array{Dims: []int{3}, Data: []uint8{0, 128, 255}}},
-		{"no elements", file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }"), Array{Dims: []int{0, 4}, Data: []float64{}}},
-		{"big end first", file(1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }", "\x01\x02\xff\xff"), Array{Dims: []int{2}, Data: []int16{258, -1}}},
-		{"half precision", file(1, "{'descr': '<f2', 'fortran_order': False, 'shape': (1,), }", uint16(0x3c00)), Array{Dims: []int{1}, Data: []uint16{0x3c00}, Half: true}},
-		{"booleans", file(1, "{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", []byte{1, 0}), Array{Dims: []int{2}, Data: []bool{true, false}}},
-		{"strings", file(1, "{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }", []uint32{'a', 0, 'b', 'ü'}), Array{Dims: []int{2}, Data: []string{"a", "bü"}}},
-		{"bytes", file(1, "{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }", "a\x00\x00bcd"), Array{Dims: []int{2}, Data: []string{"a", "bcd"}}},
+		{"floats", file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", []float32{1, 2, 3, 4, 5, 6}), Array{Dims: []int{2, 3}, Data: Numbers[float32]{1, 2, 3, 4, 5, 6}}},
+		{"by columns", file(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", []float32{1, 4, 2, 5, 3, 6}), Array{Dims: []int{2, 3}, Data: Numbers[float32]{1, 2, 3, 4, 5, 6}}},
+		{"a scalar", file(2, "{'descr': '<i8', 'fortran_order': False, 'shape': (), }", int64(-7)), Array{Dims: []int{}, Data: Numbers[int64]{-7}}},
+		{"one axis", file(3, "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", []byte{0, 128, 255}), Array{Dims: []int{3}, Data: Numbers[uint8]{0, 128, 255}}},
+		{"no elements", file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }"), Array{Dims: []int{0, 4}, Data: Numbers[float64]{}}},
+		{"big end first", file(1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }", "\x01\x02\xff\xff"), Array{Dims: []int{2}, Data: Numbers[int16]{258, -1}}},
+		{"half precision", file(1, "{'descr': '<f2', 'fortran_order': False, 'shape': (1,), }", uint16(0x3c00)), Array{Dims: []int{1}, Data: Others[Half]{0x3c00}}},
+		{"booleans", file(1, "{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", []byte{1, 0}), Array{Dims: []int{2}, Data: Others[bool]{true, false}}},
+		{"strings", file(1, "{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }", []uint32{'a', 0, 'b', 'ü'}), Array{Dims: []int{2}, Data: Others[string]{"a", "bü"}}},
+		{"bytes", file(1, "{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }", "a\x00\x00bcd"), Array{Dims: []int{2}, Data: Others[string]{"a", "bcd"}}},
 	} {
 		got, err := Read(bytes.NewReader(c.file), 1<<20)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
@@ -116,13 +116,13 @@ func TestArchives(t *testing.T) {
 	one := file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", float32(1))
 	two := file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", float32(2))
 	both := archive(t, map[string][]byte{"x.npy": one, "y.npy": two})
-	if a, err := ReadFile(both, "y", 1<<20); err != nil || a.Data.([]float32)[0] != 2 {
+	if a, err := ReadFile(both, "y", 1<<20); err != nil || a.Data.(Numbers[float32])[0] != 2 {
 		t.Errorf("y: %v, %v", a, err)
 	}
 	if _, err := ReadFile(both, "z", 1<<20); err == nil || !strings.Contains(err.Error(), `no array "z", but `) {
 		t.Errorf("z: %v", err)
 	}
-	if a, err := ReadFile(archive(t, map[string][]byte{"arr_0.npy": two}), "z", 1<<20); err != nil || a.Data.([]float32)[0] != 2 {
+	if a, err := ReadFile(archive(t, map[string][]byte{"arr_0.npy": two}), "z", 1<<20); err != nil || a.Data.(Numbers[float32])[0] != 2 {
 		t.Errorf("the only array: %v, %v", a, err)
 	}
 	if all, err := ReadArchive(both, 1<<20); err != nil || len(all) != 2 {
@@ -155,7 +155,7 @@ np.savez_compressed("z.npz", x=np.arange(24, dtype=np.int32).reshape(2, 3, 4))
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		for i, v := range a.Data.([]int32) {
+		for i, v := range a.Data.(Numbers[int32]) {
 			if int(v) != i {
 				t.Errorf("%s: element %d is %d", name, i, v)
 			}
