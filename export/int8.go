@@ -16,8 +16,8 @@ import (
 // interval is what a value is quantised to: 256 steps, 0 among them, from lo to hi or a little farther.
 type interval struct{ lo, hi float64 }
 
-// outward is from the smallest to the largest number of a calibration: percentiles in their place make some nets a little better and
-// others a good deal worse. It has few bits at its ends, so that other roundings on another machine give the same file.
+// outward is from the smallest to the largest number of a calibration: of percentiles, least squares and least divergence in their place none
+// is better for all models (docs/loading.md). It has few bits at its ends, so that other roundings on another machine give the same file.
 func outward(lo, hi float64) interval {
 	ceil := func(x float64) float64 {
 		fraction, exponent := math.Frexp(x)
