@@ -30,7 +30,8 @@
 //   - Declared is what no law of rounding gives: the error that an
 //     implementation of a function such as Tanh is allowed, a table with
 //     sources (see Functions), and what became of it on its way through the
-//     graph, added up as if all agreed in sign.
+//     graph, added up as if all agreed in sign. Where it is less than 2^-16 of the
+//     spread, as underflow nearly always is, the spread includes it.
 //
 // Spread and Declared together make the screen, 8*Spread + Declared: see Value.
 //
@@ -40,9 +41,12 @@
 // not. So
 //
 //   - Add, Sub, Mul, sums and means add the spreads of their operands, not
-//     their squares: both operands may come from one value;
+//     their squares: both operands may come from one value. Of Add and Sub a layer
+//     that lies between the operands, as in a residual block, allows for less;
 //   - a sum of products takes the larger of two cases: errors of its operands
-//     independent, or all of them one and the same;
+//     independent, or all of them one and the same. Of operands that are made by a
+//     layer, whose weights have mixed their errors, the second case counts as much
+//     as these weights are alike: see origin;
 //   - equal terms make equal rounding errors: a sum with groups of n1, n2...
 //     equal terms counts n1² + n2² + ... roundings where it would count n.
 //

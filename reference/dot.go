@@ -16,6 +16,7 @@ type dot struct {
 	ind   float64 // variance from the operands' spreads if they are independent
 	one   float64 // standard deviation from them if they are one and the same
 	d     float64 // what the operands' declared errors make of the sum
+	own   float64 // the part of the operands' variance that is each one's own: see origin
 
 	// Over orders of summation, where they were tried: the largest sum of squares
 	// of partial sums, and the largest error.
@@ -112,7 +113,11 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 		return exact(s.y) // whatever the errors of the terms that are finite
 	}
 	n := number{v: s.y}
-	n.sound = s.e + f.gamma(s.terms+1+more)*(s.abs+s.e) + float64(s.terms)*f.tiny
+	underflow := 0.0
+	if s.abs+s.e > 0 {
+		underflow = float64(s.terms) * f.tiny
+	}
+	n.sound = s.e + f.gamma(s.terms+1+more)*(s.abs+s.e) + underflow
 	if f.operand > 0 {
 		n.sound += (2*f.operand + f.operand*f.operand) * (s.abs + s.e)
 	}
@@ -127,9 +132,16 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 	round := f.u * f.u / 3 * (max(roundings*max(s.sq, s.y*s.y), 2*s.squares) + float64(1+more)*s.sq)
 	// Operands that are cut, not rounded, all err towards zero.
 	round += f.operand * f.operand * (2*s.sq/3 + s.y*s.y)
-	n.spread = max(math.Sqrt(max(s.ind, s.one*s.one)+round), s.drift)
-	n.declared = s.d + float64(s.terms)*f.tiny
-	return f.settle(n)
+	inherited := s.ind
+	if same := s.one * s.one; same > s.ind {
+		inherited = s.own*s.ind + (1-s.own)*same
+	}
+	if math.IsInf(s.one, 0) || math.IsInf(s.ind, 0) {
+		inherited = math.Inf(1)
+	}
+	n.spread = max(math.Sqrt(inherited+round), s.drift)
+	n.declared = s.d + underflow
+	return f.settle(n).merged()
 }
 
 // sumOf is the sum of numbers, with so many roundings of every term more. The

@@ -12,6 +12,7 @@ import (
 // mapNumbers applies f to every element of a floating-point tensor.
 func (c *call) mapNumbers(x *Value, f func(number) number) *Value {
 	out := c.numbers(x.Type, x.Dims...)
+	out.origin = x.origin
 	c.each(out.Len(), 1, func(i int) { out.set(i, f(x.at(i))) })
 	return out
 }
@@ -62,6 +63,7 @@ func (c *call) zip(a, b *Value, t pb.TensorProto_DataType, figures bool, put fun
 func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) *Value {
 	dims := must(broadcast(a.Dims, b.Dims))
 	out := c.zeros(a.Type, true, dims...)
+	out.origin = carried(a, b, out)
 	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
 	c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
 	return out
@@ -116,9 +118,24 @@ func arithmetic(name string, float func(f format, x, y number) number, s func(x,
 				return c.zipInts(a, b, s, u)
 			}
 			f := c.format(a)
+			f.unlike = 1 - similarity(a, b)
 			return c.zipNumbers(a, b, func(x, y number) number { return float(f, x, y) })
 		}),
 	}
+}
+
+// additive is arithmetic for a sum or a difference, which has errors of both operands as they are.
+func additive(name string, float func(f format, x, y number) number, s func(x, y int64) int64, u func(x, y uint64) uint64) operator {
+	o := arithmetic(name, float, s, u)
+	eval := o.eval
+	o.eval = func(c *call) []*Value {
+		out := eval(c)
+		if out[0].Sound != nil {
+			out[0].origin = joined(c.in[0], c.in[1], out[0])
+		}
+		return out
+	}
+	return o
 }
 
 // plainly is a rule for one operation, without the error of a rounding where there is none to do: of exact operands whose

@@ -54,6 +54,9 @@ var opBatchNormalization = operator{
 // normalize is BatchNormalization by given statistics.
 func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Value) *Value {
 	out := c.numbers(x.Type, x.Dims...)
+	if mean.Sound == nil && variance.Sound == nil {
+		out.origin = x.origin
+	}
 	f := c.format(x)
 	epsilon := exact(c.float("epsilon"))
 	c.each(out.Len(), 2, func(i int) {

@@ -74,6 +74,7 @@ func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) {
 		products[group] = matrixProduct{patches, rowsOf(w, group*co*ci*taps, co, ci*taps), g.storeChannels(f, group, positions, bias, out)}
 	}
 	c.multiply(f, products, taps)
+	out.origin = originOf(products)
 	c.spoilPadding(g, w, out)
 }
 

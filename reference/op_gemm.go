@@ -45,10 +45,12 @@ var opGemm = operator{
 		}
 		f := c.products(out)
 		out.sums(left.terms, c.format(out))
-		c.multiply(f, []matrixProduct{{left, right, func(i, j int, s dot) {
+		products := []matrixProduct{{left, right, func(i, j int, s dot) {
 			s = bias(i, j, s)
 			out.set(i*right.lanes+j, s.sum(f, more))
-		}}})
+		}}}
+		c.multiply(f, products)
+		out.origin = originOf(products)
 		return out
 	}),
 }

@@ -69,6 +69,7 @@ func (c *call) matMul(a, b *Value) *Value {
 		})
 	}
 	c.multiply(f, products)
+	out.origin = originOf(products)
 	return out
 }
 

@@ -72,6 +72,14 @@ type matrixProduct struct {
 	done func(i, j int, s dot)
 }
 
+// own is the part of the operands' variance that is each element's own, where only one operand has errors.
+func (p *matrixProduct) own() float64 {
+	if p.left.of.Sound != nil && p.right.of.Sound != nil {
+		return 0
+	}
+	return max(p.left.of.own(), p.right.of.own())
+}
+
 // The sizes of tiles. Three of the right operand's planes, a few of the left one's and those of the sums stay in a
 // processor's second cache. gonum computes what is smaller than four blocks of 64 by 64 without goroutines of its own.
 const (
@@ -191,6 +199,7 @@ func (b *bench) fast(p *matrixProduct, i0, i1, j0, j1 int) bool {
 			}
 			if !b.whole() {
 				s.abs, s.sq, s.e, s.ind, s.one, s.d = b.sums[sumAbs][at], b.sums[sumSq][at], b.sums[sumE][at], b.sums[sumInd][at], b.sums[sumOne][at], b.sums[sumD][at]
+				s.own = p.own()
 				s.overflow(b.left.endless[i] | b.right.endless[j])
 			}
 			p.done(i0+i, j0+j, s)
@@ -443,7 +452,9 @@ func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
 				}
 			}
 			for j := range n {
-				done(i, j0+j, row.dot(j))
+				s := row.dot(j)
+				s.own = p.own()
+				done(i, j0+j, s)
 			}
 		}
 	}

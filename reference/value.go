@@ -50,6 +50,7 @@ type Value struct {
 
 	stored *format         // that set rounds to; nil where elements were computed in it
 	file   *pb.TensorProto // which still has the elements, and Data is nil: see compiler.constant
+	origin *origin         // of the errors
 }
 
 // Screen returns how far from element i a correct runtime is expected:

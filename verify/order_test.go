@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
@@ -130,37 +131,53 @@ func TestNodesThatWaitForEachOtherAreInvalid(t *testing.T) {
 	}
 }
 
-// In a deep network without normalisations limits grow from layer to layer, until any output is within its screen. Then the
-// proof is asked.
+// Limits grow from layer to layer. A layer that mixes errors makes them grow as errors do; where each one multiplies them, any
+// output is within its screen in the end, and the proof is asked.
 func TestAScreenThatLetsEverythingPassAsksForTheProof(t *testing.T) {
-	for layers, want := range map[int]Stage{2: Screen, 60: Proof} {
-		g := &pb.GraphProto{Name: proto.String("deep"), Input: []*pb.ValueInfoProto{{Name: proto.String("x0"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(1), onnx.Fixed(64)}}.Proto()}}}
+	for _, c := range []struct {
+		layers  int
+		op      string
+		weights func(r *rand.Rand) float32
+		want    Stage
+	}{
+		{2, "MatMul", func(r *rand.Rand) float32 { return float32(r.NormFloat64() / 8) }, Screen},
+		{60, "MatMul", func(r *rand.Rand) float32 { return float32(r.NormFloat64() / 8) }, Screen},
+		{2, "Mul", func(*rand.Rand) float32 { return 4 }, Screen},
+		{40, "Mul", func(*rand.Rand) float32 { return 4 }, Proof},
+	} {
+		g := &pb.GraphProto{Name: proto.String("deep"), Input: []*pb.ValueInfoProto{{Name: proto.String("x0"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(64), onnx.Fixed(64)}}.Proto()}}}
 		r := rand.New(rand.NewPCG(1, 9))
-		for i := range layers {
+		for i := range c.layers {
 			w := make([]float32, 64*64)
 			for k := range w {
-				w[k] = float32(r.NormFloat64() / 8)
+				w[k] = c.weights(r)
 			}
 			x, err := onnx.NewTensor(fmt.Sprint("w", i), w, 64, 64)
 			if err != nil {
 				t.Fatal(err)
 			}
 			g.Initializer = append(g.Initializer, x.Proto())
-			g.Node = append(g.Node, &pb.NodeProto{OpType: proto.String("MatMul"), Input: []string{fmt.Sprint("x", i), x.Name}, Output: []string{fmt.Sprint("x", i+1)}})
+			product, next := fmt.Sprint("p", i), fmt.Sprint("x", i+1)
+			then := "Sin"
+			if c.op == "MatMul" {
+				then = "Identity"
+			}
+			g.Node = append(g.Node, &pb.NodeProto{OpType: proto.String(c.op), Input: []string{fmt.Sprint("x", i), x.Name}, Output: []string{product}},
+				&pb.NodeProto{OpType: proto.String(then), Input: []string{product}, Output: []string{next}})
 		}
-		g.Output = []*pb.ValueInfoProto{{Name: proto.String(fmt.Sprint("x", layers)), Type: g.Input[0].Type}}
+		g.Output = []*pb.ValueInfoProto{{Name: proto.String(fmt.Sprint("x", c.layers)), Type: g.Input[0].Type}}
 		m := &pb.ModelProto{IrVersion: proto.Int64(8), Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(17)}}}
 		b, err := onnx.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		report, err := Run(t.Context(), Options{Paths: []string{writeModel(t, t.TempDir(), &onnx.Model{Proto: m, Bytes: b})}, Runtimes: []witness.Runtime{reference.Runtime{}}})
+		report, err := Run(t.Context(), Options{Paths: []string{writeModel(t, t.TempDir(), &onnx.Model{Proto: m, Bytes: b})}, Runtimes: []witness.Runtime{load.Runtime{}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, row := range report.Models[0].Rows {
-			if row.Verdict != Equal || row.Stage != want {
-				t.Errorf("%d layers: %s by %s, want %s by %s: %s", layers, row.Verdict, row.Stage, Equal, want, row.Reason)
+			if row.Verdict != Equal || row.Stage != c.want {
+				t.Errorf("%d layers of %s: %s by %s, want %s by %s: %s", c.layers, c.op, row.Verdict, row.Stage, Equal, c.want, row.Reason)
 			}
 		}
 	}
