@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -82,19 +81,32 @@ func finite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
 // up to rounding, make equal errors, and are one witness and not many.
 func distinct(want *reference.Value, counts func(i int) bool) []int {
 	const apart = 16
+	type element struct {
+		value float64
+		at    int
+	}
 	w := want.Data.(onnx.Slice[float64])
-	var index []int
-	for i := range w {
+	elements := make([]element, 0, len(w))
+	for i, x := range w {
 		if counts(i) {
-			index = append(index, i)
+			elements = append(elements, element{x, i})
 		}
 	}
-	slices.SortFunc(index, func(a, b int) int { return cmp.Or(cmp.Compare(w[a], w[b]), cmp.Compare(a, b)) })
-	kept := index[:0]
+	// The values are no NaN, and cmp.Compare is slow for the sake of NaN.
+	slices.SortFunc(elements, func(a, b element) int {
+		switch {
+		case a.value < b.value:
+			return -1
+		case a.value > b.value:
+			return 1
+		}
+		return a.at - b.at
+	})
+	var kept []int
 	last := math.Inf(-1)
-	for _, i := range index {
-		if w[i]-last > apart*want.Spread[i] {
-			kept, last = append(kept, i), w[i]
+	for _, e := range elements {
+		if e.value-last > apart*want.Spread[e.at] {
+			kept, last = append(kept, e.at), e.value
 		}
 	}
 	return kept
