@@ -82,6 +82,9 @@ func modelsPage(b *strings.Builder) error {
 			}
 			fmt.Fprintf(b, "\n### %s\n\n%s. %d parameters.\n\n| name | layer | shape | parameters |\n|---|---|---|---|\n", n.Name, sentence(n.Doc), p.ParamCount())
 			fmt.Fprintf(b, "| `%s` | input | %v | |\n", n.Input.Name, n.Input.Shape)
+			if c := n.Class; c.Count > 0 {
+				fmt.Fprintf(b, "| `%s` | class, one-hot of a number from 0 to %d | %v | |\n", c.Name, c.Count-1, c.Shape())
+			}
 			for _, s := range p.Steps {
 				count := 0
 				for _, q := range s.Params {

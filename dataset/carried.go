@@ -38,6 +38,8 @@ func (c carriedSet) about() string {
 	return fmt.Sprintf("train: %d images; test: %d images", c.n, c.nTest)
 }
 
+func (carriedSet) labelled() bool { return true }
+
 func (c carriedSet) read(ctx context.Context, s split, _ Options) (*Set, error) {
 	files := idxSet{folder: c.files, dir: "."}
 	if s == trainSplit {

@@ -210,6 +210,8 @@ func (s csvSet) about() string {
 	return text + quote.Name(test.path)
 }
 
+func (s csvSet) labelled() bool { return s.splits[trainSplit].label >= 0 }
+
 func (s csvSet) held() (csvFile, bool) {
 	for _, part := range []split{testSplit, validationSplit} {
 		if f, ok := s.splits[part]; ok {

@@ -17,6 +17,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 )
 
 // Set is one split of a data set, decoded. Read it, do not change it: Digest
@@ -25,7 +26,8 @@ type Set struct {
 	Name       string   // as known here, or the last part of its folder's path
 	N, C, H, W int      // images, channels, height, width; all at least 1
 	Pixels     []uint8  // N*C*H*W values from 0 to 255, in the order NCHW
-	Labels     []uint32 // N classes, from 0
+	Labels     []uint32 // N classes, from 0; all 0 where the files have none
+	Names      []string // of the classes, by label; nil where labels are mere numbers
 	Digest     string   // sha256 in hex, see Digest
 }
 
@@ -47,6 +49,24 @@ func New(name string, n, c, h, w int, pixels []uint8, labels []uint32) (*Set, er
 func (s *Set) Image(i int) []uint8 {
 	size := s.C * s.H * s.W
 	return s.Pixels[i*size : (i+1)*size : (i+1)*size]
+}
+
+// Classes are the labels that images have, in their order: what each is called, and, for each image, which of them it has.
+// One is called by its name, or by its label in digits where it has none.
+func (s *Set) Classes() (names []string, of []int) {
+	labels := slices.Compact(slices.Sorted(slices.Values(s.Labels)))
+	for _, l := range labels {
+		if int(l) < len(s.Names) {
+			names = append(names, s.Names[l])
+		} else {
+			names = append(names, strconv.FormatUint(uint64(l), 10))
+		}
+	}
+	of = make([]int, s.N)
+	for i, l := range s.Labels {
+		of[i], _ = slices.BinarySearch(labels, l)
+	}
+	return names, of
 }
 
 // Digest is the sha256, in hex, of n, c, h and w as 64-bit little-endian

@@ -318,6 +318,8 @@ func (s idxSet) about() string {
 	return fmt.Sprintf("%s; train: %s; test: %s", text, part(trainSplit), part(testSplit))
 }
 
+func (idxSet) labelled() bool { return true }
+
 func (s idxSet) read(ctx context.Context, part split, _ Options) (*Set, error) {
 	if part == testSplit {
 		images, _, err := s.find(s.images(testSplit))

@@ -240,6 +240,11 @@ func (s *numpySet) about() string {
 	return text + "none"
 }
 
+func (s *numpySet) labelled() bool {
+	_, ok := s.labels[trainSplit]
+	return ok
+}
+
 func (s *numpySet) described(part split) string {
 	a := s.images[part]
 	l, err := a.layout()

@@ -54,6 +54,8 @@ var formats = []format{idxFormat{}, csvFormat{}, numpyFormat{}, pictureFormat{}}
 type found interface {
 	// about says in a few words what each split was taken for.
 	about() string
+	// labelled tells whether the images to train on have labels.
+	labelled() bool
 	// read decodes a split; the error wraps ErrNoTest where there is none to test with. The set has no name yet, and is of its
 	// own size where a format has one.
 	read(ctx context.Context, s split, o Options) (*Set, error)
@@ -230,6 +232,10 @@ func (n *node) unreadable() string {
 // Name finds the data again, from any working folder: hand it to Open. It is UTF-8, whatever the folder is called.
 func (s *Source) Name() string { return s.name }
 
+// Labelled tells whether the images to train on have labels: those of IDX files do, those of a table with a column for them,
+// those of NumPy arrays beside one of labels, and pictures in a folder for each class.
+func (s *Source) Labelled() bool { return s.found.labelled() }
+
 // Train decodes the training split.
 func (s *Source) Train(ctx context.Context) (*Set, error) {
 	set, err := s.decode(ctx, trainSplit)
@@ -258,7 +264,11 @@ func (s *Source) decode(ctx context.Context, part split) (*Set, error) {
 		return nil, err
 	}
 	set.Name = s.short
-	return set.resized(ctx, s.options)
+	names := set.Names
+	if set, err = set.resized(ctx, s.options); err == nil {
+		set.Names = names
+	}
+	return set, err
 }
 
 // note tells something of the set.

@@ -393,6 +393,11 @@ func (s *pictureSet) about() string {
 	return text
 }
 
+func (s *pictureSet) labelled() bool { return s.splits[trainSplit].inClasses() }
+
+// inClasses tells whether pictures lie in a folder for each class.
+func (p *pictures) inClasses() bool { return len(p.classes) > 1 || p.classes[0] != "" }
+
 // held is what there is to test with, and which split it is.
 func (s *pictureSet) held() (*pictures, split) {
 	for _, part := range []split{testSplit, validationSplit} {
@@ -405,7 +410,7 @@ func (s *pictureSet) held() (*pictures, split) {
 
 func (p *pictures) about() string {
 	text := plural(len(p.files), "image")
-	if len(p.classes) > 1 || p.classes[0] != "" {
+	if p.inClasses() {
 		text += fmt.Sprintf(" in %s (%s)", plural(len(p.classes), "class"), shownNames(p.classes))
 	}
 	if p.where[0] != "." {
@@ -452,7 +457,13 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 	for i, f := range list.files {
 		labels[i] = uint32(f.class)
 	}
-	return New("", len(list.files), channels, size, size, pixels, labels)
+	set, err := New("", len(list.files), channels, size, size, pixels, labels)
+	if err == nil && part == trainSplit && list.inClasses() {
+		for _, c := range list.classes {
+			set.Names = append(set.Names, escapePath(c))
+		}
+	}
+	return set, err
 }
 
 // picture reads a file.

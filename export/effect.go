@@ -19,7 +19,7 @@ type Effect struct {
 	// Measured is the error of the file in package load.
 	Measured float64
 	// Frechet is the distance between the images of a net before and after, of the same noise, and FrechetSeeds between those of two
-	// seeds, for scale. Both are 0 for nets that make no images from noise.
+	// seeds, for scale. Both are 0 for nets that make no images from noise. Of a net that takes classes all are among the images, in turn.
 	Frechet, FrechetSeeds float64
 }
 
@@ -57,11 +57,11 @@ func (s *source) effect(net layer.Net) (e Effect, err error) {
 		return e, err
 	}
 	e.Inputs = of
-	before, err := wide.train(net, effectSamples, x)
+	before, err := wide.train(net, x)
 	if err != nil {
 		return e, err
 	}
-	after, err := s.run(net, effectSamples, x)
+	after, err := s.run(net, x)
 	if err != nil {
 		return e, err
 	}
@@ -83,7 +83,7 @@ func (s *source) effect(net layer.Net) (e Effect, err error) {
 		if err != nil {
 			return e, err
 		}
-		other, err := wide.train(net, effectSamples, z)
+		other, err := wide.train(net, z)
 		if err != nil {
 			return e, err
 		}

@@ -40,7 +40,8 @@ type Provenance struct {
 	Version    string // of petrify
 	Seed       uint64
 	DataName   string
-	DataDigest string // sha256 of the training data
+	DataDigest string   // sha256 of the training data
+	Classes    []string // names of the classes, in their order, for nets that take them; none means that they are numbers
 }
 
 // Options say how to export.

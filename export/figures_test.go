@@ -143,7 +143,7 @@ func machine() string {
 	return fmt.Sprintf("Times are from %d cores of %s%s.", runtime.NumCPU(), name, load)
 }
 
-// took is how long a run of each of some models of one input takes in ONNX Runtime for Node, by turns: the median of the best of five rounds.
+// took is how long a run of each of some models of one input, and perhaps classes, takes in ONNX Runtime for Node, by turns: the median of the best of five rounds.
 func took(t *testing.T, program string, files []string, batch int) []time.Duration {
 	t.Helper()
 	best := make([]time.Duration, len(files))
@@ -160,7 +160,8 @@ func took(t *testing.T, program string, files []string, batch int) []time.Durati
 			t.Fatal(err)
 		}
 		defer sessions[i].Close()
-		p := witness.SignatureOf(file).Inputs[0]
+		inputs := witness.SignatureOf(file).Inputs
+		p := inputs[0]
 		x := &onnx.Tensor{Name: p.Name, Dims: []int{batch}}
 		n := batch
 		for _, d := range p.Type.Dims[1:] {
@@ -170,6 +171,9 @@ func took(t *testing.T, program string, files []string, batch int) []time.Durati
 		random.New(1, "figures").Uniform(data)
 		x.Data = data
 		in = []*onnx.Tensor{x}
+		if len(inputs) > 1 {
+			in = append(in, &onnx.Tensor{Name: inputs[1].Name, Dims: []int{batch}, Data: make(onnx.Slice[int64], batch)})
+		}
 	}
 	for range 5 {
 		for i, s := range sessions {

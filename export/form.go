@@ -63,6 +63,7 @@ func makesImages(m model.Model, net layer.Net) bool {
 type body struct {
 	*layer.Plan
 	input   string            // the value that the net takes
+	class   string            // its class, one-hot; "" where it takes none
 	results []string          // the values that it gives
 	steps   map[string]string // by the name of a step's value, the name of the step
 }
@@ -77,15 +78,19 @@ func (b *body) Emit(e *onnx.Emitter) {
 	b.note(onnx.Value{Name: b.Net.Input.Name}, results, func(i int) string { return b.Steps[i].ONNX })
 }
 
-// EmitNodes is Plan.EmitNodes, and takes down where the nodes are.
-func (b *body) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(step int) string) []onnx.Value {
-	results := b.Plan.EmitNodes(e, x, steps, name)
+// EmitNodes is Plan.EmitNodes, and takes down where the nodes are. numbers are the classes, int64 (N), of a net that takes them.
+func (b *body) EmitNodes(e *onnx.Emitter, x, numbers onnx.Value, steps []int, name func(step int) string) []onnx.Value {
+	var class onnx.Value
+	if b.Net.Class.Count > 0 {
+		class = b.EmitClass(e, numbers)
+	}
+	results := b.Plan.EmitNodes(e, x, class, steps, name)
 	b.note(x, results, name)
 	return results
 }
 
 func (b *body) note(x onnx.Value, results []onnx.Value, name func(step int) string) {
-	b.input, b.steps = x.Name, map[string]string{}
+	b.input, b.class, b.steps = x.Name, b.ClassValue(), map[string]string{}
 	for _, y := range results {
 		b.results = append(b.results, y.Name)
 	}
@@ -105,7 +110,7 @@ func (b *body) value(name string) string {
 	return name
 }
 
-// within are the nodes of a graph that lie between the input of the body and its results.
+// within are the nodes of a graph that lie between the inputs of the body and its results.
 func (b *body) within(g *pb.GraphProto) map[*pb.NodeProto]bool {
 	makers := map[string]*pb.NodeProto{}
 	for _, n := range g.GetNode() {
@@ -117,7 +122,7 @@ func (b *body) within(g *pb.GraphProto) map[*pb.NodeProto]bool {
 	for todo := slices.Clone(b.results); len(todo) > 0; {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if n := makers[name]; n != nil && name != b.input && !nodes[n] {
+		if n := makers[name]; n != nil && name != b.input && name != b.class && !nodes[n] {
 			nodes[n] = true
 			todo = append(todo, n.GetInput()...)
 		}

@@ -36,7 +36,7 @@ func formsOf(model string) []string {
 // Autoencoders have nothing that noise goes into, and GANs nothing that encodes.
 func TestFormsOf(t *testing.T) {
 	for model, want := range map[string]string{
-		"gan": "raw image sample", "dcgan": "raw image sample", "vae": "raw image sample latent", "conv-vae": "raw image sample latent",
+		"gan": "raw image sample", "cgan": "raw image sample", "dcgan": "raw image sample", "vae": "raw image sample latent", "conv-vae": "raw image sample latent",
 		"autoencoder": "raw image latent", "conv-autoencoder": "raw image latent",
 	} {
 		if got := strings.Join(append([]string{"raw"}, formsOf(model)...), " "); got != want {
@@ -57,7 +57,7 @@ func withWeb(t *testing.T) (list []witness.Runtime, must []string) {
 }
 
 // Every form computes in every runtime what the training graph and the Go of package random compute. ONNX Runtime, for Node
-// and for the web, is asked about two models, with PETRIFY_FORMS=all about all of them.
+// and for the web, is asked about three models, with PETRIFY_FORMS=all about all of them.
 func TestEveryFormIsWhatItsModelComputes(t *testing.T) {
 	list, must := withWeb(t)
 	for _, own := range models.All() {
@@ -65,7 +65,7 @@ func TestEveryFormIsWhatItsModelComputes(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			list, must, forms, layout := list, must, formsOf(m.Name), export.NHWC
 			switch {
-			case os.Getenv("PETRIFY_FORMS") == "all" || m.Name == "gan":
+			case os.Getenv("PETRIFY_FORMS") == "all" || m.Name == "gan" || m.Name == "cgan":
 			case m.Name == "conv-vae":
 				forms, layout = []string{"latent"}, export.NCHW
 			default:

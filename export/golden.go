@@ -42,17 +42,37 @@ func (s *source) golden(net layer.Net) ([]Vector, error) {
 		if i == len(goldenBatches)-1 {
 			exaggerate(x)
 		}
-		outputs, err := s.run(net, batch, x)
+		given := given{n: batch, x: x, classes: classesFor(net.Class, i)}
+		outputs, err := s.run(net, given)
 		if err != nil {
 			return nil, err
 		}
-		v := Vector{Inputs: []*onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}}
+		v := Vector{Inputs: pointers(given.tensors(net))}
 		for k, step := range plan.Outputs {
 			v.Outputs = append(v.Outputs, &onnx.Tensor{Name: plan.Steps[step].ONNX, Dims: dims(batch, plan.Steps[step].Out), Data: onnx.Slice[float32](outputs[k])})
 		}
 		vectors = append(vectors, v)
 	}
 	return vectors, nil
+}
+
+// classesFor are the classes of a recorded run, nil where the net takes none: from the first one on, and in the last run from
+// the end, by negative numbers.
+func classesFor(c layer.Class, run int) []int64 {
+	classes := inTurn(c, goldenBatches[run])
+	if run == len(goldenBatches)-1 {
+		for i, k := range classes {
+			classes[i] = -1 - k
+		}
+	}
+	return classes
+}
+
+func pointers[T any](list []T) (p []*T) {
+	for i := range list {
+		p = append(p, &list[i])
+	}
+	return p
 }
 
 // fill draws what the net is made for: standard normal noise, or pixels.

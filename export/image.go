@@ -48,13 +48,16 @@ func withBytes(m model.Model, net layer.Net, o Options) (file, error) {
 	doc := "images as bytes, 0 for black and 255 for white; " + net.Doc
 	f := file{form: "image", name: net.Name + "_image", doc: doc, nets: []layer.Net{net}, layout: p.layout}
 	f.emit = func(e *onnx.Emitter, nets []*body) {
-		var x onnx.Value
+		var x, class onnx.Value
 		if takes {
 			x = p.net(e, in.Name, p.input(e, in.Name, onnx.Symbolic("N")))
 		} else {
 			x = e.Input(in.Name, pb.TensorProto_FLOAT, axes(in.Shape)...)
 		}
-		results := nets[0].EmitNodes(e, x, plan.Outputs, func(i int) string {
+		if c := net.Class; c.Count > 0 {
+			class = e.Input(c.Name, pb.TensorProto_INT64, onnx.Symbolic("N"))
+		}
+		results := nets[0].EmitNodes(e, x, class, plan.Outputs, func(i int) string {
 			if makes && i == plan.Outputs[0] {
 				return plan.Steps[i].Name // the output's name is that of the bytes
 			}
@@ -85,7 +88,11 @@ func withBytes(m model.Model, net layer.Net, o Options) (file, error) {
 				}
 				v.Inputs = []*onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}
 			}
-			out, err := s.run(net, batch, x)
+			given := given{n: batch, x: x, classes: classesFor(net.Class, i)}
+			if given.classes != nil {
+				v.Inputs = append(v.Inputs, &given.tensors(net)[1])
+			}
+			out, err := s.run(net, given)
 			if err != nil {
 				return nil, err
 			}

@@ -73,7 +73,7 @@ func (s *source) calibrated(net layer.Net) (ranges, error) {
 	if r, ok := s.ranges[net.Name]; ok {
 		return r, nil
 	}
-	x, _, err := s.inputs(net, calibrationSamples, forRanges)
+	in, _, err := s.inputs(net, calibrationSamples, forRanges)
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +96,11 @@ func (s *source) calibrated(net layer.Net) (ranges, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := entrance(net)
-	out, err := apply(session, onnx.Tensor{Name: in.Name, Dims: dims(calibrationSamples, in.Shape), Data: onnx.Slice[float32](x)})
+	out, err := apply(session, in.tensors(net)...)
 	if err != nil {
 		return nil, err
 	}
-	data := map[string][]float32{b.input: x}
+	data := map[string][]float32{b.input: in.x}
 	for i, p := range session.Outputs() {
 		data[p.Name] = out[i]
 	}

@@ -45,6 +45,9 @@ func coderOf(m model.Model, o Options) (c coder, err error) {
 	if !ok || !ok2 || !hasFlow(roles, model.Flow{From: roles.Images, To: roles.Sampler}) {
 		return c, fmt.Errorf("%s has no encoder whose points a decoder takes", m.Name)
 	}
+	if m.Class().Count > 0 {
+		return c, fmt.Errorf("nets of %s take a class", m.Name)
+	}
 	encoder, err := c.encoder.Plan()
 	if err != nil {
 		return c, err
@@ -69,7 +72,7 @@ func hasFlow(r model.Roles, want model.Flow) bool {
 
 // emitStep writes what one step of a plan needs, under full names.
 func emitStep(e *onnx.Emitter, b *body, x onnx.Value, step int) onnx.Value {
-	return b.EmitNodes(e, x, []int{step}, func(i int) string { return b.Steps[i].Name })[0]
+	return b.EmitNodes(e, x, onnx.Value{}, []int{step}, func(i int) string { return b.Steps[i].Name })[0]
 }
 
 func (c coder) encode() file {
@@ -77,7 +80,7 @@ func (c coder) encode() file {
 	f.doc = "images as bytes, 0 for black and 255 for white, to points of the latent space"
 	f.emit = func(e *onnx.Emitter, nets []*body) {
 		x := c.pictures.net(e, "image", c.pictures.input(e, "image", onnx.Symbolic("N")))
-		y := nets[0].EmitNodes(e, x, []int{c.mean}, func(i int) string {
+		y := nets[0].EmitNodes(e, x, onnx.Value{}, []int{c.mean}, func(i int) string {
 			if i == c.mean {
 				return "latent"
 			}
@@ -88,7 +91,7 @@ func (c coder) encode() file {
 	f.record = func(s *source) (vectors []Vector, err error) {
 		for i, batch := range goldenBatches {
 			b := c.pictures.draw(random.New(0, fmt.Sprintf("golden/encode/%d", i)), batch, i == len(goldenBatches)-1)
-			out, err := s.run(c.encoder, batch, c.pictures.floats(b))
+			out, err := s.run(c.encoder, given{n: batch, x: c.pictures.floats(b)})
 			if err != nil {
 				return nil, err
 			}
@@ -113,7 +116,7 @@ func (c coder) decode() file {
 		for i, batch := range goldenBatches {
 			z := make([]float32, batch*c.latent.Len())
 			fill(random.New(0, fmt.Sprintf("golden/decode/%d", i)), z, c.decoder.Input, c.pixels)
-			out, err := s.run(c.decoder, batch, z)
+			out, err := s.run(c.decoder, given{n: batch, x: z})
 			if err != nil {
 				return nil, err
 			}
@@ -158,7 +161,7 @@ func (c coder) interpolate() file {
 			if stream.Uniform(t); batch > 1 {
 				t[0], t[batch-1] = 0, 1
 			}
-			ends, err := s.run(c.encoder, 2, append(c.pictures.floats(from), c.pictures.floats(to)...))
+			ends, err := s.run(c.encoder, given{n: 2, x: append(c.pictures.floats(from), c.pictures.floats(to)...)})
 			if err != nil {
 				return nil, err
 			}
@@ -167,7 +170,7 @@ func (c coder) interpolate() file {
 			for k := range x {
 				x[k] = float32((1-t[k/n])*ends[0][k%n]) + float32(t[k/n]*ends[0][n+k%n])
 			}
-			out, err := s.run(c.decoder, batch, x)
+			out, err := s.run(c.decoder, given{n: batch, x: x})
 			if err != nil {
 				return nil, err
 			}

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/checkpoint"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/check"
@@ -109,6 +111,7 @@ const (
 	MetaPixels  = raster.MetaPixels   // "LOW,HIGH": the values that stand for black and white
 	MetaLayout  = raster.MetaLayout   // of images as bytes: NHWC or NCHW
 	MetaNorm    = "petrify.batchnorm" // NormFolded or NormKept, in nets that have batch normalisations
+	MetaClasses = raster.MetaClasses  // names of the classes that the nets take, in their order, as JSON
 )
 
 // What has become of batch normalisations: merged into the layers in front of them, or nodes of their own.
@@ -142,6 +145,10 @@ func describe(d *draft) error {
 	if d.options.Precision.narrow() {
 		precision = string(d.options.Precision)
 	}
+	classes, err := d.classes()
+	if err != nil {
+		return err
+	}
 	form := d.file.form
 	if form == rawName {
 		form = ""
@@ -160,6 +167,7 @@ func describe(d *draft) error {
 		{MetaWidth, precision},
 		{MetaPixels, fmt.Sprintf("%g,%g", px.Low, px.High)},
 		{MetaLayout, string(d.file.layout)},
+		{MetaClasses, classes},
 	} {
 		if e[1] == "" {
 			continue
@@ -167,6 +175,30 @@ func describe(d *draft) error {
 		d.proto.MetadataProps = append(d.proto.MetadataProps, &pb.StringStringEntryProto{Key: proto.String(e[0]), Value: proto.String(e[1])})
 	}
 	return nil
+}
+
+// classes are the names of those that the nets of the file take, as JSON: digits where they have none, "" where nets take none.
+func (d *draft) classes() (string, error) {
+	c := layer.Class{}
+	for _, n := range d.file.nets {
+		if n.Class.Count > 0 {
+			c = n.Class
+		}
+	}
+	if c.Count == 0 {
+		return "", nil
+	}
+	names := d.options.Provenance.Classes
+	for i := range c.Count {
+		if len(d.options.Provenance.Classes) == 0 {
+			names = append(names, strconv.Itoa(i))
+		}
+	}
+	if len(names) != c.Count {
+		return "", fmt.Errorf("%d names of classes, want %d", len(names), c.Count)
+	}
+	b, err := json.Marshal(names)
+	return string(b), err
 }
 
 // validate refuses to write what our own checker would refuse to read.

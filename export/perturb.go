@@ -81,19 +81,19 @@ func (s *source) perturbed(net layer.Net) (*perturbed, error) {
 			return nil, err
 		}
 		p.quantise(b, r, shape)
-		x, _, err := s.inputs(net, calibrationSamples, forRanges)
+		in, _, err := s.inputs(net, calibrationSamples, forRanges)
 		if err != nil {
 			return nil, err
 		}
-		if err := p.centre(x); err != nil {
+		if err := p.centre(in); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// centre takes how far roundings lie off on the average over inputs x.
-func (p *perturbed) centre(x []float32) error {
+// centre takes how far roundings lie off on the average over some inputs.
+func (p *perturbed) centre(in given) error {
 	m := proto.Clone(p.proto).(*pb.ModelProto)
 	for _, at := range p.points {
 		t := onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: axes(at.shape)}
@@ -104,7 +104,7 @@ func (p *perturbed) centre(x []float32) error {
 		return err
 	}
 	defer session.Close()
-	out, err := apply(session, p.inputs(x, func(point, []float32) {})...)
+	out, err := apply(session, p.inputs(in, func(point, []float32) {})...)
 	if err != nil {
 		return err
 	}
@@ -129,15 +129,13 @@ func (p *perturbed) centre(x []float32) error {
 	return nil
 }
 
-// inputs are those of a run: images, noise or points x, and signs.
-func (p *perturbed) inputs(x []float32, signs func(point, []float32)) []onnx.Tensor {
-	in := entrance(p.net)
-	batch := len(x) / in.Shape.Len()
-	list := []onnx.Tensor{{Name: in.Name, Dims: dims(batch, in.Shape), Data: onnx.Slice[float32](x)}}
+// inputs are those of a run: images, noise or points, classes where the net takes them, and signs.
+func (p *perturbed) inputs(in given, signs func(point, []float32)) []onnx.Tensor {
+	list := in.tensors(p.net)
 	for _, at := range p.points {
-		data := make(onnx.Slice[float32], batch*at.shape.Len())
+		data := make(onnx.Slice[float32], in.n*at.shape.Len())
 		signs(at, data)
-		list = append(list, onnx.Tensor{Name: at.signs, Dims: dims(batch, at.shape), Data: data})
+		list = append(list, onnx.Tensor{Name: at.signs, Dims: dims(in.n, at.shape), Data: data})
 	}
 	return list
 }
@@ -215,8 +213,8 @@ func (p *perturbed) signed(x, rounded, y string, shape layer.Shape) []*pb.NodePr
 	}
 }
 
-// draws are the first output for inputs x under n drawings of signs, of which one is enough where there are none.
-func (p *perturbed) draws(n uint64, x []float32) (list [][]float32, err error) {
+// draws are the first output for some inputs under n drawings of signs, of which one is enough where there are none.
+func (p *perturbed) draws(n uint64, in given) (list [][]float32, err error) {
 	session, err := open(p.proto)
 	if err != nil {
 		return nil, err
@@ -226,7 +224,7 @@ func (p *perturbed) draws(n uint64, x []float32) (list [][]float32, err error) {
 		n = 1
 	}
 	for i := range n {
-		out, err := apply(session, p.inputs(x, func(at point, signs []float32) {
+		out, err := apply(session, p.inputs(in, func(at point, signs []float32) {
 			random.New(i, "effect/"+at.signs).Uniform(signs)
 			for k, u := range signs {
 				if signs[k] = 1; u < 0.5 {

@@ -43,7 +43,7 @@ func images(t *testing.T, m model.Model) func() ([]float32, error) {
 	return func() ([]float32, error) { return pixels, nil }
 }
 
-// In every precision a model is what its recorded data say, in every runtime; the effect is about what the rounding foretells. These are two
+// In every precision a model is what its recorded data say, in every runtime; the effect is about what the rounding foretells. These are three
 // models in form raw, one of them in ONNX Runtime, too; with PETRIFY_FORMS=all every form of all of them, there and in ONNX Runtime Web.
 func TestPrecisions(t *testing.T) {
 	list, must := runtimes(t)
@@ -52,7 +52,7 @@ func TestPrecisions(t *testing.T) {
 		list, must = withWeb(t)
 	}
 	for _, own := range models.All() {
-		if !whole && own.Name != "dcgan" && own.Name != "vae" {
+		if !whole && own.Name != "dcgan" && own.Name != "vae" && own.Name != "cgan" {
 			continue
 		}
 		m := small(t, own.Name)

@@ -8,6 +8,7 @@ import (
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/random"
 )
 
@@ -16,6 +17,7 @@ import (
 //	seed        int64 (1)     which images: image i of a seed is the same whatever the count
 //	count       int64 (1)     how many
 //	truncation  float32 (1)   no number of the noise is larger, in steps of 1/64; 0 is no limit
+//	class       int64 (M)     where the net takes one: of all images, M being 1, or one for each, M being the count
 //	image       uint8 (N, H, W, C), or (N, C, H, W)
 //
 // The noise is random.Noise. An initializer that gives truncation a default would be ONNX's way, but ONNX Runtime for Node
@@ -38,7 +40,8 @@ var samplings = []struct {
 	seed       int64
 	count      int
 	truncation float32
-}{{7, 1, 0}, {-1 << 62, 2, 1.5}, {math.MaxInt64, 7, 0.75}}
+	classes    int // how many are given; the last run has negative ones
+}{{7, 1, 0, 1}, {-1 << 62, 2, 1.5, 1}, {math.MaxInt64, 7, 0.75, 7}}
 
 func withNoise(m model.Model, net layer.Net, o Options) (file, error) {
 	plan, err := net.Plan()
@@ -55,7 +58,14 @@ func withNoise(m model.Model, net layer.Net, o Options) (file, error) {
 	f.emit = func(e *onnx.Emitter, nets []*body) {
 		one := onnx.Fixed(1)
 		seed, count := e.Input("seed", pb.TensorProto_INT64, one), e.Input("count", pb.TensorProto_INT64, one)
-		z := emitNoise(e, "noise", width, seed, count, e.Input("truncation", pb.TensorProto_FLOAT, one))
+		truncation := e.Input("truncation", pb.TensorProto_FLOAT, one)
+		var classes onnx.Value
+		if c := net.Class; c.Count > 0 {
+			class := e.Input(c.Name, pb.TensorProto_INT64, onnx.Symbolic("M"))
+			e.Step(raster.ClassesValue, raster.ClassesValue)
+			classes = e.Node("Expand", "", []onnx.Value{class, count})
+		}
+		z := emitNoise(e, "noise", width, seed, count, truncation)
 		if len(net.Input.Shape) != 1 {
 			shape := []int64{-1}
 			for _, d := range net.Input.Shape {
@@ -64,21 +74,28 @@ func withNoise(m model.Model, net layer.Net, o Options) (file, error) {
 			e.Step("shaped", "shaped")
 			z = e.Node("Reshape", "", []onnx.Value{z, numbers(e, "shape", shape...)})
 		}
-		y := nets[0].EmitNodes(e, z, plan.Outputs[:1], func(i int) string { return plan.Steps[i].Name })
+		y := nets[0].EmitNodes(e, z, classes, plan.Outputs[:1], func(i int) string { return plan.Steps[i].Name })
 		p.output(e, out.ONNX, y[0])
 	}
 	f.record = func(s *source) (vectors []Vector, err error) {
-		for _, c := range samplings {
+		for i, c := range samplings {
 			z := make([]float32, c.count*width)
 			random.Noise{Seed: c.seed, Truncation: c.truncation}.Fill(z, width, 0)
-			made, err := s.run(net, c.count, z)
+			v := Vector{Inputs: []*onnx.Tensor{single("seed", c.seed), single("count", int64(c.count)), single("truncation", c.truncation)}}
+			given := given{n: c.count, x: z}
+			if net.Class.Count > 0 {
+				own := classesFor(net.Class, i)[:c.classes]
+				v.Inputs = append(v.Inputs, &onnx.Tensor{Name: net.Class.Name, Dims: []int{len(own)}, Data: onnx.Slice[int64](own)})
+				for k := range c.count {
+					given.classes = append(given.classes, own[k%len(own)])
+				}
+			}
+			made, err := s.run(net, given)
 			if err != nil {
 				return nil, err
 			}
-			vectors = append(vectors, Vector{
-				Inputs:  []*onnx.Tensor{single("seed", c.seed), single("count", int64(c.count)), single("truncation", c.truncation)},
-				Outputs: []*onnx.Tensor{p.tensor(out.ONNX, c.count, p.bytes(made[0]))},
-			})
+			v.Outputs = []*onnx.Tensor{p.tensor(out.ONNX, c.count, p.bytes(made[0]))}
+			vectors = append(vectors, v)
 		}
 		return vectors, nil
 	}

@@ -35,11 +35,38 @@ func (s *source) wide() *source {
 	return newSource(s.model, s.snapshot, o)
 }
 
-// run is one run of a net: x is (batch, in...), each output (batch, out...). It is what the training graph computes in inference; in
-// another precision than float32, what package load computes of the net's file in form raw.
-func (s *source) run(net layer.Net, batch int, x []float32) ([][]float32, error) {
+// given is what a net is run on: n samples, and the class of each where the net takes them, as an ONNX file has it.
+type given struct {
+	n       int
+	x       []float32 // (n, in...)
+	classes []int64   // (n), nil where the net takes none
+}
+
+// tensors are what the file of a net takes.
+func (g given) tensors(net layer.Net) []onnx.Tensor {
+	in := entrance(net)
+	list := []onnx.Tensor{{Name: in.Name, Dims: dims(g.n, in.Shape), Data: onnx.Slice[float32](g.x)}}
+	if g.classes != nil {
+		list = append(list, onnx.Tensor{Name: net.Class.Name, Dims: []int{g.n}, Data: onnx.Slice[int64](g.classes)})
+	}
+	return list
+}
+
+// inTurn are n classes, one after the other; nil where a net takes none.
+func inTurn(c layer.Class, n int) (classes []int64) {
+	for i := range n {
+		if c.Count > 0 {
+			classes = append(classes, int64(i%c.Count))
+		}
+	}
+	return classes
+}
+
+// run is one run of a net: each output is (n, out...). It is what the training graph computes in inference; in another precision than
+// float32, what package load computes of the net's file in form raw.
+func (s *source) run(net layer.Net, in given) ([][]float32, error) {
 	if !s.options.Precision.narrow() {
-		return s.train(net, batch, x)
+		return s.train(net, in)
 	}
 	session := s.sessions[net.Name]
 	if session == nil {
@@ -52,23 +79,30 @@ func (s *source) run(net layer.Net, batch int, x []float32) ([][]float32, error)
 		}
 		s.sessions[net.Name] = session
 	}
-	return apply(session, onnx.Tensor{Name: entrance(net).Name, Dims: dims(batch, entrance(net).Shape), Data: onnx.Slice[float32](x)})
+	return apply(session, in.tensors(net)...)
 }
 
 // train is run in the training graph.
-func (s *source) train(net layer.Net, batch int, x []float32) ([][]float32, error) {
+func (s *source) train(net layer.Net, in given) ([][]float32, error) {
 	plan, weights, err := trainedNet(net, s.snapshot)
 	if err != nil {
 		return nil, err
 	}
-	inf, err := plan.NewInference(batch, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })
+	inf, err := plan.NewInference(in.n, func(q layer.Param) ([]float32, error) { return weights[q.Name].Data, nil })
 	if err != nil {
 		return nil, err
 	}
-	if len(x) != len(inf.Input()) {
-		return nil, fmt.Errorf("%s: %d numbers for a batch of %d, want %d", net.Name, len(x), batch, len(inf.Input()))
+	if len(in.x) != len(inf.Input()) {
+		return nil, fmt.Errorf("%s: %d numbers for a batch of %d, want %d", net.Name, len(in.x), in.n, len(inf.Input()))
 	}
-	copy(inf.Input(), x)
+	copy(inf.Input(), in.x)
+	if c := net.Class; c.Count > 0 {
+		places := make([]int, in.n)
+		for i, k := range in.classes {
+			places[i] = (int(k) + c.Count) % c.Count // negative ones count from the end
+		}
+		c.OneHot(inf.Class(), places)
+	}
 	return inf.Run()
 }
 
@@ -117,15 +151,21 @@ const (
 
 // inputs are n inputs of the kind that a net is made for: noise for one that makes images of it, images for one that takes
 // them, and for a decoder without noise what the encoder makes of images. Images are those of the options, and, where there are none
-// and they may be drawn, pixels of noise. The text says which.
-func (s *source) inputs(net layer.Net, n, use int) (x []float32, of string, err error) {
+// and they may be drawn, pixels of noise. The text says which. Classes are all that there are, in turn: of a discriminator, that is
+// asked about right and wrong ones alike, whatever the image.
+func (s *source) inputs(net layer.Net, n, use int) (g given, of string, err error) {
+	x, of, err := s.samples(net, n, use)
+	return given{n: n, x: x, classes: inTurn(net.Class, n)}, of, err
+}
+
+func (s *source) samples(net layer.Net, n, use int) (x []float32, of string, err error) {
 	in, roles := entrance(net), s.model.Objective.Roles()
 	if encoder, ok := s.model.Net(roles.Images); ok && net.Name == roles.Sampler && !in.Noise && hasFlow(roles, model.Flow{From: roles.Images, To: roles.Sampler}) {
 		images, of, err := s.inputs(encoder, n, use)
 		if err != nil {
 			return nil, "", err
 		}
-		points, err := s.train(encoder, n, images)
+		points, err := s.train(encoder, images)
 		if err != nil {
 			return nil, "", err
 		}

@@ -11,6 +11,7 @@ import (
 // BuildOptions say how a Plan becomes part of a Gorgonia graph.
 type BuildOptions struct {
 	Input    *G.Node                          // (N, in...)
+	Class    *G.Node                          // one-hot (N, Class.Count), where the net takes a class
 	Param    func(Param) (*G.Node, error)     // the node of a parameter, by its full name
 	Training bool                             // behave as in training, where a layer makes a difference
 	Latest   bool                             // in training, tracked parameters become those of the latest batch, whatever they were
@@ -43,6 +44,9 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	for _, i := range outputs {
 		uses[i]++
 	}
+	if p.Net.Class.Count > 0 && o.Class == nil {
+		return nil, fmt.Errorf("%s: takes a class, and none is given", p.Net.Name)
+	}
 	nodes := make([]*G.Node, len(steps))
 	wanted := make([]bool, len(steps)) // is the gradient of this step's value wanted?
 	for i := 0; i < len(steps); i++ {
@@ -50,9 +54,12 @@ func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 		var in []*G.Node
 		need := Need{Params: o.Need.Params && len(s.Params) > 0}
 		for _, from := range s.From {
-			if from < 0 {
+			switch from {
+			case fromInput:
 				in, need.Input = append(in, o.Input), need.Input || o.Need.Input
-			} else {
+			case fromClass:
+				in = append(in, o.Class)
+			default:
 				in, need.Input = append(in, nodes[from]), need.Input || wanted[from]
 			}
 		}

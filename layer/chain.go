@@ -15,6 +15,9 @@ func (n Net) chain() (*Plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
 		}
+		if part.Class.Count > 0 {
+			return nil, fmt.Errorf("%s: %s takes a class, which no part of a chain can", n.Name, part.Name)
+		}
 		if i == 0 {
 			p.Net.Input = part.Input
 		} else if err := p.fits(part, last); err != nil {

@@ -98,8 +98,17 @@ func build[T float32 | float64](t *testing.T, p *layer.Plan, batch int, seed uin
 		}
 		b.params, b.data, b.names = append(b.params, n), append(b.data, w), append(b.names, q.Name)
 	}
+	var class *G.Node
+	if c := p.Net.Class; c.Count > 0 {
+		var one []T
+		class, one = layer.InputNode[T](g, c.Name, append(layer.Shape{batch}, c.Shape()...))
+		for i := range batch {
+			one[i*c.Count+(2*i+1)%c.Count] = 1
+		}
+	}
 	out, err := p.Build(layer.BuildOptions{
 		Input:    x,
+		Class:    class,
 		Param:    func(q layer.Param) (*G.Node, error) { return nodes[q.Name], nil },
 		Training: true,
 		Need:     layer.Need{Input: true, Params: true},

@@ -12,6 +12,7 @@ import (
 // Inference is a Plan bound to weights at one batch size: the training graph in inference, without gradients.
 type Inference struct {
 	input   []float32
+	class   []float32
 	outputs []*G.Node
 	machine *gop.Machine
 }
@@ -24,8 +25,13 @@ func (p *Plan) NewInference(batch int, weights func(Param) ([]float32, error)) (
 	}
 	g := G.NewGraph()
 	x, input := InputNode[float32](g, p.Net.Input.Name, append(Shape{batch}, p.Net.Input.Shape...))
+	var class *G.Node
+	var classes []float32
+	if c := p.Net.Class; c.Count > 0 {
+		class, classes = InputNode[float32](g, c.Name, append(Shape{batch}, c.Shape()...))
+	}
 	outputs, err := p.Build(BuildOptions{
-		Input: x,
+		Input: x, Class: class,
 		Param: func(q Param) (*G.Node, error) {
 			w, err := weights(q)
 			if err != nil {
@@ -41,11 +47,15 @@ func (p *Plan) NewInference(batch int, weights func(Param) ([]float32, error)) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Net.Name, err)
 	}
-	return &Inference{input: input, outputs: outputs, machine: m}, nil
+	return &Inference{input: input, class: classes, outputs: outputs, machine: m}, nil
 }
 
 // Input is where the next run reads its batch: (N, in...), row-major. The caller fills it.
 func (r *Inference) Input() []float32 { return r.input }
+
+// Class is where the next run reads the classes of its batch: one-hot (N, Class.Count), see Class.OneHot. It is nil where the
+// net takes none.
+func (r *Inference) Class() []float32 { return r.class }
 
 // Run computes the outputs, each (N, out...). They are overwritten by the next run.
 func (r *Inference) Run() ([][]float32, error) {

@@ -27,6 +27,7 @@ var concatKind = Kind{
 	New:  func() Layer { return Concat{} },
 	Try: []Trial{
 		{Layer: Concat{}, In: Shape{5}, With: []Row{{Name: "a", Layer: Dense{Out: 3}}}},
+		{Layer: Concat{}, In: Shape{3}, With: []Row{{Name: "a", Layer: Dense{Out: 2}}}, Class: Class{Name: "k", Count: 4}},
 		{Layer: Concat{}, In: Shape{3, 5, 7}, With: []Row{{Name: "a", Layer: Conv2D{Out: 2, Kernel: [2]int{1, 1}}}, {Name: "b", Layer: Tanh{}}}},
 	},
 }

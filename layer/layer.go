@@ -122,16 +122,20 @@ type Trial struct {
 	Layer Layer
 	In    Shape
 	With  []Row // what a Joiner joins with the input; each continues the input
+	Class Class // what a Joiner joins with the input, too; the zero value is none
 }
 
 // Net is the trial as a net from x to y.
 func (t Trial) Net() Net {
-	n := Net{Name: "net", Input: Input{Name: "x", Shape: t.In}}
+	n := Net{Name: "net", Input: Input{Name: "x", Shape: t.In}, Class: t.Class}
 	y := Row{Name: "y", Layer: t.Layer, From: []string{"x"}}
 	for _, r := range t.With {
 		r.From = []string{"x"}
 		n.Rows = append(n.Rows, r)
 		y.From = append(y.From, r.Name)
+	}
+	if t.Class.Count > 0 {
+		y.From = append(y.From, t.Class.Name)
 	}
 	n.Rows = append(n.Rows, y)
 	return n

@@ -16,6 +16,7 @@ type Net struct {
 	Name    string // "generator"
 	Doc     string // one sentence: what goes in, what comes out
 	Input   Input
+	Class   Class // a second input; the zero value is none
 	Rows    []Row
 	Outputs []string // row names; none means the last row
 
@@ -40,7 +41,7 @@ type Input struct {
 type Row struct {
 	Name  string // short: "fc1"
 	Layer Layer
-	From  []string // earlier rows, or the net's input by its name; none means the row before, or the input for the first
+	From  []string // earlier rows, or the net's input or class by its name; none means the row before, or the input for the first
 }
 
 // Plan is a Net with everything settled: shapes, full names, what continues what.
@@ -55,7 +56,7 @@ type Step struct {
 	Name   string // full: "generator.fc1"
 	ONNX   string // of its result in an ONNX file: the full name, or the row's where it is an output of the net
 	Layer  Layer
-	From   []int   // indices of the steps that this one continues; -1 is the net's input
+	From   []int   // indices of the steps that this one continues; -1 is the net's input, -2 its class
 	In     []Shape // of one sample, as From
 	Out    Shape   // of one sample
 	Params []Param // full names
@@ -105,13 +106,14 @@ func (d *drafting) head() {
 			d.fail("%s: input %q has shape %v: dimensions must be at least 1", n.Name, n.Input.Name, n.Input.Shape)
 		}
 	}
+	d.class()
 }
 
 // row settles one row.
 func (d *drafting) row(i int) {
 	n := d.plan.Net
 	row := n.Rows[i]
-	s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: []int{i - 1}}
+	s := Step{Name: n.Name + "." + row.Name, Layer: row.Layer, From: []int{i - 1}} // fromInput for the first
 	s.ONNX = s.Name
 	if slices.Contains(n.outputNames(), row.Name) {
 		s.ONNX = row.Name
@@ -119,7 +121,7 @@ func (d *drafting) row(i int) {
 	switch _, taken := d.rows[row.Name]; {
 	case !validName.MatchString(row.Name):
 		d.fail("%s: row %d is named %q: a name is a lower-case letter, then letters, digits and underscores", n.Name, i+1, row.Name)
-	case taken || row.Name == n.Input.Name:
+	case taken || row.Name == n.Input.Name || n.Class.Count > 0 && row.Name == n.Class.Name:
 		d.fail("%s: the name is used twice", s.Name)
 	}
 	for k, name := range row.From {
@@ -132,13 +134,17 @@ func (d *drafting) row(i int) {
 
 // source finds what a row names as its input.
 func (d *drafting) source(s Step, name string) int {
-	if name == d.plan.Net.Input.Name {
-		return -1
+	n := d.plan.Net
+	switch {
+	case name == n.Input.Name:
+		return fromInput
+	case n.Class.Count > 0 && name == n.Class.Name:
+		return fromClass
 	}
 	i, known := d.rows[name]
 	if !known {
 		d.fail("%s: continues %q, which is no earlier row", s.Name, name)
-		return -1
+		return fromInput
 	}
 	return i
 }
@@ -151,7 +157,10 @@ func (d *drafting) shapes(s *Step) {
 	}
 	for _, i := range s.From {
 		shape := d.plan.Net.Input.Shape
-		if i >= 0 {
+		switch {
+		case i == fromClass:
+			shape = d.plan.Net.Class.Shape()
+		case i >= 0:
 			shape = d.plan.Steps[i].Out
 		}
 		if shape == nil {
@@ -230,19 +239,24 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 		return d
 	}
 	x := e.Input(p.Net.Input.Name, pb.TensorProto_FLOAT, dims(p.Net.Input.Shape)...)
+	var class onnx.Value
+	if c := p.Net.Class; c.Count > 0 {
+		class = p.EmitClass(e, e.Input(c.Name, pb.TensorProto_INT64, onnx.Symbolic("N")))
+	}
 	all := make([]bool, len(p.Steps))
 	for i := range all {
 		all[i] = true
 	}
-	values := p.emitNodes(e, x, all, func(step int) string { return p.Steps[step].ONNX })
+	values := p.emitNodes(e, x, class, all, func(step int) string { return p.Steps[step].ONNX })
 	for _, i := range p.Outputs {
 		e.Output(values[i], pb.TensorProto_FLOAT, dims(p.Steps[i].Out)...)
 	}
 }
 
-// EmitNodes writes the nodes of the steps that the given ones need, after a value that stands for the net's input, and
-// returns the results of the given ones. The result of a step has the name that name says.
-func (p *Plan) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(step int) string) []onnx.Value {
+// EmitNodes writes the nodes of the steps that the given ones need, after values that stand for the net's input and, where
+// it takes one, its class as EmitClass gives it, and returns the results of the given ones. The result of a step has the
+// name that name says.
+func (p *Plan) EmitNodes(e *onnx.Emitter, x, class onnx.Value, steps []int, name func(step int) string) []onnx.Value {
 	needed := make([]bool, len(p.Steps))
 	for _, i := range steps {
 		needed[i] = true
@@ -254,7 +268,7 @@ func (p *Plan) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(s
 			}
 		}
 	}
-	values := p.emitNodes(e, x, needed, name)
+	values := p.emitNodes(e, x, class, needed, name)
 	results := make([]onnx.Value, len(steps))
 	for k, i := range steps {
 		results[k] = values[i]
@@ -262,7 +276,7 @@ func (p *Plan) EmitNodes(e *onnx.Emitter, x onnx.Value, steps []int, name func(s
 	return results
 }
 
-func (p *Plan) emitNodes(e *onnx.Emitter, x onnx.Value, needed []bool, name func(step int) string) []onnx.Value {
+func (p *Plan) emitNodes(e *onnx.Emitter, x, class onnx.Value, needed []bool, name func(step int) string) []onnx.Value {
 	values := make([]onnx.Value, len(p.Steps))
 	for i, s := range p.Steps {
 		if !needed[i] {
@@ -270,9 +284,12 @@ func (p *Plan) emitNodes(e *onnx.Emitter, x onnx.Value, needed []bool, name func
 		}
 		var in []onnx.Value
 		for _, from := range s.From {
-			if from < 0 {
+			switch from {
+			case fromInput:
 				in = append(in, x)
-			} else {
+			case fromClass:
+				in = append(in, class)
+			default:
 				in = append(in, values[from])
 			}
 		}

@@ -37,6 +37,16 @@ func (m Model) Net(name string) (layer.Net, bool) {
 	return layer.Net{}, false
 }
 
+// Class is the class that nets of the model take beside their input; its zero value where none does.
+func (m Model) Class() layer.Class {
+	for _, n := range m.Nets {
+		if n.Class.Count > 0 {
+			return n.Class
+		}
+	}
+	return layer.Class{}
+}
+
 // Check plans every net and says whether they fit together: the images that one makes are those that another takes. The
 // error names every problem found.
 func (m Model) Check() error {
@@ -49,6 +59,11 @@ func (m Model) Check() error {
 			continue
 		}
 		plans[n.Name] = p
+	}
+	for _, n := range m.Nets {
+		if c := m.Class(); n.Class.Count > 0 && n.Class != c {
+			problems = append(problems, fmt.Errorf("%s: %s takes the class %q of %d, another net %q of %d", m.Name, n.Name, n.Class.Name, n.Class.Count, c.Name, c.Count))
+		}
 	}
 	if m.Objective == nil {
 		problems = append(problems, fmt.Errorf("%s: no objective", m.Name))

@@ -20,6 +20,8 @@ type Options struct {
 	Width  int         `json:"width,omitempty"`  // units or channels of the layers within
 	Depth  int         `json:"depth,omitempty"`  // number of hidden layers, or of steps between resolutions
 	Beta   *float64    `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder; 0 is one, too
+
+	Classes int `json:"classes,omitempty"` // of the images, for a model that learns them
 }
 
 // or fills zero values from the sizes that an architecture has by itself.
@@ -27,7 +29,7 @@ func (o Options) or(own Options) Options {
 	if o.Image == nil {
 		o.Image = own.Image
 	}
-	for _, p := range []struct{ to, from *int }{{&o.Latent, &own.Latent}, {&o.Width, &own.Width}, {&o.Depth, &own.Depth}} {
+	for _, p := range []struct{ to, from *int }{{&o.Latent, &own.Latent}, {&o.Width, &own.Width}, {&o.Depth, &own.Depth}, {&o.Classes, &own.Classes}} {
 		if *p.to == 0 {
 			*p.to = *p.from
 		}
@@ -37,7 +39,7 @@ func (o Options) or(own Options) Options {
 
 // The limits keep a mistyped number from taking all memory.
 const (
-	maxSide, maxLatent, maxWidth, maxDepth = 1024, 1 << 16, 1 << 14, 16
+	maxSide, maxLatent, maxWidth, maxDepth, maxClasses = 1024, 1 << 16, 1 << 14, 16, 1024
 )
 
 func (o Options) check() error {
@@ -57,7 +59,7 @@ func (o Options) check() error {
 	for _, p := range []struct {
 		name      string
 		got, most int
-	}{{"latent", o.Latent, maxLatent}, {"width", o.Width, maxWidth}, {"depth", o.Depth, maxDepth}} {
+	}{{"latent", o.Latent, maxLatent}, {"width", o.Width, maxWidth}, {"depth", o.Depth, maxDepth}, {"classes", o.Classes, maxClasses}} {
 		if p.got < 0 || p.got > p.most {
 			fail("%s is %d, want 1 to %d, or 0 for the model's own", p.name, p.got, p.most)
 		}
@@ -87,6 +89,7 @@ var architectures = []struct {
 	steps bool // Depth counts steps that halve the image
 }{
 	{"gan", gan, false},
+	{"cgan", cgan, false},
 	{"autoencoder", autoencoder, false},
 	{"vae", vae, false},
 	{"dcgan", dcgan, true},
@@ -125,6 +128,12 @@ func Build(name string, o Options) (model.Model, error) {
 		m := a.build(o)
 		if _, variational := m.Objective.(train.Variational); o.Beta != nil && !variational {
 			return model.Model{}, fmt.Errorf("%s: beta has no effect: it weighs the divergence of a variational autoencoder", name)
+		}
+		switch learnt := m.Class().Count; {
+		case o.Classes != 0 && learnt == 0:
+			return model.Model{}, fmt.Errorf("%s: classes has no effect: it learns none", name)
+		case o.Classes == 1:
+			return model.Model{}, fmt.Errorf("%s: classes is 1, want at least 2 to tell apart", name)
 		}
 		if err := m.Check(); err != nil {
 			return model.Model{}, fmt.Errorf("%s: %w", name, err)

@@ -62,7 +62,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"vea", Options{}, `no model is called "vea": there is gan, autoencoder, vae`},
+		{"vea", Options{}, `no model is called "vea": there is gan, cgan, autoencoder, vae`},
 		{"gan", Options{Image: layer.Shape{28, 28}}, "gan: image is 28x28, want 1 (grey) or 3"},
 		{"gan", Options{Image: layer.Shape{1, 28, 4000}}, "want sides from 1 to 1024"},
 		{"gan", Options{Width: -1}, "gan: width is -1, want 1 to"},
@@ -71,6 +71,9 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		{"conv-vae", Options{Depth: 3}, "conv-vae: image is 1x28x28, want height and width that 8 divides"},
 		{"vae", Options{Beta: new(-1.0)}, "vae: beta is -1"},
 		{"gan", Options{Beta: new(1.0)}, "gan: beta has no effect"},
+		{"gan", Options{Classes: 10}, "gan: classes has no effect: it learns none"},
+		{"cgan", Options{Classes: 1}, "cgan: classes is 1, want at least 2"},
+		{"cgan", Options{Classes: 5000}, "cgan: classes is 5000, want 1 to 1024"},
 	} {
 		if _, err := Build(c.name, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %+v: error is %v, want %q", c.name, c.o, err, c.want)

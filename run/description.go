@@ -43,6 +43,8 @@ type Data struct {
 	Name   string `json:"name"`             // for people
 	Source string `json:"source,omitempty"` // what to open to get it again: may change, and is not in checkpoints
 	Digest string `json:"digest"`           // sha256 of the decoded images
+
+	Classes []string `json:"classes,omitempty"` // their names, for a model that learns them
 }
 
 // Session says what trained from one step on.
@@ -229,6 +231,9 @@ func (s Settings) check() error {
 		if n.value < n.least {
 			fail("%s is %d, want at least %d", n.name, n.value, n.least)
 		}
+	}
+	if len(s.Data.Classes) != s.Sizes.Classes {
+		fail("%d names of classes, want %d", len(s.Data.Classes), s.Sizes.Classes)
 	}
 	if !(s.LearningRate > 0) || math.IsInf(s.LearningRate, 0) {
 		fail("learning_rate is %v, want a positive number", s.LearningRate)

@@ -111,7 +111,7 @@ func (f *Folder) Export(ctx context.Context, o ExportOptions) (written []export.
 	written, err = export.Folder(o.Out, m, s, export.Options{
 		Opset: o.Opset, KeepBatchNorm: o.KeepBatchNorm, Forms: o.Forms, Layout: o.Layout, Dense: o.Dense, Precision: o.Precision, MaxError: o.MaxError,
 		Provenance: export.Provenance{
-			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest,
+			Version: buildinfo.Version(), Seed: f.about.Seed, DataName: f.about.Data.Name, DataDigest: f.about.Data.Digest, Classes: f.about.Data.Classes,
 		},
 		Images: sync.OnceValues(func() ([]float32, error) { return f.calibrationImages(ctx, m, o.Data) }),
 		Before: func(names []string) error { return removeDescriptions(o.Out, names) },
@@ -129,7 +129,7 @@ func (f *Folder) Export(ctx context.Context, o ExportOptions) (written []export.
 
 // calibrationImages are images of the training data from all over the set, as the nets of the run take them.
 func (f *Folder) calibrationImages(ctx context.Context, m model.Model, place string) ([]float32, error) {
-	found, err := f.findImages(ctx, ResumeOptions{Data: place})
+	found, err := f.imagesAgain(ctx, ResumeOptions{Data: place})
 	if err != nil {
 		return nil, fmt.Errorf("the data that the run learnt from: %w", err)
 	}
@@ -174,9 +174,9 @@ func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, e
 }
 
 // Sample makes n images with the generator, or decoder, of the latest checkpoint, from standard normal noise that the seed
-// decides: those of `petrify sample` with that seed. A model that noise was never put into, such as a plain autoencoder, is
-// an error.
-func (f *Folder) Sample(n int, seed uint64) (*train.Images, error) {
+// decides: those of `petrify sample` with that seed. Of a model that learns classes they are of the given ones in turn, numbers of
+// Description.Data.Classes, or of all in turn. A model that noise was never put into, such as a plain autoencoder, is an error.
+func (f *Folder) Sample(n int, seed uint64, classes ...int) (*train.Images, error) {
 	m, err := f.Model()
 	if err != nil {
 		return nil, err
@@ -204,6 +204,9 @@ func (f *Folder) Sample(n int, seed uint64) (*train.Images, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := setClasses(inf, net, n, classes); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.dir, err)
+	}
 	random.Noise{Seed: int64(seed)}.Fill(inf.Input(), net.Input.Shape.Len(), 0)
 	out, err := inf.Run()
 	if err != nil {
@@ -212,4 +215,27 @@ func (f *Folder) Sample(n int, seed uint64) (*train.Images, error) {
 	m.Recipe.Pixels.ToUnit(out[0])
 	shape := f.about.Sizes.Image
 	return &train.Images{Pixels: out[0], N: n, C: shape[0], H: shape[1], W: shape[2]}, nil
+}
+
+// setClasses gives the classes of n images to a net that takes them: those asked for in turn, or all.
+func setClasses(inf *layer.Inference, net layer.Net, n int, asked []int) error {
+	c := net.Class
+	if c.Count == 0 {
+		if len(asked) > 0 {
+			return fmt.Errorf("%s takes no class", net.Name)
+		}
+		return nil
+	}
+	of := make([]int, n)
+	for i := range of {
+		of[i] = i % c.Count
+		if len(asked) > 0 {
+			of[i] = asked[i%len(asked)]
+		}
+		if of[i] < 0 || of[i] >= c.Count {
+			return fmt.Errorf("class %d, want 0 to %d", of[i], c.Count-1)
+		}
+	}
+	c.OneHot(inf.Class(), of)
+	return nil
 }

@@ -83,7 +83,8 @@ var ErrExists = fmt.Errorf("there is a run in it: %w", fs.ErrExist)
 
 // Create begins a run in a folder, which it makes where it is missing.
 func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
-	if _, err := models.Find(c.Model); err != nil {
+	own, err := models.Find(c.Model)
+	if err != nil {
 		return nil, err // before any file is read; what the sizes are good for depends on the images
 	}
 	f := &Folder{dir: dir, write: atomicfile.Write, reported: map[int]bool{}}
@@ -96,9 +97,20 @@ func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
 		return nil, err
 	}
 	c.Images.Note, c.Images.Progress = c.Note, c.Progress
-	images, err := readImages(ctx, c.Data.Source, c.Images)
+	images, err := findImages(c.Data.Source, c.Images)
 	if err != nil {
 		return nil, err
+	}
+	if own.Class().Count > 0 && !images.open.Labelled() {
+		return nil, fmt.Errorf("%s learns classes, and the images of %s have no labels: %w", c.Model, c.Data.Source, errUnlabelled)
+	}
+	if err := images.read(ctx); err != nil {
+		return nil, err
+	}
+	var classes []string
+	if own.Class().Count > 0 {
+		classes, _ = images.train.Classes()
+		c.Sizes.Classes = len(classes)
 	}
 	c.Sizes.Image = layer.Shape{images.train.C, images.train.H, images.train.W}
 	m, err := models.Build(c.Model, c.Sizes)
@@ -117,7 +129,7 @@ func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
 	}
 	config := t.Config()
 	c.Batch, c.LearningRate = config.Batch, config.Adam.LR
-	c.Data = Data{Name: config.Data.Name, Source: images.source, Digest: config.Data.Digest}
+	c.Data = Data{Name: config.Data.Name, Source: images.source, Digest: config.Data.Digest, Classes: classes}
 	if err := f.begin(Description{Settings: c.Settings, Steps: config.Steps, Sessions: []Session{thisSession(0)}}, c.Force); err != nil {
 		return nil, err
 	}
@@ -235,7 +247,7 @@ func Resume(ctx context.Context, dir string, o ResumeOptions) (_ *Run, err error
 		return nil, err
 	}
 	r.lock, r.reported = l, map[int]bool{}
-	images, err := r.findImages(ctx, o)
+	images, err := r.imagesAgain(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -422,19 +434,24 @@ type images struct {
 	train  *dataset.Set
 }
 
-func readImages(ctx context.Context, name string, o dataset.Options) (i images, err error) {
-	if i.open, err = dataset.OpenWith(name, o); err != nil {
-		return i, err
+// errUnlabelled says which data sets have labels.
+var errUnlabelled = errors.New("want IDX files, a CSV table with a column called label, NumPy arrays with one of labels, or pictures in a folder for each class")
+
+func findImages(name string, o dataset.Options) (i images, err error) {
+	if i.open, err = dataset.OpenWith(name, o); err == nil {
+		i.source = i.open.Name()
 	}
-	if i.train, err = i.open.Train(ctx); err != nil {
-		return i, err
-	}
-	i.source = i.open.Name()
-	return i, nil
+	return i, err
 }
 
-// findImages opens the data of a run, at another place where one is given.
-func (f *Folder) findImages(ctx context.Context, o ResumeOptions) (images, error) {
+// read decodes the training images.
+func (i *images) read(ctx context.Context) (err error) {
+	i.train, err = i.open.Train(ctx)
+	return err
+}
+
+// imagesAgain opens the data of a run, at another place where one is given.
+func (f *Folder) imagesAgain(ctx context.Context, o ResumeOptions) (images, error) {
 	options := dataset.Options{Note: o.Note, Progress: o.Progress} // of the size that the model takes
 	if s := f.about.Sizes.Image; len(s) == 3 && s[1] == s[2] {
 		options.Size, options.Channels = s[1], s[0]
@@ -448,7 +465,10 @@ func (f *Folder) findImages(ctx context.Context, o ResumeOptions) (images, error
 	}
 	var problems []error
 	for _, p := range places {
-		found, err := readImages(ctx, p, options)
+		found, err := findImages(p, options)
+		if err == nil {
+			err = found.read(ctx)
+		}
 		if err == nil && found.train.Digest != f.about.Data.Digest {
 			err = fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", f.dir, p, found.train.Digest, f.about.Data.Digest)
 		}

@@ -19,9 +19,12 @@ import (
 // With Joint the discriminator takes a single step, along the sum of the gradients of both batches, each of which is
 // normalised by itself where the net has batch statistics; the generator's step then takes the same images once more, to
 // the discriminator as it has become (Radford et al. 2016, in the form of PyTorch's tutorial).
+//
+// Nets that take a class are conditional (Mirza and Osindero 2014): with a real image both see the class that it has, with a
+// generated one the class that it was asked for, which is drawn for each, as often as the data set has it.
 type Adversarial struct {
-	Generator     string // net: standard normal noise to images
-	Discriminator string // net: images to probabilities
+	Generator     string // net: standard normal noise, and perhaps a class, to images
+	Discriminator string // net: images, and perhaps the class, to probabilities
 	Logit         string // row of the discriminator that holds the logits, in front of its sigmoid
 	Joint         bool
 }
@@ -47,6 +50,9 @@ func (o Adversarial) Start(t *Trainer) (Iteration, error) {
 		return nil, err
 	}
 	p := &opponents{of: o, trainer: t, generator: g, discriminator: d, batches: t.Batches(), noise: t.Stream("noise")}
+	if t.class.Count > 0 {
+		p.classes = t.Stream("class")
+	}
 	if o.Joint {
 		return p.joint()
 	}
@@ -60,6 +66,7 @@ type opponents struct {
 	generator, discriminator *Net
 	batches                  *Batches
 	noise                    *random.Stream
+	classes                  *random.Stream // of generated images; nil where nets take none
 
 	real, fake, gen        *Update
 	realLogits, fakeLogits []float32
@@ -105,8 +112,13 @@ func (p *opponents) Line(f []float64) string {
 // Evaluate measures nothing.
 func (p *opponents) Evaluate() ([]Metric, error) { return nil, nil }
 
-// Pictures are what the generator makes of noise.
+// Pictures are what the generator makes of noise. One that takes a class has a row for each, or for some of many, all of the
+// same noise.
 func (p *opponents) Pictures(n int) ([]Picture, error) {
+	if p.generator.plan.Net.Class.Count > 0 {
+		samples, columns, err := p.trainer.decodeClasses(p.generator, n)
+		return []Picture{{Name: "samples", Title: "samples, a row for each class", Images: samples, Columns: columns}}, err
+	}
 	samples, err := p.trainer.decodeNoise(p.generator, n)
 	return []Picture{{Name: "samples", Title: "samples", Images: samples}}, err
 }
@@ -118,7 +130,8 @@ func (p *opponents) Pictures(n int) ([]Picture, error) {
 //	generator  z -> G -> D -> loss to 1, gradients of G
 type separate struct {
 	*opponents
-	x, zFake, zGen []float32
+	x, zFake, zGen     []float32
+	cReal, cFake, cGen []float32 // classes, nil where nets take none
 }
 
 func (p *opponents) separate() (s *separate, err error) {
@@ -126,42 +139,50 @@ func (p *opponents) separate() (s *separate, err error) {
 	batch := p.trainer.config.Batch
 	g := p.trainer.NewGraph(p.discriminator)
 	x, data := g.Input(p.discriminator, batch)
-	s.x = data
+	s.x, s.cReal = data, g.Class(batch)
 	if p.real, p.realLogits, err = p.judge(g, x, 1); err != nil {
 		return nil, err
 	}
-	if p.fake, s.zFake, p.fakeLogits, err = p.generated(p.discriminator, 0); err != nil {
+	if p.fake, s.zFake, s.cFake, p.fakeLogits, err = p.generated(p.discriminator, 0); err != nil {
 		return nil, err
 	}
-	p.gen, s.zGen, _, err = p.generated(p.generator, 1)
+	p.gen, s.zGen, s.cGen, _, err = p.generated(p.generator, 1)
 	return s, err
 }
 
 // generated is z -> G -> D -> loss against a target, with the gradients of the net that learns.
-func (p *opponents) generated(learner *Net, target float64) (u *Update, z, logits []float32, err error) {
+func (p *opponents) generated(learner *Net, target float64) (u *Update, z, classes, logits []float32, err error) {
 	g := p.trainer.NewGraph(learner)
 	noise, z := g.Input(p.generator, p.trainer.config.Batch)
+	classes = g.Class(p.trainer.config.Batch)
 	images, err := g.Apply(p.generator, noise, "")
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	u, logits, err = p.judge(g, images[0], target)
-	return u, z, logits, err
+	return u, z, classes, logits, err
+}
+
+// ask draws noise and classes for a batch of images.
+func (p *opponents) ask(z, classes []float32) {
+	p.noise.Normal(z)
+	p.batches.Draw(classes, p.classes)
 }
 
 // Step makes one iteration.
 func (s *separate) Step(figures []float64) error {
 	s.batches.Next(s.x)
+	s.batches.Classes(s.cReal)
 	realLoss, err := s.real.Run()
 	if err != nil {
 		return err
 	}
-	s.noise.Normal(s.zFake)
+	s.ask(s.zFake, s.cFake)
 	fakeLoss, err := s.fake.Run()
 	if err != nil {
 		return err
 	}
-	s.noise.Normal(s.zGen)
+	s.ask(s.zGen, s.cGen)
 	genLoss, err := s.gen.Run()
 	if err != nil {
 		return err
@@ -181,6 +202,8 @@ type joint struct {
 	*opponents
 	draw G.VM // z -> G -> images
 	x, z []float32
+
+	cReal, cFake, cGen []float32 // classes, nil where nets take none; the last two are the same
 }
 
 func (p *opponents) joint() (j *joint, err error) {
@@ -188,6 +211,7 @@ func (p *opponents) joint() (j *joint, err error) {
 	batch := p.trainer.config.Batch
 	g := p.trainer.NewGraph(p.generator)
 	z, noise := g.Input(p.generator, batch)
+	j.cGen = g.Class(batch)
 	images, err := g.Apply(p.generator, z, "")
 	if err != nil {
 		return nil, err
@@ -200,11 +224,12 @@ func (p *opponents) joint() (j *joint, err error) {
 	}
 	g = p.trainer.NewGraph(p.discriminator)
 	x, data := g.Input(p.discriminator, batch)
-	j.x, j.z = data, noise
+	j.x, j.z, j.cReal = data, noise, g.Class(batch)
 	if p.real, p.realLogits, err = p.judge(g, x, 1); err != nil {
 		return nil, err
 	}
 	g = p.trainer.NewGraph(p.discriminator)
+	j.cFake = g.Class(batch)
 	p.fake, p.fakeLogits, err = p.judge(g, g.Borrow(images[0]), 0)
 	return j, err
 }
@@ -212,7 +237,9 @@ func (p *opponents) joint() (j *joint, err error) {
 // Step makes one iteration.
 func (j *joint) Step(figures []float64) error {
 	j.batches.Next(j.x)
-	j.noise.Normal(j.z)
+	j.batches.Classes(j.cReal)
+	j.ask(j.z, j.cGen)
+	copy(j.cFake, j.cGen)
 	if err := j.draw.RunAll(); err != nil {
 		return err
 	}

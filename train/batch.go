@@ -3,6 +3,7 @@ package train
 import (
 	"github.com/petrify-ml/petrify/dataset"
 	"github.com/petrify-ml/petrify/internal/kernel"
+	"github.com/petrify-ml/petrify/layer"
 	"github.com/petrify-ml/petrify/model"
 	"github.com/petrify-ml/petrify/random"
 )
@@ -13,13 +14,18 @@ type Batches struct {
 	picked []int
 	stream *random.Stream
 	scale  scale
+
+	class layer.Class
+	of    []int // the class of each image; nil where the model takes none
+	drawn []int // of the latest batch
 }
 
 // Batches draws from the run's stream of that name.
 func (t *Trainer) Batches() *Batches { return t.batchesOf(t.Stream("batch")) }
 
 func (t *Trainer) batchesOf(s *random.Stream) *Batches {
-	return &Batches{set: t.config.Data, picked: make([]int, t.config.Batch), stream: s, scale: t.scale()}
+	n := t.config.Batch
+	return &Batches{set: t.config.Data, picked: make([]int, n), stream: s, scale: t.scale(), class: t.class, of: t.classes, drawn: make([]int, n)}
 }
 
 // Next fills x, (N,C,H,W), with the next batch.
@@ -28,6 +34,30 @@ func (b *Batches) Next(x []float32) {
 		b.picked[i] = b.stream.Intn(b.set.N)
 	}
 	b.scale.gather(x, b.set, b.picked)
+}
+
+// Classes fills x, one-hot (N, Count), with the classes of the images of the latest batch. Without classes x is nil, and so it
+// stays.
+func (b *Batches) Classes(x []float32) {
+	if x == nil {
+		return
+	}
+	for i, k := range b.picked {
+		b.drawn[i] = b.of[k]
+	}
+	b.class.OneHot(x, b.drawn)
+}
+
+// Draw fills x, one-hot (N, Count), with classes as often as the training images have them, drawn from a stream. Without classes
+// x is nil, and nothing is drawn.
+func (b *Batches) Draw(x []float32, s *random.Stream) {
+	if x == nil {
+		return
+	}
+	for i := range b.drawn {
+		b.drawn[i] = b.of[s.Intn(len(b.of))]
+	}
+	b.class.OneHot(x, b.drawn)
 }
 
 // scale maps the 256 levels of a pixel to the range of a model.

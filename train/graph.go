@@ -20,6 +20,7 @@ type Graph struct {
 	learners []*Net
 	nets     []*Net // in the order in which they were applied first
 	params   map[string]*G.Node
+	class    *G.Node // of Class
 	computed *gop.Machine
 }
 
@@ -33,6 +34,15 @@ func (t *Trainer) NewGraph(learners ...*Net) *Graph {
 func (g *Graph) Input(n *Net, batch int) (*G.Node, []float32) {
 	port := n.plan.Net.Input
 	return layer.InputNode[float32](g.ExprGraph, port.Name, append(layer.Shape{batch}, port.Shape...))
+}
+
+// Class makes the input of classes for a batch, one-hot (N, Count), and returns its storage, which the caller fills. Every net
+// of the graph that takes a class takes this one. It is nil where the model has no such net.
+func (g *Graph) Class(batch int) (classes []float32) {
+	if c := g.trainer.class; c.Count > 0 {
+		g.class, classes = layer.InputNode[float32](g.ExprGraph, c.Name, append(layer.Shape{batch}, c.Shape()...))
+	}
+	return classes
 }
 
 // Borrow is an input that shows what another graph has computed.
@@ -56,7 +66,7 @@ func (g *Graph) Apply(n *Net, x *G.Node, until string) (G.Nodes, error) {
 		}
 	}
 	return n.plan.Build(layer.BuildOptions{
-		Input: x, Param: g.param, Training: len(g.learners) > 0, Need: need, Stream: g.trainer.Stream, Until: until,
+		Input: x, Class: g.class, Param: g.param, Training: len(g.learners) > 0, Need: need, Stream: g.trainer.Stream, Until: until,
 	})
 }
 

@@ -21,7 +21,7 @@ func (c Config) Memory() (float64, error) {
 		for q := range plan.Params() {
 			params += size(q.Shape)
 		}
-		values += size(plan.Net.Input.Shape)
+		values += size(plan.Net.Input.Shape) + size(plan.Net.Class.Shape())
 		for _, s := range plan.Steps {
 			values += size(s.Out)
 		}

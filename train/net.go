@@ -43,13 +43,20 @@ func newNet(n layer.Net, seed uint64) (*Net, error) {
 // Plan is the net with all shapes and names settled.
 func (n *Net) Plan() *layer.Plan { return n.plan }
 
-// Infer computes the outputs, each (N, out...), for a batch that fill writes, (N, in...). The net behaves as in inference.
-func (n *Net) Infer(batch int, fill func(x []float32)) ([][]float32, error) {
+// Infer computes the outputs, each (N, out...), for a batch that fill writes, (N, in...), and classes, (N), where the net takes
+// them. The net behaves as in inference.
+func (n *Net) Infer(batch int, fill func(x []float32), classes ...int) ([][]float32, error) {
+	if c := n.plan.Net.Class; c.Count > 0 && len(classes) != batch {
+		return nil, fmt.Errorf("%s: %d classes for a batch of %d", n.plan.Net.Name, len(classes), batch)
+	}
 	inf, err := n.plan.NewInference(batch, n.weights)
 	if err != nil {
 		return nil, err
 	}
 	fill(inf.Input())
+	if x := inf.Class(); x != nil {
+		n.plan.Net.Class.OneHot(x, classes)
+	}
 	return inf.Run()
 }
 

@@ -25,6 +25,30 @@ func (t *Trainer) decodeNoise(n *Net, count int) (*Images, error) {
 	return t.Images(out[0]), nil
 }
 
+// decodeClasses makes n images or more of standard normal noise, the same at every call: a row for each class, or for some of
+// many, each of the same noise.
+func (t *Trainer) decodeClasses(n *Net, count int) (images *Images, columns int, err error) {
+	const mostRows, leastColumns = 16, 8
+	all := n.plan.Net.Class.Count
+	rows := spread(min(all, mostRows), all)
+	columns = max(leastColumns, (count+len(rows)-1)/len(rows))
+	classes := make([]int, len(rows)*columns)
+	for i := range classes {
+		classes[i] = rows[i/columns]
+	}
+	out, err := n.Infer(len(classes), func(x []float32) {
+		row := len(x) / len(rows)
+		random.New(t.config.Seed, "samples").Normal(x[:row])
+		for at := row; at < len(x); at += row {
+			copy(x[at:], x[:row])
+		}
+	}, classes...)
+	if err != nil {
+		return nil, 0, err
+	}
+	return t.Images(out[0]), columns, nil
+}
+
 // Picture is one thing to look at while a model learns: images in rows, or clouds of points.
 type Picture struct {
 	Name    string // "samples", for a file
@@ -40,7 +64,8 @@ type Cloud struct {
 	X, Y  []float64
 }
 
-// Pictures shows what the model can do by now. The first, named "samples", has n images or a few less; what the others are
+// Pictures shows what the model can do by now. The first, named "samples", has n images or a few less, and of a model that
+// learns classes some of each; what the others are
 // depends on the objective. Noise and images are the same at every call, so that successive pictures show one development.
 func (t *Trainer) Pictures(n int) ([]Picture, error) { return t.iteration.Pictures(n) }
 

@@ -44,8 +44,13 @@ func (t *Trainer) standing(ctx context.Context, s *Net, count int) (err error) {
 	}
 	graph := G.NewGraph()
 	x, input := layer.InputNode[float32](graph, "x", append(layer.Shape{t.config.Batch}, s.plan.Net.Input.Shape...))
+	var class *G.Node
+	var classes []float32
+	if c := s.plan.Net.Class; c.Count > 0 {
+		class, classes = layer.InputNode[float32](graph, "class", append(layer.Shape{t.config.Batch}, c.Shape()...))
+	}
 	out, err := s.plan.Build(layer.BuildOptions{
-		Input: x,
+		Input: x, Class: class,
 		Param: func(q layer.Param) (*G.Node, error) {
 			w, err := s.weights(q)
 			if err != nil {
@@ -79,7 +84,7 @@ func (t *Trainer) standing(ctx context.Context, s *Net, count int) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		fill(input)
+		fill(input, classes)
 		if err := m.RunAll(); err != nil {
 			return err
 		}
@@ -97,11 +102,18 @@ func (t *Trainer) standing(ctx context.Context, s *Net, count int) (err error) {
 	return nil
 }
 
-// filler draws batches of what a net is made for.
-func (t *Trainer) filler(s *Net) (func([]float32), error) {
+// filler draws batches of what a net is made for, and their classes, where those are not nil.
+func (t *Trainer) filler(s *Net) (func(x, classes []float32), error) {
 	stream := random.New(t.config.Seed, "standing/"+s.plan.Net.Name)
+	batches := t.batchesOf(stream)
 	if s.plan.Net.Input.Noise {
-		return stream.Normal, nil
+		return func(x, classes []float32) {
+			stream.Normal(x)
+			batches.Draw(classes, stream)
+		}, nil
 	}
-	return t.batchesOf(stream).Next, t.fits(s)
+	return func(x, classes []float32) {
+		batches.Next(x)
+		batches.Classes(classes)
+	}, t.fits(s)
 }

@@ -71,6 +71,10 @@ type Trainer struct {
 	metrics   []Metric // the same with their names
 	nets      []*Net
 	streams   []namedStream
+
+	class   layer.Class // what nets take beside their input; the zero value is none
+	classes []int       // of the training images; nil where no net takes them
+	names   []string    // of the classes
 }
 
 // DivergedError reports a loss that is no finite number.
@@ -122,6 +126,9 @@ func New(c Config) (*Trainer, error) {
 		t.metrics = append(t.metrics, Metric{Name: name})
 	}
 	t.figures = make([]float64, len(t.metrics))
+	if err := t.classify(); err != nil {
+		return nil, err
+	}
 	images, err := t.Net(roles.Images)
 	if err != nil {
 		return nil, err
@@ -202,6 +209,19 @@ func (t *Trainer) Net(name string) (*Net, error) {
 func (t *Trainer) fits(s *Net) error {
 	if want, set := s.plan.Net.Input.Shape, imageShape(t.config.Data); set.String() != want.String() {
 		return fmt.Errorf("%s takes images of %v, %s has %v", s.plan.Net.Name, want, t.config.Data.Name, set)
+	}
+	return nil
+}
+
+// classify finds the classes of the training images, where the model learns them.
+func (t *Trainer) classify() error {
+	t.class = t.config.Model.Class()
+	if t.class.Count == 0 {
+		return nil
+	}
+	t.names, t.classes = t.config.Data.Classes()
+	if len(t.names) != t.class.Count {
+		return fmt.Errorf("%s learns %d classes, %s has %d", t.config.Model.Name, t.class.Count, t.config.Data.Name, len(t.names))
 	}
 	return nil
 }

@@ -392,7 +392,7 @@ func TestTrackedParametersAreNotLearnt(t *testing.T) {
 
 func TestEveryModelShowsPictures(t *testing.T) {
 	want := map[string]string{
-		"gan": "samples", "dcgan": "samples",
+		"gan": "samples", "cgan": "samples", "dcgan": "samples",
 		"autoencoder": "samples latent", "conv-autoencoder": "samples latent",
 		"vae": "samples reconstructions", "conv-vae": "samples reconstructions",
 	}

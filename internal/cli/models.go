@@ -67,8 +67,15 @@ type netInfo struct {
 	Name       string      `json:"name"`
 	Doc        string      `json:"doc"`
 	Input      layerInfo   `json:"input"`
+	Class      *classInfo  `json:"class,omitempty"`
 	Layers     []layerInfo `json:"layers"`
 	Parameters int         `json:"parameters"`
+}
+
+// classInfo is the second input of a conditional net.
+type classInfo struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
 }
 
 type layerInfo struct {
@@ -86,6 +93,9 @@ func describeModel(m model.Model) (modelInfo, error) {
 			return info, err
 		}
 		net := netInfo{Name: n.Name, Doc: n.Doc, Input: layerInfo{Name: n.Input.Name, Shape: n.Input.Shape}, Parameters: p.ParamCount()}
+		if n.Class.Count > 0 {
+			net.Class = &classInfo{n.Class.Name, n.Class.Count}
+		}
 		for _, s := range p.Steps {
 			l := layerInfo{Name: s.Name, Layer: layer.Describe(s.Layer), Shape: s.Out}
 			for _, q := range s.Params {
@@ -133,6 +143,9 @@ func runModels(_ context.Context, o modelsOptions) error {
 		fmt.Fprintf(w, "\n%s: %s; %d parameters\n", n.Name, n.Doc, n.Parameters)
 		fmt.Fprintf(w, "  NAME\tLAYER\tSHAPE\tPARAMETERS\n")
 		fmt.Fprintf(w, "  %s\t%s\tN x %v\t\n", n.Input.Name, "input", layer.Shape(n.Input.Shape))
+		if n.Class != nil {
+			fmt.Fprintf(w, "  %s\t%s\tN, of %d\t\n", n.Class.Name, "class", n.Class.Count)
+		}
 		for _, l := range n.Layers {
 			fmt.Fprintf(w, "  %s\t%s\tN x %v\t%d\n", l.Name, l.Layer, layer.Shape(l.Shape), l.Parameters)
 		}

@@ -46,7 +46,11 @@ type sampleOptions struct {
 	places      runtimeOptions
 	columns     int
 	scale       int
+	classes     []string // names, or allClasses alone; nil where none were given
 }
+
+// allClasses is what names every class.
+const allClasses = "all"
 
 func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *cobra.Command {
 	o := sampleOptions{streams: s}
@@ -54,19 +58,24 @@ func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *c
 		Use:   "sample MODEL",
 		Short: "Make pictures with an ONNX generator",
 		Long: `sample gives a generator standard normal noise and writes the pictures that it makes as one grid: PNG, JPEG or GIF, by the
-name of the file. MODEL is a run folder, or an ONNX file with one input (N,K) and an output of images of 1 or 3 channels, in
-any form that petrify export writes. The same seed gives the same pictures, in every form, here, in package load and on the page
+name of the file. MODEL is a run folder, or an ONNX file with one input (N,K), and perhaps one of classes (N), and an output of images
+of 1 or 3 channels, in any form that petrify export writes. The same seed gives the same pictures, in every form, here, in package load and on the page
 of petrify web.
 
 --interpolate shows the way from one picture to another, --walk a film of a walk past several that ends where it began. Both
 follow arcs, as noise does; between the codes of an autoencoder that knows no noise, straight lines. --from-image encodes
 pictures and decodes them, in two rows: what came in, above what the model makes of it. A picture is a PNG, JPEG, GIF, BMP,
 TIFF or WebP file, cropped and scaled as those of a data set; it needs a run folder of an autoencoder, or --encoder, or an
-ONNX file from images to images.`,
+ONNX file from images to images.
+
+A model that learnt classes shows all of them, or those of --class: a row for each, of the same noise. The film of a walk
+passes them one after the other.`,
 		Example: `  petrify sample runs/gan -o grid.png
   petrify sample runs/gan/onnx/generator/generator.onnx -n 64 --seed 7 -o grid.png
   petrify sample runs/dcgan --truncation 0.7 --walk walk.gif
   petrify sample runs/dcgan --interpolate 3,8 -o way.png
+  petrify sample runs/cgan --class 7 -o sevens.png
+  petrify sample runs/cgan --class all -n 10 -o digits.png
   petrify sample runs/vae --interpolate two.png,seven.png --walk there-and-back.gif
   petrify sample runs/vae --from-image two.png --from-image seven.png -o what-is-left.png
   petrify sample decoder.onnx --encoder encoder.onnx --from-image two.png -o what-is-left.png
@@ -79,9 +88,10 @@ ONNX file from images to images.`,
 		},
 	}
 	f := cmd.Flags()
-	quantityVarP(f, &o.n, "count", "n", 0, "pictures to make (default: 16; 8 of an interpolation, ends included; a walk passes 6)")
+	quantityVarP(f, &o.n, "count", "n", 0, "pictures to make, of each class (default: 16; 8 of each of several classes; 8 of an interpolation, ends included; a walk passes 6)")
 	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
 	f.Float64Var(&o.truncation, "truncation", 0, "draw noise from within plus and minus this, at least 1/64: less than 1 gives more usual pictures (default: no limit)")
+	f.StringArrayVar(&o.classes, "class", nil, "make pictures of this class, by its name, or \"all\"; may be repeated")
 	f.StringVar(&o.interpolate, "interpolate", "", "show the way from one picture to another: A,B, each a seed or a picture file")
 	f.StringArrayVar(&o.fromImage, "from-image", nil, "encode this picture file and decode it; may be repeated")
 	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
@@ -93,7 +103,7 @@ ONNX file from images to images.`,
 	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be; an interpolation is one row)")
 	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
 	o.places.placeFlags(f)
-	for _, other := range []string{"count", "seed", "truncation", "interpolate", "walk", "columns"} {
+	for _, other := range []string{"count", "seed", "truncation", "interpolate", "walk", "columns", "class"} {
 		exclusive(cmd, "from-image", other)
 	}
 	exclusive(cmd, "interpolate", "seed")
@@ -219,6 +229,12 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler) (picture.Images, e
 		o.columns = len(o.fromImage)
 		return s.reconstruct(ctx, o.fromImage)
 	}
+	if err := s.pick(o.classes); err != nil {
+		return none, err
+	}
+	if err := o.perClass(len(s.classes)); err != nil {
+		return none, err
+	}
 	var stops []float32
 	if o.interpolate == "" {
 		if err := s.takesNoise(); err != nil {
@@ -243,12 +259,31 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler) (picture.Images, e
 	}
 	width := s.is.Input.Size
 	if o.walk != "" {
-		return s.decode(ctx, latent.Walk(s.way(), stops, width, o.frames))
+		return s.decode(ctx, latent.Walk(s.way(), stops, width, o.frames), s.along(o.frames))
 	}
 	if o.columns == 0 {
 		o.columns = o.n
 	}
-	return s.decode(ctx, latent.Between(s.way(), stops[:width], stops[width:], o.n))
+	return s.rows(func(class []int64) (picture.Images, error) {
+		return s.decode(ctx, latent.Between(s.way(), stops[:width], stops[width:], o.n), class)
+	})
+}
+
+// perClass settles how many pictures there are of each of so many classes, and in a row.
+func (o *sampleOptions) perClass(classes int) error {
+	if classes < 2 || o.walk != "" {
+		return nil
+	}
+	if !o.counted {
+		o.n = 8
+	}
+	if o.n*classes > mostSamples {
+		return fmt.Errorf("-n is %d, and with %d classes there are %d pictures, want at most %d", o.n, classes, o.n*classes, mostSamples)
+	}
+	if o.columns == 0 {
+		o.columns = o.n
+	}
+	return nil
 }
 
 // ends are the points that an interpolation goes between.

@@ -35,6 +35,7 @@ type sampler struct {
 	streams *Streams
 	encoder *onnxNet
 	ends    []*onnx.Tensor // pictures that a net of form latent goes between
+	classes []int64        // those of the pictures to make; nil for a net that takes none
 	noted   bool           // that its input looks like images
 }
 
@@ -163,8 +164,57 @@ func picturesOf(b []byte, c, h, w int) picture.Images {
 // mostRows of images go through a net at once.
 const mostRows = 4096
 
-// decode makes a picture of every point.
-func (s *sampler) decode(ctx context.Context, points []float32) (picture.Images, error) {
+// pick settles the classes of the pictures: those named, all where none is named, and none for a net that takes none.
+func (s *sampler) pick(names []string) error {
+	c := s.is.Class
+	if !c.Taken() {
+		if names != nil {
+			return s.fail(errors.New("--class: it takes no class"))
+		}
+		return nil
+	}
+	if names == nil || slices.Contains(names, allClasses) && !slices.Contains(c.Names, allClasses) {
+		if c.Names == nil {
+			return s.fail(errors.New("it takes a class, and the file does not name them: --class tells which, by a number, 0 for the first"))
+		}
+		if len(names) > 1 {
+			return s.fail(fmt.Errorf("--class %s leaves no other to name", allClasses))
+		}
+		names = c.Names
+	}
+	s.classes = make([]int64, len(names))
+	for i, name := range names {
+		var err error
+		if s.classes[i], err = c.Number(name); err != nil {
+			return s.fail(fmt.Errorf("--class: %w", err))
+		}
+	}
+	return nil
+}
+
+// rows makes pictures by a function of one class, for each class in turn.
+func (s *sampler) rows(pictures func(class []int64) (picture.Images, error)) (all picture.Images, err error) {
+	if s.classes == nil {
+		return pictures(nil)
+	}
+	for i := range s.classes {
+		images, err := pictures(s.classes[i : i+1])
+		if err != nil {
+			return all, err
+		}
+		all = joined(all, images)
+	}
+	return all, nil
+}
+
+// joined are pictures of one size, those of b after those of a.
+func joined(a, b picture.Images) picture.Images {
+	b.Pixels, b.N = append(a.Pixels, b.Pixels...), a.N+b.N
+	return b
+}
+
+// decode makes a picture of every point. classes are theirs, one for all or one for each, for a net that takes them.
+func (s *sampler) decode(ctx context.Context, points []float32, classes []int64) (picture.Images, error) {
 	if s.is.Kind == raster.Images && s.is.Input.Elem != pb.TensorProto_FLOAT {
 		return picture.Images{}, s.fail(fmt.Errorf("input %s takes images: --from-image names them", onnx.Quote(s.is.Input.Name)))
 	}
@@ -172,13 +222,36 @@ func (s *sampler) decode(ctx context.Context, points []float32) (picture.Images,
 		fmt.Fprintf(s.streams.Err, "note: input %s has the shape of images, %v: it may not be made for noise\n", onnx.Quote(s.is.Input.Name), layer.Shape(s.is.Input.Dims))
 		s.noted = true
 	}
+	at := 0
 	return inParts(points, s.is.Input.Size, func(rows []float32) (picture.Images, error) {
 		t, err := s.is.Input.Rows(rows)
 		if err != nil {
 			return picture.Images{}, s.fail(err)
 		}
-		return s.pictures(ctx, t.Dims[0], append(s.ends, t)...)
+		n := t.Dims[0]
+		inputs := append(slices.Clone(s.ends), t)
+		if classes != nil {
+			own := make([]int64, n)
+			for i := range own {
+				own[i] = classes[(at+i)%len(classes)]
+			}
+			inputs = append(inputs, s.is.Class.Tensor(own))
+		}
+		at += n
+		return s.pictures(ctx, n, inputs...)
 	})
+}
+
+// along are the classes of the pictures of a film: those of the sampler one after the other.
+func (s *sampler) along(frames int) []int64 {
+	if s.classes == nil {
+		return nil
+	}
+	classes := make([]int64, frames)
+	for i := range classes {
+		classes[i] = s.classes[i*len(s.classes)/frames]
+	}
+	return classes
 }
 
 // inParts makes pictures of rows, so many at once as go through a net.
@@ -188,8 +261,7 @@ func inParts[T any](rows []T, size int, pictures func([]T) (picture.Images, erro
 		if err != nil {
 			return all, err
 		}
-		images.Pixels, images.N = append(all.Pixels, images.Pixels...), all.N+images.N
-		all = images
+		all = joined(all, images)
 	}
 	return all, nil
 }
@@ -216,15 +288,22 @@ func (n *onnxNet) pictures(ctx context.Context, count int, inputs ...*onnx.Tenso
 	return none, n.fail(fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), count))
 }
 
-// ofSeed makes the pictures of a seed.
+// ofSeed makes the pictures of a seed, n of each class.
 func (s *sampler) ofSeed(ctx context.Context, seed uint64, truncation float64, n int) (picture.Images, error) {
-	if s.is.Kind != raster.Seed {
-		return s.decode(ctx, s.noise(seed, truncation, n))
-	}
-	return s.pictures(ctx, n,
-		&onnx.Tensor{Name: "seed", Dims: []int{1}, Data: onnx.Slice[int64]{int64(seed)}},
-		&onnx.Tensor{Name: "count", Dims: []int{1}, Data: onnx.Slice[int64]{int64(n)}},
-		&onnx.Tensor{Name: "truncation", Dims: []int{1}, Data: onnx.Slice[float32]{float32(truncation)}})
+	return s.rows(func(class []int64) (picture.Images, error) {
+		if s.is.Kind != raster.Seed {
+			return s.decode(ctx, s.noise(seed, truncation, n), class)
+		}
+		inputs := []*onnx.Tensor{
+			{Name: "seed", Dims: []int{1}, Data: onnx.Slice[int64]{int64(seed)}},
+			{Name: "count", Dims: []int{1}, Data: onnx.Slice[int64]{int64(n)}},
+			{Name: "truncation", Dims: []int{1}, Data: onnx.Slice[float32]{float32(truncation)}},
+		}
+		if class != nil {
+			inputs = append(inputs, s.is.Class.Tensor(class))
+		}
+		return s.pictures(ctx, n, inputs...)
+	})
 }
 
 // encodeFiles finds the points of pictures.
@@ -286,7 +365,7 @@ func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture
 		if err != nil {
 			return both, err
 		}
-		made, err = s.decode(ctx, points)
+		made, err = s.decode(ctx, points, nil)
 		if err != nil {
 			return both, err
 		}

@@ -1,6 +1,8 @@
 package raster
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -10,8 +12,11 @@ import (
 // noiseValue is the name of the noise in a model of form sample, float32 (count, K).
 const noiseValue = "noise"
 
+// ClassesValue is the name of the classes of a model of form sample that takes them, int64 (count): one for each image.
+const ClassesValue = "classes"
+
 // Split parts a model of kind Seed where its noise enters the net: noise is what draws it, from seed, count and truncation,
-// and points the rest, a model of kind Points. It is an *onnx.UnsupportedError where the two have more in common than that.
+// and points the rest, a model of kind Points, which takes a class for each image where the model takes classes. It is an *onnx.UnsupportedError where the two have more in common than that.
 // Nothing says that the noise is random.Noise: a caller that draws its own compares the two.
 func Split(m *pb.ModelProto) (noise, points *pb.ModelProto, err error) {
 	g := m.GetGraph()
@@ -21,7 +26,11 @@ func Split(m *pb.ModelProto) (noise, points *pb.ModelProto, err error) {
 			maker[name] = i
 		}
 	}
-	if _, ok := maker[noiseValue]; !ok || !(Model{}).seeded(inputsOf(g)) || len(m.GetFunctions()) > 0 {
+	class, inputs, err := classOf(m, inputsOf(g))
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := maker[noiseValue]; !ok || !(Model{}).seeded(inputs) || len(m.GetFunctions()) > 0 {
 		return nil, nil, unsupported("no noise is drawn in it from a seed")
 	}
 	width := noiseWidth(g)
@@ -32,19 +41,31 @@ func Split(m *pb.ModelProto) (noise, points *pb.ModelProto, err error) {
 		Name: proto.String(noiseValue),
 		Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Symbolic("N"), onnx.Fixed(width)}}.Proto(),
 	}}
+	into := z
+	if class.Taken() {
+		if _, ok := maker[ClassesValue]; !ok {
+			return nil, nil, unsupported("it takes classes, and no value is called %s", ClassesValue)
+		}
+		t := onnx.Type{Elem: pb.TensorProto_INT64, Dims: []onnx.Dim{onnx.Symbolic("N")}}
+		into = []*pb.ValueInfoProto{z[0], {Name: proto.String(ClassesValue), Type: t.Proto()}}
+	}
 	var results []string
 	for _, v := range g.GetOutput() {
 		results = append(results, v.GetName())
 	}
-	rest := part(m, maker, results)
+	var cuts []string
+	for _, v := range into {
+		cuts = append(cuts, v.GetName())
+	}
+	rest := part(m, maker, results, cuts)
 	for _, n := range rest.GetGraph().GetNode() {
 		for _, name := range n.GetInput() {
-			if name == "seed" || name == "count" || name == "truncation" {
+			if name == "seed" || name == "count" || name == "truncation" || class.Taken() && name == class.Input {
 				return nil, nil, unsupported("node %s takes %s, beside the noise", onnx.Quote(n.GetName()), name)
 			}
 		}
 	}
-	rest.Graph.Input = z
+	rest.Graph.Input = into
 	rest.MetadataProps = nil
 	for _, e := range m.GetMetadataProps() {
 		if e.GetKey() == MetaForm {
@@ -52,8 +73,8 @@ func Split(m *pb.ModelProto) (noise, points *pb.ModelProto, err error) {
 		}
 		rest.MetadataProps = append(rest.MetadataProps, e)
 	}
-	drawn := part(m, maker, []string{noiseValue})
-	drawn.Graph.Output = z
+	drawn := part(m, maker, []string{noiseValue}, nil)
+	drawn.Graph.Input, drawn.Graph.Output = inputs, z
 	return drawn, rest, nil
 }
 
@@ -67,8 +88,8 @@ func noiseWidth(g *pb.GraphProto) int64 {
 	return 0
 }
 
-// part is the nodes of a model that values are made by, back to the noise where that is not one of them, and their constants.
-func part(m *pb.ModelProto, maker map[string]int, wanted []string) *pb.ModelProto {
+// part is the nodes of a model that values are made by, back to those where it is cut, and their constants.
+func part(m *pb.ModelProto, maker map[string]int, wanted, cuts []string) *pb.ModelProto {
 	g := m.GetGraph()
 	needed, read := map[int]bool{}, map[string]bool{}
 	for todo := wanted; len(todo) > 0; {
@@ -80,7 +101,7 @@ func part(m *pb.ModelProto, maker map[string]int, wanted []string) *pb.ModelProt
 		}
 		needed[i] = true
 		for _, in := range g.GetNode()[i].GetInput() {
-			if read[in] = true; in != noiseValue {
+			if read[in] = true; !slices.Contains(cuts, in) {
 				todo = append(todo, in)
 			}
 		}

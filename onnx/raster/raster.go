@@ -20,6 +20,8 @@ const (
 	MetaForm   = "petrify.form"   // of petrify export, where it is not raw
 	MetaPixels = "petrify.pixels" // "LOW,HIGH": the values that stand for black and white
 	MetaLayout = "petrify.layout" // of images as bytes: a Layout
+	// MetaClasses are the names of the classes that a model takes, in the order of their numbers: a JSON array of strings.
+	MetaClasses = "petrify.classes"
 )
 
 // Layout is the order of the axes of images.
@@ -86,7 +88,7 @@ type Kind int
 
 // The kinds.
 const (
-	Points Kind = iota // noise, or codes: float32 (N, K), or of more axes
+	Points Kind = iota // noise, or codes: float32 (N, K), or of more axes; and perhaps the class of each image, see Class
 	Images             // images, float32 or uint8 (N, C, H, W) or (N, H, W, C)
 	Seed               // form sample: seed and count, int64 (1), and truncation, float32 (1); the noise is drawn inside
 	Pair               // form latent's interpolate: from and to, an image each, and t, float32 (N)
@@ -97,6 +99,7 @@ type Model struct {
 	Kind   Kind
 	Input  Port // of one row for each image; of Seed it is nothing, of Pair it is t
 	Ends   [2]Port
+	Class  Class
 	levels Levels // of images as float32
 	layout Layout // "" where the file does not say
 }
@@ -132,7 +135,10 @@ func Of(m *pb.ModelProto) (r Model, err error) {
 	if r.layout = Layout(layout); r.layout != "" && r.layout != NHWC && r.layout != NCHW {
 		return r, &onnx.FormatError{Offset: -1, Where: "metadata " + MetaLayout, What: onnx.Quote(layout) + ", want nhwc or nchw"}
 	}
-	inputs := inputsOf(m.GetGraph())
+	var inputs []*pb.ValueInfoProto
+	if r.Class, inputs, err = classOf(m, inputsOf(m.GetGraph())); err != nil {
+		return r, err
+	}
 	switch {
 	case len(inputs) == 1:
 		r.Input, err = r.port(inputs[0], false)
@@ -141,14 +147,14 @@ func Of(m *pb.ModelProto) (r Model, err error) {
 		}
 	case r.seeded(inputs):
 		r.Kind = Seed
-	case r.paired(inputs):
+	case !r.Class.Taken() && r.paired(inputs):
 		r.Kind = Pair
 	default:
 		var names []string
-		for _, v := range inputs {
+		for _, v := range inputsOf(m.GetGraph()) {
 			names = append(names, onnx.Quote(v.GetName()))
 		}
-		err = unsupported("%d inputs (%s), want a generator's one, or those of petrify's forms", len(inputs), strings.Join(names, ", "))
+		err = unsupported("%d inputs (%s), want a generator's one, or those of petrify's forms", len(names), strings.Join(names, ", "))
 	}
 	return r, err
 }
