@@ -47,7 +47,7 @@ func FuzzVerify(f *testing.F) {
 			b = wrap(t, k, b)
 		}
 		if _, err := Verify(t.Context(), dir, b, authority, Options{}); err == nil {
-			t.Error("an authority vouches for a model that it has never seen")
+			t.Error("a certificate signs a model that its owner has never seen")
 		}
 		m, err := Verify(t.Context(), dir, b, trust, Options{})
 		if err != nil {

@@ -204,7 +204,7 @@ func (t *Trust) check(s *signed, at time.Time) (signer string, err error) {
 	case key != nil && m.PublicKey == nil:
 		return "", &Mismatch{[]string{"the signature is by a certificate, not by the public key: check it against an authority"}}
 	case key == nil && m.Chain == nil:
-		return "", &Mismatch{[]string{"the signature is by a key alone, and no authority vouches for it: check it against the public key"}}
+		return "", &Mismatch{[]string{"the signature was made with a key that has no certificate: check it with the public key"}}
 	case key != nil:
 		if err := hinted(m.PublicKey, key); err != nil {
 			return "", err
@@ -244,7 +244,7 @@ func hinted(p *publicKey, key *ecdsa.PublicKey) error {
 	return nil
 }
 
-// leaf is the certificate of the signer, once an authority vouches for it.
+// leaf is the certificate of the signer, once a trusted authority is found to have issued it.
 func (t *Trust) leaf(c *chain, at time.Time) (*x509.Certificate, error) {
 	const most = 16
 	if n := len(c.Certificates); n == 0 || n > most {
@@ -270,7 +270,7 @@ func (t *Trust) leaf(c *chain, at time.Time) (*x509.Certificate, error) {
 	if _, err := leaf.Verify(x509.VerifyOptions{
 		Roots: t.authorities, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}); err != nil {
-		return nil, &Mismatch{[]string{"no authority vouches for the certificate: " + quote.Text(err.Error())}}
+		return nil, &Mismatch{[]string{"no trusted authority has issued the certificate: " + quote.Text(err.Error())}}
 	}
 	signs := leaf.KeyUsage&x509.KeyUsageDigitalSignature != 0
 	for _, u := range leaf.ExtKeyUsage {

@@ -512,7 +512,7 @@ func hexDigest(s string) string {
 	return hex.EncodeToString(digestOf(5, []byte(s))) // crypto.SHA256
 }
 
-// A certificate signs as long as an authority that is trusted vouches for it, it is in time, and it is meant for signing.
+// A certificate signs as long as a trusted authority has issued it, it is in time, and it is meant for signing.
 func TestCertificates(t *testing.T) {
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	issue := func(name string, serial int64, public *ecdsa.PublicKey, by *x509.Certificate, byKey *ecdsa.PrivateKey, change func(*x509.Certificate)) *x509.Certificate {
@@ -562,9 +562,9 @@ func TestCertificates(t *testing.T) {
 		"for code":                {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }, []*x509.Certificate{mid}, root, now, ""},
 		"for servers":             {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, []*x509.Certificate{mid}, root, now, "not meant for signing"},
 		"for nothing":             {func(*x509.Certificate) {}, []*x509.Certificate{mid}, root, now, "not meant for signing"},
-		"nobody in between":       {signer, nil, root, now, "no authority vouches"},
-		"another authority":       {signer, []*x509.Certificate{mid}, other, now, "no authority vouches"},
-		"the other's in the file": {signer, []*x509.Certificate{mid, other}, other, now, "no authority vouches"},
+		"nobody in between":       {signer, nil, root, now, "no trusted authority"},
+		"another authority":       {signer, []*x509.Certificate{mid}, other, now, "no trusted authority"},
+		"the other's in the file": {signer, []*x509.Certificate{mid, other}, other, now, "no trusted authority"},
 		"too late":                {signer, []*x509.Certificate{mid}, root, now.AddDate(2, 0, 0), "expired"},
 		"too early":               {signer, []*x509.Certificate{mid}, root, now.AddDate(-2, 0, 0), "not yet valid"},
 	} {

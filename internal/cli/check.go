@@ -77,7 +77,7 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	f := cmd.Flags()
 	f.StringVar(&o.severity, "severity", "error", "lowest severity that counts: "+strings.Join(severities, ", "))
 	f.BoolVar(&o.finite, "finite", false, "a weight that is NaN or infinite is an error, not a warning")
-	f.BoolVar(&o.external, "external-data", false, "check the files of external data, too; they must be regular files in the model's folder")
+	f.BoolVar(&o.external, "external-data", false, "also check the files of external data, which must be regular files in the model's folder")
 	f.Var(&o.maxSize, "max-size", "largest file that is read")
 	f.Var(&o.budget, "budget", "memory that the values of one run may take at the same time")
 	f.Int64Var(&o.work, "budget-work", o.work, "multiplications and additions that one run may take")

@@ -39,7 +39,7 @@ func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *co
 		Long: `export turns the latest checkpoint of a run into ONNX models, each in a folder of its own together with recorded inputs
 and outputs (test_data_set_N) by which any runtime can be checked, a model card (ModelCard.md) and a bill of materials
 (NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes. Then it verifies them, as train does: every runtime that is
-usual and here must compute what the file says, and the weights must be the checkpoint's.
+usual and installed must compute what the file says, and the weights must be the checkpoint's.
 
 The form says what goes in and out:
 
@@ -71,8 +71,8 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
 	f.StringVar(&o.width, "precision", string(export.Float32), "what weights are stored and nets computed in: "+precisionsText())
-	f.StringVar(&o.data, "data", "", "where the data of the run is now, if it has moved: int8 is calibrated on it")
-	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more, predicted or measured, in parts of its size; 0 refuses none")
+	f.StringVar(&o.data, "data", "", "where the data of the run is now, if it has moved; int8 is calibrated on it")
+	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more than this, relative to its size, predicted or measured; 0 refuses none")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
 	mustComplete(cmd, "data", completeData)
 	mustComplete(cmd, "precision", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
@@ -81,7 +81,7 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
-	f.StringVar(&o.dense, "dense", string(export.MatMul), "how dense layers are written, matmul or gemm: what loads which, says docs/loading.md")
+	f.StringVar(&o.dense, "dense", string(export.MatMul), "how dense layers are written, matmul or gemm; docs/loading.md says which runtimes load which")
 	mustComplete(cmd, "dense", cobra.FixedCompletions([]string{string(export.MatMul), string(export.Gemm)}, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "out", completeFolders)
 	mustComplete(cmd, "form", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -30,8 +30,8 @@ func newRecordCmd(s *Streams, do func(context.Context, recordOptions) error) *co
 		Use:   "record MODEL",
 		Short: "Record inputs and a runtime's outputs beside an ONNX model",
 		Long: `record draws inputs for a model, as verify does, has a runtime compute the outputs, and writes both as test_data_set_N, in the
-layout that ONNX's own test runners replay: input_K.pb and output_K.pb. From then on verify compares them, too, with the
-model in that folder, so that a later runtime, or a model that was exported anew, can be compared with what was recorded.
+layout that ONNX's own test runners replay: input_K.pb and output_K.pb. From then on verify also compares the
+model in that folder with them: a later runtime, or a model that was exported anew, is compared with what was recorded.
 
 Beside them, provenance.json says what the model was, by its digest, which runtime computed the outputs, in which version and
 with which settings, and what was drawn for each input, and why. There is no time in it: the same recording has the same bytes.

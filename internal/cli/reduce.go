@@ -33,7 +33,7 @@ func newReduceCmd(s *Streams, do func(context.Context, reduceOptions) error) *co
 		Long: `reduce takes a model that verify finds a runtime wrong on, or that the runtime refuses, crashes or hangs on, and looks for the
 smallest part of it on which the runtime fails in the same way. It begins with the first wrong node alone, on the inputs that
 the runtime itself gave it; then it leaves out nodes, also in functions, branches and loops, optional inputs and attributes,
-and makes shapes and numbers smaller, as long as the failure stays. Names of the model go as well, unless the failure hangs
+and makes shapes and numbers smaller, as long as the failure stays. Names of the model are also replaced, unless the failure hangs
 on them.
 
 What it writes is ready to attach to a bug report: model.onnx, test_data_set_0 with the inputs and the outputs that the model
@@ -127,10 +127,10 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 	}
 	switch {
 	case r.Interrupted:
-		fmt.Fprintln(o.streams.Err, "petrify: interrupted: a smaller model may fail, too")
+		fmt.Fprintln(o.streams.Err, "petrify: interrupted: a smaller model may fail as well")
 		return exit(exitInterrupted)
 	case r.Unfinished:
-		fmt.Fprintf(o.streams.Err, "the time of --max-time %v is over: a smaller model may fail, too\n", o.search)
+		fmt.Fprintf(o.streams.Err, "the time of --max-time %v is over: a smaller model may fail as well\n", o.search)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 type reportFiles struct{ wanted []string }
 
 func (f *reportFiles) flag(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.wanted, "report", nil, "write a report to a file, too, as FORMAT=FILE (repeatable): "+strings.Join(formatNames(), ", "))
+	cmd.Flags().StringArrayVar(&f.wanted, "report", nil, "also write a report to a file, as FORMAT=FILE (repeatable): "+strings.Join(formatNames(), ", "))
 	mustComplete(cmd, "report", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var offers []string
 		for _, f := range report.Formats() {

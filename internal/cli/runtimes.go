@@ -170,7 +170,7 @@ func usualText() string {
 			own = append(own, k.name)
 		}
 	}
-	return strings.Join(names, ", ") + "; on petrify's own exports " + strings.Join(own, ", ") + ", too"
+	return strings.Join(names, ", ") + "; on petrify's own exports also " + strings.Join(own, ", ")
 }
 
 // completeRuntimes offers runtimes to the shell, also as the next of a list.

@@ -26,7 +26,7 @@ func newServeCmd(s *Streams, run func(context.Context, serveOptions) error) *cob
 		Use:   "serve MODEL",
 		Short: "Show a page that plays a generator",
 		Long: `serve shows the page of petrify web to browsers on this machine, at 127.0.0.1, until Ctrl-C. It writes the address to the
-standard output. It answers no other machine, no other name than that of this one, and has nothing but the page and its models.`,
+standard output. It answers requests from this machine only, under its own name, and serves nothing but the page and its models.`,
 		Example: `  petrify serve runs/dcgan
   petrify serve runs/vae --port 8080`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),

@@ -213,10 +213,10 @@ type signatureOptions struct {
 
 func (o *signatureOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.path, "signature", "", "check this signature of PATH, a model or a folder, and nothing else")
-	f.StringVar(&o.publicKey, "public-key", "", "whose it must be: a public key, in PEM")
-	f.StringSliceVar(&o.authority, "authority", nil, "or who must have certified the signer: certificates, in PEM")
+	f.StringVar(&o.publicKey, "public-key", "", "public key, in PEM, of the signer")
+	f.StringSliceVar(&o.authority, "authority", nil, "certificates, in PEM, of the authorities that may have certified the signer")
 	ignoreFlag(f, &o.ignore)
-	f.BoolVar(&o.unsigned, "ignore-unsigned", false, "let files be there that the signature does not name")
+	f.BoolVar(&o.unsigned, "ignore-unsigned", false, "allow files that the signature does not name")
 }
 
 // validate wants the flags of signatures together, or none of them.

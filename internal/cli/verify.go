@@ -110,7 +110,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output")
 	f.BoolVar(&o.json, "json", false, "write every figure as JSON")
 	exclusive(cmd, "json", "verbose")
-	f.StringVar(&o.junit, "junit", "", "write a JUnit report to this file, too: short for --report junit=FILE")
+	f.StringVar(&o.junit, "junit", "", "also write a JUnit report to this file: short for --report junit=FILE")
 	o.reports.flag(cmd)
 	f.IntVar(&o.parallel, "parallel", 1, "models to verify at the same time")
 	o.judging.flags(cmd)
