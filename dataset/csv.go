@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
@@ -157,7 +158,7 @@ func (s csvSet) recognise(name string) (f csvFile, err error) {
 		f.side = squareRoot(columns - 1)
 	}
 	if f.side < leastSide {
-		return f, fmt.Errorf("line 1 has %s, want a square number of pixels, %d at least, and one for the label", plural(len(cells), "column"), leastSide*leastSide)
+		return f, fmt.Errorf("line 1 has %s, want a square number of pixels, %d at least, and one for the label", count.Of(len(cells), "column"), leastSide*leastSide)
 	}
 	at := 1
 	if f.header {
@@ -172,7 +173,7 @@ func (s csvSet) recognise(name string) (f csvFile, err error) {
 	var label uint32
 	pixels, err := f.row(first, nil, &label)
 	if err == nil && len(pixels) != f.side*f.side {
-		err = fmt.Errorf("%s, want %d", plural(len(pixels), "pixel"), f.side*f.side)
+		err = fmt.Errorf("%s, want %d", count.Of(len(pixels), "pixel"), f.side*f.side)
 	}
 	if err != nil {
 		return f, fmt.Errorf("line %d: %w", at, err)

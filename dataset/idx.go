@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
@@ -306,7 +307,7 @@ func (s idxSet) about() string {
 		if err != nil {
 			return "damaged"
 		}
-		return fmt.Sprintf("%s of %dx%d", plural(dims[0], "image"), dims[1], dims[2])
+		return fmt.Sprintf("%s of %dx%d", count.Of(dims[0], "image"), dims[1], dims[2])
 	}
 	text := "IDX files"
 	if s.prefix != "" {

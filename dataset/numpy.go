@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/npy"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
@@ -255,7 +256,7 @@ func (s *numpySet) described(part split) string {
 	if _, ok := s.labels[part]; !ok {
 		without = ", without labels"
 	}
-	return fmt.Sprintf("%s of %dx%d (%s%s)", plural(l.n, "image"), l.h, l.w, a.name(), without)
+	return fmt.Sprintf("%s of %dx%d (%s%s)", count.Of(l.n, "image"), l.h, l.w, a.name(), without)
 }
 
 // held is what there is to test with.

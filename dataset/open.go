@@ -336,14 +336,3 @@ func unescapePath(path string) string {
 		return string([]byte{byte(v)})
 	})
 }
-
-// plural counts things: "1 image", "2 images", "2 classes".
-func plural(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "s"):
-		return fmt.Sprintf("%d %ses", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
@@ -322,7 +323,7 @@ func (p *pictures) labelAs(other *pictures) {
 func (t *tree) leftOut(unused []*node) string {
 	var parts, pictures, others []string
 	for _, n := range unused {
-		parts = append(parts, fmt.Sprintf("%s of folder %s", plural(n.pictures(), "image"), quote.Name(n.path)))
+		parts = append(parts, fmt.Sprintf("%s of folder %s", count.Of(n.pictures(), "image"), quote.Name(n.path)))
 	}
 	for _, n := range t.root.all() {
 		for _, f := range n.files {
@@ -339,28 +340,28 @@ func (t *tree) leftOut(unused []*node) string {
 		parts = append(parts, kinds(pictures)+" (convert them to PNG or JPEG)")
 	}
 	if len(others) > 0 {
-		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(others), "other file"), shownNames(others)))
+		parts = append(parts, fmt.Sprintf("%s (%s)", count.Of(len(others), "other file"), shownNames(others)))
 	}
 	if len(t.runs) > 0 {
-		parts = append(parts, fmt.Sprintf("%s (%s)", plural(len(t.runs), "training run"), shownNames(t.runs)))
+		parts = append(parts, fmt.Sprintf("%s (%s)", count.Of(len(t.runs), "training run"), shownNames(t.runs)))
 	}
 	return strings.Join(parts, ", ")
 }
 
 // kinds counts files by their extension.
 func kinds(names []string) string {
-	count := map[string]int{}
+	many := map[string]int{}
 	var order []string
 	for _, n := range names {
 		e := extension(n)
-		if count[e] == 0 {
+		if many[e] == 0 {
 			order = append(order, e)
 		}
-		count[e]++
+		many[e]++
 	}
 	slices.Sort(order)
 	for i, e := range order {
-		order[i] = plural(count[e], e+" file")
+		order[i] = count.Of(many[e], e+" file")
 	}
 	return strings.Join(order, ", ")
 }
@@ -409,9 +410,9 @@ func (s *pictureSet) held() (*pictures, split) {
 }
 
 func (p *pictures) about() string {
-	text := plural(len(p.files), "image")
+	text := count.Of(len(p.files), "image")
 	if p.inClasses() {
-		text += fmt.Sprintf(" in %s (%s)", plural(len(p.classes), "class"), shownNames(p.classes))
+		text += fmt.Sprintf(" in %s (%s)", count.Of(len(p.classes), "class"), shownNames(p.classes))
 	}
 	if p.where[0] != "." {
 		text += " of folder " + strings.Join(p.where, ", ")
@@ -452,7 +453,7 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 		return nil, err
 	}
 	if n := several.Load(); n > 0 && o.Note != nil {
-		o.Note(fmt.Sprintf("of %s of the %s split with more than one picture, the first one is taken", plural(int(n), "file"), part))
+		o.Note(fmt.Sprintf("of %s of the %s split with more than one picture, the first one is taken", count.Of(int(n), "file"), part))
 	}
 	for i, f := range list.files {
 		labels[i] = uint32(f.class)

@@ -19,7 +19,7 @@ type Options struct {
 	Latent int         `json:"latent,omitempty"` // dimensions of the latent space, or of the noise
 	Width  int         `json:"width,omitempty"`  // units or channels of the layers within
 	Depth  int         `json:"depth,omitempty"`  // number of hidden layers, or of steps between resolutions
-	Beta   *float64    `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder; 0 is one, too
+	Beta   *float64    `json:"beta,omitempty"`   // weight of the divergence of a variational autoencoder; 0 counts as a value
 
 	Classes int `json:"classes,omitempty"` // of the images, for a model that learns them
 }

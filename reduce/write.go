@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/petrify-ml/petrify/internal/atomicfile"
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -98,8 +99,8 @@ func (r *Result) Readme(setup Setup) string {
 		p("| settings | %s |\n", cell(r.Settings))
 	}
 	p("| failure | %s |\n", cell(r.Failure.String()))
-	p("| model | %s, opset %d |\n", cell(plural(r.After.Nodes, "node")+", "+plural(r.After.Bytes, "byte")+" with its inputs"), r.Model.Opset())
-	p("| reduced from | %s and %s |\n", plural(r.Before.Nodes, "node"), plural(r.Before.Bytes, "byte"))
+	p("| model | %s, opset %d |\n", cell(count.Of(r.After.Nodes, "node")+", "+count.Of(r.After.Bytes, "byte")+" with its inputs"), r.Model.Opset())
+	p("| reduced from | %s and %s |\n", count.Of(r.Before.Nodes, "node"), count.Of(r.Before.Bytes, "byte"))
 	p("| by | %s |\n\n", cell(setup.Tool))
 	if r.Unfinished {
 		p("The search was ended before nothing could be left out any more: a smaller model may fail as well.\n\n")
@@ -165,13 +166,6 @@ func cell(s string) string {
 		s = strings.ToValidUTF8(s[:600], "") + "..."
 	}
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "`", "'", "*", `\*`, "_", `\_`, "[", `\[`).Replace(s)
-}
-
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }
 
 // script is a program for ONNX Runtime's own Python package that compares its outputs with the files.

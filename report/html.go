@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/verify"
 )
@@ -24,7 +25,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"word":       func(f File) string { return fileWord(&f) },
 	"files":      gravest,
 	"totals":     totals,
-	"count":      Count,
+	"count":      count.Of,
 	"counts":     func(i Item) bool { return i.Counts() },
 	"rule":       find,
 	"bars":       bars,
@@ -71,7 +72,7 @@ func bars(counts []int) []bar {
 		}
 		// Counts span many orders; one element must be seen beside a million.
 		height := (0.12 + 0.88*math.Log1p(float64(n))/math.Log1p(float64(most))) * pictureHeight
-		all = append(all, bar{float64(i) * width, pictureHeight - height, width - 1, height, lowest(i) >= screenSpreads, fmt.Sprintf("%s: %s", binName(i, len(counts)), Count(n, "element"))})
+		all = append(all, bar{float64(i) * width, pictureHeight - height, width - 1, height, lowest(i) >= screenSpreads, fmt.Sprintf("%s: %s", binName(i, len(counts)), count.Of(n, "element"))})
 	}
 	return all
 }

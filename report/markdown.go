@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
@@ -42,7 +43,7 @@ func Markdown(w io.Writer, r *Report) error {
 	if rows > 0 {
 		p.print("\n")
 	}
-	p.print("<details><summary>", plain(Count(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
+	p.print("<details><summary>", plain(count.Of(len(r.Files), "file")), "</summary>\n\n| file | status | runtimes |\n|---|---|---|\n")
 	absent := absentEverywhere(r)
 	for k, f := range r.Files {
 		if k == mostRows {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/verify"
 )
 
@@ -156,13 +157,13 @@ func (r *Report) Settle() {
 	r.ExitCode, r.Reason = 0, ""
 	if s.Problems > 0 {
 		r.ExitCode = 2
-		reasons = append(reasons, fmt.Sprintf("%d of %s could not be judged", s.Problems, Count(s.Files, "file")))
+		reasons = append(reasons, fmt.Sprintf("%d of %s could not be judged", s.Problems, count.Of(s.Files, "file")))
 	}
 	if s.Findings > 0 {
 		r.ExitCode = 1
-		reasons = append([]string{fmt.Sprintf("%d of %s have findings", s.Findings, Count(s.Files, "file"))}, reasons...)
+		reasons = append([]string{fmt.Sprintf("%d of %s have findings", s.Findings, count.Of(s.Files, "file"))}, reasons...)
 		if s.Findings == 1 {
-			reasons[0] = fmt.Sprintf("1 of %s has findings", Count(s.Files, "file"))
+			reasons[0] = fmt.Sprintf("1 of %s has findings", count.Of(s.Files, "file"))
 		}
 	}
 	r.Reason = strings.Join(reasons, ", ")
@@ -192,12 +193,4 @@ func (r *Report) Excuse() {
 		}
 	}
 	r.Settle()
-}
-
-// Count writes a number of things: "1 file", "2 files".
-func Count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
@@ -107,11 +108,11 @@ func fileWord(f *File) string {
 			n++
 		}
 	}
-	return strings.ToUpper(Count(n, "finding"))
+	return strings.ToUpper(count.Of(n, "finding"))
 }
 
 func totals(s Summary) string {
-	parts := []string{fmt.Sprintf("%s: %d ok", Count(s.Files, "file"), s.Passed)}
+	parts := []string{fmt.Sprintf("%s: %d ok", count.Of(s.Files, "file"), s.Passed)}
 	for _, x := range []struct {
 		n    int
 		what string
@@ -122,7 +123,7 @@ func totals(s Summary) string {
 	}
 	text := strings.Join(parts, ", ")
 	if s.Suppressed > 0 {
-		text += fmt.Sprintf("; %s suppressed", Count(s.Suppressed, "finding"))
+		text += fmt.Sprintf("; %s suppressed", count.Of(s.Suppressed, "finding"))
 	}
 	return text
 }

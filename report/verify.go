@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx/rule"
 	"github.com/petrify-ml/petrify/verify"
@@ -28,7 +29,7 @@ func (f *File) AddVerification(m *verify.ModelReport) {
 		}
 	}
 	if m.Unrecorded > 0 {
-		f.AddRule("outputs-unrecorded", "", Count(m.Unrecorded, "data set")+" without recorded outputs")
+		f.AddRule("outputs-unrecorded", "", count.Of(m.Unrecorded, "data set")+" without recorded outputs")
 	}
 	for _, c := range m.Caveats {
 		where := ""
@@ -133,7 +134,7 @@ func runtimeLines(m *verify.ModelReport) []*line {
 			continue
 		}
 		l.Word, l.Status = word(t.worst), Pass
-		sets := Count(len(t.sets), "set")
+		sets := count.Of(len(t.sets), "set")
 		if len(t.wrong) > 0 {
 			sets = fmt.Sprintf("%d of %s", len(t.wrong), sets)
 		}
@@ -194,7 +195,7 @@ func but(equal []*verify.Comparison) string {
 	case len(doubtful) == 1:
 		return fmt.Sprintf(", but of output %s: %s", quote.Quote(doubtful[0]), why)
 	}
-	return fmt.Sprintf(", but of output %s: %s; caveats of %s", quote.Quote(doubtful[0]), why, Count(len(doubtful)-1, "more output"))
+	return fmt.Sprintf(", but of output %s: %s; caveats of %s", quote.Quote(doubtful[0]), why, count.Of(len(doubtful)-1, "more output"))
 }
 
 func word(v verify.Verdict) string {

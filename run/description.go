@@ -64,7 +64,7 @@ func thisSession(from int) Session {
 type Description struct {
 	Format int `json:"format"`
 	Settings
-	SettingsSHA256 string `json:"settings_sha256,omitempty"` // of the settings, see Settings.Digest; every checkpoint carries it, too
+	SettingsSHA256 string `json:"settings_sha256,omitempty"` // of the settings, see Settings.Digest; every checkpoint carries it as well
 
 	Steps    int       `json:"steps"`    // iterations in all
 	Sessions []Session `json:"sessions"` // a new one where another version or machine goes on

@@ -149,7 +149,7 @@ func (f *Folder) save(s *checkpoint.Snapshot, reported bool) error {
 	return nil
 }
 
-// Load reads the checkpoint that run.json names and checks it against run.json, too.
+// Load reads the checkpoint that run.json names, and checks that it is the one.
 func (f *Folder) Load() (*checkpoint.Snapshot, error) {
 	s, err := f.load()
 	if errors.Is(err, fs.ErrNotExist) && f.lock == nil { // a process that trains may have removed it meanwhile

@@ -348,7 +348,7 @@ type Event struct {
 }
 
 // Steps trains until the run has all its steps, the context ends, or something fails: the error is the last thing it
-// yields. Reports are saved as they are due. Where the context ends the state is saved, too, and what it yields wraps
+// yields. Reports are saved as they are due. Where the context ends the state is also saved, and what it yields wraps
 // ctx.Err(); where even that fails, it does not.
 func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {

@@ -25,7 +25,7 @@ type Key struct {
 	chain   []*x509.Certificate // of the key first, then of who issued it; none is a key alone
 }
 
-// A Trust is what a signature must be by: a key, or whoever has a certificate of an authority.
+// A Trust says who may have made a signature: the owner of a key, or whoever has a certificate of an authority.
 type Trust struct {
 	key         *ecdsa.PublicKey
 	authorities *x509.CertPool

@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// Verify checks that the signature in bundle is by whom t trusts, and that the model at path is what was signed: all files that it names,
+// Verify checks that the signature in bundle was made by a signer that t trusts, and that the model at path is what was signed: all files that it names,
 // and no others. A *Mismatch says what is not so; any other error, that it could not be checked.
 func Verify(ctx context.Context, path string, bundle []byte, t *Trust, o Options) (*Manifest, error) {
 	s, err := parseBundle(bundle)

@@ -113,7 +113,8 @@ func (g *Graph) Compute(nodes ...*G.Node) (G.VM, error) {
 	return m, err
 }
 
-// Learn differentiates a loss, a scalar, by the parameters of the learners. Each run of the update computes further nodes, too.
+// Learn differentiates a loss, a scalar, by the parameters of the learners. Each run of the update also computes the
+// further nodes.
 func (g *Graph) Learn(loss *G.Node, also ...*G.Node) (*Update, error) {
 	u := &Update{graph: g, loss: loss, adam: kernel.AdamConfig(g.trainer.config.Adam)}
 	var by G.Nodes

@@ -79,7 +79,8 @@ func (t *Trainer) Samples(n int) (*Images, error) {
 }
 
 // Codes are the points of the latent space that images of Config.Test, or of Config.Data, are encoded to: (N, size) in
-// row-major order, n at most. They are nil for an objective without a latent space: whose Iteration has no method Codes.
+// row-major order, n at most. They are nil for an objective without a latent space,
+// one whose Iteration has no method Codes.
 func (t *Trainer) Codes(n int) (points []float32, size int, err error) {
 	c, ok := t.iteration.(interface {
 		Codes(n int) ([]float32, int, error)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/gate/target"
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/internal/suggest"
 	"github.com/petrify-ml/petrify/onnx"
@@ -191,7 +192,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	case o.sarif:
 		err = report.SARIF(o.streams.Out, all)
 	case below > 0:
-		fmt.Fprintf(o.streams.Err, "petrify: %s of lower severity; --severity info shows them\n", report.Count(below, "finding"))
+		fmt.Fprintf(o.streams.Err, "petrify: %s of lower severity; --severity info shows them\n", count.Of(below, "finding"))
 	}
 	if err != nil {
 		return err

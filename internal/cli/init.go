@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/petrify-ml/petrify/gate"
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
-	"github.com/petrify-ml/petrify/report"
 )
 
 type initOptions struct {
@@ -82,6 +82,6 @@ func runInit(ctx context.Context, o initOptions) error {
 	if err := writeFile(ctx, path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.streams.Err, "wrote %s for %s\n  petrify gate -c %s\n", quote.Name(path), report.Count(len(names), "model"), quote.Shell(path))
+	fmt.Fprintf(o.streams.Err, "wrote %s for %s\n  petrify gate -c %s\n", quote.Name(path), count.Of(len(names), "model"), quote.Shell(path))
 	return nil
 }

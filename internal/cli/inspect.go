@@ -241,7 +241,7 @@ func writeInspection(out io.Writer, r inspectReport) error {
 		where = ", some of them in other files"
 	}
 	row("parameters", "%d in %d tensors, %s%s", r.Parameters, r.Tensors, sizeText(r.ParamBytes), where)
-	row("one run", "%s of values at the same time, %s multiplications and additions", sizeText(r.RunMemory), count(r.RunWork))
+	row("one run", "%s of values at the same time, %s multiplications and additions", sizeText(r.RunMemory), roughly(r.RunWork))
 	for _, c := range r.Operators {
 		name := c.Name
 		if c.Domain != "" {
@@ -267,8 +267,8 @@ func writeInspection(out io.Writer, r inspectReport) error {
 	return w.Flush()
 }
 
-// count shows a large number with the letter of its power of a thousand.
-func count(n int64) string {
+// roughly shows a large number with the letter of its power of a thousand.
+func roughly(n int64) string {
 	v, unit := float64(n), ""
 	for _, u := range []string{"k", "M", "G", "T", "P"} {
 		if v < 1e3 {

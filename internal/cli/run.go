@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/internal/quote"
-	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/run"
 	"github.com/petrify-ml/petrify/train"
 )
@@ -39,9 +39,9 @@ func (r *training) train(ctx context.Context) error {
 	t := r.run.Trainer()
 	c := t.Config()
 	fmt.Fprintf(r.streams.Err, "training %s on %s (%s): %s of batch %d, seed %d, on %s, into %s\n",
-		c.Model.Name, quote.Name(c.Data.Name), report.Count(c.Data.N, "image"), report.Count(c.Steps, "step"), c.Batch, c.Seed, report.Count(kernel.Threads(), "thread"), quote.Name(r.run.Dir()))
+		c.Model.Name, quote.Name(c.Data.Name), count.Of(c.Data.N, "image"), count.Of(c.Steps, "step"), c.Batch, c.Seed, count.Of(kernel.Threads(), "thread"), quote.Name(r.run.Dir()))
 	if step := t.Step(); step > 0 {
-		fmt.Fprintf(r.streams.Err, "already done: %s\n", report.Count(step, "step"))
+		fmt.Fprintf(r.streams.Err, "already done: %s\n", count.Of(step, "step"))
 	}
 	start := time.Now()
 	r.shown, r.shownTime = t.Step(), start

@@ -18,12 +18,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/latent"
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/reference"
-	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -147,7 +147,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 		scale = picture.Visible(images.W)
 	}
 	var b bytes.Buffer
-	to, what := o.out, fmt.Sprintf("%s of %dx%d", report.Count(images.N, "picture"), images.W, images.H)
+	to, what := o.out, fmt.Sprintf("%s of %dx%d", count.Of(images.N, "picture"), images.W, images.H)
 	if o.walk != "" {
 		to, what = o.walk, "a film of "+what
 		err = picture.Film(&b, images, picture.FilmOptions{Scale: scale, Delay: int(math.Round(100 / float64(o.fps)))})

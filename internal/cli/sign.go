@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/petrify-ml/petrify/internal/count"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/onnx/wire"
-	"github.com/petrify-ml/petrify/report"
 	"github.com/petrify-ml/petrify/sign"
 )
 
@@ -270,7 +270,7 @@ func (o *signatureOptions) check(ctx context.Context, s *Streams, model string) 
 	if err := withoutElementsElsewhere(model); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "%s  signed  %s by %s\n", quote.Name(model), report.Count(len(m.Files), "file"), m.Signer)
+	_, err = fmt.Fprintf(s.Out, "%s  signed  %s by %s\n", quote.Name(model), count.Of(len(m.Files), "file"), m.Signer)
 	return err
 }
 
