@@ -10,39 +10,31 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// integer is a type of ONNX's integers. Arithmetic on it wraps round, as Go's does.
-type integer interface {
-	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
-}
+// An integer is a type in which integers are computed. Arithmetic on it wraps round, as Go's does, and what is cut to the bits of
+// a narrower type is what that type's own arithmetic gives.
+type integer interface{ int64 | uint64 }
 
-// ofIntegers does what fits the type of integers that d holds.
-func ofIntegers[R any](d onnx.Data, f8 func(onnx.Slice[int8]) R, f16 func(onnx.Slice[int16]) R, f32 func(onnx.Slice[int32]) R, f64 func(onnx.Slice[int64]) R,
-	u8 func(onnx.Slice[uint8]) R, u16 func(onnx.Slice[uint16]) R, u32 func(onnx.Slice[uint32]) R, u64 func(onnx.Slice[uint64]) R) (r R, ok bool) {
-	switch d := d.(type) {
-	case onnx.Slice[int8]:
-		return f8(d), true
-	case onnx.Slice[int16]:
-		return f16(d), true
-	case onnx.Slice[int32]:
-		return f32(d), true
-	case onnx.Slice[int64]:
-		return f64(d), true
-	case onnx.Slice[uint8]:
-		return u8(d), true
-	case onnx.Slice[uint16]:
-		return u16(d), true
-	case onnx.Slice[uint32]:
-		return u32(d), true
-	case onnx.Slice[uint64]:
-		return u64(d), true
+// ofIntegers does what fits the kind of the integers that d holds; of other types it reports false.
+func ofIntegers(d onnx.Data, signed func([]int64) onnx.Data, unsigned func([]uint64) onnx.Data) (r onnx.Data, ok bool) {
+	if _, _, ok := onnx.IntegerRange(d.Type()); !ok {
+		return nil, false
 	}
-	return r, false
+	switch w := d.Wide().(type) {
+	case onnx.Slice[int64]:
+		r = signed(w)
+	case onnx.Slice[uint64]:
+		r = unsigned(w)
+	}
+	if r == nil || r.Type() == pb.TensorProto_BOOL {
+		return r, true
+	}
+	return onnx.Narrow(d.Type(), r)
 }
 
 // each is a function of one variable, element by element.
 func each(b *builder, c call) {
 	x := c.tensor(0)
-	if d, ok := ofIntegers(x.Data, eachOf[int8](c), eachOf[int16](c), eachOf[int32](c), eachOf[int64](c), eachOf[uint8](c), eachOf[uint16](c), eachOf[uint32](c), eachOf[uint64](c)); ok {
+	if d, ok := ofIntegers(x.Data, eachOf[int64](c), eachOf[uint64](c)); ok {
 		if d == nil {
 			fail(c.unsupported("elements of type %v", x.Type()))
 		}
@@ -62,7 +54,7 @@ func each(b *builder, c call) {
 }
 
 // eachOf is a function of one variable on integers of a type, nil where there is none.
-func eachOf[T integer](c call) func(onnx.Slice[T]) onnx.Data {
+func eachOf[T integer](c call) func([]T) onnx.Data {
 	var f func(T) T
 	switch c.op.name {
 	case "Abs":
@@ -81,9 +73,9 @@ func eachOf[T integer](c call) func(onnx.Slice[T]) onnx.Data {
 	case "Sign":
 		f = func(x T) T { return T(cmp.Compare(x, 0)) }
 	default:
-		return func(onnx.Slice[T]) onnx.Data { return nil }
+		return func([]T) onnx.Data { return nil }
 	}
-	return func(x onnx.Slice[T]) onnx.Data {
+	return func(x []T) onnx.Data {
 		y := make(onnx.Slice[T], len(x))
 		for i, v := range x {
 			y[i] = f(v)
@@ -125,13 +117,8 @@ func (b *builder) joint(c call, x, y *onnx.Tensor) *onnx.Tensor {
 		elem = pb.TensorProto_BOOL
 	}
 	if x.Type() == y.Type() {
-		d, ok := ofIntegers(x.Data, joinOf[int8](c, y), joinOf[int16](c, y), joinOf[int32](c, y), joinOf[int64](c, y),
-			joinOf[uint8](c, y), joinOf[uint16](c, y), joinOf[uint32](c, y), joinOf[uint64](c, y))
-		if ok {
-			if d.err != nil {
-				fail(d.err)
-			}
-			return must(onnx.TensorOf("", d.data, dims...))
+		if d, ok := ofIntegers(x.Data, joinOf[int64](c, y), joinOf[uint64](c, y)); ok {
+			return must(onnx.TensorOf("", d, dims...))
 		}
 	}
 	if s, ok := x.Data.(onnx.Slice[string]); ok && c.op.name == "Equal" {
@@ -162,32 +149,27 @@ func (b *builder) joint(c call, x, y *onnx.Tensor) *onnx.Tensor {
 	return must(fromReals(elem, z, dims))
 }
 
-type joinedData struct {
-	data onnx.Data
-	err  error
-}
-
 // joinOf is a function of two variables on integers of a type.
-func joinOf[T integer](c call, y *onnx.Tensor) func(onnx.Slice[T]) joinedData {
-	return func(x onnx.Slice[T]) joinedData {
-		y := y.Data.(onnx.Slice[T])
+func joinOf[T integer](c call, y *onnx.Tensor) func([]T) onnx.Data {
+	return func(x []T) onnx.Data {
+		y := y.Data.Wide().(onnx.Slice[T])
 		if f := compareOf[T](c.op.name); f != nil {
 			z := make(onnx.Slice[bool], len(x))
 			for i := range z {
 				z[i] = f(x[i], y[i])
 			}
-			return joinedData{data: z}
+			return z
 		}
 		divides := c.op.name == "Div" || c.op.name == "Mod"
 		if i := slices.Index(y, 0); divides && i >= 0 {
-			return joinedData{err: fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, x[i])}}
+			fail(fault{fmt.Errorf("%s: element %d is %d / 0", c.name(), i, x[i])})
 		}
 		f := functionOf[T](c)
 		z := make(onnx.Slice[T], len(x))
 		for i := range z {
 			z[i] = f(x[i], y[i])
 		}
-		return joinedData{data: z}
+		return z
 	}
 }
 

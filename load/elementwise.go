@@ -360,7 +360,12 @@ func castTo(b *builder, c call) {
 		dt = tensor.Float32
 		f = func(v float64) float64 { return rounded(to, float32(v)) }
 	case isInt(to) && !isNibble(to):
-		f = func(v float64) float64 { return float64(narrowed(to, whole(to, v))) }
+		f = func(v float64) float64 { return float64(whole(to, v)) }
+		if least, greatest, ok := onnx.IntegerRange(to); ok { // and no bool, it wraps round
+			f = func(v float64) float64 {
+				return float64(least + int64(uint64(whole(to, v)-least)&(greatest-uint64(least))))
+			}
+		}
 	default:
 		fail(c.unsupported("to %v", to))
 	}
@@ -378,25 +383,6 @@ func rounded(elem pb.TensorProto_DataType, v float32) float64 {
 		return float64(onnx.NewFloat16(v).Float32())
 	}
 	return float64(onnx.NewBFloat16(v).Float32())
-}
-
-// narrowed wraps v to the range of a type.
-func narrowed(elem pb.TensorProto_DataType, v int64) int64 {
-	switch elem {
-	case pb.TensorProto_INT8:
-		return int64(int8(v))
-	case pb.TensorProto_INT16:
-		return int64(int16(v))
-	case pb.TensorProto_INT32:
-		return int64(int32(v))
-	case pb.TensorProto_UINT8:
-		return int64(uint8(v))
-	case pb.TensorProto_UINT16:
-		return int64(uint16(v))
-	case pb.TensorProto_UINT32:
-		return int64(uint32(v))
-	}
-	return v
 }
 
 // where chooses between two values, all three broadcast together.

@@ -11,27 +11,8 @@ import (
 
 // limits are those of the integers of a type.
 func limits(elem pb.TensorProto_DataType) (lo, hi float64, ok bool) {
-	switch elem {
-	case pb.TensorProto_INT8:
-		return math.MinInt8, math.MaxInt8, true
-	case pb.TensorProto_UINT8:
-		return 0, math.MaxUint8, true
-	case pb.TensorProto_INT16:
-		return math.MinInt16, math.MaxInt16, true
-	case pb.TensorProto_UINT16:
-		return 0, math.MaxUint16, true
-	case pb.TensorProto_INT32:
-		return math.MinInt32, math.MaxInt32, true
-	case pb.TensorProto_INT4:
-		return -8, 7, true
-	case pb.TensorProto_UINT4:
-		return 0, 15, true
-	case pb.TensorProto_INT2:
-		return -2, 1, true
-	case pb.TensorProto_UINT2:
-		return 0, 3, true
-	}
-	return 0, 0, false
+	least, greatest, ok := onnx.IntegerRange(elem)
+	return float64(least), float64(greatest), ok
 }
 
 // quantized is x in units of scale, a float32, around zero, rounded to even and kept within limits.

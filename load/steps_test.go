@@ -137,7 +137,7 @@ func (d dice) positive(dims ...int) *onnx.Tensor {
 	return x
 }
 
-func integersOf[T integer](d dice, dims ...int) *onnx.Tensor {
+func integersOf[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](d dice, dims ...int) *onnx.Tensor {
 	x := make([]T, product(dims))
 	for i := range x {
 		x[i] = T(d.Uint64())

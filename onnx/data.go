@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -39,6 +40,7 @@ type Data interface {
 	Plain() any
 
 	raw() []byte
+	view(raw []byte) Data // of the bytes as they lie
 	wrap(plain any) (Data, bool)
 }
 
@@ -107,6 +109,11 @@ func (s Slice[T]) raw() []byte {
 	return swapped[T](append([]byte{}, memory(s)...))
 }
 
+func (s Slice[T]) view(raw []byte) Data {
+	var one T
+	return Slice[T](unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(raw))), len(raw)/int(unsafe.Sizeof(one))))
+}
+
 func (s Slice[T]) wrap(plain any) (Data, bool) {
 	d, ok := plain.([]T)
 	return Slice[T](d), ok
@@ -143,4 +150,19 @@ func Narrow(typ pb.TensorProto_DataType, wide Data) (Data, bool) {
 		return narrow(wide)
 	}
 	return nil, false
+}
+
+// IntegerRange returns the least and the greatest number of a type of integers, false for other types.
+func IntegerRange(typ pb.TensorProto_DataType) (least int64, greatest uint64, ok bool) {
+	s := storages[typ]
+	if s.widen == nil {
+		return 0, 0, false
+	}
+	switch s.widen(s.none).(type) {
+	case Slice[int64]:
+		return -1 << (s.bits - 1), 1<<(s.bits-1) - 1, true
+	case Slice[uint64]:
+		return 0, 1<<s.bits - 1, true
+	}
+	return 0, 0, false
 }

@@ -145,3 +145,49 @@ func TestBytesTurnRoundUnitByUnit(t *testing.T) {
 		t.Errorf("-2 is %v", got)
 	}
 }
+
+func TestIntegerRangeIsWhatATypeHolds(t *testing.T) {
+	n := 0
+	for _, typ := range held {
+		least, greatest, ok := IntegerRange(typ)
+		if !ok {
+			continue
+		}
+		n++
+		ends, beyond := Data(Slice[int64]{least, int64(greatest)}), Data(Slice[int64]{int64(greatest) + 1, least - 1})
+		if least == 0 {
+			ends, beyond = Slice[uint64]{0, greatest}, Slice[uint64]{greatest + 1, ^uint64(0)}
+		}
+		held, _ := Narrow(typ, ends)
+		wrapped, _ := Narrow(typ, beyond)
+		if !held.Wide().Equal(ends) || !wrapped.Equal(held) {
+			t.Errorf("%v: %v are held as %v, and what comes after them is %v", typ, ends, held, wrapped)
+		}
+	}
+	if n != 12 {
+		t.Errorf("%d types of integers, want 12", n)
+	}
+	if _, _, ok := IntegerRange(pb.TensorProto_BOOL); ok {
+		t.Error("a bool is a number")
+	}
+}
+
+func TestViewIsFromProtoWithoutACopy(t *testing.T) {
+	for _, typ := range held {
+		d, _ := MakeData(typ, 6)
+		p := (&Tensor{Name: "x", Dims: []int{6}, Data: d}).Proto()
+		for i := range p.RawData {
+			p.RawData[i] = byte(i * 37)
+		}
+		if typ == pb.TensorProto_BOOL {
+			copy(p.RawData, []byte{1, 0, 1, 1, 0, 0})
+		}
+		want, err := FromProto(p)
+		if err != nil {
+			t.Fatalf("%v: %v", typ, err)
+		}
+		if got, err := View(p); err != nil || !got.Data.Equal(want.Data) {
+			t.Errorf("%v: %v, %v, want %v", typ, got, err, want)
+		}
+	}
+}

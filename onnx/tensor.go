@@ -133,10 +133,9 @@ func FromProto(p *pb.TensorProto) (*Tensor, error) {
 // may be changed then.
 func View(p *pb.TensorProto) (*Tensor, error) {
 	return fromProto(p, func(s storage) (Data, error) {
-		if len(p.RawData) > 0 {
-			if d := view(pb.TensorProto_DataType(p.GetDataType()), p.RawData); d != nil {
-				return d, nil
-			}
+		whole := s.bits%8 == 0 && p.GetDataType() != int32(pb.TensorProto_BOOL) // bytes other than 0 and 1 are no bool
+		if views && whole && len(p.RawData) > 0 {
+			return s.none.view(p.RawData), nil
 		}
 		return s.decode(p)
 	})

@@ -2,7 +2,5 @@
 
 package onnx
 
-import "github.com/petrify-ml/petrify/onnx/pb"
-
-// view has nothing to offer here: the order of bytes may be another.
-func view(pb.TensorProto_DataType, []byte) Data { return nil }
+// views is false where the order of bytes may be another, or numbers have addresses that they must begin at.
+const views = false

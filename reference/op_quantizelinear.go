@@ -100,31 +100,11 @@ func (c *call) quantize(v *Value, i int, q number, zero float64) {
 
 // integerRange are the smallest and the largest value of an integer type.
 func integerRange(t pb.TensorProto_DataType) (lo, hi float64) {
-	switch t {
-	case pb.TensorProto_INT8:
-		return math.MinInt8, math.MaxInt8
-	case pb.TensorProto_INT16:
-		return math.MinInt16, math.MaxInt16
-	case pb.TensorProto_INT32:
-		return math.MinInt32, math.MaxInt32
-	case pb.TensorProto_INT4:
-		return -8, 7
-	case pb.TensorProto_INT2:
-		return -2, 1
-	case pb.TensorProto_UINT4:
-		return 0, 15
-	case pb.TensorProto_UINT2:
-		return 0, 3
-	case pb.TensorProto_UINT8:
-		return 0, math.MaxUint8
-	case pb.TensorProto_UINT16:
-		return 0, math.MaxUint16
-	case pb.TensorProto_INT64:
-		return math.MinInt64, math.MaxInt64
-	case pb.TensorProto_UINT64:
-		return 0, math.MaxUint64
+	half := float64(uint64(1) << (63 - spare[t]))
+	if signed&(1<<t) != 0 {
+		return -half, half - 1
 	}
-	return 0, math.MaxUint32
+	return 0, 2*half - 1
 }
 
 // blocks returns which element of the scale belongs to element i of x.

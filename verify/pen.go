@@ -102,12 +102,12 @@ func (p *pen) tensor(elem pb.TensorProto_DataType, dims []int) (*reference.Value
 	case onnx.Slice[float64]:
 		p.floats(w)
 	case onnx.Slice[int64]:
-		low, high := integers(elem)
-		p.integers(w, low, high, dims)
+		least, greatest, _ := onnx.IntegerRange(elem)
+		p.integers(w, least, int64(greatest), dims)
 	case onnx.Slice[uint64]:
 		s := make(onnx.Slice[int64], len(w))
-		low, high := integers(elem)
-		p.integers(s, low, high, dims)
+		_, greatest, _ := onnx.IntegerRange(elem)
+		p.integers(s, 0, int64(min(greatest, math.MaxInt64)), dims)
 		for i, x := range s {
 			w[i] = uint64(x)
 		}
@@ -178,31 +178,6 @@ func (p *pen) floats(w []float64) {
 func factor(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"scale", "scales", "speed", "temperature", "strength"}, func(end string) bool { return strings.HasSuffix(name, end) })
-}
-
-// integers are the least and the greatest of a type.
-func integers(elem pb.TensorProto_DataType) (low, high int64) {
-	switch elem {
-	case pb.TensorProto_UINT8:
-		return 0, math.MaxUint8
-	case pb.TensorProto_INT8:
-		return math.MinInt8, math.MaxInt8
-	case pb.TensorProto_UINT16:
-		return 0, math.MaxUint16
-	case pb.TensorProto_INT16:
-		return math.MinInt16, math.MaxInt16
-	case pb.TensorProto_UINT32:
-		return 0, math.MaxUint32
-	case pb.TensorProto_INT32:
-		return math.MinInt32, math.MaxInt32
-	case pb.TensorProto_UINT64:
-		return 0, math.MaxInt64
-	case pb.TensorProto_UINT4:
-		return 0, 15
-	case pb.TensorProto_INT4:
-		return -8, 7
-	}
-	return math.MinInt64, math.MaxInt64
 }
 
 // integers draws from low to high, those of the type, or what the graph makes use
