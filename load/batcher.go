@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +59,8 @@ type portion struct {
 	noise random.Noise
 	first int
 	n     int
+
+	classes []int // in turn; none means all
 }
 
 // NewBatcher makes a Batcher of a generator, which stays the caller's to close.
@@ -86,18 +89,26 @@ func NewBatcher(g *Generator, o BatcherOptions) (*Batcher, error) {
 
 // Sample is that of the generator.
 func (b *Batcher) Sample(ctx context.Context, seed int64, n int) ([]image.Image, error) {
-	return b.generator.sample(ctx, seed, n, b.Pixels)
+	return b.generator.sample(ctx, seed, n, b.Pixels, nil)
+}
+
+// SampleClass is that of the generator.
+func (b *Batcher) SampleClass(ctx context.Context, seed int64, n int, classes ...int) ([]image.Image, error) {
+	return b.generator.sample(ctx, seed, n, b.Pixels, classes)
 }
 
 // Pixels is that of the generator.
-func (b *Batcher) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int) error {
+func (b *Batcher) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error {
+	if err := knows(b.generator.model.Class, classes); err != nil {
+		return err
+	}
 	size := b.generator.imageBytes()
 	if len(dst)%size != 0 {
 		return fmt.Errorf("room for %d bytes, want a multiple of %d", len(dst), size)
 	}
 	for done := 0; done < len(dst); {
 		some := dst[done:min(done+b.most*size, len(dst))]
-		if err := b.some(ctx, some, portion{noise, first + done/size, len(some) / size}); err != nil {
+		if err := b.some(ctx, some, portion{noise, first + done/size, len(some) / size, slices.Clone(classes)}); err != nil {
 			return err
 		}
 		done += len(some)

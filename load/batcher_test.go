@@ -148,7 +148,7 @@ func BenchmarkBatcher(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for way, pixels := range map[string]func(context.Context, []byte, random.Noise, int) error{"alone": g.Pixels, "batched": batcher.Pixels} {
+		for way, pixels := range map[string]pixelsFunc{"alone": g.Pixels, "batched": batcher.Pixels} {
 			b.Run(name+"/"+way, func(b *testing.B) {
 				b.SetParallelism(8)
 				b.ReportAllocs()

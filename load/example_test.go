@@ -40,6 +40,22 @@ func Example() {
 	}
 }
 
+// A generator that has learnt classes makes images of the one that it is asked for: sevens, where digits were learnt.
+func ExampleGenerator_SampleClass() {
+	generator, err := load.GeneratorFile("generator.onnx")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer generator.Close()
+
+	seven := slices.Index(generator.Classes(), "7")
+	images, err := generator.SampleClass(context.Background(), 1, 16, seven)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(images))
+}
+
 // Images of any noise go into the caller's memory, here those from number 100 of the seed on, of less noise than usual.
 func ExampleGenerator_Pixels() {
 	generator, err := load.OpenGenerator(flat())

@@ -19,7 +19,7 @@ import (
 
 // A Generator makes images of noise. Its methods may be called from several goroutines at once.
 //
-// The model has one input, float32 (N, K) or (N, K, 1, 1) for any N, and an output of images of C channels, 1 for grey or 3 for red, green
+// The model has one input, float32 (N, K) or (N, K, 1, 1) for any N, and perhaps another, the class of each image, int64 (N); and an output of images of C channels, 1 for grey or 3 for red, green
 // and blue: float32 or uint8, (N, C, H, W) or (N, H, W, C). It is a generator, or the decoder of a variational autoencoder, as petrify
 // exports them in every form, or another program's. A file of form sample is one, too: what draws the noise in it is left out.
 type Generator struct {
@@ -123,10 +123,11 @@ func (g *Generator) settle() error {
 	unsupported := func(format string, args ...any) error {
 		return &onnx.UnsupportedError{Why: fmt.Sprintf(format, args...)}
 	}
-	if len(g.session.signature.Inputs) != 1 {
-		return unsupported("%d inputs, want the one of a generator", len(g.session.signature.Inputs))
+	for _, p := range g.session.signature.Inputs {
+		if p.Name == g.model.Input.Name {
+			g.input = p
+		}
 	}
-	g.input = g.session.signature.Inputs[0]
 	dims := g.model.Input.Dims
 	if g.model.Kind != raster.Points || len(dims) != 1 && (len(dims) != 3 || dims[1] != 1 || dims[2] != 1) {
 		return unsupported("input %s, want noise as in float[N,100]", g.input)
@@ -158,6 +159,10 @@ func imagesOut(s *Session, m raster.Model) (output int, size [3]int, layout rast
 	return 0, size, "", &onnx.UnsupportedError{Why: fmt.Sprintf("outputs %s, want images as in float[N,1,28,28]", strings.Join(seen, ", "))}
 }
 
+// Classes are the names of the classes that the model knows, in the order of their numbers; nil for a model that takes none, or does
+// not name them.
+func (g *Generator) Classes() []string { return slices.Clone(g.model.Class.Names) }
+
 // Latent is how many numbers make an image.
 func (g *Generator) Latent() int { return g.latent }
 
@@ -171,21 +176,35 @@ func (g *Generator) Bounds() image.Rectangle { return image.Rect(0, 0, g.size[2]
 func (g *Generator) Close() error { return g.session.Close() }
 
 // Sample makes n images of the noise of a seed: those of `petrify sample --seed`, and of the noise random.Noise{Seed: seed}. The first
-// images of a seed are the same whatever n is. They are *image.Gray, or *image.RGBA for three channels.
+// images of a seed are the same whatever n is. They are *image.Gray, or *image.RGBA for three channels. A model that takes a class makes
+// those that it knows in turn, see SampleClass.
 func (g *Generator) Sample(ctx context.Context, seed int64, n int) ([]image.Image, error) {
-	return g.sample(ctx, seed, n, g.Pixels)
+	return g.sample(ctx, seed, n, g.Pixels, nil)
+}
+
+// SampleClass is Sample of given classes, by their numbers in Classes: in turn where they are several. One class of a seed after another
+// shows the same noise: what they have in common is the hand.
+func (g *Generator) SampleClass(ctx context.Context, seed int64, n int, classes ...int) ([]image.Image, error) {
+	return g.sample(ctx, seed, n, g.Pixels, classes)
 }
 
 // sample is Sample where pixels are made by a function such as Pixels.
-func (g *Generator) sample(ctx context.Context, seed int64, n int, pixels func(context.Context, []byte, random.Noise, int) error) ([]image.Image, error) {
+func (g *Generator) sample(ctx context.Context, seed int64, n int, pixels pixelsFunc, classes []int) ([]image.Image, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("%d images, want 0 or more", n)
 	}
-	return g.images(n, func(b []byte, from int) error { return pixels(ctx, b, random.Noise{Seed: seed}, from) })
+	return g.images(n, func(b []byte, from int) error { return pixels(ctx, b, random.Noise{Seed: seed}, from, classes...) })
 }
 
+// pixelsFunc is Pixels.
+type pixelsFunc func(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error
+
 // Decode makes an image of each point, of Latent numbers: of noise of the caller's, of codes that an Encoder has made, or of points between.
-func (g *Generator) Decode(ctx context.Context, points [][]float32) ([]image.Image, error) {
+// Classes are as those of SampleClass.
+func (g *Generator) Decode(ctx context.Context, points [][]float32, classes ...int) ([]image.Image, error) {
+	if err := knows(g.model.Class, classes); err != nil {
+		return nil, err
+	}
 	for i, p := range points {
 		if len(p) != g.latent {
 			return nil, fmt.Errorf("point %d has %d numbers, want %d", i, len(p), g.latent)
@@ -197,6 +216,7 @@ func (g *Generator) Decode(ctx context.Context, points [][]float32) ([]image.Ima
 		for i := range len(s.z) / g.latent {
 			copy(s.z[i*g.latent:], points[from+i])
 		}
+		g.classify(s.classes, from, classes)
 		return g.run(ctx, s, b)
 	})
 }
@@ -240,15 +260,19 @@ func (g *Generator) image(b []byte) image.Image {
 }
 
 // Pixels fills dst with images of noise, from that of index first on, one after the other: H rows of W pixels of C bytes. It makes as many
-// as dst has room for, which must be a whole number of them. Once it has made as many before, it allocates nothing.
-func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int) error {
+// as dst has room for, which must be a whole number of them. Once it has made as many before, it allocates nothing, but a little where the
+// model takes a class. Classes are as those of SampleClass: in turn, so that the image of index i has that of index i modulo their number.
+func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error {
+	if err := knows(g.model.Class, classes); err != nil {
+		return err
+	}
 	size := g.imageBytes()
 	if len(dst)%size != 0 {
 		return fmt.Errorf("room for %d bytes, want a multiple of %d", len(dst), size)
 	}
 	for done := 0; done < len(dst); {
 		b := dst[done:min(done+mostAtOnce*size, len(dst))]
-		if err := g.some(ctx, b, noise, first+done/size); err != nil {
+		if err := g.some(ctx, b, portion{noise, first + done/size, len(b) / size, classes}); err != nil {
 			return err
 		}
 		done += len(b)
@@ -257,11 +281,51 @@ func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, 
 }
 
 // some is Pixels for at most mostAtOnce images.
-func (g *Generator) some(ctx context.Context, dst []byte, noise random.Noise, first int) error {
-	s := g.take(len(dst) / g.imageBytes())
+func (g *Generator) some(ctx context.Context, dst []byte, p portion) error {
+	s := g.take(p.n)
 	defer g.scratch.Put(s)
-	noise.Fill(s.z, g.latent, first)
+	g.fill(s, 0, p.n, p, 0)
 	return g.run(ctx, s, dst)
+}
+
+// fill puts images low to high of those that go through the model together in place: of a portion, from its image number skip on.
+func (g *Generator) fill(s *scratch, low, high int, p portion, skip int) {
+	p.noise.Fill(s.z[low*g.latent:high*g.latent], g.latent, p.first+skip)
+	if s.classes != nil {
+		g.classify(s.classes[low:high], p.first+skip, p.classes)
+	}
+}
+
+// classify fills in the classes of images, that of index first in front: those asked for in turn, or all that the model names.
+func (g *Generator) classify(numbers []int64, first int, asked []int) {
+	for i := range numbers {
+		switch names := len(g.model.Class.Names); {
+		case len(asked) > 0:
+			numbers[i] = int64(asked[inTurn(first+i, len(asked))])
+		case names > 0:
+			numbers[i] = int64(inTurn(first+i, names))
+		default:
+			numbers[i] = 0
+		}
+	}
+}
+
+// inTurn is i modulo n, and never negative: an index may have gone round.
+func inTurn(i, n int) int { return ((i % n) + n) % n }
+
+// knows says whether a model has such classes.
+func knows(class raster.Class, classes []int) error {
+	for _, c := range classes {
+		switch names := len(class.Names); {
+		case !class.Taken():
+			return fmt.Errorf("class %d, and the model takes none", c)
+		case names > 0 && (c < 0 || c >= names):
+			return fmt.Errorf("class %d, want 0 to %d", c, names-1)
+		case c < 0:
+			return fmt.Errorf("class %d, want 0 or more", c)
+		}
+	}
+	return nil
 }
 
 // batch fills dst with the images of all parts. A session keeps the graphs of few batch sizes: these are 64, 16, 4 and 1.
@@ -276,7 +340,7 @@ func (g *Generator) batch(ctx context.Context, dst []byte, parts []portion) erro
 		var from int // the first image of the portion
 		for _, p := range parts {
 			if low, high := max(at, from), min(at+n, from+p.n); low < high {
-				p.noise.Fill(s.z[(low-at)*g.latent:(high-at)*g.latent], g.latent, p.first+low-from)
+				g.fill(s, low-at, high-at, p, low-from)
 			}
 			from += p.n
 		}
@@ -303,12 +367,12 @@ func (g *Generator) take(n int) *scratch {
 // run makes images of the points in s.
 func (g *Generator) run(ctx context.Context, s *scratch, dst []byte) error {
 	if s.out != nil {
-		if err := g.session.RunInto(ctx, s.in[:], s.out); err != nil {
+		if err := g.session.RunInto(ctx, s.in, s.out); err != nil {
 			return err
 		}
 		return g.model.Bytes(dst, s.out[0])
 	}
-	out, err := g.session.Run(ctx, s.in[:])
+	out, err := g.session.Run(ctx, s.in)
 	if err != nil {
 		return err
 	}
@@ -317,23 +381,28 @@ func (g *Generator) run(ctx context.Context, s *scratch, dst []byte) error {
 
 // scratch is the memory of one call.
 type scratch struct {
-	z      []float32 // (n, latent), the beginning of noise
-	in     [1]*onnx.Tensor
-	out    []*onnx.Tensor // nil for a model with other outputs beside the images
-	noise  []float32
-	floats []float32
-	bytes  []uint8
+	z       []float32      // (n, latent), the beginning of noise
+	classes []int64        // (n), the beginning of numbers; nil where the model takes none
+	in      []*onnx.Tensor // of z, and of classes
+	out     []*onnx.Tensor // nil for a model with other outputs beside the images
+	noise   []float32
+	numbers []int64
+	floats  []float32
+	bytes   []uint8
 }
 
 // resize makes room for n images.
 func (s *scratch) resize(g *Generator, n int) {
-	if s.in[0] == nil {
+	if s.in == nil {
 		dims := make([]int, len(g.input.Type.Dims))
 		for i := range dims {
 			dims[i] = 1
 		}
 		dims[0], dims[1] = 0, g.latent
-		s.in[0] = &onnx.Tensor{Name: g.input.Name, Dims: dims}
+		s.in = []*onnx.Tensor{{Name: g.input.Name, Dims: dims}}
+		if c := g.model.Class; c.Taken() {
+			s.in = append(s.in, c.Tensor(nil))
+		}
 		if outputs := g.session.signature.Outputs; len(outputs) == 1 {
 			s.out = []*onnx.Tensor{{Name: outputs[0].Name, Dims: make([]int, 4)}}
 			for i, d := range outputs[0].Type.Dims[1:] {
@@ -346,6 +415,10 @@ func (s *scratch) resize(g *Generator, n int) {
 	}
 	s.z = room(&s.noise, n*g.latent)
 	s.in[0].Dims[0], s.in[0].Data = n, onnx.Slice[float32](s.z)
+	if g.model.Class.Taken() {
+		s.classes = room(&s.numbers, n)
+		s.in[1].Dims[0], s.in[1].Data = n, onnx.Slice[int64](s.classes)
+	}
 	if s.out == nil {
 		return
 	}

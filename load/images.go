@@ -17,6 +17,7 @@ import (
 type reader struct {
 	session *Session
 	input   raster.Port
+	class   raster.Class
 	output  int // which of the session's
 	width   int // numbers of an image
 }
@@ -36,7 +37,7 @@ func openReader(m *onnx.Model) (r reader, err error) {
 	if r.session, err = Open(m); err != nil {
 		return r, err
 	}
-	r.input, r.width = is.Input, 1
+	r.input, r.class, r.width = is.Input, is.Class, 1
 	out := r.session.signature.Outputs[0]
 	for i, d := range out.Type.Dims {
 		if i > 0 && (!d.Known() || d.Size < 1 || d.Size > 1<<20/int64(r.width)) {
@@ -69,8 +70,8 @@ func (r *reader) bounds() image.Rectangle {
 	return image.Rect(0, 0, w, h)
 }
 
-// numbers are those of images, (len(images), r.width).
-func (r *reader) numbers(ctx context.Context, images []image.Image) ([]float32, error) {
+// numbers are those of images, (len(images), r.width), and their classes where the model takes them.
+func (r *reader) numbers(ctx context.Context, images []image.Image, classes []int) ([]float32, error) {
 	all := make([]float32, 0, len(images)*r.width)
 	first := 0
 	for part := range slices.Chunk(images, mostAtOnce) {
@@ -82,7 +83,15 @@ func (r *reader) numbers(ctx context.Context, images []image.Image) ([]float32, 
 		if err != nil {
 			return nil, err
 		}
-		out, err := r.session.Run(ctx, []*onnx.Tensor{x})
+		inputs := []*onnx.Tensor{x}
+		if r.class.Taken() {
+			of := make([]int64, len(part))
+			for i := range of {
+				of[i] = int64(classes[first+i])
+			}
+			inputs = append(inputs, r.class.Tensor(of))
+		}
+		out, err := r.session.Run(ctx, inputs)
 		if err != nil {
 			return nil, err
 		}
@@ -140,6 +149,10 @@ func OpenEncoder(m *onnx.Model) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.class.Taken() {
+		err := &onnx.UnsupportedError{Why: fmt.Sprintf("input %s, beside the images, is of classes, and an encoder takes none", onnx.Quote(r.class.Input))}
+		return nil, errors.Join(err, r.session.Close())
+	}
 	return &Encoder{r}, nil
 }
 
@@ -155,7 +168,7 @@ func (e *Encoder) Close() error { return e.session.Close() }
 // Encode makes a code of each image, which must be of the size of Bounds: one of another size is to be scaled before. Colours become
 // grey where the model has one channel.
 func (e *Encoder) Encode(ctx context.Context, images []image.Image) ([][]float32, error) {
-	numbers, err := e.numbers(ctx, images)
+	numbers, err := e.numbers(ctx, images, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +181,8 @@ func (e *Encoder) Encode(ctx context.Context, images []image.Image) ([][]float32
 
 // A Discriminator tells images like those that it was trained on from others. Its methods may be called from several goroutines at once.
 //
-// The model has one input of images, as that of an Encoder, and a first output of one number for each, float32 (N, 1) or (N).
+// The model has one input of images, as that of an Encoder, and perhaps another of their classes, int64 (N), and a first output of one
+// number for each image, float32 (N, 1) or (N).
 type Discriminator struct{ reader }
 
 // DiscriminatorFile opens the discriminator in a file, see File.
@@ -189,16 +203,30 @@ func OpenDiscriminator(m *onnx.Model) (*Discriminator, error) {
 	return &Discriminator{r}, nil
 }
 
+// Classes are the names of the classes that the model knows, in the order of their numbers; nil for a model that takes none, or does not
+// name them.
+func (d *Discriminator) Classes() []string { return slices.Clone(d.class.Names) }
+
 // Bounds is the rectangle of the images, from (0, 0) on.
 func (d *Discriminator) Bounds() image.Rectangle { return d.bounds() }
 
 // Close lets go of the memory. Images that are under way are scored, later ones are not.
 func (d *Discriminator) Close() error { return d.session.Close() }
 
-// Score is what the model says of each image: for the discriminators that petrify trains the probability that it is one of the data. The
-// images must be of the size of Bounds.
-func (d *Discriminator) Score(ctx context.Context, images []image.Image) ([]float32, error) {
-	return d.numbers(ctx, images)
+// Score is what the model says of each image: for the discriminators that petrify trains the probability that it is one of the data, and
+// of its class. The images must be of the size of Bounds. A model that takes classes wants one for each image, or one for all, by their
+// numbers in Classes.
+func (d *Discriminator) Score(ctx context.Context, images []image.Image, classes ...int) ([]float32, error) {
+	if err := knows(d.class, classes); err != nil {
+		return nil, err
+	}
+	switch given := len(classes); {
+	case d.class.Taken() && given != len(images) && given != 1:
+		return nil, fmt.Errorf("%d classes for %d images, want one for each, or one for all", given, len(images))
+	case given == 1:
+		classes = slices.Repeat(classes, len(images))
+	}
+	return d.numbers(ctx, images, classes)
 }
 
 // An Autoencoder is an encoder and the decoder that takes its codes. Its methods may be called from several goroutines at once.

@@ -2,10 +2,12 @@
 //
 //	go run ./examples/server -model runs/gan/onnx/generator/generator.onnx
 //	curl -o pictures.png 'http://127.0.0.1:8080/sample?seed=7&n=16'
+//	curl -o sevens.png 'http://127.0.0.1:8080/sample?class=7'
 //	curl http://127.0.0.1:8080/health
 //
 // GET /sample takes a seed (a whole number, 1 unless given) and n (how many pictures, 16 unless given) and answers with one PNG, the
-// pictures in a grid: the same for the same seed. What cannot be is answered with 400, and JSON that says why. So many requests are
+// pictures in a grid: the same for the same seed. class is one that the model has learnt, by its name, and may be given several times:
+// pictures are of these in turn, or of all. What cannot be is answered with 400, and JSON that says why. So many requests are
 // worked on at the same time, others wait their turn, and those that wait too long are answered with 503. SIGINT and SIGTERM end the
 // program once the requests at hand are answered.
 package main
@@ -27,6 +29,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -121,6 +124,11 @@ func (h *handler) sample(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "n", err)
 		return
 	}
+	classes, err := numbers(query["class"], h.generator.Classes())
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "class", err)
+		return
+	}
 	waited, cancel := context.WithTimeout(r.Context(), h.limits.wait)
 	defer cancel()
 	select {
@@ -131,7 +139,7 @@ func (h *handler) sample(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "busy", errors.New("too many requests at the same time"))
 		return
 	}
-	images, err := h.generator.Sample(r.Context(), seed, int(n))
+	images, err := h.generator.SampleClass(r.Context(), seed, int(n), classes...)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, "sample", err)
 		return
@@ -150,8 +158,23 @@ func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
 	bounds := h.generator.Bounds()
 	writeJSON(w, http.StatusOK, map[string]any{
 		"status": "ok", "latent": h.generator.Latent(), "width": bounds.Dx(), "height": bounds.Dy(), "channels": h.generator.Channels(),
-		"busy": len(h.turns), "workers": cap(h.turns),
+		"classes": h.generator.Classes(), "busy": len(h.turns), "workers": cap(h.turns),
 	})
+}
+
+// numbers finds classes by their names.
+func numbers(names, known []string) (list []int, err error) {
+	for _, name := range names {
+		i := slices.Index(known, name)
+		if i < 0 && known == nil {
+			return nil, fmt.Errorf("%q, and the model names none", name)
+		}
+		if i < 0 {
+			return nil, fmt.Errorf("%q, want one of %q", name, known)
+		}
+		list = append(list, i)
+	}
+	return list, nil
 }
 
 // number reads a parameter.

@@ -25,13 +25,13 @@ import (
 )
 
 // generatorFile writes a small generator, not trained.
-func generatorFile(t *testing.T) string {
+func generatorFile(t *testing.T, model string) string {
 	t.Helper()
-	m, err := models.Build("gan", models.Options{Width: 8, Latent: 6})
+	m, err := models.Build(model, models.Options{Width: 8, Latent: 6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := dataset.Synthetic(1, 16, 1, 28, 28)
+	set, err := dataset.Synthetic(1, 64, 1, 28, 28)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,9 @@ func generatorFile(t *testing.T) string {
 	return path
 }
 
-func open(t *testing.T) *load.Generator {
+func open(t *testing.T, model string) *load.Generator {
 	t.Helper()
-	g, err := load.GeneratorFile(generatorFile(t))
+	g, err := load.GeneratorFile(generatorFile(t, model))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func get(t *testing.T, h http.Handler, url string) *httptest.ResponseRecorder {
 }
 
 func TestPicturesAreThoseOfTheSeed(t *testing.T) {
-	g := open(t)
+	g := open(t, "gan")
 	h := newHandler(g, limits{images: 20, workers: 2, wait: time.Minute})
 	w := get(t, h, "/sample?seed=-7&n=5")
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "image/png" {
@@ -116,7 +116,7 @@ func TestPicturesAreThoseOfTheSeed(t *testing.T) {
 }
 
 func TestWhatCannotBeIsRefused(t *testing.T) {
-	h := newHandler(open(t), limits{images: 20, workers: 1, wait: time.Minute})
+	h := newHandler(open(t, "gan"), limits{images: 20, workers: 1, wait: time.Minute})
 	for url, want := range map[string]int{
 		"/sample?n=0": 400, "/sample?n=21": 400, "/sample?n=x": 400, "/sample?seed=1.5": 400, "/sample?seed=99999999999999999999": 400,
 		"/sample?n=%00": 400, "/": 404, "/sample/x": 404,
@@ -138,8 +138,8 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 }
 
 func TestTooManyRequestsWaitAndAreRefused(t *testing.T) {
-	made := newHandler(open(t), limits{images: 20, workers: 1, wait: 10 * time.Millisecond})
-	h := &handler{generator: open(t), limits: limits{images: 20, workers: 1, wait: 10 * time.Millisecond}, turns: make(chan struct{}, 1)}
+	made := newHandler(open(t, "gan"), limits{images: 20, workers: 1, wait: 10 * time.Millisecond})
+	h := &handler{generator: open(t, "gan"), limits: limits{images: 20, workers: 1, wait: 10 * time.Millisecond}, turns: make(chan struct{}, 1)}
 	h.turns <- struct{}{} // somebody is at work
 	w := httptest.NewRecorder()
 	h.sample(w, httptest.NewRequest(http.MethodGet, "/sample", nil))
@@ -153,7 +153,7 @@ func TestTooManyRequestsWaitAndAreRefused(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	w := get(t, newHandler(open(t), limits{images: 1, workers: 3}), "/health")
+	w := get(t, newHandler(open(t, "gan"), limits{images: 1, workers: 3}), "/health")
 	var v map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || v["status"] != "ok" || v["latent"] != 6.0 || v["width"] != 28.0 || v["workers"] != 3.0 {
 		t.Errorf("%v: %s", err, w.Body)
@@ -194,7 +194,39 @@ func TestTheServerEndsGracefully(t *testing.T) {
 	if err := serve(t.Context(), "nowhere.onnx", "127.0.0.1:0", limits{images: 1, workers: 1}); err == nil {
 		t.Error("a server without a model")
 	}
-	if err := serve(t.Context(), generatorFile(t), "127.0.0.1:0", limits{}); err == nil {
+	if err := serve(t.Context(), generatorFile(t, "gan"), "127.0.0.1:0", limits{}); err == nil {
 		t.Error("a server without workers")
+	}
+}
+
+func TestPicturesAreOfTheClass(t *testing.T) {
+	g := open(t, "cgan")
+	h := newHandler(g, limits{images: 20, workers: 2, wait: time.Minute})
+	for query, classes := range map[string][]int{"class=7": {7}, "class=3&class=8": {3, 8}, "n=3": nil} {
+		w := get(t, h, "/sample?seed=5&n=3&"+query)
+		got, err := png.Decode(w.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		want, err := g.SampleClass(t.Context(), 5, 3, classes...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range want {
+			for k := range 28 * 28 {
+				if x, y := k%28, k/28; got.At(28*(i%2)+x, 28*(i/2)+y) != m.At(x, y) {
+					t.Fatalf("%s: picture %d is another", query, i)
+				}
+			}
+		}
+	}
+	for url, want := range map[string]string{"/sample?class=eleven": `want one of [\"0\" \"1\"`, "/sample?class=": "want one of"} {
+		if w := get(t, h, url); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %s", url, w.Code, w.Body, want)
+		}
+	}
+	plain := newHandler(open(t, "gan"), limits{images: 20, workers: 2, wait: time.Minute})
+	if w := get(t, plain, "/sample?class=7"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "the model names none") {
+		t.Errorf("a class of a model without: %d %s", w.Code, w.Body)
 	}
 }
