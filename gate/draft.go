@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
@@ -94,7 +95,22 @@ func patterns(names []string) []string {
 	return all
 }
 
-// literal is a name as a pattern for itself.
+// literal is a name as a pattern for itself. Bytes that are not UTF-8, which YAML cannot hold, are any character.
 func literal(name string) string {
-	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", `\{`, "}", `\}`, "*", `\*`, "?", `\?`).Replace(name)
+	var b strings.Builder
+	for i, r := range name {
+		_, size := utf8.DecodeRuneInString(name[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b.WriteByte('?')
+		case r == '\\':
+			b.WriteString(`[\\]`) // the globber takes an escaped one for an escape where nothing else in the folder is a pattern
+		case strings.ContainsRune("[]{}*?", r):
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }

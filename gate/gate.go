@@ -172,6 +172,12 @@ func shardOf(name string, shards int) int {
 // mostFiles is how many models a policy may stand for.
 const mostFiles = 1 << 20
 
+// A tree is a file system without the check that names are UTF-8: a model that it would hide is to be judged, too.
+type tree struct{ root *os.Root }
+
+func (t tree) Open(name string) (fs.File, error)     { return t.root.Open(name) }
+func (t tree) Stat(name string) (fs.FileInfo, error) { return t.root.Stat(name) }
+
 // files lists the models of a policy, and the patterns that stand for none.
 func (p *Policy) files(o Options) (names, missing []string, err error) {
 	if o.Files != nil {
@@ -182,6 +188,7 @@ func (p *Policy) files(o Options) (names, missing []string, err error) {
 		return nil, nil, err
 	}
 	defer root.Close()
+	files := tree{root}
 	seen := map[string]bool{}
 	add := func(name string) {
 		if !seen[name] && !slices.ContainsFunc(p.Exclude, func(x string) bool { return matches(x, name) }) {
@@ -191,19 +198,19 @@ func (p *Policy) files(o Options) (names, missing []string, err error) {
 	}
 	for _, pattern := range p.Models {
 		before := len(seen)
-		found, err := doublestar.Glob(root.FS(), path.Clean(pattern))
+		found, err := doublestar.Glob(files, path.Clean(pattern))
 		if err != nil {
 			return nil, nil, fmt.Errorf("models: %s: %w", pattern, err)
 		}
 		for _, name := range found {
-			info, err := fs.Stat(root.FS(), name)
+			info, err := fs.Stat(files, name)
 			switch {
 			case err != nil:
 				add(name) // judged, and found unreadable
 			case !info.IsDir():
 				add(name)
 			default:
-				fs.WalkDir(root.FS(), name, func(at string, d fs.DirEntry, err error) error {
+				fs.WalkDir(files, name, func(at string, d fs.DirEntry, err error) error {
 					if err == nil && !d.IsDir() && strings.EqualFold(path.Ext(at), ".onnx") {
 						add(at)
 					}
