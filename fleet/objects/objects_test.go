@@ -138,17 +138,25 @@ func store(t *testing.T, b *bucket) *Store {
 	return &Store{S3: "use_path_style=true&endpoint=" + server.URL, Idle: 300 * time.Millisecond, Wait: time.Millisecond}
 }
 
-func TestObjectsArrive(t *testing.T) {
-	s := store(t, &bucket{objects: map[string]string{
+// inEachStore runs a test on both stores, by the beginning of their URLs.
+func inEachStore(t *testing.T, test func(t *testing.T, open func(*testing.T, *bucket) *Store, at string)) {
+	t.Run("S3", func(t *testing.T) { test(t, store, "s3://models/") })
+	t.Run("Google", func(t *testing.T) { test(t, googleStore, "gs://models/") })
+}
+
+func TestObjectsArrive(t *testing.T) { inEachStore(t, objectsArrive) }
+
+func objectsArrive(t *testing.T, open func(*testing.T, *bucket) *Store, at string) {
+	s := open(t, &bucket{objects: map[string]string{
 		"a.onnx": "alpha", "b/net.onnx": "beta", "b/weights.bin": "gamma", "b/test_data_set_0/input_0.pb": "delta", "b/": "",
 	}})
 	dir := t.TempDir()
-	file, err := s.Fetch(t.Context(), "s3://models/a.onnx", dir)
+	file, err := s.Fetch(t.Context(), at+"a.onnx", dir)
 	if got, _ := os.ReadFile(file); err != nil || string(got) != "alpha" {
 		t.Errorf("%q, %v, want alpha", got, err)
 	}
 	dir = t.TempDir()
-	file, err = s.Fetch(t.Context(), "s3://models/b/", dir)
+	file, err = s.Fetch(t.Context(), at+"b/", dir)
 	if err != nil || file != filepath.Join(dir, "net.onnx") {
 		t.Fatalf("%s, %v, want net.onnx", file, err)
 	}
@@ -160,47 +168,51 @@ func TestObjectsArrive(t *testing.T) {
 }
 
 // Results are objects: written whole, found again, and put together by the list of them.
-func TestObjectsAreKept(t *testing.T) {
+func TestObjectsAreKept(t *testing.T) { inEachStore(t, objectsAreKept) }
+
+func objectsAreKept(t *testing.T, open func(*testing.T, *bucket) *Store, at string) {
 	b := &bucket{objects: map[string]string{"other.json": "x"}, faults: map[string]int{"refuse results/a.json": 2}}
-	s := store(t, b)
+	s := open(t, b)
 	for name, text := range map[string]string{"a.json": "alpha", "b.json": "beta", "a.json ": "blank", "deeper/c.json": strings.Repeat("c", 1<<20)} {
-		if err := s.Write(t.Context(), "s3://models/results/"+name, []byte(text)); err != nil {
+		if err := s.Write(t.Context(), at+"results/"+name, []byte(text)); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
-		if got, err := s.Read(t.Context(), "s3://models/results/"+name); err != nil || string(got) != text {
+		if got, err := s.Read(t.Context(), at+"results/"+name); err != nil || string(got) != text {
 			t.Errorf("%q: %.20q, %v, want %.20q", name, got, err, text)
 		}
 	}
-	names, err := s.List(t.Context(), "s3://models/results/")
+	names, err := s.List(t.Context(), at+"results/")
 	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"a.json", "a.json ", "b.json", "deeper/c.json"}) {
 		t.Errorf("%q, %v", names, err)
 	}
-	if _, err := s.Read(t.Context(), "s3://models/results/none.json"); err == nil || !strings.Contains(err.Error(), "code=NotFound") {
+	if _, err := s.Read(t.Context(), at+"results/none.json"); err == nil || !strings.Contains(err.Error(), "code=NotFound") {
 		t.Errorf("of none: %v", err)
 	}
 	b.Lock()
 	b.faults["refuse results/b.json"] = 1000
 	b.Unlock()
-	if err := s.Write(t.Context(), "s3://models/results/b.json", []byte("new")); err == nil {
+	if err := s.Write(t.Context(), at+"results/b.json", []byte("new")); err == nil {
 		t.Error("what the store refuses is written")
 	}
-	if got, err := s.Read(t.Context(), "s3://models/results/b.json"); err != nil || string(got) != "beta" {
+	if got, err := s.Read(t.Context(), at+"results/b.json"); err != nil || string(got) != "beta" {
 		t.Errorf("after a write that failed: %q, %v, want beta", got, err)
 	}
 }
 
 // A fleet in a bucket: models and results are objects, each model is fetched once whatever the number of runs, and the report is of all.
-func TestAFleetInABucket(t *testing.T) {
+func TestAFleetInABucket(t *testing.T) { inEachStore(t, aFleetInABucket) }
+
+func aFleetInABucket(t *testing.T, open func(*testing.T, *bucket) *Store, at string) {
 	model := onnxtest.DenseModel(t)
 	good := string(onnxtest.Bytes(t, model))
 	b := &bucket{objects: map[string]string{"a.onnx": good, "b/net.onnx": good, "c.onnx": "no model"}, faults: map[string]int{"die a.onnx": 1}}
-	s := store(t, b)
+	s := open(t, b)
 	p, err := gate.Parse([]byte("version: 1\nmodels: [.]\nruntimes: {require: [load]}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := gate.Options{
-		Root: t.TempDir(), Version: "test", Store: s, Results: "s3://models/results", Files: []string{"s3://models/a.onnx", "s3://models/b/", "s3://models/c.onnx"}, Shards: 2,
+		Root: t.TempDir(), Version: "test", Store: s, Results: at + "results", Files: []string{at + "a.onnx", at + "b/", at + "c.onnx"}, Shards: 2,
 		Runtimes: func([]string) ([]witness.Runtime, error) {
 			return []witness.Runtime{load.Runtime{Release: "test"}}, nil
 		},
@@ -223,10 +235,12 @@ func TestAFleetInABucket(t *testing.T) {
 	}
 }
 
-func TestIdentityIsOfTheBytes(t *testing.T) {
+func TestIdentityIsOfTheBytes(t *testing.T) { inEachStore(t, identityIsOfTheBytes) }
+
+func identityIsOfTheBytes(t *testing.T, open func(*testing.T, *bucket) *Store, at string) {
 	b := &bucket{objects: map[string]string{"a.onnx": "alpha", "b/net.onnx": "beta"}}
-	s := store(t, b)
-	for _, url := range []string{"s3://models/a.onnx", "s3://models/b/"} {
+	s := open(t, b)
+	for _, url := range []string{at + "a.onnx", at + "b/"} {
 		first, err1 := s.Identify(t.Context(), url)
 		again, err2 := s.Identify(t.Context(), url)
 		b.Lock()
@@ -245,7 +259,9 @@ func TestIdentityIsOfTheBytes(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheNetwork(t *testing.T) {
+func TestFaultsOfTheNetwork(t *testing.T) { inEachStore(t, faultsOfTheNetwork) }
+
+func faultsOfTheNetwork(t *testing.T, open func(*testing.T, *bucket) *Store, at string) {
 	const key = "a.onnx"
 	for _, tt := range []struct {
 		fault string
@@ -258,9 +274,9 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 		{"die", 100, "after 4 tries: "},
 	} {
 		t.Run(fmt.Sprint(tt.fault, tt.times), func(t *testing.T) {
-			s := store(t, &bucket{objects: map[string]string{key: strings.Repeat("alpha", 1000)}, faults: map[string]int{tt.fault + " " + key: tt.times}})
+			s := open(t, &bucket{objects: map[string]string{key: strings.Repeat("alpha", 1000)}, faults: map[string]int{tt.fault + " " + key: tt.times}})
 			dir := t.TempDir()
-			file, err := s.Fetch(t.Context(), "s3://models/"+key, dir)
+			file, err := s.Fetch(t.Context(), at+key, dir)
 			got, _ := os.ReadFile(file)
 			switch {
 			case tt.err == "" && (err != nil || len(got) != 5000):
