@@ -36,8 +36,6 @@ func (b *builder) after(c call, past, t *onnx.Tensor) *onnx.Tensor {
 
 // attention is softmax(scale Q K' + mask) V, head by head. Several heads of Q may share those of K and V.
 func attention(b *builder, c call) {
-	stage, cap := c.int("qk_matmul_output_mode", 0), c.float("softcap", 0)
-	causal, left, right := c.on("is_causal"), c.int("left_window_size", -1), c.int("right_window_size", -1)
 	kvHeads := c.int("kv_num_heads", 0)
 	q := b.heads(c, 0, c.int("q_num_heads", 0))
 	k := b.heads(c, 1, kvHeads)
@@ -54,70 +52,26 @@ func attention(b *builder, c call) {
 		fail(fmt.Errorf("%s: queries of dims %v, keys of %v, values of %v, %d lengths", c.name(), qs, ks, vs, len(lengths)))
 	}
 	rows, keys, size, width := qs[2], ks[2], qs[3], vs[3]
-	scale := 1 / math.Sqrt(float64(size))
-	if c.op.attrs["scale"] != nil {
-		scale = c.float("scale", 0)
-	}
 	all := []int{qs[0], qs[1], rows, keys}
 	b.account(c.name(), all, 32)
 	b.account(c.name(), []int{qs[0], qs[1], rows, width}, 16)
-	bias := b.attentionMask(c, all)
+	a := attending{
+		scale: 1 / math.Sqrt(float64(size)), cap: c.float("softcap", 0), stage: c.int("qk_matmul_output_mode", 0),
+		causal: c.on("is_causal"), left: c.int("left_window_size", -1), right: c.int("right_window_size", -1),
+		keys: keys, past: past, rows: rows, lengths: lengths,
+		bias: b.attentionMask(c, all), scores: make([]float64, product(all)),
+	}
+	if c.op.attrs["scale"] != nil {
+		a.scale = c.float("scale", 0)
+	}
 	qv, _ := reals(q)
 	kv, _ := reals(k)
 	vv, _ := reals(v)
-	y, scores := make([]float64, qs[0]*qs[1]*rows*width), make([]float64, product(all))
+	y := make([]float64, qs[0]*qs[1]*rows*width)
 	b.every([]int{qs[0], qs[1], rows}, func(r int, at []int) {
 		try(b.pace())
-		n, i := at[0], at[2]
-		group := n*ks[1] + at[1]/(qs[1]/ks[1])
-		line := make([]float64, keys)
-		offset := past
-		if lengths != nil && past == 0 {
-			offset = int(lengths[n]) - rows
-		}
-		top := math.Inf(-1)
-		for j := range line {
-			x := 0.0
-			for e, w := range qv[r*size : (r+1)*size] {
-				x += w * kv[(group*keys+j)*size+e]
-			}
-			x *= scale
-			if stage == 0 {
-				scores[r*keys+j] = x
-			}
-			if cap > 0 {
-				x = cap * math.Tanh(x/cap)
-			}
-			if stage == 1 {
-				scores[r*keys+j] = x
-			}
-			ahead := int64(j - i - offset)
-			if bias != nil {
-				x += bias[r*keys+j]
-			}
-			if lengths != nil && int64(j) >= lengths[n] || causal && ahead > 0 || left >= 0 && -ahead > left || right >= 0 && ahead > right {
-				x = math.Inf(-1)
-			}
-			if stage == 2 {
-				scores[r*keys+j] = x
-			}
-			line[j], top = x, max(top, x)
-		}
-		if math.IsInf(top, -1) {
-			clear(line) // nothing is allowed
-		} else {
-			sum := 0.0
-			for j, x := range line {
-				line[j] = math.Exp(x - top)
-				sum += line[j]
-			}
-			for j := range line {
-				line[j] /= sum
-			}
-		}
-		if stage == 3 {
-			copy(scores[r*keys:], line)
-		}
+		group := at[0]*ks[1] + at[1]/(qs[1]/ks[1])
+		line := a.weights(r, at[0], at[2], qv[r*size:(r+1)*size], kv[group*keys*size:])
 		for j, w := range line {
 			if w == 0 {
 				continue
@@ -134,7 +88,87 @@ func attention(b *builder, c call) {
 			b.setFixed(c.op.out[i+1], &named)
 		}
 	}
-	b.putReals(c, 3, scores, all...)
+	b.putReals(c, 3, a.scores, all...)
+}
+
+// attending is what the rows of an attention have in common.
+type attending struct {
+	scale, cap  float64
+	causal      bool
+	left, right int64 // how far a query sees, -1 for as far as there is
+	keys, past  int
+	rows        int
+	lengths     []int64   // of the keys of each batch, nil where all count
+	bias        []float64 // nil, or one for each score
+	stage       int64     // from 0 to 3, that scores keeps: products, capped, masked, weights
+	scores      []float64
+}
+
+// weights are how much row r, query i of batch n, takes of each value.
+func (a *attending) weights(r, n, i int, query, keys []float64) []float64 {
+	line := make([]float64, a.keys)
+	for j := range line {
+		x := 0.0
+		for e, w := range query {
+			x += w * keys[j*len(query)+e]
+		}
+		x *= a.scale
+		a.keep(0, r, j, x)
+		if a.cap > 0 {
+			x = a.cap * math.Tanh(x/a.cap)
+		}
+		a.keep(1, r, j, x)
+		if a.bias != nil {
+			x += a.bias[r*a.keys+j]
+		}
+		if a.hidden(n, i, j) {
+			x = math.Inf(-1)
+		}
+		a.keep(2, r, j, x)
+		line[j] = x
+	}
+	softmaxOf(line)
+	for j, w := range line {
+		a.keep(3, r, j, w)
+	}
+	return line
+}
+
+// keep keeps score j of row r if it is asked for at this stage.
+func (a *attending) keep(stage int64, r, j int, x float64) {
+	if stage == a.stage {
+		a.scores[r*a.keys+j] = x
+	}
+}
+
+// hidden reports whether query i of batch n does not see key j.
+func (a *attending) hidden(n, i, j int) bool {
+	offset := a.past
+	if a.lengths != nil && a.past == 0 {
+		offset = int(a.lengths[n]) - a.rows
+	}
+	ahead := int64(j - i - offset)
+	return a.lengths != nil && int64(j) >= a.lengths[n] || a.causal && ahead > 0 || a.left >= 0 && -ahead > a.left || a.right >= 0 && ahead > a.right
+}
+
+// softmaxOf replaces the numbers of a line by their softmax, by zeros where all are minus infinity: nothing is allowed.
+func softmaxOf(line []float64) {
+	top := math.Inf(-1)
+	for _, x := range line {
+		top = max(top, x)
+	}
+	if math.IsInf(top, -1) {
+		clear(line)
+		return
+	}
+	sum := 0.0
+	for j, x := range line {
+		line[j] = math.Exp(x - top)
+		sum += line[j]
+	}
+	for j := range line {
+		line[j] /= sum
+	}
 }
 
 // attended gives the first output y, (N, heads, L, E), in the form that the queries had.

@@ -2,101 +2,32 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/gop"
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// einsum sums products over the labels that the result does not have. An ellipsis stands for axes with labels of their own.
+// einsum sums products over the labels that the result does not have.
 func einsum(b *builder, c call) {
-	equation := strings.ReplaceAll(c.text("equation", ""), " ", "")
-	left, right, explicit := strings.Cut(equation, "->")
-	terms := strings.Split(left, ",")
-	if len(terms) != len(c.in) {
-		fail(fmt.Errorf("%s: equation %q for %d inputs", c.name(), equation, len(c.in)))
-	}
-	// Labels are letters; those of an ellipsis are numbers from the last axis on.
-	const dots = rune(1 << 20)
-	length, order := map[rune]int{}, []rune{}
-	most := 0
-	parse := func(term string, rank int) []rune {
-		before, after, some := strings.Cut(term, "...")
-		more := rank - len([]rune(before)) - len([]rune(after))
-		if more < 0 || !some && more > 0 {
-			fail(fmt.Errorf("%s: term %q for %d axes", c.name(), term, rank))
-		}
-		labels := []rune(before)
-		for i := range more {
-			labels = append(labels, dots+rune(more-i))
-		}
-		return append(labels, []rune(after)...)
-	}
-	operands := make([][]rune, len(terms))
-	for k, term := range terms {
-		labels := parse(term, len(c.in[k].dims))
+	e := equationOf(c)
+	lengths := func(labels []rune) []int {
+		dims := make([]int, len(labels))
 		for i, l := range labels {
-			n := c.in[k].dims[i]
-			if old, seen := length[l]; seen && old != n && old != 1 && n != 1 {
-				fail(fmt.Errorf("%s: label %q is %d and %d", c.name(), l, old, n))
-			} else if !seen || old == 1 {
-				length[l] = n
-			}
-			if l >= dots {
-				most = max(most, int(l-dots))
-			}
-			order = append(order, l)
+			dims[i] = e.length[l]
 		}
-		operands[k] = labels
+		return dims
 	}
-	var result []rune
-	if explicit {
-		n := len([]rune(strings.ReplaceAll(right, "...", "")))
-		if strings.Contains(right, "...") {
-			n += most
-		}
-		result = parse(right, n)
-	} else {
-		for i := most; i > 0; i-- {
-			result = append(result, dots+rune(i))
-		}
-		for l := 'A'; l <= 'z'; l++ { // those that come once, in alphabetical order
-			if n := strings.Count(left, string(l)); n == 1 {
-				result = append(result, l)
-			}
-		}
-	}
-	var summed []rune
-	for _, l := range order {
-		if !strings.ContainsRune(string(result), l) && !strings.ContainsRune(string(summed), l) {
-			summed = append(summed, l)
-		}
-	}
-	dims, inner := make([]int, len(result)), make([]int, len(summed))
-	for i, l := range result {
-		n, ok := length[l]
-		if !ok {
-			fail(fmt.Errorf("%s: label %q of the result is none of an operand", c.name(), l))
-		}
-		dims[i] = n
-	}
-	for i, l := range summed {
-		inner[i] = length[l]
-	}
+	dims, inner := lengths(e.result), lengths(e.summed)
 	b.account(c.name(), dims, 16)
-	outSteps, inSteps := make([][]int, len(terms)), make([][]int, len(terms))
-	for k, labels := range operands {
-		steps := gop.Strides(c.in[k].dims)
-		by := map[rune]int{}
-		for i, l := range labels {
-			if c.in[k].dims[i] != 1 {
-				by[l] += steps[i]
-			}
-		}
-		for _, l := range result {
+	outSteps, inSteps := make([][]int, len(c.in)), make([][]int, len(c.in))
+	for k := range c.in {
+		by := e.steps(k, c.in[k].dims)
+		for _, l := range e.result {
 			outSteps[k] = append(outSteps[k], by[l])
 		}
-		for _, l := range summed {
+		for _, l := range e.summed {
 			inSteps[k] = append(inSteps[k], by[l])
 		}
 	}
@@ -112,6 +43,95 @@ func einsum(b *builder, c call) {
 		fail(c.unsupported("elements of type %v", c.in[0].elem))
 	}
 	b.put(c, 0, y, dims...)
+}
+
+// An equation has a label for every axis of the operands of an Einsum and of its result.
+type equation struct {
+	operands [][]rune
+	result   []rune
+	summed   []rune // those that the result does not have, in the order in which they come
+	length   map[rune]int
+}
+
+// dots and the numbers after it are the labels of an ellipsis, from its last axis on.
+const dots = rune(1 << 20)
+
+func equationOf(c call) equation {
+	text := strings.ReplaceAll(c.text("equation", ""), " ", "")
+	left, right, explicit := strings.Cut(text, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(c.in) {
+		fail(fmt.Errorf("%s: equation %q for %d inputs", c.name(), text, len(c.in)))
+	}
+	e := equation{length: map[rune]int{}}
+	most := 0 // axes of an ellipsis
+	for k, term := range terms {
+		labels, more := termLabels(c, term, len(c.in[k].dims))
+		e.operands, most = append(e.operands, labels), max(most, more)
+		e.measure(c, labels, c.in[k].dims)
+	}
+	if explicit {
+		n := len([]rune(strings.ReplaceAll(right, "...", "")))
+		if strings.Contains(right, "...") {
+			n += most
+		}
+		e.result, _ = termLabels(c, right, n)
+	} else {
+		e.result, _ = termLabels(c, "...", most)
+		for l := 'A'; l <= 'z'; l++ { // those that come once, in alphabetical order
+			if strings.Count(left, string(l)) == 1 {
+				e.result = append(e.result, l)
+			}
+		}
+	}
+	for _, l := range e.result {
+		if _, ok := e.length[l]; !ok {
+			fail(fmt.Errorf("%s: label %q of the result is none of an operand", c.name(), l))
+		}
+	}
+	for _, l := range slices.Concat(e.operands...) {
+		if !slices.Contains(e.result, l) && !slices.Contains(e.summed, l) {
+			e.summed = append(e.summed, l)
+		}
+	}
+	return e
+}
+
+// termLabels are the labels of a term for so many axes, and how many of them its ellipsis stands for.
+func termLabels(c call, term string, rank int) (labels []rune, more int) {
+	before, after, some := strings.Cut(term, "...")
+	more = rank - len([]rune(before)) - len([]rune(after))
+	if more < 0 || !some && more > 0 {
+		fail(fmt.Errorf("%s: term %q for %d axes", c.name(), term, rank))
+	}
+	labels = []rune(before)
+	for i := range more {
+		labels = append(labels, dots+rune(more-i))
+	}
+	return append(labels, []rune(after)...), more
+}
+
+// measure takes in the lengths that an operand gives to its labels: all are the same, or 1.
+func (e *equation) measure(c call, labels []rune, dims []int) {
+	for i, l := range labels {
+		n := dims[i]
+		if old, seen := e.length[l]; seen && old != n && old != 1 && n != 1 {
+			fail(fmt.Errorf("%s: label %q is %d and %d", c.name(), l, old, n))
+		} else if !seen || old == 1 {
+			e.length[l] = n
+		}
+	}
+}
+
+// steps says how far a step along each label goes in operand k.
+func (e *equation) steps(k int, dims []int) map[rune]int {
+	own, by := gop.Strides(dims), map[rune]int{}
+	for i, l := range e.operands[k] {
+		if dims[i] != 1 {
+			by[l] += own[i]
+		}
+	}
+	return by
 }
 
 func contracted[T float64 | int64 | uint64](b *builder, c call, dims, inner []int, outSteps, inSteps [][]int) onnx.Data {

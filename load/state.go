@@ -102,51 +102,60 @@ func linearAttention(b *builder, c call) {
 	out := []int{batch, steps, heads * wide}
 	b.account(c.name(), out, 16)
 	y, kept := make([]float64, product(out)), make([]float64, wide)
-	for n := range batch {
-		for t := range steps {
-			row := n*steps + t
-			for h := range pairs {
-				try(b.pace())
-				m := s[(n*pairs+h)*size*wide:][:size*wide]
-				key, value := in[1][row*k[2]+h*size:][:size], in[2][row*v[2]+h*wide:][:wide]
-				if gated {
-					for i := range size {
-						g := in[4][row*decays+h*(decays/pairs)+i%(decays/pairs)]
-						for j := range wide {
-							m[i*wide+j] *= math.Exp(g)
-						}
-					}
-				}
-				rate := 1.0
-				copy(kept, value)
-				if delta {
-					rate = in[5][row*rates+h%rates]
-					for i, x := range key {
-						for j := range wide {
-							kept[j] -= m[i*wide+j] * x
-						}
-					}
-				}
-				for i, x := range key {
-					for j := range wide {
-						m[i*wide+j] += rate * x * kept[j]
-					}
-				}
-				for g := range heads / pairs {
-					head := h*(heads/pairs) + g
-					query := in[0][row*q[2]+head*size:][:size]
-					to := y[row*out[2]+head*wide:][:wide]
-					for i, x := range query {
-						for j := range wide {
-							to[j] += scale * x * m[i*wide+j]
-						}
-					}
-				}
+	for row := range rows {
+		for h := range pairs {
+			try(b.pace())
+			m := memory{s[(row/steps*pairs+h)*size*wide:][:size*wide], wide}
+			key, value := in[1][row*k[2]+h*size:][:size], in[2][row*v[2]+h*wide:][:wide]
+			if gated {
+				each := decays / pairs // one for the head, or one for each of its keys
+				m.decay(in[4][row*decays+h*each:][:each])
+			}
+			rate := 1.0
+			copy(kept, value)
+			if delta { // what the memory answers already is not taken in again
+				rate = in[5][row*rates+h%rates]
+				m.answer(kept, key, -1)
+			}
+			m.take(key, kept, rate)
+			for head := h * (heads / pairs); head < (h+1)*(heads/pairs); head++ {
+				m.answer(y[row*out[2]+head*wide:][:wide], in[0][row*q[2]+head*size:][:size], scale)
 			}
 		}
 	}
 	b.putReals(c, 0, y, out...)
 	b.putReals(c, 1, s, state...)
+}
+
+// A memory is the state of one head, a matrix (d_k, d_v).
+type memory struct {
+	m    []float64
+	wide int // d_v
+}
+
+// decay multiplies row i by the exponential of gate i, of the gates in turn.
+func (s memory) decay(gates []float64) {
+	for i := range s.m {
+		s.m[i] *= math.Exp(gates[i/s.wide%len(gates)])
+	}
+}
+
+// answer adds the product of a query and the matrix, times a factor.
+func (s memory) answer(to, query []float64, factor float64) {
+	for i, x := range query {
+		for j := range to {
+			to[j] += factor * x * s.m[i*s.wide+j]
+		}
+	}
+}
+
+// take adds the outer product of a key and a value, times a rate.
+func (s memory) take(key, value []float64, rate float64) {
+	for i, x := range key {
+		for j, v := range value {
+			s.m[i*s.wide+j] += rate * x * v
+		}
+	}
 }
 
 // deformConv is a convolution over two axes, each element of whose kernel lies where an offset says, between pixels.
