@@ -76,94 +76,29 @@ func newModel(source *pb.ModelProto) (*region, error) {
 // region reads a graph: outer is the one around it, types are those of its values, inner those of the graphs inside its nodes.
 func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Type, inner map[*pb.GraphProto]map[string]onnx.Type) (*region, error) {
 	r := &region{model: m, constants: map[string]*onnx.Tensor{}, types: types, uses: map[string]int{}, folded: map[string]*onnx.Tensor{}}
-	if n := len(g.GetSparseInitializer()); n > 0 {
-		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)}
+	nodes, err := r.takeConstants(g)
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range g.GetInitializer() {
-		t, err := onnx.View(p)
-		if err != nil {
-			return nil, err
-		}
-		r.constants[t.Name] = t
-	}
-	defined := map[string]bool{}
+	s := scope{r, outer, map[string]bool{}}
 	for _, v := range g.GetInput() {
 		r.inputs = append(r.inputs, v.GetName())
-		defined[v.GetName()] = true
-	}
-	var nodes []*pb.NodeProto
-	for _, n := range g.GetNode() {
-		if n.GetOpType() != "Constant" || onnx.Domain(n.GetDomain()) != "" {
-			nodes = append(nodes, n)
-			continue
-		}
-		t, err := constant(n)
-		if err != nil {
-			return nil, err
-		}
-		r.constants[n.GetOutput()[0]] = t
+		s.defined[v.GetName()] = true
 	}
 	reads := make([][]string, len(nodes))
 	bodies := make([]map[string]*region, len(nodes))
-	read := func(name string) {
-		if name == "" || defined[name] || r.constants[name] != nil {
-			return
-		}
-		defined[name] = true
-		if outer != nil && outer.constants[name] != nil {
-			r.constants[name] = outer.constants[name]
-			return
-		}
-		r.captures = append(r.captures, name)
-		if outer != nil {
-			if t, ok := outer.types[name]; ok {
-				r.types[name] = t
-			}
-		}
-	}
 	for i, n := range nodes {
-		for _, name := range n.GetInput() {
-			read(name)
-			if name != "" {
-				reads[i] = append(reads[i], name)
-			}
-		}
-		for _, a := range n.GetAttribute() {
-			if a.GetG() == nil {
-				continue
-			}
-			known := inner[a.GetG()]
-			if known == nil {
-				known = map[string]onnx.Type{}
-			}
-			body, err := m.region(a.GetG(), r, known, inner)
-			if err != nil {
-				return nil, err
-			}
-			for _, name := range body.captures {
-				read(name)
-			}
-			reads[i] = append(reads[i], body.captures...)
-			if bodies[i] == nil {
-				bodies[i] = map[string]*region{}
-			}
-			bodies[i][a.GetName()] = body
-		}
-		for _, name := range n.GetOutput() {
-			defined[name] = true
-		}
-		if err := r.supported(n); err != nil {
+		if reads[i], bodies[i], err = s.node(n, inner); err != nil {
 			return nil, err
 		}
 	}
 	for _, v := range g.GetOutput() {
-		read(v.GetName())
+		s.read(v.GetName())
 		r.outputs = append(r.outputs, v.GetName())
 		r.uses[v.GetName()]++
 	}
 	var ops []operation
 	if len(nodes) > 0 { // onnx-go takes a graph without nodes for an error
-		var err error
 		if ops, err = decode(slices.Concat(r.inputs, r.captures), r.outputs, nodes, g.GetInitializer(), r.constants); err != nil {
 			return nil, err
 		}
@@ -177,6 +112,92 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 	r.all = r.segment(ops, r.inputs, r.outputs)
 	r.plan()
 	return r, nil
+}
+
+// takeConstants takes in the initializers of a graph and its Constant nodes, and returns the other nodes.
+func (r *region) takeConstants(g *pb.GraphProto) (nodes []*pb.NodeProto, err error) {
+	if n := len(g.GetSparseInitializer()); n > 0 {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)}
+	}
+	for _, p := range g.GetInitializer() {
+		t, err := onnx.View(p)
+		if err != nil {
+			return nil, err
+		}
+		r.constants[t.Name] = t
+	}
+	for _, n := range g.GetNode() {
+		if n.GetOpType() != "Constant" || onnx.Domain(n.GetDomain()) != "" {
+			nodes = append(nodes, n)
+			continue
+		}
+		t, err := constant(n)
+		if err != nil {
+			return nil, err
+		}
+		r.constants[n.GetOutput()[0]] = t
+	}
+	return nodes, nil
+}
+
+// A scope tells what a region has of its own from what it reads from around it, while its nodes are gone through in order.
+type scope struct {
+	*region
+	outer   *region // nil of the whole graph
+	defined map[string]bool
+}
+
+// node is what a node reads, by itself or in the graphs inside it, and these graphs.
+func (s scope) node(n *pb.NodeProto, inner map[*pb.GraphProto]map[string]onnx.Type) (reads []string, bodies map[string]*region, err error) {
+	for _, name := range n.GetInput() {
+		s.read(name)
+		if name != "" {
+			reads = append(reads, name)
+		}
+	}
+	for _, a := range n.GetAttribute() {
+		if a.GetG() == nil {
+			continue
+		}
+		known := inner[a.GetG()]
+		if known == nil {
+			known = map[string]onnx.Type{}
+		}
+		body, err := s.model.region(a.GetG(), s.region, known, inner)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range body.captures {
+			s.read(name)
+		}
+		reads = append(reads, body.captures...)
+		if bodies == nil {
+			bodies = map[string]*region{}
+		}
+		bodies[a.GetName()] = body
+	}
+	for _, name := range n.GetOutput() {
+		s.defined[name] = true
+	}
+	return reads, bodies, s.supported(n)
+}
+
+// read takes a name that is neither defined here nor a constant from around the region.
+func (s scope) read(name string) {
+	if name == "" || s.defined[name] || s.constants[name] != nil {
+		return
+	}
+	s.defined[name] = true
+	if s.outer != nil && s.outer.constants[name] != nil {
+		s.constants[name] = s.outer.constants[name]
+		return
+	}
+	s.captures = append(s.captures, name)
+	if s.outer != nil {
+		if t, ok := s.outer.types[name]; ok {
+			s.types[name] = t
+		}
+	}
 }
 
 // constant is the value of a Constant node, whichever attribute has it.
