@@ -94,7 +94,7 @@ func (r *Result) Readme(setup Setup) string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("# %s\n\n", r.title())
 	p("| | |\n|---|---|\n")
-	p("| runtime | %s |\n", cell(strings.TrimSpace(r.Runtime+", "+r.Version)))
+	p("| runtime | %s |\n", cell(r.versioned()))
 	if r.Settings != "" {
 		p("| settings | %s |\n", cell(r.Settings))
 	}
@@ -112,7 +112,7 @@ func (r *Result) Readme(setup Setup) string {
 	if differs := r.worst(); differs != nil {
 		p("## What is wrong\n\n")
 		p("`%s/output_*.pb` is what the model says, computed in float64 and rounded to the type of the output.\n\n", setFolder)
-		p("| output | element | %s | want | off by | rounding explains at most |\n|---|---|---|---|---|---|\n", cell(r.Runtime))
+		p("| output | element | got | want | off by | rounding explains at most |\n|---|---|---|---|---|---|\n")
 		for _, row := range differs {
 			at := row.First
 			if at == nil {
@@ -122,8 +122,13 @@ func (r *Result) Readme(setup Setup) string {
 		}
 		p("\n")
 	}
-	p("## See it\n\nWith ONNX Runtime for Python, in this folder:\n\n```python\n%s```\n\n", r.script(setup))
-	p("With petrify, which says how large an error rounding can explain:\n\n```\n%s .\n```\n", setup.Command)
+	p("## See it\n\n")
+	if name := r.strange(); name != "" {
+		p("NumPy has no %s, so that ONNX Runtime for Python cannot be given these inputs, or asked for these outputs, as arrays.\n\n", name)
+	} else {
+		p("With ONNX Runtime for Python, and the packages numpy and onnx, in this folder:\n\n```python\n%s```\n\n", r.script(setup))
+	}
+	p("With [petrify](https://github.com/petrify-ml/petrify), which judged it, and says how large an error rounding can explain:\n\n```\n%s .\n```\n", setup.Command)
 	return b.String()
 }
 
@@ -143,7 +148,16 @@ func (r *Result) title() string {
 		Different: "computes something else", Unsteady: "computes something else each time", Unfit: "gives outputs of another type or shape",
 		Refused: "gives an error", Lacking: "lacks something", Crashed: "crashes", Hung: "does not return",
 	}[r.Failure.Class]
-	return fmt.Sprintf("%s %s: %s", quote.Text(r.Runtime), what, strings.Join(list, ", "))
+	name, _, _ := strings.Cut(r.versioned(), ", ")
+	return fmt.Sprintf("%s %s: %s", quote.Text(name), what, strings.Join(list, ", "))
+}
+
+// versioned names the runtime as its own people do: ort-node is a word of petrify's.
+func (r *Result) versioned() string {
+	if r.Version == "" {
+		return r.Runtime
+	}
+	return r.Version
 }
 
 // worst are the rows that say how far an output is off.
@@ -202,9 +216,34 @@ options = onnxruntime.SessionOptions()
     want = read(f"%s/output_{k}.pb")
     print(session.get_outputs()[k].name, "got", got.dtype, got.shape, "want", want.dtype, want.shape)
     if got.shape == want.shape:
-        print("got", got, "want", want, "equal" if np.array_equal(got, want) else "", sep="\n")
+        print("got", got, "want", want, sep="\n")
+        if np.array_equal(got, want, equal_nan=got.dtype.kind == "f"):
+            print("equal")
+        elif got.dtype.kind in "iuf":
+            print("off by at most", np.max(np.abs(got.astype(np.float64) - want.astype(np.float64))))
 `, setFolder)
 	return b.String()
+}
+
+// strange is a type of the inputs or outputs that NumPy lacks, "" if it has them all.
+func (r *Result) strange() string {
+	types := make([]pb.TensorProto_DataType, 0, len(r.Inputs)+len(r.Want))
+	for _, t := range r.Inputs {
+		types = append(types, t.Type())
+	}
+	for _, v := range r.Want {
+		types = append(types, v.Type)
+	}
+	for _, t := range types {
+		switch t {
+		case pb.TensorProto_FLOAT, pb.TensorProto_DOUBLE, pb.TensorProto_FLOAT16, pb.TensorProto_BOOL, pb.TensorProto_STRING, pb.TensorProto_COMPLEX64, pb.TensorProto_COMPLEX128,
+			pb.TensorProto_INT8, pb.TensorProto_INT16, pb.TensorProto_INT32, pb.TensorProto_INT64,
+			pb.TensorProto_UINT8, pb.TensorProto_UINT16, pb.TensorProto_UINT32, pb.TensorProto_UINT64:
+		default:
+			return strings.ToLower(t.String())
+		}
+	}
+	return ""
 }
 
 // literal is text as Python writes it.
