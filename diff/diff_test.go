@@ -151,3 +151,20 @@ func TestOrdered(t *testing.T) {
 		}
 	}
 }
+
+// What the outputs come to is said of each data set: what the new model does not take, and an equal that is worth nothing.
+func TestTextOfOutputs(t *testing.T) {
+	r := &Report{Outputs: &Outputs{Verdict: verify.Equal, Model: &verify.ModelReport{Rows: []verify.Comparison{
+		{Set: "seed 1, batch 3", Verdict: verify.Failed, Reason: "want 1 on axis 0"},
+		{Output: "y", Set: "seed 1", Verdict: verify.Equal, Caveat: "every element is NaN", Measure: &verify.Measure{Worst: &verify.Deviation{}}},
+	}}}}
+	var b strings.Builder
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  seed 1, batch 3: want 1 on axis 0\n", "y of seed 1: differs by at most 0, 0 spreads of rounding; no more than rounding, but every element is NaN\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, b.String())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/verify"
 )
 
 // mostLines is how many changes of one part are shown to people; JSON has them all.
@@ -112,14 +113,18 @@ func (r *Report) write(w io.Writer, markdown bool) error {
 		if o.Model != nil {
 			for _, row := range o.Model.Rows {
 				if row.Measure == nil || row.Worst == nil {
-					line("%s of %s: %s", row.Output, row.Set, row.Reason)
+					at := row.Output + " of " + row.Set
+					if row.Output == "" {
+						at = row.Set // which the new model does not take
+					}
+					line("%s: %s", at, row.Reason)
 					continue
 				}
 				spreads := fmt.Sprintf("%.2g spreads of rounding", float64(row.Spreads))
 				if math.IsInf(float64(row.Spreads), 0) {
 					spreads = "where rounding allows nothing"
 				}
-				line("%s of %s: differs by at most %.3g, %s; %s", row.Output, row.Set, float64(row.Worst.Error), spreads, effect(string(row.Verdict)))
+				line("%s of %s: differs by at most %.3g, %s; %s", row.Output, row.Set, float64(row.Worst.Error), spreads, effect(&row))
 			}
 		}
 	}
@@ -135,9 +140,12 @@ func (r *Report) write(w io.Writer, markdown bool) error {
 	return err
 }
 
-func effect(verdict string) string {
-	if verdict == "equal" {
-		return "no more than rounding"
+func effect(row *verify.Comparison) string {
+	switch {
+	case row.Verdict != verify.Equal:
+		return string(row.Verdict)
+	case row.Caveat != "":
+		return "no more than rounding, but " + row.Caveat
 	}
-	return verdict
+	return "no more than rounding"
 }
