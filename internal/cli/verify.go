@@ -61,7 +61,8 @@ drawn from --seed: batches of 1 and 3, other free axes as long as the graph acce
 it, such as the rows of the table that they index. The report says what was drawn, and why. --shape, --input and --range
 give what you know better, and --seed draws the rest; what the model refuses is left out with a note.
 
-A line for each runtime says what it comes to; an error of up to 8 spreads is equal at the screen. -v shows a table: per
+A line for each runtime says what it comes to; an error of up to 8 spreads is equal at the screen. An equal that shows nothing
+says so: every element is NaN, or the output is the same whatever goes in. -v shows a table: per
 output, the largest error with its place and both values, the spread that rounding is expected to show there, the error in
 spreads, the sound limit, and the smallest fixed atol or rtol that would have passed. A runtime that is absent, or lacks
 an operator, is SKIP with the reason; one that is here and cannot be started, lacks the provider of --ep, or crashes, is
