@@ -11,8 +11,9 @@ import (
 // opMicrosoftAttention is attention of a sequence (N, L, D) to itself: query, key and
 // value are the input times weights, plus bias, one after the other along the last
 // axis, of widths qkv_hidden_sizes. Keys and values of the past, in one tensor (2, N,
-// heads, P, E), come first; all of them are output 1. ONNX Runtime's com.microsoft
-// Attention.
+// heads, P, E), come first; all of them are output 1. With past_present_share_buffer the
+// past is a buffer of which past_sequence_length are valid, and output 1 is that buffer
+// with the new ones after them. ONNX Runtime's com.microsoft Attention.
 var opMicrosoftAttention = operator{
 	name: "Attention", domain: microsoft,
 	eval: func(c *call) []*Value {
@@ -28,21 +29,19 @@ var opMicrosoftAttention = operator{
 			fail(fmt.Errorf("queries, keys and values of widths %v out of %d columns", widths, w.Dims[1]))
 		}
 		projected := c.projected(x, w, c.in[2])
-		return c.selfAttention(projected, widths, attentionInputs{past: 4, mask: 3, bias: 5})
+		return c.selfAttention(projected, widths, attentionInputs{past: 4, mask: 3, bias: 5, valid: 6})
 	},
 }
 
-// attentionInputs says which inputs of an operator hold the past, a mask and what is
-// added to scores; 0 where it has none.
-type attentionInputs struct{ past, mask, bias int }
+// attentionInputs says which inputs of an operator hold the past, a mask, what is added
+// to scores, and how much of a past that is a buffer is valid; 0 where it has none.
+type attentionInputs struct{ past, mask, bias, valid int }
 
 // selfAttention is the attention of a sequence to itself and its past, given queries,
 // keys and values (N, L, D) one after the other along the last axis, of some widths.
 func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs) []*Value {
-	for _, name := range []string{"do_rotary", "past_present_share_buffer"} {
-		if c.int(name) != 0 {
-			fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: name})
-		}
+	if c.int("do_rotary") != 0 {
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: "do_rotary"})
 	}
 	heads := c.int("num_heads")
 	if heads < 1 {
@@ -56,15 +55,23 @@ func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs)
 		at += widths[i]
 	}
 	m := masks{causal: c.int("unidirectional") != 0, filter: c.float("mask_filter_value")}
+	presents := []*Value{a.k, a.v}
 	if past := c.in[in.past]; past != nil {
 		if len(past.Dims) != 5 || past.Dims[0] != 2 {
 			fail(fmt.Errorf("the past has shape %v, want keys and values, (2, batch, heads, length, width)", past.Dims))
 		}
-		m.past = past.Dims[3]
+		buffer := headInputs{valid: in.valid}
+		if c.int("past_present_share_buffer") == 0 {
+			buffer.valid = 0
+		} else if !c.given(in.valid) {
+			fail(fmt.Errorf("the past is a buffer, and past_sequence_length is not given"))
+		}
+		held := c.heldKeys(buffer, past.Dims[1:], a.k.Dims)
+		m.past = held.valid
 		for i, to := range []**Value{&a.k, &a.v} {
 			half := past.Len() / 2
 			before := c.pick(past, past.Dims[1:], func(k int) int { return i*half + k })
-			*to = c.concat([]*Value{before, *to}, 2)
+			*to, presents[i] = held.with(before, *to)
 		}
 	}
 	if a.scale = c.float("scale"); a.scale == 0 {
@@ -80,13 +87,12 @@ func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs)
 	if len(c.step.out) < 2 {
 		return []*Value{y}
 	}
-	if !slices.Equal(a.k.Dims, a.v.Dims) {
-		fail(fmt.Errorf("keys of shape %v and values of shape %v, which make no output", a.k.Dims, a.v.Dims))
+	k, v := presents[0], presents[1]
+	if !slices.Equal(k.Dims, v.Dims) {
+		fail(fmt.Errorf("keys of shape %v and values of shape %v, which make no output", k.Dims, v.Dims))
 	}
-	k, v := reshaped(a.k, append([]int{1}, a.k.Dims...)), reshaped(a.v, append([]int{1}, a.v.Dims...))
-	present := c.concat([]*Value{k, v}, 0)
-	present = c.roundedOutput(present)
-	return []*Value{y, present}
+	k, v = reshaped(k, append([]int{1}, k.Dims...)), reshaped(v, append([]int{1}, v.Dims...))
+	return []*Value{y, c.roundedOutput(c.concat([]*Value{k, v}, 0))}
 }
 
 // projected is x W + bias, for the rows of x, not rounded to the type of the graph.

@@ -244,6 +244,7 @@ func operators() []operator {
 		opMicrosoftBiasGelu,
 		opMicrosoftBiasSoftmax,
 		opMicrosoftBiasSplitGelu,
+		opMicrosoftDecoderMaskedMultiHeadAttention,
 		opMicrosoftDequantizeLinear,
 		opMicrosoftDynamicQuantizeLSTM,
 		opMicrosoftDynamicQuantizeMatMul,

@@ -160,6 +160,8 @@ func TestNumbersMeanSomethingToTheGraph(t *testing.T) {
 		{"classes that are spread out by Equal", sketch{inputs: []witness.Port{port("ids", int64s, 512, 1)}, weights: []*onnx.Tensor{weight("all", []int64{2, 3, 4, 5, 6, 7}, 6)}, nodes: []node{{"y", "Equal", []string{"ids", "all"}, nil}}}, "ids", 2, 7, "compares"},
 		{"lengths of sequences", sketch{inputs: []witness.Port{port("sizes", int64s, 32)}, weights: []*onnx.Tensor{zeros("x", 7, 32, 2), zeros("w", 1, 3, 2), zeros("r", 1, 3, 3)},
 			nodes: []node{{"ends", "Cast", []string{"sizes"}, []onnx.Attr{onnx.Int("to", 6)}}, {"y", "RNN", []string{"x", "w", "r", "", "ends"}, []onnx.Attr{onnx.Int("hidden_size", 3)}}}}, "sizes", 1, 7, "of 7 steps"},
+		{"what is valid of a past in a buffer", sketch{inputs: []witness.Port{port("n", pb.TensorProto_INT32, 1)}, weights: []*onnx.Tensor{zeros("q", 1, 1, 8), zeros("past", 1, 2, 6, 4)}, imports: map[string]int64{"com.microsoft": 1},
+			nodes: []node{{"y", "com.microsoft.MultiHeadAttention", []string{"q", "q", "q", "", "", "", "past", "past", "n"}, []onnx.Attr{onnx.Int("num_heads", 2)}}}}, "n", 5, 5, "valid of the past"},
 		{"factors by their name", sketch{inputs: []witness.Port{port("scales", float, 4096)}, nodes: []node{{"y", "Identity", []string{"scales"}, nil}}}, "scales", 0.5, 1.5, "a factor"},
 		{"a size to resize to", sketch{inputs: []witness.Port{port("size", float, 2)}, weights: []*onnx.Tensor{zeros("picture", 1, 1, 4, 4), weight("front", []int64{1, 1}, 2)},
 			nodes: []node{{"whole", "Cast", []string{"size"}, []onnx.Attr{onnx.Int("to", int64(int64s))}}, {"sizes", "Concat", []string{"front", "whole"}, []onnx.Attr{onnx.Int("axis", 0)}}, {"y", "Resize", []string{"picture", "", "", "sizes"}, nil}}},

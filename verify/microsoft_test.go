@@ -89,6 +89,8 @@ var transformerRows = []nodeRow{
 	microsoft("MatMulNBits", func(s *singleNode) { s.nBits(one[int64](s, 0, 1, 2, 3)) }),
 	{op: "MatMulNBits", form: " of int8 ", domain: "com.microsoft", opset: 21, blur: 0.2, fill: func(s *singleNode) { s.nBits(4) }},
 	microsoft("MultiHeadAttention", (*singleNode).multiHead),
+	{op: "MultiHeadAttention", form: " of beams ", domain: "com.microsoft", opset: 21, fill: (*singleNode).beams},
+	microsoft("DecoderMaskedMultiHeadAttention", (*singleNode).decoderMasked),
 	microsoft("QuickGelu", func(s *singleNode) {
 		s.give(s.float(f32, 3, 3, s.between(1, 40)))
 		s.sometimes(onnx.Float("alpha", one[float32](s, 0.5, 1, 1.6, -1)))
@@ -260,12 +262,73 @@ func (s *singleNode) multiHead() {
 		s.outs = one(s, 1, 3)
 	}
 	if past > 0 { // ONNX Runtime 1.30 passes over the past where the present is no output
-		s.outs = 3
+		if s.outs = 3; s.IntN(2) == 0 {
+			s.outs, s.open = 4, []int{3}
+		}
 	}
 	if s.attr(onnx.Int("num_heads", int64(heads))); rows == length {
 		s.unidirectional()
 	}
 	s.sometimes(onnx.Float("scale", 0.3))
+}
+
+// biasForAll draws what is added to the scores of one query, of all sequences alike: of others ONNX Runtime 1.30 reads
+// another sequence's where there are beams.
+func (s *singleNode) biasForAll(heads, keys int) *onnx.Tensor {
+	return one(s, nil, s.float(f32, 1, 1, one(s, 1, heads), 1, keys))
+}
+
+// held draws keys and values that lie in a buffer.
+func (s *singleNode) held(batch, heads, room, width int) (keys, values *onnx.Tensor) {
+	return s.float(f32, 1, batch, heads, room, width), s.float(f32, 1, batch, heads, room, width)
+}
+
+// beams draws one query for each of some beams, whose past is in a buffer.
+func (s *singleNode) beams() {
+	groups, beams, heads, width, valid := s.between(1, 2), s.between(1, 3), s.between(1, 3), one(s, 4, 8), s.between(1, 4)
+	batch, room := groups*beams, valid+s.between(1, 3)
+	token := func() *onnx.Tensor { return s.float(f32, 1, batch, 1, heads*width) }
+	s.give(token(), token(), token())
+	s.constant(one(s, nil, s.float(f32, 1, 3*heads*width)))
+	s.give(one(s, nil, elements[int32](s, 0, 1, batch, valid+1)), s.biasForAll(heads, valid+1))
+	s.give(s.held(batch, heads, room, width))
+	s.constant(&onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(valid)}})
+	s.give(elements[int32](s, 0, beams-1, groups, beams, room))
+	s.attr(onnx.Int("num_heads", int64(heads)))
+	s.sometimes(onnx.Float("scale", 0.3))
+	if s.outs = 3; s.IntN(2) == 0 { // of scores and the usual -10000 nothing is left but that in float16
+		s.outs = 4
+		s.attr(onnx.Float("mask_filter_value", -5))
+	}
+}
+
+func (s *singleNode) decoderMasked() {
+	groups, beams, heads, width, valid := s.between(1, 2), s.between(1, 3), s.between(1, 3), one(s, 4, 8), s.between(1, 4)
+	batch, room := groups*beams, valid+s.between(1, 3)
+	token := func() *onnx.Tensor { return s.float(f32, 1, batch, 1, heads*width) }
+	s.attr(onnx.Int("num_heads", int64(heads)))
+	s.sometimes(onnx.Float("scale", 0.3))
+	s.give(token())
+	if s.IntN(3) == 0 { // of another sequence
+		s.give(s.held(batch, heads, room, width))
+		s.give(one(s, nil, elements[int32](s, 0, 1, batch, room)))
+		return
+	}
+	s.give(token(), token())
+	s.give(one(s, nil, elements[int32](s, 0, 1, batch, valid+1)), s.biasForAll(heads, valid+1))
+	s.give(s.held(batch, heads, room, width))
+	s.constant(&onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(valid)}}, nil)
+	s.give(nil)
+	if s.IntN(2) == 0 {
+		s.in[8] = &onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(beams)}}
+		s.in[9] = elements[int32](s, 0, beams-1, groups, beams, room)
+	}
+	s.constant(one(s, nil, s.float(f32, 1, 3*heads*width)))
+	s.attr(onnx.Int("past_present_share_buffer", 1))
+	if s.outs = 3; s.IntN(2) == 0 {
+		s.attr(onnx.Int("output_qk", 1), onnx.Float("mask_filter_value", -5))
+		s.outs = 4
+	}
 }
 
 func (s *singleNode) groupQuery() {
@@ -297,7 +360,7 @@ func (s *singleNode) groupQuery() {
 	}
 	ends := elements[int32](s, total-1, total-1, batch)
 	if batch > 1 { // the second is shorter
-		ends.Data.(onnx.Slice[int32])[1] = int32(s.between(max(rows, 2)-1, total-1))
+		ends.Data.(onnx.Slice[int32])[1] = int32(s.between(min(max(rows, 2), total)-1, total-1))
 	}
 	s.give(ends)
 	s.constant(&onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(total)}})

@@ -583,8 +583,15 @@ func (t *tracer) microsoft(r reader, at trail) (use, bool) {
 		return table(2)
 	case op == "EmbedLayerNormalization" && r.at == 1:
 		return table(4)
-	case op == "EmbedLayerNormalization" && r.at == 7, op == "Attention" && r.at == 3, op == "QAttention" && r.at == 5, op == "MultiHeadAttention" && r.at == 4:
+	case op == "EmbedLayerNormalization" && r.at == 7, op == "Attention" && r.at == 3, op == "QAttention" && r.at == 5, op == "MultiHeadAttention" && r.at == 4, op == "DecoderMaskedMultiHeadAttention" && r.at == 3:
 		return use{kind: switches, high: 1, why: "a mask"}, true
+	case op == "MultiHeadAttention" && r.at == 8, op == "DecoderMaskedMultiHeadAttention" && r.at == 7, op == "Attention" && r.at == 6:
+		return t.valid(r)
+	case op == "DecoderMaskedMultiHeadAttention" && r.at == 8:
+		n := max(t.length(input(9), 1), 1)
+		return use{kind: lengths, low: n, high: n, why: "how many beams there are"}, true
+	case (op == "MultiHeadAttention" || op == "DecoderMaskedMultiHeadAttention") && r.at == 9:
+		return at.indices(t.length(input(9), 1), "beams")
 	case op == "EmbedLayerNormalization" && r.at == 8:
 		return table(3)
 	case op == "RotaryEmbedding" && r.at == 1:
@@ -597,6 +604,16 @@ func (t *tracer) microsoft(r reader, at trail) (use, bool) {
 		return table(7)
 	}
 	return use{}, false
+}
+
+// valid is how much of a past that is a buffer is valid: all that leaves room for what is new.
+func (t *tracer) valid(r reader) (use, bool) {
+	fresh, past, axis := 1, r.at-1, int64(2)
+	if r.node.GetOpType() == "Attention" {
+		fresh, past, axis = 0, 4, 3
+	}
+	n := t.length(r.input(past), axis) - t.length(r.input(fresh), 1)
+	return use{kind: lengths, low: n, high: n, why: "what is valid of the past"}, n >= 1
 }
 
 // classical says what operators of ai.onnx.ml take of a value: what they have a

@@ -34,6 +34,7 @@ func microsoft() map[string]Rule {
 		"MatMulBnb4":                       ruleBnb4,
 		"MatMulNBits":                      ruleNBits,
 		"Attention":                        ruleProjectedAttention,
+		"DecoderMaskedMultiHeadAttention":  ruleDecoderMasked,
 		"GroupQueryAttention":              ruleGroupQuery,
 		"MultiHeadAttention":               ruleMultiHead,
 		"RotaryEmbedding":                  ruleRotaryOfPositions,
@@ -198,9 +199,30 @@ func (n *Node) scores(i int, batch onnx.Dim, heads int64, rows, keys onnx.Dim) {
 	}
 }
 
-// ruleMultiHead takes query, key and value with heads in their last axis, or packed
-// into five axes, or key and value with an axis for the heads.
+// headInputs says which inputs of an operator hold a bias, what is added to scores,
+// keys and then values of the past, how many of them are valid, and in which beams
+// they are; -1 where it has none.
+type headInputs struct{ bias, added, past, valid, beams int }
+
 func ruleMultiHead(n *Node) {
+	n.multiHead(headInputs{bias: 3, added: 5, past: 6, valid: 8, beams: 9})
+}
+
+// ruleDecoderMasked takes one query for each sequence.
+func ruleDecoderMasked(n *Node) {
+	if q := n.dims(0); len(q) == 3 {
+		n.equal(q[1], onnx.Fixed(1), "there is not one query for each sequence")
+	}
+	in := headInputs{bias: 10, added: 4, past: 5, valid: 7, beams: 9}
+	if !n.flag("past_present_share_buffer", false) {
+		in.valid = -1
+	}
+	n.multiHead(in)
+}
+
+// multiHead takes query, key and value with heads in their last axis, or packed
+// into five axes, or key and value with an axis for the heads.
+func (n *Node) multiHead(in headInputs) {
 	heads, q := n.int("num_heads", 1), n.dims(0)
 	if heads < 1 || q == nil || !n.rank(0, 3, 5) {
 		return
@@ -243,18 +265,28 @@ func ruleMultiHead(n *Node) {
 	if len(q) == 3 {
 		n.equal(n.over(0, q[2], heads), width, "the widths of the heads of query and key differ")
 	}
-	if bias := n.dims(3); len(bias) == 1 && width.Known() && wide.Known() && len(n.dims(1)) != 4 {
-		n.like(3, onnx.Fixed(sat.Add(sat.Mul(heads, 2*width.Size), sat.Mul(heads, wide.Size))))
+	if bias := n.dims(in.bias); len(bias) == 1 && width.Known() && wide.Known() && len(n.dims(1)) != 4 {
+		n.like(in.bias, onnx.Fixed(sat.Add(sat.Mul(heads, 2*width.Size), sat.Mul(heads, wide.Size))))
 	}
-	total := n.withPast(6, batch, heads, length, width)
-	n.withPast(7, batch, heads, length, wide)
-	n.scores(5, batch, heads, rows, total)
+	total := n.withPast(in.past, batch, heads, length, width)
+	n.withPast(in.past+1, batch, heads, length, wide)
+	held := total // what is passed on
+	if past := n.dims(in.past); n.given(in.valid) && n.given(in.past) {
+		if total, held = onnx.Unknown(), onnx.Unknown(); len(past) == 4 {
+			held = past[2]
+		}
+		if valid, ok := n.knownInts(in.valid); ok && len(valid) == 1 && valid[0] >= 0 {
+			total = sum(onnx.Fixed(valid[0]), length)
+		}
+		n.like(in.beams, onnx.Unknown(), onnx.Unknown(), held)
+	}
+	n.scores(in.added, batch, heads, rows, total)
 	if n.failed {
 		return
 	}
 	n.shape(0, []onnx.Dim{batch, rows, scaled(wide, heads, 1)})
-	n.shape(1, []onnx.Dim{batch, onnx.Fixed(heads), total, width})
-	n.shape(2, []onnx.Dim{batch, onnx.Fixed(heads), total, wide})
+	n.shape(1, []onnx.Dim{batch, onnx.Fixed(heads), held, width})
+	n.shape(2, []onnx.Dim{batch, onnx.Fixed(heads), held, wide})
 	if len(n.out) > 3 {
 		n.set(3, n.arg(0).Elem, []onnx.Dim{batch, onnx.Fixed(heads), rows, total})
 	}
@@ -293,11 +325,17 @@ func ruleProjectedAttention(n *Node) {
 	head := n.over(1, width, heads)
 	n.over(1, wide, heads)
 	total := x[1]
+	held := total // what is passed on
 	if n.given(4) {
 		n.like(4, onnx.Fixed(2), x[0], onnx.Fixed(heads), onnx.Unknown(), head)
-		total = onnx.Unknown()
-		if past := n.dims(4); len(past) == 5 && !n.flag("past_present_share_buffer", false) {
+		total, held = onnx.Unknown(), onnx.Unknown()
+		switch past := n.dims(4); {
+		case len(past) != 5:
+		case n.flag("past_present_share_buffer", false):
+			held = past[3]
+		default:
 			total = sum(past[3], x[1])
+			held = total
 		}
 	}
 	n.scores(5, x[0], heads, x[1], total)
@@ -305,7 +343,7 @@ func ruleProjectedAttention(n *Node) {
 		return
 	}
 	n.shape(0, []onnx.Dim{x[0], x[1], wide})
-	n.shape(1, []onnx.Dim{onnx.Fixed(2), x[0], onnx.Fixed(heads), total, head})
+	n.shape(1, []onnx.Dim{onnx.Fixed(2), x[0], onnx.Fixed(heads), held, head})
 	work := sat.Mul(LeastElements(x), LeastElements(w[1:]))
 	n.host.Spend(sat.Add(work, sat.Mul(LeastElements([]onnx.Dim{x[0], x[1], w[1]}), LeastElements([]onnx.Dim{total}))))
 }
