@@ -84,7 +84,7 @@ func firstWeights(g *pb.GraphProto, value string, width int) *mat.Dense {
 			continue
 		}
 		switch op := node.GetOpType(); op {
-		case "Flatten", "Reshape", "Identity":
+		case "Flatten", "Reshape", "Identity", "Concat": // whose other inputs come after it
 			return firstWeights(g, node.GetOutput()[0], width)
 		case "MatMul", "Gemm", "ConvTranspose", "Conv":
 			data := weights(g, node.GetInput()[1])
@@ -178,10 +178,10 @@ func wide(t *onnx.Tensor, stored onnx.Slice[onnx.Float16]) *onnx.Tensor {
 	return &onnx.Tensor{Name: t.Name, Dims: t.Dims, Data: data}
 }
 
-// asRows lays weights out as (width, M), where the axis `inner` of the two first is of the length width.
+// asRows lays weights out as (width, M), where the axis `inner` of the two first is of the length width, or longer where others come after.
 func asRows(t *onnx.Tensor, inner, width int) *mat.Dense {
 	data, ok := t.Data.(onnx.Slice[float32])
-	if !ok || len(t.Dims) < 2 || t.Dims[inner] != width || len(data) == 0 {
+	if !ok || len(t.Dims) < 2 || t.Dims[inner] < width || len(data) == 0 {
 		return nil
 	}
 	rest := len(data) / t.Dims[0] / t.Dims[1]
@@ -189,6 +189,9 @@ func asRows(t *onnx.Tensor, inner, width int) *mat.Dense {
 	w := mat.NewDense(width, other*rest, nil)
 	for i := range t.Dims[0] {
 		for j := range t.Dims[1] {
+			if max(i*(1-inner), j*inner) >= width {
+				continue
+			}
 			for r := range rest {
 				at, v := j*rest+r, float64(data[(i*t.Dims[1]+j)*rest+r])
 				if inner == 0 {

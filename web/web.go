@@ -113,6 +113,9 @@ func Page(o Options) ([]byte, error) {
 	encoder := ""
 	if o.Encoder != nil {
 		net, err := newNet(o.Encoder)
+		if err == nil && net.Class != nil {
+			err = fmt.Errorf("it takes a class, %s, beside images", onnx.Quote(net.Class.Input))
+		}
 		if err == nil && net.kind != raster.Images {
 			err = fmt.Errorf("input %s is %v, want images of 1 or 3 channels", onnx.Quote(net.Input), net.Dims)
 		}
@@ -220,7 +223,14 @@ type net struct {
 	Input  string  `json:"input"`
 	Dims   []int   `json:"dims"` // of the input, without the batch
 	Width  int     `json:"width"`
+	Class  *class  `json:"class,omitempty"`
 	Images *images `json:"images,omitempty"` // of the input, or else of the output
+}
+
+// class is the input of the number of a class, and the names of the classes in the order of their numbers.
+type class struct {
+	Input string   `json:"input"`
+	Names []string `json:"names"`
 }
 
 type images struct {
@@ -240,7 +250,12 @@ func newNet(m *onnx.Model) (n net, err error) {
 	if err != nil {
 		return n, err
 	}
-	n = net{kind: is.Kind, Input: is.Input.Name, Dims: is.Input.Dims, Width: is.Input.Size}
+	if c := is.Class; c.Taken() && c.Names == nil {
+		return n, &onnx.UnsupportedError{Why: fmt.Sprintf("it takes a class, %s, and does not name the classes in its metadata %s", onnx.Quote(c.Input), raster.MetaClasses)}
+	} else if c.Taken() {
+		n.Class = &class{c.Input, c.Names}
+	}
+	n = net{kind: is.Kind, Class: n.Class, Input: is.Input.Name, Dims: is.Input.Dims, Width: is.Input.Size}
 	if in := is.Input; is.Kind == raster.Images {
 		n.Images = newImages(in.Name, in.Elem, in.Layout, in.Levels)
 		n.Images.Shape[0], n.Images.Shape[1], n.Images.Shape[2] = in.Shape()

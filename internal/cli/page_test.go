@@ -372,16 +372,49 @@ func TestSampleIsThatOfAGenerator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, img := range images {
-			for k := range 28 * 28 {
-				x, y := k%28, k/28
-				if got, want := img.At(x, y), grid.At(1+29*i+x, 1+y); color.GrayModel.Convert(got) != color.GrayModel.Convert(want) {
-					t.Fatalf("%s: picture %d, column %d, row %d: %v, want %v", net, i, x, y, got, want)
-				}
-			}
-		}
+		sameImages(t, net, images, grid)
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// That of a file that takes classes gets those of petrify sample --class, in whichever form.
+func TestSampleIsThatOfAGeneratorOfAClass(t *testing.T) {
+	run := tinyClasses(t)
+	petrify(t, "export", run, "--form", "raw,image,sample", "--no-verify", "-o", filepath.Join(run, "all"))
+	grid, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--seed", "7", "-n", "5", "--columns", "5", "--class", "3", "--scale", "1", "-o", "-")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, net := range []string{"generator", "generator_image", "generator_sample"} {
+		g, err := load.GeneratorFile(filepath.Join(run, "all", net, net+".onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := g.Classes(); len(names) != 10 || names[3] != "3" {
+			t.Errorf("%s: the classes are %q", net, names)
+		}
+		images, err := g.SampleClass(t.Context(), 7, 5, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameImages(t, net, images, grid)
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// sameImages compares images with the first row of a grid.
+func sameImages(t *testing.T, name string, images []image.Image, grid image.Image) {
+	t.Helper()
+	for i, img := range images {
+		for k := range 28 * 28 {
+			x, y := k%28, k/28
+			if got, want := img.At(x, y), grid.At(1+29*i+x, 1+y); color.GrayModel.Convert(got) != color.GrayModel.Convert(want) {
+				t.Fatalf("%s: picture %d, column %d, row %d: %v, want %v", name, i, x, y, got, want)
+			}
 		}
 	}
 }

@@ -27,6 +27,7 @@ func TestScreenshots(t *testing.T) {
 	}{
 		{"page.png", "dcgan", "light", "seed=3&picture=1", 1180, 1000, 1, ""},
 		{"page-dark.png", "dcgan", "dark", "seed=3&picture=1", 1180, 1000, 1, ""},
+		{"page-class.png", "cgan", "light", "seed=1&picture=4&class=7", 1180, 1000, 1, ""},
 		{"page-phone.png", "vae", "dark", "seed=1&picture=11", 390, 844, 1.5, ""},
 		{"page-pad.png", "vae", "dark", "seed=1&picture=11", 390, 844, 1.5, `document.getElementById('clear').click(); draws(); document.getElementById('pad-section').scrollIntoView({block: 'start'})`},
 	} {

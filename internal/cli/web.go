@@ -65,7 +65,7 @@ func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.C
 		Short: "Write a page that plays a generator",
 		Long: `web writes a folder with index.html, a page that makes pictures in the browser, and the ONNX files that are in it. The page
 is complete: it works from the file, from any server and without a network, and asks for nothing. It has a seed, with the
-pictures of petrify sample, truncation, sliders for the directions that the first layer answers to most, the way between two
+pictures of petrify sample, classes where the model takes them, truncation, sliders for the directions that the first layer answers to most, the way between two
 pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
 petrify's operators with one input (N,K) and an output of images, in any form that petrify export writes. petrify serve shows
 the same page at once.

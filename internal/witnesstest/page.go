@@ -115,6 +115,10 @@ func (s *pageSession) Run(_ context.Context, inputs []*onnx.Tensor) ([]*onnx.Ten
 			for _, v := range d {
 				data = append(data, float32(v))
 			}
+		case onnx.Slice[int64]: // numbers of classes
+			for _, v := range d {
+				data = append(data, float32(v))
+			}
 		default:
 			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("input %s is of neither floats nor bytes", t.Name)}
 		}

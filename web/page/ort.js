@@ -54,10 +54,8 @@ async function openModel(bytes) {
   await prepared;
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
   const run = async (inputs) => {
-    const given = Object.entries(inputs).map(([name, { dims, data, bytes: whole }]) => {
-      const tensor = whole ? new ort.Tensor('uint8', Uint8Array.from(data), dims) : new ort.Tensor('float32', Float32Array.from(data), dims);
-      return [name, tensor];
-    });
+    const made = { float32: (data) => Float32Array.from(data), uint8: (data) => Uint8Array.from(data), int64: (data) => BigInt64Array.from(data, BigInt) };
+    const given = Object.entries(inputs).map(([name, { dims, data, type }]) => [name, new ort.Tensor(type, made[type](data), dims)]);
     return session.run(Object.fromEntries(given));
   };
   return { run: (inputs) => inTurn(() => run(inputs)) };

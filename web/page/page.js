@@ -17,6 +17,7 @@ const fileOf = (id) => fromBase64(element(id).textContent.trim());
 // ---- points and pictures
 
 const width = about.generator.width; // of a point: how many numbers it has
+const classes = about.generator.class ? about.generator.class.names : [];
 let generator = null;
 let encoder = null;
 let noise = null;
@@ -24,10 +25,12 @@ let noise = null;
 // place is where element i of a picture (C, H, W) lies in a layout.
 const place = (layout, i, channels, area) => (layout === 'nchw' ? i : (i % area) * channels + Math.floor(i / area));
 
-// draw shows the picture of a point.
-async function draw(canvas, point) {
+// draw shows the picture of a point, of the class of a number where the model takes one.
+async function draw(canvas, point, number) {
   const { input, dims, images } = about.generator;
-  const made = (await generator.run({ [input]: { dims: [1, ...dims], data: point } }))[images.name];
+  const inputs = { [input]: { dims: [1, ...dims], data: point, type: 'float32' } };
+  if (classes.length > 0) inputs[about.generator.class.input] = { dims: [1], data: [number], type: 'int64' };
+  const made = (await generator.run(inputs))[images.name];
   const [channels, h, w] = images.shape;
   const pixels = new ImageData(w, h);
   // As the graphs with bytes and petrify sample do it: scaled in float32; the array itself clamps, and rounds halves to the even number.
@@ -62,10 +65,10 @@ const ease = (t) => t * t * (3 - 2 * t);
 // ---- what is shown
 
 const state = {
-  seed: 1n, image: 0, truncation: 0,
+  seed: 1n, image: 0, truncation: 0, class: 0,
   base: new Float64Array(width), name: 'the middle', file: 'middle',
   moved: about.axes.map(() => 0),
-  a: null, b: null,
+  a: null, b: null, // {point, class}
   walking: 0, // the request for the next frame of a walk
 };
 
@@ -94,7 +97,7 @@ async function work() {
   try {
     if (due) {
       due = false;
-      await draw(element('picture'), point());
+      await draw(element('picture'), point(), state.class);
     }
     while (kept.length > 0) await kept.shift()();
     for (const end = performance.now() + 12; small.length > 0 && performance.now() < end;) await small.shift()();
@@ -134,45 +137,87 @@ const noiseOf = (image) => noise.point(state.seed, image, width, state.truncatio
 
 function choose(image) {
   state.image = image;
-  [...element('thumbs').children].forEach((b, i) => {
-    b.setAttribute('aria-pressed', String(i === image));
-    b.tabIndex = i === image ? 0 : -1;
-  });
-  const limit = state.truncation;
-  start(noiseOf(image), `seed ${state.seed}, picture ${image + 1}${limit ? `, truncation ${limit}` : ''}`, `seed-${state.seed}-${image + 1}${limit ? `-truncation-${limit}` : ''}`);
+  press('thumbs', image);
+  const parts = [['seed', state.seed], ['picture', image + 1]];
+  if (classes.length > 0) parts.push(['class', classes[state.class]]);
+  if (state.truncation) parts.push(['truncation', state.truncation]);
+  const file = parts.map(([key, value]) => (key === 'picture' ? value : `${key}-${String(value).replace(/[^A-Za-z0-9.]+/g, '-')}`)).join('-');
+  start(noiseOf(image), parts.map((p) => p.join(' ')).join(', '), file);
+  soon('classes', (button, number) => draw(button.firstChild, noiseOf(image), number));
   link();
+}
+
+// soon draws the small pictures of a group anew, in the place of those of the group that were still to be drawn.
+function soon(group, task) {
+  small = small.filter((t) => t.group !== group);
+  [...element(group).children].forEach((button, i) => small.push(Object.assign(() => task(button, i), { group })));
+  later();
+}
+
+// ---- groups of buttons with a picture each, one of them pressed, which arrows lead through
+
+function makeGroup(group, labels, take) {
+  const place = element(group);
+  labels.forEach(([label, text], i) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('aria-label', label);
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 1;
+    button.append(canvas, text);
+    button.addEventListener('click', () => { stop(); take(i); });
+    place.append(button);
+  });
+  place.addEventListener('keydown', (e) => {
+    const columns = getComputedStyle(place).gridTemplateColumns.split(' ').length;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
+    const at = [...place.children].indexOf(document.activeElement);
+    const to = e.key === 'Home' ? 0 : e.key === 'End' ? labels.length - 1 : at + step;
+    if (!(to >= 0 && to < labels.length)) return;
+    e.preventDefault();
+    stop();
+    take(to);
+    place.children[to].focus();
+  });
+}
+
+function press(group, chosen) {
+  [...element(group).children].forEach((b, i) => {
+    b.setAttribute('aria-pressed', String(i === chosen));
+    b.tabIndex = i === chosen ? 0 : -1;
+  });
+}
+
+// ---- classes: a button for each, or a list of many
+
+const MOST_BUTTONS = 20;
+
+function makeClasses() {
+  const list = element('class');
+  classes.forEach((name, i) => list.append(new Option(name, i)));
+  list.addEventListener('change', () => { stop(); takeClass(Number(list.value)); });
+  list.hidden = classes.length <= MOST_BUTTONS;
+  element('classes').hidden = !list.hidden;
+  if (list.hidden) makeGroup('classes', classes.map((name) => [`Class ${name}`, name]), takeClass);
+}
+
+function takeClass(number) {
+  setClass(number);
+  refresh(state.image);
+}
+
+function setClass(number) {
+  state.class = number;
+  element('class').value = String(number);
+  press('classes', number);
 }
 
 // ---- seed, small pictures, truncation
 
 const THUMBS = 16;
 
-function makeThumbs() {
-  const thumbs = element('thumbs');
-  for (let i = 0; i < THUMBS; i++) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.setAttribute('aria-label', `Picture ${i + 1} of this seed`);
-    const canvas = document.createElement('canvas');
-    canvas.width = canvas.height = 1;
-    button.append(canvas);
-    button.addEventListener('click', () => { stop(); choose(i); });
-    thumbs.append(button);
-  }
-  thumbs.addEventListener('keydown', (e) => {
-    const columns = getComputedStyle(thumbs).gridTemplateColumns.split(' ').length;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
-    const to = e.key === 'Home' ? 0 : e.key === 'End' ? THUMBS - 1 : state.image + step;
-    if (!(to >= 0 && to < THUMBS)) return;
-    e.preventDefault();
-    stop();
-    choose(to);
-    thumbs.children[to].focus();
-  });
-}
-
 function refresh(image) {
-  small = [...element('thumbs').children].map((b, i) => () => draw(b.firstChild, noiseOf(i)));
+  soon('thumbs', (button, i) => draw(button.firstChild, noiseOf(i), state.class));
   choose(image);
 }
 
@@ -250,9 +295,9 @@ function recentre() {
 // ---- between two pictures
 
 function keep(which) {
-  const at = point();
+  const at = { point: point(), class: state.class };
   state[which] = at;
-  kept.push(() => draw(element(which), at));
+  kept.push(() => draw(element(which), at.point, at.class));
   later();
   element(which).setAttribute('aria-label', `Picture ${which.toUpperCase()}: ${called()}`);
   say(`kept as ${which.toUpperCase()}`);
@@ -263,10 +308,12 @@ function tellMix() {
   tell(element('mix'), `${percent} %`, { 0: 'at A', 100: 'at B' }[percent] || `${percent} % of the way from A to B`);
 }
 
+// takeMix shows a picture on the way: of A's class before the middle, and of B's from there on.
 function takeMix() {
   const percent = Number(element('mix').value);
   tellMix();
-  start(between(state.a, state.b, percent / 100), `${percent} % of the way from A to B`, `between-${percent}`);
+  if (classes.length > 0) setClass((percent < 50 ? state.a : state.b).class);
+  start(between(state.a.point, state.b.point, percent / 100), `${percent} % of the way from A to B`, `between-${percent}`);
 }
 
 // ---- a walk: from stop to stop, slowing down at each; who prefers less motion sees the stops alone
@@ -291,7 +338,7 @@ function walk() {
   let from = point(), to = null, began = 0, leg = 0, shown = -1;
   const next = () => {
     leg++;
-    return about.noise ? noiseOf(state.image + leg) : leg % 2 ? state.b : state.a;
+    return about.noise ? noiseOf(state.image + leg) : (leg % 2 ? state.b : state.a).point;
   };
   to = next();
   const move = (now) => {
@@ -370,7 +417,7 @@ async function encodeOnce() {
       data[place(images.layout, c * h * w + i, channels, h * w)] = value(channels === 1 ? grey : rgba[4 * i + c]);
     }
   }
-  const results = await encoder.run({ [input]: { dims: [1, ...dims], data, bytes: images.bytes } });
+  const results = await encoder.run({ [input]: { dims: [1, ...dims], data, type: images.bytes ? 'uint8' : 'float32' } });
   const code = Object.values(results).find((t) => t.data.length === width);
   start(Float64Array.from(code.data), 'what the model keeps of your picture', 'yours');
 }
@@ -439,14 +486,16 @@ function makePad() {
 
 // ---- the beginning
 
-// The address names the picture of a seed, as in index.html#seed=7&picture=5&truncation=0.5: link writes it once the picture stays
+// The address names the picture of a seed, as in index.html#seed=7&picture=5&class=3&truncation=0.5: link writes it once the picture stays
 // (browsers count such changes), and readAddress reads it.
 let linking = 0;
 function link() {
   clearTimeout(linking);
   linking = setTimeout(() => {
-    const limit = state.truncation ? `&truncation=${state.truncation}` : '';
-    history.replaceState(null, '', `#seed=${state.seed}&picture=${state.image + 1}${limit}`);
+    const parts = new URLSearchParams({ seed: state.seed, picture: state.image + 1 });
+    if (classes.length > 0) parts.set('class', classes[state.class]);
+    if (state.truncation) parts.set('truncation', state.truncation);
+    history.replaceState(null, '', `#${parts}`);
   }, 500);
 }
 
@@ -455,6 +504,7 @@ function readAddress() {
   element('truncation').value = wanted.get('truncation') || element('truncation').max;
   takeTruncation();
   element('seed').value = wanted.get('seed') ?? '1';
+  if (classes.length > 0) setClass(Math.max(classes.indexOf(wanted.get('class')), 0));
   const picture = Number(wanted.get('picture') || 1);
   state.image = Number.isInteger(picture) && picture >= 1 && picture <= THUMBS ? picture - 1 : 0;
   return readSeed();
@@ -486,6 +536,7 @@ async function begin() {
   noise = new Noise({ ...about.scheme, quantiles: new Int32Array(quantiles.buffer) });
   for (const e of document.querySelectorAll('.noise')) e.hidden = !about.noise;
   for (const e of document.querySelectorAll('.encoder')) e.hidden = !about.encoder;
+  for (const e of document.querySelectorAll('.class')) e.hidden = classes.length === 0;
 
   makeAxes();
   element('walk').addEventListener('click', walk);
@@ -498,7 +549,8 @@ async function begin() {
   const scribble = about.encoder ? makePad() : null;
 
   if (about.noise) {
-    makeThumbs();
+    makeGroup('thumbs', Array.from({ length: THUMBS }, (_, i) => [`Picture ${i + 1} of this seed`, '']), choose);
+    makeClasses();
     element('seed').addEventListener('change', takeSeed);
     element('another').addEventListener('click', () => {
       element('seed').value = String(BigInt.asUintN(64, state.seed + 1n));

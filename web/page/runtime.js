@@ -459,6 +459,23 @@ function concat(inputs, { axis }) {
   return [y];
 }
 
+// gather takes rows by their numbers, those below 0 from the end.
+function gather([x, rows], { axis = 0 }) {
+  const at = axis < 0 ? axis + x.dims.length : axis;
+  const n = x.dims[at], outer = size(x.dims.slice(0, at)), run = size(x.dims.slice(at + 1));
+  const y = tensor([...x.dims.slice(0, at), ...rows.dims, ...x.dims.slice(at + 1)]);
+  let to = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const row of rows.data) {
+      if (!(row >= -n && row < n)) throw new Error(`Gather of row ${row} of ${n}`);
+      const from = (o * n + (row < 0 ? row + n : row)) * run;
+      y.data.set(x.data.subarray(from, from + run), to);
+      to += run;
+    }
+  }
+  return [y];
+}
+
 function transpose([x], { perm }) {
   const rank = x.dims.length;
   const order = perm || [...x.dims.keys()].reverse();
@@ -554,6 +571,7 @@ const operators = {
   Div: pairwise((a, b) => a / b),
   Elu: map((x, { alpha = 1 }) => (x > 0 ? x : alpha * Math.expm1(x))),
   Flatten: flatten,
+  Gather: gather,
   Gemm: gemm,
   GlobalAveragePool: globalAveragePool,
   Identity: ([x]) => [x],
