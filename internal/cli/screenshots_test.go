@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var screenshotsOf = flag.String("screenshots", "", "folder of the runs dcgan and vae, of which docs/gallery gets screenshots")
+var screenshotsOf = flag.String("screenshots", "", "folder of the runs dcgan, cgan and vae, of which docs/gallery gets screenshots")
 
 // The pictures of docs/page.md are those of the page as it is.
 func TestScreenshots(t *testing.T) {
@@ -25,9 +25,8 @@ func TestScreenshots(t *testing.T) {
 		scale                      float64
 		before                     string // statements
 	}{
-		{"page.png", "dcgan", "light", "seed=3&picture=1", 1180, 1000, 1, ""},
-		{"page-dark.png", "dcgan", "dark", "seed=3&picture=1", 1180, 1000, 1, ""},
-		{"page-class.png", "cgan", "light", "seed=1&picture=4&class=7", 1180, 1000, 1, ""},
+		{"page.png", "dcgan", "light", "seed=2&picture=12", 1180, 1000, 1, ""},
+		{"page-class.png", "cgan", "dark", "seed=5&picture=2&class=5&truncation=1", 1180, 1000, 1, ""},
 		{"page-phone.png", "vae", "dark", "seed=1&picture=11", 390, 844, 1.5, ""},
 		{"page-pad.png", "vae", "dark", "seed=1&picture=11", 390, 844, 1.5, `document.getElementById('clear').click(); draws(); document.getElementById('pad-section').scrollIntoView({block: 'start'})`},
 	} {
