@@ -135,8 +135,11 @@ type memory struct {
 
 // decay multiplies row i by the exponential of gate i, of the gates in turn.
 func (s memory) decay(gates []float64) {
-	for i := range s.m {
-		s.m[i] *= math.Exp(gates[i/s.wide%len(gates)])
+	for i := 0; i*s.wide < len(s.m); i++ {
+		by := math.Exp(gates[i%len(gates)])
+		for j := range s.wide {
+			s.m[i*s.wide+j] *= by
+		}
 	}
 }
 
