@@ -19,6 +19,7 @@ var rooms = map[string]struct{ may, libraries []string }{
 	"internal/gop":         {may: []string{"internal/kernel"}, libraries: []string{"gorgonia"}},
 	"internal/picture":     {},
 	"internal/latent":      {},
+	"internal/sampler":     {may: []string{"dataset", "export", "internal/latent", "internal/picture", "layer", "load", "model", "models", "onnx", "onnx/check", "onnx/pb", "onnx/raster", "onnx/rule", "onnx/wire", "random", "run", "web", "witness"}},
 	"web":                  {may: []string{"onnx", "onnx/pb", "onnx/raster", "random"}},
 	"internal/suggest":     {},
 	"internal/atomicfile":  {},

@@ -22,6 +22,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/latent"
 	"github.com/petrify-ml/petrify/internal/picture"
 	"github.com/petrify-ml/petrify/internal/quote"
+	"github.com/petrify-ml/petrify/internal/sampler"
 	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
@@ -46,11 +47,8 @@ type sampleOptions struct {
 	places      runtimeOptions
 	columns     int
 	scale       int
-	classes     []string // names, or allClasses alone; nil where none were given
+	classes     []string // names, or sampler.AllClasses alone; nil where none were given
 }
-
-// allClasses is what names every class.
-const allClasses = "all"
 
 func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *cobra.Command {
 	o := sampleOptions{streams: s}
@@ -133,11 +131,11 @@ func runSample(ctx context.Context, o sampleOptions) error {
 		}
 	}
 	points := o.interpolate != "" || o.walk != "" || len(o.fromImage) > 0
-	s, err := openSampler(ctx, o.streams, found[0], o.model, o.encoder, points)
+	s, err := sampler.Open(ctx, o.note, found[0], o.model, o.encoder, points)
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	images, err := o.make(ctx, s)
 	if err != nil {
 		return err
@@ -155,7 +153,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 		err = picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale})
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", quote.Name(s.path), err)
+		return fmt.Errorf("%s: %w", quote.Name(s.Path), err)
 	}
 	if encode != nil {
 		if err := encode(&b); err != nil {
@@ -172,6 +170,9 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	fmt.Fprintf(o.streams.Err, "%s in %s\n", what, quote.Name(to))
 	return nil
 }
+
+// note is told what a person should know.
+func (o *sampleOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", text) }
 
 // check settles what was not given, and finds what encodes the picture: see encoderFor.
 func (o *sampleOptions) check() (encode func(*bytes.Buffer) error, err error) {
@@ -223,30 +224,30 @@ func (o *sampleOptions) check() (encode func(*bytes.Buffer) error, err error) {
 }
 
 // make makes the pictures that the flags ask for.
-func (o *sampleOptions) make(ctx context.Context, s *sampler) (picture.Images, error) {
+func (o *sampleOptions) make(ctx context.Context, s *sampler.Sampler) (picture.Images, error) {
 	var none picture.Images
 	if len(o.fromImage) > 0 {
 		o.columns = len(o.fromImage)
-		return s.reconstruct(ctx, o.fromImage)
+		return s.Reconstruct(ctx, o.fromImage)
 	}
-	if err := s.pick(o.classes); err != nil {
+	if err := s.Pick(o.classes); err != nil {
 		return none, err
 	}
-	if err := o.perClass(len(s.classes)); err != nil {
+	if err := o.perClass(len(s.Classes)); err != nil {
 		return none, err
 	}
 	var stops []float32
 	if o.interpolate == "" {
-		if err := s.takesNoise(); err != nil {
+		if err := s.TakesNoise(); err != nil {
 			return none, err
 		}
-		if s.is.Kind == raster.Pair {
-			return none, s.fail(errors.New("it goes from one picture to another: --interpolate A,B names the files"))
+		if s.Is.Kind == raster.Pair {
+			return none, s.Fail(errors.New("it goes from one picture to another: --interpolate A,B names the files"))
 		}
 		if o.walk == "" {
-			return s.ofSeed(ctx, o.seed, o.truncation, o.n)
+			return s.OfSeed(ctx, o.seed, o.truncation, o.n)
 		}
-		stops = s.noise(o.seed, o.truncation, o.n)
+		stops = s.Noise(o.seed, o.truncation, o.n)
 	} else {
 		ends := strings.Split(o.interpolate, ",")
 		if len(ends) != 2 || ends[0] == "" || ends[1] == "" {
@@ -257,15 +258,15 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler) (picture.Images, e
 			return none, err
 		}
 	}
-	width := s.is.Input.Size
+	width := s.Is.Input.Size
 	if o.walk != "" {
-		return s.decode(ctx, latent.Walk(s.way(), stops, width, o.frames), s.along(o.frames))
+		return s.Decode(ctx, latent.Walk(s.Way(), stops, width, o.frames), s.Along(o.frames))
 	}
 	if o.columns == 0 {
 		o.columns = o.n
 	}
-	return s.rows(func(class []int64) (picture.Images, error) {
-		return s.decode(ctx, latent.Between(s.way(), stops[:width], stops[width:], o.n), class)
+	return s.Rows(func(class []int64) (picture.Images, error) {
+		return s.Decode(ctx, latent.Between(s.Way(), stops[:width], stops[width:], o.n), class)
 	})
 }
 
@@ -287,9 +288,9 @@ func (o *sampleOptions) perClass(classes int) error {
 }
 
 // ends are the points that an interpolation goes between.
-func (o *sampleOptions) ends(ctx context.Context, s *sampler, ends []string) (points []float32, err error) {
-	if s.is.Kind == raster.Pair {
-		return []float32{0, 1}, s.between(ends)
+func (o *sampleOptions) ends(ctx context.Context, s *sampler.Sampler, ends []string) (points []float32, err error) {
+	if s.Is.Kind == raster.Pair {
+		return []float32{0, 1}, s.Between(ends)
 	}
 	for _, end := range ends {
 		p, err := o.point(ctx, s, end)
@@ -302,18 +303,18 @@ func (o *sampleOptions) ends(ctx context.Context, s *sampler, ends []string) (po
 }
 
 // point is the one that a seed stands for, its first picture, or the code of a picture file.
-func (o *sampleOptions) point(ctx context.Context, s *sampler, end string) ([]float32, error) {
+func (o *sampleOptions) point(ctx context.Context, s *sampler.Sampler, end string) ([]float32, error) {
 	seed, err := strconv.ParseUint(end, 10, 64)
 	if err != nil {
 		if _, statErr := os.Stat(end); statErr != nil {
 			return nil, fmt.Errorf("--interpolate: %s is neither a seed nor a picture file: %w", quote.Name(end), statErr)
 		}
-		return s.encodeFiles(ctx, []string{end})
+		return s.EncodeFiles(ctx, []string{end})
 	}
-	if err := s.takesNoise(); err != nil {
+	if err := s.TakesNoise(); err != nil {
 		return nil, fmt.Errorf("--interpolate: no picture is made of seed %d: %w", seed, err)
 	}
-	return s.noise(seed, o.truncation, 1), nil
+	return s.Noise(seed, o.truncation, 1), nil
 }
 
 // encoderFor finds what makes of a PNG a picture as the name of a file asks for it; it is nil where PNG is asked for.

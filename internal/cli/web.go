@@ -8,14 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/internal/quote"
-	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/internal/sampler"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/raster"
 	"github.com/petrify-ml/petrify/web"
@@ -136,41 +134,41 @@ func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([
 	if engine.cdn && engine.name != string(web.ORT) {
 		return nil, fmt.Errorf("--cdn is for --engine %s, and the engine is %s: its page fetches nothing", web.ORT, quote.Name(engine.name))
 	}
-	path, own, err := netsOf(model)
+	path, own, err := sampler.Find(model)
 	if err != nil {
 		return nil, err
 	}
 	if encoder == "" {
 		encoder = own
 	}
-	generator, err := readNet(path)
+	generator, err := sampler.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := generator.withoutNoise(ctx); err != nil {
+	if err := generator.WithoutNoise(ctx); err != nil {
 		return nil, err
 	}
-	o := generator.page()
+	o := generator.Page("petrify " + version())
 	o.Engine, o.CDN = web.Engine(engine.name), engine.cdn
-	nets := []*onnxNet{generator}
+	nets := []*sampler.Net{generator}
 	if encoder != "" {
-		e, err := readNet(encoder)
+		e, err := sampler.Read(encoder)
 		if err != nil {
 			return nil, err
 		}
-		o.Encoder, nets = e.file, append(nets, e)
-	} else if generator.is.Kind == raster.Images {
-		return nil, generator.fail(errors.New("it takes images: the page is for a generator, or a decoder with its --encoder"))
+		o.Encoder, nets = e.File, append(nets, e)
+	} else if generator.Is.Kind == raster.Images {
+		return nil, generator.Fail(errors.New("it takes images: the page is for a generator, or a decoder with its --encoder"))
 	}
 	page, err := web.Page(o)
 	if err != nil {
-		return nil, generator.fail(err)
+		return nil, generator.Fail(err)
 	}
 	files := []siteFile{{"index.html", "text/html; charset=utf-8", page}}
 	for i, n := range nets {
-		b, err := onnx.Marshal(n.file.Proto)
+		b, err := onnx.Marshal(n.File.Proto)
 		if err != nil {
-			return nil, n.fail(err)
+			return nil, n.Fail(err)
 		}
 		files = append(files, siteFile{[]string{"generator.onnx", "encoder.onnx"}[i], "application/octet-stream", b})
 	}
@@ -208,34 +206,4 @@ func ortFiles(given []string) (files []siteFile, err error) {
 		why = fmt.Sprintf(" (passed over in NODE_PATH: %s)", strings.Join(refused, ", "))
 	}
 	return nil, fmt.Errorf("--engine %s: no folder has the package onnxruntime-web%s: npm install onnxruntime-web, and name the node_modules folder by --node-path or NODE_PATH", web.ORT, why)
-}
-
-// page is what a page says of a generator.
-func (n *onnxNet) page() web.Options {
-	name := strings.TrimSuffix(filepath.Base(n.path), filepath.Ext(n.path))
-	o := web.Options{Name: name, Title: name, About: n.file.Proto.GetDocString(), Generator: n.file, Noise: n.takesNoise() == nil}
-	meta := map[string]string{}
-	for _, e := range n.file.Proto.GetMetadataProps() {
-		meta[e.GetKey()] = e.GetValue()
-	}
-	if m, err := models.Find(meta[export.MetaModel]); err == nil {
-		o.Name, o.Title, o.About = m.Name, m.Title, m.Doc
-	}
-	for _, f := range []struct{ name, key string }{
-		{"Data", export.MetaData}, {"Steps", export.MetaStep}, {"Seed of the training", export.MetaSeed}, {"SHA-256 of the weights", export.MetaWeights},
-	} {
-		if v := meta[f.key]; v != "" {
-			o.Facts = append(o.Facts, web.Fact{Name: f.name, Value: v})
-		}
-	}
-	parameters := 0
-	for _, t := range n.file.Proto.GetGraph().GetInitializer() {
-		count := 1
-		for _, d := range t.GetDims() {
-			count *= int(d)
-		}
-		parameters += count
-	}
-	o.Facts = append(o.Facts, web.Fact{Name: "Parameters", Value: strconv.Itoa(parameters)}, web.Fact{Name: "Made by", Value: "petrify " + version()})
-	return o
 }

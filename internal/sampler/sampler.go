@@ -1,4 +1,6 @@
-package cli
+// Package sampler makes pictures with an ONNX file or a run folder, of noise, of points, of seeds and of other pictures: in any of the
+// forms that petrify writes, on any runtime. It is what the commands sample, web and serve have in common.
+package sampler
 
 import (
 	"context"
@@ -29,27 +31,27 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// A sampler makes pictures of points of a latent space, and, where it has an encoder, points of pictures.
-type sampler struct {
-	onnxNet
-	streams *Streams
-	encoder *onnxNet
+// A Sampler makes pictures of points of a latent space, and, where it has an encoder, points of pictures.
+type Sampler struct {
+	Net
+	note    func(string) // is told what a person should know
+	encoder *Net
 	ends    []*onnx.Tensor // pictures that a net of form latent goes between
-	classes []int64        // those of the pictures to make; nil for a net that takes none
+	Classes []int64        // those of the pictures to make; nil for a net that takes none
 	noted   bool           // that its input looks like images
 }
 
-// An onnxNet is an ONNX file of a model of images, made ready to run.
-type onnxNet struct {
-	path    string
-	file    *onnx.Model
-	is      raster.Model
+// An Net is an ONNX file of a model of images, made ready to run.
+type Net struct {
+	Path    string
+	File    *onnx.Model
+	Is      raster.Model
 	session witness.Session
 }
 
-// openSampler opens what makes pictures, and its encoder. Who asks for points gets of a file of form sample what takes them.
-func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path, encoder string, points bool) (*sampler, error) {
-	generator, own, err := netsOf(path)
+// Open opens what makes pictures, and its encoder. Who asks for points gets of a file of form sample what takes them.
+func Open(ctx context.Context, note func(string), rt witness.Runtime, path, encoder string, points bool) (*Sampler, error) {
+	generator, own, err := Find(path)
 	if err != nil {
 		return nil, err
 	}
@@ -57,44 +59,44 @@ func openSampler(ctx context.Context, streams *Streams, rt witness.Runtime, path
 	if err != nil {
 		return nil, err
 	}
-	s := &sampler{onnxNet: *n, streams: streams}
+	s := &Sampler{Net: *n, note: note}
 	if encoder == "" {
 		encoder = own
 	}
 	if encoder != "" {
 		if s.encoder, err = openNet(ctx, rt, encoder, false); err != nil {
-			s.close()
+			s.Close()
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func (s *sampler) close() {
+func (s *Sampler) Close() {
 	s.session.Close()
 	if s.encoder != nil {
 		s.encoder.session.Close()
 	}
 }
 
-func openNet(ctx context.Context, rt witness.Runtime, path string, points bool) (*onnxNet, error) {
-	n, err := readNet(path)
+func openNet(ctx context.Context, rt witness.Runtime, path string, points bool) (*Net, error) {
+	n, err := Read(path)
 	if err != nil {
 		return nil, err
 	}
 	if points {
-		if err := n.withoutNoise(ctx); err != nil {
+		if err := n.WithoutNoise(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if n.session, err = rt.Open(ctx, n.file); err != nil {
-		return nil, n.fail(err)
+	if n.session, err = rt.Open(ctx, n.File); err != nil {
+		return nil, n.Fail(err)
 	}
 	return n, nil
 }
 
-// readNet reads and checks a file. What it returns cannot run yet.
-func readNet(path string) (*onnxNet, error) {
+// Read reads and checks a file. What it returns cannot run yet.
+func Read(path string) (*Net, error) {
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
 		return nil, err
@@ -102,44 +104,44 @@ func readNet(path string) (*onnxNet, error) {
 	if err := wire.Embed(m, wire.Limits{}); err != nil { // so that no runtime opens a file on its own
 		return nil, err
 	}
-	n := &onnxNet{path: path, file: m}
+	n := &Net{Path: path, File: m}
 	for _, f := range check.Model(m.Proto) {
 		if f.Severity == rule.Error {
-			return nil, n.fail(fmt.Errorf("not valid ONNX: %v", f))
+			return nil, n.Fail(fmt.Errorf("not valid ONNX: %v", f))
 		}
 	}
-	if n.is, err = raster.Of(m.Proto); err != nil {
-		return nil, n.fail(err)
+	if n.Is, err = raster.Of(m.Proto); err != nil {
+		return nil, n.Fail(err)
 	}
 	return n, nil
 }
 
-// withoutNoise makes of a net that draws its own noise one that takes it.
-func (n *onnxNet) withoutNoise(ctx context.Context) error {
-	if n.is.Kind != raster.Seed {
+// WithoutNoise makes of a net that draws its own noise one that takes it.
+func (n *Net) WithoutNoise(ctx context.Context) error {
+	if n.Is.Kind != raster.Seed {
 		return nil
 	}
-	m, err := load.WithoutNoise(ctx, n.file)
+	m, err := load.WithoutNoise(ctx, n.File)
 	if err != nil {
-		return n.fail(err)
+		return n.Fail(err)
 	}
-	if n.is, err = raster.Of(m.Proto); err != nil {
-		return n.fail(err)
+	if n.Is, err = raster.Of(m.Proto); err != nil {
+		return n.Fail(err)
 	}
-	n.file = m
+	n.File = m
 	return nil
 }
 
-func (n *onnxNet) fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.path), err) }
+func (n *Net) Fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.Path), err) }
 
 // readPictures reads picture files for an input of square images: bytes (len(files), C, H, W).
-func (n *onnxNet) readPictures(in raster.Port, files []string) ([]byte, error) {
+func (n *Net) readPictures(in raster.Port, files []string) ([]byte, error) {
 	if in.Layout == "" {
-		return nil, n.fail(fmt.Errorf("input %s is %v, want images, as in float[N,1,28,28]", onnx.Quote(in.Name), layer.Shape(in.Dims)))
+		return nil, n.Fail(fmt.Errorf("input %s is %v, want images, as in float[N,1,28,28]", onnx.Quote(in.Name), layer.Shape(in.Dims)))
 	}
 	channels, height, width := in.Shape()
 	if height != width {
-		return nil, n.fail(fmt.Errorf("input %s is %v: pictures are read for square images", onnx.Quote(in.Name), layer.Shape(in.Dims)))
+		return nil, n.Fail(fmt.Errorf("input %s is %v: pictures are read for square images", onnx.Quote(in.Name), layer.Shape(in.Dims)))
 	}
 	var all []byte
 	for _, file := range files {
@@ -161,44 +163,47 @@ func picturesOf(b []byte, c, h, w int) picture.Images {
 	return images
 }
 
+// AllClasses is what names every class.
+const AllClasses = "all"
+
 // mostRows of images go through a net at once.
 const mostRows = 4096
 
-// pick settles the classes of the pictures: those named, all where none is named, and none for a net that takes none.
-func (s *sampler) pick(names []string) error {
-	c := s.is.Class
+// Pick settles the classes of the pictures: those named, all where none is named, and none for a net that takes none.
+func (s *Sampler) Pick(names []string) error {
+	c := s.Is.Class
 	if !c.Taken() {
 		if names != nil {
-			return s.fail(errors.New("--class: it takes no class"))
+			return s.Fail(errors.New("--class: it takes no class"))
 		}
 		return nil
 	}
-	if names == nil || slices.Contains(names, allClasses) && !slices.Contains(c.Names, allClasses) {
+	if names == nil || slices.Contains(names, AllClasses) && !slices.Contains(c.Names, AllClasses) {
 		if c.Names == nil {
-			return s.fail(errors.New("it takes a class, and the file does not name them: --class tells which, by a number, 0 for the first"))
+			return s.Fail(errors.New("it takes a class, and the file does not name them: --class tells which, by a number, 0 for the first"))
 		}
 		if len(names) > 1 {
-			return s.fail(fmt.Errorf("--class %s leaves no other to name", allClasses))
+			return s.Fail(fmt.Errorf("--class %s leaves no other to name", AllClasses))
 		}
 		names = c.Names
 	}
-	s.classes = make([]int64, len(names))
+	s.Classes = make([]int64, len(names))
 	for i, name := range names {
 		var err error
-		if s.classes[i], err = c.Number(name); err != nil {
-			return s.fail(fmt.Errorf("--class: %w", err))
+		if s.Classes[i], err = c.Number(name); err != nil {
+			return s.Fail(fmt.Errorf("--class: %w", err))
 		}
 	}
 	return nil
 }
 
-// rows makes pictures by a function of one class, for each class in turn.
-func (s *sampler) rows(pictures func(class []int64) (picture.Images, error)) (all picture.Images, err error) {
-	if s.classes == nil {
+// Rows makes pictures by a function of one class, for each class in turn.
+func (s *Sampler) Rows(pictures func(class []int64) (picture.Images, error)) (all picture.Images, err error) {
+	if s.Classes == nil {
 		return pictures(nil)
 	}
-	for i := range s.classes {
-		images, err := pictures(s.classes[i : i+1])
+	for i := range s.Classes {
+		images, err := pictures(s.Classes[i : i+1])
 		if err != nil {
 			return all, err
 		}
@@ -213,20 +218,20 @@ func joined(a, b picture.Images) picture.Images {
 	return b
 }
 
-// decode makes a picture of every point. classes are theirs, one for all or one for each, for a net that takes them.
-func (s *sampler) decode(ctx context.Context, points []float32, classes []int64) (picture.Images, error) {
-	if s.is.Kind == raster.Images && s.is.Input.Elem != pb.TensorProto_FLOAT {
-		return picture.Images{}, s.fail(fmt.Errorf("input %s takes images: --from-image names them", onnx.Quote(s.is.Input.Name)))
+// Decode makes a picture of every point. classes are theirs, one for all or one for each, for a net that takes them.
+func (s *Sampler) Decode(ctx context.Context, points []float32, classes []int64) (picture.Images, error) {
+	if s.Is.Kind == raster.Images && s.Is.Input.Elem != pb.TensorProto_FLOAT {
+		return picture.Images{}, s.Fail(fmt.Errorf("input %s takes images: --from-image names them", onnx.Quote(s.Is.Input.Name)))
 	}
-	if s.is.Kind == raster.Images && !s.noted {
-		fmt.Fprintf(s.streams.Err, "note: input %s has the shape of images, %v: it may not be made for noise\n", onnx.Quote(s.is.Input.Name), layer.Shape(s.is.Input.Dims))
+	if s.Is.Kind == raster.Images && !s.noted {
+		s.note(fmt.Sprintf("input %s has the shape of images, %v: it may not be made for noise", onnx.Quote(s.Is.Input.Name), layer.Shape(s.Is.Input.Dims)))
 		s.noted = true
 	}
 	at := 0
-	return inParts(points, s.is.Input.Size, func(rows []float32) (picture.Images, error) {
-		t, err := s.is.Input.Rows(rows)
+	return inParts(points, s.Is.Input.Size, func(rows []float32) (picture.Images, error) {
+		t, err := s.Is.Input.Rows(rows)
 		if err != nil {
-			return picture.Images{}, s.fail(err)
+			return picture.Images{}, s.Fail(err)
 		}
 		n := t.Dims[0]
 		inputs := append(slices.Clone(s.ends), t)
@@ -235,21 +240,21 @@ func (s *sampler) decode(ctx context.Context, points []float32, classes []int64)
 			for i := range own {
 				own[i] = classes[(at+i)%len(classes)]
 			}
-			inputs = append(inputs, s.is.Class.Tensor(own))
+			inputs = append(inputs, s.Is.Class.Tensor(own))
 		}
 		at += n
 		return s.pictures(ctx, n, inputs...)
 	})
 }
 
-// along are the classes of the pictures of a film: those of the sampler one after the other.
-func (s *sampler) along(frames int) []int64 {
-	if s.classes == nil {
+// Along are the classes of the pictures of a film: those of the Sampler one after the other.
+func (s *Sampler) Along(frames int) []int64 {
+	if s.Classes == nil {
 		return nil
 	}
 	classes := make([]int64, frames)
 	for i := range classes {
-		classes[i] = s.classes[i*len(s.classes)/frames]
+		classes[i] = s.Classes[i*len(s.Classes)/frames]
 	}
 	return classes
 }
@@ -267,32 +272,32 @@ func inParts[T any](rows []T, size int, pictures func([]T) (picture.Images, erro
 }
 
 // pictures runs the net, and finds the pictures among its outputs.
-func (n *onnxNet) pictures(ctx context.Context, count int, inputs ...*onnx.Tensor) (none picture.Images, err error) {
+func (n *Net) pictures(ctx context.Context, count int, inputs ...*onnx.Tensor) (none picture.Images, err error) {
 	outputs, err := n.session.Run(ctx, inputs)
 	if err != nil {
-		return none, n.fail(err)
+		return none, n.Fail(err)
 	}
 	var seen []string
 	for _, t := range outputs {
-		c, h, w, layout := n.is.Output(t.Type(), t.Dims)
+		c, h, w, layout := n.Is.Output(t.Type(), t.Dims)
 		if layout == "" || t.Dims[0] != count {
 			seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
 			continue
 		}
 		b := make([]byte, t.Len())
-		if err := n.is.Planes(b, t); err != nil {
-			return none, n.fail(err)
+		if err := n.Is.Planes(b, t); err != nil {
+			return none, n.Fail(err)
 		}
 		return picturesOf(b, c, h, w), nil
 	}
-	return none, n.fail(fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), count))
+	return none, n.Fail(fmt.Errorf("the outputs are %s, want pictures of [%d 1 H W] or [%[2]d 3 H W]", strings.Join(seen, ", "), count))
 }
 
-// ofSeed makes the pictures of a seed, n of each class.
-func (s *sampler) ofSeed(ctx context.Context, seed uint64, truncation float64, n int) (picture.Images, error) {
-	return s.rows(func(class []int64) (picture.Images, error) {
-		if s.is.Kind != raster.Seed {
-			return s.decode(ctx, s.noise(seed, truncation, n), class)
+// OfSeed makes the pictures of a seed, n of each class.
+func (s *Sampler) OfSeed(ctx context.Context, seed uint64, truncation float64, n int) (picture.Images, error) {
+	return s.Rows(func(class []int64) (picture.Images, error) {
+		if s.Is.Kind != raster.Seed {
+			return s.Decode(ctx, s.Noise(seed, truncation, n), class)
 		}
 		inputs := []*onnx.Tensor{
 			{Name: "seed", Dims: []int{1}, Data: onnx.Slice[int64]{int64(seed)}},
@@ -300,64 +305,64 @@ func (s *sampler) ofSeed(ctx context.Context, seed uint64, truncation float64, n
 			{Name: "truncation", Dims: []int{1}, Data: onnx.Slice[float32]{float32(truncation)}},
 		}
 		if class != nil {
-			inputs = append(inputs, s.is.Class.Tensor(class))
+			inputs = append(inputs, s.Is.Class.Tensor(class))
 		}
 		return s.pictures(ctx, n, inputs...)
 	})
 }
 
-// encodeFiles finds the points of pictures.
-func (s *sampler) encodeFiles(ctx context.Context, files []string) ([]float32, error) {
+// EncodeFiles finds the points of pictures.
+func (s *Sampler) EncodeFiles(ctx context.Context, files []string) ([]float32, error) {
 	if s.encoder == nil {
 		return nil, s.lacksEncoder()
 	}
-	b, err := s.encoder.readPictures(s.encoder.is.Input, files)
+	b, err := s.encoder.readPictures(s.encoder.Is.Input, files)
 	if err != nil {
 		return nil, err
 	}
 	return s.encode(ctx, b)
 }
 
-func (s *sampler) lacksEncoder() error {
-	return s.fail(errors.New("it makes pictures of points, not points of pictures: --encoder names the file that does, where there is one"))
+func (s *Sampler) lacksEncoder() error {
+	return s.Fail(errors.New("it makes pictures of points, not points of pictures: --encoder names the file that does, where there is one"))
 }
 
 // encode finds the points of images: of a distribution that the encoder gives, its mean, which comes first.
-func (s *sampler) encode(ctx context.Context, b []byte) ([]float32, error) {
-	in := s.encoder.is.Input
+func (s *Sampler) encode(ctx context.Context, b []byte) ([]float32, error) {
+	in := s.encoder.Is.Input
 	t, err := in.Pixels(b)
 	if err != nil {
-		return nil, s.encoder.fail(err)
+		return nil, s.encoder.Fail(err)
 	}
 	outputs, err := s.encoder.session.Run(ctx, []*onnx.Tensor{t})
 	if err != nil {
-		return nil, s.encoder.fail(err)
+		return nil, s.encoder.Fail(err)
 	}
 	n := t.Dims[0]
 	var seen []string
 	for _, t := range outputs {
-		if data, ok := t.Data.(onnx.Slice[float32]); ok && len(data) == n*s.is.Input.Size {
+		if data, ok := t.Data.(onnx.Slice[float32]); ok && len(data) == n*s.Is.Input.Size {
 			return data, nil
 		}
 		seen = append(seen, fmt.Sprintf("%q of %v", t.Name, t.Dims))
 	}
-	return nil, s.encoder.fail(fmt.Errorf("the outputs are %s, want %d numbers for each picture, which %s takes", strings.Join(seen, ", "), s.is.Input.Size, quote.Name(s.path)))
+	return nil, s.encoder.Fail(fmt.Errorf("the outputs are %s, want %d numbers for each picture, which %s takes", strings.Join(seen, ", "), s.Is.Input.Size, quote.Name(s.Path)))
 }
 
-// reconstruct reads pictures and makes them anew. It returns both, the pictures first.
-func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
-	if s.encoder == nil && s.is.Kind != raster.Images {
+// Reconstruct reads pictures and makes them anew. It returns both, the pictures first.
+func (s *Sampler) Reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
+	if s.encoder == nil && s.Is.Kind != raster.Images {
 		return both, s.lacksEncoder()
 	}
-	reader := &s.onnxNet // one from images to images
+	reader := &s.Net // one from images to images
 	if s.encoder != nil {
 		reader = s.encoder
 	}
-	b, err := reader.readPictures(reader.is.Input, files)
+	b, err := reader.readPictures(reader.Is.Input, files)
 	if err != nil {
 		return both, err
 	}
-	c, h, w := reader.is.Input.Shape()
+	c, h, w := reader.Is.Input.Shape()
 	both = picturesOf(b, c, h, w)
 	var made picture.Images
 	if s.encoder != nil {
@@ -365,12 +370,12 @@ func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture
 		if err != nil {
 			return both, err
 		}
-		made, err = s.decode(ctx, points, nil)
+		made, err = s.Decode(ctx, points, nil)
 		if err != nil {
 			return both, err
 		}
 	} else {
-		t, err := reader.is.Input.Pixels(b)
+		t, err := reader.Is.Input.Pixels(b)
 		if err != nil {
 			return both, err
 		}
@@ -379,45 +384,45 @@ func (s *sampler) reconstruct(ctx context.Context, files []string) (both picture
 		}
 	}
 	if made.C != both.C || made.H != both.H || made.W != both.W {
-		return both, s.fail(fmt.Errorf("it makes pictures of %dx%dx%d of those of %dx%dx%d", made.C, made.H, made.W, both.C, both.H, both.W))
+		return both, s.Fail(fmt.Errorf("it makes pictures of %dx%dx%d of those of %dx%dx%d", made.C, made.H, made.W, both.C, both.H, both.W))
 	}
 	both.Pixels, both.N = append(both.Pixels, made.Pixels...), both.N+made.N
 	return both, nil
 }
 
-// between makes the net of form latent go between two pictures: its points are numbers from 0 to 1.
-func (s *sampler) between(ends []string) error {
+// Between makes the net of form latent go between two pictures: its points are numbers from 0 to 1.
+func (s *Sampler) Between(ends []string) error {
 	for i, end := range ends {
-		b, err := s.readPictures(s.is.Ends[i], []string{end})
+		b, err := s.readPictures(s.Is.Ends[i], []string{end})
 		if err != nil {
 			return err
 		}
-		t, err := s.is.Ends[i].Pixels(b)
+		t, err := s.Is.Ends[i].Pixels(b)
 		if err != nil {
-			return s.fail(err)
+			return s.Fail(err)
 		}
 		s.ends = append(s.ends, t)
 	}
 	return nil
 }
 
-// noise is that of n pictures.
-func (s *sampler) noise(seed uint64, truncation float64, n int) []float32 {
-	z := make([]float32, n*s.is.Input.Size)
-	random.Noise{Seed: int64(seed), Truncation: float32(truncation)}.Fill(z, s.is.Input.Size, 0)
+// Noise is that of n pictures.
+func (s *Sampler) Noise(seed uint64, truncation float64, n int) []float32 {
+	z := make([]float32, n*s.Is.Input.Size)
+	random.Noise{Seed: int64(seed), Truncation: float32(truncation)}.Fill(z, s.Is.Input.Size, 0)
 	return z
 }
 
-// way is that from one point to another.
-func (s *sampler) way() latent.Way {
-	if s.takesNoise() != nil {
+// Way is that from one point to another.
+func (s *Sampler) Way() latent.Way {
+	if s.TakesNoise() != nil {
 		return latent.Straight
 	}
 	return latent.Spherical
 }
 
-// netsOf finds what makes pictures in a run folder, and the encoder, if there is one; a file is taken as it is.
-func netsOf(path string) (generator, encoder string, err error) {
+// Find finds what makes pictures in a run folder, and the encoder, if there is one; a file is taken as it is.
+func Find(path string) (generator, encoder string, err error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return path, "", err
@@ -444,10 +449,10 @@ func netsOf(path string) (generator, encoder string, err error) {
 	return file, encoder, nil
 }
 
-// takesNoise refuses a net of petrify's that was not trained on noise. Of other files it knows nothing.
-func (n *onnxNet) takesNoise() error {
-	if err := madeForNoise(n.file.Proto); err != nil {
-		return n.fail(err)
+// TakesNoise refuses a net of petrify's that was not trained on noise. Of other files it knows nothing.
+func (n *Net) TakesNoise() error {
+	if err := madeForNoise(n.File.Proto); err != nil {
+		return n.Fail(err)
 	}
 	return nil
 }
