@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"github.com/petrify-ml/petrify/gate"
 	"github.com/petrify-ml/petrify/internal/quote"
 	"github.com/petrify-ml/petrify/report"
-	"github.com/petrify-ml/petrify/verify"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -225,7 +225,7 @@ func (o *gateOptions) finish(ctx context.Context, format report.Format, r *repor
 func forReport(r *report.Report) string {
 	for _, f := range r.Files {
 		for _, rt := range f.Runtimes {
-			if rt.Status != report.Finding || rt.Name == verify.Recorded {
+			if rt.Status != report.Finding || !slices.Contains(runtimeNames(), rt.Name) { // recorded, or the other model
 				continue
 			}
 			if _, err := os.Stat(filepath.FromSlash(f.Path)); err == nil {

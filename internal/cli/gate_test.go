@@ -25,6 +25,7 @@ func TestForReport(t *testing.T) {
 		{"wrong", wrong(here, "ort-node", report.Finding), "petrify reduce '" + filepath.ToSlash(here) + "' --runtime ort-node cuts it down to what the runtime gets wrong, for a bug report"},
 		{"skipped", wrong(here, "ort-node", report.Skipped), ""},
 		{"recorded", wrong(here, "recorded", report.Finding), ""},
+		{"the other model of verify --against", wrong(here, "new", report.Finding), ""},
 		{"in a bucket", wrong("s3://bucket/m.onnx", "ort-node", report.Finding), ""},
 	} {
 		if got := forReport(&report.Report{Files: []report.File{tt.file}}); got != tt.want {

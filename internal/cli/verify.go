@@ -232,6 +232,9 @@ func verifyReport(found *verify.Report, strict bool) *report.Report {
 			break
 		}
 	}
+	if next := forReport(r); next != "" {
+		r.Next = append(r.Next, next)
+	}
 	return r
 }
 
