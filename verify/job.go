@@ -50,6 +50,7 @@ type job struct {
 	model    *onnx.Model
 	program  *reference.Program
 	sets     []dataSet
+	again    []dataSet // that tell how much an equal is worth, and are not compared
 	// single says that the model is one of many that are tried, so that what takes
 	// long and changes no verdict is left out.
 	single bool
@@ -71,6 +72,7 @@ func (j *job) run(ctx context.Context) {
 		j.report.problem(err)
 		return
 	}
+	j.lookAgain(ctx)
 	defer func() {
 		agree(j.report.Rows)
 		j.qualify()

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -181,9 +182,10 @@ func (j *job) caveats() []Caveat {
 	}
 	var all []Caveat
 	nodes := j.program.Nodes()
-	dead := make([]map[string]end, len(j.sets))
-	for k := range j.sets {
-		dead[k] = j.sets[k].dead(nodes)
+	sets := j.looked()
+	dead := make([]map[string]end, len(sets))
+	for k := range sets {
+		dead[k] = sets[k].dead(nodes)
 	}
 	for k, w := range j.sets[0].want {
 		if c, ok := j.caveat(k, w, dead); ok {
@@ -198,9 +200,16 @@ func (j *job) caveats() []Caveat {
 func (j *job) caveat(k int, w *reference.Value, dead []map[string]end) (Caveat, bool) {
 	var total contents
 	var barren []string // data sets
-	what, died, one, lost := "", true, true, 0
-	for i, d := range j.sets {
+	what, died, one, lost, seen := "", true, true, 0, 0
+	for i, d := range j.looked() {
 		c := contentsOf(d.want[k])
+		seen += c.elements
+		died = died && dead[i][w.Name].why != ""
+		lost += dead[i][w.Name].elements
+		if i >= len(j.sets) { // drawn to look again
+			one = one && c.constant && same(c.number, total.number)
+			continue
+		}
 		if i == 0 {
 			total = c
 		} else {
@@ -208,8 +217,6 @@ func (j *job) caveat(k int, w *reference.Value, dead []map[string]end) (Caveat, 
 			one = one && same(c.number, total.number)
 		}
 		one = one && c.constant && c.elements > 0
-		died = died && dead[i][w.Name].why != ""
-		lost += dead[i][w.Name].elements
 		if kind, bad := c.barren(); bad {
 			if what != "" && what != kind {
 				kind = "NaN or infinite"
@@ -229,12 +236,61 @@ func (j *job) caveat(k int, w *reference.Value, dead []map[string]end) (Caveat, 
 		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %.6g, whatever goes in", total.number), Cause: dead[0][w.Name].why}, true
 	case died:
 		return Caveat{Rule: "outputs-constant", Why: "it is the same whatever goes in", Cause: dead[0][w.Name].why}, true
-	case one && total.elements >= fewest && len(j.sets) > 1 && activation(w.Type) && j.varied():
-		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %.6g in all data sets", total.number)}, true
+	case one && seen >= fewest && len(j.looked()) > 1 && activation(w.Type) && j.varied():
+		return Caveat{Rule: "outputs-constant", Why: fmt.Sprintf("every element is %.6g, whatever goes in", total.number)}, true
 	case total.nan > 0 && !total.text:
 		return Caveat{Rule: "outputs-nan", Why: fmt.Sprintf("%d of %d elements are NaN", total.nan, total.elements)}, true
 	}
 	return Caveat{}, false
+}
+
+// looked are the data sets, and what was drawn to look again.
+func (j *job) looked() []dataSet { return slices.Concat(j.sets, j.again) }
+
+// mostLooks is how often inputs are drawn to tell a small layer that is dead from one that happens to be 0.
+const mostLooks = 8
+
+// lookAgain draws further inputs for the reference where few elements leave it open whether an output ever changes.
+func (j *job) lookAgain(ctx context.Context) {
+	for k := range uint64(mostLooks) {
+		if !j.undecided() {
+			return
+		}
+		o := j.options
+		o.Seed += 1 + k
+		d, err := newDrawing(j.program.Inputs(), j.model.Proto, o)
+		if err != nil {
+			return
+		}
+		a, f := d.search(d.start(1))
+		set, err := d.set(a, 1, f.types)
+		if err != nil || f.problem != "" || j.evaluate(ctx, &set) != nil {
+			return // these inputs will not do, and no others are worth the time
+		}
+		j.again = append(j.again, set)
+	}
+}
+
+// undecided reports whether an output of few elements may be one that no input reaches.
+func (j *job) undecided() bool {
+	sets, nodes := j.looked(), j.program.Nodes()
+	dead := make([]map[string]end, len(sets))
+	for i := range sets {
+		dead[i] = sets[i].dead(nodes)
+	}
+	for k, w := range j.sets[0].want {
+		lost, seen, died, one := 0, 0, true, activation(w.Type) && j.varied()
+		first := contentsOf(w)
+		for i, d := range sets {
+			c := contentsOf(d.want[k])
+			died, lost = died && dead[i][w.Name].why != "", lost+dead[i][w.Name].elements
+			one, seen = one && c.constant && same(c.number, first.number), seen+c.elements
+		}
+		if _, bad := first.barren(); !bad && (died && lost < fewest || one && seen > len(sets) && seen < fewest) {
+			return true
+		}
+	}
+	return false
 }
 
 // varied reports whether an input has more than one number in it.

@@ -128,6 +128,44 @@ func TestAnEqualThatIsWorthNothingSaysSo(t *testing.T) {
 	}
 }
 
+// Where an output has few elements, further inputs tell what never changes from what is one number by chance.
+func TestSmallOutputsAreLookedAtAgain(t *testing.T) {
+	four := []onnx.Dim{onnx.Fixed(1), onnx.Fixed(4)}
+	small := func(bias float32, factor float32) func(*pb.GraphProto) {
+		return func(g *pb.GraphProto) {
+			g.Input[0], g.Output[0] = onnxtest.ValueInfo("x", pb.TensorProto_FLOAT, four), onnxtest.ValueInfo("y", pb.TensorProto_FLOAT, four)
+			g.Initializer = []*pb.TensorProto{onnxtest.Floats("b", []int64{1}, bias), onnxtest.Floats("f", []int64{1}, factor)}
+			g.Node = []*pb.NodeProto{
+				onnxtest.Node("Mul", []string{"x", "f"}, []string{"m"}), onnxtest.Node("Add", []string{"m", "b"}, []string{"s"}), onnxtest.Node("Relu", []string{"s"}, []string{"y"}),
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name         string
+		bias, factor float32
+		rule         string
+		zeros        bool // in what is drawn first
+	}{
+		{"dead", -1e6, 1, "outputs-constant", true},
+		{"times 0", 2, 0, "outputs-constant", false},
+		{"0 by chance", -1.3, 1, "", true},
+		{"alive", 0.5, 1, "", false},
+	} {
+		dir := layers(t, small(tt.bias, tt.factor))
+		m := report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{reference.Runtime{}}, Seed: 1}).Models[0]
+		got := ""
+		for _, c := range m.Caveats {
+			got += c.Rule
+		}
+		if got != tt.rule || len(m.Rows) != 1 || m.Verdict() != Equal {
+			t.Errorf("%s: caveats %+v of %d rows, %s, want %q of one", tt.name, m.Caveats, len(m.Rows), m.Problem, tt.rule)
+		}
+		if zeros := m.Rows[0].Worst.Want == 0; zeros != tt.zeros {
+			t.Errorf("%s: the first draw is %v, want zeros: %v", tt.name, m.Rows[0].Worst.Want, tt.zeros)
+		}
+	}
+}
+
 // Recorded inputs that are zero throughout show no wrong weight.
 func TestRecordedInputsOfOneNumberAreSaid(t *testing.T) {
 	for _, tt := range []struct {
