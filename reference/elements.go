@@ -116,6 +116,9 @@ func narrowed[T integer](list []T) ([]int, bool) {
 	return out, true
 }
 
+// A numeral is the type in which numbers are computed.
+type numeral interface{ float64 | int64 | uint64 }
+
 // An integer is the type in which integers are computed: signed, or unsigned.
 type integer interface{ int64 | uint64 }
 

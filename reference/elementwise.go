@@ -239,6 +239,17 @@ func variadic(name string, eval func(c *call, f format, terms []number) number, 
 	}
 }
 
+// folded takes in one term after the other.
+func folded(f func(x, y number) number) func(*call, format, []number) number {
+	return func(_ *call, _ format, terms []number) number {
+		m := terms[0]
+		for _, t := range terms[1:] {
+			m = f(m, t)
+		}
+		return m
+	}
+}
+
 // foldInto folds integers: the first is what there is of it, and f takes in every other.
 func foldInto[T integer](out *Value, in []*Value, stretches []stretch, f func(x, y T) T) {
 	d := elems[T](out)

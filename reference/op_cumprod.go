@@ -8,7 +8,7 @@ var opCumProd = operator{
 	}),
 }
 
-var products = accumulation{1, func(a, b int64) int64 { return a * b }, func(a, b uint64) uint64 { return a * b },
+var products = accumulation{1, multiply[int64], multiply[uint64],
 	func(f format) accumulator { return &runningProduct{f: f, product: exact(1)} }}
 
 // A runningProduct is the product of the elements added so far.

@@ -20,7 +20,7 @@ type accumulation struct {
 	begin func(f format) accumulator
 }
 
-var sums = accumulation{0, func(a, b int64) int64 { return a + b }, func(a, b uint64) uint64 { return a + b },
+var sums = accumulation{0, plus[int64], plus[uint64],
 	func(f format) accumulator { return &runningSum{f: f, terms: f.dot()} }}
 
 // An accumulator takes the elements of a line one after the other, and tells what

@@ -1,7 +1,6 @@
 package reference
 
 // opEqual is A = B. ONNX Equal, opset 1, 7, 11, 13, 19.
-var opEqual = comparison("Equal",
-	func(x, y float64) bool { return x == y },
-	func(x, y int64) bool { return x == y },
-	func(x, y uint64) bool { return x == y })
+var opEqual = comparison("Equal", same, same, same)
+
+func same[T numeral](x, y T) bool { return x == y }

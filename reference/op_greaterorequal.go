@@ -1,7 +1,6 @@
 package reference
 
 // opGreaterOrEqual is A >= B. ONNX GreaterOrEqual, opset 12, 16.
-var opGreaterOrEqual = comparison("GreaterOrEqual",
-	func(x, y float64) bool { return x >= y },
-	func(x, y int64) bool { return x >= y },
-	func(x, y uint64) bool { return x >= y })
+var opGreaterOrEqual = comparison("GreaterOrEqual", atLeast, atLeast, atLeast)
+
+func atLeast[T numeral](x, y T) bool { return x >= y }

@@ -1,7 +1,6 @@
 package reference
 
 // opLess is A < B. ONNX Less, opset 1, 7, 9, 13.
-var opLess = comparison("Less",
-	func(x, y float64) bool { return x < y },
-	func(x, y int64) bool { return x < y },
-	func(x, y uint64) bool { return x < y })
+var opLess = comparison("Less", less, less, less)
+
+func less[T numeral](x, y T) bool { return x < y }

@@ -1,7 +1,6 @@
 package reference
 
 // opLessOrEqual is A <= B. ONNX LessOrEqual, opset 12, 16.
-var opLessOrEqual = comparison("LessOrEqual",
-	func(x, y float64) bool { return x <= y },
-	func(x, y int64) bool { return x <= y },
-	func(x, y uint64) bool { return x <= y })
+var opLessOrEqual = comparison("LessOrEqual", atMost, atMost, atMost)
+
+func atMost[T numeral](x, y T) bool { return x <= y }
