@@ -599,10 +599,10 @@ func TestUnsupportedIsNamedBeforeAnythingRuns(t *testing.T) {
 		}},
 		{"an old opset", "load has it from opset 6 on", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(5) }},
 		{"a future opset", "opset 1000", func(m *onnx.Model) { m.Proto.OpsetImport[0].Version = proto.Int64(1000) }},
-		{"sparse weights", "sparse", func(m *onnx.Model) {
+		{"sparse weights of more elements than fit", "a sparse tensor of 1099511627776 elements", func(m *onnx.Model) {
 			values := onnxtest.Tensor(t, "w", []float32{1}, 1).Proto()
 			indices := onnxtest.Tensor(t, "", []int64{0}, 1).Proto()
-			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{3}}}
+			m.Proto.Graph.SparseInitializer = []*pb.SparseTensorProto{{Values: values, Indices: indices, Dims: []int64{1 << 20, 1 << 20}}}
 		}},
 		{"integers", `elements of type int32`, func(m *onnx.Model) {
 			m.Proto.Graph.Node[0].OpType, m.Proto.Graph.Node[0].Input = proto.String("Gemm"), []string{"x", "x", "x"}

@@ -116,8 +116,12 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 
 // takeConstants takes in the initializers of a graph and its Constant nodes, and returns the other nodes.
 func (r *region) takeConstants(g *pb.GraphProto) (nodes []*pb.NodeProto, err error) {
-	if n := len(g.GetSparseInitializer()); n > 0 {
-		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("%d sparse initializers", n)}
+	for _, p := range g.GetSparseInitializer() {
+		t, err := onnx.Dense(p)
+		if err != nil {
+			return nil, err
+		}
+		r.constants[t.Name] = t
 	}
 	for _, p := range g.GetInitializer() {
 		t, err := onnx.View(p)
@@ -206,6 +210,8 @@ func constant(n *pb.NodeProto) (*onnx.Tensor, error) {
 	switch a.GetName() {
 	case "value":
 		return onnx.FromProto(a.GetT())
+	case "sparse_value":
+		return onnx.Dense(a.GetSparseTensor())
 	case "value_float":
 		return onnx.NewTensor("", []float32{a.GetF()})
 	case "value_floats":

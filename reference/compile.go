@@ -11,6 +11,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -137,10 +138,15 @@ func (c *compiler) graph(g *pb.GraphProto, outer map[string]bool, refs map[strin
 		}
 		b.inputs = append(b.inputs, in.GetName())
 	}
-	if n := len(g.GetSparseInitializer()); n > 0 {
-		return nil, &onnx.UnsupportedError{Why: where("%d sparse initializers", n)}
+	initializers := g.GetInitializer()
+	for _, p := range g.GetSparseInitializer() {
+		t, err := onnx.Dense(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", where("initializer %q", p.GetValues().GetName()), err)
+		}
+		initializers = append(slices.Clip(initializers), t.Proto())
 	}
-	for _, p := range g.GetInitializer() {
+	for _, p := range initializers {
 		name := p.GetName()
 		if !slices.Contains(b.inputs, name) { // an input may have a default
 			if err := define(name, "initializer"); err != nil {
@@ -326,13 +332,22 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 	for _, name := range slices.Sorted(maps.Keys(st.attrs)) {
 		a := st.attrs[name]
 		want, ok := st.schema.Attrs[name]
-		if !ok || want.Type == pb.AttributeProto_SPARSE_TENSOR {
+		if !ok {
 			refuse("attribute " + name)
 			return nil, nil
 		}
 		// Files of IR version 1 and 2 may leave the type out.
 		if got := a.GetType(); got != want.Type && got != pb.AttributeProto_UNDEFINED {
 			return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("attribute %s is of type %v, want %v", name, got, want.Type)}
+		}
+		if want.Type == pb.AttributeProto_SPARSE_TENSOR {
+			t, err := onnx.Dense(a.GetSparseTensor())
+			if err != nil {
+				return nil, fmt.Errorf("%s: attribute %s: %w", label, name, err)
+			}
+			delete(st.attrs, name)
+			st.attrs["value"] = &pb.AttributeProto{Name: proto.String("value"), Type: pb.AttributeProto_TENSOR.Enum(), T: t.Proto()}
+			continue
 		}
 		if want.Type != pb.AttributeProto_GRAPH {
 			continue

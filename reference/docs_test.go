@@ -77,7 +77,7 @@ Made from the code by %[1]sgo test ./reference -update%[1]s, and compared in CI.
 
 The reference knows %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX; each holds from its opset to the
 next. Subgraphs, functions of the model, sequences, optionals and maps are part of it, and element types of 8, 4 and 2 bits where ONNX
-has them. Complex numbers and sparse tensors are not; a model that needs one is unsupported, by name.
+has them. Sparse weights are written out. Complex numbers, and sparse tensors as inputs and outputs, are not; a model that needs one is unsupported, by name.
 
 Operators of com.microsoft are ONNX Runtime's own, as of 1.30. They are compared with it on nodes drawn at random
 (%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run OwnOperators%[1]s), and, where it has no kernel for CPUs, against PyTorch
