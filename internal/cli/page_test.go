@@ -184,8 +184,9 @@ func TestPage(t *testing.T) {
 		for i := range 16 {
 			want = append(want, fmt.Sprintf("button Picture %d of this seed", i+1))
 		}
+		direction := regexp.MustCompile(`^slider Direction [1-8] \([0-9]+ %\)$`)
 		for _, c := range controls {
-			if ok, _ := regexp.MatchString(`^slider Direction [1-8] \([0-9]+ %\)$`, c); ok {
+			if direction.MatchString(c) {
 				want = append(want, c)
 			}
 		}
