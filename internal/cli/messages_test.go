@@ -139,7 +139,7 @@ func TestSampleRefusesWhatTakesNoNoise(t *testing.T) {
 		{"somebody's", "decoder", nil, exitDone, ""},
 		{"somebody's", "net", []int64{1, 2, 2}, exitDone, `note: input "z" has the shape of images, 1x2x2: it may not be made for noise`},
 		{"somebody's", "net", []int64{4, 1, 1}, exitDone, ""},
-		{"autoencoder", "decoder", nil, exitProblem, "the decoder of an autoencoder takes no noise (points of the latent space to images in [0, 1]), and nothing else in that model does; models that make pictures of noise are gan, vae, dcgan, conv-vae"},
+		{"autoencoder", "decoder", nil, exitProblem, "the decoder of an autoencoder takes no noise (points of the latent space to images in [0, 1]), and nothing else in that model does; models that make pictures of noise are gan, cgan, vae, dcgan, conv-vae"},
 		{"autoencoder", "autoencoder", nil, exitProblem, "takes no noise"},
 		{"conv-autoencoder", "decoder", nil, exitProblem, "takes no noise"},
 		{"vae", "encoder", nil, exitProblem, "the encoder of a vae takes no noise"},
