@@ -30,7 +30,7 @@ operators: {deny: [Relu]}
 // Nothing in a model acts in any format of a report, whichever finding of a policy names it; nor in what diff says of a quantised copy.
 func TestHostileNamesDoNotActInReports(t *testing.T) {
 	command := regexp.MustCompile(`^::(error|warning) file=(own|model).onnx,line=1,title=[a-z-]+::|^::notice title=petrify gate::`)
-	names := append(hostile(), strings.Repeat("long\u202e\n::error::", 900)) // near the limit of a name
+	names := append(hostile(), "a%0A::error::pwned%0D", "]]></failure><testcase name='x'>", "</code></td></tr></table></details>@x #1", "{{.}}${{ github.token }}$(id)`id`", strings.Repeat("long\u202e\n::error::", 900)) // near the limit of a name
 	if testing.Short() {
 		names = names[len(names)-20:]
 	}

@@ -42,7 +42,7 @@ func hostile() []string {
 		"a\u0085::error::pwned", "a\u2028::error::pwned", "a\v::error::pwned", "::add-mask::a", "::set-output name=a::b", "\u00a0::error::pwned", "\ufeff::error::pwned",
 		"##[error]pwned", "a##[group]", "##vso[task.setvariable variable=A]b", "a ##VSO[task.complete]", "##\u00advso[task.complete]", "###[error]", "#\u200b#[error]",
 		"\x1b[31mred", "\x1b]0;title\x07", "\x1b]8;;http://example.com\x1b\\link", "\x1b[2J\x1b[H", "\x1b[8mha:", "\r\x1b[Kpetrify: done",
-		"a%0A::error::pwned%0D", "]]></failure><testcase name='x'>", "</code></td></tr></table></details>@x #1", "{{.}}${{ github.token }}$(id)`id`", "\u2066a\u2069\u202eb\u2028::error::c",
+		"\u2066a\u2069\u202eb\u2028::error::c",
 		"a](http://example.com)[b", "e"+strings.Repeat("\u0301", 40),
 	)
 }
