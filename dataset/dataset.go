@@ -56,7 +56,7 @@ func (s *Set) Image(i int) []uint8 {
 func (s *Set) Classes() (names []string, of []int) {
 	labels := slices.Compact(slices.Sorted(slices.Values(s.Labels)))
 	for _, l := range labels {
-		if int(l) < len(s.Names) {
+		if uint64(l) < uint64(len(s.Names)) {
 			names = append(names, s.Names[l])
 		} else {
 			names = append(names, strconv.FormatUint(uint64(l), 10))

@@ -460,9 +460,7 @@ func (s *pictureSet) read(ctx context.Context, part split, o Options) (*Set, err
 	}
 	set, err := New("", len(list.files), channels, size, size, pixels, labels)
 	if err == nil && part == trainSplit && list.inClasses() {
-		for _, c := range list.classes {
-			set.Names = append(set.Names, escapePath(c))
-		}
+		set.Names = slices.Clone(list.classes)
 	}
 	return set, err
 }
