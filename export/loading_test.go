@@ -16,6 +16,7 @@ import (
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/models"
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/random"
 	"github.com/petrify-ml/petrify/verify"
@@ -147,6 +148,9 @@ func batches(t *testing.T, model string, list []witness.Runtime, dense export.De
 			data := make(onnx.Slice[float32], elements)
 			random.New(uint64(i), p.Name).Normal(data)
 			x.Data = data
+			if p.Type.Elem == pb.TensorProto_INT64 { // classes
+				x.Data = make(onnx.Slice[int64], elements)
+			}
 			bytes, err := onnx.Marshal(x.Proto())
 			if err != nil {
 				t.Fatal(err)
