@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/petrify-ml/petrify/dataset"
@@ -16,16 +18,23 @@ import (
 	"github.com/petrify-ml/petrify/model"
 )
 
-// A hundred iterations of a dense GAN from the same weights, batches and noise end where PyTorch ends by Keras's rules: as near to
-// its float64 as its own float32 is.
+// A hundred iterations of a dense GAN, without classes and with them, from the same weights, batches and noise end where PyTorch ends
+// by Keras's rules: as near to its float64 as its own float32 is.
 func TestGANIsPyTorchs(t *testing.T) {
 	python := witnesstest.Python(t, "torch", "numpy")
-	const iterations, alpha = 100, 0.01
+	for _, classes := range []int{0, dataset.SyntheticClasses} {
+		t.Run(fmt.Sprintf("%d classes", classes), func(t *testing.T) { isPyTorchs(t, python, classes) })
+	}
+}
+
+func isPyTorchs(t *testing.T, python string, classes int) {
+	t.Helper()
+	const iterations, alpha, noise = 100, 0.01, 20
 	hidden := layer.LeakyReLU{Alpha: alpha}
-	tr := trainer(t, model.Model{
+	m := model.Model{
 		Name: "gan",
 		Nets: []layer.Net{
-			{Name: "generator", Input: layer.Input{Name: "z", Shape: layer.Shape{20}, Noise: true}, Rows: []layer.Row{
+			{Name: "generator", Input: layer.Input{Name: "z", Shape: layer.Shape{noise}, Noise: true}, Rows: []layer.Row{
 				{Name: "fc1", Layer: layer.Dense{Out: 32}}, {Name: "act1", Layer: hidden},
 				{Name: "fc2", Layer: layer.Dense{Out: 784}}, {Name: "tanh", Layer: layer.Tanh{}}, {Name: "image", Layer: layer.Reshape{To: images}}}},
 			{Name: "discriminator", Input: layer.Input{Name: "x", Shape: images}, Rows: []layer.Row{
@@ -34,7 +43,17 @@ func TestGANIsPyTorchs(t *testing.T) {
 		},
 		Objective: Adversarial{Generator: "generator", Discriminator: "discriminator", Logit: "logit"},
 		Recipe:    model.Recipe{Steps: iterations, Batch: 16, Adam: recipe.Adam, Pixels: model.Pixels{Low: -1, High: 1}},
-	}, (*dataset.Set)(nil))
+	}
+	if classes > 0 {
+		for i, of := range []string{"z", "flat"} {
+			n := &m.Nets[i]
+			n.Class = layer.Class{Name: "class", Count: classes}
+			n.Rows = slices.Insert(n.Rows, i,
+				layer.Row{Name: "embedding", Layer: layer.Dense{Out: 6, NoBias: true, Init: layer.Normal(0, 1)}, From: []string{"class"}},
+				layer.Row{Name: "joined", Layer: layer.Concat{}, From: []string{of, "embedding"}})
+		}
+	}
+	tr := trainer(t, m, nil)
 	weights := func() (flat []float32) {
 		for _, n := range tr.nets {
 			for _, p := range n.params {
@@ -75,7 +94,7 @@ func TestGANIsPyTorchs(t *testing.T) {
 	adam := tr.config.Adam
 	settings, err := json.Marshal(map[string]any{
 		"nets": shapes, "iterations": iterations, "batch": tr.config.Batch, "alpha": alpha,
-		"lr": adam.LR, "beta1": adam.Beta1, "beta2": adam.Beta2, "epsilon": adam.Epsilon,
+		"noise": noise, "classes": classes, "lr": adam.LR, "beta1": adam.Beta1, "beta2": adam.Beta2, "epsilon": adam.Epsilon,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +108,7 @@ func TestGANIsPyTorchs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		inputs = append(append(append(inputs, s.x...), s.zFake...), s.zGen...)
+		inputs = append(inputs, slices.Concat(s.x, s.zFake, s.zGen, s.cReal, s.cFake, s.cGen)...)
 		losses = append(losses, ev.Metrics[0].Value, ev.Metrics[2].Value)
 	}
 	write("inputs.f32", inputs)

@@ -3,7 +3,8 @@
     gan.py FOLDER
 
 FOLDER/settings.json says what there is; FOLDER/weights.f32 are the parameters of generator and discriminator, one behind the other;
-FOLDER/inputs.f32 are, for each iteration, the images and the two batches of noise. For either precision it writes the losses,
+FOLDER/inputs.f32 are, for each iteration, the images and the two batches of noise, and where there are classes, those of the three
+batches, one-hot; the first parameter of a net is their embedding then. For either precision it writes the losses,
 FOLDER/losses.32 or .64, two for each iteration, and the parameters at the end, FOLDER/weights.32 or .64, all as float64.
 """
 
@@ -37,7 +38,9 @@ def parameters(dtype):
     return nets
 
 
-def dense(net, x):
+def dense(net, x, classes):
+    if s["classes"]:
+        x, net = torch.cat([x, classes @ net[0]], 1), net[1:]
     hidden = torch.nn.functional.leaky_relu(x @ net[0] + net[1], s["alpha"])
     return hidden @ net[2] + net[3]
 
@@ -63,20 +66,21 @@ def train(dtype):
     G, D = parameters(dtype)
     generator, discriminator = Adam(G), Adam(D)
     inputs = torch.from_numpy(read("inputs.f32")).to(dtype).reshape(s["iterations"], -1)
-    batch, pixels, noise = s["batch"], G[2].shape[1], G[0].shape[0]
+    batch, pixels, noise = s["batch"], G[-1].shape[0], s["noise"]
+    sizes = [pixels, noise, noise] + 3 * [s["classes"]]
 
-    def loss(images, target):
-        logits = dense(D, images)
+    def loss(images, classes, target):
+        logits = dense(D, images, classes)
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
     losses = []
     for row in inputs:
-        x, z1, z2 = (t.reshape(batch, -1) for t in torch.split(row, [batch * pixels, batch * noise, batch * noise]))
-        real = loss(x, 1.0)
+        x, z1, z2, c, c1, c2 = (t.reshape(batch, n) for t, n in zip(torch.split(row, [batch * n for n in sizes]), sizes))
+        real = loss(x, c, 1.0)
         discriminator.step(real)
-        fake = loss(torch.tanh(dense(G, z1)).detach(), 0.0)
+        fake = loss(torch.tanh(dense(G, z1, c1)).detach(), c1, 0.0)
         discriminator.step(fake)
-        fooled = loss(torch.tanh(dense(G, z2)), 1.0)
+        fooled = loss(torch.tanh(dense(G, z2, c2)), c2, 1.0)
         generator.step(fooled)
         losses += [(real.item() + fake.item()) / 2, fooled.item()]
     return losses, torch.cat([w.detach().flatten() for w in G + D])
