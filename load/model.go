@@ -114,6 +114,10 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 	return r, nil
 }
 
+// smallWeight is the most bytes of an initializer that is copied: a product with one row reads its weights once, and faster
+// where they are aligned, which elements in a file are not. Larger ones stay where they are, for the sake of memory.
+const smallWeight = 4 << 20
+
 // takeConstants takes in the initializers of a graph and its Constant nodes, and returns the other nodes.
 func (r *region) takeConstants(g *pb.GraphProto) (nodes []*pb.NodeProto, err error) {
 	for _, p := range g.GetSparseInitializer() {
@@ -124,7 +128,11 @@ func (r *region) takeConstants(g *pb.GraphProto) (nodes []*pb.NodeProto, err err
 		r.constants[t.Name] = t
 	}
 	for _, p := range g.GetInitializer() {
-		t, err := onnx.View(p)
+		read := onnx.View
+		if len(p.GetRawData()) <= smallWeight {
+			read = onnx.FromProto
+		}
+		t, err := read(p)
 		if err != nil {
 			return nil, err
 		}
