@@ -48,19 +48,33 @@ type server struct {
 	url    string
 	rates  []float64
 	delays []time.Duration
+	stop   func()
+}
+
+// stopper ends a program, and waits until it has.
+func stopper(cmd *exec.Cmd) func() {
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 }
 
 func run(ctx context.Context, model string, n, clients, rounds, threads int, each time.Duration) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ours, err := startOurs(ctx, model)
+	dir, err := os.MkdirTemp("", "serve")
 	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(dir)
+	ours, err := startOurs(ctx, dir, model)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
 	theirs, err := startTheirs(ctx, model, threads)
 	if err != nil {
 		return err
 	}
+	defer theirs.stop()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: time.Minute}
 	if err := alike(client, ours, theirs, n); err != nil {
 		return err
@@ -166,13 +180,8 @@ func alike(client *http.Client, a, b *server, n int) error {
 	return nil
 }
 
-// startOurs builds and starts examples/server.
-func startOurs(ctx context.Context, model string) (*server, error) {
-	dir, err := os.MkdirTemp("", "serve")
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(ctx, func() { os.RemoveAll(dir) })
+// startOurs builds examples/server into a folder, and starts it.
+func startOurs(ctx context.Context, dir, model string) (*server, error) {
 	built := filepath.Join(dir, "server")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", built, "./examples/server").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
@@ -188,9 +197,10 @@ func startOurs(ctx context.Context, model string) (*server, error) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	url := regexp.MustCompile(`http://\S+`).FindString(line)
 	if err != nil || url == "" {
+		stopper(cmd)()
 		return nil, fmt.Errorf("examples/server says %q: %w", line, err)
 	}
-	return &server{name: "petrify's load", url: url}, nil
+	return &server{name: "petrify's load", url: url, stop: stopper(cmd)}, nil
 }
 
 // startTheirs starts peer.js.
@@ -207,7 +217,8 @@ func startTheirs(ctx context.Context, model string, threads int) (*server, error
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
+		stopper(cmd)()
 		return nil, fmt.Errorf("peer.js: %w", err)
 	}
-	return &server{name: "ONNX Runtime for Node", url: "http://127.0.0.1:" + strings.TrimSpace(line)}, nil
+	return &server{name: "ONNX Runtime for Node", url: "http://127.0.0.1:" + strings.TrimSpace(line), stop: stopper(cmd)}, nil
 }
