@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/petrify-ml/petrify/internal/onnxtest"
 	"github.com/petrify-ml/petrify/load"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -171,7 +172,9 @@ func TestAScreenThatLetsEverythingPassAsksForTheProof(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report, err := Run(t.Context(), Options{Paths: []string{writeModel(t, t.TempDir(), &onnx.Model{Proto: m, Bytes: b})}, Runtimes: []witness.Runtime{load.Runtime{}}})
+		dir := t.TempDir()
+		path := writeModel(t, dir, &onnx.Model{Proto: m, Bytes: b})
+		report, err := Run(t.Context(), Options{Paths: []string{path}, Runtimes: []witness.Runtime{load.Runtime{}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,6 +182,27 @@ func TestAScreenThatLetsEverythingPassAsksForTheProof(t *testing.T) {
 			if row.Verdict != Equal || row.Stage != c.want {
 				t.Errorf("%d layers of %s: %s by %s, want %s by %s: %s", c.layers, c.op, row.Verdict, row.Stage, Equal, c.want, row.Reason)
 			}
+		}
+		// Of recorded outputs there is no proof, and what their screen is worth is said.
+		x := onnxtest.Tensor(t, "x0", normals(r, 64*64, 1), 64, 64)
+		session, err := load.Runtime{}.Open(t.Context(), &onnx.Model{Proto: m, Bytes: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := session.Run(t.Context(), []*onnx.Tensor{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeSet(t, dir, 0, []*onnx.Tensor{x}, y)
+		if report, err = Run(t.Context(), Options{Paths: []string{dir}}); err != nil {
+			t.Fatal(err)
+		}
+		caveat := ""
+		for _, found := range report.Models[0].Caveats {
+			caveat += found.Rule
+		}
+		if want := map[Stage]string{Screen: "", Proof: "limits-wide"}[c.want]; caveat != want {
+			t.Errorf("%d layers of %s, recorded: caveat %q, want %q", c.layers, c.op, caveat, want)
 		}
 	}
 }
