@@ -62,7 +62,7 @@ Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something
 }
 
 // usualProviders are what computes in runtimes that have several ways to.
-var usualProviders = map[string]string{"ort-node": "cpu", "ort-python": "cpu", "ort-web": "wasm"}
+var usualProviders = map[string]string{"ort-node": "cpu", "ort-python": "cpu", "ort-web": "wasm", "ort-c": "cpu"}
 
 func runRecord(ctx context.Context, o recordOptions) error {
 	if o.sets < 1 || o.sets > 1000 {

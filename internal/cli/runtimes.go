@@ -105,6 +105,9 @@ func runtimes() []runtimeKind {
 			r.Provider = o.provider
 			return r
 		}},
+		{"ort-c", "ONNX Runtime's C library, in ORT_LIB_LOCATION or where the system has it, called from Python with NumPy; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+			return o.set(child.CLibrary())
+		}},
 		{"opencv", "OpenCV's module dnn for Python, where it is installed; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
 			r := child.OpenCV()
 			r.Threads = o.threads

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +95,17 @@ func NodeModule(t testing.TB, name string) string {
 	}
 	missing(t, "no npm package "+name+" in NODE_PATH="+os.Getenv("NODE_PATH"))
 	return ""
+}
+
+// ORTLibrary returns the folder of ONNX Runtime's C library, which is in the npm package onnxruntime-node.
+func ORTLibrary(t testing.TB) string {
+	t.Helper()
+	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	found, err := filepath.Glob(filepath.Join(NodeModule(t, "onnxruntime-node"), "bin", "*", runtime.GOOS, arch, "libonnxruntime*"))
+	if err != nil || len(found) == 0 {
+		missing(t, "onnxruntime-node has no library for "+runtime.GOOS+" on "+runtime.GOARCH)
+	}
+	return filepath.Dir(found[0])
 }
 
 func exists(path string) bool {

@@ -36,6 +36,12 @@ var runtimes = map[string]func(t *testing.T) *Runtime{
 		}
 		return r
 	},
+	"C library": func(t *testing.T) *Runtime {
+		r := CLibrary()
+		r.Program = witnesstest.Python(t, "numpy")
+		r.Places = []string{witnesstest.ORTLibrary(t)}
+		return r
+	},
 	"python driver on a stand-in": func(t *testing.T) *Runtime {
 		r := Python()
 		r.Program = witnesstest.Python(t, "onnx", "numpy")
@@ -340,7 +346,7 @@ func TestACrashIsSaidToBeOne(t *testing.T) {
 				last = i
 			}
 		}
-		r.Args[last] = strings.NewReplacer("session.run(feeds)", "process.kill(process.pid, 'SIGFPE')", "session.run(None, feeds)", "os.kill(os.getpid(), 8)").Replace(r.Args[last])
+		r.Args[last] = strings.NewReplacer("session.run(feeds)", "process.kill(process.pid, 'SIGFPE')", "session.run(None, feeds)", "os.kill(os.getpid(), 8)", `call("Run"`, `os.kill(os.getpid(), 8); call("Run"`).Replace(r.Args[last])
 		s, err := r.Start(t.Context(), affine(t))
 		if err != nil {
 			t.Fatal(err)

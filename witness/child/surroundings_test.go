@@ -150,14 +150,14 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 	}
 	python, node := witnesstest.Python(t, "onnx", "numpy"), witnesstest.Node(t, "onnxruntime-node")
 	witnesstest.Node(t, "onnxruntime-web")
-	opencv := witnesstest.Python(t, "cv2")
+	opencv, library := witnesstest.Python(t, "cv2"), witnesstest.ORTLibrary(t)
 	standin, err := filepath.Abs("testdata/standin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	module := os.Getenv("NODE_PATH")
 	for name, trap := range traps {
-		for _, r := range []*Runtime{Python(), Node(), Web(), OpenCV()} {
+		for _, r := range []*Runtime{Python(), Node(), Web(), CLibrary(), OpenCV()} {
 			t.Run(name+"/"+r.Label, func(t *testing.T) {
 				dir, err := filepath.EvalSymlinks(t.TempDir())
 				if err != nil {
@@ -181,11 +181,13 @@ func TestTrapsInTheWorkingFolderAreNotSprung(t *testing.T) {
 					t.Setenv(variable, value)
 				}
 				if name != "interpreters" && name != "interpreters above" {
-					r.Program = map[string]string{"ort-python": python, "ort-node": node, "ort-web": node, "opencv": opencv}[r.Label]
+					r.Program = map[string]string{"ort-python": python, "ort-node": node, "ort-web": node, "ort-c": python, "opencv": opencv}[r.Label]
 				}
 				switch r.Label {
 				case "ort-python":
 					r.Places = []string{standin}
+				case "ort-c":
+					r.Places = []string{library}
 				case "ort-node", "ort-web":
 					r.Places = filepath.SplitList(module)
 				}

@@ -58,6 +58,20 @@ func TestPython(t *testing.T) {
 		suite.Fault{Name: "hang", Runtime: variant("session.run(None, feeds)", "time.sleep(1e6)")})
 }
 
+func TestCLibrary(t *testing.T) {
+	program := witnesstest.Python(t, "numpy")
+	library := witnesstest.ORTLibrary(t)
+	variant := func(old, new string) *child.Runtime {
+		r := child.CLibrary()
+		r.Program, r.Places = program, []string{library}
+		replace(t, r, old, new)
+		return r
+	}
+	suite.Suite(t, variant("", ""),
+		suite.Fault{Name: "crash", Runtime: variant(`call("Run"`, `os.abort(); call("Run"`)},
+		suite.Fault{Name: "hang", Runtime: variant(`call("Run"`, `time.sleep(1e6); call("Run"`)})
+}
+
 func TestOpenCV(t *testing.T) {
 	program := witnesstest.Python(t, "numpy", "cv2")
 	variant := func(old, new string) *child.Runtime {
