@@ -16,16 +16,6 @@ import (
 	"github.com/petrify-ml/petrify/web"
 )
 
-// tinyClasses trains a small conditional GAN for two steps.
-func tinyClasses(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	writeSet(t, filepath.Join(dir, "data"), 64)
-	out := filepath.Join(dir, "cgan")
-	petrify(t, "train", "cgan", "--data", filepath.Join(dir, "data"), "--width", "16", "--latent", "9", "--steps", "2", "--batch", "8", "--sample-every", "2", "--out", out, "--no-verify", "--quiet")
-	return out
-}
-
 // The page of a model that takes classes, with either engine, shows the pictures of petrify sample --class; a class has a button, a place
 // in the address and in the name of a picture, and is kept with A and B.
 func TestPageOfClasses(t *testing.T) {
@@ -40,7 +30,7 @@ func TestPageOfClasses(t *testing.T) {
 		}
 		return nil, false
 	}
-	run := tinyClasses(t)
+	run := tiny(t, "cgan")
 	petrify(t, "export", run, "--form", "sample", "--no-verify", "-o", filepath.Join(run, "sample"))
 	grid := func(t *testing.T, args ...string) image.Image {
 		t.Helper()

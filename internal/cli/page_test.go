@@ -37,7 +37,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := tiny(t)
+	run := tiny(t, "vae")
 	site := filepath.Join(t.TempDir(), `a site #1`)
 	petrify(t, "web", run, "-o", site)
 	b.open(t, (&url.URL{Scheme: "file", Path: filepath.ToSlash(site) + "/index.html"}).String())
@@ -249,7 +249,7 @@ func TestPage(t *testing.T) {
 func TestPageOnONNXRuntimeWeb(t *testing.T) {
 	modules := filepath.Dir(witnesstest.NodeModule(t, "onnxruntime-web"))
 	b := startBrowser(t)
-	run := tiny(t)
+	run := tiny(t, "vae")
 	petrify(t, "export", run, "--form", "image", "--no-verify", "-o", filepath.Join(run, "image"))
 	net := func(name string) string { return filepath.Join(run, "image", name, name+".onnx") }
 	ctx, cancel := context.WithCancel(t.Context())
@@ -298,7 +298,7 @@ func TestPageOnONNXRuntimeWeb(t *testing.T) {
 // the npm package, and runs none that is not the one it was made for.
 func TestPageOnACDN(t *testing.T) {
 	dist := filepath.Join(witnesstest.NodeModule(t, "onnxruntime-web"), "dist")
-	run := tiny(t)
+	run := tiny(t, "vae")
 	site := filepath.Join(t.TempDir(), "site")
 	petrify(t, "web", run, "--engine", "onnxruntime-web", "--cdn", "-o", site)
 	if _, err := os.Stat(filepath.Join(site, "ort")); err == nil {
@@ -356,7 +356,7 @@ func TestPageOnACDN(t *testing.T) {
 
 // A program with package load gets the pictures of petrify sample, of a file in whichever form.
 func TestSampleIsThatOfAGenerator(t *testing.T) {
-	run := tiny(t)
+	run := tiny(t, "vae")
 	for _, layout := range []string{"nhwc", "nchw"} {
 		petrify(t, "export", run, "--form", "raw,image,sample,latent", "--layout", layout, "--no-verify", "-o", filepath.Join(run, layout))
 	}
@@ -382,7 +382,7 @@ func TestSampleIsThatOfAGenerator(t *testing.T) {
 
 // That of a file that takes classes gets those of petrify sample --class, in whichever form.
 func TestSampleIsThatOfAGeneratorOfAClass(t *testing.T) {
-	run := tinyClasses(t)
+	run := tiny(t, "cgan")
 	petrify(t, "export", run, "--form", "raw,image,sample", "--no-verify", "-o", filepath.Join(run, "all"))
 	grid, err := png.Decode(bytes.NewReader(petrify(t, "sample", run, "--seed", "7", "-n", "5", "--columns", "5", "--class", "3", "--scale", "1", "-o", "-")))
 	if err != nil {
@@ -423,7 +423,7 @@ func sameImages(t *testing.T, name string, images []image.Image, grid image.Imag
 // The page's runtime computes what each form of a file says, in each precision, as verify judges it.
 func TestThePageRunsEveryForm(t *testing.T) {
 	page := witnesstest.Page(t)
-	run := tiny(t)
+	run := tiny(t, "vae")
 	var files []string
 	for _, precision := range export.Precisions() {
 		dir := filepath.Join(run, string(precision))

@@ -13,13 +13,13 @@ import (
 	"github.com/petrify-ml/petrify/internal/cli"
 )
 
-// tiny trains a small variational autoencoder for two steps.
-func tiny(t *testing.T) string {
+// tiny trains a small model for two steps.
+func tiny(t *testing.T, model string) string {
 	t.Helper()
 	dir := t.TempDir()
 	writeSet(t, filepath.Join(dir, "data"), 64)
-	out := filepath.Join(dir, "vae")
-	petrify(t, "train", "vae", "--data", filepath.Join(dir, "data"), "--width", "16", "--latent", "9", "--steps", "2", "--batch", "8", "--sample-every", "2", "--out", out, "--no-verify", "--quiet")
+	out := filepath.Join(dir, model)
+	petrify(t, "train", model, "--data", filepath.Join(dir, "data"), "--width", "16", "--latent", "9", "--steps", "2", "--batch", "8", "--sample-every", "2", "--out", out, "--no-verify", "--quiet")
 	return out
 }
 
@@ -35,7 +35,7 @@ func petrify(t *testing.T, args ...string) []byte {
 
 // The server has the page and its models, for this machine by its own name, and ends as it should.
 func TestServe(t *testing.T) {
-	run := tiny(t)
+	run := tiny(t, "vae")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r, w := io.Pipe()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/petrify-ml/petrify/export"
 	"github.com/petrify-ml/petrify/models"
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/web"
 )
 
@@ -28,14 +29,7 @@ func (n *Net) Page(madeBy string) web.Options {
 			o.Facts = append(o.Facts, web.Fact{Name: f.name, Value: v})
 		}
 	}
-	parameters := 0
-	for _, t := range n.File.Proto.GetGraph().GetInitializer() {
-		count := 1
-		for _, d := range t.GetDims() {
-			count *= int(d)
-		}
-		parameters += count
-	}
-	o.Facts = append(o.Facts, web.Fact{Name: "Parameters", Value: strconv.Itoa(parameters)}, web.Fact{Name: "Made by", Value: madeBy})
+	parameters := strconv.FormatInt(onnx.Summarize(n.File.Proto).Parameters, 10)
+	o.Facts = append(o.Facts, web.Fact{Name: "Parameters", Value: parameters}, web.Fact{Name: "Made by", Value: madeBy})
 	return o
 }

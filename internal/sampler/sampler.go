@@ -41,7 +41,7 @@ type Sampler struct {
 	noted   bool           // that its input looks like images
 }
 
-// An Net is an ONNX file of a model of images, made ready to run.
+// A Net is an ONNX file of a model of images, made ready to run.
 type Net struct {
 	Path    string
 	File    *onnx.Model
