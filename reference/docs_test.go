@@ -73,29 +73,29 @@ func operatorsPage(t *testing.T) string {
 	}
 	fmt.Fprintf(&b, `# Operators of the reference
 
-Made from the code by %[1]sgo test ./reference -update%[1]s, and compared in CI.
+Generated from the code by %[1]sgo test ./reference -update%[1]s, and compared in CI.
 
-The reference knows %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX; each holds from its opset to the
-next. Subgraphs, functions of the model, sequences, optionals and maps are part of it, and element types of 8, 4 and 2 bits where ONNX
-has them. Sparse weights are written out. Complex numbers, and sparse tensors as inputs and outputs, are not; a model that needs one is unsupported, by name.
+The reference supports %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX, in force from its opset until the
+next. Subgraphs, model functions, sequences, optionals and maps are supported, and element types of 8, 4 and 2 bits where ONNX
+has them. Sparse weights are made dense. Complex numbers, and sparse tensors as inputs and outputs, are not supported; petrify refuses a model that needs one, and says so.
 
-Operators of com.microsoft are ONNX Runtime's own, as of 1.30. They are compared with it on nodes drawn at random
-(%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run OwnOperators%[1]s), and, where it has no kernel for CPUs, against PyTorch
-(%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and queries, keys and values
-that lie in one tensor of MultiHeadAttention. Its kernels for CPUs are different from its definitions in three places: MatMulNBits
-passes over packed zero points where there is g_idx, MultiHeadAttention over the past where the present is no output, and with
-unidirectional and more keys than queries the last query sees all of them.
+The operators of com.microsoft are those of ONNX Runtime 1.30. They are compared with ONNX Runtime on randomly drawn nodes
+(%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run OwnOperators%[1]s), and, where it has no CPU kernel, with PyTorch
+(%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and MultiHeadAttention with
+queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in three places: MatMulNBits
+ignores packed zero points if g_idx is given; MultiHeadAttention ignores the past if the present is not an output; and with
+unidirectional and more keys than queries, the last query sees all of the keys.
 
-What the column of limits says ([verification.md](verification.md) explains them):
+The column of limits ([verification.md](verification.md) explains them):
 
-- **derived**: the operator rounds, and has a rule for how far.
-- **moved**: elements are moved or chosen, and carry their limits along.
-- **exact**: the result is no rounded number.
-- **blind**: exact too, but of inputs that carry errors the result has no limit, and the report names the operator. Where
-  rounding decides how many elements there are (NonZero, Unique, NonMaxSuppression, a shape that was computed), another shape is no finding.
+- **derived**: the operator rounds, and there is a rule for how far.
+- **moved**: elements are moved or chosen, and keep their limits.
+- **exact**: the result involves no rounding.
+- **blind**: exact as well, but if the inputs carry errors, the result has no limit, and the report names the operator. Where
+  rounding decides how many elements there are (NonZero, Unique, NonMaxSuppression, a computed shape), a different shape is not a finding.
 - **drawn**: random numbers, which have no limit.
 
-The last column counts the tests of ONNX 1.12 (Debian's libonnx-testdata) that have the operator in their model, and pass.
+The last column counts the passing tests of ONNX 1.12 (Debian's libonnx-testdata) that use the operator.
 
 | operator | versions | element types of the first input | limits | tests |
 |---|---|---|---|---|
@@ -119,17 +119,17 @@ The last column counts the tests of ONNX 1.12 (Debian's libonnx-testdata) that h
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", folder, n[0], n[1], n[2], n[0]-n[1]-n[2])
 	}
 	fmt.Fprintf(&b, `
-Here a test may mend what is known to be wrong with the recorded data, and leave slack where they were written with few decimals.
+These tests correct recorded data that are known to be wrong, and allow for data that were recorded with few decimals.
 The program does neither: %[1]spetrify verify --runtime reference /usr/share/libonnx-testdata/data/node%[1]s gives 902 passed, 16 failed,
 10 not compared and 4 not judged.
 
-- failed: the 12 window functions (recorded with 3.1415 for pi), GridSample bicubic and two of RoiAlign (recorded with four
-  decimals), Adam of several tensors (recorded with an epsilon that the file leaves out);
-- not compared: Bernoulli and Dropout in training, whose results are drawn;
-- not judged: CastLike from and to bfloat16, whose recorded input has another shape than the model declares.
+- failed: the 12 window functions (recorded with 3.1415 for pi), bicubic GridSample and two tests of RoiAlign (recorded with four
+  decimals), and Adam on several tensors (recorded with an epsilon that the file does not mention);
+- not compared: Bernoulli, and Dropout in training, whose results are random;
+- not judged: CastLike from and to bfloat16, whose recorded input has a different shape from the one that the model declares.
 `, "`")
 	if len(unsupported) > 0 {
-		b.WriteString("\nUnsupported, by the operator that is lacking:\n\n")
+		b.WriteString("\nUnsupported, by missing operator:\n\n")
 		for _, op := range sortedKeys(unsupported) {
 			fmt.Fprintf(&b, "- %s: %s\n", op, strings.Join(unsupported[op], ", "))
 		}
@@ -138,8 +138,8 @@ The program does neither: %[1]spetrify verify --runtime reference /usr/share/lib
 	b.WriteString(`
 ## Declared errors of functions
 
-An implementation may be off by (relative |y| + absolute) u, where y is the true value and u = 2^-24 for float32: n ULP are at
-most 2n in the relative part.
+An implementation may be off by (relative |y| + absolute) u, where y is the exact value and u = 2^-24 for float32; an error of n ULP
+is at most 2n in the relative column.
 
 | function | relative | absolute | source |
 |---|---|---|---|
@@ -169,14 +169,14 @@ func newerNodeTests(t *testing.T) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `%[1]s
-They are in ONNX's repository only, so CI does not run them:
+They exist only in ONNX's repository, so CI does not run them:
 
 %[2]s
 git clone --depth 1 --branch v1.22.0 https://github.com/onnx/onnx
 PETRIFY_ONNX_NODE_TESTS=$PWD/onnx/onnx/backend/test/data go test ./reference -run NodeTestsOfANewer -v
 %[2]s
 
-With -run OperatorsPage -update that command writes what follows.
+With -run OperatorsPage -update that command writes the following tables.
 
 | tests | pass | unsupported | wrong |
 |---|---|---|---|

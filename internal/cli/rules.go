@@ -86,7 +86,7 @@ func runRules(_ context.Context, o rulesOptions) error {
 			if i > 0 {
 				fmt.Fprintln(o.streams.Out)
 			}
-			_, err = fmt.Fprintf(o.streams.Out, "%s (%s, of petrify %s)\n%s\nBreaks it: %s\nRepair: %s\n", r.Code, r.Severity, r.From, r.Doc, r.Example, r.Repair)
+			_, err = fmt.Fprintf(o.streams.Out, "%s (%s, found by petrify %s)\n%s\nExample: %s\nFix: %s\n", r.Code, r.Severity, r.From, r.Doc, r.Example, r.Repair)
 		}
 		if err != nil {
 			return err
