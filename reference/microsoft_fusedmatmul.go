@@ -158,7 +158,7 @@ func activationOf(f format, name string) (act func(x, alpha, beta, gamma number)
 	case "ScaledTanh":
 		return func(x, alpha, beta, _ number) number { return f.mul(alpha, tanhFunction.at(f, f.mul(beta, x))) }, hasAlpha | hasBeta
 	case "ParametricSoftplus":
-		return func(x, alpha, beta, _ number) number { return f.mul(alpha, softplusFunction.at(f, f.mul(beta, x))) }, hasAlpha | hasBeta
+		return func(x, alpha, beta, _ number) number { return f.mul(alpha, f.softplusAsWritten(f.mul(beta, x))) }, hasAlpha | hasBeta
 	case "Selu":
 		return func(x, alpha, _, gamma number) number { return f.rounded(f.mul(gamma, f.expLinear(x, alpha, x)), 1) }, hasAlpha | hasGamma
 	}

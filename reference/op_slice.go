@@ -54,6 +54,14 @@ var opSlice = operator{
 	}),
 }
 
+// opDynamicSlice is Slice as it takes inputs, before it did. An experimental operator of
+// ONNX's opset 1, which ONNX Runtime has up to opset 9.
+var opDynamicSlice = operator{
+	name: "DynamicSlice",
+	in:   []port{moves, sizing, sizing, sizing},
+	eval: opSlice.eval,
+}
+
 // sliceRange returns the first element and the number of elements of a slice
 // of an axis of length n.
 func sliceRange(start, end, step, n int) (first, count int) {

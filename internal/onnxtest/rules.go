@@ -185,7 +185,7 @@ var CheckCases = []RuleCase{
 	}, "function-shadows-operator", "model", `".Relu" has the name`},
 	{"an operator that no specification describes", func(m *pb.ModelProto) {
 		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("ImageScaler"), nil
-	}, "operator-undescribed", `node "y" (ImageScaler)`, "experimental"},
+	}, "operator-undescribed", `node "y" (ImageScaler)`, "ONNX Runtime runs it up to opset 9, the model is of opset 13"},
 	{"a device configuration without a name", func(m *pb.ModelProto) {
 		m.Configuration = []*pb.DeviceConfigurationProto{{NumDevices: proto.Int32(2)}}
 	}, "device-configuration", `device configuration ""`, "no name"},

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -46,8 +47,11 @@ func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 	switch {
 	case schema == nil && op.Partly(domain):
 		c.Report(at, "operator-custom-domain", "the model does not define %s, which is not of ONNX's domains, nor among those known of another", onnx.Quote(onnx.CallOf(n).String()))
-	case schema == nil && op.Undescribed(domain, n.GetOpType()):
-		c.Report(at, "operator-undescribed", "%s was an experimental operator of opset 1, which no specification describes", n.GetOpType())
+	case op.Undescribed(domain, n.GetOpType()):
+		c.Report(at, "operator-undescribed", "%s was an experimental operator of opset 1, which no specification describes; %s", n.GetOpType(), runsIt(schema, opset))
+		if schema != nil && !schema.Deprecated {
+			c.holdAgainst(n, schema, at)
+		}
 	case schema == nil && opset > newest:
 		c.Report(at, "operator-unknown", "no operator %s is known up to opset %d, the newest known; the model is of opset %d", onnx.Printable(n.GetOpType()), newest, opset)
 	case schema == nil:
@@ -60,6 +64,17 @@ func (c *checker) node(n *pb.NodeProto, at *rule.Place, s *scope) {
 	default:
 		c.holdAgainst(n, schema, at)
 	}
+}
+
+// runsIt tells who runs an experimental operator.
+func runsIt(schema *op.Schema, opset int64) string {
+	switch {
+	case schema == nil:
+		return "ONNX Runtime does not run it"
+	case schema.Deprecated:
+		return fmt.Sprintf("ONNX Runtime runs it up to opset %d, the model is of opset %d", schema.Since-1, opset)
+	}
+	return "ONNX Runtime runs it"
 }
 
 // again tells when an operator that was withdrawn came back.

@@ -132,7 +132,9 @@ func ruleMeanVariance(n *Node) {
 	if !ok {
 		axes = []int64{0, 2, 3}
 	}
-	if x != nil && (ok || n.Since >= 9) {
+	if x != nil && n.Since < 9 {
+		n.rank(0, 4, 4)
+	} else if x != nil {
 		n.axisSet(axes, len(x))
 	}
 }

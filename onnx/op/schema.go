@@ -200,6 +200,7 @@ func families() []family {
 		{"text", textual()},
 		{"ml", machineLearning()},
 		{"training", training()},
+		{"experimental", experiments()},
 		{"microsoft", microsoft()},
 		{"microsoft_quantize", microsoftQuantized()},
 	}
@@ -220,16 +221,4 @@ func All() iter.Seq[*Schema] {
 			}
 		}
 	}
-}
-
-// experimental were operators of opset 1 that no specification describes. The
-// ONNX checker passes them, and some runtimes run them.
-var experimental = []string{
-	"ATen", "Affine", "ConstantFill", "Crop", "DynamicSlice", "GRUUnit", "GivenTensorFill", "ImageScaler", "ParametricSoftplus", "Scale", "ScaledTanh",
-}
-
-// Undescribed reports whether an operator is one of the experimental ones that
-// the ONNX checker passes, although no specification describes them.
-func Undescribed(domain, name string) bool {
-	return onnx.Domain(domain) == "" && slices.Contains(experimental, name)
 }

@@ -360,7 +360,7 @@ func ruleSlice(n *Node) {
 	axes, okAxes := n.ints("axes")
 	var steps []int64
 	hasAxes, hasSteps := okAxes, false
-	if n.Since >= 10 {
+	if n.Since >= 10 || n.Name == "DynamicSlice" {
 		if s := n.dims(1); len(s) == 1 && s[0].Known() && s[0].Size <= mostKnown {
 			for i := 2; i < 5; i++ {
 				n.length(i, int(s[0].Size))

@@ -115,7 +115,7 @@ var rules = []struct {
 	{"operator-not-registered", Error, "The operator must exist in its domain at the opset that the model imports."},
 	{"operator-deprecated", Error, "The operator must not have been removed by that opset."},
 	{"operator-contributed", Error, "The operator must be in the specification; a few in ONNX's domain exist only in ONNX Runtime. verify judges them all the same."},
-	{"operator-undescribed", Warning, "The operator should be described by the specification; the experimental ones of opset 1 are not, and few runtimes have them."},
+	{"operator-undescribed", Warning, "The operator should be described by the specification; the experimental ones of opset 1 are not. ONNX Runtime runs most of them, up to opset 9, and verify judges these; few other runtimes do."},
 	{"operator-unknown", Warning, "The operator should be one that this program knows; it may be newer."},
 	{"operator-custom-domain", Info, "The operator is neither ONNX's nor a known one of com.microsoft, and cannot be checked."},
 	{"input-count", Error, "A node must have as many inputs as its operator takes."},
