@@ -16,7 +16,7 @@ import (
 // reader is a model that makes numbers of images.
 type reader struct {
 	session *Session
-	input   raster.Port
+	input   raster.Input
 	class   raster.Class
 	output  int // which of the session's
 	width   int // numbers of an image

@@ -76,7 +76,7 @@ func (s *search) cutter() *cutter {
 	if err != nil {
 		return nil
 	}
-	values, err := verify.Inner(s.ctx, rt, m, valuesOf(s.best.inputs), s.o.Verify)
+	values, err := verify.Intermediates(s.ctx, rt, m, valuesOf(s.best.inputs), s.o.Verify)
 	if err != nil {
 		return nil
 	}

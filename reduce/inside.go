@@ -22,7 +22,7 @@ func (s *search) inside() {
 	if err != nil {
 		return
 	}
-	if flat := verify.Flat(s.ctx, m, valuesOf(s.best.inputs), s.o.Verify); flat != nil {
+	if flat := verify.Unrolled(s.ctx, m, valuesOf(s.best.inputs), s.o.Verify); flat != nil {
 		c := newCutter(&state{flat.Proto, s.best.inputs}, nil)
 		if s.fails(&state{flat.Proto, s.best.inputs}) || s.fails(c.of(flat.Proto.GetGraph().GetNode(), false)) {
 			s.firstWrong()

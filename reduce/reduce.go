@@ -179,7 +179,7 @@ func (s *search) over() bool {
 }
 
 // run reduces the failure on one set of inputs.
-func (s *search) run(subjects *verify.Subjects, set verify.InputSet) (*Result, error) {
+func (s *search) run(subjects *verify.Subject, set verify.InputSet) (*Result, error) {
 	if s.o.Search > 0 {
 		s.end = time.Now().Add(s.o.Search)
 	}

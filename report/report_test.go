@@ -405,7 +405,7 @@ func TestACrashAndSettingsAreShown(t *testing.T) {
 // Of one file it is said what its inputs were; of many that would hide what matters.
 func TestTextSaysOfOneFileWhatWasDrawn(t *testing.T) {
 	const drawn = "input x float32[1]: normal numbers"
-	m := &verify.ModelReport{Sets: []verify.SetReport{{Name: "seed 1", Inputs: []verify.InputPort{{Name: "x", Type: "float32[1]", Drawn: "normal numbers"}}}}}
+	m := &verify.ModelReport{Sets: []verify.SetReport{{Name: "seed 1", Inputs: []verify.PortReport{{Name: "x", Type: "float32[1]", Drawn: "normal numbers"}}}}}
 	of := func(path string) File {
 		return File{Path: path, Verification: m, Notes: append(m.Drawn(), "a note of another kind")}
 	}

@@ -43,14 +43,14 @@ type Provenance struct {
 	Version string `json:"version,omitempty"`
 	// Settings are those of the session, where they are not the usual ones: provider,
 	// optimisations, threads.
-	Settings   string      `json:"settings,omitempty"`
-	Provider   string      `json:"provider,omitempty"`
-	Arithmetic string      `json:"arithmetic"`
-	Seed       uint64      `json:"seed"`
-	Set        string      `json:"set"`
-	Inputs     []InputPort `json:"inputs"`
-	Outputs    []InputPort `json:"outputs"`
-	Verdict    Verdict     `json:"verdict"` // of the reference on these outputs
+	Settings   string       `json:"settings,omitempty"`
+	Provider   string       `json:"provider,omitempty"`
+	Arithmetic string       `json:"arithmetic"`
+	Seed       uint64       `json:"seed"`
+	Set        string       `json:"set"`
+	Inputs     []PortReport `json:"inputs"`
+	Outputs    []PortReport `json:"outputs"`
+	Verdict    Verdict      `json:"verdict"` // of the reference on these outputs
 }
 
 // provenanceFile is the name of a Provenance in a folder of recorded data.
@@ -107,7 +107,7 @@ func Record(ctx context.Context, o Options, sets int, tool string) (*Recording, 
 func (j *job) record(ctx context.Context, d dataSet, tool string) (RecordedSet, error) {
 	p := Provenance{
 		Format: 1, Tool: tool, Model: filepath.Base(j.report.Path), SHA256: j.report.SHA256, Opset: j.report.Opset, Runtime: "reference",
-		Arithmetic: j.options.Reference.Profile.Name, Seed: j.options.Seed, Set: d.name, Inputs: describe(d).Inputs, Outputs: []InputPort{}, Verdict: Equal,
+		Arithmetic: j.options.Reference.Profile.Name, Seed: j.options.Seed, Set: d.name, Inputs: describe(d).Inputs, Outputs: []PortReport{}, Verdict: Equal,
 	}
 	if p.Arithmetic == "" {
 		p.Arithmetic = reference.Profiles()[0].Name
@@ -134,7 +134,7 @@ func (j *job) record(ctx context.Context, d dataSet, tool string) (RecordedSet, 
 			return s, fmt.Errorf("output %q: %w", d.want[i].Name, err)
 		}
 		s.outputs = append(s.outputs, m)
-		s.Provenance.Outputs = append(s.Provenance.Outputs, InputPort{Name: d.want[i].Name, Type: v.String()})
+		s.Provenance.Outputs = append(s.Provenance.Outputs, PortReport{Name: d.want[i].Name, Type: v.String()})
 	}
 	var err error
 	s.inputs, err = j.inputMessages(d)

@@ -63,14 +63,14 @@ type ModelReport struct {
 
 // A SetReport describes the inputs of a data set.
 type SetReport struct {
-	Name     string      `json:"name"`
-	Recorded bool        `json:"recorded"` // read from files, not drawn
-	Inputs   []InputPort `json:"inputs"`
-	Files    []string    `json:"-"`
+	Name     string       `json:"name"`
+	Recorded bool         `json:"recorded"` // read from files, not drawn
+	Inputs   []PortReport `json:"inputs"`
+	Files    []string     `json:"-"`
 }
 
-// An InputPort is an input as it was given.
-type InputPort struct {
+// A PortReport describes an input, or a recorded output, of one data set.
+type PortReport struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
 	// Drawn says which numbers were drawn, or where they are from, and Why what in the
@@ -110,9 +110,9 @@ type Comparison struct {
 }
 
 func describe(d dataSet) SetReport {
-	s := SetReport{Name: d.name, Recorded: len(d.files) > 0, Files: d.files, Inputs: []InputPort{}}
+	s := SetReport{Name: d.name, Recorded: len(d.files) > 0, Files: d.files, Inputs: []PortReport{}}
 	for i, v := range d.values {
-		p := InputPort{Name: v.Name, Type: v.String()}
+		p := PortReport{Name: v.Name, Type: v.String()}
 		if i < len(d.drawn) {
 			p.Drawn, p.Why = d.drawn[i].what, d.drawn[i].why
 		}

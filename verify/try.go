@@ -12,22 +12,23 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// Subjects are a model and the inputs that it is judged on, for those who change it
-// and judge it again.
-type Subjects struct {
+// A Subject is a model together with the inputs that it is judged on, for callers that change the
+// model and judge it again.
+type Subject struct {
 	Path  string
-	Model *onnx.Model // with all of its elements
+	Model *onnx.Model // with its external data read in
 	Sets  []InputSet
 }
 
-// An InputSet is inputs of a model: recorded, given or drawn.
+// An InputSet is one set of inputs of a model: recorded, given by the user, or drawn.
 type InputSet struct {
 	Name   string
 	Values []*reference.Value
 }
 
-// Read reads the model at the only path of o and settles its inputs, as Run does.
-func Read(ctx context.Context, o Options) (*Subjects, error) {
+// Read reads the model at o.Paths, which must be a single path, and determines its inputs as Run
+// does.
+func Read(ctx context.Context, o Options) (*Subject, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -43,28 +44,28 @@ func Read(ctx context.Context, o Options) (*Subjects, error) {
 	if err := j.prepare(ctx); err != nil {
 		return nil, err
 	}
-	s := &Subjects{Path: j.source.model, Model: j.model}
+	s := &Subject{Path: j.source.model, Model: j.model}
 	for _, d := range j.sets {
 		s.Sets = append(s.Sets, InputSet{d.name, d.values})
 	}
 	return s, nil
 }
 
-// A Trial is what one runtime makes of one model on one set of inputs.
+// A Trial is the result of running one model on one runtime with one set of inputs.
 type Trial struct {
-	Rows     []Comparison       // one for each output, where the runtime gave some
-	Err      error              // of the runtime, where it gave none
-	Want     []*reference.Value // by the reference
-	Settings string             // of the runtime's session, where they are not the usual ones
+	Rows     []Comparison       // one per output, if the runtime returned any
+	Err      error              // the runtime's error, if it returned no outputs
+	Want     []*reference.Value // the outputs of the reference
+	Settings string             // of the runtime's session, where they differ from the defaults
 }
 
-// Hung reports whether the runtime did not return in its time.
+// Hung reports whether the runtime exceeded its time limit.
 func (t *Trial) Hung() bool { return errors.Is(t.Err, errHung) }
 
-// Try has a runtime compute a model in memory on these inputs, and judges what it
-// gives as Run does: the screen, the proof where that fails, repeated runs. No
-// arithmetic is looked for that explains a difference. An error says that there is
-// nothing to judge: the model is not valid, or the reference refuses it.
+// Try runs a model in memory on a runtime with the given inputs, and judges the outputs as Run
+// does: the screen, the proof if that fails, repeated runs. It does not look for an arithmetic that
+// explains a difference. An error means that nothing could be judged: the model is invalid, or the
+// reference refuses it.
 func Try(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*reference.Value, o Options) (_ *Trial, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,10 +107,10 @@ func alone(ctx context.Context, m *onnx.Model, inputs []*reference.Value, o Opti
 	return j, d, errors.Join(err, ctx.Err())
 }
 
-// Inner has the reference, and then the runtime where rt is not nil, compute the
-// values of the main graph, and gives those that are tensors: the runtime's own
-// where it has them.
-func Inner(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*reference.Value, o Options) (map[string]*onnx.Tensor, error) {
+// Intermediates evaluates the model and returns the tensors of its main graph by name: those
+// computed by rt where it can return them, else those of the reference. With a nil rt, all are the
+// reference's.
+func Intermediates(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*reference.Value, o Options) (map[string]*onnx.Tensor, error) {
 	j, d, err := alone(ctx, m, inputs, o)
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func Inner(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*ref
 	defer l.close(ctx)
 	outputs, err := l.call(ctx, d.inputs)
 	if err != nil && !errors.Is(err, errWrites) {
-		return inner, ctx.Err() // the reference's are as good a place to begin
+		return inner, ctx.Err() // the reference's values serve as well
 	}
 	given := map[string]*onnx.Tensor{}
 	for _, t := range outputs {
@@ -156,10 +157,9 @@ func Inner(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*ref
 	return inner, nil
 }
 
-// Flat is the model with functions, the branches that these inputs take, and the
-// iterations of loops written out; nil where there is nothing to write out, or it
-// cannot be.
-func Flat(ctx context.Context, m *onnx.Model, inputs []*reference.Value, o Options) *onnx.Model {
+// Unrolled returns the model with functions inlined, the branches that these inputs take spliced
+// in, and loops unrolled. It is nil if there is nothing to unroll, or if that is not possible.
+func Unrolled(ctx context.Context, m *onnx.Model, inputs []*reference.Value, o Options) *onnx.Model {
 	j, d, err := alone(ctx, m, inputs, o)
 	if err != nil {
 		return nil

@@ -135,7 +135,7 @@ func (n *Net) WithoutNoise(ctx context.Context) error {
 func (n *Net) Fail(err error) error { return fmt.Errorf("%s: %w", quote.Name(n.Path), err) }
 
 // readPictures reads picture files for an input of square images: bytes (len(files), C, H, W).
-func (n *Net) readPictures(in raster.Port, files []string) ([]byte, error) {
+func (n *Net) readPictures(in raster.Input, files []string) ([]byte, error) {
 	if in.Layout == "" {
 		return nil, n.Fail(fmt.Errorf("input %s is %v, want images, as in float[N,1,28,28]", onnx.Quote(in.Name), layer.Shape(in.Dims)))
 	}

@@ -97,15 +97,15 @@ const (
 // A Model is a model of images: what it takes, and how its images are to be read.
 type Model struct {
 	Kind   Kind
-	Input  Port // of one row for each image; of Seed it is nothing, of Pair it is t
-	Ends   [2]Port
+	Input  Input // of one row for each image; of Seed it is nothing, of Pair it is t
+	Ends   [2]Input
 	Class  Class
 	levels Levels // of images as float32
 	layout Layout // "" where the file does not say
 }
 
-// A Port is an input.
-type Port struct {
+// An Input is an input of such a model: its name, and how its elements are to be read.
+type Input struct {
 	Name   string
 	Elem   pb.TensorProto_DataType // FLOAT, or UINT8 for images
 	Dims   []int                   // of one row, without the batch
@@ -115,7 +115,7 @@ type Port struct {
 }
 
 // Shape is that of images: channels, height, width.
-func (p Port) Shape() (c, h, w int) {
+func (p Input) Shape() (c, h, w int) {
 	if p.Layout == NHWC {
 		return p.Dims[2], p.Dims[0], p.Dims[1]
 	}
@@ -141,7 +141,7 @@ func Of(m *pb.ModelProto) (r Model, err error) {
 	}
 	switch {
 	case len(inputs) == 1:
-		r.Input, err = r.port(inputs[0], false)
+		r.Input, err = r.input(inputs[0], false)
 		if r.Input.Layout != "" {
 			r.Kind = Images
 		}
@@ -173,9 +173,9 @@ func unsupported(format string, args ...any) error {
 }
 
 // port reads an input whose first axis takes any number of rows, or one alone.
-func (r Model) port(v *pb.ValueInfoProto, one bool) (Port, error) {
+func (r Model) input(v *pb.ValueInfoProto, one bool) (Input, error) {
 	t, ok := onnx.TypeOf(v.GetType())
-	p := Port{Name: v.GetName(), Elem: t.Elem, Size: 1}
+	p := Input{Name: v.GetName(), Elem: t.Elem, Size: 1}
 	bad := func(want string) error { return unsupported("input %s is %v, want %s", onnx.Quote(p.Name), t, want) }
 	if !ok || t.Elem != pb.TensorProto_FLOAT && t.Elem != pb.TensorProto_UINT8 || len(t.Dims) < 2 || t.Dims[0].Known() != one || one && t.Dims[0].Size != 1 {
 		return p, bad("float with a free first axis, as in float[N,100], or images, as in uint8[N,28,28,1]")
@@ -240,18 +240,18 @@ func (r *Model) paired(inputs []*pb.ValueInfoProto) bool {
 		return false
 	}
 	for i, name := range []string{"from", "to"} {
-		p, err := r.port(inputs[i], true)
+		p, err := r.input(inputs[i], true)
 		if err != nil || p.Name != name || p.Layout == "" {
 			return false
 		}
 		r.Ends[i] = p
 	}
-	r.Input = Port{Name: "t", Elem: pb.TensorProto_FLOAT, Size: 1}
+	r.Input = Input{Name: "t", Elem: pb.TensorProto_FLOAT, Size: 1}
 	return true
 }
 
 // Rows is a tensor of noise, codes or the like for the input: data is (n, p.Size).
-func (p Port) Rows(data []float32) (*onnx.Tensor, error) {
+func (p Input) Rows(data []float32) (*onnx.Tensor, error) {
 	if len(data)%p.Size != 0 {
 		return nil, fmt.Errorf("%d numbers for input %s, want a multiple of %d", len(data), onnx.Quote(p.Name), p.Size)
 	}
@@ -259,7 +259,7 @@ func (p Port) Rows(data []float32) (*onnx.Tensor, error) {
 }
 
 // Pixels is a tensor of images for the input: b is (n, C, H, W) of bytes.
-func (p Port) Pixels(b []byte) (*onnx.Tensor, error) {
+func (p Input) Pixels(b []byte) (*onnx.Tensor, error) {
 	if p.Layout == "" || len(b)%p.Size != 0 {
 		return nil, fmt.Errorf("%d bytes for input %s, want images of %d", len(b), onnx.Quote(p.Name), p.Size)
 	}
@@ -295,7 +295,7 @@ func (r Model) Output(elem pb.TensorProto_DataType, dims []int) (c, h, w int, la
 	if elem != pb.TensorProto_FLOAT && elem != pb.TensorProto_UINT8 || len(dims) != 4 {
 		return 0, 0, 0, ""
 	}
-	p := Port{Dims: dims[1:], Layout: r.layoutOf(dims[1:])}
+	p := Input{Dims: dims[1:], Layout: r.layoutOf(dims[1:])}
 	if p.Layout != "" {
 		c, h, w = p.Shape()
 	}
