@@ -13,7 +13,7 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// BOMName is what the bill of materials of a model file is called, beside it.
+// BOMName returns the name of the bill of materials of a model file, in the same folder.
 func BOMName(file string) string { return strings.TrimSuffix(file, ".onnx") + ".cdx.json" }
 
 type bom struct {
@@ -120,7 +120,8 @@ type dependency struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// BOM is the card as a bill of materials, CycloneDX 1.6 in JSON. Its serial number follows from the rest: it holds no time.
+// BOM returns the card as a bill of materials, CycloneDX 1.6 in JSON. The serial number is derived from the rest of the
+// contents, and there is no time in it.
 func (c *Card) BOM() ([]byte, error) {
 	const model, data = "model", "training-data"
 	b := bom{

@@ -1,9 +1,10 @@
 // Package card writes what comes with a model file: a model card that people read, in Markdown with the head that model hubs read
 // (Mitchell et al., Model Cards for Model Reporting, 2019; the fields of Hugging Face), and a bill of materials that programs read
-// (CycloneDX 1.6, a machine-learning model). Both say what the model is, what it has learnt from, by which seed, how well, under which
-// licence, and how to check it.
+// (CycloneDX 1.6, a machine-learning model). Both say what the model is, what it was trained on, with which seed, how well it
+// performs, under which licence it is, and how to check it.
 //
-// They hold no time and no path: the same model gives the same bytes. Names of any kind are shown as text, whatever is in them.
+// They contain no times and no paths: the same model gives the same bytes. Names of any kind are escaped, whatever they
+// contain.
 package card
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// A Card is what there is to say of a model. What is empty is left out, or said to be unknown.
+// A Card describes a model. Empty fields are left out, or reported as unknown.
 type Card struct {
 	File File
 
@@ -37,7 +38,7 @@ type Card struct {
 	Weights  string // digest of the weights as they were trained
 }
 
-// Task is what a model does, in the words of model hubs.
+// A Task is what a model does, in the terms of model hubs.
 type Task string
 
 // The tasks of nets.
@@ -48,7 +49,7 @@ const (
 	Classifies   Task = "image-classification"
 )
 
-// Data is what a model has learnt from.
+// Data describes the training data of a model.
 type Data struct {
 	Name    string
 	SHA256  string // of the decoded images
@@ -58,17 +59,17 @@ type Data struct {
 // An Entry is a name with a value.
 type Entry struct{ Name, Value string }
 
-// A Figure is a measurement of the training's last report.
+// A Figure is a measurement from the last report of the training.
 type Figure struct {
 	Name  string
 	Value float64 // NaN where it was not finite
 }
 
-// A File is what stands in a model file.
+// A File describes the contents of a model file.
 type File struct {
 	Name       string // without a folder
-	Net        string // that it says to hold, or several with commas
-	Doc        string // what it says of itself
+	Net        string // as stated in the file; several are separated by commas
+	Doc        string // the file's own description
 	Bytes      int64
 	SHA256     string // hexadecimal
 	IR         int64
@@ -79,7 +80,7 @@ type File struct {
 	Outputs    []witness.Port
 }
 
-// ReadFile reads what there is to say of the file of a model.
+// ReadFile reads a model file and describes it.
 func ReadFile(path string) (File, error) {
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// FileName is what the card is called, beside the model.
+// FileName is the name of the card's file, in the model's folder.
 const FileName = "ModelCard.md"
 
-// Markdown is the card as a page.
+// Markdown returns the card as a Markdown page.
 func (c *Card) Markdown() []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }

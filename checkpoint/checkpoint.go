@@ -45,8 +45,8 @@ type Snapshot struct {
 	Meta    map[string]string
 }
 
-// Weights are the tensors without the optimiser's: those whose names have no
-// slash, in their order.
+// Weights returns the tensors other than the optimiser's, which are those without a slash in their
+// names, in order.
 func (s *Snapshot) Weights() []Tensor {
 	var weights []Tensor
 	for _, t := range s.Tensors {
@@ -90,8 +90,8 @@ func writeElements(sum hash.Hash, data []float32) {
 	}
 }
 
-// FormatError says that a file is not what it should be: cut short, damaged,
-// or of another kind. Other errors mean that a file could not be read at all.
+// A FormatError says that a file is not a valid checkpoint: cut short, damaged, or of another kind.
+// Other errors mean that the file could not be read.
 type FormatError struct {
 	File string
 	Why  string // what was wanted and what came

@@ -31,7 +31,7 @@ func ReadFile(path string) (*Snapshot, error) {
 	return s, err
 }
 
-// ReadFileSum also returns the sha256 of the file as it is, in hex.
+// ReadFileSum is ReadFile, and also returns the sha256 of the file's bytes, in hex.
 func ReadFileSum(path string) (*Snapshot, string, error) {
 	// Asked before opening: a named pipe would wait for a writer.
 	info, err := os.Stat(path)

@@ -25,7 +25,7 @@ const (
 	mnistTest  = "5cfef7b2bb8a59ab696f81a0eaf40cb3778569d762c1ba39fc971485e040ec91"
 )
 
-// Names lists the sets that the program carries.
+// Names lists the data sets embedded in the program.
 func Names() []string {
 	var names []string
 	for _, c := range carried {

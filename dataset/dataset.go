@@ -1,12 +1,11 @@
 // Package dataset reads the images that a model learns from.
 //
-// MNIST is carried by the program (package mnist); any other set is a folder: of
-// IDX files under MNIST's names, of tables with a line for each image, or of
-// pictures. Open finds a set, says what it took the folder for, and decodes
-// nothing; Train and Test decode the split that is asked for, strictly: a file
-// whose header and size disagree is an error that names the file and the
-// numbers, and what would take more memory or time than its bytes can be worth
-// is refused.
+// MNIST is embedded in the program (package mnist); any other data set is a folder: of IDX files
+// under MNIST's names, of tables with one line per image, of NumPy arrays, or of pictures. Open
+// finds a data set and reports how it read the folder, without decoding anything; Train and Test
+// decode one split, strictly: a file whose header and size disagree is an error that names the file
+// and the numbers, and files that would need more memory or time than their size justifies are
+// refused.
 package dataset
 
 import (
@@ -20,19 +19,19 @@ import (
 	"strconv"
 )
 
-// Set is one split of a data set, decoded. Read it, do not change it: Digest
-// stands for what it held when it was made.
+// A Set is one split of a data set, decoded. It must not be changed: Digest describes the original
+// contents.
 type Set struct {
-	Name       string   // as known here, or the last part of its folder's path
+	Name       string   // one of Names, or the last element of its folder's path
 	N, C, H, W int      // images, channels, height, width; all at least 1
 	Pixels     []uint8  // N*C*H*W values from 0 to 255, in the order NCHW
-	Labels     []uint32 // N classes, from 0; all 0 where the files have none
-	Names      []string // of the classes, by label; nil where labels are mere numbers
+	Labels     []uint32 // N class numbers, from 0; all 0 if the files have no labels
+	Names      []string // names of the classes, by label; nil if the labels are only numbers
 	Digest     string   // sha256 in hex, see Digest
 }
 
-// New makes a set of pixels (n, c, h, w) and labels (n) and computes its
-// digest. It keeps the slices.
+// New makes a set from pixels (n, c, h, w) and labels (n) and computes its digest. It keeps the
+// slices.
 func New(name string, n, c, h, w int, pixels []uint8, labels []uint32) (*Set, error) {
 	if err := checkSizes(name, n, c, h, w, len(pixels), len(labels)); err != nil {
 		return nil, err
@@ -44,15 +43,14 @@ func New(name string, n, c, h, w int, pixels []uint8, labels []uint32) (*Set, er
 	}, nil
 }
 
-// Image returns image i, from 0 to N-1, as (C, H, W). It shares the memory of
-// Pixels.
+// Image returns image i, from 0 to N-1, as (C, H, W). It shares memory with Pixels.
 func (s *Set) Image(i int) []uint8 {
 	size := s.C * s.H * s.W
 	return s.Pixels[i*size : (i+1)*size : (i+1)*size]
 }
 
-// Classes are the labels that images have, in their order: what each is called, and, for each image, which of them it has.
-// One is called by its name, or by its label in digits where it has none.
+// Classes returns the names of the labels that occur, in ascending order of the labels, and for each image the index of
+// its class in that list. A label without a name is named by its number.
 func (s *Set) Classes() (names []string, of []int) {
 	labels := slices.Compact(slices.Sorted(slices.Values(s.Labels)))
 	for _, l := range labels {
@@ -69,10 +67,9 @@ func (s *Set) Classes() (names []string, of []int) {
 	return names, of
 }
 
-// Digest is the sha256, in hex, of n, c, h and w as 64-bit little-endian
-// integers, then the pixels, then the labels: a byte each, or, where one is
-// beyond 255, 32-bit little-endian integers. How the files were packed does
-// not enter.
+// Digest is the sha256, in hex, of n, c, h and w as 64-bit little-endian integers, then the pixels,
+// then the labels: one byte each, or, if any is above 255, 32-bit little-endian integers. It does
+// not depend on how the files were packed.
 func Digest(n, c, h, w int, pixels []uint8, labels []uint32) string {
 	sum := sha256.New()
 	var head []byte

@@ -21,7 +21,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// FormatError says that a file is not the picture, table or array that it should be.
+// A FormatError says that a file is not a valid picture, table or array.
 type FormatError struct {
 	File string // the file's path
 	Why  string // what was wanted and what came

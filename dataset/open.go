@@ -18,14 +18,14 @@ import (
 	"github.com/petrify-ml/petrify/internal/suggest"
 )
 
-// Options say how images are brought to one size, and who is told about it. The zero value leaves IDX and CSV files as they
-// are, makes 64x64 pixels in colour of the pictures of a folder, and tells nobody.
+// Options say how images are brought to one size, and whom to notify. The zero value leaves IDX, CSV and NumPy files as
+// they are, scales folders of pictures to 64x64 pixels in colour, and notifies nobody.
 type Options struct {
-	Size     int // height and width in pixels; 0 for the set's own, or 64
-	Channels int // 1 for grey, 3 for red, green, blue; 0 for the set's own, or 3
+	Size     int // height and width in pixels; 0 means the set's own, or 64 for pictures
+	Channels int // 1 for grey, 3 for red, green, blue; 0 means the set's own, or 3 for pictures
 
-	Note     func(text string)   // is told in a line what a folder was taken for, and what is odd about its images; may be nil
-	Progress func(done, all int) // is told how many images of a split are read, or scaled, in one goroutine; may be nil
+	Note     func(text string)   // is called with one line on how a folder was read, and on anything odd about its images; may be nil
+	Progress func(done, all int) // is called with the number of images of a split read or scaled so far, from one goroutine; may be nil
 }
 
 func (o Options) check() error {
@@ -38,7 +38,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// ErrNoTest says that a folder has no images that are held out.
+// ErrNoTest says that a folder has no held-out images.
 var ErrNoTest = errors.New("no test images")
 
 // A format is one way in which a folder keeps images.
@@ -61,7 +61,7 @@ type found interface {
 	read(ctx context.Context, s split, o Options) (*Set, error)
 }
 
-// Source is a data set that was found and is not decoded yet. Its methods may be called from several goroutines.
+// A Source is a data set that was found but not yet decoded. Its methods may be called from several goroutines.
 type Source struct {
 	name    string // finds it again
 	short   string // goes into the sets: no path, so that it may be published
@@ -69,20 +69,21 @@ type Source struct {
 	found   found
 }
 
-// Open finds a data set. name is one of Names or the path of a folder; one that is called like a set of the program is opened
-// as "./mnist". A folder holds
+// Open finds a data set. name is one of Names or the path of a folder; a folder with the name of an embedded set can be
+// opened as "./mnist". A folder holds
 //
 //   - IDX files under the names of MNIST or EMNIST, gzipped or not,
-//   - CSV files with a line of pixels for each image, as Kaggle hands out MNIST,
-//   - NumPy arrays of images and labels, .npz or .npy files, as Keras has MNIST,
+//   - CSV files with one line of pixels per image, the form in which Kaggle distributes
+//     MNIST,
+//   - NumPy arrays of images and labels, .npz or .npy files, as Keras has for MNIST,
 //   - or pictures: PNG, JPEG, GIF, BMP, TIFF, WebP, in folders for training and testing, by any of their usual names, or all
 //     for training, and there either directly or in one folder for each class.
 //
-// Of several sets of IDX, CSV or NumPy files in a folder, one is named by what its files begin with: "gzip/emnist-letters". A
-// NumPy file may be named itself, and is then all that there is.
+// If a folder has several sets of IDX, CSV or NumPy files, one is selected by the prefix of its files: "gzip/emnist-letters".
+// name may also be a single NumPy file.
 func Open(name string) (*Source, error) { return OpenWith(name, Options{}) }
 
-// OpenWith is Open for images of a given size: their middle is cut out and scaled.
+// OpenWith is Open with options: images are cropped to their central square and scaled.
 func OpenWith(name string, o Options) (*Source, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("data set %q: %w", name, err)
@@ -229,11 +230,12 @@ func (n *node) unreadable() string {
 	return strings.Join(kinds, ", ")
 }
 
-// Name finds the data again, from any working folder: hand it to Open. It is UTF-8, whatever the folder is called.
+// Name returns a name by which Open finds the data again, from any working folder. It is valid UTF-8, whatever the
+// folder is called.
 func (s *Source) Name() string { return s.name }
 
-// Labelled tells whether the images to train on have labels: those of IDX files do, those of a table with a column for them,
-// those of NumPy arrays beside one of labels, and pictures in a folder for each class.
+// Labelled reports whether the training images have labels: IDX files do, tables with a column of labels, NumPy arrays with
+// an array of labels beside them, and pictures in one folder per class.
 func (s *Source) Labelled() bool { return s.found.labelled() }
 
 // Train decodes the training split.
@@ -250,7 +252,7 @@ func (s *Source) Train(ctx context.Context) (*Set, error) {
 	return set, nil
 }
 
-// Test decodes the test split, or one for validation where there is no other. The error wraps ErrNoTest where there is none.
+// Test decodes the test split, or the validation split if there is no other. The error wraps ErrNoTest if there is neither.
 func (s *Source) Test(ctx context.Context) (*Set, error) { return s.decode(ctx, testSplit) }
 
 func (s *Source) decode(ctx context.Context, part split) (*Set, error) {

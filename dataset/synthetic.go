@@ -2,16 +2,16 @@ package dataset
 
 import "fmt"
 
-// SyntheticClasses is the number of labels in a synthetic set.
+// SyntheticClasses is the number of classes in a synthetic set.
 const SyntheticClasses = 10
 
 // maxSyntheticSide keeps the squares of lengths in disc far from overflow.
 const maxSyntheticSide = 1 << 15
 
-// Synthetic draws n images of (c, h, w) from a seed: a soft bright disc on a
-// dim, noisy ground, its place on a circle given by the label, its place and
-// size a little uncertain. It is for tests: small, quick, learnable, the same
-// on every machine (integers only).
+// Synthetic draws n images of (c, h, w) from a seed: a soft bright disc on a dim, noisy background,
+// at a place on a circle that depends on the label, with small random changes of place and size. It
+// is meant for tests: small, fast, learnable, and the same on every machine (it uses only
+// integers).
 func Synthetic(seed uint64, n, c, h, w int) (*Set, error) {
 	name := fmt.Sprintf("synthetic-%d", seed)
 	size, ok := product(max(n, 0), max(c, 0), max(h, 0), max(w, 0))

@@ -1,5 +1,5 @@
-// Package diff says what changed from one model to another: what callers see, the graph, the weights, what a run costs, and what it
-// computes.
+// Package diff reports what changed from one model to another: the interface that callers see, the graph, the weights, the cost of
+// a run, and the outputs.
 package diff
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// A Report is what changed.
+// A Report lists what changed.
 type Report struct {
 	Old       string        `json:"old"`
 	New       string        `json:"new"`
@@ -53,11 +53,11 @@ const (
 // Parts lists all parts.
 func Parts() []Part { return []Part{Interface, Versions, Metadata, Graph, Weights, Sizes, Computed} }
 
-// Changed reports whether a part changed; of the interface, in a way that breaks callers; of sizes, whether one grew; of what is
-// computed, whether it is more than rounding.
+// Changed reports whether a part changed: the interface, in a way that breaks callers; sizes, if one grew; outputs, by more than
+// rounding.
 func (r *Report) Changed(p Part) bool { return r.counts[p] }
 
-// A Change is one thing that was, or is, or both.
+// A Change is something that was added, removed or altered.
 type Change struct {
 	What   string `json:"what"`
 	Old    string `json:"old,omitempty"`
@@ -87,7 +87,7 @@ type Size struct {
 	New  int64  `json:"new"`
 }
 
-// Outputs are what the new model computes, compared with the old one on the same inputs.
+// Outputs compares the outputs of the new model with those of the old one on the same inputs.
 type Outputs struct {
 	Verdict verify.Verdict      `json:"verdict"`
 	Reason  string              `json:"reason,omitempty"`
@@ -96,7 +96,7 @@ type Outputs struct {
 	Quantisation *Quantisation `json:"quantisation,omitempty"`
 }
 
-// Models compares two models, without running them.
+// Models compares two models without running them.
 func Models(old, now *onnx.Model) *Report {
 	r := &Report{Old: old.Path, New: now.Path, counts: map[Part]bool{}, Interface: []Change{}, Versions: []Change{}, Metadata: []Change{}, Graph: []Change{}, Weights: []Weight{}}
 	r.interfaces(old.Proto, now.Proto)
@@ -447,8 +447,8 @@ func (r *Report) sizes(old, now *onnx.Model) {
 	}
 }
 
-// Run evaluates both models on the same inputs and says whether what the new one computes is what the old one says, but for
-// rounding. Options choose the inputs and bounds; Paths and Runtimes are set here.
+// Run evaluates both models on the same inputs and determines whether their outputs differ by more than rounding. Options
+// choose the inputs and limits; Run itself sets Paths and Runtimes.
 func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options) error {
 	other := NewCopy(old, now, o.Reference)
 	o.Paths, o.Runtimes, o.Named = []string{old.Path}, []witness.Runtime{other}, true
@@ -473,15 +473,15 @@ func (r *Report) Run(ctx context.Context, old, now *onnx.Model, o verify.Options
 	return nil
 }
 
-// A Copy is a runtime that computes, for one model, what another one says, in float64 rounded to the types of its outputs. It refuses
-// other models, so that what is compared is whole models.
+// A Copy is a runtime that, given one model, computes another one instead, in float64 rounded to the types of its outputs. It refuses
+// all other models, so only whole models can be compared.
 type Copy struct {
 	old, now *onnx.Model
 	options  reference.Options
 	effect   *rounding
 }
 
-// NewCopy is a runtime that computes what now says, for the model old.
+// NewCopy returns a runtime that computes the model now when it is given the model old.
 func NewCopy(old, now *onnx.Model, o reference.Options) *Copy {
 	return &Copy{old: old, now: now, options: o}
 }
@@ -492,7 +492,8 @@ func (s *Copy) Name() string { return "new" }
 // Version is empty.
 func (s *Copy) Version(context.Context) (string, error) { return "", nil }
 
-// Quantisation is what rounding does to the copy, of the runs until now; nil where nothing is rounded.
+// Quantisation returns what rounding does to the copy, over all runs so far; nil if nothing is
+// rounded.
 func (s *Copy) Quantisation() *Quantisation { return s.effect.quantisation() }
 
 // Open opens the other model.

@@ -20,14 +20,15 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// A Quantisation is what rounding does to a copy of a model whose weights, or values on the way, are kept in fewer bits, predicted and
-// measured.
+// A Quantisation is the effect of rounding on a copy of a model that keeps weights, or intermediate values, in fewer bits: predicted
+// and measured.
 //
-// The prediction is a Monte Carlo one. The steps are read out of the copy: the scales of DequantizeLinear and of com.microsoft's
-// MatMulNBits, the spacing of float16 and bfloat16. Then the first model is evaluated in the reference a few times, each time with
-// every weight off by a random part of its step, evenly between half a step down and up (zeros stay: every form has a zero), and with
-// every value that the copy quantises taken through that quantiser with a random shift, so that it is off in the same way. The root
-// of the mean square of what that does to an output is the prediction. What the copy's own rounding does is the measurement.
+// The prediction is a Monte Carlo estimate. The step sizes are read from the copy: the scales of DequantizeLinear and of
+// com.microsoft's MatMulNBits, the spacing of float16 and bfloat16. The reference then evaluates the first model a few times, each
+// time with every weight perturbed by a random fraction of its step, uniform between minus and plus half a step (zeros stay, since
+// every form represents zero), and with every value that the copy quantises passed through that quantiser with a random offset, which
+// perturbs it in the same way. The root mean square of the resulting change of an output is the prediction; the error of the copy
+// itself is the measurement.
 type Quantisation struct {
 	Weights  int            `json:"weights"`  // that the copy has rounded
 	Elements int            `json:"elements"` // of them
@@ -37,7 +38,7 @@ type Quantisation struct {
 	Problem  string         `json:"problem,omitempty"` // why there is no prediction
 }
 
-// An Effect is the error of one output, as roots of mean squares over its elements.
+// An Effect is the error of one output; sizes and errors are root mean squares over its elements.
 type Effect struct {
 	Output    string        `json:"output"`
 	Size      verify.Number `json:"size"` // of the output itself
@@ -45,14 +46,14 @@ type Effect struct {
 	Predicted verify.Number `json:"predicted"`
 }
 
-// Factor is how many times the prediction a measured error may be, and be what rounding makes. The test of this package sees 0.4 to
-// 1.4 times, over nets and forms.
+// Factor is the largest ratio of a measured error to its prediction that is still put down to rounding. The test of this package
+// sees ratios of 0.4 to 1.4 over nets and forms.
 const Factor = 2
 
 // Explained reports whether rounding explains an error.
 func (e *Effect) Explained() bool { return float64(e.Measured) <= Factor*float64(e.Predicted) }
 
-// Lines say it to people.
+// Lines describes the result for people, in a few lines.
 func (q *Quantisation) Lines() []string {
 	if q == nil || q.Weights+q.Values == 0 {
 		return nil

@@ -7,19 +7,20 @@ import (
 	"github.com/petrify-ml/petrify/layer"
 )
 
-// Effect is what a precision does to a net. Errors are the root mean square of the change of the first output, in parts of the root mean
-// square of that output.
+// An Effect is what a precision does to a net. Errors are the root mean square of the change of the first output, relative to the root
+// mean square of that output.
 type Effect struct {
 	Net string
 	// Inputs says what the net was given: "draws of noise", "images", "drawn images", or points of the latent space of such.
 	Inputs string
-	// Predicted is the error that the roundings make in float32: those of the weights, and of values on the way in their usual sizes and
-	// with drawn signs. The file itself has no part in it.
+	// Predicted is the error expected in float32 from rounding the weights, and from rounding intermediate values by their usual amounts
+	// with random signs. It does not involve the file itself.
 	Predicted float64
-	// Measured is the error of the file in package load.
+	// Measured is the error of the file when package load runs it.
 	Measured float64
-	// Frechet is the distance between the images of a net before and after, of the same noise, and FrechetSeeds between those of two
-	// seeds, for scale. Both are 0 for nets that make no images from noise. Of a net that takes classes all are among the images, in turn.
+	// Frechet is the distance between the images of a net before and after, from the same noise, and FrechetSeeds that between the images
+	// of two seeds, for scale. Both are 0 for nets that do not make images from noise. For a net that takes classes, the images go through
+	// all of them in turn.
 	Frechet, FrechetSeeds float64
 }
 
@@ -29,7 +30,8 @@ func (e Effect) refused(limit float64) bool {
 	return math.IsNaN(most) || math.IsInf(most, 0) || limit > 0 && most > limit
 }
 
-// A PrecisionError says that a precision changes a net by more than the user allows, or that its numbers leave the range of the type.
+// A PrecisionError says that a precision changes a net by more than the user allows, or that its numbers exceed the range of the
+// type.
 type PrecisionError struct {
 	Precision Precision
 	Effect    Effect

@@ -1,8 +1,9 @@
 // Package export turns a checkpoint into ONNX files.
 //
-// It reads a checkpoint, never a live graph: what is verified is what ships. A Form says which files there are and what goes
-// in and out of them; the plans of the nets emit the nodes, a list of passes finishes the model, and golden vectors recorded
-// from the training graph in inference stand beside it in the layout that ONNX's own test runners replay:
+// It reads a checkpoint, never a live graph: what is verified is what ships. A Form says which files there are and what
+// their inputs and outputs are; the plans of the nets emit the nodes, and a list of passes finishes the model. Golden
+// vectors, recorded from the training graph in inference, are written beside it in the layout that ONNX's own test runners
+// replay:
 //
 //	generator/generator.onnx
 //	generator/test_data_set_0/input_0.pb, output_0.pb ...
@@ -35,7 +36,7 @@ const (
 	IRVersion    = 8
 )
 
-// Provenance is what a model file says of its origin.
+// Provenance is what a model file says about its origin.
 type Provenance struct {
 	Version    string // of petrify
 	Seed       uint64
@@ -48,22 +49,24 @@ type Provenance struct {
 type Options struct {
 	Opset      int64 // 0 means DefaultOpset
 	Provenance Provenance
-	// KeepBatchNorm writes batch normalisations as nodes of their own, in place of folding them into the layers in front.
+	// KeepBatchNorm writes batch normalisations as nodes instead of folding them into the layers before them.
 	KeepBatchNorm bool
-	// Forms are the names of those to write, in the order of Forms; none means raw.
+	// Forms are the names of the forms to write, in the order of Forms; none means raw.
 	Forms []string
 	// Dense is how dense layers are written; "" means MatMul.
 	Dense Dense
-	// Precision is how weights are stored and what is computed in; "" means Float32. Int8Weights and Int8 write dense layers as Gemm.
+	// Precision says how weights are stored and in which precision nets compute; "" means Float32. Int8Weights and Int8 write dense
+	// layers as Gemm.
 	Precision Precision
-	// Images gives pixels as nets take them, (n, channels, height, width) in the range of the model: on them Int8 calibrates nets that
-	// images enter, and the effect of a precision is measured. Unless Int8 needs them, nil, or an error, means drawn ones.
+	// Images returns pixels as the nets take them, (n, channels, height, width) in the range of the model. Int8 is calibrated on them
+	// for nets that take images, and the effect of a precision is measured on them. Unless Int8 needs them, nil, or an error, means
+	// random ones.
 	Images func() ([]float32, error)
 	// MaxError, unless 0, refuses a precision that changes an output by more, predicted or measured: see Effect.
 	MaxError float64
 	// Layout is how images lie in files that take or give bytes; "" means NHWC.
 	Layout Layout
-	// Before, unless nil, is called once nothing can be refused any more and before anything is written, with the names of the files.
+	// Before, unless nil, is called with the names of the files after all checks have passed and before anything is written.
 	Before func(names []string) error
 }
 
@@ -120,16 +123,16 @@ func (o Options) check() error {
 	return nil
 }
 
-// Dense is a way to write dense layers.
+// Dense is a way of writing dense layers.
 type Dense string
 
-// The ways, which docs/loading.md compares by what loads them.
+// The ways of writing dense layers. docs/loading.md says which runtimes load which.
 const (
 	MatMul Dense = "matmul" // MatMul with weights (In, Out), and Add of a bias (1, Out)
 	Gemm   Dense = "gemm"   // Gemm with weights (Out, In), transB = 1, and a bias (Out), as PyTorch writes it
 )
 
-// Exported is one file as it was written.
+// Exported describes one file that was written.
 type Exported struct {
 	Form  string // the name of the Form
 	Name  string // of the file: that of a net in form raw
@@ -140,7 +143,7 @@ type Exported struct {
 	Effects []Effect
 }
 
-// Folder writes m with the weights of s into out, in the forms of the options, each file in a folder of its own.
+// Folder writes m with the weights of s into out, in the requested forms, each file in its own folder.
 func Folder(out string, m model.Model, s *checkpoint.Snapshot, o Options) ([]Exported, error) {
 	var written []Exported
 	files, err := filesOf(m, o) // all, before anything is written
@@ -250,14 +253,15 @@ func (s *source) proto(f file) (*pb.ModelProto, error) {
 	return d.proto, nil
 }
 
-// Weights are the tensors of weights that the model of a net holds, in its order: those of the snapshot, or what becomes of them where batch
-// normalisations are folded, or in another precision, there without biases of int32. A model file can be compared with them bit for bit:
-// what is stored as float16 or int8 is widened to float32, without a scale.
+// Weights returns the weight tensors of the model of a net, in the model's order: those of the snapshot, or what becomes of them when batch
+// normalisations are folded or another precision is used (then without int32 biases). A model file can be compared with them bit for bit:
+// weights stored as float16 or int8 are widened to float32, without applying a scale.
 func Weights(net layer.Net, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
 	return weightsIn(raw(net), s, o)
 }
 
-// FileWeights are Weights of the file of that name, in whichever form. It is an error if a model has none.
+// FileWeights is Weights for a file by its name, in any form. It is an error if the model has no such
+// file.
 func FileWeights(m model.Model, name string, s *checkpoint.Snapshot, o Options) ([]checkpoint.Tensor, error) {
 	for _, form := range Forms() {
 		files, err := form.files(m, o)

@@ -9,7 +9,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Form is one way to put the nets of a model into files: which there are, and what goes in and out of them.
+// A Form is one way to put the nets of a model into files: which files there are, and what their inputs and
+// outputs are.
 type Form struct {
 	Name string // "image"
 	Doc  string // one sentence
@@ -20,7 +21,7 @@ type Form struct {
 // Forms lists every form.
 func Forms() []Form { return []Form{rawForm, imageForm, sampleForm, latentForm} }
 
-// FormsOf are the names of the forms that a model has.
+// FormsOf returns the names of the forms that a model has.
 func FormsOf(m model.Model) (names []string) {
 	for _, f := range Forms() {
 		if _, err := f.files(m, Options{}); err == nil {

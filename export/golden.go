@@ -14,7 +14,8 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// Vector is one recorded run: what goes in and what the training graph made of it, in inference.
+// A Vector is one recorded run: inputs, and the outputs that the training graph computes from them
+// in inference.
 type Vector struct {
 	Inputs, Outputs []*onnx.Tensor
 }
@@ -22,8 +23,8 @@ type Vector struct {
 // goldenBatches are the batch sizes of the recorded runs. The last run has extreme input.
 var goldenBatches = []int{1, 2, 7}
 
-// Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from streams
-// of their own: the same for every checkpoint.
+// Golden records the golden vectors of a net in Gorgonia, with the weights of a snapshot. Inputs are drawn from
+// separate streams, so they are the same for every checkpoint.
 func Golden(m model.Model, net layer.Net, s *checkpoint.Snapshot) ([]Vector, error) {
 	return newSource(m, s, Options{}).golden(net)
 }

@@ -114,7 +114,7 @@ const (
 	MetaClasses = raster.MetaClasses  // names of the classes that the nets take, in their order, as JSON
 )
 
-// What has become of batch normalisations: merged into the layers in front of them, or nodes of their own.
+// What became of batch normalisations: merged into the layers before them, or kept as nodes.
 const (
 	NormFolded = "folded"
 	NormKept   = "kept"

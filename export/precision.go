@@ -9,8 +9,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Precision is how the weights of products and convolutions are stored, and what a net is computed in. What turns pictures into what a
-// net takes, and back, is float32 in each of them, and so are the inputs and outputs of files that are floats.
+// A Precision says how the weights of products and convolutions are stored, and in which precision a net computes. In all of them, the
+// conversion between pictures and a net's inputs and outputs is float32, and so are the floating-point inputs and outputs of files.
 type Precision string
 
 // The precisions.

@@ -60,7 +60,8 @@ func (b baseline) suppress(i *report.Item) {
 	}
 }
 
-// Baseline is the file for a report's findings that count or that an earlier baseline took out of the count.
+// Baseline returns a baseline file with a report's findings: those that count, and those that an earlier
+// baseline suppressed.
 func Baseline(r *report.Report) ([]byte, error) {
 	f := baselineFile{Format: 1, Findings: []known{}}
 	for _, file := range r.Files {

@@ -14,7 +14,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
-// Draft is a policy for models in a folder: budgets are a tenth above what the largest of them takes.
+// Draft returns a policy for the models in a folder, with budgets a tenth above what the largest
+// model takes.
 func Draft(root string, names []string) ([]byte, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no .onnx file in the folder or below it, so that there is nothing to write a policy for")

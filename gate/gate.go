@@ -32,19 +32,20 @@ type Options struct {
 	Root    string // the policy's folder, which paths are relative to
 	Version string // of the program, in reports and in the names of results
 	Today   time.Time
-	// Runtimes makes the runtimes of these names.
+	// Runtimes returns the runtimes with these names.
 	Runtimes func(names []string) ([]witness.Runtime, error)
-	// Files, unless nil, are judged in place of what the policy's patterns stand for: paths with slashes, relative to Root or
-	// absolute, and URLs of objects in the Store.
+	// Files, unless nil, are judged instead of the files that the policy's patterns match: paths with forward slashes,
+	// relative to Root or absolute, and URLs of objects in the Store.
 	Files []string
 	Store Store
-	// Results, unless empty, is a folder, or a URL of the Store, that keeps the result of each model under a digest of all that it
-	// depends on. What is there is not judged again.
+	// Results, unless empty, is a folder, or a URL of the Store, that keeps the result of each model under a digest of everything
+	// that it depends on. Models with a result are not judged again.
 	Results string
-	// Cache says that Results is a folder and a convenience: one that cannot be kept is no reason to fail, and files of the size and time
-	// that they had when a result was kept are taken to be the same.
+	// Cache says that Results is a folder used as a cache: failing to keep a result is not an error, and files whose size and
+	// modification time have not changed are taken to be the same.
 	Cache bool
-	// Shard and Shards pick those models whose path has the digest Shard modulo Shards; none where Shards is 0.
+	// Shard and Shards select the models whose path has a digest equal to Shard modulo Shards; if Shards is 0,
+	// all models are judged.
 	Shard, Shards int
 	Parallel      int
 	// Progress, unless nil, is called after each model, never twice at the same time.
@@ -54,7 +55,7 @@ type Options struct {
 	folders *sync.Map // of recorded data, by folder
 }
 
-// Run judges the models of a policy.
+// Run judges the models of a policy and returns the report.
 func Run(ctx context.Context, p *Policy, o Options) (*report.Report, error) {
 	r := &report.Report{Tool: "petrify gate", Version: o.Version}
 	names, missing, err := p.files(o)
@@ -345,8 +346,8 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 	return f
 }
 
-// Join puts the results in a folder, or below a URL of the Store, together, as one run would have given them. Models of o.Files that
-// have none were not judged, and are said not to be.
+// Join merges the results in a folder, or below a URL of the Store, into the report that one run would have given. Models in o.Files
+// without a result are reported as not judged.
 func Join(ctx context.Context, dir string, p *Policy, o Options) (*report.Report, error) {
 	kept, err := resultsAt(dir, o.Store)
 	if err != nil {

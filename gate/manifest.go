@@ -14,27 +14,29 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// A Store gives the objects that a manifest names by URLs such as s3://bucket/models/a.onnx, and keeps results as objects.
+// A Store provides the objects that a manifest names by URLs such as s3://bucket/models/a.onnx, and keeps results as
+// objects.
 type Store interface {
-	// Identify says what an object is without reading it: a text that is another one when its bytes are. A URL that ends in a
-	// slash stands for all objects below it.
+	// Identify returns a string that changes whenever the object's bytes change, without reading the object. A URL that ends
+	// in a slash stands for all objects below it.
 	Identify(ctx context.Context, url string) (string, error)
-	// Fetch copies the object, or all objects below a URL that ends in a slash, into a folder that is empty, whole or not at
+	// Fetch copies the object, or all objects below a URL that ends in a slash, into an empty folder, completely or not at
 	// all, and returns the path of the model.
 	Fetch(ctx context.Context, url, dir string) (string, error)
 	// Read returns a small object.
 	Read(ctx context.Context, url string) ([]byte, error)
-	// Write makes an object of these bytes, whole or not at all, in place of one that is there.
+	// Write creates or replaces an object, atomically.
 	Write(ctx context.Context, url string, b []byte) error
-	// List lists the objects below a URL that ends in a slash, by what stands behind it.
+	// List returns the names of the objects below a URL that ends in a slash, relative to it.
 	List(ctx context.Context, url string) ([]string, error)
 }
 
 // longestLine is how long a line of a manifest may be, in bytes.
 const longestLine = 16 << 10
 
-// ReadManifest reads a list of models, one a line: paths with slashes, relative to the policy's folder or absolute; file:
-// URLs of such; and where there is a store, its URLs. Empty lines, those that begin with #, and repetitions are passed over.
+// ReadManifest reads a list of models, one per line: paths with forward slashes, relative to the policy's folder or
+// absolute; file: URLs of such paths; and, if there is a store, its URLs. Empty lines, lines that begin with #, and
+// duplicates are skipped.
 func ReadManifest(r io.Reader, store Store) ([]string, error) {
 	names := []string{}
 	seen := map[string]bool{}

@@ -1,7 +1,8 @@
 // Package gate judges model files as a policy says, for people who keep models in a repository or on a cluster.
 //
-// A [Policy] is what petrify.yaml holds: which files, which runtimes, budgets, what is allowed, what is ignored and until when. [Run]
-// checks and verifies the files and gives a report, in which a finding that the policy ignores or the baseline knows does not count.
+// A [Policy] is the content of petrify.yaml: which files, which runtimes, budgets, what is allowed, what is ignored and until when.
+// [Run] checks and verifies the files and returns a report, in which findings that the policy ignores or the baseline lists do not
+// count.
 package gate
 
 import (
@@ -27,11 +28,12 @@ import (
 	"github.com/petrify-ml/petrify/report"
 )
 
-// A Policy is what a policy file says. docs/schema/policy.json describes the file to editors.
+// A Policy is the content of a policy file. docs/schema/policy.json is its JSON schema, for
+// editors.
 type Policy struct {
 	Version int `yaml:"version"` // of the file's format: 1
-	// Models and Exclude are patterns, relative to the file's folder: ** stands for any folders, a folder for the models in and
-	// below it.
+	// Models and Exclude are patterns, relative to the file's folder: ** matches any number of folders, and a folder matches
+	// all models in and below it.
 	Models  []string `yaml:"models"`
 	Exclude []string `yaml:"exclude"`
 	// Baseline names a file of findings that are known and do not count.
@@ -42,13 +44,13 @@ type Policy struct {
 	Overrides []Override `yaml:"overrides"`
 }
 
-// An Override is settings for the models that match a pattern.
+// An Override changes settings for the models that match a pattern.
 type Override struct {
 	Paths    []string `yaml:"paths"`
 	Settings `yaml:",inline"`
 }
 
-// Settings are what may differ between models. What is nil is not set.
+// Settings are those that may differ between models. A nil field is not set.
 type Settings struct {
 	Severity   map[string]string `yaml:"severity"` // of rules: error, warning, info or off
 	Runtimes   *Runtimes         `yaml:"runtimes"`
@@ -63,13 +65,13 @@ type Settings struct {
 	Provenance []string          `yaml:"provenance"` // what a model must say of where it comes from: author, source, producer, training-data
 }
 
-// Runtimes names those that models are verified on. With none named, models are checked and not verified.
+// Runtimes names the runtimes to verify models on. Without any, models are checked but not verified.
 type Runtimes struct {
 	Require []string `yaml:"require"` // must be there, and take the model
 	Try     []string `yaml:"try"`     // may be missing
 }
 
-// Budgets bound what a model may take; zero is no bound.
+// Budgets are upper limits on a model; zero means no limit.
 type Budgets struct {
 	Bytes        Quantity `yaml:"bytes"`         // of the file and its external data
 	Parameters   Quantity `yaml:"parameters"`    // elements of initializers
@@ -79,18 +81,18 @@ type Budgets struct {
 	IR           int64    `yaml:"ir"`            // version, at most
 }
 
-// Operators are allowed or not, by name, with the domain in front where it is not ai.onnx.
+// Operators allows or denies operators by name, with the domain as a prefix if it is not ai.onnx.
 type Operators struct {
 	Allow []string `yaml:"allow"` // nothing else, if there are any
 	Deny  []string `yaml:"deny"`
 }
 
-// License says under which licences models may be.
+// License lists the licences that models may have.
 type License struct {
 	Allow []string `yaml:"allow"` // SPDX identifiers
 }
 
-// An Ignore takes findings out of the count, for a reason, and not for ever.
+// An Ignore suppresses findings, for a reason and until a date.
 type Ignore struct {
 	Rule   string `yaml:"rule"`
 	Path   string `yaml:"path"`  // a pattern; empty for all
@@ -304,7 +306,7 @@ func matches(pattern, name string) bool {
 	return ok || below
 }
 
-// For returns the settings that hold for a model, by its path relative to the policy's folder.
+// For returns the settings for a model, by its path relative to the policy's folder.
 func (p *Policy) For(name string) Settings {
 	s := p.Settings
 	for _, o := range p.Overrides {

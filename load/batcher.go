@@ -13,22 +13,23 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// BatcherOptions say how a Batcher gathers what is asked for. The zero value works.
+// BatcherOptions say how a Batcher collects requests. The zero value works.
 type BatcherOptions struct {
-	// Images is the most that go through the model together, 1 to 64. Zero means 64.
+	// Images is the largest batch, 1 to 64. Zero means 64.
 	Images int
-	// Runs is how many batches go through the model at the same time. Zero means one for each processor.
+	// Runs is the number of batches that run at the same time. Zero means one per processor.
 	Runs int
-	// Wait is how long the first image of a batch waits for others while fewer than Runs are under way. Zero means not at all: a batch
-	// gathers only what comes while all runs are busy, and nobody waits who would not have waited anyway.
+	// Wait is how long the first image of a batch waits for more while fewer than Runs batches are running. Zero means that it does
+	// not wait: a batch collects only requests that arrive while all runs are busy, so no request waits that would not have waited
+	// anyway.
 	Wait time.Duration
 }
 
-// A Batcher makes the images that several callers ask for at the same time in common runs of a generator: a product with many rows reads
-// the weights once. Images are the same as without it. Its methods may be called from several goroutines at once.
+// A Batcher combines concurrent requests for images into shared runs of a generator, since a product with many rows reads the weights
+// only once. The images are the same as without it. Its methods may be called from several goroutines at once.
 //
-// A caller whose context ends leaves at once, and the others get their images. There is nothing to close: what a Batcher starts ends
-// with the runs that were asked for.
+// A caller whose context ends returns at once, and the others get their images. A Batcher need not be closed: whatever it starts
+// ends with the requested runs.
 type Batcher struct {
 	generator *Generator
 	most      int
@@ -63,7 +64,7 @@ type portion struct {
 	classes []int // in turn; none means all
 }
 
-// NewBatcher makes a Batcher of a generator, which stays the caller's to close.
+// NewBatcher returns a Batcher for a generator, which the caller remains responsible for closing.
 func NewBatcher(g *Generator, o BatcherOptions) (*Batcher, error) {
 	var problems []error
 	if o.Images < 0 || o.Images > mostAtOnce {
@@ -87,17 +88,17 @@ func NewBatcher(g *Generator, o BatcherOptions) (*Batcher, error) {
 	return &Batcher{generator: g, most: o.Images, wait: o.Wait, free: o.Runs}, nil
 }
 
-// Sample is that of the generator.
+// Sample is Generator.Sample, batched.
 func (b *Batcher) Sample(ctx context.Context, seed int64, n int) ([]image.Image, error) {
 	return b.generator.sample(ctx, seed, n, b.Pixels, nil)
 }
 
-// SampleClass is that of the generator.
+// SampleClass is Generator.SampleClass, batched.
 func (b *Batcher) SampleClass(ctx context.Context, seed int64, n int, classes ...int) ([]image.Image, error) {
 	return b.generator.sample(ctx, seed, n, b.Pixels, classes)
 }
 
-// Pixels is that of the generator.
+// Pixels is Generator.Pixels, batched.
 func (b *Batcher) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error {
 	if err := knows(b.generator.model.Class, classes); err != nil {
 		return err

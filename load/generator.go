@@ -17,11 +17,11 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// A Generator makes images of noise. Its methods may be called from several goroutines at once.
+// A Generator makes images from noise. Its methods may be called from several goroutines at once.
 //
-// The model has one input, float32 (N, K) or (N, K, 1, 1) for any N, and perhaps another, the class of each image, int64 (N); and an output of images of C channels, 1 for grey or 3 for red, green
-// and blue: float32 or uint8, (N, C, H, W) or (N, H, W, C). It is a generator, or the decoder of a variational autoencoder, as petrify
-// exports them in every form, or another program's. A file of form sample is one, too: what draws the noise in it is left out.
+// The model has an input float32 (N, K) or (N, K, 1, 1) for any N, possibly a second input with the class of each image, int64 (N), and an output of images with C channels, 1 for grey or 3 for
+// red, green and blue: float32 or uint8, (N, C, H, W) or (N, H, W, C). That is a generator, or the decoder of a variational autoencoder, in any form that petrify exports, or a similar model of
+// another program. A file of form sample works, too: the part that draws the noise is removed.
 type Generator struct {
 	session *Session
 	model   raster.Model
@@ -51,7 +51,7 @@ func fromFile[T any](path string, open func(*onnx.Model) (T, error)) (t T, err e
 	return t, nil
 }
 
-// GeneratorBytes opens the generator in the bytes of a file, such as one that is embedded in the program.
+// GeneratorBytes opens a generator from the contents of a file, such as one embedded in the program.
 func GeneratorBytes(b []byte) (*Generator, error) {
 	m, err := wire.Parse("generator", b, wire.Limits{})
 	if err != nil {
@@ -60,7 +60,8 @@ func GeneratorBytes(b []byte) (*Generator, error) {
 	return OpenGenerator(m)
 }
 
-// OpenGenerator makes a model ready to make images, see Open. It gives an *onnx.UnsupportedError for a model that is no generator.
+// OpenGenerator prepares a model to generate images, see Open. It returns an *onnx.UnsupportedError if the model is not a
+// generator.
 func OpenGenerator(m *onnx.Model) (*Generator, error) {
 	if err := validate(m); err != nil {
 		return nil, err
@@ -87,8 +88,9 @@ func OpenGenerator(m *onnx.Model) (*Generator, error) {
 	return g, nil
 }
 
-// WithoutNoise is the generator in a model of form sample: noise float32 (N, K) in, images out. What draws the noise in the model is left
-// out, once it was found to draw that of random.Noise; a model that draws another, or is of another form, is an *onnx.UnsupportedError.
+// WithoutNoise returns the generator inside a model of form sample, with noise float32 (N, K) as its input and images as its output. The
+// part that draws the noise is removed after it was found to draw that of random.Noise; a model that draws other noise, or is of another
+// form, is an *onnx.UnsupportedError.
 func WithoutNoise(ctx context.Context, m *onnx.Model) (*onnx.Model, error) {
 	noise, points, err := raster.Split(m.Proto)
 	if err != nil {
@@ -159,31 +161,31 @@ func imagesOut(s *Session, m raster.Model) (output int, size [3]int, layout rast
 	return 0, size, "", &onnx.UnsupportedError{Why: fmt.Sprintf("outputs %s, want images as in float[N,1,28,28]", strings.Join(seen, ", "))}
 }
 
-// Classes are the names of the classes that the model knows, in the order of their numbers; nil for a model that takes none, or does
-// not name them.
+// Classes returns the names of the model's classes, in the order of their numbers; nil for a model that takes no class, or does not
+// name its classes.
 func (g *Generator) Classes() []string { return slices.Clone(g.model.Class.Names) }
 
-// Latent is how many numbers make an image.
+// Latent returns the number of dimensions of the noise that an image is made from.
 func (g *Generator) Latent() int { return g.latent }
 
-// Channels is 1 for grey images and 3 for those in colour.
+// Channels returns 1 for grey images and 3 for colour.
 func (g *Generator) Channels() int { return g.size[0] }
 
-// Bounds is the rectangle of an image, from (0, 0) on.
+// Bounds returns the bounds of an image, starting at (0, 0).
 func (g *Generator) Bounds() image.Rectangle { return image.Rect(0, 0, g.size[2], g.size[1]) }
 
-// Close lets go of the memory. Images that are under way are made, later ones are not.
+// Close releases the model's memory. Calls in progress finish normally, later ones fail.
 func (g *Generator) Close() error { return g.session.Close() }
 
-// Sample makes n images of the noise of a seed: those of `petrify sample --seed`, and of the noise random.Noise{Seed: seed}. The first
-// images of a seed are the same whatever n is. They are *image.Gray, or *image.RGBA for three channels. A model that takes a class makes
-// those that it knows in turn, see SampleClass.
+// Sample makes n images from a seed: the same as `petrify sample --seed`, from the noise random.Noise{Seed: seed}. The first images of a
+// seed are the same for every n. They are *image.Gray, or *image.RGBA for three channels. A model that takes a class goes through all of
+// its classes in turn, see SampleClass.
 func (g *Generator) Sample(ctx context.Context, seed int64, n int) ([]image.Image, error) {
 	return g.sample(ctx, seed, n, g.Pixels, nil)
 }
 
-// SampleClass is Sample of given classes, by their numbers in Classes: in turn where they are several. One class of a seed after another
-// shows the same noise: what they have in common is the hand.
+// SampleClass is Sample for the given classes, which are indices into Classes and are used in turn. With the same seed, different
+// classes get the same noise, so the images share their style.
 func (g *Generator) SampleClass(ctx context.Context, seed int64, n int, classes ...int) ([]image.Image, error) {
 	return g.sample(ctx, seed, n, g.Pixels, classes)
 }
@@ -199,8 +201,8 @@ func (g *Generator) sample(ctx context.Context, seed int64, n int, pixels pixels
 // pixelsFunc is Pixels.
 type pixelsFunc func(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error
 
-// Decode makes an image of each point, of Latent numbers: of noise of the caller's, of codes that an Encoder has made, or of points between.
-// Classes are as those of SampleClass.
+// Decode makes one image from each point, which has Latent numbers: the caller's own noise, codes from an Encoder, or points in between.
+// Classes are as in SampleClass.
 func (g *Generator) Decode(ctx context.Context, points [][]float32, classes ...int) ([]image.Image, error) {
 	if err := knows(g.model.Class, classes); err != nil {
 		return nil, err
@@ -259,9 +261,9 @@ func (g *Generator) image(b []byte) image.Image {
 	return m
 }
 
-// Pixels fills dst with images of noise, from that of index first on, one after the other: H rows of W pixels of C bytes. It makes as many
-// as dst has room for, which must be a whole number of them. Once it has made as many before, it allocates nothing, but a little where the
-// model takes a class. Classes are as those of SampleClass: in turn, so that the image of index i has that of index i modulo their number.
+// Pixels fills dst with the images of the noise, starting with the image of index first: H rows of W pixels of C bytes each. The length of
+// dst must be a multiple of the size of an image. After a first call with as many images, it allocates nothing, or only a little if the
+// model takes a class. Classes are used in turn, as in SampleClass: image i has class number i modulo the number of classes given.
 func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error {
 	if err := knows(g.model.Class, classes); err != nil {
 		return err

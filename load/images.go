@@ -134,16 +134,17 @@ func (r *reader) bytes(images []image.Image, first int) ([]byte, error) {
 	return b, nil
 }
 
-// An Encoder makes codes of images, points of a latent space. Its methods may be called from several goroutines at once.
+// An Encoder turns images into codes, which are points of a latent space. Its methods may be called from several
+// goroutines at once.
 //
-// The model has one input of images, float32 or uint8, and a first output of K numbers for each, float32 (N, K): the encoder of an
-// autoencoder in any form that petrify exports, of a variational one the means, or another program's.
+// The model has one input of images, float32 or uint8, and a first output of K numbers per image, float32 (N, K): the encoder of
+// an autoencoder in any form that petrify exports (for a variational one, the means), or a similar model of another program.
 type Encoder struct{ reader }
 
 // EncoderFile opens the encoder in a file, see File.
 func EncoderFile(path string) (*Encoder, error) { return fromFile(path, OpenEncoder) }
 
-// OpenEncoder makes a model ready to encode images, see Open. It gives an *onnx.UnsupportedError for a model that is no encoder.
+// OpenEncoder prepares a model to encode images, see Open. It returns an *onnx.UnsupportedError if the model is not an encoder.
 func OpenEncoder(m *onnx.Model) (*Encoder, error) {
 	r, err := openReader(m)
 	if err != nil {
@@ -156,17 +157,17 @@ func OpenEncoder(m *onnx.Model) (*Encoder, error) {
 	return &Encoder{r}, nil
 }
 
-// Latent is how many numbers are the code of an image.
+// Latent returns the number of dimensions of a code.
 func (e *Encoder) Latent() int { return e.width }
 
-// Bounds is the rectangle of the images, from (0, 0) on.
+// Bounds returns the bounds of the images, starting at (0, 0).
 func (e *Encoder) Bounds() image.Rectangle { return e.bounds() }
 
-// Close lets go of the memory. Images that are under way are encoded, later ones are not.
+// Close releases the model's memory. Calls in progress finish normally, later ones fail.
 func (e *Encoder) Close() error { return e.session.Close() }
 
-// Encode makes a code of each image, which must be of the size of Bounds: one of another size is to be scaled before. Colours become
-// grey where the model has one channel.
+// Encode returns the code of each image. The images must have the size of Bounds; scale others first. Colours are converted to grey
+// if the model has one channel.
 func (e *Encoder) Encode(ctx context.Context, images []image.Image) ([][]float32, error) {
 	numbers, err := e.numbers(ctx, images, nil)
 	if err != nil {
@@ -179,10 +180,11 @@ func (e *Encoder) Encode(ctx context.Context, images []image.Image) ([][]float32
 	return codes, nil
 }
 
-// A Discriminator tells images like those that it was trained on from others. Its methods may be called from several goroutines at once.
+// A Discriminator scores how much images look like those that it was trained on. Its methods may be called from several goroutines at
+// once.
 //
-// The model has one input of images, as that of an Encoder, and perhaps another of their classes, int64 (N), and a first output of one
-// number for each image, float32 (N, 1) or (N).
+// The model has an input of images, as an Encoder has, possibly a second input with their classes, int64 (N), and a first output with
+// one number per image, float32 (N, 1) or (N).
 type Discriminator struct{ reader }
 
 // DiscriminatorFile opens the discriminator in a file, see File.
@@ -190,7 +192,7 @@ func DiscriminatorFile(path string) (*Discriminator, error) {
 	return fromFile(path, OpenDiscriminator)
 }
 
-// OpenDiscriminator makes a model ready to score images, see Open. It gives an *onnx.UnsupportedError for a model that is no discriminator.
+// OpenDiscriminator prepares a model to score images, see Open. It returns an *onnx.UnsupportedError if the model is not a discriminator.
 func OpenDiscriminator(m *onnx.Model) (*Discriminator, error) {
 	r, err := openReader(m)
 	if err != nil {
@@ -203,19 +205,19 @@ func OpenDiscriminator(m *onnx.Model) (*Discriminator, error) {
 	return &Discriminator{r}, nil
 }
 
-// Classes are the names of the classes that the model knows, in the order of their numbers; nil for a model that takes none, or does not
-// name them.
+// Classes returns the names of the model's classes, in the order of their numbers; nil for a model that takes no class, or does not name
+// its classes.
 func (d *Discriminator) Classes() []string { return slices.Clone(d.class.Names) }
 
 // Bounds is the rectangle of the images, from (0, 0) on.
 func (d *Discriminator) Bounds() image.Rectangle { return d.bounds() }
 
-// Close lets go of the memory. Images that are under way are scored, later ones are not.
+// Close releases the model's memory. Calls in progress finish normally, later ones fail.
 func (d *Discriminator) Close() error { return d.session.Close() }
 
-// Score is what the model says of each image: for the discriminators that petrify trains the probability that it is one of the data, and
-// of its class. The images must be of the size of Bounds. A model that takes classes wants one for each image, or one for all, by their
-// numbers in Classes.
+// Score returns the model's output for each image: for the discriminators that petrify trains, the probability that the image is from
+// the data set, and of its class. The images must have the size of Bounds. For a model that takes classes, give one per image, or one
+// for all, as indices into Classes.
 func (d *Discriminator) Score(ctx context.Context, images []image.Image, classes ...int) ([]float32, error) {
 	if err := knows(d.class, classes); err != nil {
 		return nil, err
@@ -229,13 +231,15 @@ func (d *Discriminator) Score(ctx context.Context, images []image.Image, classes
 	return d.numbers(ctx, images, classes)
 }
 
-// An Autoencoder is an encoder and the decoder that takes its codes. Its methods may be called from several goroutines at once.
+// An Autoencoder is an encoder with the decoder that takes its codes. Its methods may be called from several goroutines at
+// once.
 type Autoencoder struct {
 	Encoder *Encoder
 	Decoder *Generator
 }
 
-// NewAutoencoder puts the two together. They stay the caller's to close.
+// NewAutoencoder combines an encoder and a decoder. The caller remains responsible for closing
+// them.
 func NewAutoencoder(e *Encoder, d *Generator) (*Autoencoder, error) {
 	if e.Latent() != d.Latent() || e.Bounds() != d.Bounds() {
 		return nil, fmt.Errorf("the encoder makes %d numbers of images of %v, and the decoder of %d such of %v", e.Latent(), e.Bounds().Max, d.Latent(), d.Bounds().Max)
@@ -243,7 +247,7 @@ func NewAutoencoder(e *Encoder, d *Generator) (*Autoencoder, error) {
 	return &Autoencoder{Encoder: e, Decoder: d}, nil
 }
 
-// Reconstruct encodes and decodes images: what the model keeps of them.
+// Reconstruct encodes images and decodes the codes again, which shows what the model preserves.
 func (a *Autoencoder) Reconstruct(ctx context.Context, images []image.Image) ([]image.Image, error) {
 	codes, err := a.Encoder.Encode(ctx, images)
 	if err != nil {

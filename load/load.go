@@ -1,15 +1,15 @@
-// Package load runs ONNX models in Go: it is how a Go program uses a generator that petrify has exported, and the round trip
-// that petrify verifies its exports by. [Generator] makes images of a seed; [Session] is any model.
+// Package load runs ONNX models in Go: Go programs use it to run a generator that petrify has exported, and petrify uses it
+// to verify its exports by a round trip. [Generator] makes images from a seed; [Session] runs any model.
 //
-// A file passes petrify's own reader and checks first, then onnx-go's decoder, into a graph of this package. What onnx-go has
-// read is compared with what petrify has read, down to the bits of the weights. For every shape of the inputs that comes, the
-// graph is built of Gorgonia operators and run straight through; a matrix product with its bias and its activation is one
-// operator.
+// A file goes through petrify's own reader and checks first, then through onnx-go's decoder into a graph of this package.
+// What onnx-go has read is compared with what petrify has read, down to the bits of the weights. For each new combination of
+// input shapes, the graph is built from Gorgonia operators and then run straight through; a matrix product with its bias and
+// activation is a single operator.
 //
-// The operators are those that [Operators] lists. A model of floats runs as such a graph from end to end. Where a shape depends on
-// values, where integers, flags, strings or sequences are computed, and in the graphs of If, Loop and Scan, the run goes step by step:
-// neighbouring nodes of floats run as one graph, and everything else is computed on tensors of its own type. A model that needs another operator
-// is refused by Open, with an *onnx.UnsupportedError that names it.
+// [Operators] lists the supported operators. A model that computes only on floats runs as one such graph. Where a shape depends on values, where
+// integers, booleans, strings or sequences are computed, and in the bodies of If, Loop and Scan, execution is step by step: neighbouring nodes
+// on floats run as one graph, and everything else is computed on tensors of its own type. [Open] refuses a model that needs any other operator,
+// with an *onnx.UnsupportedError that names it.
 package load
 
 import (
@@ -27,10 +27,11 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// Port is an input or an output of a model.
+// A Port is an input or output of a model.
 type Port = witness.Port
 
-// Session is a model made ready to run. Its methods may be called from several goroutines at once.
+// A Session is a model that is ready to run. Its methods may be called from several goroutines at
+// once.
 type Session struct {
 	signature witness.Signature
 
@@ -38,7 +39,7 @@ type Session struct {
 	main  atomic.Pointer[region] // nil once the session is closed
 }
 
-// File reads, checks and opens the model at path, with its elements in other files, if there are some.
+// File reads, checks and opens the model at path, with its external data, if any.
 func File(path string) (*Session, error) {
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
@@ -54,8 +55,8 @@ func File(path string) (*Session, error) {
 	return s, nil
 }
 
-// Open checks m and makes it ready to run. It gives an *onnx.FormatError for a model that is wrong, and an
-// *onnx.UnsupportedError for one that is right and needs something that this package lacks. m must not be changed afterwards.
+// Open checks m and prepares it to run. It returns an *onnx.FormatError if the model is invalid, and an
+// *onnx.UnsupportedError if it is valid but needs something that this package lacks. m must not be changed afterwards.
 func Open(m *onnx.Model) (*Session, error) {
 	if err := validate(m); err != nil {
 		return nil, err
@@ -85,21 +86,22 @@ func signature(m *onnx.Model) (witness.Signature, error) {
 	return s, nil
 }
 
-// Inputs are the values that a run must give, with their declared types.
+// Inputs returns the values that a run must be given, with their declared types.
 func (s *Session) Inputs() []Port { return slices.Clone(s.signature.Inputs) }
 
-// Outputs are the values that a run returns, in order, with their declared types.
+// Outputs returns the values that a run computes, in order, with their declared types.
 func (s *Session) Outputs() []Port { return slices.Clone(s.signature.Outputs) }
 
-// Run computes the outputs, in graph order, from the inputs, which are matched by name. The inputs are only read, and the
-// outputs are the caller's. When ctx ends, a run stops before its next operation: arithmetic that has begun is not interrupted.
+// Run computes the outputs, in graph order, from the inputs, which are matched by name. It only reads the inputs, and the
+// outputs belong to the caller. When ctx ends, a run stops before its next operation; an operation in progress is not
+// interrupted.
 func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return s.run(ctx, inputs, nil)
 }
 
-// RunInto is Run into tensors of the caller's: outputs are as an earlier Run with inputs of these shapes has returned them, or made like
-// that, and are filled anew. They must share no memory with each other or with inputs. A model of floats that has run with the same
-// shapes before allocates nothing. After an error the outputs may hold anything.
+// RunInto is Run into the caller's tensors: outputs must have the types and shapes that Run returns for inputs of these shapes, and are
+// overwritten. They must not share memory with each other or with inputs. A model that computes only on floats, and has run with the
+// same shapes before, allocates nothing. After an error the contents of outputs are undefined.
 func (s *Session) RunInto(ctx context.Context, inputs, outputs []*onnx.Tensor) error {
 	if n := len(s.signature.Outputs); len(outputs) != n || slices.Contains(outputs, nil) {
 		return fmt.Errorf("%d tensors for %d outputs, want one for each", len(outputs), n)
@@ -158,8 +160,8 @@ func alike(t *onnx.Tensor, name string, elem pb.TensorProto_DataType, dims []int
 	return nil
 }
 
-// Apply is Run for a model of one float32 input and one float32 output. Where the input declares one dimension that is not a
-// number, the batch, its size follows from len(x). It returns the elements of the output and its dimensions.
+// Apply is Run for a model with one float32 input and one float32 output. If the input has one free dimension, the batch,
+// its size follows from len(x). It returns the elements and the dimensions of the output.
 func (s *Session) Apply(ctx context.Context, x []float32) (y []float32, dims []int, err error) {
 	if in, out := len(s.signature.Inputs), len(s.signature.Outputs); in != 1 || out != 1 {
 		return nil, nil, fmt.Errorf("the model has %d inputs and %d outputs: Apply wants one of each, use Run", in, out)
@@ -214,7 +216,7 @@ func fit(p Port, n int) ([]int, error) {
 // matched is what a run knows of its inputs. It is used again, so that a run allocates nothing but its outputs.
 type matched struct{ witness.Binding }
 
-// Close lets go of the memory. Runs that are under way end normally, later ones fail.
+// Close releases the model's memory. Runs in progress finish normally, later ones fail.
 func (s *Session) Close() error {
 	s.main.Store(nil)
 	return nil

@@ -194,7 +194,8 @@ func init() {
 // that is nothing else has a graph of its own for each of its values, as integers have.
 var settings = map[string][]int{"Range": {0, 1, 2}, "Resize": {1, 2}, "Upsample": {1}}
 
-// Operators are the operators of ONNX that this package has, in alphabetical order.
+// Operators returns the names of the ONNX operators that this package supports, in alphabetical
+// order.
 func Operators() []string { return slices.Sorted(maps.Keys(operators)) }
 
 // flagged says what an operator is built on that may take flags.

@@ -7,9 +7,9 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// Runtime is this package as one runtime among others.
+// Runtime makes this package available as a witness.Runtime.
 type Runtime struct {
-	Release string // what Version says
+	Release string // returned by Version
 }
 
 // Name is "load".

@@ -19,9 +19,9 @@ const (
 	longest = 1 << 20 // nodes, after every call of a function was written out
 )
 
-// Compile prepares the model. It returns an *onnx.UnsupportedError that names
-// every operator, attribute and element type that it does not know, and an
-// *onnx.FormatError when the graph contradicts itself.
+// Compile prepares a model for evaluation. It returns an *onnx.UnsupportedError that names every
+// operator, attribute and element type that it does not support, and an *onnx.FormatError if the
+// graph contradicts itself.
 func Compile(m *onnx.Model, o Options) (*Program, error) {
 	c := &compiler{functions: map[string]*pb.FunctionProto{}, opsets: map[string]int64{}}
 	inferred := infer.Model(m.Proto, infer.Budget{})

@@ -10,10 +10,10 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// An Imitation computes as a runtime of a profile would, where a profile only says how
-// far such a runtime may be off: operands, partial sums and results are rounded. Which
-// way a runtime rounds, and in which order it adds, the profile leaves open; there is an
-// imitation for each of the usual ones.
+// An Imitation computes as a runtime with a given profile would, rounding operands, partial sums
+// and results, whereas the profile only says how far such a runtime may be off. A profile leaves
+// open how a runtime rounds and in which order it adds; there is an imitation for each of the usual
+// ways.
 type Imitation struct {
 	profile      Profile
 	cut          bool // operands are cut off, not rounded
@@ -24,8 +24,8 @@ type Imitation struct {
 	byChannel    bool // pairs of products lie along the channels of a convolution, not along its kernel
 }
 
-// Imitations returns the ways to compute the program in its profile's arithmetic, none
-// for one that rounds as the reference expects of every runtime.
+// Imitations returns the ways to compute the program in its profile's arithmetic; none for a
+// profile that rounds as the reference expects of every runtime.
 func (p *Program) Imitations() []Imitation {
 	profile := p.options.Profile
 	plain := Imitation{profile: profile}
@@ -66,8 +66,8 @@ func (p *Program) Imitations() []Imitation {
 	return nil
 }
 
-// Imitate evaluates the program as an imitation computes it. Of the results the values
-// count, and not the figures.
+// Imitate evaluates the program in the arithmetic of an imitation. Only the values of the result
+// are meaningful, not the figures.
 func (p *Program) Imitate(ctx context.Context, inputs []*Value, im Imitation) (*Result, error) {
 	m := p.meter(ctx)
 	m.imitation = &im

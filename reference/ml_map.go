@@ -100,7 +100,7 @@ var opCastMap = operator{
 	}),
 }
 
-// FromMap returns a map message, from integers or strings to single numbers or strings, as a value.
+// FromMap converts a map message, from integers or strings to single numbers or strings.
 func FromMap(p *pb.MapProto) (*Value, error) {
 	v, err := fromMap(p)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // package comment, all of them absolute and at least zero.
 type number struct{ v, sound, spread, declared float64 }
 
-// Screens is the number of spreads that the screen allows: errors of correct
-// runtimes were at most 2.2 spreads on six networks.
+// Screens is the number of spreads that the screen allows. docs/verification.md has the errors of
+// correct runtimes, in spreads.
 const Screens = 8
 
 // negligible is a part of a spread that changes no verdict.

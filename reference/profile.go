@@ -10,8 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Profile is the arithmetic that a runtime is meant to compute in. Its zero
-// value is float32: see Profiles.
+// A Profile is the arithmetic that a runtime is expected to compute in. The zero value is float32:
+// see Profiles.
 type Profile struct {
 	Name, Doc string
 
@@ -22,13 +22,12 @@ type Profile struct {
 	flush    bool    // subnormal operands and results may count as zero
 }
 
-// Flush after the name of a profile makes it one that flushes subnormal numbers to
-// zero, operands and results.
+// Flush is a suffix to the name of a profile: the profile then flushes subnormal operands and
+// results to zero.
 const Flush = "+ftz"
 
-// Profiles returns the profiles that have names, the default one first. Those
-// that follow are in the order in which they are tried as an explanation, the
-// narrower before the wider.
+// Profiles returns the named profiles, the default first. The others are in the order in which they
+// are tried as explanations, narrower ones before wider ones.
 func Profiles() []Profile {
 	half, brain := formatOf(pb.TensorProto_FLOAT16), formatOf(pb.TensorProto_BFLOAT16)
 	return []Profile{
@@ -42,8 +41,8 @@ func Profiles() []Profile {
 	}
 }
 
-// FindProfile returns the profile of that name, with Flush after it or not; the
-// empty name is the default.
+// FindProfile returns the profile of that name, with or without the suffix Flush; the empty name is
+// the default.
 func FindProfile(name string) (Profile, error) {
 	all := Profiles()
 	if name == "" {
@@ -64,20 +63,20 @@ func FindProfile(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s, and %s after it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
 }
 
-// SumsInOwnType reports whether no partial result is wider than the graph's types.
+// SumsInOwnType reports whether partial results are no wider than the graph's types.
 func (p Profile) SumsInOwnType() bool { return p.own }
 
 // Narrows reports whether results of float32 are stored in a narrower format.
 func (p Profile) Narrows() bool { return p.narrow != nil }
 
-// Misnames reports whether v is of a type of 16 bits that the profile adds up in, though
-// it has the name of the other one.
+// Misnames reports whether v is float16 and the profile sums in bfloat16, or the other way round,
+// so that the profile's name would mislead.
 func (p Profile) Misnames(v *Value) bool {
 	return p.own && (v.Type == pb.TensorProto_FLOAT16 || v.Type == pb.TensorProto_BFLOAT16) && p.narrow.u != formatOf(v.Type).u
 }
 
-// CouldStore reports whether a profile may have stored v: where it stores float32
-// in a narrower format, all elements are numbers of that.
+// CouldStore reports whether a runtime with this profile could have stored v: if the profile stores
+// float32 in a narrower format, all elements must be representable in it.
 func (p Profile) CouldStore(v *Value) bool {
 	if p.narrow == nil || v.Kind != Tensor || v.Type != pb.TensorProto_FLOAT {
 		return true
@@ -201,10 +200,9 @@ func (f *format) store(n number) number {
 	return f.rounded(n, 1)
 }
 
-// Unrounded returns v as a node of the same runtime may read it: runtimes that
-// compute float16 and bfloat16 in float32 do not always round what goes from one
-// node to the next, only what they are asked for. Other types are returned as they
-// are.
+// Unrounded returns v as another node of the same runtime may read it: runtimes that compute
+// float16 and bfloat16 in float32 do not always round values passed from one node to the next, only
+// those that they return. Other types are returned unchanged.
 func (v *Value) Unrounded() *Value {
 	if v.Kind != Tensor || v.Type != pb.TensorProto_FLOAT16 && v.Type != pb.TensorProto_BFLOAT16 {
 		return v

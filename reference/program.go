@@ -12,14 +12,14 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Options bound what a program may use. A zero field stands for its default.
+// Options bound what a program may use, and say what it judges. A zero field means the default.
 type Options struct {
-	// Memory is the most numbers of 8 bytes that are alive at once; default
-	// 2^28, that is 2 GiB. An element that carries figures is four of them.
+	// Memory is the largest number of 8-byte numbers alive at once; the default is 2^28, that is 2
+	// GiB. An element with figures takes four.
 	Memory int64
-	// Work is the most elementary steps of one run; default 2^40.
+	// Work is the largest number of elementary steps in one run; the default is 2^40.
 	Work int64
-	// Profile is the arithmetic of the runtimes that are judged.
+	// Profile is the arithmetic of the runtimes to be judged.
 	Profile Profile
 }
 
@@ -36,26 +36,25 @@ func (o Options) withDefaults() Options {
 // newestOpset is the newest operator set whose changes the table knows.
 const newestOpset = 28
 
-// A Program is a model that can be evaluated, any number of times, also at
-// once from several goroutines.
+// A Program is a compiled model, which can be evaluated any number of times, also concurrently.
 type Program struct {
 	options Options
 	graph   *block
 	inputs  []Input
 }
 
-// An Input is what a program wants to be given.
+// An Input describes one input of a program.
 type Input struct {
 	Name     string
 	Type     onnx.Type // of a tensor
 	Kind     Kind
-	Optional bool // an initializer stands in when the input is not given
+	Optional bool // an initializer is the default
 }
 
-// Result is what a run returns.
+// A Result is the result of a run.
 type Result struct {
 	Outputs []*Value // in the order of the graph's outputs
-	Notes   []string // where figures became infinite because a rule is missing, and why
+	Notes   []string // where and why figures became infinite for lack of a rule
 }
 
 // Run evaluates the model with the default Options.
@@ -71,10 +70,10 @@ func Run(m *onnx.Model, inputs []*onnx.Tensor) ([]*Value, error) {
 	return r.Outputs, nil
 }
 
-// Inputs returns what Run wants, in the order of the graph's inputs.
+// Inputs returns the inputs of the main graph, in order.
 func (p *Program) Inputs() []Input { return slices.Clone(p.inputs) }
 
-// RunTensors is Run for inputs that are tensors.
+// RunTensors is Run for onnx tensors.
 func (p *Program) RunTensors(ctx context.Context, inputs []*onnx.Tensor) (*Result, error) {
 	values := make([]*Value, len(inputs))
 	for i, t := range inputs {
@@ -87,13 +86,13 @@ func (p *Program) RunTensors(ctx context.Context, inputs []*onnx.Tensor) (*Resul
 	return p.Run(ctx, values)
 }
 
-// Run evaluates the program. Inputs are found by name; all problems with them
-// are reported at once.
+// Run evaluates the program. Inputs are matched by name; all problems with them are reported
+// together.
 func (p *Program) Run(ctx context.Context, inputs []*Value) (*Result, error) {
 	return p.Watch(ctx, inputs, nil)
 }
 
-// Watch is Run that shows every value that a node of the main graph computes.
+// Watch is Run with a callback for every value computed by a node of the main graph.
 func (p *Program) Watch(ctx context.Context, inputs []*Value, seen func(*Value)) (*Result, error) {
 	m := p.meter(ctx)
 	m.seen = seen
@@ -204,14 +203,14 @@ func (in Input) accept(v *Value, symbols map[string]int) error {
 	return nil
 }
 
-// A Node is one node of the main graph, for those who judge node by node.
+// A Node is one node of the main graph, for judging node by node.
 type Node struct {
 	Label   string // the node's name, or operator and first output
 	Op      string
-	Inputs  []string // names it reads, those of its subgraphs included
+	Inputs  []string // names of the values it reads, including those read by its subgraphs
 	Outputs []string
-	// Composite says that the node is a function or holds graphs, so that its
-	// result is many roundings away from its inputs.
+	// Composite says that the node is a function or contains subgraphs, so that many roundings lie
+	// between its inputs and outputs.
 	Composite bool
 }
 
@@ -224,8 +223,7 @@ func (p *Program) Nodes() []Node {
 	return nodes
 }
 
-// Constant returns an initializer of the main graph, nil if there is none of
-// that name.
+// Constant returns an initializer of the main graph by name, or nil.
 func (p *Program) Constant(name string) *Value {
 	v, ok := p.graph.constants[name]
 	if !ok {
@@ -237,15 +235,14 @@ func (p *Program) Constant(name string) *Value {
 	return v
 }
 
-// RunNode evaluates node i of the main graph alone. values holds what it
-// reads, by name, except initializers; the figures of the result start from
-// theirs.
+// RunNode evaluates only node i of the main graph. values holds the values that it reads, by name,
+// except initializers; the figures of the result take theirs into account.
 func (p *Program) RunNode(ctx context.Context, i int, values map[string]*Value) (*Result, error) {
 	return p.runNode(p.meter(ctx), i, values)
 }
 
-// ReorderNode is RunNode with spreads that hold for any of the usual orders of
-// summation, whatever the terms are. That takes several times as long.
+// ReorderNode is RunNode with spreads that hold for all of the usual orders of summation, whatever
+// the terms. It takes several times as long.
 func (p *Program) ReorderNode(ctx context.Context, i int, values map[string]*Value) (*Result, error) {
 	m := p.meter(ctx)
 	m.reordered = true

@@ -7,7 +7,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// FromProto returns a tensor message as an exact value.
+// FromProto converts a tensor message to an exact value.
 func FromProto(p *pb.TensorProto) (*Value, error) {
 	t, err := onnx.FromProto(p)
 	if err != nil {
@@ -16,12 +16,10 @@ func FromProto(p *pb.TensorProto) (*Value, error) {
 	return FromTensor(t)
 }
 
-// FromSequence returns a sequence message as a value. Sparse tensors are
-// unsupported.
+// FromSequence converts a sequence message. Sparse tensors are unsupported.
 func FromSequence(p *pb.SequenceProto) (*Value, error) { return fromSequence(p, 0) }
 
-// FromOptional returns an optional message as a value, one without an element
-// if it has none.
+// FromOptional converts an optional message, which may be empty.
 func FromOptional(p *pb.OptionalProto) (*Value, error) { return fromOptional(p, 0) }
 
 func fromSequence(p *pb.SequenceProto, depth int) (*Value, error) {

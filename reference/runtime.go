@@ -10,8 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// Runtime is the interpreter as one runtime among others: it gives the outputs in the model's types and keeps their figures to
-// itself.
+// Runtime makes the interpreter available as a witness.Runtime: it returns the outputs in the model's types, without their
+// figures.
 type Runtime struct {
 	Options Options
 	Release string // what Version says

@@ -296,8 +296,8 @@ func operators() []operator {
 	}
 }
 
-// Operators returns the names of the operators that the reference knows, in
-// order; those outside of ONNX's own domain are prefixed by theirs.
+// Operators returns the sorted names of the supported operators; those outside ONNX's default
+// domain have their domain as a prefix.
 func Operators() []string {
 	names := convert(operators(), func(o operator) string {
 		if o.domain != "" {

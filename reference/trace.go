@@ -2,14 +2,13 @@ package reference
 
 import "context"
 
-// A Trace is one evaluation of a graph: of the main graph, of a function, or of a
-// graph that a node such as If or Loop holds.
+// A Trace is one evaluation of a graph: of the main graph, a function, or a subgraph of a node such
+// as If or Loop.
 type Trace struct {
-	// Graph is the attribute that holds the graph, empty for a function and the
-	// main graph.
+	// Graph is the name of the attribute that holds the graph; empty for a function and for the main
+	// graph.
 	Graph string
-	// Inner are the evaluations that nodes of the graph began, in their order, by
-	// the position of the node.
+	// Inner holds the evaluations started by nodes of the graph, in order, by the index of the node.
 	Inner map[int][]*Trace
 
 	position int // of the node that is evaluated now
@@ -18,8 +17,8 @@ type Trace struct {
 // longestTrace is the most evaluations that a trace holds.
 const longestTrace = 1 << 16
 
-// Trace evaluates the program and tells which graphs it went through: which branch
-// an If took, how often a Loop went round. It is nil where those are too many.
+// Trace evaluates the program and records which subgraphs it evaluated: which branch an If took,
+// how often a Loop iterated. It is nil if there are too many.
 func (p *Program) Trace(ctx context.Context, inputs []*Value) (*Trace, error) {
 	m := p.meter(ctx)
 	top := &Trace{}

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Kind tells tensors from the other values of ONNX.
+// A Kind tells tensors from the other kinds of ONNX values.
 type Kind uint8
 
 const (
@@ -20,13 +20,13 @@ const (
 	Map           // Elems are its keys and, at the same places, its values: two tensors of one axis
 )
 
-// A Value is a value of the graph with its figures.
+// A Value is a value computed by the graph, with its figures.
 type Value struct {
 	Name  string
 	Elems []*Value // of a sequence, an optional or a map; the fields below are a tensor's
 	Kind  Kind
-	// AnyShape says that rounding decides how many elements there are, as of a list of those that are not zero: a runtime may
-	// have others, and the elements have no limits.
+	// AnyShape says that rounding decides the number of elements, as for NonZero: a runtime may have a different number, and
+	// the elements have no limits.
 	AnyShape bool
 
 	Type pb.TensorProto_DataType
@@ -35,17 +35,16 @@ type Value struct {
 	// Slice of float64 for every floating-point type, of int64 for signed and of
 	// uint64 for unsigned integers, of bool, of string.
 	Data onnx.Data
-	// The figures of every element, in its own unit; nil where all are zero,
-	// that is where a runtime must have the very same value.
+	// The figures of every element, in the unit of the element; nil if all are zero, so that a runtime
+	// must have exactly the same values.
 	Sound, Spread, Declared []float64
-	// Terms is the length of the sums that made the elements, where the roundings
-	// of one element are none of another's; 0 where elements share roundings, as
-	// those of a normalisation do, or where no sum made them. Unit is then the unit
-	// roundoff of a result.
+	// Terms is the length of the sums that the elements are, if no two elements share a rounding; 0 if
+	// they do, as those of a normalisation, or if they are not sums. Unit is then the unit roundoff of
+	// a result.
 	Terms int
 	Unit  float64
-	// Notation, unless 0, says that text is of floats with that many bits: any text that reads back as the same number will
-	// do, as 1e+07 for 10000000.
+	// Notation, unless 0, says that strings are floats with that many bits: any string that reads back as the same number
+	// is right, such as 1e+07 for 10000000.
 	Notation int
 
 	stored *format         // that set rounds to; nil where elements were computed in it
@@ -53,8 +52,8 @@ type Value struct {
 	origin *origin         // of the errors
 }
 
-// Screen returns how far from element i a correct runtime is expected:
-// 8 spreads and the declared error, and never beyond the sound limit.
+// Screen returns how far from element i a correct runtime may be expected to be: 8 spreads plus the
+// declared error, but never more than the sound limit.
 func (v *Value) Screen(i int) float64 {
 	n := v.figures(i)
 	return min(n.screen(), n.sound)
@@ -177,7 +176,7 @@ func typeName(t pb.TensorProto_DataType) string {
 	return strings.ToLower(t.String())
 }
 
-// FromTensor returns t as an exact value. Complex numbers are unsupported.
+// FromTensor converts t to an exact value. Complex numbers are unsupported.
 func FromTensor(t *onnx.Tensor) (*Value, error) {
 	v := &Value{Name: t.Name, Type: t.Type(), Dims: slices.Clone(t.Dims)}
 	n, err := product(t.Dims)

@@ -11,20 +11,20 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Weight is a named tensor that a model was made from: of float32, or of float16 or int8 that are widened to it.
+// A Weight is a tensor that a model was made from: float32, or float16 or int8 widened to float32.
 type Weight struct {
 	Dims []int
 	Data []float32
 }
 
-// Weights says whether the initializers of floats and int8 of a model are the
-// tensors that it was made from, bit for bit.
+// Weights says whether the float and int8 initializers of a model equal the tensors that it was
+// made from, bit for bit.
 type Weights struct {
 	Equal    bool `json:"equal"`
 	Tensors  int  `json:"tensors"`  // compared
 	Elements int  `json:"elements"` // compared
-	// Problems are the first difference of every tensor, and what is missing on
-	// either side.
+	// Problems lists the first difference of every tensor, and the tensors that are missing on either
+	// side.
 	Problems []string `json:"problems,omitempty"`
 }
 

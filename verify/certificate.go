@@ -13,20 +13,19 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// A Certificate says, for those who receive a folder of models, what was
-// verified against what. The same report makes the same bytes: there are no
-// times in it and no paths beyond the folder.
+// A Certificate tells those who receive a folder of models what was verified against what. The same
+// report gives the same bytes: it contains no times, and no paths outside the folder.
 type Certificate struct {
 	Format int              `json:"format"` // of this structure: 1
-	Tool   string           `json:"tool"`   // what verified, as the caller names it
+	Tool   string           `json:"tool"`   // the program that verified, as named by the caller
 	Method Method           `json:"method"`
 	Models []CertifiedModel `json:"models"`
 }
 
-// A Method is how the verdicts were reached.
+// A Method says how the verdicts were reached.
 type Method struct {
 	Reference string               `json:"reference"`
-	Spreads   int                  `json:"spreads"` // that the screen allows
+	Spreads   int                  `json:"spreads"` // allowed by the screen
 	Functions []reference.Function `json:"declared_errors"`
 }
 
@@ -35,7 +34,7 @@ type CertifiedModel struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
 	Opset  int64  `json:"opset"`
-	// Arithmetic is what runtimes were meant to compute in, where it is not float32.
+	// Arithmetic is the one that runtimes were expected to compute in, if it is not float32.
 	Arithmetic string          `json:"arithmetic,omitempty"`
 	Data       []FileDigest    `json:"data,omitempty"`
 	Weights    *Weights        `json:"weights,omitempty"`
@@ -49,8 +48,8 @@ type FileDigest struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Certificate returns the certificate of the models in folder dir. It refuses
-// if the verdict is not Equal, or if a model has changed since it was verified.
+// Certificate returns the certificate of the models in folder dir. It is an error if the verdict is
+// not Equal, or if a model has changed since it was verified.
 func (r *Report) Certificate(dir, tool string) (*Certificate, error) {
 	if v := r.Verdict(); v != Equal {
 		return nil, fmt.Errorf("no certificate: the verdict is %s", v)

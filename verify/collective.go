@@ -10,17 +10,16 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// A Collective says whether the errors of an output are as large and as scattered
-// as rounding makes them. z is the error of an element, less what is declared, in
-// spreads. If rounding errors are independent and as large as the spread says, z
-// has mean 0 and a variance of at most 1.
+// A Collective says whether the errors of an output, taken together, look like rounding. z is the
+// error of an element, minus the declared error, in spreads. If rounding errors are independent and
+// as large as the spread says, z has mean 0 and a variance of at most 1.
 type Collective struct {
 	RMS       Number `json:"rms"`  // root of the mean of z²
 	Bias      Number `json:"bias"` // |sum of z| / sqrt(Counted)
 	RMSLimit  Number `json:"rms_limit"`
 	BiasLimit Number `json:"bias_limit"`
-	// Counted elements have a finite spread that is not zero, and a value of their
-	// own: see distinct.
+	// Counted is the number of elements that have a finite, non-zero spread and a value that no other
+	// has: see distinct.
 	Counted int `json:"counted"`
 
 	noise, shared float64 // what BiasLimit is made of: one standard deviation, and what all may share

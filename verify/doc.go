@@ -7,18 +7,16 @@
 //
 //   - the screen: every element is within 8 spreads (and the declared error of
 //     the functions) of the reference. That is what correct runtimes do.
-//   - the proof, where the screen fails or when it is asked for: all
-//     intermediate values become outputs, and every node is compared with its own
-//     sound limit on the very inputs that the runtime gave it. If all are
-//     within, rounding alone explains the outputs; if not, the first node beyond
-//     its limit is named, with index, values and limit.
+//   - the proof, where the screen fails or when it is asked for: all intermediate values
+//     become outputs, and every node is compared with the reference on the very inputs
+//     that the runtime gave it. If all nodes pass, rounding alone explains the outputs;
+//     if not, the first node that fails is named, with index, values and limit.
 //
-// The inputs are those recorded beside the model in ONNX's own layout
-// (test_data_set_N/input_K.pb), and the outputs recorded there are judged like
-// those of a runtime. For a bare model they are drawn from a seed.
+// The inputs are those recorded beside the model in ONNX's own layout (test_data_set_N/input_K.pb),
+// and the outputs recorded there are judged like those of a runtime. For a model without recorded
+// inputs they are drawn from a seed.
 //
-// Every session is run twice on the same inputs, and once more after a batch of
-// another size: a runtime that keeps state, or writes into its inputs, is found.
-// NaN never passes unless the reference has it, without arithmetic, at the same
-// place.
+// Every session runs twice on the same inputs, and once more after a batch of another size, to
+// detect runtimes that keep state or write into their inputs. NaN passes only where the reference
+// has NaN, too, and not as the result of arithmetic.
 package verify

@@ -15,18 +15,18 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// Given is what is known of the inputs of models. What is not given is drawn.
+// Given is what the caller specifies about the inputs of models. The rest is drawn.
 type Given struct {
 	Shapes map[string][]int // lengths of all axes of an input
-	// Sizes are lengths of free axes, by their names. A name that is also in Shapes is
-	// that of an input if the model has one of one axis, and else that of a free axis.
+	// Sizes are lengths of free axes, by name. A name that is also in Shapes means the input of that
+	// name if the model has one with a single axis, and otherwise the free axis.
 	Sizes    map[string]int
 	Ranges   map[string]Range  // numbers to draw for an input
-	Files    map[string]string // inputs in files: .npy, .npz, and .pb, a message of ONNX
+	Files    map[string]string // inputs in files: .npy, .npz, or .pb (an ONNX message)
 	Archives []string          // .npz files whose arrays have the names of inputs
 }
 
-// A Range is the numbers from Low to High; of integers, High among them.
+// A Range is an interval of numbers from Low to High; for integers, High is included.
 type Range struct{ Low, High float64 }
 
 // empty reports whether nothing is given.

@@ -13,28 +13,28 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// A Verdict is what became of a comparison.
+// A Verdict is the outcome of a comparison.
 type Verdict string
 
 const (
 	Equal     Verdict = "equal"     // rounding explains every difference
 	Different Verdict = "different" // it does not
 	Failed    Verdict = "failed"    // the runtime returned an error, panicked or hung
-	Skipped   Verdict = "skipped"   // the runtime is not here, or lacks an operator
+	Skipped   Verdict = "skipped"   // the runtime is not installed, or lacks an operator
 	Unchecked Verdict = "unchecked" // the reference has no limit for the output
 )
 
-// A Stage is how a verdict was reached.
+// A Stage says how a verdict was reached.
 type Stage string
 
 const (
 	Screen    Stage = "screen"    // 8 spreads and the declared error of functions
 	Proof     Stage = "proof"     // node by node, on the runtime's own values
-	Tolerance Stage = "tolerance" // the fixed rtol and atol that were asked for
+	Tolerance Stage = "tolerance" // a fixed rtol and atol, on request
 )
 
-// A Number is a float64 that JSON can hold: what is not finite is the text
-// "NaN", "Infinity" or "-Infinity".
+// A Number is a float64 that JSON can represent: NaN and infinities become the strings "NaN",
+// "Infinity" and "-Infinity".
 type Number float64
 
 // MarshalJSON writes the shortest text that reads back as n.
@@ -65,7 +65,7 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A Deviation is one element of an output beside the reference's.
+// A Deviation is one element of an output compared with the reference's.
 type Deviation struct {
 	Index    []int  `json:"index"`
 	Got      Number `json:"got"`
@@ -75,38 +75,37 @@ type Deviation struct {
 	Declared Number `json:"declared"` // error that functions are allowed
 	Limit    Number `json:"limit"`    // of the screen, the proof or the tolerance
 	Sound    Number `json:"sound"`    // the proven limit
-	// Of text, in place of the numbers.
+	// For text, in place of the numbers.
 	GotText  *string `json:"got_text,omitempty"`
 	WantText *string `json:"want_text,omitempty"`
 }
 
-// A Tolerances says how wide fixed limits would have to be, each on its own.
+// Tolerances are the smallest fixed limits that would pass, each without the other.
 type Tolerances struct {
 	Atol Number `json:"atol"` // |got - want| <= atol
 	Rtol Number `json:"rtol"` // |got - want| <= rtol |want|
 }
 
-// A Measure is an output beside the reference's, element by element.
+// A Measure compares an output with the reference's, element by element.
 type Measure struct {
 	Worst    *Deviation `json:"worst,omitempty"`  // the largest error; nil for text and empty outputs
-	Spreads  Number     `json:"error_in_spreads"` // the largest error, less what is declared, in spreads
+	Spreads  Number     `json:"error_in_spreads"` // the largest error, minus the declared error, in spreads
 	Smallest Tolerances `json:"smallest_tolerances"`
 	Outside  int        `json:"outside"` // elements beyond their limits
 	First    *Deviation `json:"first_outside,omitempty"`
 	Elements int        `json:"elements"`
-	// Unbounded counts elements that are not the reference's and that it has no
-	// limit for.
+	// Unbounded counts elements that differ from the reference's and for which it has no limit.
 	Unbounded  int         `json:"unbounded"`
 	Collective *Collective `json:"collective,omitempty"`
-	// NaN counts elements that are NaN, here as in the reference.
+	// NaN counts elements that are NaN both here and in the reference.
 	NaN int `json:"nan,omitempty"`
-	// Distribution counts the elements that have a spread by |z|, the error less what
-	// is declared in spreads: z = 0; then below 2^-5, 2^-4, ... 2^9; then the rest.
+	// Distribution counts the elements with a spread by |z|, their error minus the declared error in
+	// spreads: z = 0; then below 2^-5, 2^-4, ... 2^9; then the rest.
 	Distribution []int `json:"distribution,omitempty"`
 }
 
-// DistributionFrom is the logarithm to base 2 of where the second bin of a
-// Distribution ends; each further one ends twice as far, but for the last.
+// DistributionFrom is the base-2 logarithm of the upper end of the second bin of a Distribution.
+// Each further bin but the last ends at twice the end of the one before.
 const (
 	DistributionFrom = -5
 	distributionBins = 17
@@ -123,8 +122,8 @@ func (m *Measure) distribute(z float64) {
 	m.Distribution[bin]++
 }
 
-// A FixedLimit is a tolerance that replaces the derived limits:
-// |got - want| <= Atol + Rtol |want|.
+// A FixedLimit is a tolerance used in place of the derived limits: |got - want| <= Atol + Rtol
+// |want|.
 type FixedLimit struct {
 	Rtol Number `json:"rtol"`
 	Atol Number `json:"atol"`
@@ -344,7 +343,7 @@ func coordinates(i int, dims []int) []int {
 	return at
 }
 
-// String says what is off, as in "[0,3] is 1.25, want 1.5 ± 3e-07".
+// String describes the deviation, as in "[0,3] is 1.25, want 1.5 ± 3e-07".
 func (d *Deviation) String() string {
 	if d.GotText != nil && d.WantText != nil {
 		return fmt.Sprintf("%s is %s, want %s", indexText(d.Index), quote.Quote(*d.GotText), quote.Quote(*d.WantText))

@@ -14,34 +14,32 @@ import (
 
 // Options say what to verify, and how.
 type Options struct {
-	// Paths are model files, and folders with a model and test_data_set_N in
-	// them, or with such folders below.
+	// Paths are model files, or folders that contain models, with or without test_data_set_N, at any
+	// depth.
 	Paths []string
-	// Runtimes are judged one by one. With none, only recorded outputs are.
+	// Runtimes are judged one by one. Without any, only recorded outputs are judged.
 	Runtimes []witness.Runtime
-	// Omit, unless nil, says of a runtime that a model is not for it: it is then
-	// left out of that model's report.
+	// Omit, unless nil, reports whether to leave a runtime out of a model's report.
 	Omit func(rt witness.Runtime, m *onnx.Model) bool
-	// Named says that the runtimes were asked for one by one, so that one that
-	// is broken is a reason to exit with 2.
+	// Named says that the user asked for the runtimes by name, so that a broken one is a reason to
+	// exit with 2.
 	Named bool
-	// Against, unless nil, gives the tensors that the initializers of a model
-	// must equal, by full name. Those of other nets than the model's are left
-	// out.
+	// Against, unless nil, returns the tensors that the initializers of a model must equal, by full
+	// name. It leaves out those of other nets.
 	Against func(m *onnx.Model) (map[string]Weight, error)
-	// Prove asks for the second stage even where the first one passes.
+	// Prove runs the proof even if the screen passes.
 	Prove bool
 	// Fixed, unless nil, replaces the derived limits.
 	Fixed *FixedLimit
-	// Seed draws the inputs of models without recorded ones.
+	// Seed is the seed of the inputs of models without recorded ones.
 	Seed uint64
-	// Given is what is known of inputs. Where there is anything, a model with
-	// recorded data is run on inputs made from it as well.
+	// Given specifies inputs. If it is not empty, a model with recorded data also runs on inputs made
+	// from it.
 	Given Given
 	// Timeout bounds each single call of a runtime, and each evaluation by the
 	// reference; default 2 minutes.
 	Timeout time.Duration
-	// Limits bound the files, Reference the interpreter.
+	// Limits bounds the files, Reference the interpreter.
 	Limits    wire.Limits
 	Reference reference.Options
 	// Parallel is how many models are verified at once; default 1.
@@ -77,5 +75,5 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Recorded is the name under which outputs in the folder are judged.
+// Recorded is the name under which outputs recorded in the model's folder are judged.
 const Recorded = "recorded"

@@ -2,15 +2,14 @@ package verify
 
 import "sync"
 
-// An Event says what is done next.
+// An Event says what Run is about to do.
 type Event struct {
 	Path    string // of the model
-	Runtime string // empty while the reference works
+	Runtime string // empty while the reference evaluates
 	Set     string
-	// Model counts the models that are begun, of Models.
+	// Model counts the models started so far, out of Models.
 	Model, Models int
-	// Node counts the nodes that the reference has evaluated, of Nodes; 0 before
-	// the first one.
+	// Node counts the nodes that the reference has evaluated, out of Nodes; 0 before the first one.
 	Node, Nodes int
 }
 

@@ -21,16 +21,15 @@ type Fault struct {
 	Node   string    `json:"node"`
 	Op     string    `json:"op"`
 	Output string    `json:"output"`
-	At     Deviation `json:"at"` // the first element beyond its limit, or, of a collective fault, the worst
-	// Proven says that the element is beyond its sound limit: no rounding can
-	// explain it. Otherwise Log10 bounds the logarithm of the probability that
-	// rounding does.
+	At     Deviation `json:"at"` // the first element beyond its limit, or the worst one of a collective fault
+	// Proven says that the element is beyond its sound limit: rounding cannot explain it. Otherwise
+	// Log10 bounds the decimal logarithm of the probability that it does.
 	Proven     bool        `json:"proven"`
 	Log10      Number      `json:"log10_probability"`
-	Collective *Collective `json:"collective,omitempty"` // where it is the errors as a whole that are improbable
+	Collective *Collective `json:"collective,omitempty"` // set if it is the errors taken together that are improbable
 
-	// Around are the nodes that give it its inputs and read its output, in the order
-	// of the graph, itself among them.
+	// Around lists the nodes that compute its inputs or read its output, and the node itself, in graph
+	// order.
 	Around []Neighbour `json:"around,omitempty"`
 
 	value string // the output's name, without what is wrong with it

@@ -18,31 +18,31 @@ import (
 	"github.com/petrify-ml/petrify/reference"
 )
 
-// A Recording is data sets of a model with the outputs of one runtime.
+// A Recording holds data sets of a model with the outputs of one runtime.
 type Recording struct {
-	Report *Report // of the runtime on these inputs, a model for each seed
+	Report *Report // of the runtime on these inputs, one model entry per seed
 	Sets   []RecordedSet
 	model  *onnx.Model
 }
 
-// A RecordedSet is one of them.
+// A RecordedSet is one data set of a Recording.
 type RecordedSet struct {
 	Provenance      Provenance
 	inputs, outputs []proto.Message
 }
 
-// A Provenance says where recorded outputs are from. Two recordings of the same
-// with the same have the same bytes: there is no time in it.
+// A Provenance says where recorded outputs come from. It contains no times: repeating a recording
+// gives the same bytes.
 type Provenance struct {
 	Format  int    `json:"format"` // of this structure: 1
 	Tool    string `json:"tool"`   // what recorded
-	Model   string `json:"model"`  // name of the file
+	Model   string `json:"model"`  // file name of the model
 	SHA256  string `json:"sha256"` // of the model file
 	Opset   int64  `json:"opset"`
 	Runtime string `json:"runtime"`
 	Version string `json:"version,omitempty"`
-	// Settings are those of the session, where they are not the usual ones: provider,
-	// optimisations, threads.
+	// Settings are those of the session, where they differ from the defaults: provider, optimisations,
+	// threads.
 	Settings   string       `json:"settings,omitempty"`
 	Provider   string       `json:"provider,omitempty"`
 	Arithmetic string       `json:"arithmetic"`
@@ -56,10 +56,10 @@ type Provenance struct {
 // provenanceFile is the name of a Provenance in a folder of recorded data.
 const provenanceFile = "provenance.json"
 
-// Record draws so many sets of inputs for the model at the only path of o, as Run
-// does, and has the only runtime compute the outputs; with no runtime, they are the
-// reference's, rounded to their types. Where the runtime does not compute what the
-// model says, the verdict of the report tells.
+// Record draws the given number of sets of inputs for the model at o.Paths, as Run does, and
+// computes the outputs with the runtime in o.Runtimes; without one, they are the reference's,
+// rounded to their types. There must be one path and at most one runtime. If the runtime does not
+// compute what the model says, the report's verdict says so.
 func Record(ctx context.Context, o Options, sets int, tool string) (*Recording, error) {
 	switch {
 	case len(o.Paths) != 1 || len(o.Runtimes) > 1:
@@ -214,9 +214,9 @@ func messageOf(v *reference.Value) (proto.Message, error) {
 	return p, nil
 }
 
-// Write puts the sets into a folder as test_data_set_0 and on, each with its
-// provenance, beside the model, of which it makes a copy where the folder has none.
-// The folder gets all sets or none. Without force it refuses to replace a set.
+// Write writes the sets into a folder as test_data_set_0, test_data_set_1 and so on, each with its
+// provenance, and copies the model there if the folder has none. It writes all sets or none.
+// Without force it refuses to replace a set.
 func (r *Recording) Write(dir string, force bool) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// A Report is what a verification found.
+// A Report holds the results of a verification.
 type Report struct {
 	Models  []*ModelReport `json:"models"`
 	Summary Summary        `json:"summary"`
@@ -20,42 +20,43 @@ type Report struct {
 // A Summary counts models.
 type Summary struct {
 	Models      int `json:"models"`
-	Passed      int `json:"passed"`      // something was compared, and all of it is equal
+	Passed      int `json:"passed"`      // something was compared, and everything is equal
 	Failed      int `json:"failed"`      // there is a finding
 	Unsupported int `json:"unsupported"` // the reference cannot judge it
 	Uncompared  int `json:"uncompared"`  // every runtime was skipped
 	Unreadable  int `json:"unreadable"`  // a file is missing or cannot be read
-	Unjudged    int `json:"unjudged"`    // the reference could not evaluate it, with these inputs or within its bounds
-	Unrecorded  int `json:"unrecorded"`  // data sets in folders that have inputs and no outputs
+	Unjudged    int `json:"unjudged"`    // the reference could not evaluate it with these inputs, or within its limits
+	Unrecorded  int `json:"unrecorded"`  // data sets that have inputs but no outputs
 	Compared    int `json:"compared"`    // outputs compared with the reference
 	Skipped     int `json:"skipped"`     // runtimes, over all models
-	Broken      int `json:"broken"`      // runtimes that could not be started or ended, over all models
+	Broken      int `json:"broken"`      // runtimes that could not be started, or that failed, over all models
 	Crashes     int `json:"crashes"`     // calls in which a runtime's process crashed, over all models
 }
 
-// A ModelReport is what was found about one model.
+// A ModelReport holds the findings on one model.
 type ModelReport struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256,omitempty"`
 	Opset  int64  `json:"opset,omitempty"`
-	// Arithmetic is what runtimes were meant to compute in, where it is not float32.
+	// Arithmetic is the one that runtimes were expected to compute in, if it is not float32.
 	Arithmetic string          `json:"arithmetic,omitempty"`
-	External   bool            `json:"external_data,omitempty"` // elements in other files, which SHA256 is not of
+	External   bool            `json:"external_data,omitempty"` // it has external data, which SHA256 does not cover
 	Sets       []SetReport     `json:"sets,omitempty"`
 	Weights    *Weights        `json:"weights,omitempty"`
 	Runtimes   []RuntimeReport `json:"runtimes,omitempty"`
 	Rows       []Comparison    `json:"rows,omitempty"`
 	Notes      []string        `json:"notes,omitempty"`
-	// Caveats say which outputs an equal says little of: all NaN, or the same whatever goes in.
+	// Caveats say for which outputs a verdict of Equal means little: all NaN, or independent of the
+	// inputs.
 	Caveats []Caveat `json:"caveats,omitempty"`
-	// Problem says why the model could not be judged, and one of the flags what
-	// kind of problem that is.
+	// Problem says why the model could not be judged, and one of the flags says what kind of problem
+	// it is.
 	Problem     string `json:"problem,omitempty"`
-	Unsupported bool   `json:"unsupported,omitempty"` // valid as far as is known, but beyond the reference
+	Unsupported bool   `json:"unsupported,omitempty"` // valid as far as is known, but the reference does not support it
 	Invalid     bool   `json:"invalid,omitempty"`     // not ONNX
-	Unreadable  bool   `json:"unreadable,omitempty"`  // no file, or no data that fit it
-	Unjudged    bool   `json:"unjudged,omitempty"`    // fine as far as is known, and not evaluated: too much to compute, or inputs that it refuses
-	// Unrecorded counts the data sets that have inputs and no outputs.
+	Unreadable  bool   `json:"unreadable,omitempty"`  // the file is missing or damaged, or its data do not fit
+	Unjudged    bool   `json:"unjudged,omitempty"`    // fine as far as is known, but not evaluated: too much to compute, or inputs that the model refuses
+	// Unrecorded counts the data sets that have inputs but no outputs.
 	Unrecorded int `json:"unrecorded,omitempty"`
 	// Crashes counts the calls in which a runtime's process crashed.
 	Crashes int `json:"crashes,omitempty"`
@@ -73,22 +74,22 @@ type SetReport struct {
 type PortReport struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
-	// Drawn says which numbers were drawn, or where they are from, and Why what in the
-	// graph asks for such.
+	// Drawn says which numbers were drawn, or where they come from, and Why what in the graph calls
+	// for them.
 	Drawn string `json:"drawn,omitempty"`
 	Why   string `json:"why,omitempty"`
 }
 
-// A RuntimeReport says what became of a runtime on a model.
+// A RuntimeReport says how a runtime fared on a model.
 type RuntimeReport struct {
 	Name     string  `json:"name"`
 	Version  string  `json:"version,omitempty"`
-	Settings string  `json:"settings,omitempty"` // of its sessions, where they are not the usual ones: provider, optimisations, threads
+	Settings string  `json:"settings,omitempty"` // of its sessions, where they differ from the defaults: provider, optimisations, threads
 	Status   Verdict `json:"status"`
 	Reason   string  `json:"reason,omitempty"` // why it was skipped, or how it is broken
 }
 
-// A Comparison is of one output of one runtime, on one data set, with the reference.
+// A Comparison compares one output of one runtime, on one data set, with the reference.
 type Comparison struct {
 	Runtime string  `json:"runtime"`
 	Set     string  `json:"set"`
@@ -98,7 +99,7 @@ type Comparison struct {
 	Verdict Verdict `json:"verdict"`
 	Stage   Stage   `json:"stage,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
-	// Caveat says why Equal is worth little here, such as "every element is NaN".
+	// Caveat says why Equal means little here, such as "every element is NaN".
 	Caveat string `json:"caveat,omitempty"`
 	// Explained is the arithmetic that explains a difference, if one does.
 	Explained string `json:"explained_by,omitempty"`
@@ -131,8 +132,7 @@ func worse(a, b Verdict) Verdict {
 	return a
 }
 
-// Verdict returns what was found about the model as a whole: Skipped if
-// nothing was compared.
+// Verdict returns the verdict on the model as a whole: Skipped if nothing was compared.
 func (m *ModelReport) Verdict() Verdict {
 	switch {
 	case m.Invalid, m.Weights != nil && !m.Weights.Equal:
@@ -190,8 +190,7 @@ func (r *Report) summarize() {
 	r.Summary = s
 }
 
-// Verdict returns the gravest verdict of all models; Skipped if nothing at all
-// was compared.
+// Verdict returns the worst verdict of all models; Skipped if nothing was compared.
 func (r *Report) Verdict() Verdict {
 	switch s := r.Summary; {
 	case s.Failed > 0:
@@ -206,10 +205,10 @@ func (r *Report) Verdict() Verdict {
 	return Equal
 }
 
-// Exit returns the exit status of a program that reports this, and in words why it
-// is not 0: 1 a finding, 2 something could not be checked: a file that cannot be
-// read, nothing compared, a runtime that crashed, a broken one that was asked for by
-// its name, or, if strict, anything skipped, broken or unsupported, or recorded without outputs.
+// Exit returns the exit status of a program that shows this report, and why it is not 0: 1 for a
+// finding, 2 if something could not be checked: a file that cannot be read, nothing compared, a
+// runtime that crashed, a broken one that was requested by name, or, if strict, anything skipped,
+// broken or unsupported, or recorded without outputs.
 func (r *Report) Exit(strict bool) (code int, why string) {
 	s := r.Summary
 	switch {
@@ -240,13 +239,13 @@ func (r *Report) Exit(strict bool) (code int, why string) {
 	return 0, ""
 }
 
-// ExitCode is Exit without the words.
+// ExitCode is Exit without the reason.
 func (r *Report) ExitCode(strict bool) int {
 	code, _ := r.Exit(strict)
 	return code
 }
 
-// WriteTable writes the report for people: one table for each model.
+// WriteTable writes the report as one table per model, for people to read.
 func (r *Report) WriteTable(w io.Writer) error {
 	p := &printer{w: w}
 	for i, m := range r.Models {
@@ -275,7 +274,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return p.err
 }
 
-// WriteTable writes one model's table for people.
+// WriteTable writes the table of one model, for people to read.
 func (m *ModelReport) WriteTable(w io.Writer) error {
 	p := &printer{w: w}
 	m.writeTable(p)
@@ -294,7 +293,7 @@ func (p *printer) printf(format string, args ...any) {
 	}
 }
 
-// Kind says in a word or two what kind of problem a model has.
+// Kind names, in a word or two, the kind of problem that a model has.
 func (m *ModelReport) Kind() string {
 	switch {
 	case m.Unsupported:
@@ -339,8 +338,7 @@ func (m *ModelReport) writeTable(p *printer) {
 	}
 }
 
-// Drawn says, a line each, what the inputs were that no file has, by the first set
-// of them.
+// Drawn describes the drawn inputs of the first data set that has any, one line per input.
 func (m *ModelReport) Drawn() []string {
 	for _, s := range m.Sets {
 		if s.Recorded {

@@ -10,8 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// Broken is the verdict on a runtime that is here and cannot be started, or
-// ended by a fault that is known to be its own.
+// Broken is the verdict on a runtime that is installed but cannot be started, or that failed by a
+// fault known to be its own.
 const Broken Verdict = "broken"
 
 // errHung says that a runtime did not return in its time.

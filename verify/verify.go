@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// Run verifies all models at the paths. It returns an error only when it was
-// asked for nothing, or interrupted; everything that it finds out about a model
-// is in the report.
+// Run verifies all models at the paths. It returns an error only if the options are wrong or ctx
+// ends; everything that it finds out about a model is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.validate(); err != nil {
 		return nil, err

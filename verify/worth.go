@@ -14,7 +14,7 @@ import (
 
 // What an equal is worth: nothing where every runtime gives the same by force, as the NaN of a training that diverged, or what a dead layer leaves.
 
-// A Caveat says why an equal says little of an output, whatever the runtime.
+// A Caveat says why a verdict of Equal means little for an output, whatever the runtime.
 type Caveat struct {
 	Rule   string `json:"rule"`             // the code under which reports and the gate know it
 	Output string `json:"output,omitempty"` // or the input

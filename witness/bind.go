@@ -10,13 +10,13 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Port is an input or an output of a model.
+// A Port is an input or output of a model: its name and type.
 type Port struct {
 	Name string
 	Type onnx.Type // of a tensor
-	// Optional says of an input that an initializer stands in when it is not given.
+	// Optional says that an input has an initializer as its default.
 	Optional bool
-	// Other says that it is no tensor but a sequence, a map or an optional.
+	// Other says that the port is not a tensor but a sequence, a map or an optional.
 	Other bool
 }
 
@@ -28,10 +28,10 @@ func (p Port) String() string {
 	return p.Name + " " + p.Type.String()
 }
 
-// A Signature is what a model is given and gives.
+// A Signature lists the inputs and outputs of a model.
 type Signature struct{ Inputs, Outputs []Port }
 
-// SignatureOf reads the inputs and outputs of a model.
+// SignatureOf returns the signature of a model.
 func SignatureOf(m *onnx.Model) Signature {
 	g := m.Proto.GetGraph()
 	initialized := make(map[string]bool, len(g.GetInitializer()))
@@ -57,15 +57,15 @@ func SignatureOf(m *onnx.Model) Signature {
 	return s
 }
 
-// A Binding is the inputs of a run in the order of the model's. It may be used for one run after another, and then allocates
-// nothing.
+// A Binding holds the inputs of a run in the order of the model's inputs. It may be reused for later runs, and then
+// allocates nothing.
 type Binding struct {
-	Ordered []*onnx.Tensor // nil where an optional input is not given
+	Ordered []*onnx.Tensor // nil for an optional input that is not given
 	sizes   map[string]int // that named dimensions have taken
 }
 
-// Bind puts the inputs of a run in the model's order and compares them with the declared types, so that all runtimes find and
-// word the same mistakes alike. All problems are reported at once.
+// Bind puts the inputs of a run in the model's order and checks them against the declared types, so that all runtimes report
+// the same mistakes in the same words. All problems are reported together.
 func (s *Signature) Bind(b *Binding, inputs []*onnx.Tensor) error {
 	if b.sizes == nil {
 		b.Ordered, b.sizes = make([]*onnx.Tensor, len(s.Inputs)), map[string]int{}

@@ -11,7 +11,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// Recorded is a runtime that computes nothing: of the runs that it was given it returns the outputs again, and lacks all others.
+// Recorded is a runtime that computes nothing: it replays the outputs of recorded runs, and reports any other run as
+// unsupported.
 type Recorded struct {
 	Model *onnx.Model // that was run
 	Runs  []Recording
@@ -23,12 +24,12 @@ type Recording struct{ Inputs, Outputs []*onnx.Tensor }
 // Name is "recorded".
 func (Recorded) Name() string { return "recorded" }
 
-// Version says how many runs there are.
+// Version returns the number of recorded runs, in words.
 func (r Recorded) Version(context.Context) (string, error) {
 	return fmt.Sprintf("runs: %d", len(r.Runs)), nil
 }
 
-// Open wants the model that was recorded.
+// Open accepts only the recorded model.
 func (r Recorded) Open(_ context.Context, m *onnx.Model) (Session, error) {
 	if m != r.Model && (m.Bytes == nil || !bytes.Equal(m.Bytes, r.Model.Bytes)) {
 		return nil, &onnx.UnsupportedError{Why: "this is not the model whose outputs were recorded"}

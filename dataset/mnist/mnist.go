@@ -1,5 +1,5 @@
-// Package mnist carries the MNIST database of handwritten digits inside the
-// program, so that the first training run needs no network.
+// Package mnist embeds the MNIST database of handwritten digits in the program, so that a first
+// training run needs no network.
 //
 // The four files are the authors' own, gzipped IDX, byte for byte: 60,000
 // training and 10,000 test images of 28x28 grey pixels with their labels. They

@@ -39,9 +39,9 @@ const (
 	idxHeader   = 16 // bytes of an IDX file of rank 3
 )
 
-// TrainPixels unpacks the training images, TrainN times Height times Width, on
-// as many cores as there are, up to four: one core alone takes longer than a
-// training run takes to start. The sum of the gzip file is checked.
+// TrainPixels decompresses the training images, (TrainN, Height, Width), on up to four cores: on
+// one core this would take longer than everything else that starts a training run. It checks the
+// checksum of the gzip file.
 func TrainPixels() ([]byte, error) {
 	packed, err := files.ReadFile(trainImages)
 	if err != nil {

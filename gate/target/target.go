@@ -1,8 +1,9 @@
-// Package target says what runtimes load, without having them: of each node of a model, whether each release of a runtime takes it.
+// Package target says which models a runtime loads, without running it: for each node of a model, whether each release of the
+// runtime supports it.
 //
-// What it knows are tables, a file each, dated and with their sources: measured on the releases themselves where these are to be had
-// (ONNX Runtime, ONNX Runtime Web, OpenCV), or taken from the page that the runtime's authors keep (TensorRT, Core ML). A [Target] is
-// a runtime and its releases, as a policy names it: "onnxruntime>=1.17". [Target.Judge] puts each node in one of four classes.
+// Its knowledge is in tables, one file each, dated and with sources: measured on the releases themselves if they are available (ONNX
+// Runtime, ONNX Runtime Web, OpenCV), or taken from a page by the runtime's authors (TensorRT, Core ML). A [Target] is a runtime with
+// a range of releases, as a policy names it: "onnxruntime>=1.17". [Target.Judge] puts each node into one of four classes.
 package target
 
 import (
@@ -18,29 +19,29 @@ import (
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
-// A Class is what a table says of a node, from the best to the worst.
+// A Class is what a table says about a node, from best to worst.
 type Class int
 
 const (
 	Supported   Class = iota
-	Partial           // it is taken in some forms, and the table cannot tell whether this is one of them; or it runs elsewhere
-	Unknown           // the table says nothing of it
-	Unsupported       // it is not taken
+	Partial           // some forms of it are supported, and the table cannot tell whether this one is; or it runs elsewhere
+	Unknown           // the table does not mention it
+	Unsupported       // it is not supported
 )
 
 func (c Class) String() string {
 	return [...]string{Supported: "supported", Partial: "partial", Unknown: "unknown", Unsupported: "unsupported"}[c]
 }
 
-// A Target is a runtime, and those of its releases that a model must load in.
+// A Target is a runtime and the releases of it that must load a model.
 type Target struct {
-	Text     string // as it was written: onnxruntime>=1.17
+	Text     string // as written: onnxruntime>=1.17
 	table    *table
 	releases []int // of the table, ascending
 }
 
-// Parse reads the name of a runtime, alone or with its releases: NAME, NAME>=RELEASE or NAME==RELEASE. Alone it stands for the
-// newest release that is known.
+// Parse parses the name of a runtime with or without releases: NAME, NAME>=RELEASE or NAME==RELEASE. NAME alone means the
+// newest release known.
 func Parse(text string) (*Target, error) {
 	name, at := text, len(text)
 	if i := strings.IndexAny(text, "<>=! "); i >= 0 {
@@ -96,7 +97,7 @@ func versionOf(text string) ([]int, bool) {
 	return numbers, true
 }
 
-// Names lists the runtimes that there are tables of.
+// Names lists the runtimes for which there are tables.
 func Names() []string {
 	var names []string
 	for _, t := range tables() {
@@ -114,7 +115,7 @@ func tableOf(name string) (*table, error) {
 	return nil, fmt.Errorf("no target is called %q, want one of %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 }
 
-// Source says where the table is from, and of which day.
+// Source names the source of the table and its date.
 func (t *Target) Source() string { return t.table.source + ", " + t.table.date }
 
 // basis is what a verdict rests on, and of which day.
@@ -125,7 +126,7 @@ func (t *Target) basis() string {
 	return "by its source, of " + t.table.date
 }
 
-// Releases names those that a model must load in.
+// Releases names the releases that must load a model.
 func (t *Target) Releases() string {
 	first, last := t.table.releases[t.releases[0]].name, t.table.releases[t.releases[len(t.releases)-1]].name
 	if first == last {
@@ -142,8 +143,8 @@ type Verdict struct {
 	Reason string // empty where the class is Supported
 }
 
-// Judge gives a verdict for each node of a model, those of nested graphs and of functions that are called among them, and for the
-// model where its versions are beyond a release.
+// Judge returns a verdict for each node of a model, including those of nested graphs and of functions that are called, and one
+// for the model if its versions are too new for a release.
 func (t *Target) Judge(m *pb.ModelProto) []Verdict {
 	types, _ := infer.Types(m)
 	j := &judge{target: t, functions: map[onnx.FunctionKey]*pb.FunctionProto{}, called: map[onnx.FunctionKey]bool{}}
@@ -303,8 +304,8 @@ var codes = map[Class]string{Partial: "target-partial", Unknown: "target-unknown
 // mostFindings is how many nodes of one class are findings of their own.
 const mostFindings = 50
 
-// Findings judges a model and gives a finding for each node, or the model, that is not supported, with the day of the table, and a
-// line on what it all comes to, with its source.
+// Findings judges a model and returns a finding for each node that is not fully supported, or for the model, and a note that sums
+// them up, with the date and source of the table.
 func (t *Target) Findings(m *pb.ModelProto) (found []rule.Finding, note string) {
 	counts := map[Class]int{}
 	nodes := map[Class]int{}

@@ -1,5 +1,5 @@
-// Package child runs ONNX models on other people's runtimes, each behind a small driver process of its own, so that the
-// runtime's crash, leak, hang or version is not the program's.
+// Package child runs ONNX models on third-party runtimes, each in a small driver process, so that a crash, a leak, a
+// hang or the version of a runtime does not affect the program.
 //
 // The drivers, for ONNX Runtime in Node, in WebAssembly and in Python, and for OpenCV, are part of this package and need no file beside the
 // program: the interpreter gets their text as an argument. Nothing is linked and nothing is written to disk; the model travels over the
@@ -43,18 +43,19 @@ type Runtime struct {
 	Label string
 
 	// Program is the interpreter or driver to start: a path, or a name to be found in PATH. Empty means the first of the
-	// names that the runtime goes by.
+	// runtime's usual names.
 	Program string
 
-	// Threads that one operator may use. Zero means one: the results are then the same on every machine that the runtime
-	// promises them on.
+	// Threads that one operator may use. Zero means one, with which results are reproducible as far as the runtime
+	// promises it.
 	Threads int
 
-	// Optimization is how far ONNX Runtime rewrites the graph, one of Optimizations; empty means "all", its own default.
+	// Optimization is ONNX Runtime's level of graph optimisation, one of Optimizations; empty means "all", its own
+	// default.
 	Optimization string
 
 	// Provider is the execution provider of ONNX Runtime that sessions compute on, by its short name, as in "cuda"; empty means
-	// the CPU's. Where it is missing, nothing runs.
+	// the CPU's. If it is missing, the runtime does not start.
 	Provider string
 
 	// Timeout bounds every exchange with the driver, besides its context. Zero means two minutes.
@@ -83,8 +84,8 @@ type Runtime struct {
 // Name returns the label.
 func (r *Runtime) Name() string { return r.Label }
 
-// Version starts a driver, hears its greeting and ends it. It returns the name of the runtime in the words of its driver, with
-// its version, a *witness.MissingError that names the remedy where it is not installed, and a *witness.BrokenError where the
+// Version starts a driver, reads its greeting and ends it. It returns the runtime's name and version as reported by the
+// driver; a *witness.MissingError, which says how to install it, if it is not installed; and a *witness.BrokenError if the
 // driver does not start or the Provider is missing.
 func (r *Runtime) Version(ctx context.Context) (string, error) {
 	s, err := r.start(ctx)
@@ -122,7 +123,7 @@ func (r *Runtime) opening() header {
 	return header{Do: "open", Threads: max(r.Threads, 1), Optimization: r.Optimization, Provider: r.Provider}
 }
 
-// Optimizations are the values of Runtime.Optimization, from none to all.
+// Optimizations returns the values of Runtime.Optimization, from none to all.
 func Optimizations() []string { return []string{"off", "basic", "extended", "all"} }
 
 // settings says how a session differs from the usual one, "" if it does not. note is what the driver has to say of its provider.
@@ -153,8 +154,8 @@ func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (witness.Session, err
 	return s, nil
 }
 
-// Start starts a process for m and gives it the model. A model that the runtime lacks something for gives an
-// *onnx.UnsupportedError. ctx bounds the opening only.
+// Start starts a process for m and sends it the model. It returns an *onnx.UnsupportedError if the runtime
+// lacks something that the model needs. ctx applies only to Start itself.
 func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if m.External() {
 		return nil, &onnx.UnsupportedError{Why: r.Label + ": elements are in other files, and a driver is given none: they must be embedded first"}

@@ -10,18 +10,18 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// A Driver is a runtime on the process's side of the protocol.
+// A Driver is a runtime on the child's side of the protocol.
 type Driver interface {
 	// Version names the runtime and its version.
 	Version() string
-	// Open takes the model. An *onnx.UnsupportedError travels as such.
+	// Open loads the model. An *onnx.UnsupportedError reaches the parent as such.
 	Open(model []byte, threads int) error
-	// Run computes the outputs, in graph order. The inputs are the driver's to keep.
+	// Run computes the outputs, in graph order. The driver may keep the inputs.
 	Run(inputs []*onnx.Tensor) ([]*onnx.Tensor, error)
 }
 
-// Serve speaks the protocol for d until in ends, which gives nil. A request in hand when that happens is abandoned, so that a
-// driver never outlives its parent: the caller is expected to end the process when Serve returns.
+// Serve runs the protocol for d until in ends, and then returns nil. A request in progress at that moment is abandoned, so
+// that a driver never outlives its parent: the caller should end the process when Serve returns.
 func Serve(in io.Reader, out io.Writer, d Driver) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	if err := answer(w, header{Hello: protocolVersion, Runtime: d.Version()}, nil); err != nil {

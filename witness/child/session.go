@@ -56,8 +56,8 @@ type DiedError struct {
 	Runtime string
 	Doing   string // open, run, or start
 	Status  string // how the process ended, such as "exit status 3" or "signal: killed"
-	Crashed bool   // by a signal or an exception of the system, and not because we ended it
-	Stderr  string // the first and the last that it wrote to standard error
+	Crashed bool   // by a signal or a system exception, and not because we ended it
+	Stderr  string // the beginning and the end of what it wrote to standard error
 	Err     error  // what the parent saw: a broken stream, a *FrameError, or the context's error
 }
 
@@ -155,21 +155,22 @@ func (s *Session) launch(env []string) (err error) {
 	return nil
 }
 
-// Version names the runtime in the words of its driver, with its version.
+// Version returns the runtime's name and version as reported by the driver.
 func (s *Session) Version() string { return s.version }
 
-// Settings says how the session differs from the usual one: its provider, optimisations and threads. It is empty for the usual.
+// Settings describes how the session differs from the defaults: its provider, optimisations and threads. It is empty if it does
+// not.
 func (s *Session) Settings() string { return s.settings }
 
-// Run computes the model's outputs, in graph order, from its inputs, which are matched by name. An error of the runtime leaves
-// the session usable; a *DiedError, and the end of ctx, end it. The outputs are the caller's.
+// Run computes the model's outputs, in graph order, from its inputs, which are matched by name. After an error of the runtime
+// the session remains usable; a *DiedError, or the end of ctx, ends it. The outputs belong to the caller.
 func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	outputs, _, err := s.run(ctx, inputs, 0)
 	return outputs, err
 }
 
-// Time runs the model n times and returns the outputs of the last run and how long each took inside the driver, without the way
-// there and back.
+// Time runs the model n times and returns the outputs of the last run, and the duration of each run inside the driver, without
+// the transfer of tensors.
 func (s *Session) Time(ctx context.Context, inputs []*onnx.Tensor, n int) ([]*onnx.Tensor, []time.Duration, error) {
 	if n < 1 {
 		return nil, nil, fmt.Errorf("%s: %d timed runs, want at least 1", s.name, n)
@@ -335,8 +336,8 @@ func (s *Session) await(d time.Duration) (ended bool) {
 	}
 }
 
-// Close ends the process, by the end of its standard input first. It reports a process that would not end or that ended badly,
-// unless an earlier error has already. Closing twice is harmless.
+// Close ends the process, at first by closing its standard input. It returns an error if the process did not end or ended
+// badly, unless an earlier error already said so. Closing twice is harmless.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -60,7 +60,7 @@ func environment(dir string) []string {
 	return env
 }
 
-// Places splits a list of folders, such as NODE_PATH has, into those that code may come from and what is to be said of the others,
+// Places splits a list of folders, such as NODE_PATH, into those from which code may be loaded, and messages about the others,
 // which are relative or the working folder.
 func Places(list string) (kept, refused []string) { return places(list) }
 

@@ -1,10 +1,11 @@
-// Package gorgonnx runs models on stock onnx-go with its Gorgonia backend, in a child process: the program starts itself
-// again, so that a panic, a hang or the memory of the library is not its own. Programs call [Main] first in main.
+// Package gorgonnx runs models on stock onnx-go with its Gorgonia backend, in a child process: the program starts a copy
+// of itself, so that a panic, a hang or the memory use of the library does not affect it. Programs must call [Main]
+// first in main.
 //
-// The library computes some things wrongly without an error, so this package knows them, and refuses what it cannot trust
-// before a run: with an *onnx.UnsupportedError that names the node and the fault. An error or a panic of the library is
-// reported in the same way, because a model that petrify has checked is not to blame for it; a process that dies or hangs gives
-// a *witness.BrokenError.
+// The library computes some things wrongly without reporting an error. This package knows these cases and refuses them before a
+// run, with an *onnx.UnsupportedError that names the node and the fault. An error or a panic of the library is reported in the
+// same way, since a model that petrify has checked is not to blame for it; a process that dies or hangs is a
+// *witness.BrokenError.
 package gorgonnx
 
 import (
@@ -26,7 +27,7 @@ type Runtime struct{}
 // Name is "gorgonnx".
 func (Runtime) Name() string { return "gorgonnx" }
 
-// Version names the versions of onnx-go and Gorgonia.
+// Version returns the versions of onnx-go and Gorgonia.
 func (Runtime) Version(ctx context.Context) (string, error) {
 	r, err := self()
 	if err != nil {
@@ -55,7 +56,7 @@ func self() (*child.Runtime, error) {
 	return &child.Runtime{Label: "gorgonnx", Program: exe, Env: []string{childEnv + "=" + childName}}, nil
 }
 
-// Session is a model in a child process. When the child dies it is started anew by the next run.
+// A Session is a model in a child process. If the child dies, the next run starts it again.
 type Session struct {
 	runtime   *child.Runtime
 	model     *onnx.Model
@@ -67,8 +68,8 @@ type Session struct {
 	passed map[string]bool // shapes of the inputs that the profile has passed
 }
 
-// Open starts a child for m. It gives an *onnx.UnsupportedError where the library lacks or is known to miscompute something
-// that m uses, whatever the shapes of the inputs.
+// Open starts a child for m. It returns an *onnx.UnsupportedError if the library lacks, or is known to compute wrongly,
+// something that m uses, whatever the shapes of the inputs.
 func Open(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if err := profile(m, nil); err != nil {
 		return nil, err
@@ -84,8 +85,8 @@ func Open(ctx context.Context, m *onnx.Model) (*Session, error) {
 	return s, nil
 }
 
-// Run computes the outputs, in graph order, from the inputs, which are matched by name. It gives an *onnx.UnsupportedError
-// where the library is known to be wrong at the shapes of these inputs, and where it fails.
+// Run computes the outputs, in graph order, from the inputs, which are matched by name. It returns an
+// *onnx.UnsupportedError if the library is known to be wrong for inputs of these shapes, or if it fails.
 func (s *Session) Run(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,8 +28,8 @@ const (
 
 var armed atomic.Bool
 
-// Main is the first call of a program that wants this witness: main, and TestMain of a test. In a child process that this
-// package started it runs the model and ends the process; elsewhere it returns at once.
+// Main must be the first call in main, and in TestMain of a test, of a program that uses this package. In a child process
+// started by this package it runs the model and ends the process; otherwise it returns at once.
 func Main() {
 	armed.Store(true)
 	if os.Getenv(childEnv) != childName {

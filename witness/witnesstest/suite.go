@@ -1,4 +1,4 @@
-// Package witnesstest holds a runtime to the contract of package witness.
+// Package witnesstest tests a runtime against the contract of package witness.
 package witnesstest
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/petrify-ml/petrify/witness"
 )
 
-// A Fault is a runtime that was broken on purpose, in the way that its name says.
+// A Fault is a runtime that is broken on purpose, in the way that its name says.
 type Fault struct {
 	Name    string          // such as "crash" or "hang"
 	Runtime witness.Runtime // opens every model, and does not survive a run
@@ -25,9 +25,9 @@ type Fault struct {
 // soon is how long a runtime may take to notice that its context has ended.
 const soon = 20 * time.Second
 
-// Suite holds rt to the contract: it computes, alike in every run and for every batch; it leaves its inputs alone, and its
-// outputs to the caller; it refuses what does not fit, and lives on; it obeys its context. Faults are variants of it of which a
-// run must end in an error, soon, and later runs too.
+// Suite tests rt against the contract: it computes, identically in every run and for every batch size; it does not write to its
+// inputs or keep its outputs; it refuses inputs that do not fit, and remains usable; it obeys its context. Faults are variants
+// of rt that fail: each of their runs must return an error, and soon.
 func Suite(t *testing.T, rt witness.Runtime, faults ...Fault) {
 	t.Helper()
 	version, err := rt.Version(t.Context())
@@ -93,7 +93,8 @@ func tensor[T onnx.Element](t testing.TB, name string, data []T, dims ...int) *o
 	return v
 }
 
-// Recorded is a runtime that has on record the runs by which Suite learns whether one computes.
+// Recorded returns a runtime that replays the runs with which Suite tests whether a runtime
+// computes.
 func Recorded(t testing.TB) witness.Recorded {
 	t.Helper()
 	r := witness.Recorded{Model: linear(t)}
