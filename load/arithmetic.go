@@ -232,7 +232,7 @@ func functionOf[T integer](c call) func(x, y T) T {
 	case "BitwiseXor":
 		return func(x, y T) T { return x ^ y }
 	case "BitShift":
-		if c.text("direction", "") == "LEFT" {
+		if c.text("direction") == "LEFT" {
 			return func(x, y T) T { return x << uint64(y) }
 		}
 		return func(x, y T) T { return x >> uint64(y) }
@@ -258,7 +258,7 @@ func power[T integer](x, y T) T {
 // clipOf bounds every element.
 func clipOf(b *builder, c call) {
 	if b.opset < 11 {
-		lo, hi := c.float("min", -math.MaxFloat32), c.float("max", math.MaxFloat32)
+		lo, hi := c.float("min"), c.float("max")
 		x := c.numbers(0)
 		x = slices.Clone(x)
 		for i, v := range x {

@@ -36,8 +36,8 @@ func (b *builder) after(c call, past, t *onnx.Tensor) *onnx.Tensor {
 
 // attention is softmax(scale Q K' + mask) V, head by head. Several heads of Q may share those of K and V.
 func attention(b *builder, c call) {
-	kvHeads := c.int("kv_num_heads", 0)
-	q := b.heads(c, 0, c.int("q_num_heads", 0))
+	kvHeads := c.int("kv_num_heads")
+	q := b.heads(c, 0, c.int("q_num_heads"))
 	k := b.heads(c, 1, kvHeads)
 	v := b.heads(c, 2, kvHeads)
 	past := 0
@@ -56,13 +56,13 @@ func attention(b *builder, c call) {
 	b.account(c.name(), all, 32)
 	b.account(c.name(), []int{qs[0], qs[1], rows, width}, 16)
 	a := attending{
-		scale: 1 / math.Sqrt(float64(size)), cap: c.float("softcap", 0), stage: c.int("qk_matmul_output_mode", 0),
-		causal: c.on("is_causal"), left: c.int("left_window_size", -1), right: c.int("right_window_size", -1),
+		scale: 1 / math.Sqrt(float64(size)), cap: c.float("softcap"), stage: c.int("qk_matmul_output_mode"),
+		causal: c.on("is_causal"), left: c.int("left_window_size"), right: c.int("right_window_size"),
 		keys: keys, past: past, rows: rows, lengths: lengths,
 		bias: b.attentionMask(c, all), scores: make([]float64, product(all)),
 	}
 	if c.op.attrs["scale"] != nil {
-		a.scale = c.float("scale", 0)
+		a.scale = c.float("scale")
 	}
 	qv, _ := reals(q)
 	kv, _ := reals(k)
@@ -215,8 +215,8 @@ func (b *builder) attentionMask(c call, dims []int) []float64 {
 
 // rotaryEmbedding turns pairs of the elements of each head by angles that come with the position.
 func rotaryEmbedding(b *builder, c call) {
-	interleaved, part := c.on("interleaved"), int(c.int("rotary_embedding_dim", 0))
-	x := b.heads(c, 0, c.int("num_heads", 0))
+	interleaved, part := c.on("interleaved"), int(c.int("rotary_embedding_dim"))
+	x := b.heads(c, 0, c.int("num_heads"))
 	d := x.Dims
 	if part == 0 {
 		part = d[3]
@@ -255,7 +255,7 @@ func rotaryEmbedding(b *builder, c call) {
 // tensorScatter writes updates into a cache from a position on, for each entry of the batch, at the end of the axis or around it.
 func tensorScatter(b *builder, c call) {
 	x, u := c.in[0].dims, c.in[1].dims
-	axis, around := c.axis("axis", -2, len(x)), c.text("mode", "linear") == "circular"
+	axis, around := c.axis("axis", len(x)), c.text("mode") == "circular"
 	starts := c.integers(2)
 	if len(u) != len(x) || axis == 0 || starts != nil && len(starts) != x[0] || u[axis] > x[axis] {
 		fail(fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x))

@@ -158,7 +158,7 @@ func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 // for.
 func (c call) converted(to pb.TensorProto_DataType) *onnx.Tensor {
 	t := c.tensor(0)
-	saturate := c.int("saturate", 1) != 0
+	saturate := c.on("saturate")
 	text, from := t.Data.(onnx.Slice[string])
 	switch top := largest(to); {
 	case !from && top > 0 && saturate && t.Type() != to:

@@ -155,7 +155,7 @@ func sliced(t *onnx.Tensor, axis, at int) (*onnx.Tensor, error) {
 
 // scan runs a graph for every place of an axis of some inputs, carries values on, and puts what else comes along an axis.
 func scan(b *builder, c call) {
-	scanned := int(c.int("num_scan_inputs", 0))
+	scanned := int(c.int("num_scan_inputs"))
 	first := 0
 	if b.opset < 9 {
 		first = 1 // the lengths of the sequences
@@ -314,7 +314,7 @@ func (c call) position(k, n int, end bool) int {
 }
 
 func sequenceEmpty(b *builder, c call) {
-	elem := pb.TensorProto_DataType(c.int("dtype", int64(pb.TensorProto_FLOAT)))
+	elem := pb.TensorProto_DataType(c.int("dtype"))
 	b.sequence(c, 0, elem, nil)
 }
 
@@ -369,11 +369,11 @@ func concatFromSequence(b *builder, c call) {
 	}
 	dims := slices.Clone(list[0].Dims)
 	if c.on("new_axis") {
-		axis := c.axis("axis", 0, len(dims)+1)
+		axis := c.axis("axis", len(dims)+1)
 		b.setFixed(c.name(), b.stacked(c, list, axis))
 		return
 	}
-	axis := c.axis("axis", 0, len(dims))
+	axis := c.axis("axis", len(dims))
 	dims[axis] = 0
 	for _, t := range list {
 		if len(t.Dims) != len(dims) {
@@ -392,7 +392,7 @@ func concatFromSequence(b *builder, c call) {
 
 func splitToSequence(b *builder, c call) {
 	x := c.in[0].dims
-	axis, keep := c.axis("axis", 0, len(x)), c.int("keepdims", 1) != 0
+	axis, keep := c.axis("axis", len(x)), c.on("keepdims")
 	var sizes []int64
 	switch {
 	case !c.has(1):

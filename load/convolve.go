@@ -17,8 +17,8 @@ func convolution(b *builder, c call) {
 		fail(c.unsupported("over %d axes, load has it over one and two", len(xs)-2))
 	}
 	dims := c.dims(0)
-	groups := c.int("group", 1)
-	windows := op.Windows(c.op.node, xs[2:], ws[2:])
+	groups := c.int("group")
+	windows := c.op.schema.Windows(c.op.node, xs[2:], ws[2:])
 	win := kernel.Window{Kernel: [2]int{1, 1}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: int(groups)}
 	for k, w := range windows {
 		more := 0

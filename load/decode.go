@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/op"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
@@ -137,6 +138,7 @@ func readRightly(t *onnx.Tensor) bool {
 // operation is a node of the graph as onnx-go has read it.
 type operation struct {
 	node    *pb.NodeProto // as petrify has read it, which is the same
+	schema  *op.Schema    // nil for an operator that is not known
 	name    string
 	attrs   map[string]any     // float32, int64, string, and slices of them
 	bodies  map[string]*region // the attributes that are graphs

@@ -78,13 +78,9 @@ func nonMaxSuppression(b *builder, c call) {
 
 // roiAlign averages an image (N, C, H, W), or takes the largest weighed neighbour, at points in the bins of regions.
 func roiAlign(b *builder, c call) {
-	mode, scale := c.text("mode", "avg"), c.float("spatial_scale", 1)
-	high, across, ratio := int(c.int("output_height", 1)), int(c.int("output_width", 1)), int(c.int("sampling_ratio", 0))
-	otherwise := "half_pixel"
-	if b.opset < 16 {
-		otherwise = "output_half_pixel"
-	}
-	half := c.text("coordinate_transformation_mode", otherwise) == "half_pixel"
+	mode, scale := c.text("mode"), c.float("spatial_scale")
+	high, across, ratio := int(c.int("output_height")), int(c.int("output_width")), int(c.int("sampling_ratio"))
+	half := b.opset >= 16 && c.text("coordinate_transformation_mode") == "half_pixel"
 	x := c.numbers(0)
 	rois := c.numbers(1)
 	batch := c.integers(2)
@@ -163,7 +159,7 @@ func between(taps []pixel, y, x float64, h, w int) []pixel {
 
 // gridSample takes x (N, C, D1, ...) at the places of a grid (N, O1, ..., axes), from -1 to 1, the last axis of x first.
 func gridSample(b *builder, c call) {
-	mode, pad, corners := c.text("mode", "linear"), c.text("padding_mode", "zeros"), c.on("align_corners")
+	mode, pad, corners := c.text("mode"), c.text("padding_mode"), c.on("align_corners")
 	x := c.numbers(0)
 	grid := c.numbers(1)
 	d, g := c.in[0].dims, c.in[1].dims

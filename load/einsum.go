@@ -57,7 +57,7 @@ type equation struct {
 const dots = rune(1 << 20)
 
 func equationOf(c call) equation {
-	text := strings.ReplaceAll(c.text("equation", ""), " ", "")
+	text := strings.ReplaceAll(c.text("equation"), " ", "")
 	left, right, explicit := strings.Cut(text, "->")
 	terms := strings.Split(left, ",")
 	if len(terms) != len(c.in) {

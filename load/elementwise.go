@@ -26,20 +26,20 @@ func activationOf(op *operation) (act kernel.Activation, ok bool) {
 	case "Softplus":
 		return kernel.Activation{Func: kernel.Softplus}, true
 	case "LeakyRelu":
-		alpha := attribute[float32](op, "alpha", 0.01)
+		alpha := attribute[float32](op, "alpha")
 		return kernel.Activation{Func: kernel.LeakyReLU, Alpha: float64(alpha)}, alpha >= 0 && alpha <= 1
 	case "Elu":
-		alpha := attribute[float32](op, "alpha", 1)
+		alpha := attribute[float32](op, "alpha")
 		return kernel.Activation{Func: kernel.ELU, Alpha: float64(alpha)}, alpha >= 0
 	}
 	return act, false
 }
 
-// A maker makes a function of one variable; number reads one of the attributes, or its default.
-type maker func(number func(name string, otherwise float64) float64) func(x float64) float64
+// A maker makes a function of one variable; number reads one of the attributes.
+type maker func(number func(name string) float64) func(x float64) float64
 
 func plain(f func(float64) float64) maker {
-	return func(func(string, float64) float64) func(float64) float64 { return f }
+	return func(func(string) float64) func(float64) float64 { return f }
 }
 
 // functions are those of one variable, after the definitions of ONNX.
@@ -52,14 +52,14 @@ var functions = map[string]maker{
 	"Atan":  plain(math.Atan),
 	"Atanh": plain(math.Atanh),
 	"Ceil":  plain(math.Ceil),
-	"Celu": func(number func(string, float64) float64) func(float64) float64 {
-		alpha := number("alpha", 1)
+	"Celu": func(number func(string) float64) func(float64) float64 {
+		alpha := number("alpha")
 		return func(x float64) float64 { return max(0, x) + min(0, alpha*math.Expm1(x/alpha)) }
 	},
 	"Cos":  plain(math.Cos),
 	"Cosh": plain(math.Cosh),
-	"Elu": func(number func(string, float64) float64) func(float64) float64 {
-		alpha := number("alpha", 1)
+	"Elu": func(number func(string) float64) func(float64) float64 {
+		alpha := number("alpha")
 		return func(x float64) float64 {
 			if x < 0 {
 				return alpha * math.Expm1(x)
@@ -70,14 +70,14 @@ var functions = map[string]maker{
 	"Erf":   plain(math.Erf),
 	"Exp":   plain(math.Exp),
 	"Floor": plain(math.Floor),
-	"HardSigmoid": func(number func(string, float64) float64) func(float64) float64 {
-		alpha, beta := number("alpha", 0.2), number("beta", 0.5)
+	"HardSigmoid": func(number func(string) float64) func(float64) float64 {
+		alpha, beta := number("alpha"), number("beta")
 		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
 	},
 	"HardSwish": plain(func(x float64) float64 { return x * max(0, min(1, x/6+0.5)) }),
 	"IsNaN":     plain(func(x float64) float64 { return flag(x != x) }),
-	"LeakyRelu": func(number func(string, float64) float64) func(float64) float64 {
-		alpha := number("alpha", 0.01)
+	"LeakyRelu": func(number func(string) float64) func(float64) float64 {
+		alpha := number("alpha")
 		return func(x float64) float64 { return slope(x, alpha) }
 	},
 	"Log":        plain(math.Log),
@@ -87,8 +87,8 @@ var functions = map[string]maker{
 	"Reciprocal": plain(func(x float64) float64 { return 1 / x }),
 	"Relu":       plain(func(x float64) float64 { return max(x, 0) }),
 	"Round":      plain(math.RoundToEven),
-	"Selu": func(number func(string, float64) float64) func(float64) float64 {
-		alpha, gamma := number("alpha", 1.67326319217681884765625), number("gamma", 1.05070102214813232421875)
+	"Selu": func(number func(string) float64) func(float64) float64 {
+		alpha, gamma := number("alpha"), number("gamma")
 		return func(x float64) float64 {
 			if x <= 0 {
 				return gamma * alpha * math.Expm1(x)
@@ -96,8 +96,8 @@ var functions = map[string]maker{
 			return gamma * x
 		}
 	},
-	"Shrink": func(number func(string, float64) float64) func(float64) float64 {
-		lambda, bias := number("lambd", 0.5), number("bias", 0)
+	"Shrink": func(number func(string) float64) func(float64) float64 {
+		lambda, bias := number("lambd"), number("bias")
 		return func(x float64) float64 {
 			switch {
 			case x < -lambda:
@@ -123,14 +123,14 @@ var functions = map[string]maker{
 	"Softplus": plain(func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }),
 	"Softsign": plain(func(x float64) float64 { return x / (1 + math.Abs(x)) }),
 	"Sqrt":     plain(math.Sqrt),
-	"Swish": func(number func(string, float64) float64) func(float64) float64 {
-		alpha := number("alpha", 1)
+	"Swish": func(number func(string) float64) func(float64) float64 {
+		alpha := number("alpha")
 		return func(x float64) float64 { return x / (1 + math.Exp(-alpha*x)) }
 	},
 	"Tan":  plain(math.Tan),
 	"Tanh": plain(math.Tanh),
-	"ThresholdedRelu": func(number func(string, float64) float64) func(float64) float64 {
-		alpha := number("alpha", 1)
+	"ThresholdedRelu": func(number func(string) float64) func(float64) float64 {
+		alpha := number("alpha")
 		return func(x float64) float64 {
 			if x > alpha {
 				return x
@@ -170,7 +170,7 @@ func unary(b *builder, c call) {
 func realOf(op *operation) func(float64) float64 {
 	switch op.name {
 	case "Gelu":
-		switch how := attribute(op, "approximate", "none"); {
+		switch how := attribute[string](op, "approximate"); {
 		case how == "tanh":
 			return func(x float64) float64 { return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) }
 		case how != "none":
@@ -178,8 +178,8 @@ func realOf(op *operation) func(float64) float64 {
 		}
 		return func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }
 	case "IsInf":
-		below := attribute[int64](op, "detect_negative", 1)
-		above := attribute[int64](op, "detect_positive", 1)
+		below := attribute[int64](op, "detect_negative")
+		above := attribute[int64](op, "detect_positive")
 		return func(x float64) float64 {
 			return flag(above != 0 && math.IsInf(x, 1) || below != 0 && math.IsInf(x, -1))
 		}
@@ -188,7 +188,7 @@ func realOf(op *operation) func(float64) float64 {
 	if !ok {
 		fail(&onnx.UnsupportedError{Op: op.name, Why: op.out[0]})
 	}
-	return make(func(name string, otherwise float64) float64 { return float64(attribute(op, name, float32(otherwise))) })
+	return make(func(name string) float64 { return float64(attribute[float32](op, name)) })
 }
 
 // A pair is a function of two variables.
@@ -284,7 +284,7 @@ func (b *builder) together(c call, name string, f pair, x, y value) value {
 // channels there.
 func (b *builder) legacy(c call, k int) value {
 	x := c.in[k]
-	together := c.int("broadcast", 0)
+	together := c.int("broadcast")
 	if b.opset >= 7 {
 		return x
 	}
@@ -294,7 +294,7 @@ func (b *builder) legacy(c call, k int) value {
 	case c.op.name == "PRelu" && len(x.dims) == 1:
 		axis = min(1, rank-1)
 	case together != 0:
-		axis = c.axis("axis", int64(axis), rank+1)
+		axis = c.axis("axis", rank+1, int64(axis))
 	}
 	after := rank - axis - len(x.dims)
 	if after < 0 {
@@ -308,7 +308,7 @@ func (b *builder) legacy(c call, k int) value {
 
 // modulo is the remainder of floats, with the sign of the dividend.
 func modulo(b *builder, c call) {
-	fmod := c.int("fmod", 0)
+	fmod := c.int("fmod")
 	if fmod == 0 {
 		fail(fmt.Errorf("%s: mod of floats without fmod", c.name()))
 	}
@@ -320,8 +320,8 @@ func modulo(b *builder, c call) {
 func clip(b *builder, c call) {
 	y := c.in[0]
 	if b.opset < 11 {
-		lo := c.float("min", -math.MaxFloat32)
-		hi := c.float("max", math.MaxFloat32)
+		lo := c.float("min")
+		hi := c.float("max")
 		n := b.node(c, 0)
 		b.setAs(c.name(), y.elem, must(gop.Elementwise(c.name(), "clip", n, func(x float64) float64 { return min(max(x, lo), hi) })), y.dims...)
 		return
@@ -373,8 +373,7 @@ func castTo(b *builder, c call) {
 }
 
 func castType(op *operation) pb.TensorProto_DataType {
-	to := attribute[int64](op, "to", 0)
-	return pb.TensorProto_DataType(to)
+	return pb.TensorProto_DataType(attribute[int64](op, "to"))
 }
 
 // rounded is v with the precision of a type of 16 bits.

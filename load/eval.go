@@ -55,19 +55,19 @@ func sole[T any](c call, list []T, k int) T {
 
 // The attributes of an operation, or their defaults.
 
-func (c call) int(name string, otherwise int64) int64 { return attribute(c.op, name, otherwise) }
-func (c call) on(name string) bool                    { return c.int(name, 0) != 0 }
-func (c call) ints(name string) []int64               { return attribute[[]int64](c.op, name, nil) }
-func (c call) text(name, otherwise string) string     { return attribute(c.op, name, otherwise) }
-func (c call) texts(name string) []string             { return attribute[[]string](c.op, name, nil) }
-func (c call) floats(name string) []float32           { return attribute[[]float32](c.op, name, nil) }
-func (c call) float(name string, otherwise float32) float64 {
-	return float64(attribute(c.op, name, otherwise))
+func (c call) int(name string, otherwise ...int64) int64 { return attribute(c.op, name, otherwise...) }
+func (c call) on(name string) bool                       { return c.int(name) != 0 }
+func (c call) ints(name string) []int64                  { return attribute[[]int64](c.op, name) }
+func (c call) text(name string, otherwise ...string) string {
+	return attribute(c.op, name, otherwise...)
 }
+func (c call) texts(name string) []string   { return attribute[[]string](c.op, name) }
+func (c call) floats(name string) []float32 { return attribute[[]float32](c.op, name) }
+func (c call) float(name string) float64    { return float64(attribute[float32](c.op, name)) }
 
 // axis is an attribute that names one of rank axes.
-func (c call) axis(name string, otherwise int64, rank int) int {
-	return axisOf(c.name(), c.int(name, otherwise), rank)
+func (c call) axis(name string, rank int, otherwise ...int64) int {
+	return axisOf(c.name(), c.int(name, otherwise...), rank)
 }
 
 // put gives output k elements in their wide type, which become those of the output's type, and dims. Whoever made them has accounted

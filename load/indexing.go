@@ -12,7 +12,7 @@ import (
 // gatherElements takes an element along an axis for every place of the indices.
 func gatherElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis := c.axis("axis", 0, len(x))
+	axis := c.axis("axis", len(x))
 	index := c.integers(1)
 	from := b.alongAxis(c, index, dims, x, axis)
 	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
@@ -40,7 +40,7 @@ func (b *builder) alongAxis(c call, index []int64, dims, shape []int, axis int) 
 // scatterElements sets, or adds to, an element along an axis for every place of the indices.
 func scatterElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis, how := c.axis("axis", 0, len(x)), c.text("reduction", "none")
+	axis, how := c.axis("axis", len(x)), c.text("reduction", "none")
 	index := c.integers(1)
 	if !slices.Equal(dims, c.in[2].dims) {
 		fail(fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, dims))
@@ -115,7 +115,7 @@ func mixed[T float64 | int64 | uint64](how string, old, update T) T {
 
 // gatherND takes parts of a tensor by the indices of their first axes.
 func gatherND(b *builder, c call) {
-	batch := int(c.int("batch_dims", 0))
+	batch := int(c.int("batch_dims"))
 	dims := c.dims(0)
 	starts, size := b.parts(c, batch)
 	from := make([]int, 0, len(starts)*size)
@@ -154,7 +154,7 @@ func (b *builder) parts(c call, batch int) (starts []int, size int) {
 
 // scatterND sets, or adds to, parts of a tensor by the indices of their first axes.
 func scatterND(b *builder, c call) {
-	how := c.text("reduction", "none")
+	how := c.text("reduction")
 	starts, size := b.parts(c, 0)
 	if len(starts)*size != c.tensor(2).Len() {
 		fail(fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, c.in[1].dims))
@@ -171,7 +171,7 @@ func scatterND(b *builder, c call) {
 // oneHot puts one value where indices point along a new axis, another everywhere else.
 func oneHot(b *builder, c call) {
 	at := c.in[0].dims
-	axis := c.axis("axis", -1, len(at)+1)
+	axis := c.axis("axis", len(at)+1)
 	index := c.numbers(0)
 	depth := c.numbers(1)
 	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] <= math.MaxInt32) || c.tensor(2).Len() != 2 {
@@ -232,7 +232,7 @@ func compress(b *builder, c call) {
 	if c.op.attrs["axis"] == nil {
 		x = []int{product(x)}
 	} else {
-		axis = c.axis("axis", 0, len(x))
+		axis = c.axis("axis", len(x))
 	}
 	outer, n, inner := lines(x, axis)
 	var places []int
@@ -263,10 +263,10 @@ func compress(b *builder, c call) {
 // stands at each place, and how often each comes.
 func unique(b *builder, c call) {
 	x := c.in[0].dims
-	sorted := c.int("sorted", 1) != 0
+	sorted := c.on("sorted")
 	axis := -1
 	if c.op.attrs["axis"] != nil {
-		axis = c.axis("axis", 0, len(x))
+		axis = c.axis("axis", len(x))
 	}
 	order := c.order(0)
 	outer, n, inner := 1, product(x), 1
@@ -335,8 +335,8 @@ func topK(b *builder, c call) {
 	if len(x) == 0 {
 		fail(c.unsupported("a scalar"))
 	}
-	axis, largest := c.axis("axis", -1, len(x)), c.int("largest", 1) != 0
-	k := c.int("k", 0)
+	axis, largest := c.axis("axis", len(x)), c.on("largest")
+	k := c.int("k")
 	if c.has(1) {
 		list := c.integers(1)
 		if len(list) != 1 {
@@ -430,7 +430,7 @@ func runningTotals[T float64 | int64 | uint64](w onnx.Slice[T], dims []int, axis
 
 // triangle keeps the elements on one side of a diagonal of matrices.
 func triangle(b *builder, c call) {
-	upper := c.int("upper", 1) != 0
+	upper := c.on("upper")
 	k := int64(0)
 	if list := c.integers(1); len(list) == 1 {
 		k = list[0]
@@ -452,7 +452,7 @@ func triangle(b *builder, c call) {
 
 // eyeLike is a matrix with ones on a diagonal.
 func eyeLike(b *builder, c call) {
-	k := c.int("k", 0)
+	k := c.int("k")
 	dims := c.in[0].dims
 	if len(dims) != 2 {
 		fail(fmt.Errorf("%s: %v is no matrix", c.name(), dims))
@@ -469,7 +469,7 @@ func eyeLike(b *builder, c call) {
 // reverseSequence turns the first elements of each sequence of a batch round.
 func reverseSequence(b *builder, c call) {
 	x := c.in[0].dims
-	along, batch := int(c.int("time_axis", 0)), int(c.int("batch_axis", 1))
+	along, batch := int(c.int("time_axis")), int(c.int("batch_axis"))
 	length := c.integers(1)
 	if len(x) < 2 || along == batch || along < 0 || along > 1 || batch < 0 || batch > 1 || len(length) != x[batch] {
 		fail(fmt.Errorf("%s: %d lengths for %v", c.name(), len(length), x))
@@ -491,15 +491,11 @@ func reverseSequence(b *builder, c call) {
 // hardmax is 1 at the first of the largest elements along an axis, before opset 13 along all from one axis on.
 func hardmax(b *builder, c call) {
 	x := c.in[0].dims
-	otherwise := int64(-1)
-	if b.opset < 13 {
-		otherwise = 1
-	}
 	outer, n, inner := 1, 1, 1
-	if at := c.int("axis", otherwise); b.opset < 13 && at == int64(len(x)) {
+	if at := c.int("axis"); b.opset < 13 && at == int64(len(x)) {
 		outer = product(x)
 	} else if len(x) > 0 {
-		axis := c.axis("axis", otherwise, len(x))
+		axis := c.axis("axis", len(x))
 		if outer, n, inner = lines(x, axis); b.opset < 13 {
 			n, inner = n*inner, 1
 		}

@@ -66,8 +66,7 @@ func fixedDims(dims []int) []onnx.Dim {
 
 // infer says what comes out of an operation on these inputs, and refuses what the operator does not take.
 func (b *builder) infer(o *operation, in []value) ([]op.Fact, error) {
-	schema := b.schemaOf(o)
-	if schema == nil {
+	if o.schema == nil {
 		return nil, &onnx.UnsupportedError{Op: o.name, Opset: b.opset, Why: o.out[0]}
 	}
 	known := make([]op.Fact, len(in))
@@ -75,7 +74,7 @@ func (b *builder) infer(o *operation, in []value) ([]op.Fact, error) {
 		known[k] = in[k].known()
 	}
 	h := &host{name: o.out[0]}
-	out := schema.Infer(o.node, known, h)
+	out := o.schema.Infer(o.node, known, h)
 	if h.work > b.work {
 		return nil, &onnx.UnsupportedError{Op: o.name, Why: fmt.Sprintf("%s: %d multiplications and additions, more than %d", o.out[0], h.work, b.work)}
 	}

@@ -9,8 +9,8 @@ import (
 // likelihood is the negative log likelihood of classes, x (N, C, ...), t (N, ...), and with SoftmaxCrossEntropyLoss that of scores,
 // whose log-probabilities are its second output.
 func likelihood(b *builder, c call) {
-	how := c.text("reduction", "mean")
-	ignore, ignores := c.int("ignore_index", 0), c.op.attrs["ignore_index"] != nil
+	how := c.text("reduction")
+	ignore, ignores := c.int("ignore_index"), c.op.attrs["ignore_index"] != nil
 	x := c.numbers(0)
 	target := c.integers(1)
 	weight := c.numbers(2)
@@ -68,7 +68,7 @@ func likelihood(b *builder, c call) {
 
 // lrn divides by a sum of squares of neighbouring channels.
 func lrn(b *builder, c call) {
-	alpha, beta, bias, size := c.float("alpha", 1e-4), c.float("beta", 0.75), c.float("bias", 1), int(c.int("size", 1))
+	alpha, beta, bias, size := c.float("alpha"), c.float("beta"), c.float("bias"), int(c.int("size"))
 	x := c.numbers(0)
 	dims := c.in[0].dims
 	if len(dims) < 2 || size < 1 {
@@ -96,7 +96,7 @@ func lrn(b *builder, c call) {
 // lpNormalization divides by the norm along an axis.
 func lpNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, p := c.axis("axis", -1, len(dims)), c.int("p", 2)
+	axis, p := c.axis("axis", len(dims)), c.int("p")
 	x := c.numbers(0)
 	outer, n, inner := lines(dims, axis)
 	y := make([]float64, len(x))
@@ -126,7 +126,7 @@ func lpNormalization(b *builder, c call) {
 // rmsNormalization divides by the root of the mean of squares over the axes from one on, and scales.
 func rmsNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, eps := c.axis("axis", -1, len(dims)), c.float("epsilon", 1e-5)
+	axis, eps := c.axis("axis", len(dims)), c.float("epsilon")
 	x := c.numbers(0)
 	b.account(c.name(), dims, 16)
 	scales := must(expanded(c.tensor(1), dims))
@@ -148,8 +148,8 @@ func rmsNormalization(b *builder, c call) {
 
 // batchTraining normalises by the moments of the batch, and moves the running ones.
 func batchTraining(b *builder, c call) {
-	eps, momentum := c.float("epsilon", 1e-5), c.float("momentum", 0.9)
-	if b.opset < 14 || c.int("training_mode", 0) == 0 {
+	eps, momentum := c.float("epsilon"), c.float("momentum")
+	if b.opset < 14 || c.int("training_mode") == 0 {
 		fail(c.unsupported("elements of type %v, or training before opset 14", c.in[0].elem))
 	}
 	var in [5][]float64

@@ -104,7 +104,7 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 		}
 	}
 	for i := range ops {
-		ops[i].reads, ops[i].bodies = reads[i], bodies[i]
+		ops[i].reads, ops[i].bodies, ops[i].schema = reads[i], bodies[i], op.Find("", ops[i].name, m.opset)
 		for _, name := range reads[i] {
 			r.uses[name]++
 		}
@@ -369,6 +369,3 @@ func (r *region) variable() map[string]bool {
 	}
 	return varies
 }
-
-// schemaOf is the schema of an operation.
-func (r *region) schemaOf(o *operation) *op.Schema { return op.Find("", o.name, r.opset) }

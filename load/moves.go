@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -135,7 +134,7 @@ func everything(shape []int) gop.Moves {
 // split cuts an axis into parts of given lengths, or into equal ones, the last of which may be shorter.
 func split(b *builder, c call) {
 	from := c.in[0].dims
-	axis := c.axis("axis", 0, len(from))
+	axis := c.axis("axis", len(from))
 	at := 0
 	for i := range c.op.out {
 		dims := c.dims(i)
@@ -153,11 +152,11 @@ func split(b *builder, c call) {
 func pad(b *builder, c call) {
 	from := c.in[0].dims
 	rank := len(from)
-	mode := c.text("mode", "constant")
+	mode := c.text("mode")
 	list := c.ints("pads")
 	var filler *onnx.Tensor
 	if b.opset < 11 {
-		v := c.float("value", 0)
+		v := c.float("value")
 		filler = must(fromReals(c.in[0].elem, []float64{v}, nil))
 	} else {
 		list = c.list(1)
@@ -240,7 +239,7 @@ func padded(mode string, i, n int) (int, error) {
 // gather takes elements along an axis by their numbers, which are known when the graph is built.
 func gather(b *builder, c call) {
 	from := c.in[0].dims
-	axis := c.axis("axis", 0, len(from))
+	axis := c.axis("axis", len(from))
 	if c.in[1].fixed == nil {
 		fail(c.unsupported("%q depends on the inputs' floats, load wants numbers that are given", c.op.in[1]))
 	}
@@ -268,8 +267,8 @@ func gather(b *builder, c call) {
 // blocks is a depth-to-space or back: the input seen with an axis for each of both edges of a block.
 func blocks(inner func(mode string, n, ch, h, w, k int) (inner, perm []int)) func(*builder, call) {
 	return func(b *builder, c call) {
-		size := c.int("blocksize", 0)
-		mode := c.text("mode", "DCR")
+		size := c.int("blocksize")
+		mode := c.text("mode")
 		dims := c.dims(0)
 		d := c.in[0].dims
 		shape, perm := inner(mode, d[0], d[1], d[2], d[3], int(size))
@@ -294,7 +293,7 @@ func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
 
 func concat(b *builder, c call) {
 	dims := c.dims(0)
-	along := c.axis("axis", math.MinInt64, len(dims))
+	along := c.axis("axis", len(dims))
 	var parts []*onnx.Tensor
 	for _, v := range c.in {
 		if v.fixed != nil {

@@ -13,17 +13,17 @@ import (
 // batchNormalization in inference is one linear function for each channel, with the activation after it where that is alone.
 func batchNormalization(b *builder, c call) {
 	for _, a := range []struct {
-		name                 string
-		otherwise, inference int64
-	}{{"training_mode", 0, 0}, {"spatial", 1, 1}, {"is_test", 0, 1}} {
-		if a.name == "is_test" && b.opset >= 7 { // later versions say so by other means
+		name             string
+		until, inference int64
+	}{{"training_mode", newest + 1, 0}, {"spatial", 9, 1}, {"is_test", 7, 1}} {
+		if b.opset >= a.until { // later versions have no such attribute
 			continue
 		}
-		if v := c.int(a.name, a.otherwise); v != a.inference {
+		if v := c.int(a.name); v != a.inference {
 			fail(c.unsupported("attribute %s is %d", a.name, v))
 		}
 	}
-	eps := c.float("epsilon", 1e-5)
+	eps := c.float("epsilon")
 	x := b.node(c, 0)
 	dims := c.in[0].dims
 	alone := len(dims) == 1 // one channel
@@ -82,7 +82,7 @@ func instanceNormalization(b *builder, c call) {
 // groupNormalization does the same for groups of channels. Opset 18 has one scale for each group, later ones for each channel.
 func groupNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	groups := c.int("num_groups", 0)
+	groups := c.int("num_groups")
 	if len(dims) < 3 || groups < 1 || groups > int64(dims[1]) || dims[1]%int(groups) != 0 {
 		fail(fmt.Errorf("%s: normalization of %v in %d groups", c.name(), dims, groups))
 	}
@@ -103,7 +103,7 @@ func groupNormalization(b *builder, c call) {
 
 // normalize standardizes runs of n elements and scales every channel.
 func (b *builder) normalize(c call, n, channels int) {
-	eps := c.float("epsilon", 1e-5)
+	eps := c.float("epsilon")
 	in := b.nodes(c)
 	for k := 1; k <= 2; k++ {
 		if !slices.Equal(c.in[k].dims, []int{channels}) {
@@ -121,8 +121,8 @@ func (b *builder) normalize(c call, n, channels int) {
 // layerNormalization standardizes all axes from one on, with a scale for each place.
 func layerNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis := c.axis("axis", -1, len(dims))
-	eps := c.float("epsilon", 1e-5)
+	axis := c.axis("axis", len(dims))
+	eps := c.float("epsilon")
 	in := b.nodes(c)
 	b.account(c.name(), dims, 16)
 	y := must(gop.Standardize(c.name()+".standard", in[0], product(dims[axis:]), eps))
@@ -162,7 +162,7 @@ func (b *builder) moments(c call, x *G.Node, axis int, eps float64) {
 // meanVarianceNormalization standardizes over given axes, which are moved to the end and back.
 func meanVarianceNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	list := attribute(c.op, "axes", []int64{0, 2, 3})
+	list := c.ints("axes")
 	var kept, taken []int
 	for i := range dims {
 		kept = append(kept, i)

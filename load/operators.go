@@ -206,17 +206,34 @@ func flagged(yes bool) types {
 	return floating
 }
 
-// attribute reads an attribute, or its default. The reader has checked its type, so another here is onnx-go's doing.
-func attribute[T any](op *operation, name string, otherwise T) T {
-	a, ok := op.attrs[name]
+// attribute reads an attribute or its default; where there is neither, it is what is given for it, or zero. The reader has checked its
+// type, so another here is onnx-go's doing.
+func attribute[T any](o *operation, name string, otherwise ...T) (v T) {
+	a, ok := o.attrs[name]
 	if !ok {
-		return otherwise
+		if a = plainValue(o.schema.Default(name)); a == nil && len(otherwise) > 0 {
+			return otherwise[0]
+		}
 	}
-	v, ok := a.(T)
-	if !ok {
-		fail(fmt.Errorf("%s: attribute %s is %v, want a %T", op.out[0], name, a, otherwise))
+	if v, ok = a.(T); !ok && a != nil {
+		fail(fmt.Errorf("%s: attribute %s is %v, want a %T", o.out[0], name, a, v))
 	}
 	return v
+}
+
+// plainValue is an attribute as onnx-go reads one, nil where there is none.
+func plainValue(a *pb.AttributeProto) any {
+	switch a.GetType() {
+	case pb.AttributeProto_FLOAT:
+		return a.GetF()
+	case pb.AttributeProto_INT:
+		return a.GetI()
+	case pb.AttributeProto_INTS:
+		return a.GetInts()
+	case pb.AttributeProto_STRING:
+		return string(a.GetS())
+	}
+	return nil
 }
 
 // ints are the elements of a constant list of integers: a shape, or axes.

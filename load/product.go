@@ -56,11 +56,10 @@ func gemm(b *builder, c call) {
 }
 
 func gemmConfig(op *operation) (cfg gop.GemmConfig) {
-	cfg.Alpha = attribute[float32](op, "alpha", 1)
-	cfg.Beta = attribute[float32](op, "beta", 1)
-	ta := attribute[int64](op, "transA", 0)
-	tb := attribute[int64](op, "transB", 0)
-	cfg.TransA, cfg.TransB = ta != 0, tb != 0
+	cfg.Alpha = attribute[float32](op, "alpha")
+	cfg.Beta = attribute[float32](op, "beta")
+	cfg.TransA = attribute[int64](op, "transA") != 0
+	cfg.TransB = attribute[int64](op, "transB") != 0
 	return cfg
 }
 

@@ -23,12 +23,12 @@ func quantized(x, scale float32, zero, lo, hi float64) int64 {
 // grain says which element of a scale or zero point, one for all, one for each place of an axis, or one for each block along it,
 // stands with element i of a tensor.
 func grain(c call, k int) func(i int) int {
-	block := int(c.int("block_size", 0))
+	block := int(c.int("block_size"))
 	x, s := c.in[0].dims, c.in[k].dims
 	if product(s) == 1 && block == 0 {
 		return func(int) int { return 0 }
 	}
-	axis := c.axis("axis", 1, len(x))
+	axis := c.axis("axis", len(x))
 	_, n, inner := lines(x, axis)
 	if len(s) == 1 && block == 0 {
 		if s[0] != n {
@@ -65,7 +65,7 @@ func quantize(b *builder, c call) {
 	if !ok && top == 0 {
 		fail(c.unsupported("to %v", c.elem(0)))
 	}
-	saturate := c.int("saturate", 1) != 0
+	saturate := c.on("saturate")
 	x := c.numbers(0)
 	scale, zero, at := steps(c)
 	if top > 0 {

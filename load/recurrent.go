@@ -32,9 +32,9 @@ func recur(b *builder, c call) {
 	}{"RNN": {1, []string{"Tanh"}}, "GRU": {3, []string{"Sigmoid", "Tanh"}}, "LSTM": {4, []string{"Sigmoid", "Tanh", "Tanh"}}}[c.op.name]
 	q := &recurrence{b: b, gates: kind.gates, rows: c.on("layout"), clip: math.Inf(1)}
 	if c.op.attrs["clip"] != nil {
-		q.clip = c.float("clip", 0)
+		q.clip = c.float("clip")
 	}
-	switch way := c.text("direction", "forward"); way {
+	switch way := c.text("direction"); way {
 	case "forward":
 		q.reverse = []bool{false}
 	case "reverse":
@@ -153,14 +153,11 @@ func (q *recurrence) activate(c call, otherwise []string) {
 		case "scaledtanh":
 			q.acts = append(q.acts, func(x float64) float64 { return alpha * math.Tanh(beta*x) })
 		default:
-			q.acts = append(q.acts, functions[k.f](func(name string, otherwise float64) float64 {
-				switch name {
-				case "alpha":
-					return alpha
-				case "beta":
+			q.acts = append(q.acts, functions[k.f](func(name string) float64 {
+				if name == "beta" {
 					return beta
 				}
-				return otherwise
+				return alpha
 			}))
 		}
 	}

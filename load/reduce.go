@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/petrify-ml/petrify/internal/gop"
-	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 var reductions = map[string]gop.Reduction{
@@ -23,9 +22,9 @@ var reductions = map[string]gop.Reduction{
 func reduction(b *builder, c call) {
 	x := c.in[0]
 	axes, _ := axesOf(c, func(int) int { return len(x.dims) })
-	keep := c.int("keepdims", 1)
+	keep := c.int("keepdims")
 	if len(axes) == 0 {
-		nothing := c.int("noop_with_empty_axes", 0)
+		nothing := c.int("noop_with_empty_axes")
 		for i := range x.dims {
 			if nothing == 0 { // else each element is reduced by itself: ReduceL1 is its magnitude
 				axes = append(axes, i)
@@ -45,9 +44,9 @@ func reduction(b *builder, c call) {
 // argument is the place of the largest or smallest element along an axis.
 func argument(b *builder, c call) {
 	x := c.in[0]
-	axis := c.axis("axis", 0, len(x.dims))
-	keep := c.int("keepdims", 1)
-	last := c.int("select_last_index", 0)
+	axis := c.axis("axis", len(x.dims))
+	keep := c.int("keepdims")
+	last := c.int("select_last_index")
 	f := gop.FirstMax
 	switch {
 	case c.op.name == "ArgMax" && last != 0:
@@ -69,11 +68,7 @@ func argument(b *builder, c call) {
 // softmax goes along one axis; before opset 13 along all from one axis on.
 func softmax(b *builder, c call) {
 	dims := c.in[0].dims
-	otherwise := int64(-1)
-	if b.opset < 13 {
-		otherwise = 1
-	}
-	a := attribute(c.op, "axis", otherwise)
+	a := c.int("axis")
 	x := b.node(c, 0)
 	rank := len(dims)
 	if rank == 0 {
@@ -117,12 +112,12 @@ func pool(b *builder, c call) {
 	}
 	dims := c.in[0].dims
 	outs := c.dims(0)
-	ws := op.Windows(c.op.node, dims[2:], nil)
+	ws := c.op.schema.Windows(c.op.node, dims[2:], nil)
 	f := gop.ReduceMax
 	padding := int64(0)
 	if c.op.name == "AveragePool" {
 		f = gop.ReduceSum
-		padding = c.int("count_include_pad", 0)
+		padding = c.int("count_include_pad")
 	}
 	taken := int64(1)
 	windows, counts := make([][][]int, len(ws)), []float64{1}

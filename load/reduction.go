@@ -189,7 +189,7 @@ func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms
 
 // argumentOf is the place of the largest or smallest element along an axis, of elements of any type.
 func argumentOf(b *builder, c call) {
-	axis := c.axis("axis", 0, len(c.in[0].dims))
+	axis := c.axis("axis", len(c.in[0].dims))
 	last := c.on("select_last_index")
 	dims := c.dims(0)
 	outer, n, inner := lines(c.in[0].dims, axis)

@@ -24,8 +24,8 @@ func resize(b *builder, c call) {
 	from := c.in[0].dims
 	s := scaling{
 		name: c.name(), out: slices.Clone(from), scale: slices.Repeat([]float64{1}, len(from)),
-		mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"), nearest: c.text("nearest_mode", "round_prefer_floor"),
-		exclude: c.on("exclude_outside"), antialias: c.on("antialias"), cubic: c.float("cubic_coeff_a", -0.75), filler: c.float("extrapolation_value", 0),
+		mode: c.text("mode"), place: c.text("coordinate_transformation_mode"), nearest: c.text("nearest_mode"),
+		exclude: c.on("exclude_outside"), antialias: c.on("antialias"), cubic: c.float("cubic_coeff_a"), filler: c.float("extrapolation_value"),
 	}
 	if b.opset < 11 { // and Upsample
 		s.place, s.nearest = "asymmetric", "floor"
@@ -102,8 +102,7 @@ func (s *scaling) measure(b *builder, c call) {
 	}
 	scales := c.reals(scalesAt, true)
 	if c.op.name == "Upsample" && b.opset < 9 {
-		list := attribute[[]float32](c.op, "scales", nil)
-		scales = convert[float64](list)
+		scales = convert[float64](c.floats("scales"))
 	}
 	if len(scales) > 0 {
 		if len(scales) != len(axes) {
@@ -139,7 +138,7 @@ func (s *scaling) measure(b *builder, c call) {
 
 // keepAspect makes all scales the smallest or the largest of them, where that is asked for.
 func (s *scaling) keepAspect(c call, axes []int) {
-	policy := c.text("keep_aspect_ratio_policy", "stretch")
+	policy := c.text("keep_aspect_ratio_policy")
 	if policy == "stretch" || len(axes) == 0 {
 		return
 	}

@@ -17,7 +17,7 @@ func cosineWindow(p, q, r float64) func(*builder, call) {
 		n := int(size[0])
 		b.account(c.name(), []int{n}, 16)
 		turn := float64(n)
-		if c.int("periodic", 1) == 0 {
+		if c.int("periodic") == 0 {
 			turn--
 		}
 		y := make([]float64, n)
@@ -65,7 +65,7 @@ func dft(b *builder, c call) {
 	if rank < 2 || d[rank-1] < 1 || d[rank-1] > 2 {
 		fail(fmt.Errorf("%s: a transform of dims %v", c.name(), d))
 	}
-	at := c.int("axis", 1)
+	at := c.int("axis")
 	if b.opset >= 20 {
 		at = -2
 		if list := c.integers(2); len(list) == 1 {
@@ -135,7 +135,7 @@ func dft(b *builder, c call) {
 
 // stft is the transform of frames of a signal (N, length, 1 or 2), each times a window.
 func stft(b *builder, c call) {
-	onesided := c.int("onesided", 1) != 0
+	onesided := c.on("onesided")
 	x := c.numbers(0)
 	d := c.in[0].dims
 	if len(d) == 2 {

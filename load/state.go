@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/petrify-ml/petrify/onnx/op"
 )
 
 // causalConv convolves each channel of x (N, C, L) with a kernel of its own, (C, 1, k), over what came before, and hands on the last
 // k-1 elements.
 func causalConv(b *builder, c call) {
-	act := c.text("activation", "none")
+	act := c.text("activation")
 	var in [4][]float64
 	for k := range in {
 		in[k] = c.numbers(k)
@@ -60,8 +58,8 @@ func causalConv(b *builder, c call) {
 
 // linearAttention carries a matrix (d_k, d_v) for each head from step to step: it decays, takes in a key and a value, and answers a query.
 func linearAttention(b *builder, c call) {
-	rule, scale := c.text("update_rule", "gated_delta"), c.float("scale", 0)
-	heads, pairs := int(c.int("q_num_heads", 0)), int(c.int("kv_num_heads", 0))
+	rule, scale := c.text("update_rule"), c.float("scale")
+	heads, pairs := int(c.int("q_num_heads")), int(c.int("kv_num_heads"))
 	var in [6][]float64
 	for k := range in {
 		in[k] = c.numbers(k)
@@ -163,7 +161,7 @@ func (s memory) take(key, value []float64, rate float64) {
 
 // deformConv is a convolution over two axes, each element of whose kernel lies where an offset says, between pixels.
 func deformConv(b *builder, c call) {
-	groups, sets := int(c.int("group", 1)), int(c.int("offset_group", 1))
+	groups, sets := int(c.int("group")), int(c.int("offset_group"))
 	var in [5][]float64
 	for k := range in {
 		in[k] = c.numbers(k)
@@ -177,7 +175,7 @@ func deformConv(b *builder, c call) {
 	if sets < 1 || groups < 1 || d[1]%sets != 0 || w[1]*groups != d[1] || w[0]%groups != 0 || len(in[2]) != d[0]*sets*taps*2*places || in[4] != nil && len(in[4]) != d[0]*sets*taps*places {
 		fail(fmt.Errorf("%s: weights of dims %v and offsets of %v for %v", c.name(), w, c.in[2].dims, d))
 	}
-	windows := op.Windows(c.op.node, d[2:], w[2:])
+	windows := c.op.schema.Windows(c.op.node, d[2:], w[2:])
 	y := make([]float64, product(dims))
 	sampled := make([]float64, d[1]*taps)
 	size := d[2] * d[3]

@@ -41,7 +41,7 @@ func concatStrings(b *builder, c call) {
 
 // splitStrings cuts strings at a delimiter, or at white space, and fills up with empty ones; its second output is how many parts there are.
 func splitStrings(b *builder, c call) {
-	at, most := c.text("delimiter", ""), int(c.int("maxsplit", -1))
+	at, most := c.text("delimiter"), int(c.int("maxsplit", -1))
 	x := c.words(0)
 	parts, counts, longest := make([][]string, len(x)), make([]int64, len(x)), 0
 	for i, s := range x {
@@ -80,7 +80,7 @@ func fields(s string, most int) []string {
 
 // normalizeStrings takes out words and changes the case of the others.
 func normalizeStrings(b *builder, c call) {
-	how, exact, stop := c.text("case_change_action", "NONE"), c.on("is_case_sensitive"), c.texts("stopwords")
+	how, exact, stop := c.text("case_change_action"), c.on("is_case_sensitive"), c.texts("stopwords")
 	x := c.words(0)
 	dims := c.in[0].dims
 	if len(dims) < 1 || len(dims) > 2 || len(dims) == 2 && dims[0] != 1 {
@@ -111,7 +111,7 @@ func normalizeStrings(b *builder, c call) {
 
 // matchStrings says which strings match a regular expression of RE2 from end to end.
 func matchStrings(b *builder, c call) {
-	pattern := c.text("pattern", "")
+	pattern := c.text("pattern")
 	x := c.words(0)
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {
@@ -126,8 +126,8 @@ func matchStrings(b *builder, c call) {
 
 // countGrams counts n-grams of a pool in rows of words or integers: how often each comes, whether it does, or either times a weight.
 func countGrams(b *builder, c call) {
-	least, most, skips := int(c.int("min_gram_length", 1)), int(c.int("max_gram_length", 1)), int(c.int("max_skip_count", 0))
-	mode, begins, columns, weights := c.text("mode", "TF"), c.ints("ngram_counts"), c.ints("ngram_indexes"), c.floats("weights")
+	least, most, skips := int(c.int("min_gram_length")), int(c.int("max_gram_length")), int(c.int("max_skip_count"))
+	mode, begins, columns, weights := c.text("mode"), c.ints("ngram_counts"), c.ints("ngram_indexes"), c.floats("weights")
 	texts, numbers := c.texts("pool_strings"), c.ints("pool_int64s")
 	var row []string
 	if s, ok := c.tensor(0).Data.(onnx.Slice[string]); ok {

@@ -56,8 +56,8 @@ func correlation(b *builder, c call) {
 
 // correlate is the sums of a convolution. x is (N, C, ...), w (M, C/group, ...), the result of dims (N, M, ...).
 func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, kernel, dims []int) []T {
-	groups := int(c.int("group", 1))
-	windows := op.Windows(c.op.node, xs[2:], kernel[2:])
+	groups := int(c.int("group"))
+	windows := c.op.schema.Windows(c.op.node, xs[2:], kernel[2:])
 	y := make([]T, product(dims))
 	places, in, k := product(dims[2:]), product(xs[2:]), product(kernel[2:])
 	each, deep := dims[1]/groups, kernel[1]
@@ -84,9 +84,9 @@ func correlate[T float64 | int64](b *builder, c call, x []T, xs []int, w []T, ke
 
 // spreadOut is the sums of a transposed convolution. x is (N, C, ...), w (C, M/group, ...), the result of dims (N, M, ...).
 func spreadOut(b *builder, c call, x, w []float64, dims []int) []float64 {
-	groups := int(c.int("group", 1))
+	groups := int(c.int("group"))
 	xs, kernel := c.in[0].dims, c.in[1].dims
-	windows := op.Windows(c.op.node, xs[2:], kernel[2:])
+	windows := c.op.schema.Windows(c.op.node, xs[2:], kernel[2:])
 	for i := range windows {
 		spread(c, &windows[i], i, dims[2+i])
 		windows[i].In = dims[2+i] // seen from the other end: the windows go over the output
@@ -120,7 +120,7 @@ func poolOf(b *builder, c call) {
 	xs := c.in[0].dims
 	dims := c.dims(0)
 	order := c.order(0)
-	windows := op.Windows(c.op.node, xs[2:], nil)
+	windows := c.op.schema.Windows(c.op.node, xs[2:], nil)
 	places, in := product(dims[2:]), product(xs[2:])
 	from, index := make([]int, product(dims)), make([]int64, product(dims))
 	turned := make([]int, len(xs)-2) // steps with the first axis innermost
@@ -167,7 +167,7 @@ func unpool(b *builder, c call) {
 		from[i] = -1
 	}
 	xs := c.in[0].dims
-	windows := op.Windows(c.op.node, xs[2:], nil)
+	windows := c.op.schema.Windows(c.op.node, xs[2:], nil)
 	inferred, within := make([]int, len(windows)), 1 // the shape that the numbers are of, without output_shape
 	for k, w := range windows {
 		inferred[k] = (w.In-1)*w.Stride + w.Reach() - w.Before - w.After
@@ -196,7 +196,7 @@ func unpool(b *builder, c call) {
 
 // pooledNorm is the p-norm of windows.
 func pooledNorm(b *builder, c call) {
-	p := float64(c.int("p", 2))
+	p := float64(c.int("p"))
 	x := c.numbers(0)
 	dims := c.dims(0)
 	xs := c.in[0].dims
@@ -206,7 +206,7 @@ func pooledNorm(b *builder, c call) {
 			windows = append(windows, op.Window{In: d, Kernel: d, Stride: 1, Dilation: 1})
 		}
 	} else {
-		windows = op.Windows(c.op.node, xs[2:], nil)
+		windows = c.op.schema.Windows(c.op.node, xs[2:], nil)
 	}
 	y := make([]float64, product(dims))
 	places, in := product(dims[2:]), product(xs[2:])

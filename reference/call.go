@@ -138,8 +138,8 @@ func (c *call) spend(n int64)         { try(c.meter.spend(n)) }
 func (c *call) afford(factors ...int) { try(c.meter.afford(factors...)) }
 
 // Attributes. Their types were checked when the program was compiled. Where a node
-// leaves one out, the default of its version holds, or, where the schema has none,
-// what the operator takes then.
+// leaves one out, the default of the schema holds, or, where that has none, what
+// the operator takes then.
 
 func (c *call) has(name string) bool { return c.step.attrs[name] != nil }
 
@@ -148,7 +148,7 @@ func (c *call) attr(name string) *pb.AttributeProto {
 	if a := c.step.attrs[name]; a != nil {
 		return a
 	}
-	return c.step.schema.Attrs[name].Default
+	return c.step.schema.Default(name)
 }
 
 func (c *call) int(name string, otherwise ...int) int {
@@ -203,8 +203,8 @@ func (c *call) tensorAttr(name string) *Value {
 }
 
 // axis returns attribute name as an axis of a tensor of the rank.
-func (c *call) axis(name string, otherwise, rank int) int {
-	return axisOf(c.int(name, otherwise), rank)
+func (c *call) axis(name string, rank int, otherwise ...int) int {
+	return axisOf(c.int(name, otherwise...), rank)
 }
 
 // axisOf brings an axis that may be negative into [0, rank).

@@ -99,7 +99,7 @@ func (c *call) legacy(a, b *Value) *Value {
 	if !c.has("axis") {
 		return b
 	}
-	axis := axisOf(c.int("axis", 0), len(a.Dims)+1)
+	axis := axisOf(c.int("axis"), len(a.Dims)+1)
 	after := len(a.Dims) - axis - len(b.Dims)
 	if after < 0 {
 		fail(fmt.Errorf("shape %v does not fit into %v from axis %d on", b.Dims, a.Dims, axis))

@@ -50,7 +50,7 @@ var opMicrosoftBiasSoftmax = operator{
 	name: "BiasSoftmax", domain: microsoft,
 	eval: single(func(c *call) *Value {
 		x, bias := c.in[0], c.in[1]
-		axis := c.axis("axis", 1, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		if got, err := broadcast(bias.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
 			fail(fmt.Errorf("bias of shape %v does not stretch to %v", bias.Dims, x.Dims))
 		}

@@ -117,7 +117,7 @@ func (l *dynamicLSTM) run() []*Value {
 // direction goes through the steps of all sequences together.
 func (l *dynamicLSTM) direction(d, longest int, fromInput []number, h, cell [][]number, out []*Value) {
 	c := l.c
-	backward := d == 1 || c.text("direction", "forward") == "reverse"
+	backward := d == 1 || c.text("direction") == "reverse"
 	states := c.numbers(pb.TensorProto_FLOAT, l.batch, l.hidden)
 	states.stored = nil
 	before := c.live // what a step needs it gives back

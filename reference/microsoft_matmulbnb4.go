@@ -29,7 +29,7 @@ var opMicrosoftMatMulBnb4 = operator{
 		if len(bytes) != (n*k+1)/2 || absmax.Len() != (n*k+block-1)/block {
 			fail(fmt.Errorf("%d bytes and %d scales for %d rows of %d in blocks of %d", len(bytes), absmax.Len(), n, k, block))
 		}
-		transposed := c.int("transB", 1) != 0
+		transposed := c.int("transB") != 0
 		dims := []int{n, k}
 		if !transposed {
 			dims = []int{k, n}

@@ -19,7 +19,7 @@ var opMicrosoftQLinearSoftmax = operator{
 		if len(x.Dims) == 0 {
 			fail(fmt.Errorf("input of shape %v, want an axis", x.Dims))
 		}
-		axis := c.axis("axis", -1, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		outer, n, inner := split(x.Dims, axis)
 		if c.int("opset") < 13 {
 			n, inner = n*inner, 1

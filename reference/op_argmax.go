@@ -26,7 +26,7 @@ func argOperator(name string, beats func(x *Value, i, j int) bool) operator {
 		name: name,
 		eval: single(func(c *call) *Value {
 			x := c.in[0]
-			axis := c.axis("axis", 0, len(x.Dims))
+			axis := c.axis("axis", len(x.Dims))
 			outer, n, inner := split(x.Dims, axis)
 			if n == 0 {
 				fail(fmt.Errorf("axis %d of shape %v is empty", axis, x.Dims))

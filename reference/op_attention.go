@@ -37,7 +37,7 @@ type attention struct {
 
 func (c *call) newAttention() *attention {
 	a := &attention{c: c, mask: c.in[3], flat: len(c.in[0].Dims) == 3, softcap: c.float("softcap"), stage: c.int("qk_matmul_output_mode"),
-		causal: c.int("is_causal") != 0, left: c.int("left_window_size", -1), right: c.int("right_window_size", -1)}
+		causal: c.int("is_causal") != 0, left: c.int("left_window_size"), right: c.int("right_window_size")}
 	heads := []string{"q_num_heads", "kv_num_heads", "kv_num_heads"}
 	for i, to := range []**Value{&a.q, &a.k, &a.v} {
 		x := c.in[i]
@@ -74,7 +74,7 @@ func (c *call) newAttention() *attention {
 		fail(fmt.Errorf("%d lengths of keys for a batch of %d", len(lengths), q[0]))
 	}
 	a.lengths = lengths
-	if p := c.int("softmax_precision", 0); p != 0 && p != int(pb.TensorProto_FLOAT) && p != int(pb.TensorProto_DOUBLE) && p != int(a.q.Type) {
+	if p := c.int("softmax_precision"); p != 0 && p != int(pb.TensorProto_FLOAT) && p != int(pb.TensorProto_DOUBLE) && p != int(a.q.Type) {
 		fail(&onnx.UnsupportedError{Op: "Attention", Opset: c.opset, Why: "softmax_precision of " + typeName(pb.TensorProto_DataType(p))})
 	}
 	return a

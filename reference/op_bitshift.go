@@ -12,7 +12,7 @@ var opBitShift = operator{
 	name: "BitShift", in: []port{lacking(signed)},
 	eval: single(func(c *call) *Value {
 		var shift func(x, y uint64) uint64
-		switch d := c.text("direction", ""); d {
+		switch d := c.text("direction"); d {
 		case "LEFT":
 			shift = func(x, y uint64) uint64 { return x << y }
 		case "RIGHT":

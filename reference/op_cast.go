@@ -18,9 +18,9 @@ import (
 var opCast = operator{
 	name: "Cast", in: []port{moves},
 	eval: single(func(c *call) *Value {
-		to := pb.TensorProto_DataType(c.int("to", 0))
+		to := pb.TensorProto_DataType(c.int("to"))
 		if c.opset < 6 { // by name
-			name := c.text("to", "")
+			name := c.text("to")
 			code, ok := pb.TensorProto_DataType_value[strings.ToUpper(name)]
 			if !ok {
 				fail(fmt.Errorf("attribute to is %q, want the name of an element type", name))

@@ -35,6 +35,6 @@ func (c *call) slices() (x *Value, axis int) {
 	if !c.has("axis") {
 		x = reshaped(x, []int{x.Len()})
 	}
-	axis = c.axis("axis", 0, len(x.Dims))
+	axis = c.axis("axis", len(x.Dims))
 	return x, axis
 }

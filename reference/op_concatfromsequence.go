@@ -11,7 +11,7 @@ var opConcatFromSequence = operator{
 	name: "ConcatFromSequence", in: []port{moves},
 	eval: single(func(c *call) *Value {
 		list := slices.Clone(c.in[0].Elems)
-		axis := c.int("axis", 0)
+		axis := c.int("axis")
 		for i, v := range list {
 			if v.Kind != Tensor {
 				fail(fmt.Errorf("element %d is a %s", i, v))

@@ -10,13 +10,13 @@ import (
 var opDepthToSpace = operator{
 	name: "DepthToSpace", in: []port{moves},
 	eval: single(func(c *call) *Value {
-		x, b := c.in[0], c.int("blocksize", 0)
+		x, b := c.in[0], c.int("blocksize")
 		if len(x.Dims) != 4 || b < 1 || b > math.MaxInt16 || x.Dims[1]%(b*b) != 0 {
 			fail(fmt.Errorf("input of shape %v in blocks of %d", x.Dims, b))
 		}
 		n, d, h, w := x.Dims[0], x.Dims[1]/(b*b), x.Dims[2], x.Dims[3]
 		var six, perm []int
-		switch mode := c.text("mode", "DCR"); mode {
+		switch mode := c.text("mode"); mode {
 		case "DCR":
 			six, perm = []int{n, b, b, d, h, w}, []int{0, 3, 4, 1, 5, 2}
 		case "CRD":
@@ -34,13 +34,13 @@ var opDepthToSpace = operator{
 var opSpaceToDepth = operator{
 	name: "SpaceToDepth", in: []port{moves},
 	eval: single(func(c *call) *Value {
-		x, b := c.in[0], c.int("blocksize", 0)
+		x, b := c.in[0], c.int("blocksize")
 		if len(x.Dims) != 4 || b < 1 || b > math.MaxInt16 || x.Dims[2]%b != 0 || x.Dims[3]%b != 0 {
 			fail(fmt.Errorf("input of shape %v in blocks of %d", x.Dims, b))
 		}
 		n, d, h, w := x.Dims[0], x.Dims[1], x.Dims[2]/b, x.Dims[3]/b
 		perm := []int{0, 3, 5, 1, 2, 4}
-		switch mode := c.text("mode", "DCR"); mode {
+		switch mode := c.text("mode"); mode {
 		case "DCR":
 		case "CRD":
 			perm = []int{0, 1, 3, 5, 2, 4}

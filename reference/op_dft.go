@@ -20,7 +20,7 @@ var opDFT = operator{
 		if rank < 2 || x.Dims[rank-1] < 1 || x.Dims[rank-1] > 2 {
 			fail(fmt.Errorf("input of shape %v, want a last axis of length 1 or 2", x.Dims))
 		}
-		at := c.int("axis", 1)
+		at := c.int("axis")
 		if c.opset >= 20 {
 			at = -2
 		}

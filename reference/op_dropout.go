@@ -24,7 +24,7 @@ var opDropout = operator{
 		training := c.given(2) && c.in[2].Len() == 1 && elems[bool](c.in[2])[0]
 		if c.opset < 7 {
 			training = c.int("is_test") == 0
-			ratio = c.float("ratio", 0.5)
+			ratio = c.float("ratio")
 		}
 		y := *x
 		maskType := pb.TensorProto_BOOL

@@ -13,7 +13,7 @@ var opEinsum = operator{
 	name: "Einsum",
 	eval: single(func(c *call) *Value {
 		c.in = c.in[:len(c.step.in)]
-		e := parseEinsum(c.text("equation", ""), c.in)
+		e := parseEinsum(c.text("equation"), c.in)
 		return c.einsum(e)
 	}),
 }

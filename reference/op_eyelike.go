@@ -17,7 +17,7 @@ var opEyeLike = operator{
 			fail(fmt.Errorf("input of shape %v, want a matrix", x.Dims))
 		}
 		zeros := &Value{Type: pb.TensorProto_FLOAT, Dims: x.Dims, Data: make(onnx.Slice[float64], x.Len())}
-		k := c.int("k", 0)
+		k := c.int("k")
 		for i := range x.Dims[0] {
 			if j := i + k; j >= 0 && j < x.Dims[1] {
 				zeros.floats()[i*x.Dims[1]+j] = 1

@@ -7,10 +7,10 @@ var opFlatten = operator{
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		rank := len(x.Dims)
-		if c.int("axis", 1) >= 0 {
+		if c.int("axis") >= 0 {
 			rank++ // after the last
 		}
-		axis := c.axis("axis", 1, rank)
+		axis := c.axis("axis", rank)
 		return reshaped(x, []int{size(x.Dims[:axis]), size(x.Dims[axis:])})
 	}),
 }

@@ -11,7 +11,7 @@ var opGather = operator{
 	name: "Gather", in: []port{moves},
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis := c.axis("axis", 0, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		indices := c.indices(1, x.Dims[axis])
 		_, n, inner := split(x.Dims, axis)
 		dims := slices.Concat(x.Dims[:axis], c.in[1].Dims, x.Dims[axis+1:])

@@ -18,7 +18,7 @@ var opGatherElements = operator{
 // element of x that it names along attribute axis.
 func (c *call) elementsAlong(x *Value, i int) []int {
 	index := c.in[i]
-	axis := c.axis("axis", 0, len(x.Dims))
+	axis := c.axis("axis", len(x.Dims))
 	if len(index.Dims) != len(x.Dims) {
 		fail(fmt.Errorf("indices of shape %v for shape %v, want equal ranks", index.Dims, x.Dims))
 	}

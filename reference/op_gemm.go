@@ -18,7 +18,7 @@ var opGemm = operator{
 		if floats&setOf(a) == 0 {
 			return c.gemmInts()
 		}
-		alpha, beta := c.float("alpha", 1), c.float("beta", 1)
+		alpha, beta := c.float("alpha"), c.float("beta")
 		more := 0 // roundings by the two scalings
 		if alpha != 1 {
 			more = 1
@@ -71,7 +71,7 @@ func (c *call) gemmBias(dims []int, beta float64) func(i, j int, s dot) dot {
 // gemmInts computes Gemm for integers by MatMul's rule; alpha and beta are
 // then whole numbers.
 func (c *call) gemmInts() *Value {
-	alpha, beta := c.float("alpha", 1), c.float("beta", 1)
+	alpha, beta := c.float("alpha"), c.float("beta")
 	if alpha != math.Floor(alpha) || beta != math.Floor(beta) {
 		fail(fmt.Errorf("alpha %v and beta %v, want whole numbers for integers", alpha, beta))
 	}

@@ -19,7 +19,7 @@ var opGridSample = operator{
 			fail(fmt.Errorf("input of shape %v and grid of shape %v", x.Dims, grid.Dims))
 		}
 		g := gridSampler{
-			in: x.Dims[2:], align: c.int("align_corners") != 0, mode: c.text("mode", ""), padding: c.text("padding_mode"),
+			in: x.Dims[2:], align: c.int("align_corners") != 0, mode: c.text("mode"), padding: c.text("padding_mode"),
 		}
 		if !slices.Contains([]string{"bilinear", "linear", "bicubic", "cubic", "nearest"}, g.mode) || !slices.Contains([]string{"zeros", "border", "reflection"}, g.padding) {
 			fail(fmt.Errorf("attribute mode is %q, padding_mode %q", g.mode, g.padding))

@@ -11,7 +11,7 @@ var opGroupNormalization = operator{
 	name: "GroupNormalization",
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		groups := c.int("num_groups", 0)
+		groups := c.int("num_groups")
 		if len(x.Dims) < 2 || groups < 1 || x.Dims[1]%groups != 0 {
 			fail(fmt.Errorf("input of shape %v in %d groups of channels", x.Dims, groups))
 		}

@@ -5,7 +5,7 @@ package reference
 var opHardSigmoid = operator{
 	name: "HardSigmoid",
 	eval: single(func(c *call) *Value {
-		alpha, beta := exact(c.float("alpha", float64(float32(0.2)))), exact(c.float("beta", 0.5))
+		alpha, beta := exact(c.float("alpha")), exact(c.float("beta"))
 		f := c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.hardSigmoid(x, alpha, beta) })
 	}),

@@ -15,7 +15,7 @@ var opLayerNormalization = operator{
 	name: "LayerNormalization",
 	eval: func(c *call) []*Value {
 		x, scale, bias := c.in[0], c.in[1], c.in[2]
-		axis := c.axis("axis", -1, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
 		for i, v := range []*Value{scale, bias} {
 			if v == nil {
@@ -73,7 +73,7 @@ var opLayerNormalization = operator{
 // stashType is the type that a normalisation keeps its statistics in: float32
 // unless attribute stash_type says otherwise.
 func (c *call) stashType() pb.TensorProto_DataType {
-	return pb.TensorProto_DataType(c.int("stash_type", int(pb.TensorProto_FLOAT)))
+	return pb.TensorProto_DataType(c.int("stash_type"))
 }
 
 // stash is the format that a normalisation computes in, up to its scale and bias.

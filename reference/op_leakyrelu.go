@@ -8,7 +8,7 @@ import (
 var opLeakyRelu = operator{
 	name: "LeakyRelu",
 	eval: single(func(c *call) *Value {
-		alpha, f := exact(c.float("alpha", float64(float32(0.01)))), c.format(c.in[0])
+		alpha, f := exact(c.float("alpha")), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number { return f.leaky(x, alpha) })
 	}),
 }

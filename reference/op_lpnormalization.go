@@ -11,7 +11,7 @@ var opLpNormalization = operator{
 	name: "LpNormalization",
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis := c.axis("axis", -1, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		p := c.int("p")
 		if p != 1 && p != 2 {
 			fail(fmt.Errorf("p is %d, want 1 or 2", p))

@@ -10,13 +10,13 @@ var opLRN = operator{
 	name: "LRN",
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		n := c.int("size", 0)
+		n := c.int("size")
 		if len(x.Dims) < 2 || n < 1 {
 			fail(fmt.Errorf("size is %d for an input of shape %v", n, x.Dims))
 		}
 		out := c.numbers(x.Type, x.Dims...)
 		f := c.format(x)
-		alpha, beta, bias := exact(c.float("alpha", float64(float32(1e-4)))), exact(c.float("beta", 0.75)), exact(c.float("bias"))
+		alpha, beta, bias := exact(c.float("alpha")), exact(c.float("beta")), exact(c.float("bias"))
 		area := size(x.Dims[2:])
 		for i := range out.Len() {
 			ch := channelOf(x.Dims, i)

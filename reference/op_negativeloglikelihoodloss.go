@@ -62,7 +62,7 @@ func (c *call) likelihoodLoss(x *Value) *Value {
 	f := c.format(x)
 	losses, weights := make([]number, len(classes)), make([]number, len(classes))
 	for i, t := range classes {
-		if c.has("ignore_index") && t == c.int("ignore_index", 0) {
+		if c.has("ignore_index") && t == c.int("ignore_index") {
 			continue
 		}
 		if t < 0 || t >= n {
@@ -74,7 +74,7 @@ func (c *call) likelihoodLoss(x *Value) *Value {
 			losses[i] = f.mul(losses[i], weights[i])
 		}
 	}
-	how := c.text("reduction", "mean")
+	how := c.text("reduction")
 	if how == "none" {
 		out := c.numbers(x.Type, target.Dims...)
 		for i := range losses {

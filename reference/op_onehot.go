@@ -21,7 +21,7 @@ var opOneHot = operator{
 		if depth < 1 {
 			fail(fmt.Errorf("depth is %v, want at least 1", c.in[1].Float(0)))
 		}
-		axis := axisOf(c.int("axis", -1), len(indices.Dims)+1)
+		axis := axisOf(c.int("axis"), len(indices.Dims)+1)
 		dims := slices.Concat(indices.Dims[:axis], []int{depth}, indices.Dims[axis:])
 		inner := size(indices.Dims[axis:])
 		y := c.pick(values, dims, func(i int) int {

@@ -12,14 +12,14 @@ const trainingDomain = "ai.onnx.preview.training"
 // ONNX ai.onnx.preview.training Momentum, opset 1.
 var opMomentum = optimizer("Momentum", 1,
 	func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number) {
-		alpha, beta := exact(c.float("alpha", 0)), exact(c.float("beta", 0))
+		alpha, beta := exact(c.float("alpha")), exact(c.float("beta"))
 		if t <= 0 {
 			beta = exact(1)
 		}
 		g = c.regularised(f, x, g)
 		v := f.add(f.mul(alpha, state[0]), f.mul(beta, g))
 		step := v
-		if c.text("mode", "standard") == "nesterov" {
+		if c.text("mode") == "nesterov" {
 			step = f.add(g, f.mul(alpha, v))
 		}
 		return f.sub(x, f.mul(r, step)), []number{v}
@@ -43,7 +43,7 @@ var opAdagrad = optimizer("Adagrad", 1,
 // 1.
 var opAdam = optimizer("Adam", 2,
 	func(c *call, f format, r number, t float64, x, g number, state []number) (number, []number) {
-		alpha, beta := exact(c.float("alpha", float64(float32(0.9)))), exact(c.float("beta", float64(float32(0.999))))
+		alpha, beta := exact(c.float("alpha")), exact(c.float("beta"))
 		one := exact(1)
 		g = c.regularised(f, x, g)
 		v := f.add(f.mul(alpha, state[0]), f.mul(f.sub(one, alpha), g))
@@ -62,7 +62,7 @@ var opAdam = optimizer("Adam", 2,
 
 // regularised is the gradient with that of the squared norm.
 func (c *call) regularised(f format, x, g number) number {
-	if k := c.float("norm_coefficient", 0); k != 0 {
+	if k := c.float("norm_coefficient"); k != 0 {
 		return f.add(f.mul(exact(k), x), g)
 	}
 	return g

@@ -24,8 +24,8 @@ var opPad = operator{
 				fail(fmt.Errorf("pads %v and %v leave nothing of shape %v", begin, end, x.Dims))
 			}
 		}
-		source := padSource(c.text("mode", "constant"))
-		if c.text("mode", "constant") != "constant" && x.Len() == 0 && size(dims) > 0 {
+		source := padSource(c.text("mode"))
+		if c.text("mode") != "constant" && x.Len() == 0 && size(dims) > 0 {
 			fail(fmt.Errorf("nothing in shape %v to pad with", x.Dims))
 		}
 		own, at := strides(x.Dims), make([]int, rank)
@@ -38,7 +38,7 @@ var opPad = operator{
 			}
 			return ravel(at, own)
 		})
-		if c.text("mode", "constant") != "constant" {
+		if c.text("mode") != "constant" {
 			return out
 		}
 		c.padConstant(out, x, dims, begin)
@@ -104,7 +104,7 @@ func padSource(mode string) func(x, n int) int {
 
 // padConstant fills what lies outside of x with the constant.
 func (c *call) padConstant(out, x *Value, dims, begin []int) {
-	value := exact(c.float("value", 0))
+	value := exact(c.float("value"))
 	if c.given(2) {
 		if c.in[2].Len() != 1 {
 			fail(fmt.Errorf("input 2 is %s, want a scalar", c.in[2]))

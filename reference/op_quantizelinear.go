@@ -115,7 +115,7 @@ func (c *call) blocks(x, scale, zero *Value) func(i int) int {
 	if scale.Len() == 1 {
 		return func(int) int { return 0 }
 	}
-	axis := c.axis("axis", 1, len(x.Dims))
+	axis := c.axis("axis", len(x.Dims), 1)
 	outer, n, inner := split(x.Dims, axis)
 	if len(scale.Dims) == 1 && scale.Dims[0] == n {
 		return func(i int) int { return i / inner % n }

@@ -56,7 +56,7 @@ func random(name string, in []port, draw func(c *call, r *rand.Rand) float64) op
 
 // source is a stream of random numbers, by attribute seed.
 func (c *call) source() *rand.Rand {
-	return rand.New(rand.NewPCG(math.Float64bits(c.float("seed", 0)), 0))
+	return rand.New(rand.NewPCG(math.Float64bits(c.float("seed")), 0))
 }
 
 // guess says that v was drawn.

@@ -18,9 +18,9 @@ var opResize = operator{
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
 		r := resizer{
-			mode: c.text("mode", "nearest"), place: c.text("coordinate_transformation_mode", "half_pixel"),
-			nearest: c.text("nearest_mode", "round_prefer_floor"), exclude: c.int("exclude_outside") != 0,
-			antialias: c.int("antialias") != 0, cubic: c.float("cubic_coeff_a", -0.75), outside: c.float("extrapolation_value"),
+			mode: c.text("mode"), place: c.text("coordinate_transformation_mode"),
+			nearest: c.text("nearest_mode"), exclude: c.int("exclude_outside") != 0,
+			antialias: c.int("antialias") != 0, cubic: c.float("cubic_coeff_a"), outside: c.float("extrapolation_value"),
 		}
 		roi, scales, sizes := c.in[1], c.in[2], c.in[3]
 		if c.opset < 11 {
@@ -69,7 +69,7 @@ func (r *resizer) measure(c *call, x *Value, axes []int, scales, sizes *Value) {
 			r.out[a] = lengths[i]
 			r.scale[a] = float64(lengths[i]) / float64(max(1, x.Dims[a]))
 		}
-		r.keepAspect(c.text("keep_aspect_ratio_policy", "stretch"), x.Dims, axes)
+		r.keepAspect(c.text("keep_aspect_ratio_policy"), x.Dims, axes)
 		return
 	case scales == nil || scales.Len() != len(axes):
 		fail(fmt.Errorf("neither sizes nor scales for each of %d axes", len(axes)))

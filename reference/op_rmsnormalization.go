@@ -29,7 +29,7 @@ var opSimplifiedLayerNormalization = operator{
 // normalised by.
 func (c *call) rmsNormalization() (out, inverse *Value) {
 	x, scale := c.in[0], c.in[1]
-	axis := c.axis("axis", -1, len(x.Dims))
+	axis := c.axis("axis", len(x.Dims))
 	rows, n := size(x.Dims[:axis]), size(x.Dims[axis:])
 	if got, err := broadcast(scale.Dims, x.Dims); err != nil || !slices.Equal(got, x.Dims) {
 		fail(fmt.Errorf("scale of shape %v does not stretch to %v", scale.Dims, x.Dims))

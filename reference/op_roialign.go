@@ -20,7 +20,7 @@ var opRoiAlign = operator{
 		}
 		out := [2]int{c.int("output_height"), c.int("output_width")}
 		y := c.numbers(x.Type, rois.Dims[0], x.Dims[1], out[0], out[1])
-		how := c.text("mode", "avg")
+		how := c.text("mode")
 		if how != "avg" && how != "max" {
 			fail(fmt.Errorf("attribute mode is %q", how))
 		}
@@ -63,7 +63,7 @@ func (c *call) roiAxis(rois *Value, r, a, bins int) roiAxis {
 	f := c.format(rois)
 	scale := exact(c.float("spatial_scale"))
 	first, last := f.mul(rois.at(r*4+1-a), scale), f.mul(rois.at(r*4+3-a), scale)
-	half := c.opset >= 16 && c.text("coordinate_transformation_mode", "half_pixel") == "half_pixel"
+	half := c.opset >= 16 && c.text("coordinate_transformation_mode") == "half_pixel"
 	if half {
 		first, last = f.sub(first, exact(0.5)), f.sub(last, exact(0.5))
 	}

@@ -15,7 +15,7 @@ var opRotaryEmbedding = operator{
 		case 4:
 			batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
 		case 3:
-			if heads = c.int("num_heads", 0); heads < 1 || x.Dims[2]%heads != 0 {
+			if heads = c.int("num_heads"); heads < 1 || x.Dims[2]%heads != 0 {
 				fail(fmt.Errorf("input of shape %v for %d heads", x.Dims, heads))
 			}
 			batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads

@@ -29,7 +29,7 @@ var opScan = operator{
 			}
 			lengths, values = values[0], values[1:]
 		}
-		scanned := c.int("num_scan_inputs", 0)
+		scanned := c.int("num_scan_inputs")
 		states := len(values) - scanned
 		if scanned < 1 || states < 0 || len(body.inputs) != len(values) || len(body.outputs) < states || slices.Contains(values, nil) {
 			fail(fmt.Errorf("%d inputs, %d of them scanned, for a body of %d inputs and %d outputs", len(values), scanned, len(body.inputs), len(body.outputs)))

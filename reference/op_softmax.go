@@ -123,14 +123,14 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 
 func (c *call) softmaxAxis(dims []int) (outer, n, inner int) {
 	if c.opset >= 13 {
-		axis := c.axis("axis", -1, len(dims))
+		axis := c.axis("axis", len(dims))
 		outer, n, inner = split(dims, axis)
 		return outer, n, inner
 	}
 	rank := len(dims)
-	if c.int("axis", 1) >= 0 {
+	if c.int("axis") >= 0 {
 		rank++ // after the last
 	}
-	axis := c.axis("axis", 1, rank)
+	axis := c.axis("axis", rank)
 	return size(dims[:axis]), size(dims[axis:]), 1
 }

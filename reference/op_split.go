@@ -13,7 +13,7 @@ var opSplit = operator{
 	in:   []port{moves, sizing},
 	eval: func(c *call) []*Value {
 		x := c.in[0]
-		axis := c.axis("axis", 0, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		lengths, ok := c.intInput(1)
 		if !ok && c.has("split") {
 			lengths, ok = c.intList("split"), true

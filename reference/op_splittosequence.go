@@ -12,7 +12,7 @@ var opSplitToSequence = operator{
 	name: "SplitToSequence", in: []port{moves, sizing},
 	eval: single(func(c *call) *Value {
 		x := c.in[0]
-		axis := c.axis("axis", 0, len(x.Dims))
+		axis := c.axis("axis", len(x.Dims))
 		n := x.Dims[axis]
 		lengths, ok := c.intInput(1)
 		if !ok {

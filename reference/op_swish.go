@@ -4,7 +4,7 @@ package reference
 var opSwish = operator{
 	name: "Swish",
 	eval: single(func(c *call) *Value {
-		alpha, f := exact(c.float("alpha", 1)), c.format(c.in[0])
+		alpha, f := exact(c.float("alpha")), c.format(c.in[0])
 		return c.mapNumbers(c.in[0], func(x number) number {
 			return f.swish(x, alpha)
 		})

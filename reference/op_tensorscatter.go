@@ -12,7 +12,7 @@ var opTensorScatter = operator{
 	name: "TensorScatter", in: []port{moves, moves},
 	eval: single(func(c *call) *Value {
 		cache, update := c.in[0], c.in[1]
-		axis := c.axis("axis", -2, len(cache.Dims))
+		axis := c.axis("axis", len(cache.Dims))
 		want := slices.Clone(cache.Dims)
 		if len(update.Dims) == len(want) {
 			want[axis] = update.Dims[axis]

@@ -35,9 +35,9 @@ var opTfIdfVectorizer = operator{
 		}
 		dims := slices.Concat(x.Dims[:len(x.Dims)-1], []int{width})
 		out := c.zeros(pb.TensorProto_FLOAT, false, dims...)
-		mode := c.text("mode", "")
-		least, most := c.int("min_gram_length", 1), c.int("max_gram_length", 1)
-		skips := min(c.int("max_skip_count", 0), length)
+		mode := c.text("mode")
+		least, most := c.int("min_gram_length"), c.int("max_gram_length")
+		skips := min(c.int("max_skip_count"), length)
 		for r := range rows {
 			for g, gram := range grams {
 				if len(gram) < least || len(gram) > most {

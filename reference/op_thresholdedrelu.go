@@ -9,7 +9,7 @@ import (
 var opThresholdedRelu = operator{
 	name: "ThresholdedRelu",
 	eval: single(func(c *call) *Value {
-		alpha := c.float("alpha", 1)
+		alpha := c.float("alpha")
 		return c.mapNumbers(c.in[0], func(x number) number {
 			y := x
 			if !(x.v > alpha) {

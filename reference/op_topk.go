@@ -16,8 +16,8 @@ var opTopK = operator{
 	in:   []port{derived, sizing},
 	eval: func(c *call) []*Value {
 		x := c.in[0]
-		axis := c.axis("axis", -1, len(x.Dims))
-		k := c.int("k", 0)
+		axis := c.axis("axis", len(x.Dims))
+		k := c.int("k")
 		if c.given(1) {
 			k = c.intScalar(1)
 		}
@@ -25,7 +25,7 @@ var opTopK = operator{
 		if k < 0 || k > n {
 			fail(fmt.Errorf("k is %d of %d elements", k, n))
 		}
-		largest := c.int("largest", 1) != 0
+		largest := c.int("largest") != 0
 		dims := slices.Clone(x.Dims)
 		dims[axis] = k
 		index := make([]int, size(dims))

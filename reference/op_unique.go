@@ -42,7 +42,7 @@ var opUnique = operator{
 			which[at] = len(first) - 1
 			counts[len(counts)-1]++
 		}
-		if c.int("sorted", 1) == 0 {
+		if c.int("sorted") == 0 {
 			first, which, counts = byAppearance(first, which, counts)
 		}
 		dims := slices.Clone(x.Dims)

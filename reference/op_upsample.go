@@ -28,7 +28,7 @@ var opUpsample = operator{
 		default:
 			scales = vector(pb.TensorProto_FLOAT, []float64{1, 1, c.float("height_scale", math.NaN()), c.float("width_scale", math.NaN())})
 		}
-		r := resizer{mode: c.text("mode", "nearest"), place: "asymmetric", nearest: "floor"}
+		r := resizer{mode: c.text("mode"), place: "asymmetric", nearest: "floor"}
 		if r.mode == "bilinear" {
 			r.mode = "linear"
 		}

@@ -36,7 +36,7 @@ func (c *call) newRecurrence(gates int, defaults ...string) *recurrence {
 	if q.rows {
 		q.steps, q.batch = q.batch, q.steps
 	}
-	direction := c.text("direction", "forward")
+	direction := c.text("direction")
 	if direction == "bidirectional" {
 		q.dir = 2
 	}
@@ -258,7 +258,7 @@ func (q *recurrence) run(states []int, next func(d int, s [][]number) [][]number
 		outputs = append(outputs, v)
 	}
 	for d := range q.dir {
-		backward := d == 1 || q.c.text("direction", "forward") == "reverse"
+		backward := d == 1 || q.c.text("direction") == "reverse"
 		for b := range q.batch {
 			s := make([][]number, len(states))
 			for i, input := range states {

@@ -37,7 +37,7 @@ func ruleAttention(n *Node) {
 	}
 	flat := len(q) == 3
 	if flat {
-		qHeads, kvHeads := n.int("q_num_heads", 0), n.int("kv_num_heads", 0)
+		qHeads, kvHeads := n.int("q_num_heads"), n.int("kv_num_heads")
 		if qHeads < 1 || kvHeads < 1 {
 			n.wrong("attribute-range", "attributes \"q_num_heads\" and \"kv_num_heads\" are %d and %d, inputs of three axes want 1 or more", qHeads, kvHeads)
 			return
@@ -97,7 +97,7 @@ func ruleRotary(n *Node) {
 	}
 	batch, length, width := x[0], x[len(x)-2], x[len(x)-1]
 	if len(x) == 3 {
-		heads := n.int("num_heads", 0)
+		heads := n.int("num_heads")
 		if heads < 1 {
 			n.wrong("attribute-range", "attribute \"num_heads\" is %d, an input of three axes wants 1 or more", heads)
 			return
@@ -109,7 +109,7 @@ func ruleRotary(n *Node) {
 		}
 	}
 	part := width
-	if turned := n.int("rotary_embedding_dim", 0); turned > 0 {
+	if turned := n.int("rotary_embedding_dim"); turned > 0 {
 		if width.Known() && turned > width.Size {
 			n.wrong("attribute-range", "attribute \"rotary_embedding_dim\" is %d for a width of %v", turned, width)
 			return
@@ -169,7 +169,7 @@ func ruleLinearAttention(n *Node) {
 	if q == nil || k == nil || v == nil || !n.rank(0, 3, 3) || !n.rank(1, 3, 3) || !n.rank(2, 3, 3) {
 		return
 	}
-	queries, heads := n.int("q_num_heads", 0), n.int("kv_num_heads", 0)
+	queries, heads := n.int("q_num_heads"), n.int("kv_num_heads")
 	if queries < 1 || heads < 1 || queries%heads != 0 {
 		n.wrong("attribute-range", "attributes \"q_num_heads\" and \"kv_num_heads\" are %d and %d, want a multiple of one or more", queries, heads)
 		return

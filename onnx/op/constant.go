@@ -134,7 +134,7 @@ func ruleRandom(n *Node) {
 		}
 		dims[i] = onnx.Fixed(v)
 	}
-	n.set(0, n.elemAttr("dtype", pb.TensorProto_FLOAT), dims)
+	n.set(0, n.elemAttr("dtype", pb.TensorProto_UNDEFINED), dims)
 }
 
 func ruleRandomLike(n *Node) {
@@ -147,7 +147,7 @@ func ruleMultinomial(n *Node) {
 	if d := n.dims(0); len(d) == 2 {
 		rows = d[0]
 	}
-	n.set(0, n.elemAttr("dtype", pb.TensorProto_INT32), []onnx.Dim{rows, onnx.Fixed(n.int("sample_size", 1))})
+	n.set(0, n.elemAttr("dtype", pb.TensorProto_UNDEFINED), []onnx.Dim{rows, onnx.Fixed(n.int("sample_size"))})
 }
 
 func ruleEyeLike(n *Node) {

@@ -113,10 +113,10 @@ func ruleScan(n *Node) {
 		first = min(1, len(n.in))
 	}
 	in := slices.Clone(n.in[first:])
-	scanned := int(min(max(n.int("num_scan_inputs", 0), 0), int64(len(in))))
+	scanned := int(min(max(n.int("num_scan_inputs"), 0), int64(len(in))))
 	state := len(in) - scanned
 	if scanned < 1 {
-		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs", 0), len(in))
+		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs"), len(in))
 		return
 	}
 	for i := range in {

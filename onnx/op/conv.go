@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -30,7 +31,7 @@ type window struct {
 // the weights say it.
 func (n *Node) window(rank int) (window, bool) {
 	ones := func(k int, v int64) []int64 { return slices.Repeat([]int64{v}, k) }
-	w := window{strides: ones(rank, 1), dilations: ones(rank, 1), pads: ones(2*rank, 0), auto: n.string("auto_pad", "NOTSET")}
+	w := window{strides: ones(rank, 1), dilations: ones(rank, 1), pads: ones(2*rank, 0), auto: cmp.Or(n.string("auto_pad"), "NOTSET")}
 	for _, a := range []struct {
 		name  string
 		into  *[]int64
@@ -133,7 +134,7 @@ func ruleDeformConv(n *Node) {
 	if n.failed || x == nil || weights == nil || len(n.out) == 0 || n.out[0].Dims == nil {
 		return
 	}
-	groups, taps := n.int("offset_group", 1), int64(1)
+	groups, taps := n.int("offset_group"), int64(1)
 	for _, d := range weights[2:] {
 		if !d.Known() {
 			return
@@ -163,7 +164,7 @@ func (n *Node) conv(xi, wi, bi int) {
 	if !ok {
 		return
 	}
-	group := n.int("group", 1)
+	group := n.int("group")
 	if weights == nil {
 		return
 	}
@@ -233,7 +234,7 @@ func ruleConvTranspose(n *Node) {
 	}
 	spatial := len(x) - 2
 	w, ok := n.window(spatial)
-	group := n.int("group", 1)
+	group := n.int("group")
 	if !ok || weights == nil {
 		return
 	}

@@ -42,12 +42,12 @@ func ruleBroadcast(n *Node) {
 	}
 	if n.Since < 7 && n.Attrs["broadcast"].Type != 0 { // B is made to fit A, by attributes
 		n.shape(0, n.dims(0))
-		if d := n.dims(0); d != nil && !n.flag("broadcast", false) {
+		if d := n.dims(0); d != nil && !n.flag("broadcast") {
 			n.like(1, d...)
 		}
 		return
 	}
-	if n.Name == "Mod" && !n.flag("fmod", false) && isFloat(n.arg(0).Elem) {
+	if n.Name == "Mod" && !n.flag("fmod") && isFloat(n.arg(0).Elem) {
 		n.wrong("either-or", "%v wants attribute \"fmod\" to be 1", n.arg(0))
 		return
 	}

@@ -32,7 +32,7 @@ func ruleGather(n *Node) {
 	if d == nil || indices == nil || !n.rank(0, 1, anyRank) {
 		return
 	}
-	axis, ok := n.axis(n.int("axis", 0), len(d))
+	axis, ok := n.axis(n.int("axis"), len(d))
 	if !ok {
 		return
 	}
@@ -69,7 +69,7 @@ func ruleGatherElements(n *Node) {
 		n.wrong("shape-mismatch", "indices %v into %v", n.arg(1), n.arg(0))
 		return
 	}
-	n.within(1, 0, n.int("axis", 0))
+	n.within(1, 0, n.int("axis"))
 }
 
 // within sees that indices, input i, of elements have as many axes as the data,
@@ -103,7 +103,7 @@ func ruleGatherND(n *Node) {
 		return
 	}
 	last := indices[len(indices)-1]
-	batch := n.int("batch_dims", 0)
+	batch := n.int("batch_dims")
 	if batch < 0 || batch >= int64(min(len(d), len(indices))) {
 		n.wrong("attribute-range", "attribute \"batch_dims\" is %d for %v and %v", batch, n.arg(0), n.arg(1))
 		return
@@ -147,7 +147,7 @@ func (n *Node) tuples(i int, axes []onnx.Dim) {
 // ruleScatterElements puts updates at indices of the same shape.
 func ruleScatterElements(n *Node) {
 	n.shape(0, n.dims(0))
-	n.within(1, 0, n.int("axis", 0))
+	n.within(1, 0, n.int("axis"))
 	if d := n.dims(1); d != nil {
 		n.like(2, d...)
 	}
@@ -179,7 +179,7 @@ func ruleTensorScatter(n *Node) {
 	if len(d) == 0 {
 		return
 	}
-	axis, ok := n.axis(n.int("axis", -2), len(d))
+	axis, ok := n.axis(n.int("axis"), len(d))
 	if !ok {
 		return
 	}
@@ -200,7 +200,7 @@ func ruleTensorScatter(n *Node) {
 func ruleReverseSequence(n *Node) {
 	d := n.dims(0)
 	n.shape(0, d)
-	batch, time := n.int("batch_axis", 1), n.int("time_axis", 0)
+	batch, time := n.int("batch_axis"), n.int("time_axis")
 	if batch == time {
 		n.wrong("attribute-range", "attributes \"batch_axis\" and \"time_axis\" are both %d", batch)
 		return
@@ -223,7 +223,7 @@ func ruleOneHot(n *Node) {
 		}
 		depth = onnx.Fixed(v[0])
 	}
-	axis, ok := n.axis(n.int("axis", -1), len(indices)+1)
+	axis, ok := n.axis(n.int("axis"), len(indices)+1)
 	if !ok {
 		return
 	}
@@ -235,13 +235,13 @@ func ruleTopK(n *Node) {
 	if d == nil {
 		return
 	}
-	axis, ok := n.axis(n.int("axis", -1), len(d))
+	axis, ok := n.axis(n.int("axis"), len(d))
 	if !ok {
 		return
 	}
 	k := onnx.Unknown()
 	if n.Since < 10 {
-		k = onnx.Dim{Size: max(n.int("k", -1), -1)}
+		k = onnx.Dim{Size: max(n.int("k"), -1)}
 	} else if v, ok := n.knownInts(1); ok && len(v) == 1 {
 		if v[0] < 0 {
 			n.wrong("attribute-range", "k is %d", v[0])

@@ -50,7 +50,7 @@ func ruleResize(n *Node) {
 	if _, ok := n.axisSet(axes, len(d)); !ok {
 		return
 	}
-	if n.string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" && n.Since >= 11 {
+	if n.string("coordinate_transformation_mode") == "tf_crop_and_resize" && n.Since >= 11 {
 		n.like(1, onnx.Fixed(int64(2*len(axes))))
 	}
 	dims := slices.Clone(d)
@@ -121,7 +121,7 @@ func (n *Node) resizeTo(dims []onnx.Dim, axes []int64, sizesAt int) {
 		n.wrong("shape-mismatch", "%d sizes for %d axes", len(sizes), len(axes))
 		return
 	}
-	policy := n.string("keep_aspect_ratio_policy", "stretch")
+	policy := n.string("keep_aspect_ratio_policy")
 	for i, v := range axes {
 		a, inRange := n.axis(v, len(dims))
 		if !inRange {

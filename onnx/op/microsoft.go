@@ -74,7 +74,7 @@ func ruleSkipNorm(n *Node) {
 
 // ruleNBits multiplies rows of K by a matrix that has N rows in blocks along K.
 func ruleNBits(n *Node) {
-	rows, k, block, bits := n.int("N", 0), n.int("K", 0), n.int("block_size", 0), n.int("bits", 4)
+	rows, k, block, bits := n.int("N"), n.int("K"), n.int("block_size"), n.int("bits")
 	if block < 16 || block&(block-1) != 0 {
 		n.wrong("attribute-range", "attribute \"block_size\" is %d, want a power of two from 16 on", block)
 		return
@@ -121,7 +121,7 @@ func (n *Node) rowsTimes(k, m int64) {
 
 // ruleBnb4 multiplies by a matrix of N rows and K columns that is a list of blocks.
 func ruleBnb4(n *Node) {
-	rows, k, block := n.int("N", 0), n.int("K", 0), n.int("block_size", 0)
+	rows, k, block := n.int("N"), n.int("K"), n.int("block_size")
 	if block < 16 || block&(block-1) != 0 {
 		n.wrong("attribute-range", "attribute \"block_size\" is %d, want a power of two from 16 on", block)
 		return
@@ -129,7 +129,7 @@ func ruleBnb4(n *Node) {
 	all := sat.Mul(rows, k)
 	n.like(1, onnx.Fixed(sat.Add(all, 1)/2))
 	n.like(2, onnx.Fixed(sat.Add(all, block-1)/block))
-	if n.flag("transB", true) {
+	if n.flag("transB") {
 		n.rowsTimes(k, rows)
 	} else {
 		n.rowsTimes(rows, k)
@@ -143,15 +143,15 @@ func ruleGatherBlocks(n *Node) {
 	if d == nil || indices == nil || !n.rank(0, 1, anyRank) {
 		return
 	}
-	gather, ok := n.axis(n.int("gather_axis", 0), len(d))
+	gather, ok := n.axis(n.int("gather_axis"), len(d))
 	if !ok {
 		return
 	}
-	along, ok := n.axis(n.int("quantize_axis", 1), len(d))
+	along, ok := n.axis(n.int("quantize_axis"), len(d))
 	if !ok {
 		return
 	}
-	bits, block := n.int("bits", 4), n.int("block_size", 128)
+	bits, block := n.int("bits"), n.int("block_size")
 	each, last := int64(1), len(d)-1
 	if n.arg(0).Elem == pb.TensorProto_UINT8 {
 		if bits != 2 && bits != 4 && bits != 8 || gather != 0 {
@@ -214,7 +214,7 @@ func ruleDecoderMasked(n *Node) {
 		n.equal(q[1], onnx.Fixed(1), "there is not one query for each sequence")
 	}
 	in := headInputs{bias: 10, added: 4, past: 5, valid: 7, beams: 9}
-	if !n.flag("past_present_share_buffer", false) {
+	if !n.flag("past_present_share_buffer") {
 		in.valid = -1
 	}
 	n.multiHead(in)
@@ -331,7 +331,7 @@ func ruleProjectedAttention(n *Node) {
 		total, held = onnx.Unknown(), onnx.Unknown()
 		switch past := n.dims(4); {
 		case len(past) != 5:
-		case n.flag("past_present_share_buffer", false):
+		case n.flag("past_present_share_buffer"):
 			held = past[3]
 		default:
 			total = sum(past[3], x[1])
@@ -374,8 +374,8 @@ func ruleGroupQuery(n *Node) {
 	} else {
 		n.like(5, q[0])
 	}
-	elem, kept := n.arg(0).Elem, width       // of the keys and values that are kept
-	if n.int("kv_cache_bit_width", 0) == 4 { // two to a byte
+	elem, kept := n.arg(0).Elem, width    // of the keys and values that are kept
+	if n.int("kv_cache_bit_width") == 4 { // two to a byte
 		if kept.Known() {
 			kept = onnx.Fixed((kept.Size + 1) / 2)
 		} else {
@@ -429,7 +429,7 @@ func ruleRotaryOfPositions(n *Node) {
 	}
 	if cos := n.dims(2); len(cos) == 2 {
 		n.like(3, cos...)
-		if turned := n.int("rotary_embedding_dim", 0); turned > 0 {
+		if turned := n.int("rotary_embedding_dim"); turned > 0 {
 			n.equal(cos[1], onnx.Fixed(turned/2), "the columns of the cosines and what is turned differ")
 		}
 	}
@@ -448,7 +448,7 @@ func ruleBiasSoftmax(n *Node) {
 	if x == nil {
 		return
 	}
-	if _, ok := n.axis(n.int("axis", 1), len(x)); ok {
+	if _, ok := n.axis(n.int("axis"), len(x)); ok {
 		n.fits(1, x)
 	}
 }
@@ -499,7 +499,7 @@ func ruleGroupNorm(n *Node) {
 		return
 	}
 	channels := x[1]
-	if n.flag("channels_last", true) {
+	if n.flag("channels_last") {
 		channels = x[3]
 	}
 	if groups := n.int("groups", 1); groups < 1 || channels.Known() && channels.Size%groups != 0 {

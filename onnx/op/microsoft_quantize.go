@@ -27,10 +27,10 @@ func microsoftQuantized() map[string]Rule {
 		"QEmbedLayerNormalization": ruleQEmbed,
 		"QGemm":                    ruleQGemm,
 		"QLinearAdd":               ruleQLinearBinary,
-		"QLinearAveragePool":       func(n *Node) { n.imageLast(n.flag("channels_last", false), rulePool) },
+		"QLinearAveragePool":       func(n *Node) { n.imageLast(n.flag("channels_last"), rulePool) },
 		"QLinearConcat":            ruleQLinearConcat,
-		"QLinearConv":              func(n *Node) { n.imageLast(n.flag("channels_last", false), ruleQLinearConv) },
-		"QLinearGlobalAveragePool": func(n *Node) { n.imageLast(n.flag("channels_last", false), ruleGlobalPool) },
+		"QLinearConv":              func(n *Node) { n.imageLast(n.flag("channels_last"), ruleQLinearConv) },
+		"QLinearGlobalAveragePool": func(n *Node) { n.imageLast(n.flag("channels_last"), ruleGlobalPool) },
 		"QLinearLeakyRelu":         ruleSame,
 		"QLinearMul":               ruleQLinearBinary,
 		"QLinearReduceMean":        ruleQLinearReduce,
@@ -121,7 +121,7 @@ func ruleQLinearConcat(n *Node) {
 			continue
 		}
 		if dims == nil {
-			a, ok := n.axis(n.int("axis", 0), len(d))
+			a, ok := n.axis(n.int("axis"), len(d))
 			if !ok {
 				return
 			}
@@ -161,7 +161,7 @@ func ruleQLinearReduce(n *Node) {
 			set = append(set, a)
 		}
 	}
-	n.shape(0, reduced(d, set, n.int("keepdims", 1) == 1))
+	n.shape(0, reduced(d, set, n.int("keepdims") == 1))
 }
 
 // ruleQLinearSoftmax works along an axis from opset 13 on, before it on all axes
@@ -170,7 +170,7 @@ func ruleQLinearSoftmax(n *Node) {
 	d := n.dims(0)
 	n.shape(0, d)
 	if d != nil {
-		n.axis(n.int("axis", -1), len(d))
+		n.axis(n.int("axis"), len(d))
 	}
 }
 
@@ -183,10 +183,10 @@ func ruleQGemm(n *Node) {
 	if a == nil || b == nil {
 		return
 	}
-	if n.flag("transA", false) {
+	if n.flag("transA") {
 		a = []onnx.Dim{a[1], a[0]}
 	}
-	if n.flag("transB", false) {
+	if n.flag("transB") {
 		b = []onnx.Dim{b[1], b[0]}
 	}
 	k := n.equal(a[1], b[0], "the inner axes of %v and %v differ", n.arg(0), n.arg(3))
@@ -250,10 +250,10 @@ func ruleFusedMatMul(n *Node) {
 			continue // a vector has nothing to be transposed
 		}
 		r := len(d)
-		if n.flag(names[0], false) {
+		if n.flag(names[0]) {
 			d = join(d[1:r-1], d[:1], d[r-1:])
 		}
-		if n.flag(names[1], false) {
+		if n.flag(names[1]) {
 			d = join(d[:r-2], d[r-1:], d[r-2:r-1])
 		}
 		n.in[i].Dims = d
@@ -263,7 +263,7 @@ func ruleFusedMatMul(n *Node) {
 
 // ruleFusedConv is Conv, to whose result Z is added before the activation.
 func ruleFusedConv(n *Node) {
-	if a := n.string("activation", ""); a != "" {
+	if a := n.string("activation"); a != "" {
 		want, got := activationParams[a], 0
 		if p := n.attr("activation_params"); p != nil {
 			got = len(p.Floats)
@@ -287,7 +287,7 @@ var activationParams = map[string]int{"LeakyRelu": 1, "Clip": 2, "HardSigmoid": 
 func ruleDynamicLSTM(n *Node) {
 	x, w, r := n.dims(0), n.dims(1), n.dims(2)
 	directions := onnx.Fixed(1)
-	if n.string("direction", "forward") == "bidirectional" {
+	if n.string("direction") == "bidirectional" {
 		directions = onnx.Fixed(2)
 	}
 	if a := n.attr("activations"); a != nil && int64(len(a.Strings)) != 3*directions.Size {
@@ -295,7 +295,7 @@ func ruleDynamicLSTM(n *Node) {
 		return
 	}
 	hidden := onnx.Unknown()
-	if h := n.int("hidden_size", 0); h > 0 {
+	if h := n.int("hidden_size"); h > 0 {
 		hidden = onnx.Fixed(h)
 	}
 	if r != nil {

@@ -40,7 +40,7 @@ func machineLearning() map[string]Rule {
 			}
 		},
 		"TreeEnsembleRegressor": func(n *Node) {
-			n.trees("target", n.int("n_targets", 0))
+			n.trees("target", n.int("n_targets"))
 			n.shape(0, n.table(n.int("n_targets", 1)))
 		},
 	}
@@ -112,7 +112,7 @@ func ruleOneHotEncoder(n *Node) {
 func ruleCastMap(n *Node) {
 	length := onnx.Unknown()
 	if string(n.attr("map_form").GetS()) == "SPARSE" {
-		if length = onnx.Fixed(n.int("max_map", 1)); length.Size < 0 {
+		if length = onnx.Fixed(n.int("max_map")); length.Size < 0 {
 			n.wrong("attribute-range", "attribute \"max_map\" is %d, want a number of places", length.Size)
 			return
 		}
@@ -214,8 +214,8 @@ func ruleScaler(n *Node) {
 }
 
 func ruleLinearRegressor(n *Node) {
-	n.atLeast("coefficients", n.int("targets", 1)*n.features(), "one for each target and feature")
-	n.shape(0, n.table(n.int("targets", 1)))
+	n.atLeast("coefficients", n.int("targets")*n.features(), "one for each target and feature")
+	n.shape(0, n.table(n.int("targets")))
 }
 
 func ruleLinearClassifier(n *Node) {
@@ -250,7 +250,7 @@ func (n *Node) svm(vectors int64) {
 }
 
 func ruleSVMRegressor(n *Node) {
-	vectors := n.int("n_supports", 0)
+	vectors := n.int("n_supports")
 	n.svm(vectors)
 	if n.atLeast("coefficients", max(vectors, 1), "one for each support vector"); vectors == 0 {
 		n.atLeast("coefficients", n.features(), "one for each feature")

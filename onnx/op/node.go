@@ -114,32 +114,31 @@ func (n *Node) attr(name string) *pb.AttributeProto {
 	return n.host.Resolve(a)
 }
 
-func (n *Node) int(name string, otherwise int64) int64 {
+// value returns an attribute or its default, nil where there is neither.
+func (n *Node) value(name string) *pb.AttributeProto {
 	if a := n.attr(name); a != nil {
+		return a
+	}
+	return n.Default(name)
+}
+
+// int is an attribute or its default; where there is neither, what is given for it, or 0.
+func (n *Node) int(name string, otherwise ...int64) int64 {
+	if a := n.value(name); a != nil || len(otherwise) == 0 {
 		return a.GetI()
 	}
-	return otherwise
+	return otherwise[0]
 }
 
 // flag is an attribute that is 0 or 1.
-func (n *Node) flag(name string, otherwise bool) bool {
-	if a := n.attr(name); a != nil {
-		return a.GetI() != 0
-	}
-	return otherwise
-}
+func (n *Node) flag(name string) bool { return n.int(name) != 0 }
 
 func (n *Node) ints(name string) ([]int64, bool) {
 	a := n.attr(name)
 	return a.GetInts(), a != nil
 }
 
-func (n *Node) string(name, otherwise string) string {
-	if a := n.attr(name); a != nil {
-		return string(a.GetS())
-	}
-	return otherwise
-}
+func (n *Node) string(name string) string { return string(n.value(name).GetS()) }
 
 // arg returns input i, an unknown value when it is left out.
 func (n *Node) arg(i int) Fact {
@@ -335,11 +334,15 @@ func (n *Node) equal(a, b onnx.Dim, format string, args ...any) onnx.Dim {
 	return d
 }
 
-// elemAttr is an element type that an attribute names.
+// elemAttr is an element type that an attribute names; otherwise is for one without a default.
 func (n *Node) elemAttr(name string, otherwise pb.TensorProto_DataType) pb.TensorProto_DataType {
 	n.named = true
-	code := n.int(name, int64(otherwise))
-	if _, ok := pb.TensorProto_DataType_name[int32(code)]; !ok || code != int64(int32(code)) || code == 0 && otherwise != 0 {
+	usual := int64(otherwise)
+	if d := n.Default(name); d != nil {
+		usual = d.GetI()
+	}
+	code := n.int(name, usual)
+	if _, ok := pb.TensorProto_DataType_name[int32(code)]; !ok || code != int64(int32(code)) || code == 0 && usual != 0 {
 		n.wrong("attribute-range", "attribute %q is %d, which is none of ONNX's data types", name, code)
 		return pb.TensorProto_UNDEFINED
 	}

@@ -33,7 +33,7 @@ func ruleBatchNorm(n *Node) {
 	case len(n.out) != 1 && len(n.out) != all:
 		n.wrong("output-count", "%d outputs, want 1 or %d", len(n.out), all)
 		return
-	case n.Since >= 14 && n.flag("training_mode", false):
+	case n.Since >= 14 && n.flag("training_mode"):
 		n.host.Report("training-mode", "the batch is normalized by its own mean and variance (training_mode 1)")
 	case n.Since >= 14 && given > 1:
 		n.wrong("output-count", "%d outputs, want 1 where training_mode is 0", given)
@@ -52,7 +52,7 @@ func ruleBatchNorm(n *Node) {
 	} else if len(x) == 1 {
 		channels = onnx.Fixed(1)
 	}
-	spatial := n.flag("spatial", true)
+	spatial := n.int("spatial", 1) != 0
 	for i := 1; i < 5; i++ {
 		d := n.dims(i)
 		if d == nil || !spatial {
@@ -98,7 +98,7 @@ func ruleLayerNorm(n *Node) {
 	if x == nil {
 		return
 	}
-	axis, ok := n.axis(n.int("axis", -1), len(x))
+	axis, ok := n.axis(n.int("axis"), len(x))
 	if !ok {
 		return
 	}
@@ -108,7 +108,7 @@ func ruleLayerNorm(n *Node) {
 	for i := axis; i < len(x); i++ {
 		reduced[i] = onnx.Fixed(1)
 	}
-	elem := n.elemAttr("stash_type", pb.TensorProto_FLOAT)
+	elem := n.elemAttr("stash_type", pb.TensorProto_UNDEFINED)
 	n.set(1, elem, reduced)
 	n.set(2, elem, reduced)
 }
@@ -119,7 +119,7 @@ func ruleRMSNorm(n *Node) {
 	if x == nil {
 		return
 	}
-	if _, ok := n.axis(n.int("axis", -1), len(x)); ok {
+	if _, ok := n.axis(n.int("axis"), len(x)); ok {
 		n.fits(1, x)
 	}
 }

@@ -223,6 +223,7 @@ func (t *table) resolve() error {
 	p := &parser{table: t, sets: elems()}
 	for _, versions := range t.versions {
 		for _, s := range versions {
+			s.versions = versions
 			for _, list := range []*[]Formal{&s.In, &s.Out} {
 				*list = slices.Clone(*list)
 				for i := range *list {

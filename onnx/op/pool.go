@@ -38,7 +38,7 @@ func rulePool(n *Node) {
 	dims := []onnx.Dim{x[0], x[1]}
 	taps := int64(1)
 	for i, d := range x[2:] {
-		dims = append(dims, w.out(n, i, d, n.flag("ceil_mode", false)))
+		dims = append(dims, w.out(n, i, d, n.flag("ceil_mode")))
 		taps = sat.Mul(taps, w.kernel[i])
 	}
 	if n.failed {
@@ -66,7 +66,7 @@ func ruleRoi(n *Node) {
 	if x == nil || rois == nil || !n.rank(0, 4, 4) || !n.rank(1, 2, 2) {
 		return
 	}
-	h, w := n.int("output_height", 1), n.int("output_width", 1)
+	h, w := n.int("output_height"), n.int("output_width")
 	if v, ok := n.ints("pooled_shape"); ok {
 		if len(v) != 2 {
 			n.wrong("attribute-range", "attribute \"pooled_shape\" is %s, want two lengths", onnx.Few(v))

@@ -92,10 +92,10 @@ func ruleGemm(n *Node) {
 	if a == nil || b == nil || !n.rank(0, 2, 2) || !n.rank(1, 2, 2) {
 		return
 	}
-	if n.flag("transA", false) {
+	if n.flag("transA") {
 		a = []onnx.Dim{a[1], a[0]}
 	}
-	if n.flag("transB", false) {
+	if n.flag("transB") {
 		b = []onnx.Dim{b[1], b[0]}
 	}
 	k := n.equal(a[1], b[0], "the inner axes of %v and %v differ", n.arg(0), n.arg(1))
@@ -105,7 +105,7 @@ func ruleGemm(n *Node) {
 	dims := []onnx.Dim{a[0], b[1]}
 	n.shape(0, dims)
 	n.host.Spend(sat.Mul(LeastElements(dims), LeastElements([]onnx.Dim{k})))
-	if n.Since >= 7 || n.flag("broadcast", false) {
+	if n.Since >= 7 || n.flag("broadcast") {
 		n.fits(2, dims)
 	}
 }
@@ -122,7 +122,7 @@ func ruleDet(n *Node) {
 // ruleEinsum reads the equation: letters for axes, an ellipsis for any number
 // of axes that broadcast.
 func ruleEinsum(n *Node) {
-	equation := strings.ReplaceAll(n.string("equation", ""), " ", "")
+	equation := strings.ReplaceAll(n.string("equation"), " ", "")
 	left, right, explicit := strings.Cut(equation, "->")
 	terms := strings.Split(left, ",")
 	if len(equation) > 4096 {

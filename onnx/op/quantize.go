@@ -102,7 +102,7 @@ func (n *Node) scaled(x []onnx.Dim, scale, zero int) {
 	if !ok {
 		return
 	}
-	block := n.int("block_size", 0)
+	block := n.int("block_size")
 	want := []onnx.Dim{x[axis]}
 	if len(s) > 1 && n.Since >= 21 && block > 0 {
 		want = slices.Clone(x)

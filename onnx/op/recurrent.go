@@ -19,7 +19,7 @@ func ruleRecurrent(n *Node) {
 		return
 	}
 	directions := onnx.Fixed(1)
-	if n.string("direction", "forward") == "bidirectional" {
+	if n.string("direction") == "bidirectional" {
 		directions = onnx.Fixed(2)
 	}
 	if a := n.attr("activations"); a != nil {
@@ -30,7 +30,7 @@ func ruleRecurrent(n *Node) {
 		}
 	}
 	hidden := onnx.Unknown()
-	if h := n.int("hidden_size", 0); h > 0 {
+	if h := n.int("hidden_size"); h > 0 {
 		hidden = onnx.Fixed(h)
 	}
 	if r != nil && n.rank(2, 3, 3) {
@@ -44,7 +44,7 @@ func ruleRecurrent(n *Node) {
 	seq, batch := x[0], x[1]
 	state := []onnx.Dim{directions, batch, hidden}
 	all := []onnx.Dim{seq, directions, batch, hidden}
-	if n.flag("layout", false) {
+	if n.flag("layout") {
 		seq, batch = batch, seq
 		state = []onnx.Dim{batch, directions, hidden}
 		all = []onnx.Dim{batch, seq, directions, hidden}

@@ -32,7 +32,7 @@ func reductions() map[string]Rule {
 func ruleReduce(n *Node) {
 	d := n.dims(0)
 	axes, given, ok := n.axesOf("axes", 1)
-	keep := n.int("keepdims", 1) == 1
+	keep := n.int("keepdims") == 1
 	if d == nil {
 		return
 	}
@@ -42,7 +42,7 @@ func ruleReduce(n *Node) {
 		}
 		return
 	}
-	if len(axes) == 0 && n.flag("noop_with_empty_axes", false) {
+	if len(axes) == 0 && n.flag("noop_with_empty_axes") {
 		n.shape(0, d)
 		return
 	}
@@ -67,8 +67,8 @@ func ruleArg(n *Node) {
 	if d == nil {
 		return
 	}
-	if axis, ok := n.axis(n.int("axis", 0), len(d)); ok {
-		n.shape(0, reduced(d, []int{axis}, n.int("keepdims", 1) == 1))
+	if axis, ok := n.axis(n.int("axis"), len(d)); ok {
+		n.shape(0, reduced(d, []int{axis}, n.int("keepdims") == 1))
 	}
 }
 
@@ -87,9 +87,9 @@ func ruleAxisSame(n *Node) {
 		return
 	}
 	flattens := n.Since < 13 && n.Name != "LpNormalization"
-	axis := n.int("axis", -1)
+	axis := n.int("axis")
 	if flattens {
-		if axis = n.int("axis", 1); axis == int64(len(d)) || n.attr("axis") == nil { // where flattening begins
+		if axis = n.int("axis"); axis == int64(len(d)) || n.attr("axis") == nil { // where flattening begins
 			return
 		}
 	}
@@ -97,7 +97,7 @@ func ruleAxisSame(n *Node) {
 }
 
 func ruleLoss(n *Node) {
-	if r := n.string("reduction", "mean"); r == "none" {
+	if r := n.string("reduction"); r == "none" {
 		n.shape(0, n.dims(1))
 	} else {
 		n.shape(0, []onnx.Dim{})

@@ -35,6 +35,8 @@ type Schema struct {
 	Types        map[string]TypeSet // of the type variables
 	Choices      []Choice
 	Rule         Rule // what comes out, nil where only its type is known
+
+	versions []*Schema // of the operator, in ascending order
 }
 
 // A Formal is a formal input or output.
@@ -117,6 +119,18 @@ func Newest(domain string) (int64, bool) {
 // Partly reports whether a domain has operators beyond those that are known: it is
 // not ONNX's, and no specification lists them.
 func Partly(domain string) bool { return onnx.Domain(domain) == "com.microsoft" }
+
+// Default returns the default of an attribute, nil where there is none. Of a
+// version that lacks the attribute yet it is that of the first one that has it:
+// with it the operator does what it did before.
+func (s *Schema) Default(name string) *pb.AttributeProto {
+	for _, v := range s.versions {
+		if a, ok := v.Attrs[name]; ok && v.Since >= s.Since {
+			return a.Default
+		}
+	}
+	return nil
+}
 
 // Arity returns how many inputs or outputs a list of formals allows.
 func Arity(list []Formal) (least, most int) {

@@ -36,7 +36,7 @@ func ruleSequenceConstruct(n *Node) {
 }
 
 func ruleSequenceEmpty(n *Node) {
-	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_FLOAT), nil)
+	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_UNDEFINED), nil)
 	n.setValue(0, Fact{Kind: SequenceKind, Inner: &inner})
 }
 
@@ -68,11 +68,11 @@ func ruleSplitToSequence(n *Node) {
 	d := n.dims(0)
 	inner := TensorOf(n.arg(0).Elem, nil)
 	if d != nil {
-		axis, ok := n.axis(n.int("axis", 0), len(d))
+		axis, ok := n.axis(n.int("axis"), len(d))
 		if !ok {
 			return
 		}
-		if n.given(1) || n.flag("keepdims", true) {
+		if n.given(1) || n.flag("keepdims") {
 			inner.Dims = slices.Clone(d)
 			inner.Dims[axis] = onnx.Unknown()
 			if !n.given(1) {
@@ -96,10 +96,10 @@ func ruleConcatFromSequence(n *Node) {
 		return
 	}
 	rank := len(d)
-	if n.flag("new_axis", false) {
+	if n.flag("new_axis") {
 		rank++
 	}
-	axis, ok := n.axis(n.int("axis", 0), rank)
+	axis, ok := n.axis(n.int("axis"), rank)
 	if !ok {
 		return
 	}

@@ -41,7 +41,7 @@ func ruleShape(n *Node) {
 		}
 		return int(min(max(v, 0), int64(len(d))))
 	}
-	from, to := clamp(n.int("start", 0)), clamp(n.int("end", int64(len(d))))
+	from, to := clamp(n.int("start")), clamp(n.int("end", int64(len(d))))
 	part := d[from:max(from, to)]
 	n.set(0, pb.TensorProto_INT64, []onnx.Dim{onnx.Fixed(int64(len(part)))})
 	ints := make([]Number, len(part))
@@ -72,7 +72,7 @@ func ruleReshape(n *Node) {
 		n.wrong("shape-mismatch", "the new shape is a scalar, want one axis")
 		return
 	}
-	n.reshape(target, n.flag("allowzero", false))
+	n.reshape(target, n.flag("allowzero"))
 }
 
 // reshape brings input 0 into another shape: 0 keeps the length of its axis
@@ -141,12 +141,12 @@ func ruleFlatten(n *Node) {
 		n.shape(0, unknownDims(2))
 		return
 	}
-	axis := n.int("axis", 1)
+	axis := n.int("axis")
 	if axis < 0 && n.Since >= 11 {
 		axis += int64(len(d))
 	}
 	if axis < 0 || axis > int64(len(d)) {
-		n.wrong("attribute-range", "axis %d of a value with %d axes", n.int("axis", 1), len(d))
+		n.wrong("attribute-range", "axis %d of a value with %d axes", n.int("axis"), len(d))
 		return
 	}
 	one := productOf(nil)
@@ -301,7 +301,7 @@ func ruleSplit(n *Node) {
 	if d == nil || len(n.out) == 0 {
 		return
 	}
-	axis, ok := n.axis(n.int("axis", 0), len(d))
+	axis, ok := n.axis(n.int("axis"), len(d))
 	if !ok {
 		return
 	}

@@ -28,11 +28,11 @@ func ruleWindow(n *Node) {
 		}
 		size = onnx.Fixed(v[0])
 	}
-	n.set(0, n.elemAttr("output_datatype", pb.TensorProto_FLOAT), []onnx.Dim{size})
+	n.set(0, n.elemAttr("output_datatype", pb.TensorProto_UNDEFINED), []onnx.Dim{size})
 }
 
 func ruleMel(n *Node) {
-	n.set(0, n.elemAttr("output_datatype", pb.TensorProto_FLOAT), unknownDims(2))
+	n.set(0, n.elemAttr("output_datatype", pb.TensorProto_UNDEFINED), unknownDims(2))
 }
 
 // inferDFT keeps the shape but for the axis of the signal, and the last axis,
@@ -42,7 +42,7 @@ func ruleDFT(n *Node) {
 	if d == nil || !n.rank(0, 2, anyRank) || !n.complex(d) {
 		return
 	}
-	axis := n.int("axis", 1)
+	axis := n.int("axis")
 	if n.Since >= 20 {
 		axis = -2
 		if n.given(2) {
@@ -59,12 +59,12 @@ func ruleDFT(n *Node) {
 		return
 	}
 	dims := slices.Clone(d)
-	onesided := n.flag("onesided", false)
+	onesided := n.flag("onesided")
 	if n.given(1) || onesided {
 		dims[a] = onnx.Unknown()
 	}
 	dims[len(d)-1] = onnx.Fixed(2)
-	if onesided && n.flag("inverse", false) {
+	if onesided && n.flag("inverse") {
 		dims[len(d)-1] = onnx.Fixed(1)
 	}
 	n.shape(0, dims)

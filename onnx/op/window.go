@@ -12,8 +12,8 @@ type Window struct {
 // Windows returns the windows of a node over spatial axes of known lengths. Its
 // rule must have let the node pass. A kernel that the attributes do not say is
 // that of the weights.
-func Windows(proto *pb.NodeProto, in, weights []int) []Window {
-	n := &Node{proto: proto, host: quiet{}}
+func (s *Schema) Windows(proto *pb.NodeProto, in, weights []int) []Window {
+	n := &Node{Schema: s, proto: proto, host: quiet{}}
 	w, _ := n.window(len(in))
 	out := make([]Window, len(in))
 	for i := range out {
