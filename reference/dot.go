@@ -2,7 +2,8 @@ package reference
 
 import (
 	"math"
-	"slices"
+	"math/bits"
+	"math/rand/v2"
 )
 
 // A dot collects a sum of products, sum a_k b_k, in the figures that its
@@ -156,15 +157,37 @@ func (f format) sumOf(terms []number, more int) number {
 			values = append(values, t.v)
 		}
 	}
-	slices.Sort(values)
-	pairs, run := 0.0, 0.0
-	for i, v := range values {
-		if i > 0 && v != values[i-1] {
-			pairs, run = pairs+run*run, 0
-		}
-		run++
+	return s.rounded(f, equalPairs(values), more)
+}
+
+// multiplier makes the bits of a number a place in a table. It is drawn anew in every process, so that no model can be made
+// to crowd the table.
+var multiplier = rand.Uint64() | 1
+
+// equalPairs is the sum of n² over groups of n equal values.
+func equalPairs(values []float64) float64 {
+	// Groups stand in a table, each at the next place that is free: that is quicker than sorting.
+	type group struct {
+		value float64
+		n     float64
 	}
-	return s.rounded(f, pairs+run*run, more)
+	size := bits.Len(uint(2 * len(values)))
+	groups, shift := make([]group, 1<<size), 64-size
+	pairs := 0.0
+	for _, v := range values {
+		if math.IsNaN(v) {
+			pairs++ // is equal to none
+			continue
+		}
+		place := math.Float64bits(v) * multiplier >> shift
+		for groups[place].n > 0 && groups[place].value != v {
+			place = (place + 1) % uint64(len(groups))
+		}
+		g := &groups[place]
+		pairs += 2*g.n + 1 // (n+1)² - n²
+		g.value, g.n = v, g.n+1
+	}
+	return pairs
 }
 
 // meanOf is the mean of numbers: their sum over n, or the sum of n-ths.

@@ -56,7 +56,7 @@ func (fn function) at(f format, x number) number {
 	}
 	y.declared += fn.declared.of(f, a+y.declared+Screens*y.spread)
 	y.sound += fn.declared.of(f, a+y.sound)
-	y.spread = math.Hypot(y.spread, f.u*a/math.Sqrt(3))
+	y.spread = hypot(y.spread, f.u*a*rootOfThird)
 	return f.settle(y)
 }
 

@@ -51,7 +51,7 @@ func (f format) scale(a, b number) number {
 	if !f.holds(a.v) { // an integer that is converted first
 		e := f.u * math.Abs(a.v)
 		a.sound += e
-		a.spread = math.Hypot(a.spread, e/math.Sqrt(3))
+		a.spread = hypot(a.spread, e*rootOfThird)
 	}
 	return f.mul(a, b)
 }
@@ -109,7 +109,7 @@ func (f format) withZero(q number, zero float64) number {
 	if sum := q.v + zero; q != exact(q.v) || f.nearest(sum) != sum {
 		a := f.u * max(math.Abs(q.v), math.Abs(sum))
 		q.sound += a
-		q.spread = math.Hypot(q.spread, a/math.Sqrt(3))
+		q.spread = hypot(q.spread, a*rootOfThird)
 	}
 	return q
 }

@@ -109,10 +109,8 @@ func (f format) settle(n number) number {
 	if math.IsNaN(n.v) {
 		return notANumber(n)
 	}
-	for _, p := range []*float64{&n.sound, &n.spread, &n.declared} {
-		if math.IsNaN(*p) {
-			*p = math.Inf(1)
-		}
+	if math.IsNaN(n.sound + n.spread + n.declared) {
+		n = number{n.v, known(n.sound), known(n.spread), known(n.declared)}
 	}
 	switch a := math.Abs(n.v); {
 	case math.IsInf(n.v, 0):
@@ -130,17 +128,42 @@ func (f format) settle(n number) number {
 	return n
 }
 
+// known is a figure, infinite where it is no number.
+func known(figure float64) float64 {
+	if math.IsNaN(figure) {
+		return math.Inf(1)
+	}
+	return figure
+}
+
+// hypot is math.Hypot of two figures, without its scaling where no square overflows or underflows.
+func hypot(a, b float64) float64 {
+	if a == 0 {
+		return b
+	}
+	if s := a*a + b*b; s > 0x1p-900 && s < 0x1p900 {
+		return math.Sqrt(s)
+	}
+	return math.Hypot(a, b)
+}
+
+// rootOfThird is the standard deviation of one rounding, in units of its largest error.
+var rootOfThird = math.Sqrt(1.0 / 3)
+
 // rounded is n after its value was rounded `times` times, each of them
 // relative to the value itself.
 func (f format) rounded(n number, times int) number {
 	if math.IsInf(n.v, 0) || math.IsNaN(n.v) {
 		return f.settle(n) // neither is rounded
 	}
-	a := math.Abs(n.v)
+	a, each := math.Abs(n.v), rootOfThird
+	if times != 1 {
+		each = math.Sqrt(float64(times) / 3)
+	}
 	r := number{
 		v:        n.v,
 		sound:    n.sound + f.gamma(times)*(a+n.sound) + float64(times)*f.tiny,
-		spread:   math.Hypot(n.spread, math.Sqrt(float64(times)/3)*f.u*a),
+		spread:   hypot(n.spread, each*f.u*a),
 		declared: n.declared + float64(times)*f.tiny,
 	}
 	// A result overflows from half a unit beyond the largest number on; below, it is rounded

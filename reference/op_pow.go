@@ -61,7 +61,7 @@ func (f format) pow(x, y number) number {
 		n.declared = max(0, total-Screens*n.spread)
 	}
 	n.declared += own.of(f, math.Abs(n.v))
-	n.spread = math.Hypot(n.spread, f.u*math.Abs(n.v)/math.Sqrt(3))
+	n.spread = hypot(n.spread, f.u*math.Abs(n.v)*rootOfThird)
 	return f.settle(n)
 }
 

@@ -29,27 +29,38 @@ func (c *call) requantize(p, scaleA, scaleB, scaleY, zeroY *Value, left, right f
 		fail(fmt.Errorf("scale of the result of shape %v, zero point of shape %v, want scalars", scaleY.Dims, zeroY.Dims))
 	}
 	out := c.zeros(zeroY.Type, true, p.Dims...)
-	at := func(v *Value, k int) number {
+	place := func(v *Value, k int) int {
 		if v.Len() == 1 {
-			return v.at(0)
+			return 0
 		}
 		if k >= v.Len() {
 			fail(fmt.Errorf("%d scales, want one or one for each place", v.Len()))
 		}
-		return v.at(k)
+		return k
 	}
 	f := c.format(scaleY)
 	zero := zeroY.Float(0)
+	factor := func(k int) number {
+		return f.over(f.scale(scaleA.at(k/scaleB.Len()), scaleB.at(k%scaleB.Len())), scaleY.at(0))
+	}
+	pairs := scaleA.Len() * scaleB.Len()
 	for i := range out.Len() {
-		at(scaleA, left(i))
-		at(scaleB, right(i))
-		if scaleA.Len() == 1 && scaleB.Len() == 1 {
+		place(scaleA, left(i))
+		place(scaleB, right(i))
+		if pairs == 1 {
 			break
 		}
 	}
+	if pairs < out.Len() { // one factor belongs to many elements
+		table := make([]number, pairs)
+		for k := range table {
+			table[k] = factor(k)
+		}
+		factor = func(k int) number { return table[k] }
+	}
 	c.each(out.Len(), 1, func(i int) {
-		a, b := at(scaleA, left(i)), at(scaleB, right(i))
-		c.store(out, i, f, f.scale(p.at(i), f.over(f.scale(a, b), scaleY.at(0))), zero)
+		k := place(scaleA, left(i))*scaleB.Len() + place(scaleB, right(i))
+		c.store(out, i, f, f.scale(p.at(i), factor(k)), zero)
 	})
 	return out
 }

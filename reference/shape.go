@@ -69,12 +69,12 @@ func broadcast(a, b []int) ([]int, error) {
 
 // A stretch maps elements of a broadcast result to those of an operand.
 type stretch struct {
-	dims, step []int
-	same       bool
+	dims, step   []int
+	same, single bool // its elements are those of the result; it has one
 }
 
 func newStretch(from, to []int) stretch {
-	s := stretch{dims: to, step: make([]int, len(to))}
+	s := stretch{dims: to, step: make([]int, len(to)), single: size(from) == 1}
 	own := strides(from)
 	s.same = len(from) == len(to)
 	for i := range from {
@@ -89,8 +89,11 @@ func newStretch(from, to []int) stretch {
 
 // index returns the operand's element for element i of the result.
 func (s stretch) index(i int) int {
-	if s.same {
+	switch {
+	case s.same:
 		return i
+	case s.single:
+		return 0
 	}
 	from := 0
 	for a := len(s.dims) - 1; a >= 0; a-- {

@@ -1,8 +1,8 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -80,10 +80,6 @@ func finite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
 // up to rounding, make equal errors, and are one witness and not many.
 func distinct(want *reference.Value, counts func(i int) bool) []int {
 	const apart = 16
-	type element struct {
-		value float64
-		at    int
-	}
 	w := want.Data.(onnx.Slice[float64])
 	elements := make([]element, 0, len(w))
 	for i, x := range w {
@@ -91,16 +87,7 @@ func distinct(want *reference.Value, counts func(i int) bool) []int {
 			elements = append(elements, element{x, i})
 		}
 	}
-	// The values are no NaN, and cmp.Compare is slow for the sake of NaN.
-	slices.SortFunc(elements, func(a, b element) int {
-		switch {
-		case a.value < b.value:
-			return -1
-		case a.value > b.value:
-			return 1
-		}
-		return a.at - b.at
-	})
+	sortByValue(elements)
 	var kept []int
 	last := math.Inf(-1)
 	for _, e := range elements {
@@ -109,6 +96,46 @@ func distinct(want *reference.Value, counts func(i int) bool) []int {
 		}
 	}
 	return kept
+}
+
+// An element is a value, which is not NaN, and its place.
+type element struct {
+	value float64
+	at    int
+}
+
+// sortByValue sorts elements that stand in the order of their places by value and then by place: digit by digit from the
+// last, which is ten times as quick as comparing where there are millions (Knuth, The Art of Computer Programming, volume
+// 3, section 5.2.5).
+func sortByValue(elements []element) {
+	const digit, digits = 11, 6
+	key := func(e element) uint64 { // in the order of the values
+		b := math.Float64bits(e.value + 0) // -0 is 0
+		if b>>63 != 0 {
+			return ^b
+		}
+		return b | 1<<63
+	}
+	if len(elements) < 1<<digit {
+		slices.SortStableFunc(elements, func(a, b element) int { return cmp.Compare(key(a), key(b)) })
+		return
+	}
+	from, to := elements, make([]element, len(elements))
+	for d := range digits {
+		var next [1<<digit + 1]int
+		for _, e := range from {
+			next[key(e)>>(digit*d)%(1<<digit)+1]++
+		}
+		for i := range 1 << digit {
+			next[i+1] += next[i]
+		}
+		for _, e := range from {
+			at := &next[key(e)>>(digit*d)%(1<<digit)]
+			to[*at] = e
+			*at++
+		}
+		from, to = to, from
+	}
 }
 
 // alike is the standard deviation of the sum of z over sqrt(n): 1 for errors that
@@ -122,17 +149,21 @@ func alike(z []float64, index, dims []int) float64 {
 	}
 	variance, step := 1.0, 1
 	for a := len(dims) - 1; a >= 0; a-- {
-		slice := map[int]float64{}
+		sums, seen, count := make([]float64, dims[a]), make([]bool, dims[a]), 0
 		for k, i := range index {
-			slice[i/step%dims[a]] += z[k] - mean
+			at := i / step % dims[a]
+			sums[at] += z[k] - mean
+			if !seen[at] {
+				seen[at], count = true, count+1
+			}
 		}
 		step *= dims[a]
-		if len(slice) < slicesForSharing {
+		if count < slicesForSharing {
 			continue
 		}
 		v := 0.0
-		for _, at := range slices.Sorted(maps.Keys(slice)) {
-			v += slice[at] * slice[at]
+		for _, sum := range sums {
+			v += sum * sum
 		}
 		variance = max(variance, v/float64(len(z)))
 	}
