@@ -45,10 +45,11 @@ func (s scaling) number(f format, v *Value, i int) number { return f.scale(s.shi
 // scale is a b, without an error of its own where the product is a number of the
 // format, as the one with a power of two is.
 func (f format) scale(a, b number) number {
-	if a == exact(a.v) && b == exact(b.v) && f.holds(a.v) && f.holds(a.v*b.v) {
+	whole := f.holds(a.v)
+	if whole && a == exact(a.v) && b == exact(b.v) && f.holds(a.v*b.v) {
 		return exact(a.v * b.v)
 	}
-	if !f.holds(a.v) { // an integer that is converted first
+	if !whole { // an integer that is converted first
 		e := f.u * math.Abs(a.v)
 		a.sound += e
 		a.spread = hypot(a.spread, e*rootOfThird)

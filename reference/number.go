@@ -226,8 +226,10 @@ func (f format) div(a, b number) number {
 	if math.IsNaN(q.v) {
 		return notANumber(a, b)
 	}
-	if half, _ := math.Frexp(b.v); math.Abs(half) == 0.5 && a == exact(a.v) && b == exact(b.v) && f.holds(q.v) {
-		return q // exact, as a product with the reciprocal, too
+	if a == exact(a.v) && b == exact(b.v) && f.holds(q.v) {
+		if half, _ := math.Frexp(b.v); math.Abs(half) == 0.5 {
+			return q // exact, as a product with the reciprocal, too
+		}
 	}
 	x, y := math.Abs(q.v), math.Abs(b.v)
 	// a'/b' - a/b = (a'-a - q (b'-b)) / b', and |b'| is at least y - error.
