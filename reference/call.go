@@ -23,6 +23,7 @@ type meter struct {
 	reordered    bool       // spreads hold for any usual order of summation
 	profile      Profile
 	imitation    *Imitation   // computes in place of the profile, unless nil
+	chance       *chance      // draws errors of results, unless nil
 	op           string       // operator of the node that is evaluated, for the imitation
 	seen         func(*Value) // is shown every value of the block that starts next
 }

@@ -478,6 +478,9 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 			v.trim()
 		}
 	}
+	if m.chance != nil {
+		return m.chance.results(outputs)
+	}
 	return outputs, nil
 }
 

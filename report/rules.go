@@ -89,7 +89,7 @@ var ownRules = []Rule{
 		"A test_data_set_0 of zeros, with which wrong weights go unnoticed.",
 		"Record realistic inputs: petrify record MODEL --input x=FILE.", false, "verify"},
 	{"limits-wide", rule.Warning, "The limits of an output should be narrow compared with the output itself, or the proof should have replaced them.",
-		"Recorded outputs of a deep network in float16: the intermediate values are not known, so nothing can be proven.",
+		"Recorded outputs of a network that rounds its activations to four bits: the intermediate values are not known, so nothing can be proven, and one rounding the other way changes the outputs much.",
 		"Compare a runtime: that is proven node by node.", false, "verify"},
 	{"runtime-required", rule.Error, "A runtime that the policy requires must be installed, and must accept the model.",
 		"A machine without ONNX Runtime; a model with an operator that the runtime lacks.",

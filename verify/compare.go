@@ -35,6 +35,9 @@ func (j *job) judgeAll(ctx context.Context, rt witness.Runtime, d dataSet, outpu
 		return rows
 	}
 	p, err := j.boundedProof(ctx, rt, d, outputs)
+	if err != nil {
+		defer func() { j.settle(ctx, d, rows, outputs) }()
+	}
 	for i := range rows {
 		switch {
 		case rows[i].Measure == nil: // not even comparable
@@ -168,19 +171,27 @@ const mostHidden = 1. / 16
 // vague reports whether the screen of most elements hides errors that matter, as at the end of a deep network, where limits have
 // grown from layer to layer: then only the proof can acquit.
 func vague(want *reference.Value) bool {
-	squares, wide := 0.0, 0
-	for i := range want.Len() {
-		if x := want.Float(i); x*x < math.Inf(1) {
-			squares += x * x
-		}
+	if _, text := want.Data.(onnx.Slice[string]); text {
+		return false
 	}
-	size := math.Sqrt(squares / float64(max(1, want.Len())))
+	size, wide := rootMeanSquare(want), 0
 	for i := range want.Len() {
 		if want.Screen(i) > mostHidden*size {
 			wide++
 		}
 	}
 	return size > 0 && 2*wide > want.Len()
+}
+
+// rootMeanSquare is the size of an output, by its finite elements.
+func rootMeanSquare(v *reference.Value) float64 {
+	squares := 0.0
+	for i := range v.Len() {
+		if x := v.Float(i); x*x < math.Inf(1) {
+			squares += x * x
+		}
+	}
+	return math.Sqrt(squares / float64(max(1, v.Len())))
 }
 
 func abs(x float64) float64 { return max(x, -x) }

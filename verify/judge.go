@@ -30,6 +30,7 @@ type Stage string
 const (
 	Screen    Stage = "screen"    // 8 spreads and the declared error of functions
 	Proof     Stage = "proof"     // node by node, on the runtime's own values
+	Sampling  Stage = "sampling"  // against evaluations with random errors, where there are no limits and no proof
 	Tolerance Stage = "tolerance" // a fixed rtol and atol, on request
 )
 

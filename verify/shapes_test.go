@@ -90,8 +90,8 @@ func TestRoundingMayDecideAShape(t *testing.T) {
 			if row := rowsOf(r, "rounded")[0]; row.Verdict != Equal || row.Stage != Proof {
 				t.Errorf("what rounding made: %s by %s, %s", row.Verdict, row.Stage, row.Reason)
 			}
-			if row := rowsOf(r, Recorded)[0]; row.Verdict != Unchecked {
-				t.Errorf("recorded: %s, %s", row.Verdict, row.Reason)
+			if row := rowsOf(r, Recorded)[0]; row.Verdict != Equal || row.Stage != Sampling {
+				t.Errorf("recorded: %s by %s, %s", row.Verdict, row.Stage, row.Reason)
 			}
 			if row := rowsOf(r, "short")[0]; row.Verdict != Different {
 				t.Errorf("a count that is wrong: %s by %s, %s", row.Verdict, row.Stage, row.Reason)

@@ -330,7 +330,8 @@ func (j *job) idleInputs() []Caveat {
 	return []Caveat{{Rule: "inputs-constant", Why: fmt.Sprintf("each input is one number in every element in %s", strings.Join(names, ", "))}}
 }
 
-// wide says what is the matter with an output that passed a screen which hides errors that matter, and no proof.
+// wide says what is the matter with an output that passed a screen which hides errors that matter, or drawn errors that are as large, and no
+// proof.
 const wide = "its limits hide an error of a sixteenth of its own size, and no proof was possible"
 
 // qualify adds to each row that is equal what it is worth.
@@ -349,7 +350,7 @@ func (j *job) qualify() {
 				row.Caveat = c.Why
 			}
 		}
-		if row.Caveat == "" && row.vague && row.Stage == Screen {
+		if row.Caveat == "" && row.vague && (row.Stage == Screen || row.Stage == Sampling) {
 			row.Caveat = wide
 			if c := (Caveat{Rule: "limits-wide", Output: row.Output, Why: wide}); !slices.Contains(j.report.Caveats, c) {
 				j.report.Caveats = append(j.report.Caveats, c)
