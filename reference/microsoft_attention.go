@@ -41,7 +41,7 @@ type attentionInputs struct{ past, mask, bias, valid int }
 // keys and values (N, L, D) one after the other along the last axis, of some widths.
 func (c *call) selfAttention(projected *Value, widths []int, in attentionInputs) []*Value {
 	if c.int("do_rotary") != 0 {
-		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: "do_rotary"})
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: "do_rotary, which ONNX Runtime has on GPUs only"})
 	}
 	heads := c.int("num_heads")
 	if heads < 1 {

@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -15,8 +16,9 @@ import (
 // queries and keys are rotated by their positions. Keys and values are output 1 and 2, as
 // long as the past was where that has room, output 3 the scores (qk_output 1) or weights
 // (2). With k_quant_type keys and values are kept as integers of 8 or 4 bits (two to a
-// byte, plus 8), and used as these times their scales. What is beyond the keys of an entry
-// is undefined. ONNX Runtime's com.microsoft GroupQueryAttention.
+// byte, plus 8), and used as these times their scales. With sliding_window_cache the past
+// and the outputs hold the newest keys only: see heldOf. What is beyond the keys of an
+// entry is undefined. ONNX Runtime's com.microsoft GroupQueryAttention.
 var opMicrosoftGroupQueryAttention = operator{
 	name: "GroupQueryAttention", domain: microsoft,
 	in: []port{derived, derived, derived, {moved: true, lacks: minifloats}, {moved: true, lacks: minifloats}},
@@ -30,20 +32,17 @@ var opMicrosoftGroupQueryAttention = operator{
 type groupQuery struct {
 	*headed
 	rows, total, room int   // queries, the most keys, what the outputs have room for
+	held              int   // where they have room for the newest keys only: how many
 	first             bool  // there is no past
 	ends              []int // keys of each batch entry, those that are new included
+	gone              []int // keys of each batch entry that are no longer held, and not counted
 	newK, newV        *Value
 	kept              [2]*Value // keys and values as integers, where they are kept as such
 }
 
 func (c *call) newGroupQuery() *groupQuery {
-	for i, why := range map[int]string{14: "normalised queries", 15: "normalised keys"} {
-		if c.given(i) {
-			fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: why})
-		}
-	}
-	if c.int("sliding_window_cache") != 0 {
-		fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "sliding_window_cache"})
+	if c.given(14) || c.given(15) {
+		fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "q_norm_weight and k_norm_weight, which ONNX Runtime has on GPUs only"})
 	}
 	heads, fewer := c.int("num_heads"), c.int("kv_num_heads")
 	q, k, v := c.in[0], c.in[1], c.in[2]
@@ -105,6 +104,10 @@ func (g *groupQuery) lay() {
 		held = pastK.Dims[2]
 	}
 	g.room, g.first = max(held, g.total), g.rows == g.total
+	sliding := c.int("sliding_window_cache") != 0
+	if sliding {
+		g.checkWindow(held)
+	}
 	for _, n := range less {
 		past := n + 1 - g.rows
 		switch {
@@ -113,11 +116,20 @@ func (g *groupQuery) lay() {
 				fail(fmt.Errorf("%d keys of %d", n+1, g.total))
 			}
 			past = 0
-		case past < 0 || past > held || n >= g.total:
+		case past < 0 || past > held && !sliding || n >= g.total:
 			fail(fmt.Errorf("%d keys, %d of them new, of at most %d, with %d of the past", n+1, g.rows, g.total, held))
 		}
-		g.ends = append(g.ends, past+g.rows)
-		g.lengths = append(g.lengths, n+1)
+		gone := 0
+		if sliding {
+			gone = past - g.heldOf(past, held)
+		}
+		g.gone = append(g.gone, gone)
+		g.ends = append(g.ends, past-gone+g.rows)
+		g.lengths = append(g.lengths, n+1-gone)
+	}
+	if sliding {
+		g.held, g.total = held, slices.Max(g.ends)
+		g.room = max(held, g.total)
 	}
 	if c.int("do_rotary") != 0 {
 		g.q = g.turned(g.q)
@@ -137,6 +149,28 @@ func (g *groupQuery) lay() {
 	}
 }
 
+// checkWindow sees that the keys that are held are enough for the window.
+func (g *groupQuery) checkWindow(held int) {
+	c, window := g.c, g.c.int("local_window_size")
+	switch {
+	case c.in[3] == nil || window < 1 || window > held:
+		fail(fmt.Errorf("a window of %d, and room for %d keys, want a window that fits", window, held))
+	case c.given(10) || len(c.step.out) > 3:
+		fail(&onnx.UnsupportedError{Op: "GroupQueryAttention", Domain: microsoft, Opset: c.opset, Why: "sliding_window_cache with attention_bias or output_qk, which ONNX Runtime does not have"})
+	}
+}
+
+// heldOf is how many of a number of keys are held where there is room for so many: all
+// of them while they fit. When it is full ONNX Runtime keeps as many as the window has, and
+// fills it up again.
+func (g *groupQuery) heldOf(keys, room int) int {
+	if keys <= room {
+		return keys
+	}
+	window := g.c.int("local_window_size")
+	return window + (keys-room-1)%(room-window+1)
+}
+
 // turned rotates queries or keys by the positions of their tokens.
 func (g *groupQuery) turned(x *Value) *Value {
 	c, cos, sin := g.c, g.c.in[7], g.c.in[8]
@@ -149,7 +183,7 @@ func (g *groupQuery) turned(x *Value) *Value {
 		fail(fmt.Errorf("%d positions for %d sequences of %d", len(ids), d[0], g.rows))
 	}
 	position := func(n, t int) int {
-		switch past := g.ends[n] - g.rows; {
+		switch past := g.gone[n] + g.ends[n] - g.rows; {
 		case ok:
 			return ids[n*g.rows+t]
 		case t >= g.lengths[n]: // beyond the keys of the entry, which is undefined
@@ -236,6 +270,9 @@ func (g *groupQuery) run() []*Value {
 			width := v.Dims[3]
 			return i/width%g.room >= g.lengths[i/width/g.room/v.Dims[1]]
 		})
+		if g.held > 0 {
+			outputs[1+k] = g.latest(outputs[1+k])
+		}
 	}
 	if len(c.step.out) < 4 {
 		return outputs
@@ -252,6 +289,26 @@ func (g *groupQuery) run() []*Value {
 	})
 	return outputs
 }
+
+// latest is what is held of keys or values: the newest, from the beginning on.
+func (g *groupQuery) latest(v *Value) *Value {
+	dims := slices.Clone(v.Dims)
+	dims[2] = g.held
+	heads, width := dims[1], dims[3]
+	out := g.c.pick(v, dims, func(i int) int {
+		e, t, h := i%width, i/width%g.held, i/width/g.held
+		keys, present := g.lengths[h/heads], g.present(h/heads)
+		if t >= present {
+			return -1
+		}
+		return (h*g.room+keys-present+t)*width + e
+	})
+	g.withoutLimit(out, func(i int) bool { return i/width%g.held >= g.present(i/width/g.held/heads) })
+	return out
+}
+
+// present is how many keys of a batch entry are held after this step.
+func (g *groupQuery) present(n int) int { return g.heldOf(g.gone[n]+g.lengths[n], g.held) }
 
 // columnsOfKeys is v, one row for each query, of so many keys alone, rounded.
 func (c *call) columnsOfKeys(v *Value, keys int) *Value {

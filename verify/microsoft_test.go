@@ -79,6 +79,7 @@ var transformerRows = []nodeRow{
 	}),
 	microsoft("Gelu", func(s *singleNode) { s.give(s.float(f32, 3, 3, s.between(1, 40))) }),
 	microsoft("GroupQueryAttention", (*singleNode).groupQuery),
+	{op: "GroupQueryAttention", form: " of the newest ", domain: "com.microsoft", opset: 21, fill: (*singleNode).slidingQuery},
 	microsoft("MatMulBnb4", func(s *singleNode) {
 		n, k, block := s.between(1, 20), one(s, 16, 32, 64, 100), one(s, 16, 32, 64)
 		t := one(s, f32, f32, f16)
@@ -410,4 +411,35 @@ func (s *singleNode) groupQuery() {
 		s.outs, s.open = 4, []int{3}
 		s.attr(onnx.Int("qk_output", int64(s.between(1, 2))))
 	}
+}
+
+// slidingQuery draws a step with keys and values of which the newest alone are held: a prompt, or tokens after a past that
+// is shorter or longer than what is held.
+func (s *singleNode) slidingQuery() {
+	t := one(s, f32, f32, f16)
+	batch, rows, fewer, each, width, room := s.between(1, 2), s.between(1, 7), s.between(1, 2), s.between(1, 3), one(s, 16, 32), s.between(2, 6)
+	heads, total := fewer*each, 0
+	if past := s.between(0, 12); past > 0 {
+		if batch > 1 {
+			rows = 1
+		}
+		total = past
+	}
+	total += rows
+	s.give(s.float(t, 1, batch, rows, heads*width), s.float(t, 1, batch, rows, fewer*width), s.float(t, 1, batch, rows, fewer*width))
+	s.give(s.float(t, 1, batch, fewer, room, width), s.float(t, 1, batch, fewer, room, width))
+	ends := elements[int32](s, total-1, total-1, batch)
+	if batch > 1 && total > rows { // the second is shorter
+		ends.Data.(onnx.Slice[int32])[1] = int32(s.between(1, total-1))
+	}
+	s.give(ends)
+	s.constant(&onnx.Tensor{Dims: []int{1}, Data: onnx.Slice[int32]{int32(total)}})
+	if s.IntN(2) == 0 {
+		s.constant(s.float(t, 1, 20, width/2), s.float(t, 1, 20, width/2))
+		s.attr(onnx.Int("do_rotary", 1))
+	}
+	s.attr(onnx.Int("sliding_window_cache", 1), onnx.Int("local_window_size", int64(s.between(1, room))))
+	s.attr(onnx.Int("num_heads", int64(heads)), onnx.Int("kv_num_heads", int64(fewer)))
+	s.sometimes(onnx.Float("softcap", 2))
+	s.outs, s.open = 3, []int{1, 2}
 }

@@ -402,6 +402,9 @@ func ruleGroupQuery(n *Node) {
 			room = onnx.Fixed(max(list[0], held.Size))
 		}
 	}
+	if n.flag("sliding_window_cache", false) {
+		room = held
+	}
 	n.shape(0, []onnx.Dim{q[0], q[1], scaled(width, heads, 1)})
 	cache := []onnx.Dim{q[0], onnx.Fixed(fewer), room, kept}
 	if n.given(3) {
