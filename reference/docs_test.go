@@ -81,11 +81,11 @@ has them. Sparse weights are made dense. Complex numbers, and sparse tensors as 
 
 Affine, Crop, DynamicSlice, ImageScaler, ParametricSoftplus, Scale and ScaledTanh were experimental operators of opset 1, which ONNX
 dropped; MeanVarianceNormalization and ThresholdedRelu had older, experimental forms. Models of 2017 to 2019 have them, and ONNX Runtime
-runs them up to opset 9 (%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run Experimental%[1]s). ATen, ConstantFill, GivenTensorFill and
+runs them up to opset 9 (%[1]sgo test ./verify -run Experimental -sweep.count 100%[1]s). ATen, ConstantFill, GivenTensorFill and
 GRUUnit, experimental as well, it does not run; petrify refuses them by name.
 
 The operators of com.microsoft are those of ONNX Runtime 1.30. They are compared with ONNX Runtime on randomly drawn nodes
-(%[1]sPETRIFY_RANDOM_GRAPHS=100 go test ./verify -run OwnOperators%[1]s), and, where it has no CPU kernel, with PyTorch
+(%[1]sgo test ./verify -run 'OwnOperators|GeneralOperators' -sweep.count 100%[1]s), and, where it has no CPU kernel, with PyTorch
 (%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and MultiHeadAttention with
 queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in three places: MatMulNBits
 ignores packed zero points if g_idx is given; MultiHeadAttention ignores the past if the present is not an output; and with

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opLinearAttention carries a matrix S (keys, values) for every head from step to step:
 // it fades by exp(decay), forgets what the key stands for, takes in the outer product
 // of key and value, and is read by the query. Queries are (N, T, heads keys), keys and
 // values (N, T, heads keys) and (N, T, heads values) with as many heads or fewer that
-// serve several queries. ONNX LinearAttention, opset 27.
+// serve several queries. ONNX LinearAttention, opset 27; ONNX Runtime's com.microsoft
+// LinearAttention, where keys may have more heads than queries, too.
 var opLinearAttention = operator{
 	name: "LinearAttention",
 	eval: func(c *call) []*Value {
@@ -19,10 +22,13 @@ var opLinearAttention = operator{
 	},
 }
 
+var opMicrosoftLinearAttention = operator{name: "LinearAttention", domain: microsoft, eval: opLinearAttention.eval}
+
 type linearAttention struct {
 	c                                 *call
 	q, k, v, past, decay, beta        *Value
 	batch, steps, heads, shared       int // heads of keys and values, and queries that each serves
+	serves                            int // heads of keys that one query reads
 	keys, values                      int // elements of a head
 	gated, delta, everyKey, oneForAll bool
 	scale                             float64
@@ -40,10 +46,14 @@ func (c *call) newLinearAttention() *linearAttention {
 	if a.gated != (a.decay != nil) || a.delta != (a.beta != nil) {
 		fail(fmt.Errorf("update rule %s with decay %v, beta %v", rule, a.decay != nil, a.beta != nil))
 	}
-	if len(a.q.Dims) != 3 || len(a.k.Dims) != 3 || len(a.v.Dims) != 3 || queries < 1 || a.heads < 1 || queries%a.heads != 0 {
+	if c.int("state_window") != 0 {
+		fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: microsoft, Opset: c.opset, Why: "state_window, which ONNX Runtime has on GPUs only"})
+	}
+	fewer := c.step.op.domain == microsoft && queries > 0 && a.heads%queries == 0
+	if len(a.q.Dims) != 3 || len(a.k.Dims) != 3 || len(a.v.Dims) != 3 || queries < 1 || a.heads < 1 || queries%a.heads != 0 && !fewer {
 		fail(fmt.Errorf("queries of shape %v for %d heads, keys of %v and values of %v for %d", a.q.Dims, queries, a.k.Dims, a.v.Dims, a.heads))
 	}
-	a.batch, a.steps, a.shared = a.q.Dims[0], a.q.Dims[1], queries/a.heads
+	a.batch, a.steps, a.shared, a.serves = a.q.Dims[0], a.q.Dims[1], max(1, queries/a.heads), max(1, a.heads/queries)
 	a.keys, a.values = a.q.Dims[2]/queries, a.v.Dims[2]/a.heads
 	for _, x := range []struct {
 		v    *Value
@@ -144,11 +154,12 @@ func (a *linearAttention) update(state []number, step, h int) {
 func (a *linearAttention) read(out *Value, state []number, step, h int) {
 	f := a.c.products(a.q)
 	for g := range a.shared {
-		row := step*a.heads*a.shared + h*a.shared + g
+		row := (step*a.heads+h)*a.shared + g
+		query := row / a.serves
 		for m := range a.values {
 			s := f.dot()
 			for k := range a.keys {
-				s.add(a.q.at(row*a.keys+k), state[k*a.values+m])
+				s.add(a.q.at(query*a.keys+k), state[k*a.values+m])
 			}
 			out.set(row*a.values+m, f.rounded(scaled(s.sum(f, 1), a.scale), 1))
 		}

@@ -23,6 +23,7 @@ func microsoft(op string, fill func(s *singleNode)) nodeRow {
 const (
 	f32 = pb.TensorProto_FLOAT
 	f16 = pb.TensorProto_FLOAT16
+	f64 = pb.TensorProto_DOUBLE
 )
 
 // ofONNX is a row for an operator that ONNX Runtime has in ONNX's domain.

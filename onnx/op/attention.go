@@ -170,7 +170,8 @@ func ruleLinearAttention(n *Node) {
 		return
 	}
 	queries, heads := n.int("q_num_heads"), n.int("kv_num_heads")
-	if queries < 1 || heads < 1 || queries%heads != 0 {
+	fewer := n.Domain == "com.microsoft" && queries > 0 && heads%queries == 0 // queries than keys
+	if queries < 1 || heads < 1 || queries%heads != 0 && !fewer {
 		n.wrong("attribute-range", "attributes \"q_num_heads\" and \"kv_num_heads\" are %d and %d, want a multiple of one or more", queries, heads)
 		return
 	}
@@ -188,7 +189,11 @@ func ruleLinearAttention(n *Node) {
 	steps := n.equal(n.equal(q[1], k[1], "the steps of queries and keys differ"), v[1], "the steps of queries and values differ")
 	keys := n.equal(scaled(q[2], 1, queries), scaled(k[2], 1, heads), "the widths of queries and keys differ")
 	values := scaled(v[2], 1, heads)
+	if n.int("state_window") != 0 {
+		n.shape(0, []onnx.Dim{batch, steps, onnx.Unknown()})
+		return
+	}
 	n.like(3, batch, onnx.Fixed(heads), keys, values)
-	n.shape(0, []onnx.Dim{batch, steps, scaled(v[2], queries, heads)})
+	n.shape(0, []onnx.Dim{batch, steps, scaled(v[2], max(queries, heads), heads)})
 	n.set(1, state, []onnx.Dim{batch, onnx.Fixed(heads), keys, values})
 }

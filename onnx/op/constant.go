@@ -98,7 +98,9 @@ func ruleRange(n *Node) {
 	n.shape(0, []onnx.Dim{onnx.Unknown()})
 	var start, limit, delta float64
 	for i, into := range []*float64{&start, &limit, &delta} {
-		if v, ok := n.knownInts(i); ok && len(v) == 1 {
+		if i == 2 && !n.given(i) { // in com.microsoft it may be left out
+			delta = 1
+		} else if v, ok := n.knownInts(i); ok && len(v) == 1 {
 			*into = float64(v[0])
 		} else if v, ok := n.arg(i).floats(); ok && len(v) == 1 {
 			*into = v[0]

@@ -402,7 +402,7 @@ func ruleGroupQuery(n *Node) {
 			room = onnx.Fixed(max(list[0], held.Size))
 		}
 	}
-	if n.flag("sliding_window_cache", false) {
+	if n.flag("sliding_window_cache") {
 		room = held
 	}
 	n.shape(0, []onnx.Dim{q[0], q[1], scaled(width, heads, 1)})

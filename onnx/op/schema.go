@@ -216,6 +216,7 @@ func families() []family {
 		{"training", training()},
 		{"experimental", experiments()},
 		{"microsoft", microsoft()},
+		{"microsoft_general", microsoftGeneral()},
 		{"microsoft_quantize", microsoftQuantized()},
 	}
 }

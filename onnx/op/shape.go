@@ -453,10 +453,11 @@ func rulePad(n *Node) {
 	if !ok {
 		pads, ok = n.ints("paddings") // opset 1
 	}
-	if n.Since >= 11 {
+	asInput := n.Since >= 11 || n.Domain == "com.microsoft"
+	if asInput {
 		pads, ok = n.knownInts(1)
 	}
-	if !n.given(3) && n.Since >= 11 {
+	if !n.given(3) && asInput {
 		n.length(1, 2*len(d))
 	}
 	if !ok || n.failed {
