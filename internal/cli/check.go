@@ -49,18 +49,21 @@ func newCheckCmd(s *Streams, run func(context.Context, checkOptions) error) *cob
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Check ONNX files for errors; safe on untrusted files",
-		Long: `check reads ONNX files within limits and checks them by the rules of docs/rules.md: the wire format, the model and its
-graphs, every node against its operator at the model's opset, tensors, types and shapes inferred over the whole graph, and
-what one run would take. Nothing is run, and no other file is opened without --external-data.
+		Long: `check reads ONNX files within limits and checks them against the rules of docs/rules.md: the wire
+format, the model and its graphs, every node against its operator at the model's opset, tensors, the
+inferred types and shapes of the whole graph, and the memory and work of one run. Nothing is run,
+and no other file is opened without --external-data.
 
-A FILE is a model, - for the standard input, or a folder: all .onnx files in it and below it. Each finding is one line:
+A FILE is a model, - for the standard input, or a folder, which stands for all .onnx files in and below it. Each finding is one line:
 
   FILE: NODE OR TENSOR: CODE: what was wanted, what came
 
---target compares the nodes with what releases of other runtimes load, by tables that are dated and name their sources: what is
-not loaded is an error, what is loaded in some forms, or not known, a warning. Names out of files are quoted. --severity says which findings are shown, and are counted for the exit code.
+--target checks whether releases of other runtimes would load the nodes, by dated tables that name
+their sources: a node that is not loaded is an error; one that is loaded only in some forms, or not
+known, is a warning. Names from files are quoted. --severity selects the findings that are shown and
+that count for the exit code.
 
-Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read or is beyond the limits.`,
+Exit codes: 0 no findings, 1 findings, 2 no findings, but a file could not be read or exceeds the limits.`,
 		Example: `  petrify check model.onnx
   petrify check --severity info --json models/
   petrify check --external-data --max-size 4GiB large.onnx
@@ -77,12 +80,12 @@ Exit codes: 0 no finding, 1 findings, 2 no finding, but a file could not be read
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.severity, "severity", "error", "lowest severity that counts: "+strings.Join(severities, ", "))
-	f.BoolVar(&o.finite, "finite", false, "a weight that is NaN or infinite is an error, not a warning")
-	f.BoolVar(&o.external, "external-data", false, "also check the files of external data, which must be regular files in the model's folder")
-	f.Var(&o.maxSize, "max-size", "largest file that is read")
-	f.Var(&o.budget, "budget", "memory that the values of one run may take at the same time")
-	f.Int64Var(&o.work, "budget-work", o.work, "multiplications and additions that one run may take")
-	f.StringSliceVar(&o.targets, "target", nil, "runtimes that must load each node, as in onnxruntime>=1.17,opencv>=4.8; there are tables of "+strings.Join(target.Names(), ", "))
+	f.BoolVar(&o.finite, "finite", false, "make a NaN or infinite weight an error, not a warning")
+	f.BoolVar(&o.external, "external-data", false, "also check external data files, which must be regular files in the model's folder")
+	f.Var(&o.maxSize, "max-size", "largest file to read")
+	f.Var(&o.budget, "budget", "memory limit for the values that one run holds at the same time")
+	f.Int64Var(&o.work, "budget-work", o.work, "limit on the multiplications and additions of one run")
+	f.StringSliceVar(&o.targets, "target", nil, "runtimes that must load each node, as in onnxruntime>=1.17,opencv>=4.8; there are tables for "+strings.Join(target.Names(), ", "))
 	f.StringVar(&o.infer, "infer", "", "write the model with all inferred types and shapes to this file")
 	f.BoolVar(&o.json, "json", false, "write JSON")
 	f.BoolVar(&o.sarif, "sarif", false, "write SARIF 2.1.0, which code scanning services read")
@@ -142,10 +145,10 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	}
 	files := modelFiles(o.paths)
 	if o.infer != "" && len(files) != 1 {
-		return fmt.Errorf("--infer writes one file, and there are %d models", len(files))
+		return fmt.Errorf("--infer writes one file, but %d models are given", len(files))
 	}
 	if o.external && slices.Contains(o.paths, stdin) {
-		return errors.New("--external-data: the standard input is in no folder that could have the data")
+		return errors.New("--external-data: the standard input has no folder in which to find the data")
 	}
 	reports := []checkReport{}
 	all := &report.Report{Tool: "petrify check", Version: version()}

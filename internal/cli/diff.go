@@ -37,11 +37,13 @@ func newDiffCmd(s *Streams, run func(context.Context, diffOptions) error) *cobra
 	o := diffOptions{streams: s, budget: 2 << 30}
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
-		Short: "What changed from one model to another, and what it does to the outputs",
-		Long: `diff compares two models: what callers see (inputs, outputs, their types and free axes), versions, metadata, the graph node by node,
-weights with their largest change and in units of the last place, sizes and work, and what both compute on the same inputs,
-with the limit that says whether that is more than rounding. Where the new model keeps weights or values in fewer bits (float16,
-bfloat16, DequantizeLinear, MatMulNBits), what that does to the outputs is predicted and measured. Inputs come from the test_data_set_N beside OLD, or are drawn.
+		Short: "Show what changed from one model to another, and its effect on the outputs",
+		Long: `diff compares two models: their interface (inputs, outputs, types and free axes), versions,
+metadata, the graph node by node, weights with their largest change, also in units in the last
+place, sizes and work, and what both compute on the same inputs, with limits that tell whether the
+difference is more than rounding. If the new model keeps weights or values in fewer bits (float16,
+bfloat16, DequantizeLinear, MatMulNBits), the effect on the outputs is predicted and measured.
+Inputs come from the test_data_set_N beside OLD, or are drawn.
 
 The exit code is 1 only for the parts that --fail-on names: interface (changes that break callers), versions, metadata, graph,
 weights, sizes (one that grew), outputs (different by more than rounding).`,
@@ -58,10 +60,10 @@ weights, sizes (one that grew), outputs (different by more than rounding).`,
 	f := cmd.Flags()
 	f.StringSliceVar(&o.failOn, "fail-on", nil, "parts whose change is a finding: "+strings.Join(partNames(), ", "))
 	f.StringVar(&o.format, "format", "text", "what to show: "+strings.Join(diffFormats, ", "))
-	f.BoolVar(&o.noRun, "no-run", false, "compare the files alone, and not what they compute")
-	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
-	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single evaluation")
-	f.Var(&o.budget, "budget", "memory for the values of one evaluation")
+	f.BoolVar(&o.noRun, "no-run", false, "compare only the files, not what they compute")
+	f.Uint64Var(&o.seed, "seed", 1, "seed for the inputs of models without recorded ones")
+	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "time limit of each evaluation")
+	f.Var(&o.budget, "budget", "memory limit for the values of one evaluation")
 	mustComplete(cmd, "fail-on", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return partNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -83,7 +85,7 @@ func runDiff(ctx context.Context, o diffOptions) error {
 		}
 	}
 	if !slices.Contains(diffFormats, o.format) {
-		return fmt.Errorf("--format: no format is called %q, want one of %s%s", o.format, strings.Join(diffFormats, ", "), suggest.DidYouMean(o.format, diffFormats))
+		return fmt.Errorf("--format: unknown format %q, want one of %s%s", o.format, strings.Join(diffFormats, ", "), suggest.DidYouMean(o.format, diffFormats))
 	}
 	if o.noRun && slices.Contains(o.failOn, string(diff.Computed)) {
 		return errors.New("--fail-on outputs and --no-run: outputs are compared by running the models")

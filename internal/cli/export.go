@@ -36,12 +36,13 @@ func newExportCmd(s *Streams, do func(context.Context, exportOptions) error) *co
 	cmd := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Export the latest checkpoint of a run to ONNX",
-		Long: `export turns the latest checkpoint of a run into ONNX models, each in a folder of its own together with recorded inputs
-and outputs (test_data_set_N) by which any runtime can be checked, a model card (ModelCard.md) and a bill of materials
-(NET.cdx.json, CycloneDX). The same checkpoint gives the same bytes. Then it verifies them, as train does: every runtime that is
-usual and installed must compute what the file says, and the weights must be the checkpoint's.
+		Long: `export turns the latest checkpoint of a run into ONNX models, each in its own folder together with
+recorded inputs and outputs (test_data_set_N), with which any runtime can be checked, a model card
+(ModelCard.md) and a bill of materials (NET.cdx.json, CycloneDX). The same checkpoint gives the same
+bytes. Then it verifies the models, as train does: every default runtime that is installed must
+compute what the file says, and the weights must be the checkpoint's.
 
-The form says what goes in and out:
+The form says what the inputs and outputs are:
 
 ` + formsText() + `
 --precision float16 or int8 stores weights, and computes, in fewer bits; float16-weights and int8-weights store the weights alone in
@@ -66,13 +67,13 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 	f := cmd.Flags()
 	f.Int64Var(&o.opset, "opset", export.DefaultOpset, fmt.Sprintf("version of the operators, %d to %d", export.MinOpset, export.MaxOpset))
 	f.StringVarP(&o.out, "out", "o", "", "folder to write to (default: RUN/onnx)")
-	f.BoolVar(&o.keep, "keep-batchnorm", false, "write batch normalisations as nodes, not folded into the layers in front")
-	f.StringVar(&o.licence, "license", "", "of the models, to be stated in card and bill: an SPDX identifier, such as CC-BY-4.0, or words")
+	f.BoolVar(&o.keep, "keep-batchnorm", false, "write batch normalisations as nodes instead of folding them into the layers before them")
+	f.StringVar(&o.licence, "license", "", "licence to state in the model card and bill of materials: an SPDX identifier, such as CC-BY-4.0, or free text")
 	f.StringSliceVar(&o.forms, "form", []string{export.Forms()[0].Name}, "forms to write, separated by commas")
 	f.StringVar(&o.layout, "layout", string(export.NHWC), "order of the axes of images as bytes, nhwc or nchw")
-	f.StringVar(&o.width, "precision", string(export.Float32), "what weights are stored and nets computed in: "+precisionsText())
-	f.StringVar(&o.data, "data", "", "where the data of the run is now, if it has moved; int8 is calibrated on it")
-	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more than this, relative to its size, predicted or measured; 0 refuses none")
+	f.StringVar(&o.width, "precision", string(export.Float32), "precision of stored weights and of computation: "+precisionsText())
+	f.StringVar(&o.data, "data", "", "where the run's training data is now, if it has moved; int8 is calibrated on it")
+	f.Float64Var(&o.most, "max-error", 0, "refuse a precision that changes an output by more than this, relative to its size, predicted or measured; 0 means no limit")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
 	mustComplete(cmd, "data", completeData)
 	mustComplete(cmd, "precision", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
@@ -81,7 +82,7 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
-	f.StringVar(&o.dense, "dense", string(export.MatMul), "how dense layers are written, matmul or gemm; docs/loading.md says which runtimes load which")
+	f.StringVar(&o.dense, "dense", string(export.MatMul), "how to write dense layers, matmul or gemm; docs/loading.md says which runtimes load which")
 	mustComplete(cmd, "dense", cobra.FixedCompletions([]string{string(export.MatMul), string(export.Gemm)}, cobra.ShellCompDirectiveNoFileComp))
 	mustComplete(cmd, "out", completeFolders)
 	mustComplete(cmd, "form", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -168,7 +169,7 @@ func (o *exportOptions) verify(ctx context.Context, folder *run.Folder, written 
 	for _, e := range written {
 		paths = append(paths, filepath.Dir(e.Model))
 	}
-	found, err := verifiedExport(ctx, o.streams, o.streams.Err, folder, paths, "the files are written, but not verified")
+	found, err := verifiedExport(ctx, o.streams, o.streams.Err, folder, paths, "the files were written, but not verified")
 	if err != nil {
 		return err
 	}

@@ -46,23 +46,28 @@ func newGateCmd(s *Streams, run func(context.Context, gateOptions) error) *cobra
 	o := gateOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "gate [FILE...]",
-		Short: "Check and verify the models of a repository, as its policy says",
-		Long: `gate reads petrify.yaml, checks and verifies the models that it names, and holds them to its budgets. petrify init writes such a
-file for the models that it finds. Paths and patterns in it are relative to its folder; with FILEs, those alone are judged.
+		Short: "Check and verify the models of a repository as its policy says",
+		Long: `gate reads petrify.yaml, checks and verifies the models that it names, and compares them with its
+budgets. petrify init writes such a file for the models that it finds. Paths and patterns in it are
+relative to its folder. If FILEs are given, only those are judged.
 
-A finding that the policy ignores, until the day that it says, or that the baseline knows, is shown and does not count.
---write-baseline makes a baseline of all that is found now, so that new findings alone fail.
+Findings that the policy ignores (until a given date), or that the baseline lists, are shown but do
+not count. --write-baseline writes a baseline of all present findings, so that only new findings
+fail.
 
---results keeps the result of each model under a digest of the model, its data, the settings and the program: what is there is
-not judged again, and petrify report puts the results of many machines together. --cache does the same in the user's own cache.
---shard I/N judges the I-th of N parts, counted from 0, the same on every machine; /N takes I from JOB_COMPLETION_INDEX
-(Kubernetes) or SLURM_ARRAY_TASK_ID, and auto takes N as well, from JOB_COMPLETIONS or the bounds of the Slurm array.
+--results keeps the result of each model under a digest of the model, its data, the settings and the
+program: models with a result are not judged again, and petrify report merges the results of many
+machines. --cache does the same in the user's own cache. --shard I/N judges the I-th of N parts,
+counted from 0, which are the same on every machine; /N takes I from JOB_COMPLETION_INDEX
+(Kubernetes) or SLURM_ARRAY_TASK_ID, and auto also takes N, from JOB_COMPLETIONS or the bounds of
+the Slurm array.
 
---manifest takes the models from a list, a line each: paths relative to the policy's folder, absolute ones, file:// URLs, and in
-petrify-fleet URLs of objects: s3://BUCKET/KEY and gs://BUCKET/KEY. One that ends in / is a folder with a model and its data.
-Lines that begin with # are passed over. - reads the list from standard input.
+--manifest reads the models from a list, one per line: paths relative to the policy's folder,
+absolute paths, file:// URLs, and in petrify-fleet URLs of objects: s3://BUCKET/KEY and
+gs://BUCKET/KEY. A URL that ends in / is a folder with a model and its data. Lines that begin with #
+are skipped. - reads the list from the standard input.
 
-Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judged, or the policy is wrong.`,
+Exit codes: 0 no findings that count, 1 findings, 2 something could not be judged, or the policy is invalid.`,
 		Example: `  petrify gate
   petrify gate -c ci/petrify.yaml --format github --report sarif=petrify.sarif
   petrify gate --write-baseline
@@ -70,7 +75,7 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
   petrify gate --shard 3/16 --results results && petrify report results
   petrify gate --manifest models.txt --shard auto --results /shared/results
   find /data -name '*.onnx' | petrify gate --manifest - --cache`,
-		Args: arguments(0, -1, "model files that the policy is about"),
+		Args: arguments(0, -1, "model files that the policy applies to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.files = args
 			return run(cmd.Context(), o)
@@ -81,19 +86,19 @@ Exit codes: 0 no finding that counts, 1 findings, 2 something could not be judge
 	formatFlag(cmd, f, &o.format)
 	o.verboseFlag(f)
 	o.reports.flag(cmd)
-	f.BoolVar(&o.baseline, "write-baseline", false, "write what is found now to the policy's baseline")
+	f.BoolVar(&o.baseline, "write-baseline", false, "write all present findings to the policy's baseline")
 	f.StringVar(&o.results, "results", "", "folder that keeps the result of each model; in petrify-fleet also a URL, s3://BUCKET/FOLDER")
 	f.BoolVar(&o.cache, "cache", false, "keep results in the user's cache")
 	exclusive(cmd, "results", "cache")
 	f.StringVar(&o.shard, "shard", "", "judge one of N parts: I/N, or /N with I from the environment, or auto with both")
-	f.StringVar(&o.manifest, "manifest", "", "file with a model a line, in place of the policy's patterns; - is standard input")
-	f.IntVar(&o.parallel, "parallel", 0, "models to judge at the same time (default: one a processor)")
+	f.StringVar(&o.manifest, "manifest", "", "file with one model per line, instead of the policy's patterns; - is the standard input")
+	f.IntVar(&o.parallel, "parallel", 0, "models to judge at the same time (default: one per processor)")
 	o.places.placeFlags(f)
 	return cmd
 }
 
 func (o *gateOptions) verboseFlag(f *pflag.FlagSet) {
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output, before the text")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "also show a table with every figure of every output")
 }
 
 // formatFlag is the flag for the format of what is shown.
@@ -229,7 +234,7 @@ func forReport(r *report.Report) string {
 				continue
 			}
 			if _, err := os.Stat(filepath.FromSlash(f.Path)); err == nil {
-				return fmt.Sprintf("petrify reduce %s --runtime %s cuts it down to what the runtime gets wrong, for a bug report", quote.Shell(f.Path), quote.Shell(rt.Name))
+				return fmt.Sprintf("petrify reduce %s --runtime %s reduces it to what the runtime gets wrong, for a bug report", quote.Shell(f.Path), quote.Shell(rt.Name))
 			}
 		}
 	}
@@ -288,7 +293,7 @@ func (o *gateOptions) chosen(root string) ([]string, error) {
 	var files []string
 	if o.manifest != "" {
 		if len(o.files) > 0 {
-			return nil, errors.New("--manifest and FILEs are given, want one of them")
+			return nil, errors.New("both --manifest and FILEs are given, want one of them")
 		}
 		return readManifest(o.streams, o.manifest)
 	}

@@ -16,9 +16,9 @@ import (
 type givenOptions struct{ shapes, inputs, ranges []string }
 
 func (o *givenOptions) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.shapes, "shape", nil, "shape of an input, as in x=1x3x224x224, or length of a free axis by its name, as in N=4; may be repeated")
-	f.StringArrayVar(&o.inputs, "input", nil, "an input from a file, as in x=file.npy, .npz or .pb, or all arrays of FILE.npz by their names; may be repeated")
-	f.StringArrayVar(&o.ranges, "range", nil, "numbers to draw for an input, as in x=0..255; may be repeated")
+	f.StringArrayVar(&o.shapes, "shape", nil, "shape of an input, as in x=1x3x224x224, or length of a named free axis, as in N=4; may be repeated")
+	f.StringArrayVar(&o.inputs, "input", nil, "read an input from a file, as in x=file.npy, .npz or .pb, or from all arrays of FILE.npz by name; may be repeated")
+	f.StringArrayVar(&o.ranges, "range", nil, "range of the numbers to draw for an input, as in x=0..255; may be repeated")
 }
 
 // given reads the flags. What the model makes of them is found out later.
@@ -62,7 +62,7 @@ func (o *givenOptions) given() (verify.Given, error) {
 		name, value, ok := cutLast(text)
 		low, high, between := strings.Cut(value, "..")
 		if !ok || !between {
-			return g, fmt.Errorf("--range %s: want an input and the least and the greatest number, as in x=0..255", text)
+			return g, fmt.Errorf("--range %s: want an input and its smallest and largest number, as in x=0..255", text)
 		}
 		var r verify.Range
 		var err error
@@ -71,11 +71,11 @@ func (o *givenOptions) given() (verify.Given, error) {
 			text string
 		}{{&r.Low, low}, {&r.High, high}} {
 			if *side.to, err = strconv.ParseFloat(side.text, 64); err != nil || math.IsNaN(*side.to) || math.IsInf(*side.to, 0) {
-				return g, fmt.Errorf("--range %s: %q is no number, want two as in x=0..255", text, side.text)
+				return g, fmt.Errorf("--range %s: %q is not a number, want two as in x=0..255", text, side.text)
 			}
 		}
 		if r.Low > r.High {
-			return g, fmt.Errorf("--range %s: %s is more than %s, want the least number first", text, low, high)
+			return g, fmt.Errorf("--range %s: %s is greater than %s, want the smaller number first", text, low, high)
 		}
 		if _, old := g.Ranges[name]; old {
 			return g, twice("--range", name)
@@ -103,7 +103,7 @@ func parseShape(text string) ([]int, error) {
 	for part := range strings.SplitSeq(strings.ReplaceAll(text, ",", "x"), "x") {
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("%q is no length, want lengths as in 1x3x224x224, or scalar", part)
+			return nil, fmt.Errorf("%q is not a length, want lengths as in 1x3x224x224, or scalar", part)
 		}
 		dims = append(dims, n)
 	}

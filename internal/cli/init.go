@@ -27,8 +27,9 @@ func newInitCmd(s *Streams, run func(context.Context, initOptions) error) *cobra
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a policy for the models of a folder",
-		Long: `init looks for models in a folder and below it, and writes petrify.yaml with a line on each of the things that a policy can say: the
-models that it found, the runtimes to verify them on, budgets somewhat above what they take today.`,
+		Long: `init looks for models in and below a folder, and writes a petrify.yaml that shows everything a
+policy can say: the models that it found, the runtimes to verify them on, and budgets slightly above
+what they take today.`,
 		Example: `  petrify init
   petrify init models && petrify gate -c models/petrify.yaml`,
 		Args: arguments(0, 1, "at most one folder"),
@@ -40,7 +41,7 @@ models that it found, the runtimes to verify them on, budgets somewhat above wha
 			return run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "write over a policy that is there")
+	cmd.Flags().BoolVar(&o.force, "force", false, "overwrite an existing policy")
 	return cmd
 }
 
@@ -50,7 +51,7 @@ func runInit(ctx context.Context, o initOptions) error {
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("%s is there already; --force writes over it", quote.Name(path))
+		return fmt.Errorf("%s already exists; --force overwrites it", quote.Name(path))
 	}
 	var names []string
 	err := filepath.WalkDir(o.dir, func(at string, d fs.DirEntry, err error) error {

@@ -35,9 +35,10 @@ func newInspectCmd(s *Streams, run func(context.Context, inspectOptions) error) 
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Show what is in an ONNX file",
-		Long: `inspect shows the inputs and outputs of a model with their types, its operators, parameters, versions and metadata, and
-what one run takes, axes without a number counted as one. It reads as check does, within limits, and needs no valid model;
-check says whether it is one. MODEL is a file, or - for the standard input. Names out of the file are quoted.`,
+		Long: `inspect shows the inputs and outputs of a model with their types, its operators, parameters,
+versions and metadata, and the memory and work of one run, with free axes counted as one. It reads
+within limits, as check does, and the model need not be valid; check says whether it is. MODEL is a
+file, or - for the standard input. Names from the file are quoted.`,
 		Example: `  petrify inspect model.onnx
   petrify inspect --text model.onnx
   petrify inspect --weights model.onnx
@@ -49,9 +50,9 @@ check says whether it is one. MODEL is a file, or - for the standard input. Name
 		},
 	}
 	f := cmd.Flags()
-	f.Var(&o.maxSize, "max-size", "largest file that is read")
+	f.Var(&o.maxSize, "max-size", "largest file to read")
 	f.BoolVar(&o.json, "json", false, "write JSON")
-	f.BoolVar(&o.text, "text", false, "write the whole model as text, a line for each node")
+	f.BoolVar(&o.text, "text", false, "print the whole model as text, one line per node")
 	f.BoolVar(&o.weights, "weights", false, "show statistics of each initializer")
 	exclusive(cmd, "json", "text")
 	exclusive(cmd, "text", "weights")

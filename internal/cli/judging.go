@@ -24,11 +24,11 @@ type judgingOptions struct {
 
 func (o *judgingOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Uint64Var(&o.seed, "seed", 1, "of inputs for models without recorded ones")
-	f.StringVar(&o.profile, "arithmetic", "float32", "what the runtimes are meant to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" after one flushes subnormals to zero")
-	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "longest single call of a runtime, and evaluation by the reference")
+	f.Uint64Var(&o.seed, "seed", 1, "seed for the inputs of models without recorded ones")
+	f.StringVar(&o.profile, "arithmetic", "float32", "arithmetic that the runtimes are expected to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" after a name flushes subnormals to zero")
+	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "time limit of each call of a runtime, and of each evaluation by the reference")
 	o.budget = 2 << 30
-	f.Var(&o.budget, "budget", "memory for the values that the reference holds at the same time")
+	f.Var(&o.budget, "budget", "memory limit for the values that the reference holds at the same time")
 	o.settings.sessionFlags(f)
 	o.settings.placeFlags(f)
 	o.given.flags(f)

@@ -138,7 +138,7 @@ func runModels(_ context.Context, o modelsOptions) error {
 		return w.Flush()
 	}
 	m := infos[0]
-	fmt.Fprintf(w, "%s: %s\n%s\nSource: %s\nTrained for %d steps of batch %d unless told otherwise.\n", m.Name, m.Title, m.Doc, m.Source, m.Steps, m.Batch)
+	fmt.Fprintf(w, "%s: %s\n%s\nSource: %s\nTrained by default for %d steps of batch %d.\n", m.Name, m.Title, m.Doc, m.Source, m.Steps, m.Batch)
 	for _, n := range m.Nets {
 		fmt.Fprintf(w, "\n%s: %s; %d parameters\n", n.Name, n.Doc, n.Parameters)
 		fmt.Fprintf(w, "  NAME\tLAYER\tSHAPE\tPARAMETERS\n")

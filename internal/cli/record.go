@@ -29,16 +29,18 @@ func newRecordCmd(s *Streams, do func(context.Context, recordOptions) error) *co
 	cmd := &cobra.Command{
 		Use:   "record MODEL",
 		Short: "Record inputs and a runtime's outputs beside an ONNX model",
-		Long: `record draws inputs for a model, as verify does, has a runtime compute the outputs, and writes both as test_data_set_N, in the
-layout that ONNX's own test runners replay: input_K.pb and output_K.pb. From then on verify also compares the
-model in that folder with them: a later runtime, or a model that was exported anew, is compared with what was recorded.
+		Long: `record draws inputs for a model, as verify does, computes the outputs with a runtime, and writes
+both as test_data_set_N, in the layout that ONNX's own test runners replay: input_K.pb and
+output_K.pb. From then on, verify uses these inputs for the model in that folder and judges the
+recorded outputs as well: later runtimes and new exports are compared on the same data.
 
-Beside them, provenance.json says what the model was, by its digest, which runtime computed the outputs, in which version and
-with which settings, and what was drawn for each input, and why. There is no time in it: the same recording has the same bytes.
+A provenance.json beside them has the digest of the model, the runtime that computed the outputs,
+with its version and settings, and what was drawn for each input, and why. It contains no times: the
+same recording gives the same bytes.
 
-Outputs that are not what the model says are not recorded, unless --force is given. All sets appear, or none does.
+Outputs that are not what the model says are not recorded unless --force is given. Either all sets are written or none.
 
-Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something could not be read, run or written.`,
+Exit codes: 0 recorded, 1 the runtime does not compute what the model says, 2 something could not be read, run or written.`,
 		Example: `  petrify record model.onnx
   petrify record model.onnx -o golden --sets 4
   petrify record unet.onnx -o golden --shape x=1x3x256x256 --range x=0..255
@@ -51,10 +53,10 @@ Exit codes: 0 recorded, 1 the runtime's outputs are not the model's, 2 something
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.out, "out", "o", "", "folder to write to, with a copy of the model where it is another one (default: the model's own)")
-	f.StringVarP(&o.runtime, "runtime", "r", "ort-node", "runtime whose outputs are recorded; "+judge+" records those of float64, rounded")
-	quantityVar(f, &o.sets, "sets", 2, "data sets to record; more than one seed is used where there are more than the batches of one")
-	f.BoolVar(&o.force, "force", false, "replace recorded data that are there, and record outputs that are not what the model says")
+	f.StringVarP(&o.out, "out", "o", "", "folder to write to, with a copy of the model unless it is the model's own (default: the model's own)")
+	f.StringVarP(&o.runtime, "runtime", "r", "ort-node", "runtime whose outputs are recorded; "+judge+" records the float64 outputs of the reference, rounded")
+	quantityVar(f, &o.sets, "sets", 2, "data sets to record; further seeds are used if one seed gives too few")
+	f.BoolVar(&o.force, "force", false, "replace existing recorded data, and record outputs even if they are not what the model says")
 	o.judging.flags(cmd)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "out", completeFolders)

@@ -29,23 +29,27 @@ func newReduceCmd(s *Streams, do func(context.Context, reduceOptions) error) *co
 	o := reduceOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "reduce MODEL",
-		Short: "Make the smallest model that a runtime still gets wrong, for a bug report",
-		Long: `reduce takes a model that verify finds a runtime wrong on, or that the runtime refuses, crashes or hangs on, and looks for the
-smallest part of it on which the runtime fails in the same way. It begins with the first wrong node alone, on the inputs that
-the runtime itself gave it; then it leaves out nodes, also in functions, branches and loops, optional inputs and attributes,
-and makes shapes and numbers smaller, as long as the failure stays. Names of the model are also replaced, unless the failure hangs
-on them.
+		Short: "Find the smallest model that a runtime still gets wrong, for a bug report",
+		Long: `reduce takes a model that a runtime computes wrongly, refuses, crashes or hangs on, and looks for
+the smallest part of it on which the runtime fails in the same way. It begins with only the first
+wrong node, on the inputs that the runtime itself gave it; then it removes nodes, also in functions,
+branches and loops, optional inputs and attributes, and makes shapes and numbers smaller, as long as
+the failure remains. Names are replaced as well, unless the failure depends on them.
 
-What it writes is ready to attach to a bug report: model.onnx, test_data_set_0 with the inputs and the outputs that the model
-should have, and README.md, which says what fails, in which version, and how to see it in a few lines of Python. Look through
-the folder before you send it: what is left of weights and inputs is yours.
+The result is ready to attach to a bug report: model.onnx, test_data_set_0 with the inputs and the
+expected outputs, and README.md, which says what fails, in which version, and how to reproduce it in
+a few lines of Python. Look through the folder before you send it: the remaining weights and inputs
+are yours.
 
-MODEL is a file, or a folder with a model and its test_data_set_N. Without recorded inputs they are drawn, as verify draws
-them. A failure is the same if it is of the same class, in the same operator, as certain, or with the same message. The same
-failure is reduced to the same files. Of a runtime that hangs, each try takes --timeout. --max-time ends a search, and so does Ctrl-C: the smallest model until then is written.
+MODEL is a file, or a folder with a model and its test_data_set_N. Without recorded inputs, inputs
+are drawn, as verify draws them. Two failures are the same if they are of the same class, in the
+same operator, and equally certain, or have the same message. The same failure always gives the same
+files. If the runtime hangs, each try takes --timeout. --max-time or Ctrl-C ends the search, and the
+smallest model so far is written.
 
-Exit codes: 0 written, 1 the runtime fails and does not when it is asked again, or not on a copy of the model with these inputs
-alone, 2 nothing fails, or nothing could be read or judged, 130 interrupted, with the smallest model so far written.`,
+Exit codes: 0 written, 1 the failure is not reproducible, or not on a copy of the model with only
+these inputs, 2 nothing fails, or nothing could be read or judged, 130 interrupted, with the
+smallest model so far written.`,
 		Example: `  petrify reduce model.onnx
   petrify reduce model.onnx --runtime ort-node -o report
   petrify reduce golden --runtime ort-node --ort-optimization off
@@ -58,10 +62,10 @@ alone, 2 nothing fails, or nothing could be read or judged, 130 interrupted, wit
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.out, "out", "o", "", "folder to write to, which must be empty (default: the model's name with -reduced, here)")
-	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to try in this order of reports until one fails; one that lacks an operator fails only if it is named (default: "+usualText()+")")
-	f.BoolVar(&o.force, "force", false, "replace what is in the folder")
-	f.DurationVar(&o.search, "max-time", 0, "longest search; 0 is no bound")
+	f.StringVarP(&o.out, "out", "o", "", "folder to write to, which must be empty (default: the model's name with -reduced, in the working directory)")
+	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to try until one fails; one that lacks an operator counts as failing only if it is named here (default: "+usualText()+")")
+	f.BoolVar(&o.force, "force", false, "replace the files in the folder")
+	f.DurationVar(&o.search, "max-time", 0, "time limit of the search; 0 means none")
 	o.judging.flags(cmd)
 	mustComplete(cmd, "runtime", completeRuntimes)
 	mustComplete(cmd, "out", completeFolders)
@@ -90,7 +94,7 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 		return err
 	}
 	if len(v.Runtimes) == 0 {
-		return fmt.Errorf("--runtime %s: the reference judges, and is not judged: want one of %s", strings.Join(o.runtimes, ","), strings.Join(runtimeNames()[1:], ", "))
+		return fmt.Errorf("--runtime %s: the reference is what runtimes are judged by, want one of %s", strings.Join(o.runtimes, ","), strings.Join(runtimeNames()[1:], ", "))
 	}
 	var b *bar
 	all := 0
@@ -106,7 +110,7 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 	b.clear()
 	switch {
 	case errors.Is(err, reduce.ErrNothing) && len(v.Runtimes) > 0:
-		return fmt.Errorf("%s: %w: petrify verify says what each runtime comes to", quote.Name(o.model), err)
+		return fmt.Errorf("%s: %w: petrify verify shows the verdict on each runtime", quote.Name(o.model), err)
 	case errors.Is(err, reduce.ErrUnsteady):
 		return &exitError{exitFinding, err}
 	case err != nil:
@@ -127,10 +131,10 @@ func runReduce(ctx context.Context, o reduceOptions) error {
 	}
 	switch {
 	case r.Interrupted:
-		fmt.Fprintln(o.streams.Err, "petrify: interrupted: a smaller model may fail as well")
+		fmt.Fprintln(o.streams.Err, "petrify: interrupted; a smaller model may fail as well")
 		return exit(exitInterrupted)
 	case r.Unfinished:
-		fmt.Fprintf(o.streams.Err, "the time of --max-time %v is over: a smaller model may fail as well\n", o.search)
+		fmt.Fprintf(o.streams.Err, "stopped after --max-time %v; a smaller model may fail as well\n", o.search)
 	}
 	return nil
 }

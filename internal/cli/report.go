@@ -19,12 +19,14 @@ func newReportCmd(s *Streams, run func(context.Context, reportOptions) error) *c
 	o := reportOptions{gateOptions: gateOptions{streams: s}}
 	cmd := &cobra.Command{
 		Use:   "report DIR",
-		Short: "Put the results of many petrify gates together",
-		Long: `report reads the results that petrify gate --results left in a folder (in petrify-fleet also s3://BUCKET/FOLDER and
-gs://BUCKET/FOLDER), from however many machines, and shows them as one gate over all models would have: with the ignores and the baseline of the policy, in every format, with the same exit code.
+		Short: "Merge the results of petrify gate from many machines",
+		Long: `report reads the results that petrify gate --results wrote to a folder (in petrify-fleet also
+s3://BUCKET/FOLDER and gs://BUCKET/FOLDER), from any number of machines, and reports them as a
+single gate over all models would: with the ignores and the baseline of the policy, in every format,
+with the same exit code.
 
---manifest says which models there must be: those without a result were not judged, and are shown as such. Without it, a part
-that was never run is not missed.`,
+--manifest says which models there must be: those without a result are reported as not judged.
+Without it, a part that never ran goes unnoticed.`,
 		Example: `  petrify report results
   petrify report results --manifest models.txt
   petrify report results --report html=report.html --report junit=report.xml
@@ -36,9 +38,9 @@ that was never run is not missed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.config, "config", "c", policyName, "policy file; without one nothing is ignored")
+	f.StringVarP(&o.config, "config", "c", policyName, "policy file; without one, nothing is ignored")
 	formatFlag(cmd, f, &o.format)
-	f.StringVar(&o.manifest, "manifest", "", "file with a model a line, as petrify gate was given: each must have a result")
+	f.StringVar(&o.manifest, "manifest", "", "file with one model per line, as given to petrify gate: each must have a result")
 	o.verboseFlag(f)
 	o.reports.flag(cmd)
 	return cmd

@@ -42,7 +42,7 @@ func findFormat(flag, name string) (report.Format, error) {
 	if i := slices.IndexFunc(formats, func(f report.Format) bool { return f.Name == name }); i >= 0 {
 		return formats[i], nil
 	}
-	return report.Format{}, fmt.Errorf("%s: no format is called %q, want one of %s%s", flag, name, strings.Join(formatNames(), ", "), suggest.DidYouMean(name, formatNames()))
+	return report.Format{}, fmt.Errorf("%s: unknown format %q, want one of %s%s", flag, name, strings.Join(formatNames(), ", "), suggest.DidYouMean(name, formatNames()))
 }
 
 // check says what is wrong with the flag before any work is done.

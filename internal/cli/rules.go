@@ -21,9 +21,10 @@ func newRulesCmd(s *Streams, run func(context.Context, rulesOptions) error) *cob
 	o := rulesOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "rules [CODE...]",
-		Short: "What a finding means, with an example and how to repair it",
-		Long: `rules lists the rules that check, verify and gate know, or says of each CODE what holds, what breaks it and what to do then.
-Codes do not change from version to version. The same stands in docs/rules.md.`,
+		Short: "Explain a finding, with an example and how to fix it",
+		Long: `rules lists the rules of check, verify and gate, or explains each CODE: what the rule requires, an
+example of what breaks it, and how to fix that. Codes do not change between versions. docs/rules.md
+has the same text.`,
 		Example: `  petrify rules
   petrify rules outputs-differ
   petrify rules --json weight-nan`,

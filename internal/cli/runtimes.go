@@ -49,9 +49,9 @@ func (o *runtimeOptions) placeFlags(f *pflag.FlagSet) {
 
 // sessionFlags are the flags that set up sessions of ONNX Runtime.
 func (o *runtimeOptions) sessionFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.optimization, "ort-optimization", "all", "how far ONNX Runtime rewrites the graph before it runs it: "+strings.Join(child.Optimizations(), ", "))
-	f.IntVar(&o.threads, "ort-threads", 1, "threads that one operator of ONNX Runtime may use")
-	f.StringVar(&o.provider, "ep", "", "execution provider of ort-node and ort-python, such as cuda or webgpu, which alone are used then: an error where it is missing")
+	f.StringVar(&o.optimization, "ort-optimization", "all", "graph optimisation level of ONNX Runtime: "+strings.Join(child.Optimizations(), ", "))
+	f.IntVar(&o.threads, "ort-threads", 1, "threads per operator in ONNX Runtime")
+	f.StringVar(&o.provider, "ep", "", "execution provider, such as cuda or webgpu; then only ort-node and ort-python are used, and it is an error if they lack it")
 }
 
 // validate compares the settings of sessions with what there is.
@@ -89,26 +89,26 @@ func runtimes() []runtimeKind {
 		{"load", "onnx-go's decoder on petrify's own operators in Gorgonia", always, func(runtimeOptions) witness.Runtime {
 			return load.Runtime{Release: "petrify " + version()}
 		}},
-		{"gorgonnx", "stock onnx-go with its Gorgonia backend; unasked on petrify's own exports only", forOwn, func(runtimeOptions) witness.Runtime {
+		{"gorgonnx", "stock onnx-go with its Gorgonia backend; by default on petrify's own exports only", forOwn, func(runtimeOptions) witness.Runtime {
 			return gorgonnx.Runtime{}
 		}},
-		{"ort-node", "ONNX Runtime for Node.js, where it is installed", always, func(o runtimeOptions) witness.Runtime {
+		{"ort-node", "ONNX Runtime for Node.js, if installed", always, func(o runtimeOptions) witness.Runtime {
 			r := o.inNode(child.Node())
 			r.Provider = o.provider
 			return r
 		}},
-		{"ort-web", "ONNX Runtime Web (WebAssembly) in Node.js, where it is installed; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+		{"ort-web", "ONNX Runtime Web (WebAssembly) in Node.js, if installed; only on request", onRequest, func(o runtimeOptions) witness.Runtime {
 			return o.inNode(child.Web())
 		}},
-		{"ort-python", "ONNX Runtime for Python, where it is installed", always, func(o runtimeOptions) witness.Runtime {
+		{"ort-python", "ONNX Runtime for Python, if installed", always, func(o runtimeOptions) witness.Runtime {
 			r := o.set(child.Python())
 			r.Provider = o.provider
 			return r
 		}},
-		{"ort-c", "ONNX Runtime's C library, in ORT_LIB_LOCATION or where the system has it, called from Python with NumPy; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+		{"ort-c", "ONNX Runtime's C library, in ORT_LIB_LOCATION or the system's library path, called from Python with NumPy; only on request", onRequest, func(o runtimeOptions) witness.Runtime {
 			return o.set(child.CLibrary())
 		}},
-		{"opencv", "OpenCV's module dnn for Python, where it is installed; on request only", onRequest, func(o runtimeOptions) witness.Runtime {
+		{"opencv", "OpenCV's dnn module for Python, if installed; only on request", onRequest, func(o runtimeOptions) witness.Runtime {
 			r := child.OpenCV()
 			r.Threads = o.threads
 			return r
@@ -142,7 +142,7 @@ func findRuntimes(names []string, o runtimeOptions) ([]witness.Runtime, error) {
 	known := runtimeNames()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("no runtime is called %q: there is %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
+			return nil, fmt.Errorf("unknown runtime %q, want one of %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
 		}
 	}
 	var found []witness.Runtime
@@ -179,7 +179,7 @@ func usualText() string {
 // completeRuntimes offers runtimes to the shell, also as the next of a list.
 func completeRuntimes(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	before := typed[:strings.LastIndex(typed, ",")+1]
-	offers := []string{before + judge + "\tthe judge alone: recorded outputs against float64"}
+	offers := []string{before + judge + "\tonly the reference: recorded outputs against float64"}
 	for _, k := range runtimes() {
 		offers = append(offers, before+k.name+"\t"+k.doc)
 	}

@@ -55,19 +55,21 @@ func newSampleCmd(s *Streams, run func(context.Context, sampleOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "sample MODEL",
 		Short: "Make pictures with an ONNX generator",
-		Long: `sample gives a generator standard normal noise and writes the pictures that it makes as one grid: PNG, JPEG or GIF, by the
-name of the file. MODEL is a run folder, or an ONNX file with one input (N,K), and perhaps one of classes (N), and an output of images
-of 1 or 3 channels, in any form that petrify export writes. The same seed gives the same pictures, in every form, here, in package load and on the page
-of petrify web.
+		Long: `sample feeds standard normal noise to a generator and writes the pictures that it makes as one grid:
+PNG, JPEG or GIF, by the file name's extension. MODEL is a run folder, or an ONNX file with an input
+(N,K), possibly one of classes (N), and an output of images with 1 or 3 channels, in any form that
+petrify export writes. The same seed gives the same pictures in every form, here, in package load
+and on the page of petrify web.
 
---interpolate shows the way from one picture to another, --walk a film of a walk past several that ends where it began. Both
-follow arcs, as noise does; between the codes of an autoencoder that knows no noise, straight lines. --from-image encodes
-pictures and decodes them, in two rows: what came in, above what the model makes of it. A picture is a PNG, JPEG, GIF, BMP,
-TIFF or WebP file, cropped and scaled as those of a data set; it needs a run folder of an autoencoder, or --encoder, or an
-ONNX file from images to images.
+--interpolate shows the transition from one picture to another, --walk an animation that passes
+several and ends where it began. Both follow arcs, which suit normal noise; between the codes of a
+plain autoencoder they follow straight lines. --from-image encodes pictures and decodes them again,
+in two rows: the inputs above the reconstructions. A picture is a PNG, JPEG, GIF, BMP, TIFF or WebP
+file, cropped and scaled like those of a data set; it needs a run folder of an autoencoder, or
+--encoder, or an ONNX file from images to images.
 
-A model that learnt classes shows all of them, or those of --class: a row for each, of the same noise. The film of a walk
-passes them one after the other.`,
+A model that learnt classes shows all of them, or those of --class: one row per class, all from the
+same noise. The animation of a walk goes through them one after the other.`,
 		Example: `  petrify sample runs/gan -o grid.png
   petrify sample runs/gan/onnx/generator/generator.onnx -n 64 --seed 7 -o grid.png
   petrify sample runs/dcgan --truncation 0.7 --walk walk.gif
@@ -86,20 +88,20 @@ passes them one after the other.`,
 		},
 	}
 	f := cmd.Flags()
-	quantityVarP(f, &o.n, "count", "n", 0, "pictures to make, of each class (default: 16; 8 of each of several classes; 8 of an interpolation, ends included; a walk passes 6)")
-	f.Uint64Var(&o.seed, "seed", 1, "of the noise")
-	f.Float64Var(&o.truncation, "truncation", 0, "draw noise from within plus and minus this, at least 1/64: less than 1 gives more usual pictures (default: no limit)")
+	quantityVarP(f, &o.n, "count", "n", 0, "pictures to make, per class (default: 16; 8 for each of several classes; 8 for an interpolation, ends included; a walk passes 6)")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the noise")
+	f.Float64Var(&o.truncation, "truncation", 0, "draw noise between minus and plus this, at least 1/64: less than 1 gives more typical pictures (default: no limit)")
 	f.StringArrayVar(&o.classes, "class", nil, "make pictures of this class, by its name, or \"all\"; may be repeated")
-	f.StringVar(&o.interpolate, "interpolate", "", "show the way from one picture to another: A,B, each a seed or a picture file")
-	f.StringArrayVar(&o.fromImage, "from-image", nil, "encode this picture file and decode it; may be repeated")
+	f.StringVar(&o.interpolate, "interpolate", "", "show the transition from one picture to another: A,B, each a seed or a picture file")
+	f.StringArrayVar(&o.fromImage, "from-image", nil, "encode and decode this picture file; may be repeated")
 	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
-	f.StringVar(&o.walk, "walk", "", "write a film of a closed walk through the latent space to this .gif file; - for the standard output")
-	f.IntVar(&o.frames, "frames", 120, "pictures of the film")
-	f.IntVar(&o.fps, "fps", 20, "pictures of the film in a second, 1 to 50; a GIF rounds their time to hundredths of a second")
+	f.StringVar(&o.walk, "walk", "", "write an animation of a closed walk through the latent space to this .gif file; - for the standard output")
+	f.IntVar(&o.frames, "frames", 120, "frames of the animation")
+	f.IntVar(&o.fps, "fps", 20, "frames per second of the animation, 1 to 50; a GIF rounds their duration to hundredths of a second")
 	f.StringVarP(&o.out, "out", "o", "samples.png", "file to write, .png, .jpg or .gif; - writes PNG to the standard output")
-	f.StringVarP(&o.runtime, "runtime", "r", "load", "what runs the model: "+strings.Join(runtimeNames(), ", "))
-	f.IntVar(&o.columns, "columns", 0, "pictures in a row (default: as square as can be; an interpolation is one row)")
-	f.IntVar(&o.scale, "scale", 0, "how many pixels wide each pixel becomes (default: pictures of about 112 pixels)")
+	f.StringVarP(&o.runtime, "runtime", "r", "load", "runtime for the model: "+strings.Join(runtimeNames(), ", "))
+	f.IntVar(&o.columns, "columns", 0, "pictures per row (default: about square; one row for an interpolation)")
+	f.IntVar(&o.scale, "scale", 0, "factor by which to enlarge each pixel (default: pictures of about 112 pixels)")
 	o.places.placeFlags(f)
 	for _, other := range []string{"count", "seed", "truncation", "interpolate", "walk", "columns", "class"} {
 		exclusive(cmd, "from-image", other)
@@ -147,7 +149,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	var b bytes.Buffer
 	to, what := o.out, fmt.Sprintf("%s of %dx%d", count.Of(images.N, "picture"), images.W, images.H)
 	if o.walk != "" {
-		to, what = o.walk, "a film of "+what
+		to, what = o.walk, "an animation of "+what
 		err = picture.Film(&b, images, picture.FilmOptions{Scale: scale, Delay: int(math.Round(100 / float64(o.fps)))})
 	} else {
 		err = picture.Grid(&b, images, picture.GridOptions{Columns: o.columns, Scale: scale})
@@ -213,7 +215,7 @@ func (o *sampleOptions) check() (encode func(*bytes.Buffer) error, err error) {
 		problems = append(problems, fmt.Errorf("--fps is %d, want 1 to 50", o.fps))
 	}
 	if suffix := strings.ToLower(filepath.Ext(o.walk)); o.walk != "" && o.walk != "-" && suffix != ".gif" && !isDevice(o.walk) {
-		problems = append(problems, fmt.Errorf("--walk %s: a film is written as GIF, want .gif", quote.Name(o.walk)))
+		problems = append(problems, fmt.Errorf("--walk %s: animations are written as GIF, want .gif", quote.Name(o.walk)))
 	}
 	if o.walk == "" {
 		if encode, err = encoderFor(o.out); err != nil {
@@ -242,7 +244,7 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler.Sampler) (picture.I
 			return none, err
 		}
 		if s.Is.Kind == raster.Pair {
-			return none, s.Fail(errors.New("it goes from one picture to another: --interpolate A,B names the files"))
+			return none, s.Fail(errors.New("it goes from one picture to another; --interpolate A,B names the files"))
 		}
 		if o.walk == "" {
 			return s.OfSeed(ctx, o.seed, o.truncation, o.n)
@@ -339,6 +341,6 @@ func encoderFor(name string) (func(*bytes.Buffer) error, error) {
 			return gif.Encode(w, picture.Paletted(img), nil)
 		}), nil
 	default:
-		return nil, fmt.Errorf("--out %s: no picture is written as %s, want .png, .jpg or .gif", quote.Name(name), suffix)
+		return nil, fmt.Errorf("--out %s: unknown picture format %s, want .png, .jpg or .gif", quote.Name(name), suffix)
 	}
 }

@@ -25,8 +25,9 @@ func newServeCmd(s *Streams, run func(context.Context, serveOptions) error) *cob
 	cmd := &cobra.Command{
 		Use:   "serve MODEL",
 		Short: "Show a page that plays a generator",
-		Long: `serve shows the page of petrify web to browsers on this machine, at 127.0.0.1, until Ctrl-C. It writes the address to the
-standard output. It answers requests from this machine only, under its own name, and serves nothing but the page and its models.`,
+		Long: `serve serves the page of petrify web to browsers on this machine, at 127.0.0.1, until Ctrl-C. It
+writes the address to the standard output. It answers only requests from this machine that use this
+machine's own name, and serves nothing but the page and its models.`,
 		Example: `  petrify serve runs/dcgan
   petrify serve runs/vae --port 8080`,
 		Args: arguments(1, 1, "one ONNX file or run folder"),
@@ -36,7 +37,7 @@ standard output. It answers requests from this machine only, under its own name,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
+	f.IntVar(&o.port, "port", 0, "port to listen on; 0 picks a free one")
 	f.StringVar(&o.encoder, "encoder", "", "ONNX file that turns pictures into inputs of MODEL (default: the run folder's)")
 	o.engine.flags(cmd)
 	return cmd
@@ -63,7 +64,7 @@ func runServe(ctx context.Context, o serveOptions) error {
 	}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	fmt.Fprintf(o.streams.Out, "http://%s/\n", address)
-	fmt.Fprintln(o.streams.Err, "Ctrl-C ends it")
+	fmt.Fprintln(o.streams.Err, "Ctrl-C stops it")
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -81,7 +82,7 @@ func siteHandler(files []siteFile, port int) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		if host := r.Host; host != fmt.Sprintf("127.0.0.1:%d", port) && host != fmt.Sprintf("localhost:%d", port) {
-			http.Error(w, "this is no name of this machine", http.StatusMisdirectedRequest)
+			http.Error(w, "the request does not use a name of this machine", http.StatusMisdirectedRequest)
 			return
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -38,15 +38,17 @@ func newSignCmd(s *Streams, do func(context.Context, signOptions) error) *cobra.
 	cmd := &cobra.Command{
 		Use:   "sign PATH",
 		Short: "Sign a model, or a folder of them, with a key",
-		Long: `sign writes the signature of a model in the format of OpenSSF Model Signing 1.0 (a Sigstore bundle), which "petrify verify --signature"
-and the other programs for that format check. PATH is a model file, or a folder, of which every file is signed, at any depth, but
-for the signature itself and what git keeps at the top. A model whose elements are in other files is signed with its folder.
+		Long: `sign writes the signature of a model in the format of OpenSSF Model Signing 1.0 (a Sigstore bundle),
+which "petrify verify --signature" and other programs for that format can check. PATH is a model
+file, or a folder, in which all files are signed, at any depth, except the signature itself and
+git's own files at the top. To sign a model with external data, sign its folder.
 
-The key is in PEM, on the curve P-256, P-384 or P-521. "openssl ecparam -name prime256v1 -genkey -noout -out key.pem" makes one, and
-"openssl ec -in key.pem -pubout -out key.pub" its public half. With --certificate the signature names the key's certificate, and is
-checked against the authority that has issued it. The same model and key give the same bytes.
+The key is in PEM, on the curve P-256, P-384 or P-521. "openssl ecparam -name prime256v1 -genkey
+-noout -out key.pem" makes one, and "openssl ec -in key.pem -pubout -out key.pub" its public half.
+With --certificate the signature contains the key's certificate, and is checked against the
+authority that issued it. The same model and key give the same bytes.
 
-The path of the signature goes to stdout. Exit codes: 0 signed, 2 something could not be read or written.`,
+The path of the signature is written to stdout. Exit codes: 0 signed, 2 something could not be read or written.`,
 		Example: `  petrify sign generator.onnx --key key.pem
   petrify sign runs/gan/onnx --key key.pem
   petrify sign dist --key key.pem --ignore drafts -o dist.sig
@@ -60,15 +62,15 @@ The path of the signature goes to stdout. Exit codes: 0 signed, 2 something coul
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.key, "key", "", "private key, in PEM")
-	f.StringVar(&o.certificate, "certificate", "", "certificate of the key, in PEM, to be named by the signature")
-	f.StringSliceVar(&o.chain, "chain", nil, "certificates between that one and the authority, in PEM")
+	f.StringVar(&o.certificate, "certificate", "", "certificate of the key, in PEM, to include in the signature")
+	f.StringSliceVar(&o.chain, "chain", nil, "intermediate certificates between that one and the authority, in PEM")
 	f.StringVarP(&o.out, "out", "o", "", "file to write (default: "+signatureFile+" in the folder, or beside the model)")
 	ignoreFlag(f, &o.ignore)
 	return cmd
 }
 
 func ignoreFlag(f *pflag.FlagSet, list *[]string) {
-	f.StringSliceVar(list, "ignore", nil, "files and folders that the signature does not cover: paths from PATH on, or to where they are")
+	f.StringSliceVar(list, "ignore", nil, "files and folders that the signature does not cover: relative to PATH or to the working directory")
 }
 
 func runSign(ctx context.Context, o signOptions) error {
@@ -76,7 +78,7 @@ func runSign(ctx context.Context, o signOptions) error {
 		return errors.New("--key is missing: want the file of a private key")
 	}
 	if o.certificate == "" && len(o.chain) > 0 {
-		return errors.New("--chain goes with --certificate, which is missing")
+		return errors.New("--chain needs --certificate, which is missing")
 	}
 	key, err := o.readKey()
 	if err != nil {
@@ -160,7 +162,7 @@ func withoutElementsElsewhere(path string) error {
 		return nil //nolint:nilerror // what is no model has no elements in other files
 	}
 	if m.External() {
-		return fmt.Errorf("%s keeps elements in other files, which a signature of this one does not cover: sign the folder", quote.Name(path))
+		return fmt.Errorf("%s has external data, which a signature of this file does not cover: sign the folder", quote.Name(path))
 	}
 	return nil
 }
@@ -212,11 +214,11 @@ type signatureOptions struct {
 }
 
 func (o *signatureOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.path, "signature", "", "check this signature of PATH, a model or a folder, and nothing else")
-	f.StringVar(&o.publicKey, "public-key", "", "public key, in PEM, of the signer")
-	f.StringSliceVar(&o.authority, "authority", nil, "certificates, in PEM, of the authorities that may have certified the signer")
+	f.StringVar(&o.path, "signature", "", "only check this signature of PATH, a model or a folder")
+	f.StringVar(&o.publicKey, "public-key", "", "public key of the signer, in PEM")
+	f.StringSliceVar(&o.authority, "authority", nil, "certificates of trusted authorities, in PEM")
 	ignoreFlag(f, &o.ignore)
-	f.BoolVar(&o.unsigned, "ignore-unsigned", false, "allow files that the signature does not name")
+	f.BoolVar(&o.unsigned, "ignore-unsigned", false, "allow files that the signature does not cover")
 }
 
 // validate wants the flags of signatures together, or none of them.
@@ -230,13 +232,13 @@ func (o *signatureOptions) validate(paths []string) error {
 	}
 	switch {
 	case o.path == "" && (trusts > 0 || len(o.ignore) > 0 || o.unsigned):
-		return errors.New("--public-key, --authority, --ignore and --ignore-unsigned go with --signature, which is missing")
+		return errors.New("--public-key, --authority, --ignore and --ignore-unsigned need --signature, which is missing")
 	case o.path == "":
 		return nil
 	case trusts != 1:
-		return errors.New("--signature goes with one of --public-key and --authority: whose must it be?")
+		return errors.New("--signature needs one of --public-key and --authority, to know whose signature it must be")
 	case len(paths) != 1:
-		return fmt.Errorf("--signature is of one model or folder, and %d paths are given", len(paths))
+		return fmt.Errorf("--signature is for one model or folder, but %d paths are given", len(paths))
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func (s *byteSize) Set(text string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 1 || n > math.MaxInt64/factor {
-		return fmt.Errorf("%q is no size, want one such as 1048576, 512MiB or 2GB", text)
+		return fmt.Errorf("%q is not a size, want one such as 1048576, 512MiB or 2GB", text)
 	}
 	*s = byteSize(n * factor)
 	return nil

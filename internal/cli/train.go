@@ -56,8 +56,8 @@ func newTrainCmd(s *Streams, do func(context.Context, trainOptions) error) *cobr
   curves.png        the losses over the steps
   onnx/             the exported models with recorded data, and certificate.json
 
-One seed gives one result, bit for bit, whatever the number of threads. Ctrl-C saves and stops; --resume goes on from
-there as if nothing had happened.`,
+A seed determines the result, bit for bit, whatever the number of threads. Ctrl-C saves and stops;
+--resume continues from there as if nothing had happened.`,
 		Example: `  petrify train gan
   petrify train gan --steps 2000 --sample-every 500 --seed 7 --out runs/short
   petrify train gan --data ~/fashion-mnist
@@ -81,26 +81,26 @@ there as if nothing had happened.`,
 		ValidArgsFunction: completeModels,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files named as MNIST's or EMNIST's, of CSV tables of pixels, or of NumPy arrays (.npz)")
+	f.StringVar(&o.data, "data", "mnist", "data set: a name, or a folder of pictures, of IDX files named like MNIST's or EMNIST's, of CSV tables of pixels, or of NumPy arrays (.npz)")
 	quantityVar(f, &o.images.Size, "image-size", 0, "height and width that images are cropped and scaled to (default: the set's; 64 for pictures)")
 	quantityVar(f, &o.images.Channels, "channels", 0, "1 for grey, 3 for colour (default: the set's; 3 for pictures)")
-	quantityVar(f, &o.sizes.Latent, "latent", 0, "dimensions of the latent space, or of the noise (default: the model's)")
-	quantityVar(f, &o.sizes.Width, "width", 0, "units, or channels, of the layers within (default: the model's)")
-	quantityVar(f, &o.sizes.Depth, "depth", 0, "hidden layers, or steps between resolutions (default: the model's)")
-	f.Var(number{&o.sizes.Beta}, "beta", "weight of the divergence of a variational autoencoder (default: the model's)")
-	quantityVar(f, &o.steps, "steps", 0, "iterations in all (default: the model's)")
+	quantityVar(f, &o.sizes.Latent, "latent", 0, "dimensions of the latent space or noise (default: the model's)")
+	quantityVar(f, &o.sizes.Width, "width", 0, "units or channels of the inner layers (default: the model's)")
+	quantityVar(f, &o.sizes.Depth, "depth", 0, "number of hidden layers, or of steps between resolutions (default: the model's)")
+	f.Var(number{&o.sizes.Beta}, "beta", "weight of the KL divergence of a variational autoencoder (default: the model's)")
+	quantityVar(f, &o.steps, "steps", 0, "total iterations (default: the model's)")
 	quantityVar(f, &o.batch, "batch", 0, "images in a batch (default: the model's)")
 	f.Float64Var(&o.lr, "lr", 0, "learning rate (default: the model's)")
-	f.Uint64Var(&o.seed, "seed", 1, "of all randomness")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of all randomness")
 	f.StringVarP(&o.out, "out", "o", "", "run folder (default: runs/MODEL)")
-	f.StringVar(&o.resume, "resume", "", "go on with the run in this folder")
-	quantityVar(f, &o.sampleEvery, "sample-every", 0, "iterations from one report, with samples and checkpoint, to the next (default: the model's)")
-	quantityVar(f, &o.keep, "keep", 3, "checkpoints to keep, the latest ones; 0 keeps all")
-	quantityVar(f, &o.threads, "threads", 0, "threads to compute on; 0 is one for each core")
-	quantityVar(f, &o.standing, "standing", 0, "batches to take the statistics of batch normalisations from anew before the export; 0 keeps the running ones")
-	f.BoolVar(&o.force, "force", false, "start over where the run folder holds a run: it is removed")
+	f.StringVar(&o.resume, "resume", "", "continue the run in this folder")
+	quantityVar(f, &o.sampleEvery, "sample-every", 0, "iterations between two reports, each with samples and a checkpoint (default: the model's)")
+	quantityVar(f, &o.keep, "keep", 3, "how many of the latest checkpoints to keep; 0 keeps all")
+	quantityVar(f, &o.threads, "threads", 0, "threads to compute with; 0 means one per core")
+	quantityVar(f, &o.standing, "standing", 0, "batches from which to recompute the statistics of batch normalisations before the export; 0 keeps the running statistics")
+	f.BoolVar(&o.force, "force", false, "start over if the run folder already holds a run, which is removed")
 	f.BoolVar(&o.noVerify, "no-verify", false, "export, but do not verify")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but what went wrong")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors")
 	mustComplete(cmd, "data", completeData)
 	mustComplete(cmd, "resume", completeFolders)
 	mustComplete(cmd, "out", completeFolders)
@@ -227,7 +227,7 @@ func (o trainOptions) goOn(ctx context.Context) (*run.Run, error) {
 	}
 	switch {
 	case len(begun.Lost) > 0:
-		o.note(fmt.Sprintf("going on from step %d, the newest checkpoint that is whole", begun.Step))
+		o.note(fmt.Sprintf("continuing from step %d, the newest undamaged checkpoint", begun.Step))
 	case begun.Step == 0:
 		o.note(o.resume + " was stopped before its first checkpoint: it begins at step 0")
 	}

@@ -166,7 +166,7 @@ func strictCompletion(root *cobra.Command) {
 		if len(args) == 0 {
 			return usageError(cmd, "completion: want a shell: %s", shells)
 		}
-		return usageError(cmd, "there is no completion for %s, but for %s", quote.Quote(args[0]), shells)
+		return usageError(cmd, "unknown shell %s, want one of %s", quote.Quote(args[0]), shells)
 	}
 	for _, shell := range cmd.Commands() {
 		shell.Args = func(cmd *cobra.Command, args []string) error {
@@ -189,7 +189,7 @@ func commandNames(cmd *cobra.Command) []string {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	return usageError(cmd, "no command is called %s%s", quote.Quote(name), suggest.DidYouMean(name, commandNames(cmd)))
+	return usageError(cmd, "unknown command %s%s", quote.Quote(name), suggest.DidYouMean(name, commandNames(cmd)))
 }
 
 // arguments checks how many there are; what names them, such as "a run folder".

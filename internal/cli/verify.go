@@ -52,34 +52,41 @@ func newVerifyCmd(s *Streams, do func(context.Context, verifyOptions) error) *co
 	cmd := &cobra.Command{
 		Use:   "verify PATH...",
 		Short: "Verify that runtimes compute what ONNX models say",
-		Long: `verify compares what every runtime at hand makes of a model with what the model says. A reference in float64 gives each element of
-each output together with the error that rounding can explain, so there is no tolerance to choose.
+		Long: `verify checks that every runtime it finds computes what a model says. A reference in float64
+computes each element of each output together with the error that rounding can explain, so there is
+no tolerance to choose.
 
-A PATH is a model file, or a folder: all models in it and below it. test_data_set_N/input_K.pb and output_K.pb beside a
-model are recorded data, and the recorded outputs are judged like those of a runtime. Without recorded inputs they are
-drawn from --seed: batches of 1 and 3, other free axes as long as the graph accepts, and numbers that mean something to
-it, such as the rows of the table that they index. The report says what was drawn, and why. --shape, --input and --range
-give what you know better, and --seed draws the rest; what the model refuses is left out with a note.
+A PATH is a model file, or a folder, which stands for all models in and below it.
+test_data_set_N/input_K.pb and output_K.pb beside a model are recorded data, and recorded outputs
+are judged like those of a runtime. Without recorded inputs, inputs are drawn from --seed: batches
+of 1 and 3, lengths of other free axes that the graph accepts, and numbers that make sense to it,
+such as valid rows of a table that they index. The report says what was drawn, and why. --shape,
+--input and --range specify inputs, and the rest is drawn; inputs that the model refuses are left
+out with a note.
 
-A line for each runtime says what it comes to; an error of up to 8 spreads is equal at the screen. An equal that shows nothing
-says so: every element is NaN, or the output is the same whatever goes in. -v shows a table: per
-output, the largest error with its place and both values, the spread that rounding is expected to show there, the error in
-spreads, the sound limit, and the smallest fixed atol or rtol that would have passed. A runtime that is absent, or lacks
-an operator, is SKIP with the reason; one that is here and cannot be started, lacks the provider of --ep, or crashes, is
-BROKEN. A model that takes more than --timeout or --budget is not judged, and says so.
+The report has one line per runtime; an error of up to 8 spreads passes the screen as equal. If
+"equal" means little, because every element is NaN or the output is the same for all inputs, the
+line says so. -v shows a table: for each output, the largest error with its place and both values,
+the spread that rounding is expected to have there, the error in spreads, the sound limit, and the
+smallest fixed atol or rtol that would have passed. A runtime that is not installed, or lacks an
+operator, is SKIP with the reason; one that is installed but does not start, lacks the provider of
+--ep, or crashes is BROKEN. A model that takes more than --timeout or --budget is reported as not
+judged.
 
-Node.js and Python are found in PATH, ONNX Runtime for them in NODE_PATH, in Python's packages or in PYTHONPATH, never in
-the folder that you stand in. Elements in other files are read from the model's folder under the rules of check
---external-data, and become part of the model before anything runs it.
+Node.js and Python are looked up in PATH, ONNX Runtime for them in NODE_PATH, in Python's packages
+or in PYTHONPATH, never in the working directory. External data is read from the model's folder
+under the rules of check --external-data, and becomes part of the model before anything runs it.
 
---signature checks who has signed a model or a folder, and that nothing of it has changed since: it runs nothing. A signature that does
-not hold is a finding; one that cannot be read or checked ends with 2.
+--signature checks who signed a model or a folder, and that nothing in it has changed since; it runs
+nothing. An invalid signature is a finding; if it cannot be read or checked, the exit code is 2.
 
---against MODEL compares with another model: is it the same function, but for rounding? Of a quantised copy it says what the
-rounding of weights is predicted to do to the outputs, and what it does.
+--against MODEL compares with another model: do both compute the same, except for rounding? For a
+quantised copy it reports the effect on the outputs that rounding the weights should have, and the
+one that it has.
 
-Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a runtime crashed, one
-that --runtime names is broken, one that --require names is missing, or, with --strict, something was skipped or has lost its recorded outputs.`,
+Exit codes: 0 equal, 1 a finding, 2 something could not be read or judged, nothing was compared, a
+runtime crashed, one named by --runtime is broken, one named by --require is missing, or, with
+--strict, something was skipped or has no recorded outputs.`,
 		Example: `  petrify verify model.onnx
   petrify verify runs/gan/onnx --against runs/gan
   petrify verify model.onnx --runtime load,ort-node --prove
@@ -103,11 +110,11 @@ that --runtime names is broken, one that --require names is missing, or, with --
 	f := cmd.Flags()
 	f.StringSliceVarP(&o.runtimes, "runtime", "r", nil, "runtimes to compare with the reference: "+strings.Join(runtimeNames()[1:], ", ")+
 		"; "+judge+" alone judges recorded outputs (default: "+usualText()+")")
-	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be there: exit with 2, before any work, where one is missing or broken")
-	f.StringVar(&o.against, "against", "", "run folder: the weights in the files must equal its checkpoint's, bit for bit; or another model: does it compute the same, but for rounding?")
+	f.StringSliceVar(&o.require, "require", nil, "runtimes that must be installed: exit with 2, before any work, if one is missing or broken")
+	f.StringVar(&o.against, "against", "", "run folder, whose checkpoint must have the same weights bit for bit; or another model, which must compute the same except for rounding")
 	f.BoolVar(&o.prove, "prove", false, "compare every node with the reference, even where the outputs pass the screen")
 	f.StringVar(&o.limit, "limit", "", "fixed tolerances instead of derived limits, as in rtol=1e-3,atol=1e-5")
-	f.BoolVar(&o.strict, "strict", false, "exit with 2 where anything was skipped or is unsupported")
+	f.BoolVar(&o.strict, "strict", false, "exit with 2 if anything was skipped or is unsupported")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show a table with every figure of every output")
 	f.BoolVar(&o.json, "json", false, "write every figure as JSON")
 	exclusive(cmd, "json", "verbose")
@@ -124,7 +131,7 @@ that --runtime names is broken, one that --require names is missing, or, with --
 
 func runVerify(ctx context.Context, o verifyOptions) error {
 	if slices.Contains(o.paths, "-") {
-		return errors.New("verify wants files: of the standard input (-) only check and inspect read a model")
+		return errors.New("verify reads no standard input (-), want files; only check and inspect read a model from it")
 	}
 	if err := o.signed.validate(o.paths); err != nil {
 		return err

@@ -61,17 +61,20 @@ func newWebCmd(s *Streams, run func(context.Context, webOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "web MODEL",
 		Short: "Write a page that plays a generator",
-		Long: `web writes a folder with index.html, a page that makes pictures in the browser, and the ONNX files that are in it. The page
-is complete: it works from the file, from any server and without a network, and asks for nothing. It has a seed, with the
-pictures of petrify sample, classes where the model takes them, truncation, sliders for the directions that the first layer answers to most, the way between two
-pictures, a walk, and pictures to keep; for an autoencoder a field to draw on. MODEL is a run folder, or an ONNX file of
-petrify's operators with one input (N,K) and an output of images, in any form that petrify export writes. petrify serve shows
-the same page at once.
+		Long: `web writes a folder with index.html, a page that makes pictures in the browser, and the ONNX files
+that it contains. The page is self-contained: it works as a local file, from any server and without
+a network, and requests nothing. It has a seed, with the same pictures as petrify sample, classes if
+the model takes them, truncation, sliders for the directions to which the first layer responds most,
+the transition between two pictures, a walk, and pictures to save; for an autoencoder, it also has a
+field to draw on. MODEL is a run folder, or an ONNX file of petrify's operators with an input (N,K)
+and an output of images, in any form that petrify export writes. petrify serve shows the same page
+at once.
 
-With --engine onnxruntime-web the model runs in ONNX Runtime Web, of which three files (14 MB) are copied beside the page. It is
-faster on large models and runs others than petrify's, and needs a server: a browser lets it read no files from a disk. With --cdn
-nothing is copied, and the page works from a file: browsers fetch the three files over the network, and use them only if they have
-the digests that the page names.`,
+With --engine onnxruntime-web the model runs in ONNX Runtime Web, of which three files (14 MB) are
+copied beside the page. It is faster on large models, and also runs models with other operators, but
+needs a server: browsers do not let a page read local files. With --cdn nothing is copied, and the
+page works as a local file: browsers fetch the three files over the network, and use them only if
+they have the digests that the page names.`,
 		Example: `  petrify web runs/dcgan -o site
   petrify web decoder.onnx --encoder encoder.onnx -o site
   petrify web runs/dcgan --engine onnxruntime-web -o site
@@ -102,7 +105,7 @@ func runWeb(ctx context.Context, o webOptions) error {
 	case err != nil:
 		return err
 	case !web.Marked(old) && !o.force:
-		return fmt.Errorf("%s is there, and petrify did not write it: choose another folder, or --force", quote.Name(index))
+		return fmt.Errorf("%s exists, and petrify did not write it: choose another folder, or use --force", quote.Name(index))
 	}
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return err
@@ -132,7 +135,7 @@ type siteFile struct {
 // siteOf makes the files of a page.
 func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([]siteFile, error) {
 	if engine.cdn && engine.name != string(web.ORT) {
-		return nil, fmt.Errorf("--cdn is for --engine %s, and the engine is %s: its page fetches nothing", web.ORT, quote.Name(engine.name))
+		return nil, fmt.Errorf("--cdn is for --engine %s, but the engine is %s, whose page fetches nothing", web.ORT, quote.Name(engine.name))
 	}
 	path, own, err := sampler.Find(model)
 	if err != nil {
@@ -158,7 +161,7 @@ func siteOf(ctx context.Context, model, encoder string, engine engineOptions) ([
 		}
 		o.Encoder, nets = e.File, append(nets, e)
 	} else if generator.Is.Kind == raster.Images {
-		return nil, generator.Fail(errors.New("it takes images: the page is for a generator, or a decoder with its --encoder"))
+		return nil, generator.Fail(errors.New("it takes images, but the page is for a generator, or a decoder with its --encoder"))
 	}
 	page, err := web.Page(o)
 	if err != nil {
