@@ -90,7 +90,7 @@ func TestImportsKeepToTheirRooms(t *testing.T) {
 		}
 		rule, ok := rooms[room]
 		if !ok {
-			t.Errorf("%s is no room of the house: add it to the table, with what it may import", room)
+			t.Errorf("%s is not a room of the house: add it to the table, with what it may import", room)
 			continue
 		}
 		for _, imported := range fields[1:] {

@@ -144,7 +144,7 @@ func typeText(v witness.Port) string {
 	return v.Type.String()
 }
 
-// harmless text reads in Markdown as it stands, and is no link.
+// harmless text reads in Markdown as it stands, and is not a link.
 var (
 	harmless = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 .,()/+=_\[\]-]*$`)
 	link     = regexp.MustCompile(`(?i)www\.|http|_.*_|\][\[(]`)

@@ -433,7 +433,7 @@ func FuzzDecode(f *testing.F) {
 		s, err := decoded(b)
 		if err != nil {
 			if _, ok := errors.AsType[*FormatError](err); !ok {
-				t.Fatalf("%v is no *FormatError", err)
+				t.Fatalf("%v is not a *FormatError", err)
 			}
 			return
 		}
@@ -457,7 +457,7 @@ func FuzzDecodeHeader(f *testing.F) {
 		s, err := decoded(forge(head, make([]byte, data)))
 		if err != nil {
 			if _, ok := errors.AsType[*FormatError](err); !ok {
-				t.Fatalf("%v is no *FormatError", err)
+				t.Fatalf("%v is not a *FormatError", err)
 			}
 			return
 		}

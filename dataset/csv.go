@@ -104,7 +104,7 @@ func (t *tree) unfit() error {
 				continue
 			}
 			if _, err := (csvSet{folder: t.folder}).recognise(path.Join(n.path, name)); err != nil {
-				return fmt.Errorf("%s is no table of images: %w", quote.Name(t.path(path.Join(n.path, name))), err)
+				return fmt.Errorf("%s is not a table of images: %w", quote.Name(t.path(path.Join(n.path, name))), err)
 			}
 		}
 	}

@@ -62,7 +62,7 @@ type tree struct {
 // A node is a folder of a tree.
 type node struct {
 	path  string   // below the root, "." for the root itself
-	files []string // names in the folder, in order: what is no folder
+	files []string // names in the folder, in order: what is not a folder
 	dirs  []*node
 }
 

@@ -276,7 +276,7 @@ func (s idxSet) names(part split, what, rank string) []string {
 }
 
 // find returns the first of names that the folder has as a file: in it, or, as some archives have it, in a folder of the same
-// name. What is no regular file comes last. It returns "" where there is none of them.
+// name. What is not a regular file comes last. It returns "" where there is none of them.
 func (s idxSet) find(names []string) (string, fs.FileInfo, error) {
 	var other string
 	var otherInfo fs.FileInfo

@@ -212,7 +212,7 @@ func FuzzReadIDX(f *testing.F) {
 		dims, data, err := read(file, rank)
 		if err != nil {
 			if _, ok := errors.AsType[*FormatError](err); !ok {
-				t.Fatalf("%v is no *FormatError", err)
+				t.Fatalf("%v is not a *FormatError", err)
 			}
 			return
 		}

@@ -295,7 +295,7 @@ func TestBoundsBeforeWork(t *testing.T) {
 	}
 }
 
-// A camera of 48 megapixels, upright and lying, is no bomb.
+// A camera of 48 megapixels, upright and lying, is not a bomb.
 func TestLargePictures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("decodes 48 megapixels")
@@ -378,7 +378,7 @@ func TestTables(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ claim, text, want string }{
-		{"a cell that is no number", row("1", 0) + strings.Replace(row("1", 0), ",7,", ",x,", 1), `line 2: column 9 is "x", want a whole number from 0 to 255`},
+		{"a cell that is not a number", row("1", 0) + strings.Replace(row("1", 0), ",7,", ",x,", 1), `line 2: column 9 is "x", want a whole number from 0 to 255`},
 		{"a cell beyond 255", row("1", 0) + strings.Replace(row("1", 0), ",7,", ",256,", 1), `line 2: column 9 is "256"`},
 		{"a short line", row("1", 0) + "1,2,3\n", "line 2: 2 pixels, want 64"},
 		{"a long line", row("1", 0) + strings.Repeat("1,", longest), "line 2: longer than"},

@@ -85,7 +85,7 @@ func (o Options) forms() ([]Form, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("no form is called %q: there is %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
+			return nil, fmt.Errorf("unknown form %q, want one of %s%s", name, strings.Join(known, ", "), suggest.DidYouMean(name, known))
 		}
 	}
 	return list, nil

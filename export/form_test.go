@@ -293,7 +293,7 @@ func TestFormsThatAModelLacks(t *testing.T) {
 	for _, c := range []struct{ model, form, layout, want string }{
 		{"autoencoder", "sample", "", "form sample: autoencoder makes no images from noise"},
 		{"gan", "latent", "", "form latent: gan has no encoder whose points a decoder takes"},
-		{"gan", "imgae", "", `no form is called "imgae": there is raw, image, sample, latent; did you mean image?`},
+		{"gan", "imgae", "", `unknown form "imgae", want one of raw, image, sample, latent; did you mean image?`},
 		{"gan", "image", "hwc", `layout is "hwc", want nhwc or nchw`},
 	} {
 		m := small(t, c.model)

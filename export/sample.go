@@ -16,7 +16,7 @@ import (
 //
 //	seed        int64 (1)     which images: image i of a seed is the same whatever the count
 //	count       int64 (1)     how many
-//	truncation  float32 (1)   no number of the noise is larger, in steps of 1/64; 0 is no limit
+//	truncation  float32 (1)   no number of the noise is larger, in steps of 1/64; 0 means no limit
 //	class       int64 (M)     where the net takes one: of all images, M being 1, or one for each, M being the count
 //	image       uint8 (N, H, W, C), or (N, C, H, W)
 //

@@ -45,7 +45,7 @@ func (p *Policy) baseline(root string) (baseline, error) {
 		err = fmt.Errorf("its format is %d", f.Format)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("baseline: %s is no baseline of format 1 (%w): petrify gate --write-baseline writes one", p.Baseline, err)
+		return nil, fmt.Errorf("baseline: %s is not a baseline of format 1 (%w): petrify gate --write-baseline writes one", p.Baseline, err)
 	}
 	all := baseline{}
 	for _, k := range f.Findings {

@@ -64,15 +64,15 @@ func TestParse(t *testing.T) {
 func TestParseSaysWhatIsWrong(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "the policy is empty"},
-		{"version: 1\nmodels: [a]\nbudget: {}\n", "line 3: no key is called budget; did you mean budgets?"},
+		{"version: 1\nmodels: [a]\nbudget: {}\n", "line 3: unknown key budget; did you mean budgets?"},
 		{"version: 2\nmodels: [a]\n", "version is 2, want 1"},
 		{"version: 1\n", "models is empty"},
 		{"version: 1\nmodels: a\n", "line 2: cannot read !!str `a` as a list"},
 		{"version: 1\nmodels: [../x]\n", `"../x" leads out of the policy's folder`},
 		{"version: 1\nmodels: [/etc]\n", `"/etc" leads out`},
-		{"version: 1\nmodels: [\"[\"]\n", `"[" is no pattern`},
-		{"version: 1\nmodels: [a]\nbudgets: {bytes: much}\n", `line 3: "much" is no quantity`},
-		{"version: 1\nmodels: [a]\ntimeout: 5\n", `line 3: "5" is no time`},
+		{"version: 1\nmodels: [\"[\"]\n", `"[" is not a pattern`},
+		{"version: 1\nmodels: [a]\nbudgets: {bytes: much}\n", `line 3: "much" is not a quantity`},
+		{"version: 1\nmodels: [a]\ntimeout: 5\n", `line 3: "5" is not a time`},
 		{"version: 1\nmodels: [a]\narithmetic: fp7\n", "fp7"},
 		{"version: 1\nmodels: [a]\nseverity: {weight-nann: error}\n", "did you mean weight-nan?"},
 		{"version: 1\nmodels: [a]\nseverity: {weight-nan: fatal}\n", "want error, warning, info or off"},
@@ -80,7 +80,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"version: 1\nmodels: [a]\nignore: [{rule: weight-nan, reason: x}]\n", "want a day such as"},
 		{"version: 1\nmodels: [a]\noverrides: [{timeout: 1m}]\n", "has no paths"},
 		{"version: 1\nmodels: [a]\ntargets: [onxruntime]\n", "did you mean onnxruntime?"},
-		{"version: 1\nmodels: [a]\nlicense: {allow: [MIT OR ISC]}\n", "is no SPDX identifier"},
+		{"version: 1\nmodels: [a]\nlicense: {allow: [MIT OR ISC]}\n", "is not an SPDX identifier"},
 		{"version: 1\nmodels: [a]\nlicense: {}\n", "allow is empty"},
 		{"version: 1\nmodels: [a]\nprovenance: [authors]\n", "did you mean author?"},
 		{"version: 1\nmodels: [a]\n---\nversion: 1\n", "more than one document"},
@@ -348,7 +348,7 @@ func TestBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := Parse([]byte(policy))
-	if _, err := Run(t.Context(), p, options(root)); err == nil || !strings.Contains(err.Error(), "no baseline of format 1") {
+	if _, err := Run(t.Context(), p, options(root)); err == nil || !strings.Contains(err.Error(), "not a baseline of format 1") {
 		t.Errorf("a baseline that is none: %v", err)
 	}
 }

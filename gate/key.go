@@ -110,7 +110,7 @@ const smallFile = 64 << 10
 func (o *Options) digest(file string, model bool) (digest, error) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", file) // which to open may wait for ever
+		err = fmt.Errorf("%s is not a regular file", file) // which to open may wait for ever
 	}
 	if err != nil {
 		return digest{}, err

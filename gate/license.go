@@ -105,7 +105,7 @@ func (l *License) keep(f *report.File, x measured) {
 	}
 	e, err := parseLicense(text)
 	if err != nil {
-		f.AddRule("license-not-allowed", "", fmt.Sprintf("the licence %s is no SPDX expression (%v), want one of %s", onnx.Quote(text), err, strings.Join(l.Allow, ", ")))
+		f.AddRule("license-not-allowed", "", fmt.Sprintf("the licence %s is not an SPDX expression (%v), want one of %s", onnx.Quote(text), err, strings.Join(l.Allow, ", ")))
 		return
 	}
 	if !e.allowed(l.Allow) {
@@ -200,7 +200,7 @@ func (p *licenseParser) name() (string, error) {
 	}
 	word := p.words[0]
 	if !licenseID.MatchString(word) || slices.ContainsFunc([]string{"AND", "OR", "WITH"}, func(k string) bool { return strings.EqualFold(k, word) }) {
-		return "", fmt.Errorf("%s is no identifier", onnx.Quote(word))
+		return "", fmt.Errorf("%s is not an identifier", onnx.Quote(word))
 	}
 	p.words = p.words[1:]
 	return word, nil

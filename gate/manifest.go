@@ -104,7 +104,7 @@ func entry(line string, store Store) (string, error) {
 // remote reports whether a model is an object of the store.
 func (o *Options) remote(name string) bool { return o.Store != nil && strings.Contains(name, "://") }
 
-// file is where a model lies that is no object.
+// file is where a model lies that is not an object.
 func (o *Options) file(name string) string {
 	at := filepath.FromSlash(name)
 	if filepath.IsAbs(at) {

@@ -121,7 +121,7 @@ func (q *Quantity) UnmarshalYAML(n *yaml.Node) error {
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	if x *= factor; err != nil || !(x >= 1 && x < 1<<62) {
-		return fmt.Errorf("line %d: %q is no quantity, want one such as 20e6, 50MB or 512MiB", n.Line, n.Value)
+		return fmt.Errorf("line %d: %q is not a quantity, want one such as 20e6, 50MB or 512MiB", n.Line, n.Value)
 	}
 	*q = Quantity(x)
 	return nil
@@ -134,7 +134,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	x, err := time.ParseDuration(n.Value)
 	if err != nil || x <= 0 {
-		return fmt.Errorf("line %d: %q is no time, want one such as 90s or 5m", n.Line, n.Value)
+		return fmt.Errorf("line %d: %q is not a time, want one such as 90s or 5m", n.Line, n.Value)
 	}
 	*d = Duration(x)
 	return nil
@@ -169,7 +169,7 @@ func explained(err error) error {
 	text = strings.ReplaceAll(text, "unmarshal errors:\n  ", "")
 	text = regexp.MustCompile(`field (\S+) not found in type \S+`).ReplaceAllStringFunc(text, func(s string) string {
 		name := strings.Fields(s)[1]
-		return fmt.Sprintf("no key is called %s%s", name, suggest.DidYouMean(name, keys))
+		return fmt.Sprintf("unknown key %s%s", name, suggest.DidYouMean(name, keys))
 	})
 	text = regexp.MustCompile(`into (\[\]string|\S*gate\.\w+)`).ReplaceAllStringFunc(text, func(s string) string {
 		if strings.HasSuffix(s, "[]string") {
@@ -262,7 +262,7 @@ func (s *Settings) validate() error {
 		}
 		for _, id := range s.License.Allow {
 			if e, err := parseLicense(id); err != nil || e.operator != "" {
-				return fmt.Errorf("license: %q is no SPDX identifier, want one such as Apache-2.0", id)
+				return fmt.Errorf("license: %q is not an SPDX identifier, want one such as Apache-2.0", id)
 			}
 		}
 	}
@@ -288,7 +288,7 @@ func knownRule(where, code string) error {
 func validPattern(pattern string) error {
 	switch {
 	case !doublestar.ValidatePattern(pattern):
-		return fmt.Errorf("%q is no pattern, want one such as models/**/*.onnx", pattern)
+		return fmt.Errorf("%q is not a pattern, want one such as models/**/*.onnx", pattern)
 	case path.IsAbs(pattern) || slices.Contains(strings.Split(pattern, "/"), ".."):
 		return fmt.Errorf("%q leads out of the policy's folder, want a relative path in it", pattern)
 	}

@@ -25,7 +25,7 @@ func TestClassesOfNets(t *testing.T) {
 		want  string // "" for none
 	}{
 		{"a row continues the class", layer.Net{Class: layer.Class{Name: "class", Count: 3}, Rows: dense}, ""},
-		{"a net without a class", layer.Net{Rows: dense}, `n.fc: continues "class", which is no earlier row`},
+		{"a net without a class", layer.Net{Rows: dense}, `n.fc: continues "class", which is not an earlier row`},
 		{"a number below 0", layer.Net{Class: layer.Class{Name: "class", Count: -1}, Rows: dense}, "n: -1 classes, want at least 1"},
 		{"the name of the other input", layer.Net{Class: layer.Class{Name: "x", Count: 3}, Rows: dense}, `named "x": want a name of its own`},
 		{"a name that is none", layer.Net{Class: layer.Class{Name: "Class", Count: 3}, Rows: dense}, "want a name of its own"},

@@ -35,7 +35,7 @@ func TestShapeRulesSayWhatIsWrong(t *testing.T) {
 	}{
 		{layer.Row{Layer: layer.Add{}}, "net.y: joins several inputs, got one"},
 		{layer.Row{Layer: layer.Tanh{}, From: []string{"x", "x"}}, "net.y: takes one input, got 2"},
-		{layer.Row{Layer: layer.Add{}, From: []string{"x", "z"}}, `net.y: continues "z", which is no earlier row`},
+		{layer.Row{Layer: layer.Add{}, From: []string{"x", "z"}}, `net.y: continues "z", which is not an earlier row`},
 		{layer.Row{Layer: layer.Conv2D{Out: 2, Kernel: [2]int{5, 3}}}, "net.y: convolution of 1x4x6: image of 4x6"},
 		{layer.Row{Layer: layer.Conv2D{Out: 3, Kernel: [2]int{1, 1}, Groups: 2}}, "groups that divide both"},
 		{layer.Row{Layer: layer.Conv2D{Kernel: [2]int{1, 1}}}, "net.y: convolution to 0 channels"},

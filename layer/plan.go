@@ -143,7 +143,7 @@ func (d *drafting) source(s Step, name string) int {
 	}
 	i, known := d.rows[name]
 	if !known {
-		d.fail("%s: continues %q, which is no earlier row", s.Name, name)
+		d.fail("%s: continues %q, which is not an earlier row", s.Name, name)
 		return fromInput
 	}
 	return i
@@ -191,7 +191,7 @@ func (d *drafting) outputs() {
 	for _, name := range d.plan.Net.outputNames() {
 		i, known := d.rows[name]
 		if !known {
-			d.fail("%s: output %q is no row", d.plan.Net.Name, name)
+			d.fail("%s: output %q is not a row", d.plan.Net.Name, name)
 		}
 		d.plan.Outputs = append(d.plan.Outputs, i)
 	}

@@ -69,14 +69,14 @@ func TestPlanNamesEveryProblem(t *testing.T) {
 		{"an output may not be named like the input", net(layer.Row{Name: "x", Layer: layer.Tanh{}}),
 			[]string{"net.x: the name is used twice"}},
 		{"a branch starts from an earlier row", net(layer.Row{Name: "a", Layer: layer.Tanh{}, From: []string{"b"}}),
-			[]string{`net.a: continues "b", which is no earlier row`}},
+			[]string{`net.a: continues "b", which is not an earlier row`}},
 		{"names are identifiers", net(layer.Row{Name: "A b", Layer: layer.Tanh{}}), []string{`row 1 is named "A b"`}},
 		{"a row without a layer", net(layer.Row{Name: "a"}), []string{"net.a: no layer"}},
 		{"an output is a row", func() layer.Net {
 			n := net(layer.Row{Name: "a", Layer: layer.Tanh{}})
 			n.Outputs = []string{"b"}
 			return n
-		}(), []string{`net: output "b" is no row`}},
+		}(), []string{`net: output "b" is not a row`}},
 		{"dimensions are positive", layer.Net{Name: "n", Input: layer.Input{Name: "x", Shape: layer.Shape{0}}, Rows: []layer.Row{{Name: "a", Layer: layer.Tanh{}}}},
 			[]string{"dimensions must be at least 1"}},
 	} {

@@ -617,7 +617,7 @@ func (b *builder) tooLarge(name string, dims []int) error {
 	return &onnx.UnsupportedError{Why: fmt.Sprintf("%s: with dims %v the values of the graph take more than %d MiB", name, dims, b.limit>>20)}
 }
 
-// next is the only operation that reads a value, where it is one and the value is no output: the one to fuse with.
+// next is the only operation that reads a value, where it is one and the value is not an output: the one to fuse with.
 func (b *builder) next(name string) (int, *operation) {
 	if b.alone {
 		return 0, nil

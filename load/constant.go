@@ -86,7 +86,7 @@ func narrow(elem pb.TensorProto_DataType, w []int64, dims []int) (*onnx.Tensor, 
 			d[i] = v != 0
 		}
 	default:
-		return nil, fmt.Errorf("%v is no type of integers", elem)
+		return nil, fmt.Errorf("%v is not a type of integers", elem)
 	}
 	data, _ := onnx.Narrow(elem, wide)
 	return onnx.TensorOf("", data, dims...)
@@ -178,7 +178,7 @@ func (c call) converted(to pb.TensorProto_DataType) *onnx.Tensor {
 		for i, s := range text {
 			v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 			if err != nil && !math.IsInf(v, 0) {
-				fail(fault{fmt.Errorf("%s: element %d is no number", t.Name, i)})
+				fail(fault{fmt.Errorf("%s: element %d is not a number", t.Name, i)})
 			}
 			r[i] = v
 		}
@@ -188,7 +188,7 @@ func (c call) converted(to pb.TensorProto_DataType) *onnx.Tensor {
 		for i, s := range text {
 			v, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 			if err != nil {
-				fail(fault{fmt.Errorf("%s: element %d is no integer", t.Name, i)})
+				fail(fault{fmt.Errorf("%s: element %d is not an integer", t.Name, i)})
 			}
 			w[i] = v
 		}

@@ -196,7 +196,7 @@ func (b *builder) scanBatch(c call, state int) {
 		out := b.scanOnce(c, in[:state], in[state:])
 		for k, v := range out {
 			if v.fixed == nil {
-				fail(c.unsupported("values that are no tensors"))
+				fail(c.unsupported("values that are not tensors"))
 			}
 			all[k] = append(all[k], v.fixed)
 		}
@@ -228,7 +228,7 @@ func (b *builder) scanOnce(c call, state, scanned []value) []value {
 	along := make([]int, len(scanned))
 	for k, v := range scanned {
 		if v.fixed == nil {
-			fail(c.unsupported("a scan over what is no tensor"))
+			fail(c.unsupported("a scan over what is not a tensor"))
 		}
 		axis := axisOf(c.name(), at(axes, k), len(v.dims))
 		if along[k] = axis; rounds >= 0 && rounds != v.dims[axis] {
@@ -451,7 +451,7 @@ func sequenceMap(b *builder, c call) {
 		}
 		for k, v := range out {
 			if v.fixed == nil {
-				fail(c.unsupported("a sequence of what is no tensor"))
+				fail(c.unsupported("a sequence of what is not a tensor"))
 			}
 			collected[k] = append(collected[k], v.fixed)
 		}

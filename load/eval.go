@@ -48,7 +48,7 @@ func (c call) integer(k int) int64  { return sole(c, c.integers(k), k) }
 // sole is the only element of input k.
 func sole[T any](c call, list []T, k int) T {
 	if len(list) != 1 {
-		fail(fmt.Errorf("%s: %q is no number", c.name(), c.op.in[k]))
+		fail(fmt.Errorf("%s: %q is not a number", c.name(), c.op.in[k]))
 	}
 	return list[0]
 }

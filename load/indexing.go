@@ -437,7 +437,7 @@ func triangle(b *builder, c call) {
 	}
 	x := c.in[0].dims
 	if len(x) < 2 {
-		fail(fmt.Errorf("%s: %v is no matrix", c.name(), x))
+		fail(fmt.Errorf("%s: %v is not a matrix", c.name(), x))
 	}
 	from := gop.Every(product(x), 1)
 	rows, columns := x[len(x)-2], x[len(x)-1]
@@ -455,7 +455,7 @@ func eyeLike(b *builder, c call) {
 	k := c.int("k")
 	dims := c.in[0].dims
 	if len(dims) != 2 {
-		fail(fmt.Errorf("%s: %v is no matrix", c.name(), dims))
+		fail(fmt.Errorf("%s: %v is not a matrix", c.name(), dims))
 	}
 	y := make([]float64, product(dims))
 	for i := range dims[0] {

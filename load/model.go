@@ -344,7 +344,7 @@ func (s *segment) fixed(i int, t *onnx.Tensor) bool {
 	return !isFloat(t.Type()) && t.Type() != pb.TensorProto_BOOL || s.sets[s.inputs[i]]
 }
 
-// reader is the one operation that reads a value, if there is no other and the value is no output.
+// reader is the one operation that reads a value, if there is no other and the value is not an output.
 func (s *segment) reader(name string) (int, *operation) {
 	if s.uses[name] != 1 || len(s.users[name]) != 1 {
 		return 0, nil

@@ -221,7 +221,7 @@ func determinant(b *builder, c call) {
 	d := c.in[0].dims
 	rank := len(d)
 	if rank < 2 || d[rank-1] != d[rank-2] {
-		fail(fmt.Errorf("%s: %v is no square matrix", c.name(), d))
+		fail(fmt.Errorf("%s: %v is not a square matrix", c.name(), d))
 	}
 	n := d[rank-1]
 	y := make([]float64, product(d[:rank-2]))

@@ -74,7 +74,7 @@ func (m Model) Check() error {
 	for _, f := range m.Objective.Roles().Flows {
 		from, to := plans[f.From], plans[f.To]
 		if from == nil || to == nil {
-			problems = append(problems, fmt.Errorf("%s: the objective names %s and %s, of which one is no net", m.Name, f.From, f.To))
+			problems = append(problems, fmt.Errorf("%s: the objective names %s and %s, of which one is not a net", m.Name, f.From, f.To))
 			continue
 		}
 		for _, i := range from.Outputs {

@@ -140,7 +140,7 @@ func Build(name string, o Options) (model.Model, error) {
 		}
 		return m, nil
 	}
-	return model.Model{}, fmt.Errorf("no model is called %q: there is %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
+	return model.Model{}, fmt.Errorf("unknown model %q, want one of %s%s", name, strings.Join(names, ", "), suggest.DidYouMean(name, names))
 }
 
 // numbered is the name of a row among several of its sort.

@@ -62,7 +62,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"vea", Options{}, `no model is called "vea": there is gan, cgan, autoencoder, vae`},
+		{"vea", Options{}, `unknown model "vea", want one of gan, cgan, autoencoder, vae`},
 		{"gan", Options{Image: layer.Shape{28, 28}}, "gan: image is 28x28, want 1 (grey) or 3"},
 		{"gan", Options{Image: layer.Shape{1, 28, 4000}}, "want sides from 1 to 1024"},
 		{"gan", Options{Width: -1}, "gan: width is -1, want 1 to"},

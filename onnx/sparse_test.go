@@ -31,7 +31,7 @@ func TestDense(t *testing.T) {
 		{"a place that is not there", sparseOf([]int64{2, 3}, list([]int{1}, 6), 7), nil, "index 0 is 6, want 0 to 5"},
 		{"a place beyond its axis", sparseOf([]int64{2, 3}, list([]int{1, 2}, 0, 3), 7), nil, "want 0 to 2"},
 		{"too few places", sparseOf([]int64{2, 3}, list([]int{1}, 1), 7, 8), nil, "1 indices for 2 values"},
-		{"places that are no integers", sparseOf([]int64{3}, &Tensor{Dims: []int{1}, Data: Slice[float32]{1}}, 7), nil, "want int64"},
+		{"places that are not integers", sparseOf([]int64{3}, &Tensor{Dims: []int{1}, Data: Slice[float32]{1}}, 7), nil, "want int64"},
 		{"too large to write out", sparseOf([]int64{1 << 20, 1 << 20}, list([]int{1}, 0), 7), nil, "1099511627776 elements"},
 		{"a count that overflows", sparseOf([]int64{1 << 40, 1 << 40}, list([]int{1}, 0), 7), nil, "w"},
 	} {

@@ -22,7 +22,7 @@ import (
 type Noise struct {
 	Seed int64
 	// Truncation limits the noise: |z| is at most this, in steps of 1/64 rounded down. Numbers are drawn from the normal
-	// distribution as it is within the limit, and grow with it: nothing is drawn twice. 0, or more than 5.8, is no limit.
+	// distribution as it is within the limit, and grow with it: nothing is drawn twice. 0, or more than 5.8, means no limit.
 	Truncation float32
 }
 

@@ -398,7 +398,7 @@ func TestSpecialValues(t *testing.T) {
 		sound float64
 	}{
 		{"infinity is not rounded", f.add(exact(inf), exact(1)), inf, 0},
-		{"infinity less infinity is no number", f.sub(exact(inf), exact(inf)), nan, 0},
+		{"infinity less infinity is not a number", f.sub(exact(inf), exact(inf)), nan, 0},
 		{"zero over what may be zero", f.div(exact(0), number{v: 0, sound: 1e-9}), nan, inf},
 		{"beyond the largest float32 is infinite", f.mul(exact(1e38), exact(1e38)), inf, 0},
 		{"one over infinity is zero", f.div(exact(1), exact(inf)), 0, f.gamma(1)*0 + f.tiny},

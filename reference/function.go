@@ -41,7 +41,7 @@ func (fn function) at(f format, x number) number {
 		y.sound = fn.change(x.v, x.sound)
 	}
 	if r := x.screen(); r > 0 {
-		// The secant over the whole screen is no less than the slope anywhere
+		// The secant over the whole screen is not less than the slope anywhere
 		// in it, up to curvature over a distance of a few roundings.
 		slope := fn.change(x.v, r) / r
 		y.spread = times(slope, x.spread)

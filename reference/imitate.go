@@ -247,7 +247,7 @@ func (m *adder) operandOf(n number) number {
 	return n
 }
 
-// term adds a, which is no product.
+// term adds a, which is not a product.
 func (m *adder) term(a float64) {
 	operand := m.operand
 	m.operand = nil

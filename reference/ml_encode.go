@@ -144,7 +144,7 @@ var opOneHotEncoder = operator{
 			}
 			k, ok := place[key]
 			if !ok && c.int("zeros") == 0 {
-				fail(fmt.Errorf("element %d is %v, which is no category", i, key))
+				fail(fmt.Errorf("element %d is %v, which is not a category", i, key))
 			}
 			if ok {
 				out.floats()[i*n+k] = 1
@@ -172,7 +172,7 @@ var opCategoryMapper = operator{
 	}),
 }
 
-// opLabelEncoder maps keys to values, and what is no key to a default. Version 1 has
+// opLabelEncoder maps keys to values, and what is not a key to a default. Version 1 has
 // classes: a string to its place, and back. ai.onnx.ml LabelEncoder, opset 1, 2, 4.
 var opLabelEncoder = operator{
 	name: "LabelEncoder", domain: machineLearning, in: []port{blind},

@@ -102,7 +102,7 @@ func (f format) gamma(n int) float64 {
 	return nu / (1 - nu)
 }
 
-// settle makes figures of what a rule computed: a figure that is no number
+// settle makes figures of what a rule computed: a figure that is not a number
 // bounds nothing, and a value beyond the largest of the type is infinite. What is
 // infinite but for a finite error is so for certain.
 func (f format) settle(n number) number {
@@ -290,7 +290,7 @@ func scaled(n number, c float64) number {
 }
 
 // jump adds the height of a discontinuity at distance d from n's argument x. A
-// distance that is no number may be any.
+// distance that is not a number may be any.
 func jump(n, x number, d, height float64) number {
 	if !(d > x.sound) && x.sound > 0 {
 		n.sound += height

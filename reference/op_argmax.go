@@ -16,7 +16,7 @@ var opArgMax = argOperator("ArgMax", func(x *Value, i, j int) bool { return x.co
 // opset 1, 11, 12, 13.
 var opArgMin = argOperator("ArgMin", func(x *Value, i, j int) bool {
 	if math.IsNaN(x.Float(i)) || math.IsNaN(x.Float(j)) {
-		return x.compare(i, j) > 0 // NaN is no number, and wins either way
+		return x.compare(i, j) > 0 // NaN is not a number, and wins either way
 	}
 	return x.compare(j, i) > 0
 })

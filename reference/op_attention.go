@@ -106,7 +106,7 @@ func (a *attention) run() []*Value {
 			func(i, j int, s dot) { raw.set((head*rows+i)*keys+j, scaled(s.sum(f, 4), a.scale)) },
 		})
 		left := rowsOf(weights, head*rows*keys, rows, keys)
-		left.sparse = true // keys that are not allowed are no terms
+		left.sparse = true // keys that are not allowed are not terms
 		mixtures = append(mixtures, matrixProduct{left, columnsOf(a.v, kv*keys*wide, keys, wide), func(i, e int, s dot) {
 			y.set((head*rows+i)*wide+e, s.sum(f, 0))
 		}})

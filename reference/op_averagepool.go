@@ -39,7 +39,7 @@ func (c *call) poolNumbers(store func(w window, out *Value, at int, terms []numb
 }
 
 // padded counts the taps of output position p within the input and its padding:
-// what ceil_mode adds beyond the padding is no part of either.
+// what ceil_mode adds beyond the padding is not part of either.
 func (w window) padded(p int) int {
 	at := make([]int, len(w.out))
 	unravel(p, w.out, at)

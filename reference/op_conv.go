@@ -56,7 +56,7 @@ func (c *call) convGeometry(x, w *Value) convGeometry {
 }
 
 // convolve computes every output position from the patch of the input under
-// the kernel; positions in the padding are no terms of the sum.
+// the kernel; positions in the padding are not terms of the sum.
 func (c *call) convolve(f format, g convGeometry, x, w, bias, out *Value) {
 	ci, co := g.in/g.group, g.out/g.group
 	taps := g.window.taps()

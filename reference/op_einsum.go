@@ -85,7 +85,7 @@ func labelsOf(term string, rank int, equation string) (labels []rune, ellipsis i
 	before, after, dots := strings.Cut(term, "...")
 	for _, r := range before + after {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
-			fail(fmt.Errorf("equation %q: %q is no label", equation, r))
+			fail(fmt.Errorf("equation %q: %q is not a label", equation, r))
 		}
 	}
 	ellipsis = rank - len(before) - len(after)

@@ -2,7 +2,7 @@ package reference
 
 import "errors"
 
-// opOptionalGetElement is the element of an optional; what is no optional is
+// opOptionalGetElement is the element of an optional; what is not an optional is
 // handed on. ONNX OptionalGetElement, opset 15, 18.
 var opOptionalGetElement = operator{
 	name: "OptionalGetElement", in: []port{moves},

@@ -66,7 +66,7 @@ func (f format) pow(x, y number) number {
 }
 
 // intPower is the power of an integer by squaring, in the low 64 bits, or by
-// way of float64 for other exponents; 0 for what is no number.
+// way of float64 for other exponents; 0 for what is not a number.
 func intPower(a *Value, j int, b *Value, k int) uint64 {
 	base := uint64(toInt64(a, j))
 	negative := signed&setOf(a) != 0 && int64(base) < 0

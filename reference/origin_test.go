@@ -169,7 +169,7 @@ func floats32(t *testing.T, x *onnx.Tensor) []float32 {
 	t.Helper()
 	s, ok := x.Weights()
 	if !ok {
-		t.Fatalf("%s is no float32", x.Name)
+		t.Fatalf("%s is not a float32", x.Name)
 	}
 	return s
 }

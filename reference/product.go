@@ -23,7 +23,7 @@ type factor struct {
 	// window, unless nil, gives the element that runs of a lane begin at, and writes how far each of a run's terms is from
 	// there, -1 in the padding. Then base, laneStep and step have no meaning.
 	window func(lane int, from []int) int
-	// sparse says that elements that are zero for certain are no terms.
+	// sparse says that elements that are zero for certain are not terms.
 	sparse bool
 }
 

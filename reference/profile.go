@@ -51,7 +51,7 @@ func FindProfile(name string) (Profile, error) {
 	if base, ok := strings.CutSuffix(name, Flush); ok {
 		p, err := FindProfile(base)
 		if err != nil || base == "" || p.flush {
-			return Profile{}, fmt.Errorf("no arithmetic is called %q: %s goes after one name", name, Flush)
+			return Profile{}, fmt.Errorf("unknown arithmetic %q: %s goes after one name", name, Flush)
 		}
 		p.Name, p.Doc, p.flush = name, p.Doc+"; subnormal operands and results may count as zero", true
 		return p, nil
@@ -60,7 +60,7 @@ func FindProfile(name string) (Profile, error) {
 	if i := slices.Index(names, name); i >= 0 {
 		return all[i], nil
 	}
-	return Profile{}, fmt.Errorf("no arithmetic is called %q, want one of %s, and %s after it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
+	return Profile{}, fmt.Errorf("unknown arithmetic %q, want one of %s, and %s after it where subnormals are flushed to zero", name, strings.Join(names, ", "), Flush)
 }
 
 // SumsInOwnType reports whether partial results are no wider than the graph's types.

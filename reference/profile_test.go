@@ -214,7 +214,7 @@ func TestNamesOfProfiles(t *testing.T) {
 	}
 	for _, name := range []string{"fp8", Flush, "fp8" + Flush, "tf32" + Flush + Flush} {
 		if _, err := FindProfile(name); err == nil {
-			t.Errorf("%q, which is no profile, is found", name)
+			t.Errorf("%q, which is not a profile, is found", name)
 		}
 	}
 	if p, err := FindProfile("tf32" + Flush); err != nil || !p.Flushes() || p.Name != "tf32+ftz" {

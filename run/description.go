@@ -253,7 +253,7 @@ func (s Settings) seal() (string, error) {
 func (s Settings) Digest() string {
 	text, err := s.seal()
 	if err != nil {
-		return "" // a learning rate that is no number, which check refuses
+		return "" // a learning rate that is not a number, which check refuses
 	}
 	return digestOf(text)
 }

@@ -125,7 +125,7 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 }
 
 // Reports are those so far, none where there is no file yet. A last line that was cut, by a crash or because it is being
-// written, is left out; any other line that is no report is a *checkpoint.FormatError.
+// written, is left out; any other line that is not a report is a *checkpoint.FormatError.
 func (f *Folder) Reports() ([]Report, error) {
 	b, err := f.readLog()
 	if err != nil {
@@ -178,7 +178,7 @@ type eventLog struct {
 }
 
 // openLog opens events.jsonl for a run that goes on after step, and lists the steps that are left in it. Lines of later
-// steps are dropped, and so are lines that are no reports, such as a last one that a crash has cut, or that are out of
+// steps are dropped, and so are lines that are not reports, such as a last one that a crash has cut, or that are out of
 // order: a run must not fail to go on because of its log.
 func (f *Folder) openLog(step int) (l *eventLog, left []int, err error) {
 	b, err := f.readLog()

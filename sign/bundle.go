@@ -239,7 +239,7 @@ func parseStatement(payload []byte) (*content, error) {
 		return nil, &UnsupportedError{What: "serialization by the method " + quote.Text(z.Method) + ", want files or shards"}
 	}
 	for _, name := range z.IgnorePaths {
-		if clean(name) { // what is not, is no file of the model
+		if clean(name) { // what is not, is not a file of the model
 			c.Ignored = append(c.Ignored, name)
 		}
 	}
@@ -292,7 +292,7 @@ func (c *content) add(i int, name, digest string) error {
 		}
 	}
 	if !clean(file) && file != "." { // "." is the model itself, where it is a file, in early versions
-		return malformed(where, "%s is no path inside a model", quote.Name(name))
+		return malformed(where, "%s is not a path inside a model", quote.Name(name))
 	}
 	c.Files = append(c.Files, File{Name: name, SHA256: digest})
 	return nil
@@ -303,12 +303,12 @@ func shard(name string) (file string, start, end int64, err error) {
 	rest, last, ok := cutLast(name)
 	file, first, both := cutLast(rest)
 	if !ok || !both {
-		return "", 0, 0, fmt.Errorf("%s is no range, want PATH:START:END", quote.Name(name))
+		return "", 0, 0, fmt.Errorf("%s is not a range, want PATH:START:END", quote.Name(name))
 	}
 	start, err1 := strconv.ParseInt(first, 10, 64)
 	end, err2 := strconv.ParseInt(last, 10, 64)
 	if err1 != nil || err2 != nil || start < 0 || end <= start || fmt.Sprintf(":%d:%d", start, end) != name[len(file):] {
-		return "", 0, 0, fmt.Errorf("%s is no range, want PATH:START:END", quote.Name(name))
+		return "", 0, 0, fmt.Errorf("%s is not a range, want PATH:START:END", quote.Name(name))
 	}
 	return file, start, end, nil
 }

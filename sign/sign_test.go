@@ -297,7 +297,7 @@ func remove(name string) func(string) error {
 	return func(dir string) error { return os.Remove(filepath.Join(dir, name)) }
 }
 
-// Nothing is signed, and nothing is taken for signed, that leads out of the folder or is no file.
+// Nothing is signed, and nothing is taken for signed, that leads out of the folder or is not a file.
 func TestLinks(t *testing.T) {
 	k, trust := pair(t, elliptic.P256())
 	for _, target := range []string{"a.bin", ".", "/etc/passwd", "nowhere"} {
@@ -452,10 +452,10 @@ func TestMalformedBundles(t *testing.T) {
 		"shards of no size":   {forge(t, k, func(s *statement) { s.Predicate.Serialization.Method = "shards" }, sig), "shard_size"},
 		"another algorithm":   {forge(t, k, add("b.bin", digest, "md5"), sig), "unsupported: resource 1 by the algorithm md5"},
 		"a short digest":      {forge(t, k, add("b.bin", "0a", "sha256"), sig), "digest 0a"},
-		"an absolute path":    {forge(t, k, add("/etc/passwd", digest, "sha256"), sig), "no path inside a model"},
-		"a path out of it":    {forge(t, k, add("../b.bin", digest, "sha256"), sig), "no path inside a model"},
-		"a path that turns":   {forge(t, k, add("x/../a.bin", digest, "sha256"), sig), "no path inside a model"},
-		"no path":             {forge(t, k, add("", digest, "sha256"), sig), "no path inside a model"},
+		"an absolute path":    {forge(t, k, add("/etc/passwd", digest, "sha256"), sig), "not a path inside a model"},
+		"a path out of it":    {forge(t, k, add("../b.bin", digest, "sha256"), sig), "not a path inside a model"},
+		"a path that turns":   {forge(t, k, add("x/../a.bin", digest, "sha256"), sig), "not a path inside a model"},
+		"no path":             {forge(t, k, add("", digest, "sha256"), sig), "not a path inside a model"},
 		"a name twice":        {forge(t, k, func(s *statement) { s.Predicate.Resources = append(s.Predicate.Resources, s.Predicate.Resources[0]) }, sig), "named twice"},
 		"a folder for a file": {forge(t, k, add(".", digest, "sha256"), sig), "not a regular file"},
 	} {

@@ -169,7 +169,7 @@ func TestJointStep(t *testing.T) {
 	}
 }
 
-// Evaluate says what one gets by hand from what the nets compute in inference, over a set that is no multiple of its batch.
+// Evaluate says what one gets by hand from what the nets compute in inference, over a set that is not a multiple of its batch.
 func TestEvaluateByHand(t *testing.T) {
 	test, err := dataset.Synthetic(9, 261, 1, 28, 28)
 	if err != nil {

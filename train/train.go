@@ -77,7 +77,7 @@ type Trainer struct {
 	names   []string    // of the classes
 }
 
-// DivergedError reports a loss that is no finite number.
+// DivergedError reports a loss that is not a finite number.
 type DivergedError struct {
 	Step   int
 	Tensor string // the first tensor found with a value that is not finite

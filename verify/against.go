@@ -30,7 +30,7 @@ type Weights struct {
 
 // againstWeights compares the initializers of g with the tensors. Tensors of
 // other nets, whose names begin with another word than all initializers, are
-// left out; so are initializers that are no weights: not of float32, of a single
+// left out; so are initializers that are not weights: not of float32, of a single
 // element, or the scale of a quantiser.
 func againstWeights(g *pb.GraphProto, tensors map[string]Weight) Weights {
 	var w Weights

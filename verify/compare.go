@@ -145,7 +145,7 @@ func (j *job) judge(rt, set, output string, want, got *reference.Value) Comparis
 	return row
 }
 
-// verdict says how sure it is that the differences are no rounding.
+// verdict says how sure it is that the differences are not rounding.
 func (m *Measure) verdict(want, got *reference.Value) string {
 	if sound := measure(want, got, func(i int) float64 { return figure(want.Sound, i) }); sound.Outside > 0 {
 		return "rounding cannot explain that"

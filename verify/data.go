@@ -14,7 +14,7 @@ import (
 type dataSet struct {
 	name     string
 	values   []*reference.Value // the inputs
-	inputs   []*onnx.Tensor     // the same for a Session, nil if one is no tensor
+	inputs   []*onnx.Tensor     // the same for a Session, nil if one is not a tensor
 	recorded []*reference.Value // outputs as in the files; nil where there are none
 	want     []*reference.Value
 	made     []*reference.Value // by the nodes of the graph, without the elements
@@ -110,7 +110,7 @@ func bfloat16s(bits []uint16) onnx.Slice[onnx.BFloat16] {
 	return s
 }
 
-// tensorsOf returns values as a Session takes them, nil if one is no tensor.
+// tensorsOf returns values as a Session takes them, nil if one is not a tensor.
 func tensorsOf(values []*reference.Value) ([]*onnx.Tensor, error) {
 	tensors := make([]*onnx.Tensor, len(values))
 	for i, v := range values {

@@ -171,7 +171,7 @@ func TestFlatModelsComputeTheSame(t *testing.T) {
 				}
 				for _, f := range check.Model(model.Proto) {
 					if f.Severity == rule.Error {
-						t.Errorf("the flat model is no ONNX: %v", f)
+						t.Errorf("the flat model is not ONNX: %v", f)
 					}
 				}
 				for _, n := range program.Nodes() {

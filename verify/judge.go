@@ -266,7 +266,7 @@ func (m *Measure) log10() float64 {
 	return log10Tail(float64(m.Spreads), m.Elements)
 }
 
-// remark is a word about NaN, which is no finding where the reference has it, too,
+// remark is a word about NaN, which is not a finding where the reference has it, too,
 // and seldom what anybody wants.
 func (m *Measure) remark() string {
 	if m.NaN == 0 || m.NaN == m.Elements { // all of them: a Caveat says so

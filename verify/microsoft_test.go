@@ -263,7 +263,7 @@ func (s *singleNode) multiHead() {
 	if !apart {
 		s.outs = one(s, 1, 3)
 	}
-	if past > 0 { // ONNX Runtime 1.30 passes over the past where the present is no output
+	if past > 0 { // ONNX Runtime 1.30 passes over the past where the present is not an output
 		if s.outs = 3; s.IntN(2) == 0 {
 			s.outs, s.open = 4, []int{3}
 		}

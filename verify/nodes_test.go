@@ -186,7 +186,7 @@ func modelOfNodes(t testing.TB, nodes ...*singleNode) *onnx.Model {
 	return &onnx.Model{Proto: p, Bytes: b}
 }
 
-// givenTo are the inputs of nodes that are no initializers.
+// givenTo are the inputs of nodes that are not initializers.
 func givenTo(nodes ...*singleNode) []*onnx.Tensor {
 	var list []*onnx.Tensor
 	for _, s := range nodes {

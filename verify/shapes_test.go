@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Where rounding decides how many elements there are, another number of them is no finding: only the proof can tell, which
+// Where rounding decides how many elements there are, another number of them is not a finding: only the proof can tell, which
 // sees what the runtime had to count.
 func TestRoundingMayDecideAShape(t *testing.T) {
 	const ulp = 0x1p-23 // of 1, which is e^0

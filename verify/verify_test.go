@@ -276,7 +276,7 @@ func TestAFixedLimitReplacesTheDerivedOnes(t *testing.T) {
 		}
 	}
 	if _, err := Run(t.Context(), Options{Paths: []string{dir}, Fixed: &FixedLimit{Atol: Number(math.NaN())}}); err == nil {
-		t.Error("a limit that is no number is accepted")
+		t.Error("a limit that is not a number is accepted")
 	}
 }
 

@@ -47,7 +47,7 @@ type Fact struct{ Name, Value string }
 
 // Options are what a page shows. All texts are escaped.
 type Options struct {
-	Name      string // of the pictures that are saved; what is no letter, digit or dash in it becomes a dash
+	Name      string // of the pictures that are saved; what is not a letter, digit or dash in it becomes a dash
 	Title     string
 	About     string
 	Facts     []Fact

@@ -374,7 +374,7 @@ type answer struct {
 func (a answer) missing() (missing, sure bool) {
 	for _, s := range []string{"Could not find an implementation", "NOT_IMPLEMENTED", "is not a registered function/op", "No Op registered for", "is under development",
 		"is not currently registered or supported",                             // a type that it does not have
-		"InsertedPrecisionFreeCast", "_inlfunc_", "bound to different types"} { // what it makes of the node is no model
+		"InsertedPrecisionFreeCast", "_inlfunc_", "bound to different types"} { // what it makes of the node is not a model
 		if strings.Contains(a.Message, s) {
 			return true, true
 		}

@@ -27,7 +27,7 @@ type nodeTest struct {
 	schema    *op.Schema
 	first     string // type of the first input
 	inputs    *pb.ModelProto
-	constants *pb.ModelProto // nil where there is one input, or the data is no tensor
+	constants *pb.ModelProto // nil where there is one input, or the data is not a tensor
 }
 
 // readNodeTests reads tests of one node each.

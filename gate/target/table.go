@@ -119,7 +119,7 @@ func (t *table) line(line string, operator *string) error {
 		name, text, _ := strings.Cut(kernels, " ")
 		at := slices.IndexFunc(t.releases, func(r release) bool { return r.name == name })
 		if at < 0 {
-			return fmt.Errorf("no release is called %q", name)
+			return fmt.Errorf("unknown release %q", name)
 		}
 		k, err := parseKernel(text)
 		if err != nil {
@@ -194,7 +194,7 @@ func parseKernel(text string) (kernel, error) {
 		case named && types != "":
 			k.types[name] = strings.Split(types, ",")
 		default:
-			return k, fmt.Errorf("%q is no part of a kernel", f)
+			return k, fmt.Errorf("%q is not part of a kernel", f)
 		}
 	}
 	return k, nil

@@ -63,7 +63,7 @@ func Parse(text string) (*Target, error) {
 	relation, version := condition[:min(2, len(condition))], strings.TrimSpace(condition[min(2, len(condition)):])
 	numbers, ok := versionOf(version)
 	if relation != ">=" && relation != "==" || !ok {
-		return nil, fmt.Errorf("%q is no target, want one such as onnxruntime, onnxruntime>=1.17 or opencv==4.8", text)
+		return nil, fmt.Errorf("%q is not a target, want one such as onnxruntime, onnxruntime>=1.17 or opencv==4.8", text)
 	}
 	for i, r := range t.releases {
 		has, ok := versionOf(r.name)
@@ -112,7 +112,7 @@ func tableOf(name string) (*table, error) {
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("no target is called %q, want one of %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
+	return nil, fmt.Errorf("unknown target %q, want one of %s%s", name, strings.Join(Names(), ", "), suggest.DidYouMean(name, Names()))
 }
 
 // Source names the source of the table and its date.

@@ -41,12 +41,12 @@ func TestParse(t *testing.T) {
 		"coreml":                "mlprogram",
 		"onnxruntime-web":       "1.30.0",
 		"onnxruntime>=99":       "no such release",
-		"onnxruntime<1":         "is no target",
-		"onnxruntime>=":         "is no target",
-		"onnxruntim":            "no target is called",
+		"onnxruntime<1":         "is not a target",
+		"onnxruntime>=":         "is not a target",
+		"onnxruntim":            "unknown target",
 		"coreml>=5":             "no releases to choose from",
-		"":                      "no target is called",
-		"onnxruntime>=1.17\x1b": "is no target",
+		"":                      "unknown target",
+		"onnxruntime>=1.17\x1b": "is not a target",
 	} {
 		got, err := Parse(text)
 		switch {

@@ -15,7 +15,7 @@ import (
 
 // Write replaces the content of the file at path, or makes the file. A new file gets the permissions that the umask
 // leaves, one that is there keeps its own. Through a symbolic link the file that it points to is written, and the link
-// stays. What is there and is no regular file, such as a named pipe, is refused.
+// stays. What is there and is not a regular file, such as a named pipe, is refused.
 func Write(path string, b []byte) error {
 	if err := write(path, b); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

@@ -130,7 +130,7 @@ func (r checkReport) file() report.File {
 func runCheck(ctx context.Context, o checkOptions) error {
 	least := slices.Index(severities, o.severity)
 	if least < 0 {
-		return fmt.Errorf("--severity: no severity is called %q, want %s%s", o.severity, strings.Join(severities, ", "), suggest.DidYouMean(o.severity, severities))
+		return fmt.Errorf("--severity: unknown severity %q, want %s%s", o.severity, strings.Join(severities, ", "), suggest.DidYouMean(o.severity, severities))
 	}
 	if o.work < 1 {
 		return fmt.Errorf("--budget-work is %d, want at least 1", o.work)

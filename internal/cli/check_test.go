@@ -96,9 +96,9 @@ func TestCheckWritesALineForEachFinding(t *testing.T) {
 		{"a run beyond the budget", "", []string{good, "--budget", "16B"}, exitFinding, []string{`node of "y" (Relu): memory-too-large`}, ""},
 		{"work beyond the budget", "", []string{good, "--budget-work", "3"}, exitFinding, []string{"work-too-large"}, ""},
 		{"a severity that is none", "", []string{good, "--severity", "eror"}, exitProblem, nil, `did you mean error?`},
-		{"a size that is none", "", []string{good, "--max-size", "much"}, exitProblem, nil, "is no size"},
+		{"a size that is none", "", []string{good, "--max-size", "much"}, exitProblem, nil, "is not a size"},
 		{"no file", "", nil, exitProblem, nil, "want model files"},
-		{"external data of a pipe", "", []string{"-", "--external-data"}, exitProblem, nil, "the standard input is in no folder"},
+		{"external data of a pipe", "", []string{"-", "--external-data"}, exitProblem, nil, "the standard input has no folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errs := cli(t, c.in, append([]string{"check"}, c.args...)...)

@@ -81,7 +81,7 @@ func partNames() []string {
 func runDiff(ctx context.Context, o diffOptions) error {
 	for _, part := range o.failOn {
 		if !slices.Contains(partNames(), part) {
-			return fmt.Errorf("--fail-on: no part is called %q, want one of %s%s", part, strings.Join(partNames(), ", "), suggest.DidYouMean(part, partNames()))
+			return fmt.Errorf("--fail-on: unknown part %q, want one of %s%s", part, strings.Join(partNames(), ", "), suggest.DidYouMean(part, partNames()))
 		}
 	}
 	if !slices.Contains(diffFormats, o.format) {

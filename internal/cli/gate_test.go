@@ -22,7 +22,7 @@ func TestForReport(t *testing.T) {
 		file report.File
 		want string
 	}{
-		{"wrong", wrong(here, "ort-node", report.Finding), "petrify reduce '" + filepath.ToSlash(here) + "' --runtime ort-node cuts it down to what the runtime gets wrong, for a bug report"},
+		{"wrong", wrong(here, "ort-node", report.Finding), "petrify reduce '" + filepath.ToSlash(here) + "' --runtime ort-node reduces it to what the runtime gets wrong, for a bug report"},
 		{"skipped", wrong(here, "ort-node", report.Skipped), ""},
 		{"recorded", wrong(here, "recorded", report.Finding), ""},
 		{"the other model of verify --against", wrong(here, "new", report.Finding), ""},

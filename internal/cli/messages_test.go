@@ -26,11 +26,11 @@ func TestMistakesAreAnswered(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"trian", "gan"}, `no command is called "trian"; did you mean train? (see petrify --help)`},
-		{[]string{"help", "trian"}, `no command is called "trian"; did you mean train? (see petrify --help)`},
-		{[]string{"help", "verify", "more"}, `no command is called "more" (see petrify verify --help)`},
+		{[]string{"trian", "gan"}, `unknown command "trian"; did you mean train? (see petrify --help)`},
+		{[]string{"help", "trian"}, `unknown command "trian"; did you mean train? (see petrify --help)`},
+		{[]string{"help", "verify", "more"}, `unknown command "more" (see petrify verify --help)`},
 		{[]string{"models", "gan", "vae"}, "models: want one model at most, got gan vae (see petrify models --help)"},
-		{[]string{"models", "gna"}, `no model is called "gna"`},
+		{[]string{"models", "gna"}, `unknown model "gna"`},
 		{[]string{"version", "x"}, "version: want no arguments, got x (see petrify version --help)"},
 		{[]string{"check", good, "--json", "--sarif"}, "--json and --sarif cannot be given together: choose one (see petrify check --help)"},
 		{[]string{"inspect", good, "--json", "--text"}, "--json and --text cannot be given together: choose one (see petrify inspect --help)"},
@@ -42,18 +42,18 @@ func TestMistakesAreAnswered(t *testing.T) {
 		{[]string{"verify", good, "--runtime", "ort"}, "did you mean ort-node?"},
 		{[]string{"verify", good, "--seed", "-1"}, `--seed is "-1", want a whole number from 0 on`},
 		{[]string{"train", "gan", "--lr", "fast"}, `--lr is "fast", want a number`},
-		{[]string{"check", good, "--budget", "1QB"}, `--budget: "1QB" is no size, want one such as 1048576, 512MiB or 2GB`},
+		{[]string{"check", good, "--budget", "1QB"}, `--budget: "1QB" is not a size, want one such as 1048576, 512MiB or 2GB`},
 		{[]string{"check", good, "--jsno"}, "unknown flag: --jsno; did you mean --json?"},
 		{[]string{"completion"}, "completion: want a shell: bash, fish, powershell, zsh"},
-		{[]string{"completion", "tcsh"}, `there is no completion for "tcsh", but for bash, fish, powershell, zsh`},
+		{[]string{"completion", "tcsh"}, `unknown shell "tcsh", want one of bash, fish, powershell, zsh`},
 		{[]string{"completion", "bash", "zsh"}, "completion: want one shell, got bash zsh (see petrify completion bash --help)"},
-		{[]string{"verify", "-"}, "verify wants files: of the standard input (-) only check and inspect read a model"},
+		{[]string{"verify", "-"}, "verify reads no standard input (-), want files"},
 		{[]string{"verify", good, "--runtime", ""}, "--runtime is empty: give it a value, or leave it out (see petrify verify --help)"},
 		{[]string{"train", "gan", "--out="}, "--out is empty: give it a value, or leave it out (see petrify train --help)"},
 		{[]string{"train", "gan", "--data", ""}, "--data is empty"},
 		{[]string{"sample", good, "-n", "1.5"}, `--count is "1.5", want a whole number, such as 500, 20k or 2e4`},
 		{[]string{"sample", good, "-n", "0"}, "-n is 0, want 1 to 4096"},
-		{[]string{"sample", good, "-o", "x.bmp"}, "--out x.bmp: no picture is written as .bmp, want .png, .jpg or .gif"},
+		{[]string{"sample", good, "-o", "x.bmp"}, "--out x.bmp: unknown picture format .bmp, want .png, .jpg or .gif"},
 	} {
 		code, out, errs := cli(t, "", c.args...)
 		if code != exitProblem || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {

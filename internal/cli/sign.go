@@ -159,7 +159,7 @@ func withoutElementsElsewhere(path string) error {
 	}
 	m, err := wire.Read(path, wire.Limits{})
 	if err != nil {
-		return nil //nolint:nilerror // what is no model has no elements in other files
+		return nil //nolint:nilerror // what is not a model has no elements in other files
 	}
 	if m.External() {
 		return fmt.Errorf("%s has external data, which a signature of this file does not cover: sign the folder", quote.Name(path))

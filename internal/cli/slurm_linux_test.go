@@ -130,7 +130,7 @@ func (c *cluster) start(name string, args ...string) {
 
 func (c *cluster) env() []string { return append(os.Environ(), "SLURM_CONF="+c.dir+"/slurm.conf") }
 
-// ask runs a command of Slurm; what goes wrong while the cluster starts is no answer.
+// ask runs a command of Slurm; what goes wrong while the cluster starts is not an answer.
 func (c *cluster) ask(name string, args ...string) string {
 	cmd := exec.Command(name, args...)
 	cmd.Env = c.env()

@@ -123,7 +123,7 @@ func refuseEmpty(cmd *cobra.Command) {
 	}
 }
 
-// newHelpCmd is cobra's, but that it refuses what is no command.
+// newHelpCmd is cobra's, but that it refuses what is not a command.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -205,7 +205,7 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// rootArguments refuses what is no command.
+// rootArguments refuses what is not a command.
 func rootArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

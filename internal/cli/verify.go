@@ -299,7 +299,7 @@ func parseLimit(text string) (*verify.FixedLimit, error) {
 		case "atol":
 			f.Atol = verify.Number(x)
 		default:
-			return nil, fmt.Errorf("--limit %s: no tolerance is called %q, want rtol or atol", text, name)
+			return nil, fmt.Errorf("--limit %s: unknown tolerance %q, want rtol or atol", text, name)
 		}
 	}
 	return &f, nil

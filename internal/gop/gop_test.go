@@ -316,7 +316,7 @@ func TestBadUseIsAnError(t *testing.T) {
 		{"inner dimensions must agree", fail(Dense("y", x, w, nil, leaky, Need{})), "y: dense of (3, 5) by (4, 4): want (N, In) by (In, Out)"},
 		{"element types must agree", fail(Dense("y", x, wide, nil, leaky, Need{})), "y: input 1 of dense is float64, want float32"},
 		{"a missing input", fail(Activate("y", nil, leaky)), "y: input 0 of activation is missing"},
-		{"integers are no floats", fail(Activate("y", ints, leaky)), "y: element type is int, want float32 or float64"},
+		{"integers are not floats", fail(Activate("y", ints, leaky)), "y: element type is int, want float32 or float64"},
 		{"reshape keeps the number of elements", fail(Reshape("y", x, 4, 4)), "y: cannot reshape (3, 5) to (4, 4)"},
 		{"inputs need values", fail(NewMachine(ok)), "unset has no value"},
 		{"a cost is a scalar", fail(Grad(x, w)), "scalar"},

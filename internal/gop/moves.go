@@ -210,7 +210,7 @@ func Transposed(shape, perm []int) (m Moves, err error) {
 	steps := Strides(shape)
 	for _, p := range perm {
 		if p < 0 || p >= len(shape) || seen[p] {
-			return m, fmt.Errorf("%v is no order of %d axes", perm, len(shape))
+			return m, fmt.Errorf("%v is not an order of %d axes", perm, len(shape))
 		}
 		seen[p] = true
 		m.Shape = append(m.Shape, shape[p])

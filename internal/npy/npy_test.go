@@ -80,7 +80,7 @@ func TestWhatIsNoArraySaysWhy(t *testing.T) {
 		{"more than the limit", file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (999999, 1000), }"), "the limit"},
 		{"a key twice", file(1, "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,), }"), "cannot be read"},
 		{"a key missing", file(1, "{'descr': '<f4', 'shape': (2,), }"), "wants the keys"},
-		{"code", file(1, "__import__('os')"), "no dictionary"},
+		{"code", file(1, "__import__('os')"), "not a dictionary"},
 		{"a header of 4 GiB", append([]byte("\x93NUMPY\x02\x00"), 0xff, 0xff, 0xff, 0xff), "header of 4294967295 bytes"},
 		{"a boolean of 2", file(1, "{'descr': '|b1', 'fortran_order': False, 'shape': (1,), }", byte(2)), "boolean that is 2"},
 		{"half a character", file(1, "{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }", uint32(0xd800)), "U+D800"},

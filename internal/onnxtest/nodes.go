@@ -26,7 +26,7 @@ func ParseType(t testing.TB, s string) *pb.TypeProto {
 	name, dims, ok := strings.Cut(strings.TrimSuffix(s, "]"), "[")
 	code, known := pb.TensorProto_DataType_value[strings.ToUpper(name)]
 	if !ok || !known {
-		t.Fatalf("%q is no type", s)
+		t.Fatalf("%q is not a type", s)
 	}
 	typ := onnx.Type{Elem: pb.TensorProto_DataType(code), Dims: []onnx.Dim{}}
 	if dims == "..." {
@@ -437,10 +437,10 @@ var NodeCases = []NodeCase{
 	{"ai.onnx.ml.Scaler", 1, Names("float[2,3]"), []onnx.Attr{floats("offset", 4), floats("scale", 4)}, Names(`attribute-range: "scale" has 4 entries, want 3, one for each feature`)},
 	{"ai.onnx.ml.FeatureVectorizer", 1, Names("float[2,3]", "float[2,1]"), []onnx.Attr{onnx.Ints("inputdimensions", 3)}, Names(`attribute-range: "inputdimensions" has 1 entries, want 2`)},
 	{"ai.onnx.ml.LinearRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("targets", 2), floats("coefficients", 5)}, Names(`attribute-range: "coefficients" has 5 entries, want 6`)},
-	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1), floats("coefficients", 5), floats("intercepts", 2)}, Names("attribute-range: which is no multiple of the 2 of", "")},
+	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1), floats("coefficients", 5), floats("intercepts", 2)}, Names("attribute-range: which is not a multiple of the 2 of", "")},
 	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1), floats("coefficients", 9), floats("intercepts", 3)}, Names("attribute-range: has 3 entries for 2 labels", "")},
 	{"ai.onnx.ml.LinearClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("classlabels_ints", 0, 1, 2), floats("coefficients", 6), floats("intercepts", 3)}, Names("attribute-range: has 6 entries, want 9", "")},
-	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("n_supports", 2), floats("support_vectors", 5), floats("coefficients", 2), floats("rho", 1)}, Names("attribute-range: which is no multiple of 2 vectors")},
+	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("n_supports", 2), floats("support_vectors", 5), floats("coefficients", 2), floats("rho", 1)}, Names("attribute-range: which is not a multiple of 2 vectors")},
 	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{onnx.Int("n_supports", 2), floats("support_vectors", 6), floats("coefficients", 1), floats("rho", 1)}, Names(`attribute-range: "coefficients" has 1 entries, want 2`)},
 	{"ai.onnx.ml.SVMRegressor", 1, Names("float[2,3]"), []onnx.Attr{floats("coefficients", 2), floats("rho", 1), floats("kernel_params", 2)}, Names(`attribute-range: "kernel_params" has 2 entries, want 3`)},
 	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("vectors_per_class", 1, 1), floats("support_vectors", 6), floats("coefficients", 1), onnx.Ints("classlabels_ints", 0, 1)}, Names(`attribute-range: "coefficients" has 1 entries, want 2`, "")},

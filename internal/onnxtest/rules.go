@@ -96,7 +96,7 @@ var CheckCases = []RuleCase{
 	{"two inputs of one name", func(m *pb.ModelProto) { m.Graph.Input = append(m.Graph.Input, m.Graph.Input[0]) }, "input-duplicate", `input "x"`, "this name"},
 	{"two outputs of one name", func(m *pb.ModelProto) { m.Graph.Output = append(m.Graph.Output, m.Graph.Output[0]) }, "output-duplicate", `output "y"`, "this name"},
 	{"two initializers of one name", func(m *pb.ModelProto) { m.Graph.Initializer = append(m.Graph.Initializer, m.Graph.Initializer[0]) }, "initializer-duplicate", weightPlace, "this name"},
-	{"an initializer that is no input, before IR 4", func(m *pb.ModelProto) { m.IrVersion = proto.Int64(3) }, "initializer-not-input", weightPlace, "IR version 3"},
+	{"an initializer that is not an input, before IR 4", func(m *pb.ModelProto) { m.IrVersion = proto.Int64(3) }, "initializer-not-input", weightPlace, "IR version 3"},
 	{"a node that defines an input", func(m *pb.ModelProto) { m.Graph.Node[1].Output[0] = "x"; m.Graph.Node[2].Input[0] = "x" }, "value-redefined", `node "net.fc1" (Add)`, `"x" is defined before`},
 	{"a node with one output twice", func(m *pb.ModelProto) { m.Graph.Node[2].Output = Names("y", "y") }, "value-redefined", lastPlace, `"y" is defined before`},
 	{"a nested node that defines an outer value", func(m *pb.ModelProto) {
@@ -246,7 +246,7 @@ var CheckCases = []RuleCase{
 		m.Graph.Initializer[0].RawData = make([]byte, 24)
 	}, "tensor-external", weightPlace, "raw_data has some"},
 	{"external data that is not marked", func(m *pb.ModelProto) { External("location", "w")(m); m.Graph.Initializer[0].DataLocation = nil }, "tensor-external", weightPlace, "not EXTERNAL"},
-	{"an offset that is no number", External("location", "w", "offset", "0x10"), "tensor-external", weightPlace, `offset of external data is "0x10"`},
+	{"an offset that is not a number", External("location", "w", "offset", "0x10"), "tensor-external", weightPlace, `offset of external data is "0x10"`},
 	{"a negative length", External("location", "w", "length", "-1"), "tensor-external", weightPlace, `length of external data is "-1"`},
 	{"offset and length beyond 2^63", External("location", "w", "offset", "9223372036854775807", "length", "24"), "tensor-external", weightPlace, "beyond 2^63"},
 	{"a length that is not the shape's", External("location", "w", "length", "20"), "tensor-length", weightPlace, "wants 24 bytes, external data says 20"},

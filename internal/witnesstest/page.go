@@ -155,7 +155,7 @@ func (s *pageSession) Run(_ context.Context, inputs []*onnx.Tensor) ([]*onnx.Ten
 			b := make(onnx.Slice[uint8], len(got.Data))
 			for i, v := range got.Data {
 				if b[i] = uint8(v); float32(b[i]) != v {
-					return nil, fmt.Errorf("output %s has %v, which is no byte", o.name, v)
+					return nil, fmt.Errorf("output %s has %v, which is not a byte", o.name, v)
 				}
 			}
 			t.Data = b

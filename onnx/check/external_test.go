@@ -67,7 +67,7 @@ var externalCases = []struct {
 	}, "external-data-link", "a symbolic link"},
 	{"a folder that is a symbolic link", []string{"location", "a/secret"}, func(t *testing.T, dir, outside string) {
 		must(t, os.Symlink(outside, filepath.Join(dir, "a")))
-	}, "external-data-link", `reached through "a", which is no folder but a symbolic link`},
+	}, "external-data-link", `reached through "a", which is not a folder but a symbolic link`},
 	{"a hard link", []string{"location", "w"}, func(t *testing.T, dir, outside string) {
 		must(t, os.Link(filepath.Join(outside, "secret"), filepath.Join(dir, "w")))
 	}, "external-data-link", "2 names"},
@@ -80,7 +80,7 @@ var externalCases = []struct {
 	}, "external-data-link", "a socket"},
 	{"a file in place of a folder", []string{"location", "a/w"}, func(t *testing.T, dir, outside string) {
 		must(t, os.WriteFile(filepath.Join(dir, "a"), weights, 0o644))
-	}, "external-data-link", "no folder but a file"},
+	}, "external-data-link", "not a folder but a file"},
 	{"a file too short", []string{"location", "w", "length", "24"}, func(t *testing.T, dir, outside string) {
 		must(t, os.WriteFile(filepath.Join(dir, "w"), weights[:23], 0o644))
 	}, "external-data-range", `24 bytes at 0 of "w", which has 23`},

@@ -16,7 +16,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
-// A fileCase is a file that is no model at all.
+// A fileCase is a file that is not a model at all.
 var fileCases = []struct {
 	name  string
 	bytes []byte

@@ -37,6 +37,6 @@ func TestEveryRuleHasACase(t *testing.T) {
 		}
 	}
 	for code := range cases {
-		t.Errorf("%s is no rule", code)
+		t.Errorf("%s is not a rule", code)
 	}
 }

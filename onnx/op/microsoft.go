@@ -356,7 +356,7 @@ func ruleGroupQuery(n *Node) {
 		return
 	}
 	if heads%fewer != 0 {
-		n.wrong("attribute-range", "attributes \"num_heads\" and \"kv_num_heads\" are %d and %d, of which the first is no multiple", heads, fewer)
+		n.wrong("attribute-range", "attributes \"num_heads\" and \"kv_num_heads\" are %d and %d, of which the first is not a multiple", heads, fewer)
 		return
 	}
 	all := heads

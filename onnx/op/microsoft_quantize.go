@@ -342,7 +342,7 @@ func ruleQAttention(n *Node) {
 	hidden := onnx.Unknown()
 	if w[1].Known() {
 		if w[1].Size%(3*heads) != 0 {
-			n.wrong("shape-mismatch", "the %v columns of the weights are no three times %d heads", w[1], heads)
+			n.wrong("shape-mismatch", "the %v columns of the weights are not three times %d heads", w[1], heads)
 			return
 		}
 		hidden = onnx.Fixed(w[1].Size / 3)

@@ -225,7 +225,7 @@ func ruleLinearClassifier(n *Node) {
 	switch {
 	case classes == 0: // not given
 	case coefficients%classes != 0:
-		n.wrong("attribute-range", "attribute \"coefficients\" has %d entries, which is no multiple of the %d of \"intercepts\"", coefficients, classes)
+		n.wrong("attribute-range", "attribute \"coefficients\" has %d entries, which is not a multiple of the %d of \"intercepts\"", coefficients, classes)
 	case labels > 0 && classes > labels:
 		n.wrong("attribute-range", "attribute \"intercepts\" has %d entries for %d labels", classes, labels)
 	default:
@@ -240,7 +240,7 @@ func ruleLinearClassifier(n *Node) {
 // svm compares the support vectors with their number, and what both machines share.
 func (n *Node) svm(vectors int64) {
 	if have := n.count("support_vectors"); vectors > 0 && (have%vectors != 0 || have == 0) {
-		n.wrong("attribute-range", "attribute \"support_vectors\" has %d entries, which is no multiple of %d vectors", have, vectors)
+		n.wrong("attribute-range", "attribute \"support_vectors\" has %d entries, which is not a multiple of %d vectors", have, vectors)
 		return
 	}
 	n.entry("kernel_params", 3, "gamma, coef0 and degree")

@@ -253,7 +253,7 @@ func parseFormal(f []string) (Formal, error) {
 		case strings.HasPrefix(mark, "..."):
 			least, err := strconv.Atoi(mark[3:])
 			if err != nil || least < 0 {
-				return p, fmt.Errorf("%q is no number", mark[3:])
+				return p, fmt.Errorf("%q is not a number", mark[3:])
 			}
 			p.Variadic, p.AtLeast = true, least
 		case strings.HasPrefix(mark, "["):
@@ -276,7 +276,7 @@ func parseShape(form string) ([]onnx.Dim, error) {
 	inner, ok := strings.CutPrefix(form, "[")
 	inner, end := strings.CutSuffix(inner, "]")
 	if !ok || !end {
-		return nil, fmt.Errorf("%q is no shape", form)
+		return nil, fmt.Errorf("%q is not a shape", form)
 	}
 	shape := []onnx.Dim{}
 	if inner == "" {
@@ -289,7 +289,7 @@ func parseShape(form string) ([]onnx.Dim, error) {
 		}
 		n, err := strconv.ParseInt(d, 10, 32)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("%q is no shape", form)
+			return nil, fmt.Errorf("%q is not a shape", form)
 		}
 		shape = append(shape, onnx.Fixed(n))
 	}
@@ -320,7 +320,7 @@ func parseAttr(f []string) (Attr, error) {
 			inner, any := strings.CutSuffix(mark[1:], "~")
 			inner, end := strings.CutSuffix(inner, "}")
 			if !end || inner == "" {
-				return a, fmt.Errorf("%q is no list of values", mark)
+				return a, fmt.Errorf("%q is not a list of values", mark)
 			}
 			a.Enum, a.AnyCase = strings.Split(inner, "|"), any
 		case isRange:

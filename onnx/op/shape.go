@@ -228,7 +228,7 @@ func ruleTranspose(n *Node) {
 		return
 	}
 	if !isPermutation(perm, len(d)) {
-		n.wrong("attribute-range", "attribute \"perm\" is %s, which is no permutation of the %d axes", onnx.Few(perm), len(d))
+		n.wrong("attribute-range", "attribute \"perm\" is %s, which is not a permutation of the %d axes", onnx.Few(perm), len(d))
 		return
 	}
 	n.shape(0, permuted(d, perm))

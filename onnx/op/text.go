@@ -82,7 +82,7 @@ func (n *Node) ngrams(counts []int64) bool {
 			to = counts[i+1]
 		}
 		if from < 0 || to < from || to > pool || (to-from)%int64(i+1) != 0 {
-			n.wrong("attribute-range", "attribute \"ngram_counts\" is %s in a pool of %d: %d to %d are no %d-grams", onnx.Few(counts), pool, from, to, i+1)
+			n.wrong("attribute-range", "attribute \"ngram_counts\" is %s in a pool of %d: %d to %d are not %d-grams", onnx.Few(counts), pool, from, to, i+1)
 			return false
 		}
 	}

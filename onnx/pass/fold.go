@@ -14,7 +14,7 @@ import (
 
 // foldBatchNorm merges every batch normalisation into the layer in front of it, whose weights take on its scale and whose
 // bias its offset. That layer is a convolution, a transposed one, or a product with a matrix, there also with changes of
-// shape between them. Where nothing of the kind stands in front, where its weights are no constants, or where something
+// shape between them. Where nothing of the kind stands in front, where its weights are not constants, or where something
 // else sees a value between, the normalisation stays.
 //
 // The running statistics enter, in float64, with one rounding at the end: gamma/sqrt(variance + epsilon) for the scale s of

@@ -26,7 +26,7 @@ type Pass struct {
 
 // The passes.
 var (
-	FixDefaults       = Pass{"fix-defaults", "inputs that have an initializer are no inputs: nobody gives them another value", fixDefaults}
+	FixDefaults       = Pass{"fix-defaults", "inputs that have an initializer are not inputs: nobody gives them another value", fixDefaults}
 	ConstantsToData   = Pass{"constants-to-data", "Constant nodes become initializers", constantsToData}
 	FoldBatchNorm     = Pass{"fold-batch-norm", "a BatchNormalization goes into the constant weights of the layer in front of it", foldBatchNorm}
 	LiftOverReshaping = Pass{"lift-over-reshaping", "an activation after a change of shape goes before it, next to the layer that it follows", liftOverReshaping}

@@ -260,7 +260,7 @@ func TestNormalisationsOfTheBatchStay(t *testing.T) {
 	}
 }
 
-// What a graph inside a node reads keeps its name, and weights that whoever runs the model may replace are no constants.
+// What a graph inside a node reads keeps its name, and weights that whoever runs the model may replace are not constants.
 func TestNamesThatOthersReadStay(t *testing.T) {
 	dims := []int{2, 3, 5}
 	layers := func(n net, x onnx.Value) onnx.Value {

@@ -45,7 +45,7 @@ func (c Class) Number(name string) (int64, error) {
 	if len(c.Names) > most {
 		known = append(known, fmt.Sprintf("and %d more", len(c.Names)-most))
 	}
-	return 0, fmt.Errorf("no class is called %s: there is %s", onnx.Quote(name), strings.Join(known, ", "))
+	return 0, fmt.Errorf("unknown class %s, want one of %s", onnx.Quote(name), strings.Join(known, ", "))
 }
 
 // Tensor is the input of so many classes.

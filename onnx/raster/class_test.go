@@ -71,8 +71,8 @@ func TestClassNumber(t *testing.T) {
 	}{
 		{named, "cat", 0, ""},
 		{named, "7", 1, ""},
-		{named, "1", 0, `no class is called "1": there is cat, 7, "dog\x1b[2J"`},
-		{named, "", 0, `no class is called ""`},
+		{named, "1", 0, `unknown class "1", want one of cat, 7, "dog\x1b[2J"`},
+		{named, "", 0, `unknown class ""`},
 		{long, "y", 50, ""},
 		{long, "z", 0, "x, and 11 more"},
 		{bare, "7", 7, ""},

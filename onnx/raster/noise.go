@@ -44,7 +44,7 @@ func Split(m *pb.ModelProto) (noise, points *pb.ModelProto, err error) {
 	into := z
 	if class.Taken() {
 		if _, ok := maker[ClassesValue]; !ok {
-			return nil, nil, unsupported("it takes classes, and no value is called %s", ClassesValue)
+			return nil, nil, unsupported("it takes classes, but no value is named %s", ClassesValue)
 		}
 		t := onnx.Type{Elem: pb.TensorProto_INT64, Dims: []onnx.Dim{onnx.Symbolic("N")}}
 		into = []*pb.ValueInfoProto{z[0], {Name: proto.String(ClassesValue), Type: t.Proto()}}

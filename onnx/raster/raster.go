@@ -125,7 +125,7 @@ func (p Input) Shape() (c, h, w int) {
 // mostRow is the largest row that an input may have, in elements.
 const mostRow = 1 << 20
 
-// Of finds out what a model works from. It is an *onnx.UnsupportedError where it is no model of images, and an *onnx.FormatError
+// Of finds out what a model works from. It is an *onnx.UnsupportedError where it is not a model of images, and an *onnx.FormatError
 // where its metadata are wrong. m must be one that package check finds no error in.
 func Of(m *pb.ModelProto) (r Model, err error) {
 	if r.levels, err = LevelsOf(m); err != nil {

@@ -101,7 +101,7 @@ func TestModelsOfNoImages(t *testing.T) {
 		{"a length of 0", "known lengths", false, modelOf(in(float, -1, 0))},
 		{"more than memory holds", "known lengths", false, modelOf(in(float, -1, 1<<20, 1<<20, 1<<20, 1<<20))},
 		{"doubles", "float with a free first axis", false, modelOf(in(pb.TensorProto_DOUBLE, -1, 3))},
-		{"bytes that are no images", "images of 1 or 3 channels", false, modelOf(in(bytes, -1, 2, 8, 8))},
+		{"bytes that are not images", "images of 1 or 3 channels", false, modelOf(in(bytes, -1, 2, 8, 8))},
 		{"inputs of no form", `2 inputs ("z", "z")`, false, modelOf(append(noise, noise...))},
 		{"levels the wrong way round", `"2,0", want LOW,HIGH`, true, modelOf(noise, "pixels=2,0")},
 		{"levels that are none", `"NaN,1", want LOW,HIGH`, true, modelOf(noise, "pixels=NaN,1")},

@@ -26,7 +26,7 @@ var advice = map[string]struct{ example, repair string }{
 	"input-duplicate":                     {"Two graph inputs called x.", "Rename one."},
 	"output-duplicate":                    {"Two graph outputs called y.", "Rename one; use an Identity if both are the same value."},
 	"initializer-duplicate":               {"Two initializers called weight.", "Rename one; readers disagree on which one counts."},
-	"initializer-not-input":               {"ir_version 3 with a weight that is no graph input.", "Raise ir_version to 4 or more, or list the weight as an input."},
+	"initializer-not-input":               {"ir_version 3 with a weight that is not a graph input.", "Raise ir_version to 4 or more, or list the weight as an input."},
 	"value-redefined":                     {"Two nodes that both compute y.", "Rename one of the outputs and what reads it."},
 	"value-shadowed":                      {"A Loop whose body has an input x where the graph around has a value x.", "Rename the inner one."},
 	"value-undefined":                     {"A node that reads h1 after the node that computed h1 was removed.", "Put the node back, or make the value a graph input."},

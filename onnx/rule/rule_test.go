@@ -17,7 +17,7 @@ func TestEveryRuleHasAnExampleAndARepair(t *testing.T) {
 	}
 	for code := range advice {
 		if !known[code] {
-			t.Errorf("advice on %s, which is no rule", code)
+			t.Errorf("advice on %s, which is not a rule", code)
 		}
 	}
 }

@@ -187,7 +187,7 @@ func (x *externalFolder) open(location string) (*externalFile, *rule.Fault) {
 		if info, err := x.root.Lstat(name[:i]); err != nil {
 			return nil, missing(err)
 		} else if !info.IsDir() {
-			return nil, rule.Faultf("external-data-link", "%s is reached through %s, which is no folder but %s", onnx.Quote(location), onnx.Quote(name[:i]), kindOf(info.Mode()))
+			return nil, rule.Faultf("external-data-link", "%s is reached through %s, which is not a folder but %s", onnx.Quote(location), onnx.Quote(name[:i]), kindOf(info.Mode()))
 		}
 	}
 	info, err := x.root.Lstat(name)

@@ -241,7 +241,7 @@ func joinStrings(words []string) ([]byte, error) {
 	raw := []byte{}
 	for i, s := range words {
 		if !utf8.ValidString(s) || strings.Contains(s, "\x00") || uint64(len(s)) > math.MaxUint32 {
-			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("string %d is no text of UTF-8 without zero bytes, and does not travel between processes", i)}
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("string %d is not UTF-8 text without zero bytes, and does not travel between processes", i)}
 		}
 		raw = append(binary.LittleEndian.AppendUint32(raw, uint32(len(s))), s...)
 	}
@@ -260,7 +260,7 @@ func cutStrings(raw []byte) ([][]byte, error) {
 			return nil, fmt.Errorf("string %d of %d bytes, %d are left", len(words), n, len(raw))
 		}
 		if !utf8.Valid(raw[:n]) || bytes.IndexByte(raw[:n], 0) >= 0 {
-			return nil, fmt.Errorf("string %d is no text of UTF-8 without zero bytes", len(words))
+			return nil, fmt.Errorf("string %d is not UTF-8 text without zero bytes", len(words))
 		}
 		words, raw = append(words, raw[:n:n]), raw[n:]
 	}

@@ -101,7 +101,7 @@ func TestBrokenFrames(t *testing.T) {
 		{"a string that is longer than what is left", tensorOf("string", "[1]", "4") + "\x01\x00\x00\x00", "string 0 of 1 bytes, 0 are left", true},
 		{"half a length", tensorOf("string", "[1]", "6") + "\x00\x00\x00\x00\x00\x00", "2 bytes where the length of string 1", true},
 		{"more strings than the shape has", tensorOf("string", "[1]", "8") + "\x00\x00\x00\x00\x00\x00\x00\x00", "wants 1 entries of string_data, got 2", true},
-		{"a string that is no text", tensorOf("string", "[1]", "5") + "\x01\x00\x00\x00\xff", "no text of UTF-8", true},
+		{"a string that is not text", tensorOf("string", "[1]", "5") + "\x01\x00\x00\x00\xff", "not UTF-8 text", true},
 		{"fractional dimension", tensorOf("int8", `[1.5]`, "1"), "cannot unmarshal number", true},
 	} {
 		_, _, _, err := readFrame(bufio.NewReader(strings.NewReader(test.in)), 1000)

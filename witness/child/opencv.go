@@ -13,7 +13,7 @@ import (
 var opencvDriver string
 
 // OpenCV is OpenCV's module dnn: python3 or python from PATH and its package cv2, found as [Python] finds onnxruntime. It takes
-// float32 in matrices of two axes and more. Its layers go by names of nodes, of which a dot is no part, so that all inputs and
+// float32 in matrices of two axes and more. Its layers go by names of nodes, of which a dot is not a part, so that all inputs and
 // outputs have aliases; and what its importer refuses is an *onnx.UnsupportedError.
 func OpenCV() *Runtime {
 	r := inPython("opencv", opencvDriver)

@@ -323,7 +323,7 @@ func (s *Session) end(doing string, err error, grace time.Duration) error {
 	return died
 }
 
-// crashed says of an exit code that it is no program's: -1 where a signal ended the process, and on Windows an NTSTATUS of an
+// crashed says of an exit code that it is not a program's: -1 where a signal ended the process, and on Windows an NTSTATUS of an
 // error, from 0xC0000000 on.
 func crashed(code int) bool { return uint32(code) >= 0xC0000000 }
 
