@@ -57,11 +57,11 @@ func (s *Store) open(ctx context.Context, url string) (*blob.Bucket, string, err
 	name, key, _ := strings.Cut(rest, "/")
 	switch {
 	case scheme != "s3" && scheme != "gs":
-		return nil, "", fmt.Errorf("unknown store %q, want s3://BUCKET/KEY or gs://BUCKET/KEY", scheme)
+		return nil, "", fmt.Errorf("no store is called %q, want s3://BUCKET/KEY or gs://BUCKET/KEY", scheme)
 	case name == "" || key == "":
 		return nil, "", fmt.Errorf("want %s://BUCKET/KEY", scheme)
 	case strings.ContainsAny(name, "?#%@:"):
-		return nil, "", fmt.Errorf("%q is not a bucket name", name)
+		return nil, "", fmt.Errorf("%q is no name of a bucket", name)
 	}
 	at := scheme + "://" + name
 	s.lock.Lock()
@@ -110,7 +110,7 @@ func (s *Store) list(ctx context.Context, b *blob.Bucket, key string) ([]object,
 		case local == "" || strings.HasSuffix(local, "/"): // a mark of a folder
 			return nil
 		case !filepath.IsLocal(filepath.FromSlash(local)) || path.Clean(local) != local || strings.ContainsAny(local, "\x00\\:"):
-			return fmt.Errorf("the key %q is not a file path", o.Key)
+			return fmt.Errorf("the key %q is no path of a file", o.Key)
 		}
 		if all = append(all, object{o.Key, local, o.Size, o.MD5, o.ModTime, ""}); len(all) > mostObjects {
 			return fmt.Errorf("more than %d objects below it", mostObjects)

@@ -299,12 +299,12 @@ func TestObjectsThatAreRefused(t *testing.T) {
 		"s3://models/gone/":                       "no object is below it",
 		"s3://models/none/":                       "0 files with .onnx",
 		"s3://models/two/":                        "2 files with .onnx",
-		"s3://models/up/":                         "is not a file path",
-		"s3://models/abs/":                        "is not a file path",
+		"s3://models/up/":                         "is no path of a file",
+		"s3://models/abs/":                        "is no path of a file",
 		"s3://models":                             "want s3://BUCKET/KEY",
 		"s3://":                                   "want s3://BUCKET/KEY",
-		"s3://models?endpoint=http://evil/a.onnx": "is not a bucket name",
-		"http://models/a.onnx":                    `unknown store "http"`,
+		"s3://models?endpoint=http://evil/a.onnx": "is no name of a bucket",
+		"http://models/a.onnx":                    `no store is called "http"`,
 	} {
 		dir := t.TempDir()
 		if _, err := s.Fetch(t.Context(), url, dir); err == nil || !strings.Contains(err.Error(), want) {
