@@ -281,8 +281,39 @@ func (b *builder) apply(i int) error {
 	return b.settle(c)
 }
 
-// evaluate carries out an operation on tensors: as it is built, where that takes the elements, or else by its own evaluation.
+// evaluate carries out an operation on tensors, also on such as have no elements.
 func (b *builder) evaluate(c call) error {
+	before := b.bytes
+	err := b.carryOut(c)
+	if _, unsupported := errors.AsType[*onnx.UnsupportedError](c.lacking(err)); unsupported && c.givesNothing() {
+		b.bytes = before
+		return b.attempt((*builder).nothing, c)
+	}
+	return err
+}
+
+// givesNothing reports whether the rule of an operator says that no output has elements: then there is nothing to compute.
+func (c call) givesNothing() bool {
+	for k, v := range c.out {
+		if _, ok := onnx.MakeData(v.Elem, 0); c.op.out[k] != "" && (v.Kind != op.TensorKind || !ok || op.LeastElements(v.Dims) != 0) {
+			return false
+		}
+	}
+	return len(c.in) > 0 && c.op.bodies == nil
+}
+
+// nothing gives the outputs of an operation their shapes.
+func (b *builder) nothing(c call) {
+	for k := range c.out {
+		if c.op.out[k] != "" {
+			data, _ := onnx.MakeData(c.elem(k), 0)
+			b.put(c, k, data, c.dims(k)...)
+		}
+	}
+}
+
+// carryOut carries out an operation as it is built, where that takes the elements, or else by its own evaluation.
+func (b *builder) carryOut(c call) error {
 	o := operators[c.op.name]
 	elem := pb.TensorProto_UNDEFINED
 	if len(c.in) > 0 {

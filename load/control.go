@@ -100,35 +100,32 @@ func loop(b *builder, c call) {
 		b.yield(c, k, v)
 	}
 	for k, list := range collected {
-		b.gathered(c, "body", 1+len(carried)+k, len(carried)+k, list, 0, false)
+		if at := len(carried) + k; c.op.out[at] != "" {
+			b.setFixed(c.op.out[at], b.stackOf(c, 1+at, list, 0))
+		}
 	}
 }
 
 func ofTensor(t *onnx.Tensor) value { return value{dims: t.Dims, elem: t.Type(), fixed: t} }
 
-// gathered gives output k the tensors that output number from of a graph has given in turn, along a new axis.
-func (b *builder) gathered(c call, attr string, from, k int, list []*onnx.Tensor, axis int, turned bool) {
-	if k >= len(c.op.out) || c.op.out[k] == "" {
-		return
+// stackOf is what output number from of the body has given in turn, along a new axis. Of no round it is empty, of the shape that the graph
+// says; a length that it does not say is 0.
+func (b *builder) stackOf(c call, from int, list []*onnx.Tensor, axis int64) *onnx.Tensor {
+	if len(list) > 0 {
+		return b.stacked(c, list, axisOf(c.name(), axis, len(list[0].Dims)+1))
 	}
-	if len(list) == 0 {
-		body := c.op.bodies[attr]
-		t, ok := body.types[body.outputs[from]]
-		data, held := onnx.MakeData(t.Elem, 0)
-		if !ok || !held {
-			fail(c.unsupported("nothing is collected, of a type that is not known"))
-		}
-		dims := []int{0}
-		for _, d := range t.Dims {
-			dims = append(dims, int(max(d.Size, 0)))
-		}
-		b.setFixed(c.op.out[k], must(onnx.TensorOf("", data, dims...)))
-		return
+	body := c.op.bodies["body"]
+	t, ok := body.types[body.outputs[from]]
+	data, held := onnx.MakeData(t.Elem, 0)
+	if !ok || !held {
+		fail(c.unsupported("nothing is collected, of a type that is not known"))
 	}
-	if turned {
-		slices.Reverse(list)
+	dims := make([]int, len(t.Dims))
+	for i, d := range t.Dims {
+		dims[i] = int(max(d.Size, 0))
 	}
-	b.setFixed(c.op.out[k], b.stacked(c, list, axis))
+	dims = slices.Insert(dims, axisOf(c.name(), axis, len(dims)+1), 0)
+	return must(onnx.TensorOf("", data, dims...))
 }
 
 // stacked puts tensors of one shape together along a new axis.
@@ -269,15 +266,10 @@ func (b *builder) scanOnce(c call, state, scanned []value) []value {
 		}
 	}
 	for k, list := range collected {
-		if len(list) == 0 {
-			fail(c.unsupported("a scan over nothing"))
-		}
 		if at(outWay, k) != 0 {
 			slices.Reverse(list)
 		}
-		axis := axisOf(c.name(), at(outAxes, k), len(list[0].Dims)+1)
-		t := b.stacked(c, list, axis)
-		carried = append(carried, ofTensor(t))
+		carried = append(carried, ofTensor(b.stackOf(c, len(state)+k, list, at(outAxes, k))))
 	}
 	return carried
 }

@@ -358,6 +358,21 @@ func TestFusionNeedsASoleReader(t *testing.T) {
 	}
 }
 
+// TestRowsAlongAnAxisAreNoBias has a product with a sum whose row lies along axis 0, as opset 6 can say.
+func TestRowsAlongAnAxisAreNoBias(t *testing.T) {
+	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "g", Opset: 6, IR: 8})
+	x := e.Input("x", pb.TensorProto_FLOAT, onnx.Fixed(2), onnx.Fixed(2))
+	e.Step("h", "h")
+	h := e.Node("MatMul", "", []onnx.Value{x, e.Const("w", onnxtest.Tensor(t, "", []float32{1, 0, 0, 1}, 2, 2))})
+	e.Step("y", "y")
+	row := e.Const("b", onnxtest.Tensor(t, "", []float32{10, 20}, 2))
+	e.Output(e.Node("Add", "", []onnx.Value{h, row}, onnx.Int("broadcast", 1), onnx.Int("axis", 0)), pb.TensorProto_FLOAT, onnx.Fixed(2), onnx.Fixed(2))
+	y, _, err := open(t, finish(t, e)).Apply(t.Context(), []float32{1, 2, 3, 4})
+	if want := []float32{11, 12, 23, 24}; err != nil || !slices.Equal(y, want) {
+		t.Errorf("got %v %v, want %v", y, err, want)
+	}
+}
+
 // opsetOf are the first opsets of operators that 13 does not have as they are tested.
 var opsetOf = map[string]int64{
 	"Gelu": 20, "GroupNormalization": 21, "HardSwish": 14, "LayerNormalization": 17, "Mish": 18, "ReduceL1": 18, "ReduceL2": 18, "ReduceSumSquare": 18, "ReduceMean": 18, "Swish": 24,

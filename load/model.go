@@ -109,6 +109,9 @@ func (m *model) region(g *pb.GraphProto, outer *region, types map[string]onnx.Ty
 			r.uses[name]++
 		}
 	}
+	for _, name := range r.inputs {
+		delete(r.constants, name) // the default of an input that every round is given
+	}
 	r.all = r.segment(ops, r.inputs, r.outputs)
 	r.plan()
 	return r, nil

@@ -71,7 +71,7 @@ func isRow(dims []int, n int) bool {
 // biasAfter looks for the sum with a row that alone reads the value name, takes it into the layer and moves name on.
 func (b *builder) biasAfter(name *string, n int) *G.Node {
 	i, op := b.next(*name)
-	if op == nil || op.name != "Add" || len(op.in) != 2 {
+	if op == nil || op.name != "Add" || len(op.in) != 2 || b.opset < 7 { // an axis may say there what the row is added along
 		return nil
 	}
 	k := 1 - slices.Index(op.in, *name)

@@ -217,6 +217,38 @@ func programs(t testing.TB) map[string]*onnx.Model {
 			out go bool
 			out u int64
 			out w int64`)),
+		"a loop whose states have defaults": modelOf(t, `
+			in n int64
+			in x float 3
+			const true bool = 1
+			last, all = Loop(n, true, x) body=@b
+			out last float 3
+			out all float ? 3`, body(`
+			in i int64
+			in c bool
+			in s float 3
+			const s float 3 = 7 7 7
+			d = Identity(c)
+			w = Mul(s, s)
+			u = Tanh(w)
+			out d bool
+			out u float 3
+			out w float 3`)),
+		"a scan over nothing": modelOf(t, `
+			in s float 2
+			in n int64
+			const zero int64 1 = 0
+			const shape int64 2 = 0 2
+			x = ConstantOfShape(shape)
+			t, y = Scan(s, x) body=@b num_scan_inputs=1 scan_output_axes=1
+			out t float 2
+			out y float 2 ?`, body(`
+			in a float 2
+			in b float 2
+			u = Add(a, b)
+			v = Mul(u, b)
+			out u float 2
+			out v float 2`)),
 		"a loop in a loop": modelOf(t, `
 			in n int64
 			const zero int64 = 0
