@@ -3,8 +3,6 @@ package reference
 import (
 	"fmt"
 	"slices"
-
-	"github.com/petrify-ml/petrify/onnx"
 )
 
 // opNegativeLogLikelihoodLoss is -weight[t] x[t] at the class t of every target,
@@ -82,7 +80,8 @@ func (c *call) likelihoodLoss(x *Value) *Value {
 		}
 		return out
 	}
-	out := &Value{Type: x.Type, Dims: []int{}, Data: make(onnx.Slice[float64], 1), Sound: make([]float64, 1), Spread: make([]float64, 1), Declared: make([]float64, 1)}
+	out := c.numbers(x.Type)
+	out.Dims = []int{} // a scalar
 	switch how {
 	case "sum":
 		out.set(0, f.sumOf(losses, 0))
