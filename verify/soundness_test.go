@@ -125,25 +125,35 @@ type tally struct {
 
 // A drawnGraph is a random graph with what the reference makes of it.
 type drawnGraph struct {
-	*randomGraph
+	sweptGraph
 	job  *job
 	data dataSet
 }
 
-func newDrawnGraph(t *testing.T, g *randomGraph) drawnGraph {
+// A sweptGraph is a graph that a sweep draws, of either kind.
+type sweptGraph interface {
+	fmt.Stringer
+	label() (prefix string, opset int64, wide bool)
+	operators() []string
+	whole() *onnx.Model
+}
+
+// newDrawnGraph evaluates a graph on inputs, which it may refuse.
+func newDrawnGraph(t *testing.T, g sweptGraph, inputs []*onnx.Tensor) (drawnGraph, error) {
 	t.Helper()
 	m := g.whole()
-	d := drawnGraph{randomGraph: g, job: &job{options: Options{Timeout: patience}.withDefaults(), model: m}}
+	prefix, _, _ := g.label()
+	d := drawnGraph{sweptGraph: g, job: &job{options: Options{Timeout: patience}.withDefaults(), model: m}}
 	var err error
 	if d.job.program, err = reference.Compile(m, reference.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := d.job.program.RunTensors(t.Context(), g.inputs)
+	r, err := d.job.program.RunTensors(t.Context(), inputs)
 	if err != nil {
-		t.Fatal(err)
+		return d, err
 	}
-	d.data = dataSet{name: g.prefix, inputs: g.inputs, values: valuesOf(g.inputs), want: r.Outputs}
-	return d
+	d.data = dataSet{name: prefix, inputs: inputs, values: valuesOf(inputs), want: r.Outputs}
+	return d, nil
 }
 
 // hold compares the outputs of one runtime on a graph with the reference. Every
@@ -151,18 +161,19 @@ func newDrawnGraph(t *testing.T, g *randomGraph) drawnGraph {
 func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(name string) *onnx.Tensor) {
 	t.Helper()
 	j, d := g.job, g.data
+	prefix, opset, wide := g.label()
 	var outputs []*onnx.Tensor
 	alarm := false
 	for _, want := range d.want {
 		outputs = append(outputs, got(want.Name))
 		x := valueOf(got(want.Name))
 		if err := mismatch(want, x); err != nil {
-			t.Errorf("%s: graph %sat opset %d: %s: %v\n%s", rt.Name(), g.prefix, g.opset, want.Name, err, g)
+			t.Errorf("%s: graph %sat opset %d: %s: %v\n%s", rt.Name(), prefix, opset, want.Name, err, g)
 			return
 		}
 		for i := range want.Len() {
 			if math.IsNaN(want.Screen(i)) {
-				t.Errorf("graph %sat opset %d: the limit of element %d of %s is not a number\n%s", g.prefix, g.opset, i, want.Name, g)
+				t.Errorf("graph %sat opset %d: the limit of element %d of %s is not a number\n%s", prefix, opset, i, want.Name, g)
 				return
 			}
 		}
@@ -176,21 +187,21 @@ func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(na
 			y.worst = max(y.worst, float64(screen.Spreads))
 		}
 		if sound.Outside > 0 {
-			t.Errorf("%s: graph %sat opset %d: %s%v is beyond the sound limit\n%s", rt.Name(), g.prefix, g.opset, want.Name, sound.First, g)
+			t.Errorf("%s: graph %sat opset %d: %s%v is beyond the sound limit\n%s", rt.Name(), prefix, opset, want.Name, sound.First, g)
 		}
 		if screen.Outside > 0 {
-			t.Logf("%s: graph %sat opset %d: %s%v is beyond the screen: %d of %d", rt.Name(), g.prefix, g.opset, want.Name, screen.First, screen.Outside, want.Len())
+			t.Logf("%s: graph %sat opset %d: %s%v is beyond the screen: %d of %d", rt.Name(), prefix, opset, want.Name, screen.First, screen.Outside, want.Len())
 		}
 		_, bad := collect(want, x).outside()
 		alarm = alarm || screen.Outside > 0 || bad
 	}
 	y.graphs++
-	y.wide += map[bool]int{true: 1}[g.wide]
+	y.wide += map[bool]int{true: 1}[wide]
 	if y.operators == nil {
 		y.operators = map[string]int{}
 	}
-	for _, n := range g.nodes {
-		y.operators[n.op]++
+	for _, op := range g.operators() {
+		y.operators[op]++
 	}
 	switch {
 	case alarm:
@@ -201,7 +212,8 @@ func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(na
 	y.proofs++
 	p, err := j.prove(t.Context(), rt, d)
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("graph %s: %v\n%s", prefix, err, g)
+		return
 	}
 	y.nodes.spreads, y.nodes.rms, y.nodes.bias = max(y.nodes.spreads, p.spreads), max(y.nodes.rms, p.rms), max(y.nodes.bias, p.bias)
 	for i, want := range d.want {
@@ -209,7 +221,7 @@ func (y *tally) hold(t *testing.T, g drawnGraph, rt witness.Runtime, got func(na
 		p.judge(&row, want, outputs[i], p.outputs[i])
 		if row.Verdict != Equal && row.Verdict != Unchecked {
 			y.different++
-			t.Errorf("%s: graph %s: the proof leaves output %d %s: %s\n%s", rt.Name(), g.prefix, i, row.Verdict, row.Reason, g)
+			t.Errorf("%s: graph %s: the proof leaves output %d %s: %s\n%s", rt.Name(), prefix, i, row.Verdict, row.Reason, g)
 		}
 	}
 }
@@ -231,6 +243,15 @@ func (y *tally) judge(t *testing.T, name string, operators int) {
 	if y.graphs == 0 {
 		t.Error("no graph was compared")
 	}
+}
+
+func (g *randomGraph) label() (string, int64, bool) { return g.prefix, g.opset, g.wide }
+
+func (g *randomGraph) operators() (ops []string) {
+	for _, n := range g.nodes {
+		ops = append(ops, n.op)
+	}
+	return ops
 }
 
 // String lists the nodes.
@@ -262,22 +283,27 @@ func sweep(t *testing.T, list []contender, total int) []tally {
 				continue
 			}
 			emitInputs(e, g.values[:len(g.inputs)])
-			graphs, inputs = append(graphs, newDrawnGraph(t, g)), append(inputs, g.inputs...)
+			d, err := newDrawnGraph(t, g, g.inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			graphs, inputs = append(graphs, d), append(inputs, g.inputs...)
 		}
-		for _, g := range graphs {
+		for _, d := range graphs {
+			g := d.sweptGraph.(*randomGraph)
 			g.emit(e, g.nodes, g.outputs())
 		}
 		m := onnxtest.Model(t, e)
 		for i, c := range list {
 			if c.alone {
 				for _, g := range graphs {
-					outputs, err := attempt(t, c.rt, g.job.model, g.inputs)
+					outputs, err := attempt(t, c.rt, g.job.model, g.data.inputs)
 					if _, ok := errors.AsType[*onnx.UnsupportedError](err); ok {
 						tallies[i].unsupported++
 						continue
 					}
 					if err != nil {
-						t.Fatalf("graph %s: %v\n%s", g.prefix, err, g)
+						t.Fatalf("graph %s: %v\n%s", g.data.name, err, g)
 					}
 					tallies[i].hold(t, g, c.rt, func(name string) *onnx.Tensor { return outputs[name] })
 				}
