@@ -140,7 +140,7 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	defer s.Close()
 	images, err := o.make(ctx, s)
 	if err != nil {
-		return err
+		return withFlag(err)
 	}
 	scale := o.scale
 	if scale == 0 {
@@ -171,6 +171,23 @@ func runSample(ctx context.Context, o sampleOptions) error {
 	}
 	fmt.Fprintf(o.streams.Err, "%s in %s\n", what, quote.Name(to))
 	return nil
+}
+
+// withFlag says which flag gives what is lacking.
+func withFlag(err error) error {
+	for _, l := range []struct {
+		lack error
+		flag string
+	}{
+		{sampler.ErrNamelessClasses, "--class tells which, by a number, 0 for the first"},
+		{sampler.ErrWantsPictures, "--from-image names them"},
+		{sampler.ErrNoEncoder, "--encoder names the file that does, where there is one"},
+	} {
+		if errors.Is(err, l.lack) {
+			return fmt.Errorf("%w: %s", err, l.flag)
+		}
+	}
+	return err
 }
 
 // note is told what a person should know.
@@ -233,6 +250,9 @@ func (o *sampleOptions) make(ctx context.Context, s *sampler.Sampler) (picture.I
 		return s.Reconstruct(ctx, o.fromImage)
 	}
 	if err := s.Pick(o.classes); err != nil {
+		if o.classes != nil {
+			err = fmt.Errorf("--class: %w", err)
+		}
 		return none, err
 	}
 	if err := o.perClass(len(s.Classes)); err != nil {

@@ -163,6 +163,13 @@ func picturesOf(b []byte, c, h, w int) picture.Images {
 	return images
 }
 
+// Why no pictures are made, where something else has to be given: whoever asks knows how it is given.
+var (
+	ErrNamelessClasses = errors.New("it takes a class, and the file does not name them")
+	ErrWantsPictures   = errors.New("it makes pictures of pictures")
+	ErrNoEncoder       = errors.New("it makes pictures of points, not points of pictures")
+)
+
 // AllClasses is what names every class.
 const AllClasses = "all"
 
@@ -174,16 +181,16 @@ func (s *Sampler) Pick(names []string) error {
 	c := s.Is.Class
 	if !c.Taken() {
 		if names != nil {
-			return s.Fail(errors.New("--class: it takes no class"))
+			return s.Fail(errors.New("it takes no class"))
 		}
 		return nil
 	}
 	if names == nil || slices.Contains(names, AllClasses) && !slices.Contains(c.Names, AllClasses) {
 		if c.Names == nil {
-			return s.Fail(errors.New("it takes a class, and the file does not name them: --class tells which, by a number, 0 for the first"))
+			return s.Fail(ErrNamelessClasses)
 		}
 		if len(names) > 1 {
-			return s.Fail(fmt.Errorf("--class %s leaves no other to name", AllClasses))
+			return s.Fail(fmt.Errorf("class %q leaves no other to name", AllClasses))
 		}
 		names = c.Names
 	}
@@ -191,7 +198,7 @@ func (s *Sampler) Pick(names []string) error {
 	for i, name := range names {
 		var err error
 		if s.Classes[i], err = c.Number(name); err != nil {
-			return s.Fail(fmt.Errorf("--class: %w", err))
+			return s.Fail(err)
 		}
 	}
 	return nil
@@ -221,7 +228,7 @@ func joined(a, b picture.Images) picture.Images {
 // Decode makes a picture of every point. classes are theirs, one for all or one for each, for a net that takes them.
 func (s *Sampler) Decode(ctx context.Context, points []float32, classes []int64) (picture.Images, error) {
 	if s.Is.Kind == raster.Images && s.Is.Input.Elem != pb.TensorProto_FLOAT {
-		return picture.Images{}, s.Fail(fmt.Errorf("input %s takes images: --from-image names them", onnx.Quote(s.Is.Input.Name)))
+		return picture.Images{}, s.Fail(ErrWantsPictures)
 	}
 	if s.Is.Kind == raster.Images && !s.noted {
 		s.note(fmt.Sprintf("input %s has the shape of images, %v: it may not be made for noise", onnx.Quote(s.Is.Input.Name), layer.Shape(s.Is.Input.Dims)))
@@ -314,17 +321,13 @@ func (s *Sampler) OfSeed(ctx context.Context, seed uint64, truncation float64, n
 // EncodeFiles finds the points of pictures.
 func (s *Sampler) EncodeFiles(ctx context.Context, files []string) ([]float32, error) {
 	if s.encoder == nil {
-		return nil, s.lacksEncoder()
+		return nil, s.Fail(ErrNoEncoder)
 	}
 	b, err := s.encoder.readPictures(s.encoder.Is.Input, files)
 	if err != nil {
 		return nil, err
 	}
 	return s.encode(ctx, b)
-}
-
-func (s *Sampler) lacksEncoder() error {
-	return s.Fail(errors.New("it makes pictures of points, not points of pictures: --encoder names the file that does, where there is one"))
 }
 
 // encode finds the points of images: of a distribution that the encoder gives, its mean, which comes first.
@@ -352,7 +355,7 @@ func (s *Sampler) encode(ctx context.Context, b []byte) ([]float32, error) {
 // Reconstruct reads pictures and makes them anew. It returns both, the pictures first.
 func (s *Sampler) Reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
 	if s.encoder == nil && s.Is.Kind != raster.Images {
-		return both, s.lacksEncoder()
+		return both, s.Fail(ErrNoEncoder)
 	}
 	reader := &s.Net // one from images to images
 	if s.encoder != nil {
@@ -364,30 +367,30 @@ func (s *Sampler) Reconstruct(ctx context.Context, files []string) (both picture
 	}
 	c, h, w := reader.Is.Input.Shape()
 	both = picturesOf(b, c, h, w)
-	var made picture.Images
-	if s.encoder != nil {
-		points, err := s.encode(ctx, b)
-		if err != nil {
-			return both, err
-		}
-		made, err = s.Decode(ctx, points, nil)
-		if err != nil {
-			return both, err
-		}
-	} else {
-		t, err := reader.Is.Input.Pixels(b)
-		if err != nil {
-			return both, err
-		}
-		if made, err = s.pictures(ctx, both.N, t); err != nil {
-			return both, err
-		}
+	made, err := s.anew(ctx, b, both.N)
+	if err != nil {
+		return both, err
 	}
 	if made.C != both.C || made.H != both.H || made.W != both.W {
 		return both, s.Fail(fmt.Errorf("it makes pictures of %dx%dx%d of those of %dx%dx%d", made.C, made.H, made.W, both.C, both.H, both.W))
 	}
-	both.Pixels, both.N = append(both.Pixels, made.Pixels...), both.N+made.N
-	return both, nil
+	return joined(both, made), nil
+}
+
+// anew makes n pictures of as many: by way of their points, where there is an encoder.
+func (s *Sampler) anew(ctx context.Context, b []byte, n int) (none picture.Images, err error) {
+	if s.encoder != nil {
+		points, err := s.encode(ctx, b)
+		if err != nil {
+			return none, err
+		}
+		return s.Decode(ctx, points, nil)
+	}
+	t, err := s.Is.Input.Pixels(b)
+	if err != nil {
+		return none, s.Fail(err)
+	}
+	return s.pictures(ctx, n, t)
 }
 
 // Between makes the net of form latent go between two pictures: its points are numbers from 0 to 1.
