@@ -31,8 +31,15 @@ var opScan = operator{
 		}
 		scanned := c.int("num_scan_inputs")
 		states := len(values) - scanned
-		if scanned < 1 || states < 0 || len(body.inputs) != len(values) || len(body.outputs) < states || slices.Contains(values, nil) {
-			fail(fmt.Errorf("%d inputs, %d of them scanned, for a body of %d inputs and %d outputs", len(values), scanned, len(body.inputs), len(body.outputs)))
+		switch {
+		case scanned < 1 || states < 0:
+			fail(fmt.Errorf("num_scan_inputs is %d, want 1 to %d, the number of inputs", scanned, len(values)))
+		case len(body.inputs) != len(values):
+			fail(fmt.Errorf("the body has %d inputs, want one for each of the node's %d", len(body.inputs), len(values)))
+		case len(body.outputs) < states:
+			fail(fmt.Errorf("the body has %d outputs, want one at least for each of %d states", len(body.outputs), states))
+		case slices.Contains(values, nil):
+			fail(errors.New("an input is left out"))
 		}
 		s := scan{
 			states: states,

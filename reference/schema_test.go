@@ -2,6 +2,8 @@ package reference
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +54,38 @@ func TestEveryTypeThatTheSchemaAllowsIsEvaluated(t *testing.T) {
 	}
 	if evaluated < 3000 {
 		t.Errorf("only %d nodes are evaluated to their end", evaluated)
+	}
+}
+
+// TestAttributesThatAreNoNumbers gives every attribute of floating point NaN and infinities: the node is evaluated, or
+// refused, and nothing panics.
+func TestAttributesThatAreNoNumbers(t *testing.T) {
+	tried := 0
+	for _, row := range operators() {
+		for _, s := range op.Versions(row.domain, row.name) {
+			for name, a := range s.Attrs {
+				if s.Deprecated || a.Type != pb.AttributeProto_FLOAT && a.Type != pb.AttributeProto_FLOATS {
+					continue
+				}
+				for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+					for _, shape := range [][]int{{2}, {2, 2}, {1, 1, 2, 2}} {
+						models := ofEveryType(s, shape)
+						if len(models) == 0 {
+							continue // it has no inputs
+						}
+						m := models[0]
+						n := m.Proto.Graph.Node[0]
+						n.Attribute = slices.DeleteFunc(n.Attribute, func(p *pb.AttributeProto) bool { return p.GetName() == name })
+						n.Attribute = append(n.Attribute, &pb.AttributeProto{Name: proto.String(name), Type: a.Type.Enum(), F: proto.Float32(float32(v)), Floats: []float32{float32(v), 1}})
+						evaluates(t, m)
+						tried++
+					}
+				}
+			}
+		}
+	}
+	if tried < 500 {
+		t.Errorf("only %d nodes are tried", tried)
 	}
 }
 

@@ -313,6 +313,13 @@ var InferCases = []RuleCase{
 		WithFunction(m)
 		m.Graph.Node[2].Attribute = []*pb.AttributeProto{onnx.Int("slope", 1).Proto()}
 	}, "attribute-type", "", `"alpha" is of type INT, want FLOAT`},
+	{"an attribute that is NaN", func(m *pb.ModelProto) {
+		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("LeakyRelu"), []*pb.AttributeProto{onnx.Float("alpha", float32(math.NaN())).Proto()}
+	}, "attribute-nan", `node "y" (LeakyRelu)`, `"alpha" is NaN`},
+	{"an attribute that is infinite", func(m *pb.ModelProto) {
+		m.OpsetImport[0].Version = proto.Int64(1)
+		m.Graph.Node[2].OpType, m.Graph.Node[2].Attribute = proto.String("GlobalLpPool"), []*pb.AttributeProto{onnx.Float("p", float32(math.Inf(1))).Proto()}
+	}, "attribute-range", `node "y" (GlobalLpPool)`, `"p" is +Inf, want a finite number of 1 or more`},
 	{"a switch that is neither on nor off", func(m *pb.ModelProto) {
 		n := m.Graph.Node[0]
 		n.OpType, n.Attribute = proto.String("Gemm"), []*pb.AttributeProto{onnx.Int("transA", 0).Proto(), onnx.Int("transB", 2).Proto()}

@@ -58,6 +58,8 @@ func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
 		for _, v := range a.Ints {
 			numbers = append(numbers, float64(v))
 		}
+	case pb.AttributeProto_FLOATS:
+		numbers = widen(a.Floats)
 	}
 	for _, t := range texts {
 		if len(spec.Enum) > 0 && !slices.ContainsFunc(spec.Enum, func(e string) bool { return e == string(t) || spec.AnyCase && strings.EqualFold(e, string(t)) }) {
@@ -65,20 +67,32 @@ func (n *Node) conformAttr(name string, spec Attr, a *pb.AttributeProto) {
 			return
 		}
 	}
+	anyNumber := math.IsInf(spec.Least, -1) && math.IsInf(spec.Most, 1)
 	for _, v := range numbers {
-		if math.IsInf(spec.Least, -1) && math.IsInf(spec.Most, 1) {
-			break // any number will do, and NaN, which Imputer replaces
-		}
-		if !(v >= spec.Least && v <= spec.Most) {
+		switch {
+		case anyNumber && math.IsNaN(v) && !n.marksMissing():
+			n.host.Report("attribute-nan", "attribute %s is NaN", onnx.Quote(name))
+			return
+		case anyNumber:
+		case !(v >= spec.Least && v <= spec.Most):
 			n.wrong("attribute-range", "attribute %s is %s, want %s", onnx.Quote(name), strconv.FormatFloat(v, 'g', -1, 64), spec.limits())
 			return
 		}
 	}
 }
 
+// marksMissing reports whether the operator has numbers that may be NaN for a reason: data, and what stands for missing
+// values.
+func (n *Node) marksMissing() bool {
+	return n.Name == "Constant" || n.Domain == "ai.onnx.ml"
+}
+
 // limits says in words what numbers an attribute takes.
 func (a Attr) limits() string {
-	if a.Most > 1<<53 {
+	switch {
+	case a.Most == math.MaxFloat32:
+		return fmt.Sprintf("a finite number of %g or more", a.Least)
+	case a.Most > 1<<53:
 		return fmt.Sprintf("%g or more", a.Least)
 	}
 	return fmt.Sprintf("%g to %g", a.Least, a.Most)

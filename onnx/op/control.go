@@ -115,8 +115,8 @@ func ruleScan(n *Node) {
 	in := slices.Clone(n.in[first:])
 	scanned := int(min(max(n.int("num_scan_inputs"), 0), int64(len(in))))
 	state := len(in) - scanned
-	if scanned < 1 {
-		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d for %d inputs", n.int("num_scan_inputs"), len(in))
+	if k := n.int("num_scan_inputs"); k < 1 || k > int64(len(in)) {
+		n.wrong("attribute-range", "attribute \"num_scan_inputs\" is %d, want 1 to %d, the number of inputs", k, len(in))
 		return
 	}
 	for i := range in {

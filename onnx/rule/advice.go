@@ -57,6 +57,7 @@ var advice = map[string]struct{ example, repair string }{
 	"attribute-duplicate":                 {"Conv with two attributes strides.", "Keep one; readers disagree on which one counts."},
 	"attribute-type":                      {"Gemm whose alpha is the integer 1.", "Write it in the type that the operator defines, here as the float 1.0."},
 	"attribute-value":                     {"An attribute with both a float and a list of floats.", "Keep the one of its type."},
+	"attribute-nan":                       {"LeakyRelu with alpha NaN.", "Find out where the number comes from: a division by zero in the exporter, as a rule."},
 	"attribute-flag":                      {"transB: 7.", "Write 1 or 0."},
 	"either-or":                           {"Resize with both scales and sizes.", "Leave one of them out."},
 	"training-mode":                       {"BatchNormalization with training_mode 1, from an export without model.eval().", "Export in inference mode: model.eval() in PyTorch, training=False in Keras."},

@@ -127,6 +127,7 @@ var rules = []struct {
 	{"attribute-duplicate", Error, "A node must not have the same attribute twice."},
 	{"attribute-type", Error, "An attribute must have the type that the operator defines."},
 	{"attribute-value", Error, "An attribute must have exactly one value, of its type."},
+	{"attribute-nan", Warning, "A number in an attribute should not be NaN, except where it stands for missing values."},
 	{"attribute-flag", Warning, "An attribute used as a switch should be 0 or 1; runtimes disagree on other values."},
 	{"either-or", Error, "Inputs and attributes that exclude or require each other, such as scales and sizes of Resize, or pads and auto_pad, must be given accordingly."},
 	{"training-mode", Warning, "A model exported for inference should have no node in training mode."},
