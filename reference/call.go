@@ -28,10 +28,17 @@ type meter struct {
 	seen         func(*Value) // is shown every value of the block that starts next
 }
 
+// A MemoryError says that an evaluation needs more values at once than Options.Memory allows.
+type MemoryError struct{ More, Alive, Memory int64 } // numbers of 8 bytes
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%d numbers more than the %d alive are beyond the budget of %d", e.More, e.Alive, e.Memory)
+}
+
 // take accounts for n numbers that are about to be allocated.
 func (m *meter) take(n int64) error {
 	if n < 0 || n > m.memory-m.live {
-		return fmt.Errorf("%d numbers more than the %d alive are beyond the budget of %d", n, m.live, m.memory)
+		return &MemoryError{n, m.live, m.memory}
 	}
 	m.live += n
 	return m.spend(n)

@@ -212,13 +212,15 @@ type Node struct {
 	// Composite says that the node is a function or contains subgraphs, so that many roundings lie
 	// between its inputs and outputs.
 	Composite bool
+	// Random says that the operator draws its result, so that any is right.
+	Random bool
 }
 
 // Nodes returns the nodes of the main graph in the order of evaluation.
 func (p *Program) Nodes() []Node {
 	nodes := make([]Node, len(p.graph.steps))
 	for i, st := range p.graph.steps {
-		nodes[i] = Node{Label: st.label, Op: st.op.name, Inputs: slices.Clone(st.reads), Outputs: slices.Clone(st.out), Composite: st.body != nil || len(st.blocks) > 0}
+		nodes[i] = Node{Label: st.label, Op: st.op.name, Inputs: slices.Clone(st.reads), Outputs: slices.Clone(st.out), Composite: st.body != nil || len(st.blocks) > 0, Random: st.op.drawn}
 	}
 	return nodes
 }

@@ -22,8 +22,11 @@ func (j *job) drawSets(ctx context.Context) error {
 		return &unjudged{err}
 	}
 	batches := []int{1}
-	if d.batched() {
-		batches = []int{1, 3}
+	switch n := d.batch(); {
+	case n > 0:
+		batches = []int{n} // of other inputs, too
+	case d.batched():
+		batches = d.batches()
 	}
 	var refusal error
 	recorded := len(j.sets)
@@ -44,7 +47,8 @@ func (j *job) drawSets(ctx context.Context) error {
 	}
 	if len(j.sets) == recorded {
 		j.report.Notes = nil
-		if len(d.inputs) == 0 || errors.Is(refusal, errSlow) {
+		_, much := errors.AsType[*reference.MemoryError](refusal)
+		if len(d.inputs) == 0 || errors.Is(refusal, errSlow) || much && len(d.free) == 0 {
 			return refusal
 		}
 		return &unjudged{fmt.Errorf("%w; these inputs were drawn: give what the model needs with --shape, --range or --input (its inputs: %s), or record some in %s0",
@@ -209,6 +213,35 @@ func newDrawing(inputs []reference.Input, m *pb.ModelProto, o Options) (*drawing
 // batched reports whether batches of any size can be drawn.
 func (d *drawing) batched() bool {
 	return slices.ContainsFunc(d.free, func(f freeAxis) bool { return f.role == batch && f.fixed < 0 })
+}
+
+// batches are the sizes of batches to draw: 1 and 3, or, where inference takes neither, as of an example that
+// went into the file, the first that it takes.
+func (d *drawing) batches() []int {
+	takes := func(n int) bool {
+		_, f := d.search(d.start(n))
+		return f.problem == ""
+	}
+	usual := []int{1, 3}
+	if takes(1) || takes(3) {
+		return usual
+	}
+	for _, n := range []int{2, 4, 8, 16, 32, 64} {
+		if takes(n) {
+			return []int{n}
+		}
+	}
+	return usual
+}
+
+// batch is the size of batches that was asked for, 0 where none was.
+func (d *drawing) batch() int {
+	for _, f := range d.free {
+		if f.role == batch && f.fixed > 0 {
+			return f.fixed
+		}
+	}
+	return 0
 }
 
 // keep makes the lengths that were found those to try first, for other batches.

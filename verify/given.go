@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -106,7 +108,31 @@ func (d *drawing) take(o Options) error {
 		case in.sequence || in.Type.Elem == pb.TensorProto_STRING || in.Type.Elem == pb.TensorProto_BOOL:
 			return fmt.Errorf("--range %s=%s: the input is %s, want one of numbers; the model's inputs: %s", name, what, in, describeInputs(d.all))
 		}
+		if err := in.spans(r); err != nil {
+			return fmt.Errorf("--range %s=%s: %w; the model's inputs: %s", name, what, err, describeInputs(d.all))
+		}
 		in.between = &interval{r.Low, r.High}
+	}
+	return nil
+}
+
+// spans reports whether there are numbers of the input's type from Low to High, and these two are.
+func (in *input) spans(r Range) error {
+	low, high := -math.MaxFloat64, math.MaxFloat64
+	least, greatest, whole := onnx.IntegerRange(in.Type.Elem)
+	switch {
+	case whole:
+		low, high = float64(least), float64(greatest)
+	case in.Type.Elem == pb.TensorProto_FLOAT || in.Type.Elem == pb.TensorProto_BFLOAT16:
+		low, high = -math.MaxFloat32, math.MaxFloat32
+	case in.Type.Elem == pb.TensorProto_FLOAT16:
+		low, high = -65504, 65504
+	}
+	switch {
+	case r.Low < low || r.High > high:
+		return fmt.Errorf("the input is %s, which holds numbers from %.6g to %.6g", in, low, high)
+	case whole && math.Ceil(r.Low) > math.Floor(r.High):
+		return errors.New("there is no integer between them, which the input wants")
 	}
 	return nil
 }
@@ -260,6 +286,10 @@ func (d *drawing) fix(o Options) error {
 				return fmt.Errorf("--shape %s=%d: %s is %d by what else is given", name, n, name, f.fixed)
 			}
 			f.fixed = o.Given.Sizes[name]
+		}
+		if i := slices.IndexFunc(d.inputs, func(in input) bool { return in.Name == name }); !taken[name] && i >= 0 {
+			dims := []int{o.Given.Sizes[name]}
+			return fmt.Errorf("--shape %s=%s: %w; its inputs: %s", name, shapeText(dims), d.inputs[i].shaped(dims), describeInputs(d.all))
 		}
 		if !taken[name] {
 			free := "it has none"

@@ -158,6 +158,8 @@ func TestNumbersMeanSomethingToTheGraph(t *testing.T) {
 			nodes: []node{{"t", "Cast", []string{"timestep"}, []onnx.Attr{onnx.Int("to", 1)}}, {"column", "Unsqueeze", []string{"t", "axis"}, nil}, {"row", "Transpose", []string{"column"}, nil}, {"angles", "Mul", []string{"row", "pace"}, nil}, {"y", "Cos", []string{"angles"}, nil}}},
 			"timestep", 0, 999, "waves"},
 		{"classes that are spread out by Equal", sketch{inputs: []witness.Port{port("ids", int64s, 512, 1)}, weights: []*onnx.Tensor{weight("all", []int64{2, 3, 4, 5, 6, 7}, 6)}, nodes: []node{{"y", "Equal", []string{"ids", "all"}, nil}}}, "ids", 2, 7, "compares"},
+		{"masks that are compared with 0", sketch{inputs: []witness.Port{port("attention_mask", pb.TensorProto_INT32, 4, 64)}, weights: []*onnx.Tensor{weight("none", []int32{0})},
+			nodes: []node{{"y", "Equal", []string{"attention_mask", "none"}, nil}}}, "attention_mask", 0, 1, "a mask"},
 		{"lengths of sequences", sketch{inputs: []witness.Port{port("sizes", int64s, 32)}, weights: []*onnx.Tensor{zeros("x", 7, 32, 2), zeros("w", 1, 3, 2), zeros("r", 1, 3, 3)},
 			nodes: []node{{"ends", "Cast", []string{"sizes"}, []onnx.Attr{onnx.Int("to", 6)}}, {"y", "RNN", []string{"x", "w", "r", "", "ends"}, []onnx.Attr{onnx.Int("hidden_size", 3)}}}}, "sizes", 1, 7, "of 7 steps"},
 		{"what is valid of a past in a buffer", sketch{inputs: []witness.Port{port("n", pb.TensorProto_INT32, 1)}, weights: []*onnx.Tensor{zeros("q", 1, 1, 8), zeros("past", 1, 2, 6, 4)}, imports: map[string]int64{"com.microsoft": 1},
@@ -389,6 +391,8 @@ func TestGivenInputs(t *testing.T) {
 		{"a file that is none", Given{Files: map[string]string{"x": filepath.Join(dir, "none.npy")}}, []string{"none.npy", "no such file"}, true},
 		{"a file of another kind", Given{Files: map[string]string{"x": "x.png"}}, []string{`"x.png", want .npy, .npz or .pb`}, true},
 		{"lengths that disagree", Given{Shapes: map[string][]int{"x": {2, 3, 4}, "n": {3}}}, []string{"N is"}, true},
+		{"a range beyond the type", Given{Ranges: map[string]Range{"x": {0, 1e39}}}, []string{"--range x=0..1e+39: the input is float32[N,3,H], which holds numbers from -3.40282e+38"}, true},
+		{"a range without an integer", Given{Ranges: map[string]Range{"n": {5.25, 5.75}}}, []string{"no integer between them"}, true},
 		{"a range for a file", Given{Files: map[string]string{"x": right}, Ranges: map[string]Range{"x": {0, 1}}}, []string{"nothing is drawn for it"}, true},
 	} {
 		s, err := drawnFor(t, m, Options{Given: c.given})
@@ -419,6 +423,32 @@ func TestGivenInputs(t *testing.T) {
 		if f := x.Float(i); f < -3 || f > -2 || why.why != "asked for" {
 			t.Errorf("x[%d] is %v (%s), want -3 to -2", i, f, why.why)
 		}
+	}
+}
+
+func TestABatchThatIsAskedForIsThatOfAllInputs(t *testing.T) {
+	m := sketch{
+		inputs: []witness.Port{port("x", float, "?", 2), port("y", float, "?", 2), port("limit", float)},
+		nodes:  []node{{"z", "Add", []string{"x", "y"}, nil}, {"w", "Min", []string{"z", "limit"}, nil}},
+	}.model(t)
+	r := report(t, Options{Paths: []string{writeModel(t, t.TempDir(), m)}, Runtimes: []witness.Runtime{load.Runtime{}}, Given: Given{Shapes: map[string][]int{"x": {5, 2}}}})
+	if m := r.Models[0]; len(m.Sets) != 1 || m.Sets[0].Inputs[1].Type != "float32[5,2]" {
+		t.Errorf("problem %q, sets %+v", m.Problem, m.Sets)
+	}
+	if _, err := drawnFor(t, m, Options{Given: Given{Shapes: map[string][]int{"limit": {1}}, Sizes: map[string]int{"limit": 1}}}); err == nil || !strings.Contains(err.Error(), "--shape limit=1: got 1 axes, want 0") {
+		t.Errorf("error %v, want one that says how many axes the input has", err)
+	}
+}
+
+func TestABatchThatIsPartOfTheModelIsFound(t *testing.T) {
+	m := sketch{
+		inputs:  []witness.Port{port("x", float, "N", 3)},
+		weights: []*onnx.Tensor{weight("state", []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 4, 3)},
+		nodes:   []node{{"y", "Concat", []string{"x", "state"}, []onnx.Attr{onnx.Int("axis", 1)}}},
+	}.model(t)
+	r := report(t, Options{Paths: []string{writeModel(t, t.TempDir(), m)}, Runtimes: []witness.Runtime{load.Runtime{}}})
+	if m := r.Models[0]; len(m.Sets) != 1 || m.Sets[0].Inputs[0].Type != "float32[4,3]" {
+		t.Errorf("problem %q, sets %+v", m.Problem, m.Sets)
 	}
 }
 

@@ -207,7 +207,10 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case limited.Err() != nil:
-		return &unjudged{fmt.Errorf("%w after %v, and may be with more time", errSlow, j.options.Timeout)}
+		return &unjudged{fmt.Errorf("%w after %v, and may be with more time: --timeout", errSlow, j.options.Timeout)}
+	}
+	if much, ok := errors.AsType[*reference.MemoryError](err); ok {
+		return &unjudged{fmt.Errorf("%w: the reference holds more values than --budget allows, which is %.3g GiB", err, float64(much.Memory)*8/(1<<30))}
 	}
 	return blameless(err)
 }

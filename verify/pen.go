@@ -219,6 +219,9 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		if draw, p.drawn.why = uniform(float64(n), float64(n)), u.why; u.kind == seqlens {
 			draw = p.shorter(max(p.sum(sequence), 1)-1, n-1)
 		}
+	case u.kind == oneOf && strings.Contains(name, "mask") && len(dims) > 1 && !slices.ContainsFunc(u.values, func(x float64) bool { return x != 0 && x != 1 }):
+		p.drawn = origin{"1, and 0 at the ends of rows", "a mask"}
+		draw = p.rows(dims, 1)
 	case u.kind == oneOf && len(u.values) > 0:
 		p.drawn = origin{some(u.values), u.why}
 		draw = func(int) int64 { return whole64(u.values[p.random.IntN(len(u.values))]) }

@@ -93,6 +93,7 @@ type proof struct {
 	nodes     []reference.Node
 	faults    []*Fault    // in the order of the nodes
 	unbounded [][2]string // output and label of nodes that the reference has no limit for
+	random    [][2]string // the same of nodes that draw their results
 	outputs   []*onnx.Tensor
 	given     func(name string) *reference.Value // what the runtime gave for a value, nil where it was not asked
 	statistics
@@ -320,6 +321,8 @@ func (j *job) holdNodes(ctx context.Context, p *proof, inputs []*reference.Value
 			switch {
 			case e.fault != nil:
 				p.faults = append(p.faults, e.fault)
+			case e.unbounded && n.Random:
+				p.random = append(p.random, [2]string{n.Outputs[k], n.Label})
 			case e.unbounded:
 				p.unbounded = append(p.unbounded, [2]string{n.Outputs[k], n.Label})
 			default:
@@ -448,21 +451,35 @@ func (p *proof) whole(made map[string]bool) []string {
 	return labels
 }
 
+// computes reports whether one of the values is computed, and not merely drawn.
+func (p *proof) computes(made map[string]bool) bool {
+	return slices.ContainsFunc(p.nodes, func(n reference.Node) bool {
+		return !n.Random && len(n.Inputs) > 0 && slices.ContainsFunc(n.Outputs, func(out string) bool { return made[out] })
+	})
+}
+
 // judge turns what the proof found into the verdict of a row.
 func (p *proof) judge(row *Comparison, want *reference.Value, plain, probed *onnx.Tensor) {
 	row.Stage = Proof
 	made := p.leadingTo(want.Name)
-	var unbounded []string
-	for _, u := range p.unbounded {
-		if made[u[0]] {
-			unbounded = append(unbounded, u[1])
+	labels := func(list [][2]string) []string {
+		var some []string
+		for _, u := range list {
+			if made[u[0]] {
+				some = append(some, u[1])
+			}
 		}
+		return some
 	}
+	unbounded, random := labels(p.unbounded), labels(p.random)
 	at := slices.IndexFunc(p.faults, func(f *Fault) bool { return made[f.value] })
 	switch {
 	case at >= 0:
 		row.Verdict, row.Fault = Different, p.faults[at]
 		row.Reason = row.Fault.verdict()
+	case len(random) > 0 && !p.computes(made):
+		row.Verdict = Unchecked
+		row.Reason = "it is nothing but what was drawn by " + strings.Join(random, ", ")
 	case len(unbounded) > 0:
 		row.Verdict = Unchecked
 		row.Reason = "no limit is known for " + strings.Join(unbounded, ", ")
@@ -477,6 +494,10 @@ func (p *proof) judge(row *Comparison, want *reference.Value, plain, probed *onn
 		}
 		if len(p.faults) > 0 {
 			row.Reason = "every node that it is made of computes what is asked of it, but for rounding"
+		}
+		if len(random) > 0 { // two runs draw other numbers
+			row.Reason = join(row.Reason, "what was drawn is taken as it is: "+strings.Join(random, ", "))
+			return
 		}
 		// The proof is about the instrumented run; it carries over if the plain
 		// one is no farther from it than rounding takes two runs apart.

@@ -11,6 +11,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
+	"github.com/petrify-ml/petrify/witness"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -164,5 +165,25 @@ func TestVerdictsByDrawnErrors(t *testing.T) {
 				t.Errorf("%s, want %s: %s", row.Verdict, c.verdict, row.Reason)
 			}
 		})
+	}
+}
+
+// TestWhatIsDrawnIsTakenAsItIs judges a model that adds noise of its own, as those that speak do, and one that is nothing but noise.
+func TestWhatIsDrawnIsTakenAsItIs(t *testing.T) {
+	rt := ortNode(t)
+	for _, c := range []struct {
+		name    string
+		nodes   []node
+		verdict Verdict
+	}{
+		{"noise added", []node{{"noise", "RandomNormalLike", []string{"x"}, nil}, {"loud", "Tanh", []string{"x"}, nil}, {"y", "Add", []string{"loud", "noise"}, nil}}, Equal},
+		{"noise alone", []node{{"y", "RandomNormalLike", []string{"x"}, nil}}, Unchecked},
+	} {
+		m := sketch{inputs: []witness.Port{port("x", float, 3, 4)}, nodes: c.nodes, outputs: []witness.Port{port("y", float, 3, 4)}}.model(t)
+		for _, row := range rowsOf(report(t, Options{Paths: []string{writeModel(t, t.TempDir(), m)}, Runtimes: []witness.Runtime{rt}}), rt.Name()) {
+			if row.Verdict != c.verdict || row.Stage != Proof || !strings.Contains(row.Reason, "drawn") {
+				t.Errorf("%s: %s by %s, want %s by proof: %s", c.name, row.Verdict, row.Stage, c.verdict, row.Reason)
+			}
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (d *drawing) axes() {
 	}
 	first, any := map[string]bool{}, false
 	for _, in := range d.inputs {
-		if dims := in.Type.Dims; len(dims) > 0 && !dims[0].Known() && !serial(dims[0].Symbol) {
+		if dims := in.Type.Dims; len(dims) > 0 && !dims[0].Known() && !serial(dims[0].Symbol) && !parts(dims[0].Symbol) {
 			first[dims[0].Symbol], any = true, true
 		}
 	}
@@ -91,6 +91,12 @@ func batched(name string) bool { return strings.Contains(strings.ToLower(name), 
 func serial(name string) bool {
 	name = strings.ToLower(name)
 	return strings.Contains(name, "seq") || strings.Contains(name, "length") || strings.Contains(name, "frame") || strings.Contains(name, "token") || strings.Contains(name, "time")
+}
+
+// parts reports whether an axis is of the parts of one thing, by its name: of a graph, a cloud, a mesh.
+func parts(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"node", "edge", "atom", "point", "vert", "face"}, func(part string) bool { return strings.Contains(name, part) })
 }
 
 // guess says what an axis of a type is, by its name and its place.
@@ -313,9 +319,11 @@ func (f fit) better(g fit) bool {
 func (f fit) perfect() bool { return f.problem == "" && !f.aside }
 
 // search looks for lengths that inference takes, from a on: all axes of a kind
-// alike, as pictures are, and then one by one.
+// alike, as pictures are, and then one by one. Where it finds none, a is as good as
+// others.
 func (d *drawing) search(a assignment) (assignment, fit) {
 	best, f := slices.Clone(a), d.inferred(a)
+	first := f
 	for range 3 {
 		if f.perfect() {
 			break
@@ -336,6 +344,9 @@ func (d *drawing) search(a assignment) (assignment, fit) {
 		if f.known == before {
 			break
 		}
+	}
+	if f.problem != "" {
+		return a, first
 	}
 	return best, f
 }

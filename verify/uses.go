@@ -156,7 +156,7 @@ var passing = map[string][]int{
 	"Expand": {0}, "Tile": {0}, "Slice": {0}, "Split": {0}, "Concat": nil, "Gather": {0}, "GatherElements": {0}, "GatherND": {0}, "Where": {1, 2},
 	"Dropout": {0}, "Pad": {0, 2}, "DepthToSpace": {0}, "SpaceToDepth": {0}, "Clip": {0}, "MaxPool": {0}, "Max": nil, "Min": nil, "SequenceAt": {0},
 	"SequenceConstruct": nil, "ConcatFromSequence": {0}, "ReduceMax": {0}, "ReduceMin": {0}, "Resize": {0}, "Upsample": {0}, "Optional": {0},
-	"OptionalGetElement": {0}, "StringNormalizer": {0}, "StringSplit": {0}, "StringConcat": nil, "Trilu": {0}, "ScatterElements": {0, 2}, "ScatterND": {0, 2}, "Compress": {0}, "ReverseSequence": {0}, "Crop": {0},
+	"OptionalGetElement": {0}, "StringNormalizer": {0}, "StringSplit": {0}, "StringConcat": nil, "Trilu": {0}, "ScatterElements": {0, 2}, "ScatterND": {0, 2}, "Compress": {0}, "ReverseSequence": {0}, "Crop": {0}, "Unique": {0}, "TopK": {0},
 }
 
 // usesOf returns what the graph does with an input.

@@ -446,14 +446,14 @@ func booleans(b []byte, columns []int) (Data, error) {
 func (h header) element() (order binary.ByteOrder, kind byte, width int, err error) {
 	order = binary.LittleEndian
 	if len(h.descr) < 3 {
-		return nil, 0, 0, wrong("elements of type %q", h.descr)
+		return nil, 0, 0, wrong("elements of type %q, want numbers, booleans or strings", h.descr)
 	}
 	switch h.descr[0] {
 	case '<', '|', '=':
 	case '>':
 		order = binary.BigEndian
 	default:
-		return nil, 0, 0, wrong("elements of type %q", h.descr)
+		return nil, 0, 0, wrong("elements of type %q, want numbers, booleans or strings", h.descr)
 	}
 	kind = h.descr[1]
 	n, err := strconv.Atoi(h.descr[2:])
