@@ -182,7 +182,7 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 			continue
 		}
 		own := &onnx.Tensor{Name: name, Dims: slices.Clone(t.Dims)}
-		if own.Data = t.Data.Make(t.Len()); t.Type() == pb.TensorProto_BOOL {
+		if own.Data = t.Data.Make(t.Len()); !isFloat(t.Type()) {
 			own.Data = make(onnx.Slice[float32], t.Len())
 		}
 		v, err := b.leaf(own)
@@ -668,10 +668,7 @@ func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		switch own := p.inputs[i]; {
 		case own == nil: // it is part of the graph
 		case own.Type() != t.Type():
-			numbers := own.Data.(onnx.Slice[float32])
-			for k, v := range t.Data.(onnx.Slice[bool]) {
-				numbers[k] = float32(flag(v))
-			}
+			asFloats(own.Data.(onnx.Slice[float32]), t.Data)
 		default:
 			own.Data.Copy(0, t.Data, 0, t.Len())
 		}
@@ -714,6 +711,24 @@ func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 	}
 	return results, nil
+}
+
+// asFloats fills x with flags, or with whole numbers: those that a float32 does not hold are rounded, to what is beyond every axis of rows.
+func asFloats(x []float32, from onnx.Data) {
+	switch d := from.(type) {
+	case onnx.Slice[bool]:
+		for k, v := range d {
+			x[k] = float32(flag(v))
+		}
+	case onnx.Slice[int32]:
+		for k, v := range d {
+			x[k] = float32(v)
+		}
+	case onnx.Slice[int64]:
+		for k, v := range d {
+			x[k] = float32(v)
+		}
+	}
 }
 
 // copy is the present content of a value as a tensor of its own.

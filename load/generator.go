@@ -262,8 +262,8 @@ func (g *Generator) image(b []byte) image.Image {
 }
 
 // Pixels fills dst with the images of the noise, starting with the image of index first: H rows of W pixels of C bytes each. The length of
-// dst must be a multiple of the size of an image. After a first call with as many images, it allocates nothing, or only a little if the
-// model takes a class. Classes are used in turn, as in SampleClass: image i has class number i modulo the number of classes given.
+// dst must be a multiple of the size of an image. After a first call with as many images, it allocates nothing. Classes are used in
+// turn, as in SampleClass: image i has class number i modulo the number of classes given.
 func (g *Generator) Pixels(ctx context.Context, dst []byte, noise random.Noise, first int, classes ...int) error {
 	if err := knows(g.model.Class, classes); err != nil {
 		return err

@@ -222,9 +222,12 @@ func TestRunIntoFillsTheCallersTensors(t *testing.T) {
 }
 
 func TestNothingIsAllocatedAtSteadyState(t *testing.T) {
-	for name, m := range map[string]*onnx.Model{"dense": generator(t, false), "convolutional": convolutional(t, false)} {
+	for name, m := range map[string]*onnx.Model{"dense": generator(t, false), "convolutional": convolutional(t, false), "of classes": classed(t, false, three)} {
 		s, g := open(t, m), generatorOf(t, m)
-		in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, 200, 1), 2, 100)}
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "z", normals(9, 2*g.Latent(), 1), 2, g.Latent())}
+		if in[0].Name = g.input.Name; name == "of classes" {
+			in = append(in, onnxtest.Tensor(t, "class", []int64{2, 0}, 2))
+		}
 		out, err := s.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -236,7 +239,7 @@ func TestNothingIsAllocatedAtSteadyState(t *testing.T) {
 		}); got > 0 {
 			t.Errorf("%s: RunInto allocates %v times", name, got)
 		}
-		b := make([]byte, 2*784)
+		b := make([]byte, 2*g.imageBytes())
 		if got := race.AllocsPerRun(20, func() {
 			if err := g.Pixels(t.Context(), b, random.Noise{Seed: 3}, 0); err != nil {
 				t.Fatal(err)

@@ -307,6 +307,7 @@ type segment struct {
 	outputs []string
 	users   map[string][]int // the operations that read a value, of all that the segment has
 	sets    map[string]bool  // inputs that are settings, and nothing else
+	rows    map[string]bool  // inputs that are numbers of the rows of floats, and nothing else
 
 	cache sync.Mutex
 	kept  []*shaped // most recently used first
@@ -315,36 +316,39 @@ type segment struct {
 
 // segment makes one of operations of r in their order.
 func (r *region) segment(ops []operation, inputs, outputs []string) *segment {
-	s := &segment{region: r, ops: ops, inputs: inputs, outputs: outputs, users: map[string][]int{}, sets: map[string]bool{}}
+	s := &segment{region: r, ops: ops, inputs: inputs, outputs: outputs, users: map[string][]int{}, sets: map[string]bool{}, rows: map[string]bool{}}
 	for i := range ops {
 		for _, in := range ops[i].reads {
 			s.users[in] = append(s.users[in], i)
 		}
 	}
 	for _, name := range inputs {
-		s.sets[name] = s.onlySets(name)
+		s.sets[name] = s.uses[name] == len(s.users[name]) && s.onlyRead(name, func(o *operation, k int) bool { return slices.Contains(settings[o.name], k) })
+		s.rows[name] = s.onlyRead(name, r.takesRows)
 	}
 	return s
 }
 
-// onlySets reports whether a value is read as a setting, and as nothing else.
-func (s *segment) onlySets(name string) bool {
-	if s.uses[name] != len(s.users[name]) {
-		return false // it is an output, or read elsewhere
-	}
+// onlyRead reports whether a value is no output of s, and the operations of s read it, as inputs that ok accepts.
+func (s *segment) onlyRead(name string, ok func(o *operation, k int) bool) bool {
 	for _, i := range s.users[name] {
 		for k, in := range s.ops[i].in {
-			if in == name && !slices.Contains(settings[s.ops[i].name], k) {
+			if in == name && !ok(&s.ops[i], k) {
 				return false
 			}
 		}
 	}
-	return len(s.users[name]) > 0
+	return len(s.users[name]) > 0 && !slices.Contains(s.outputs, name)
+}
+
+// takesRows reports whether input k of an operation is the numbers of rows of floats.
+func (r *region) takesRows(o *operation, k int) bool {
+	return o.name == "Gather" && k == 1 && isFloat(r.elem(o.in[0]))
 }
 
 // fixed reports whether input i, a tensor, belongs to the graph, so that each of its values has a graph of its own.
 func (s *segment) fixed(i int, t *onnx.Tensor) bool {
-	return !isFloat(t.Type()) && t.Type() != pb.TensorProto_BOOL || s.sets[s.inputs[i]]
+	return !isFloat(t.Type()) && t.Type() != pb.TensorProto_BOOL && !s.rows[s.inputs[i]] || s.sets[s.inputs[i]]
 }
 
 // reader is the one operation that reads a value, if there is no other and the value is not an output.

@@ -236,12 +236,13 @@ func padded(mode string, i, n int) (int, error) {
 	return 0, fmt.Errorf("attribute mode is %q", mode)
 }
 
-// gather takes elements along an axis by their numbers, which are known when the graph is built.
+// gather takes elements along an axis by their numbers.
 func gather(b *builder, c call) {
 	from := c.in[0].dims
 	axis := c.axis("axis", len(from))
 	if c.in[1].fixed == nil {
-		fail(c.unsupported("%q depends on the inputs' floats, load wants numbers that are given", c.op.in[1]))
+		b.gatherComputed(c, axis)
+		return
 	}
 	numbers, ok := wide(c.in[1].fixed)
 	if !ok {
@@ -262,6 +263,20 @@ func gather(b *builder, c call) {
 	m.Offsets[axis], m.Shape[axis] = table, len(table)
 	dims := c.dims(0)
 	b.take(c.name(), c.in[0], m, nil, dims)
+}
+
+// gatherComputed is gather by numbers that are another in each run of the graph.
+func (b *builder) gatherComputed(c call, axis int) {
+	dims := c.dims(0)
+	if !isFloat(c.in[0].elem) || len(c.in[0].dims) == 0 || c.in[0].dims[axis] > gop.MostRows {
+		fail(c.unsupported("rows of elements of type %v and dims %v by numbers that depend on the inputs", c.in[0].elem, c.in[0].dims))
+	}
+	x := b.node(c, 0)
+	n := must(gop.Rows(c.name(), axis, x, b.nodeOf(c.op.in[1], c.in[1], x.Dtype())))
+	if !slices.Equal([]int(n.Shape()), nodeShape(dims)) {
+		n = must(gop.Reshape(c.name(), n, nodeShape(dims)...)) // by one number
+	}
+	b.setAs(c.name(), c.in[0].elem, n, dims...)
 }
 
 // blocks is a depth-to-space or back: the input seen with an axis for each of both edges of a block.

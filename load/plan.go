@@ -81,14 +81,14 @@ func (r *region) plan() {
 	}
 }
 
-// fuses reports whether an operation can be part of a segment: what comes from the inputs' elements must be floats, or flags.
+// fuses reports whether an operation can be part of a segment: what comes from the inputs' elements must be floats, flags, or numbers of rows.
 func (r *region) fuses(o *operation, varies map[string]bool) bool {
 	entry := operators[o.name]
 	if o.bodies != nil || entry.random {
 		return false
 	}
 	for k, name := range o.in {
-		if !varies[name] {
+		if !varies[name] || r.takesRows(o, k) {
 			continue
 		}
 		t := r.types[name]

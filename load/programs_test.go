@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -499,6 +500,49 @@ func TestLoopsEnd(t *testing.T) {
 	s.main.Load().limit = 1 << 20
 	if _, err := s.Run(t.Context(), in); err == nil || !strings.Contains(err.Error(), "take more than 1 MiB") {
 		t.Errorf("a loop that collects without an end: %v", err)
+	}
+}
+
+// TestRowsByNumbersOfTheInputs takes rows by numbers that are inputs: one graph does for all of them, and says which is none of a row.
+func TestRowsByNumbersOfTheInputs(t *testing.T) {
+	m := modelOf(t, `
+		in ids int64 N
+		in place int64
+		const table float 4 2 = 0 1 10 11 20 21 30 31
+		a = Gather(table, ids)
+		b = Gather(a, place) axis=1
+		c = Tanh(b)
+		n = Shape(ids)
+		out a float N 2
+		out c float N
+		out n int64 1`, nil)
+	s := open(t, m)
+	for _, ids := range [][]int64{{0, 1, 2}, {3, -1, -4}, {1, 1, 1}, {2}, {}} {
+		for place := range int64(2) {
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "ids", ids, len(ids)), onnxtest.Tensor(t, "place", []int64{place - 1})}
+			got, err := s.Run(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hold(t, m, in, got)
+		}
+	}
+	for _, none := range []int64{4, -5, 1 << 24, -1<<24 - 1, 1<<62 + 1, math.MinInt64} {
+		in := []*onnx.Tensor{onnxtest.Tensor(t, "ids", []int64{0, none, 2}, 3), onnxtest.Tensor(t, "place", []int64{0})}
+		if got, err := s.Run(t.Context(), in); err == nil {
+			t.Errorf("row %d of 4 is %v", none, got[0])
+		}
+	}
+	built := 0
+	for _, step := range s.main.Load().steps {
+		if step.segment != nil {
+			for _, e := range step.segment.kept {
+				built += len(e.free)
+			}
+		}
+	}
+	if built > 3 {
+		t.Errorf("%d graphs are built for two lengths of ids, want no other for other numbers", built)
 	}
 }
 
