@@ -2,11 +2,9 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/prototext"
@@ -16,7 +14,6 @@ import (
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
-	"github.com/petrify-ml/petrify/witness"
 )
 
 // A controlGraph is a random graph of branches, loops, scans and sequences inside each
@@ -891,15 +888,10 @@ func (g *controlGraph) inputs(n int) []*onnx.Tensor {
 	return list
 }
 
-// A controlCase is a graph with two sets of inputs, of other sizes where the graph
-// takes those.
-type controlCase struct {
-	*controlGraph
-	first, second drawnGraph
-}
-
-func newControlCase(t *testing.T, seed uint64, opset int64, direct bool) controlCase {
-	g := newControlGraph(t, seed, opset, 4+int(seed%12), direct)
+// newControlPair draws a graph of control flow with its inputs.
+func newControlPair(t *testing.T, c contender, i int, opset int64) *pair {
+	seed := controlSeeds + uint64(i)
+	g := newControlGraph(t, seed, opset, 4+int(seed%12), c.alone)
 	g.finish()
 	var given []*onnx.Tensor
 	for _, v := range g.given {
@@ -909,20 +901,7 @@ func newControlCase(t *testing.T, seed uint64, opset int64, direct bool) control
 		}
 		given = append(given, x)
 	}
-	c := controlCase{controlGraph: g}
-	var err error
-	if c.first, err = newDrawnGraph(t, g, given); err != nil {
-		t.Logf("graph %s: %v", g.prefix, err)
-		g.main.graph.Output = nil
-		return c
-	}
-	for _, n := range []int{g.size + 3, g.size} {
-		if c.second, err = newDrawnGraph(t, g, g.inputs(n)); err == nil && slices.EqualFunc(c.first.data.want, c.second.data.want, func(a, b *reference.Value) bool { return len(a.Dims) == len(b.Dims) }) {
-			return c
-		}
-	}
-	c.second = c.first
-	return c
+	return newPair(t, g, given, g.inputs(g.size+3), g.inputs(g.size))
 }
 
 // controlSeeds is where the seeds of graphs of control flow begin.
@@ -931,128 +910,8 @@ const controlSeeds = 1 << 22
 var controlOpsets = []int64{18, 11, 13, 16, 17, 19, 21, 22, 23, 24}
 
 // TestRandomControlFlow compares runtimes with the reference on graphs of branches,
-// loops, scans and sequences, each on inputs of two sizes in turn: some in every run,
-// and thousands when flags ask for a sweep.
+// loops, scans and sequences: some in every run, and thousands when flags ask for a
+// sweep.
 func TestRandomControlFlow(t *testing.T) {
-	if *sweepRuntime != "" {
-		for _, c := range contenders(t, *sweepRuntime) {
-			sweepControl(t, c, graphsToDraw(t, 240)).judge(t, c.name, 1)
-		}
-		return
-	}
-	for name, total := range map[string]int{"load": 3 * together, "ort-node": together} {
-		t.Run(name, func(t *testing.T) {
-			if testing.Short() {
-				total = together
-			}
-			c := contenders(t, name)[0]
-			sweepControl(t, c, graphsToDraw(t, total)).judge(t, name, 40)
-		})
-	}
-}
-
-func sweepControl(t *testing.T, c contender, total int) *tally {
-	y := &tally{}
-	for first := *sweepFirst; first < *sweepFirst+total; first += together {
-		var cases []controlCase
-		for i := first; i < min(first+together, *sweepFirst+total); i++ {
-			opset := controlOpsets[i%len(controlOpsets)]
-			if !c.alone { // they become one model
-				opset = controlOpsets[first/together%len(controlOpsets)]
-			}
-			if d := newControlCase(t, controlSeeds+uint64(i), opset, c.alone); len(d.main.graph.Output) > 0 {
-				cases = append(cases, d)
-			}
-		}
-		y.all(t, c, cases)
-	}
-	return y
-}
-
-// all holds a runtime to cases, in one model as far as it takes that.
-func (y *tally) all(t *testing.T, c contender, cases []controlCase) {
-	if c.alone {
-		for _, one := range cases {
-			y.each(t, c, []controlCase{one})
-		}
-		return
-	}
-	y.each(t, c, cases)
-}
-
-// each holds a runtime to cases in one model, or to halves of them where it refuses
-// that.
-func (y *tally) each(t *testing.T, c contender, cases []controlCase) {
-	whole := &pb.GraphProto{Name: proto.String("control")}
-	var first, second []*onnx.Tensor
-	for _, one := range cases {
-		g := one.main.graph
-		whole.Node, whole.Initializer = append(whole.Node, g.Node...), append(whole.Initializer, g.Initializer...)
-		whole.Input, whole.Output = append(whole.Input, g.Input...), append(whole.Output, g.Output...)
-		first, second = append(first, one.first.data.inputs...), append(second, one.second.data.inputs...)
-	}
-	outputs, err := inTurn(t, c.rt, cases[0].model(whole), first, second)
-	switch _, lacks := errors.AsType[*onnx.UnsupportedError](err); {
-	case err != nil && len(cases) > 1:
-		half := len(cases) / 2
-		y.each(t, c, cases[:half])
-		y.each(t, c, cases[half:])
-		return
-	case lacks || err != nil && !c.alone: // ONNX Runtime has no scan of nothing, and no shapes that differ from round to round
-		t.Logf("%s: graph %s opset %d: %v", c.name, cases[0].prefix, cases[0].opset, err)
-		y.unsupported++
-		return
-	case err != nil:
-		t.Errorf("%s: graph %s opset %d: %v\n%s", c.name, cases[0].prefix, cases[0].opset, err, cases[0])
-		return
-	}
-	for _, one := range cases {
-		y.hold(t, one.first, c.rt, func(name string) *onnx.Tensor { return outputs[0][name] })
-		y.hold(t, one.second, c.rt, func(name string) *onnx.Tensor { return outputs[1][name] })
-	}
-}
-
-// inTurn runs a model on two sets of inputs, in turn and at once: each gives the same
-// every time.
-func inTurn(t *testing.T, rt witness.Runtime, m *onnx.Model, inputs ...[]*onnx.Tensor) (outputs []map[string]*onnx.Tensor, err error) {
-	s, err := rt.Open(t.Context(), m)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	run := func(k int) error {
-		got, err := s.Run(t.Context(), inputs[k])
-		if err != nil {
-			return err
-		}
-		named := map[string]*onnx.Tensor{}
-		for _, x := range got {
-			named[x.Name] = x
-		}
-		if k == len(outputs) {
-			outputs = append(outputs, named)
-			return nil
-		}
-		for name, x := range named {
-			if y := outputs[k][name]; !slices.Equal(x.Dims, y.Dims) || !x.Data.Equal(y.Data) {
-				return fmt.Errorf("%s: %v in one run, and %v in another", name, y, x)
-			}
-		}
-		return nil
-	}
-	for _, k := range []int{0, 1, 0, 1} {
-		if err := run(k); err != nil {
-			return nil, err
-		}
-	}
-	if rt.Name() != "load" {
-		return outputs, nil
-	}
-	errs := make([]error, 6)
-	var group sync.WaitGroup
-	for i := range errs {
-		group.Go(func() { errs[i] = run(i % 2) })
-	}
-	group.Wait()
-	return outputs, errors.Join(errs...)
+	sweepPairs(t, controlOpsets, newControlPair, map[string]int{"load": 3 * together, "ort-node": together})
 }

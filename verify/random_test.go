@@ -29,6 +29,7 @@ type randomGraph struct {
 	used   map[string]bool    // read by a node
 	only   []string           // operators that it may have; nil means all
 	wide   bool               // axes of up to 4096
+	shared *sharing           // nil in most graphs
 }
 
 type randomNode struct {
@@ -40,8 +41,8 @@ type randomNode struct {
 
 // newRandomGraph makes a graph of about so many nodes, of the operators in only
 // unless that is nil.
-func newRandomGraph(t testing.TB, seed uint64, opset int64, nodes int, only []string) *randomGraph {
-	g := &randomGraph{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, opset: opset, prefix: fmt.Sprintf("g%d.", seed), used: map[string]bool{}, only: only}
+func newRandomGraph(t testing.TB, seed uint64, opset int64, nodes int, only []string, shared *sharing) *randomGraph {
+	g := &randomGraph{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, opset: opset, prefix: fmt.Sprintf("g%d.", seed), used: map[string]bool{}, only: only, shared: shared}
 	shapes := [][]int{{2, 3, 5, 7}, {1, 4, 6, 6}, {3, 8}, {2, 5, 4}, {5, 9}}
 	if g.wide = seed%8 == 3; g.wide {
 		shapes = [][]int{{2, g.width()}, {3, g.width()}, {1, 2, g.width()}, {1, 64, 5, 5}, {1, 256, 3, 3}}
@@ -56,6 +57,10 @@ func newRandomGraph(t testing.TB, seed uint64, opset int64, nodes int, only []st
 		g.values = append(g.values, v)
 	}
 	for tries := 0; len(g.nodes) < nodes && tries < 200*nodes; tries++ {
+		if g.shared != nil && g.IntN(4) == 0 {
+			growLayer(g)
+			continue
+		}
 		recipe := recipes[g.IntN(len(recipes))]
 		if g.opset >= recipe.since && (recipe.until == 0 || g.opset <= recipe.until) {
 			recipe.grow(g)
@@ -131,6 +136,12 @@ func (g *randomGraph) node(op string, in []any, attrs ...onnx.Attr) {
 				given = append(given, x)
 			}
 		case *onnx.Tensor:
+			if v := g.again(x); v != nil {
+				if n.in = append(n.in, v.Name); !slices.Contains(given, v) {
+					given = append(given, v)
+				}
+				continue
+			}
 			x.Name = fmt.Sprintf("%s.c%d", n.out, i)
 			n.in, n.consts = append(n.in, x.Name), append(n.consts, x)
 		default:
@@ -143,6 +154,9 @@ func (g *randomGraph) node(op string, in []any, attrs ...onnx.Attr) {
 		g.t.Fatalf("%s: %v", op, err)
 	}
 	r, err := p.Run(context.Background(), given)
+	if err != nil && g.shared != nil {
+		return // old versions of the operator, which the recipe does not know
+	}
 	if err != nil {
 		g.t.Fatalf("%s of %v: %v", op, given, err)
 	}
@@ -155,6 +169,9 @@ func (g *randomGraph) node(op string, in []any, attrs ...onnx.Attr) {
 		g.used[x.Name] = true
 	}
 	g.values = append(g.values, &reference.Value{Name: n.out, Type: y.Type, Dims: y.Dims, Data: y.Data})
+	if g.shared != nil {
+		g.shared.note(g, n)
+	}
 }
 
 // most is how many elements a value may have.
@@ -165,11 +182,11 @@ func (g *randomGraph) most() int {
 	return 2000
 }
 
-// outputs are the values that no node reads.
+// outputs are the values that no node reads, and where parts are shared some others.
 func (g *randomGraph) outputs() []string {
 	var names []string
 	for _, v := range g.values[len(g.inputs):] {
-		if !g.used[v.Name] {
+		if !g.used[v.Name] || g.shared != nil && g.shared.outputs[v.Name] {
 			names = append(names, v.Name)
 		}
 	}
@@ -179,7 +196,7 @@ func (g *randomGraph) outputs() []string {
 // model writes nodes as a model.
 func (g *randomGraph) model(nodes []randomNode, inputs []*reference.Value, outputs []string) *onnx.Model {
 	e := onnx.NewEmitter(onnx.EmitterOptions{Graph: "random", Opset: g.opset, IR: 8})
-	emitInputs(e, inputs)
+	emitInputs(e, inputs, g.shared != nil)
 	g.emit(e, nodes, outputs)
 	return onnxtest.Model(g.t, e)
 }
@@ -189,11 +206,13 @@ func (g *randomGraph) whole() *onnx.Model {
 	return g.model(g.nodes, g.values[:len(g.inputs)], g.outputs())
 }
 
-func emitInputs(e *onnx.Emitter, inputs []*reference.Value) {
+func emitInputs(e *onnx.Emitter, inputs []*reference.Value, free bool) {
 	for _, v := range inputs {
 		dims := make([]onnx.Dim, len(v.Dims))
 		for i, d := range v.Dims {
-			dims[i] = onnx.Fixed(int64(d))
+			if dims[i] = onnx.Fixed(int64(d)); i == 0 && free {
+				dims[i] = onnx.Unknown()
+			}
 		}
 		e.Input(v.Name, v.Type, dims...)
 	}

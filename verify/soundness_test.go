@@ -278,11 +278,11 @@ func sweep(t *testing.T, list []contender, total int) []tally {
 		var graphs []drawnGraph
 		var inputs []*onnx.Tensor
 		for i := first; i < min(first+together, *sweepFirst+total); i++ {
-			g := newRandomGraph(t, list[0].seeds+uint64(i), opset, 3+i%10, list[0].only)
+			g := newRandomGraph(t, list[0].seeds+uint64(i), opset, 3+i%10, list[0].only, nil)
 			if len(g.nodes) == 0 {
 				continue
 			}
-			emitInputs(e, g.values[:len(g.inputs)])
+			emitInputs(e, g.values[:len(g.inputs)], false)
 			d, err := newDrawnGraph(t, g, g.inputs)
 			if err != nil {
 				t.Fatal(err)
