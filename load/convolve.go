@@ -66,7 +66,8 @@ func spread(c call, w *op.Window, k, length int) (more int) {
 	if c.ints("output_shape") == nil && w.Same == "" {
 		return more
 	}
-	total := (w.In-1)*w.Stride + more + w.Reach() - length
+	w.Before, w.After = 0, 0
+	total := w.Spread() + more - length
 	if total < 0 { // the windows do not reach that far
 		more, total = more-total, 0
 	}

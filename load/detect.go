@@ -338,38 +338,35 @@ func centerCropPad(b *builder, c call) {
 
 // fold puts blocks (N, C * block, blocks) back into an image, adding where they overlap.
 func fold(b *builder, c call) {
-	strides, dilations, pads := c.ints("strides"), c.ints("dilations"), c.ints("pads")
 	x := c.numbers(0)
-	image := c.integers(1)
-	block := c.integers(2)
 	dims := c.dims(0)
-	n := len(image)
-	at := func(list []int64, k int, otherwise int64) int64 {
-		if k < len(list) {
-			return list[k]
-		}
-		return otherwise
+	image, n := dims[2:], len(dims)-2
+	var kernel []int
+	for _, k := range c.integers(2) {
+		kernel = append(kernel, int(k))
 	}
-	blocks, kernel := make([]int, n), make([]int, n)
-	for k := range image {
-		reach := at(dilations, k, 1)*(block[k]-1) + 1
-		blocks[k] = int((image[k]+at(pads, k, 0)+at(pads, n+k, 0)-reach)/at(strides, k, 1)) + 1
-		kernel[k] = int(block[k])
+	if n < 1 || len(kernel) != n || slices.Min(kernel) < 1 {
+		fail(fmt.Errorf("%s: blocks of %v for an image of %v", c.name(), kernel, image))
 	}
-	if len(dims) != n+2 || len(x) != dims[0]*dims[1]*product(kernel)*product(blocks) || slices.Min(blocks) < 1 {
+	blocks := make([]int, n)
+	windows := c.op.schema.Windows(c.op.node, image, kernel)
+	for k, w := range windows {
+		blocks[k] = (w.In+w.Before+w.After-w.Reach())/w.Stride + 1
+	}
+	if len(x) != dims[0]*dims[1]*product(kernel)*product(blocks) || slices.Min(blocks) < 1 {
 		fail(fmt.Errorf("%s: blocks of dims %v for an image of %v", c.name(), c.in[0].dims, dims))
 	}
-	steps := gop.Strides(dims[2:])
+	steps := gop.Strides(image)
 	y := make([]float64, product(dims))
-	size := product(dims[2:])
+	size := product(image)
 	b.every(slices.Concat([]int{dims[0] * dims[1]}, kernel, blocks), func(i int, p []int) {
 		to := p[0] * size
-		for k := range n {
-			v := int64(p[1+n+k])*at(strides, k, 1) + int64(p[1+k])*at(dilations, k, 1) - at(pads, k, 0)
-			if v < 0 || v >= image[k] {
+		for k, w := range windows {
+			v := p[1+n+k]*w.Stride + p[1+k]*w.Dilation - w.Before
+			if v < 0 || v >= w.In {
 				return
 			}
-			to += int(v) * steps[k]
+			to += v * steps[k]
 		}
 		y[to] += x[i]
 	})

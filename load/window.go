@@ -170,7 +170,7 @@ func unpool(b *builder, c call) {
 	windows := c.op.schema.Windows(c.op.node, xs[2:], nil)
 	inferred, within := make([]int, len(windows)), 1 // the shape that the numbers are of, without output_shape
 	for k, w := range windows {
-		inferred[k] = (w.In-1)*w.Stride + w.Reach() - w.Before - w.After
+		inferred[k] = w.Spread()
 		within *= max(inferred[k], 0)
 	}
 	n := product(xs[2:])

@@ -282,7 +282,7 @@ func ruleConvTranspose(n *Node) {
 			if w.auto == "VALID" {
 				pads = 0
 			}
-			size := sat.Add(sat.Mul(w.strides[i], max(d.Size-1, 0)), extra[i]+(w.kernel[i]-1)*w.dilations[i]+1) - pads
+			size := spread(d.Size, w.strides[i], extra[i]+(w.kernel[i]-1)*w.dilations[i]+1) - pads
 			if size < 0 {
 				n.wrong("shape-mismatch", "spatial axis %d of %v comes out with a length of %d", i, n.arg(0), size)
 				return

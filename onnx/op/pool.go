@@ -103,7 +103,7 @@ func ruleMaxUnpool(n *Node) {
 			dims = append(dims, onnx.Unknown())
 			continue
 		}
-		size := sat.Add(sat.Mul(w.strides[i], max(d.Size-1, 0)), w.kernel[i]) - w.pads[i] - w.pads[len(x)-2+i]
+		size := spread(d.Size, w.strides[i], w.kernel[i]) - w.pads[i] - w.pads[len(x)-2+i]
 		dims = append(dims, onnx.Fixed(max(size, 0)))
 	}
 	n.shape(0, dims)

@@ -1,6 +1,9 @@
 package op
 
-import "github.com/petrify-ml/petrify/onnx/pb"
+import (
+	"github.com/petrify-ml/petrify/onnx/internal/sat"
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
 
 // A Window is how a convolution or a pooling goes over one spatial axis.
 type Window struct {
@@ -37,6 +40,16 @@ func (s *Schema) Windows(proto *pb.NodeProto, in, weights []int) []Window {
 
 // Reach is how many elements the kernel covers.
 func (w *Window) Reach() int { return (w.Kernel-1)*w.Dilation + 1 }
+
+// Spread is the length of the axis that windows at In places are put down on, as
+// in a transposed convolution, less the padding.
+func (w *Window) Spread() int {
+	return int(spread(int64(w.In), int64(w.Stride), int64(w.Reach()))) - w.Before - w.After
+}
+
+func spread(places, stride, reach int64) int64 {
+	return sat.Add(sat.Mul(stride, max(places-1, 0)), reach)
+}
 
 // Share divides padding between both ends. The odd element goes to the end, and
 // to the beginning for SAME_LOWER.
