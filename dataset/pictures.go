@@ -80,7 +80,7 @@ func (pictureFormat) find(t *tree) (found, error) {
 	s := &pictureSet{folder: t.folder, splits: map[split]*pictures{}}
 	parts, unused := top.parts()
 	for part, nodes := range parts {
-		list, err := t.classes(nodes, part)
+		list, err := t.classes(nodes)
 		if err != nil {
 			return nil, err
 		}
@@ -249,8 +249,8 @@ func (n *node) partsOfClasses() map[split][]*node {
 	return parts
 }
 
-// classes lists the pictures of a split. Folders in it are classes, in the order of their names, with all that is below them.
-func (t *tree) classes(nodes []*node, part split) (*pictures, error) {
+// classes lists the pictures below nodes, those of a split. Folders in them are classes, in the order of their names, with all that is below them.
+func (t *tree) classes(nodes []*node) (*pictures, error) {
 	p := &pictures{}
 	byClass := map[string][]string{}
 	for _, n := range nodes {

@@ -255,7 +255,7 @@ func rotaryEmbedding(b *builder, c call) {
 // tensorScatter writes updates into a cache from a position on, for each entry of the batch, at the end of the axis or around it.
 func tensorScatter(b *builder, c call) {
 	x, u := c.in[0].dims, c.in[1].dims
-	axis, around := c.axis("axis", len(x)), c.text("mode") == "circular"
+	axis, around := c.axis(len(x)), c.text("mode") == "circular"
 	starts := c.integers(2)
 	if len(u) != len(x) || axis == 0 || starts != nil && len(starts) != x[0] || u[axis] > x[axis] {
 		fail(fmt.Errorf("%s: updates of dims %v in %v", c.name(), u, x))

@@ -281,12 +281,12 @@ func (b *builder) sequence(c call, k int, elem pb.TensorProto_DataType, list []*
 	}
 }
 
-// items are the elements of input k, a sequence.
-func (c call) items(k int) []*onnx.Tensor {
-	if c.in[k].kind != op.SequenceKind {
-		fail(c.unsupported("%q is not a sequence of tensors", c.op.in[k]))
+// items are the elements of the first input, a sequence.
+func (c call) items() []*onnx.Tensor {
+	if c.in[0].kind != op.SequenceKind {
+		fail(c.unsupported("%q is not a sequence of tensors", c.op.in[0]))
 	}
-	return c.in[k].list
+	return c.in[0].list
 }
 
 // position is an element of a sequence of n, or its end where that is allowed.
@@ -322,7 +322,7 @@ func sequenceConstruct(b *builder, c call) {
 }
 
 func sequenceInsert(b *builder, c call) {
-	list := c.items(0)
+	list := c.items()
 	at := len(list)
 	if c.has(2) {
 		at = c.position(2, len(list), true)
@@ -331,7 +331,7 @@ func sequenceInsert(b *builder, c call) {
 }
 
 func sequenceErase(b *builder, c call) {
-	list := c.items(0)
+	list := c.items()
 	at := len(list) - 1
 	if c.has(1) {
 		at = c.position(1, len(list), false)
@@ -343,29 +343,29 @@ func sequenceErase(b *builder, c call) {
 }
 
 func sequenceAt(b *builder, c call) {
-	list := c.items(0)
+	list := c.items()
 	at := c.position(1, len(list), false)
 	named := *list[at]
 	b.setFixed(c.name(), &named)
 }
 
 func sequenceLength(b *builder, c call) {
-	list := c.items(0)
+	list := c.items()
 	b.putInts(c, 0, []int64{int64(len(list))})
 }
 
 func concatFromSequence(b *builder, c call) {
-	list := c.items(0)
+	list := c.items()
 	if len(list) == 0 {
 		fail(fault{fmt.Errorf("%s: an empty sequence", c.name())})
 	}
 	dims := slices.Clone(list[0].Dims)
 	if c.on("new_axis") {
-		axis := c.axis("axis", len(dims)+1)
+		axis := c.axis(len(dims) + 1)
 		b.setFixed(c.name(), b.stacked(c, list, axis))
 		return
 	}
-	axis := c.axis("axis", len(dims))
+	axis := c.axis(len(dims))
 	dims[axis] = 0
 	for _, t := range list {
 		if len(t.Dims) != len(dims) {
@@ -384,7 +384,7 @@ func concatFromSequence(b *builder, c call) {
 
 func splitToSequence(b *builder, c call) {
 	x := c.in[0].dims
-	axis, keep := c.axis("axis", len(x)), c.on("keepdims")
+	axis, keep := c.axis(len(x)), c.on("keepdims")
 	var sizes []int64
 	switch {
 	case !c.has(1):
@@ -425,7 +425,7 @@ func splitToSequence(b *builder, c call) {
 
 // sequenceMap runs a graph for every element of sequences.
 func sequenceMap(b *builder, c call) {
-	first := c.items(0)
+	first := c.items()
 	collected := make([][]*onnx.Tensor, len(c.op.out))
 	for i := range first {
 		inputs := make([]value, len(c.in))

@@ -294,7 +294,7 @@ func (b *builder) legacy(c call, k int) value {
 	case c.op.name == "PRelu" && len(x.dims) == 1:
 		axis = min(1, rank-1)
 	case together != 0:
-		axis = c.axis("axis", rank+1, int64(axis))
+		axis = c.axis(rank+1, int64(axis))
 	}
 	after := rank - axis - len(x.dims)
 	if after < 0 {

@@ -65,9 +65,9 @@ func (c call) texts(name string) []string   { return attribute[[]string](c.op, n
 func (c call) floats(name string) []float32 { return attribute[[]float32](c.op, name) }
 func (c call) float(name string) float64    { return float64(attribute[float32](c.op, name)) }
 
-// axis is an attribute that names one of rank axes.
-func (c call) axis(name string, rank int, otherwise ...int64) int {
-	return axisOf(c.name(), c.int(name, otherwise...), rank)
+// axis is the attribute of this name, which names one of rank axes.
+func (c call) axis(rank int, otherwise ...int64) int {
+	return axisOf(c.name(), c.int("axis", otherwise...), rank)
 }
 
 // put gives output k elements in their wide type, which become those of the output's type, and dims. Whoever made them has accounted

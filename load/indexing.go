@@ -12,7 +12,7 @@ import (
 // gatherElements takes an element along an axis for every place of the indices.
 func gatherElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis := c.axis("axis", len(x))
+	axis := c.axis(len(x))
 	index := c.integers(1)
 	from := b.alongAxis(c, index, dims, x, axis)
 	b.setFixed(c.name(), must(picked(c.tensor(0), from, dims)))
@@ -40,7 +40,7 @@ func (b *builder) alongAxis(c call, index []int64, dims, shape []int, axis int) 
 // scatterElements sets, or adds to, an element along an axis for every place of the indices.
 func scatterElements(b *builder, c call) {
 	x, dims := c.in[0].dims, c.in[1].dims
-	axis, how := c.axis("axis", len(x)), c.text("reduction", "none")
+	axis, how := c.axis(len(x)), c.text("reduction", "none")
 	index := c.integers(1)
 	if !slices.Equal(dims, c.in[2].dims) {
 		fail(fmt.Errorf("%s: updates of dims %v for indices of %v", c.name(), c.in[2].dims, dims))
@@ -171,7 +171,7 @@ func scatterND(b *builder, c call) {
 // oneHot puts one value where indices point along a new axis, another everywhere else.
 func oneHot(b *builder, c call) {
 	at := c.in[0].dims
-	axis := c.axis("axis", len(at)+1)
+	axis := c.axis(len(at) + 1)
 	index := c.numbers(0)
 	depth := c.numbers(1)
 	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] <= math.MaxInt32) || c.tensor(2).Len() != 2 {
@@ -232,7 +232,7 @@ func compress(b *builder, c call) {
 	if c.op.attrs["axis"] == nil {
 		x = []int{product(x)}
 	} else {
-		axis = c.axis("axis", len(x))
+		axis = c.axis(len(x))
 	}
 	outer, n, inner := lines(x, axis)
 	var places []int
@@ -266,9 +266,9 @@ func unique(b *builder, c call) {
 	sorted := c.on("sorted")
 	axis := -1
 	if c.op.attrs["axis"] != nil {
-		axis = c.axis("axis", len(x))
+		axis = c.axis(len(x))
 	}
-	order := c.order(0)
+	order := c.order()
 	outer, n, inner := 1, product(x), 1
 	if axis >= 0 {
 		outer, n, inner = lines(x, axis)
@@ -335,7 +335,7 @@ func topK(b *builder, c call) {
 	if len(x) == 0 {
 		fail(c.unsupported("a scalar"))
 	}
-	axis, largest := c.axis("axis", len(x)), c.on("largest")
+	axis, largest := c.axis(len(x)), c.on("largest")
 	k := c.int("k")
 	if c.has(1) {
 		list := c.integers(1)
@@ -344,7 +344,7 @@ func topK(b *builder, c call) {
 		}
 		k = list[0]
 	}
-	order := c.order(0)
+	order := c.order()
 	outer, n, inner := lines(x, axis)
 	if k < 0 || k > int64(n) {
 		fail(fault{fmt.Errorf("%s: %d elements of an axis of %d", c.name(), k, n)})
@@ -495,7 +495,7 @@ func hardmax(b *builder, c call) {
 	if at := c.int("axis"); b.opset < 13 && at == int64(len(x)) {
 		outer = product(x)
 	} else if len(x) > 0 {
-		axis := c.axis("axis", len(x))
+		axis := c.axis(len(x))
 		if outer, n, inner = lines(x, axis); b.opset < 13 {
 			n, inner = n*inner, 1
 		}

@@ -96,7 +96,7 @@ func lrn(b *builder, c call) {
 // lpNormalization divides by the norm along an axis.
 func lpNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, p := c.axis("axis", len(dims)), c.int("p")
+	axis, p := c.axis(len(dims)), c.int("p")
 	x := c.numbers(0)
 	outer, n, inner := lines(dims, axis)
 	y := make([]float64, len(x))
@@ -126,7 +126,7 @@ func lpNormalization(b *builder, c call) {
 // rmsNormalization divides by the root of the mean of squares over the axes from one on, and scales.
 func rmsNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis, eps := c.axis("axis", len(dims)), c.float("epsilon")
+	axis, eps := c.axis(len(dims)), c.float("epsilon")
 	x := c.numbers(0)
 	b.account(c.name(), dims, 16)
 	scales := must(expanded(c.tensor(1), dims))

@@ -134,7 +134,7 @@ func everything(shape []int) gop.Moves {
 // split cuts an axis into parts of given lengths, or into equal ones, the last of which may be shorter.
 func split(b *builder, c call) {
 	from := c.in[0].dims
-	axis := c.axis("axis", len(from))
+	axis := c.axis(len(from))
 	at := 0
 	for i := range c.op.out {
 		dims := c.dims(i)
@@ -239,7 +239,7 @@ func padded(mode string, i, n int) (int, error) {
 // gather takes elements along an axis by their numbers.
 func gather(b *builder, c call) {
 	from := c.in[0].dims
-	axis := c.axis("axis", len(from))
+	axis := c.axis(len(from))
 	if c.in[1].fixed == nil {
 		b.gatherComputed(c, axis)
 		return
@@ -308,7 +308,7 @@ func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
 
 func concat(b *builder, c call) {
 	dims := c.dims(0)
-	along := c.axis("axis", len(dims))
+	along := c.axis(len(dims))
 	var parts []*onnx.Tensor
 	for _, v := range c.in {
 		if v.fixed != nil {

@@ -121,7 +121,7 @@ func (b *builder) normalize(c call, n, channels int) {
 // layerNormalization standardizes all axes from one on, with a scale for each place.
 func layerNormalization(b *builder, c call) {
 	dims := c.in[0].dims
-	axis := c.axis("axis", len(dims))
+	axis := c.axis(len(dims))
 	eps := c.float("epsilon")
 	in := b.nodes(c)
 	b.account(c.name(), dims, 16)

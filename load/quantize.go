@@ -28,7 +28,7 @@ func grain(c call, k int) func(i int) int {
 	if product(s) == 1 && block == 0 {
 		return func(int) int { return 0 }
 	}
-	axis := c.axis("axis", len(x))
+	axis := c.axis(len(x))
 	_, n, inner := lines(x, axis)
 	if len(s) == 1 && block == 0 {
 		if s[0] != n {

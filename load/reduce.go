@@ -21,7 +21,7 @@ var reductions = map[string]gop.Reduction{
 
 func reduction(b *builder, c call) {
 	x := c.in[0]
-	axes, _ := axesOf(c, func(int) int { return len(x.dims) })
+	axes := axesOf(c, len(x.dims))
 	keep := c.int("keepdims")
 	if len(axes) == 0 {
 		nothing := c.int("noop_with_empty_axes")
@@ -44,7 +44,7 @@ func reduction(b *builder, c call) {
 // argument is the place of the largest or smallest element along an axis.
 func argument(b *builder, c call) {
 	x := c.in[0]
-	axis := c.axis("axis", len(x.dims))
+	axis := c.axis(len(x.dims))
 	keep := c.int("keepdims")
 	last := c.int("select_last_index")
 	f := gop.FirstMax

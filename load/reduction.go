@@ -12,7 +12,7 @@ import (
 // reduce is a reduction of elements of any type, also of none.
 func reduce(b *builder, c call) {
 	x := c.in[0]
-	axes, _ := axesOf(c, func(int) int { return len(x.dims) })
+	axes := axesOf(c, len(x.dims))
 	if len(axes) == 0 && !c.on("noop_with_empty_axes") {
 		for i := range x.dims {
 			axes = append(axes, i)
@@ -189,7 +189,7 @@ func reducedInts[T int64 | uint64](b *builder, c call, w onnx.Slice[T], n, terms
 
 // argumentOf is the place of the largest or smallest element along an axis, of elements of any type.
 func argumentOf(b *builder, c call) {
-	axis := c.axis("axis", len(c.in[0].dims))
+	axis := c.axis(len(c.in[0].dims))
 	last := c.on("select_last_index")
 	dims := c.dims(0)
 	outer, n, inner := lines(c.in[0].dims, axis)
@@ -208,7 +208,7 @@ func argumentOf(b *builder, c call) {
 			y[i] = int64(best)
 		}
 	}
-	order := c.order(0)
+	order := c.order()
 	if c.op.name == "ArgMin" {
 		search(func(i, j int) bool { return order(i, j) < 0 })
 	} else {
@@ -217,9 +217,9 @@ func argumentOf(b *builder, c call) {
 	b.putInts(c, 0, y, dims...)
 }
 
-// order compares elements i and j of input k, -1, 0 or 1; NaN is above all numbers.
-func (c call) order(k int) func(i, j int) int {
-	switch w := c.in[k].fixed.Data.Wide().(type) {
+// order compares elements i and j of the first input, -1, 0 or 1; NaN is above all numbers.
+func (c call) order() func(i, j int) int {
+	switch w := c.in[0].fixed.Data.Wide().(type) {
 	case onnx.Slice[float64]:
 		return func(i, j int) int {
 			switch x, y := w[i], w[j]; {
@@ -239,7 +239,7 @@ func (c call) order(k int) func(i, j int) int {
 	case onnx.Slice[bool]:
 		return func(i, j int) int { return compare(flag(w[i]), flag(w[j])) }
 	}
-	panic(failure{c.unsupported("elements of type %v", c.in[k].elem)})
+	panic(failure{c.unsupported("elements of type %v", c.in[0].elem)})
 }
 
 func compare[T int64 | uint64 | string | float64](x, y T) int {

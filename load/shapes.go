@@ -84,22 +84,18 @@ func reshaped(b *builder, c call) {
 	b.values[c.name()] = b.view(c.name(), c.in[0], dims) // takes no memory
 }
 
-// axesOf are the axes of a squeeze, unsqueeze or reduction, an attribute in older opsets and input 1 since, by rank of the fuller
-// shape.
-func axesOf(c call, rank func(axes int) int) (axes []int, given bool) {
+// axesOf are the axes of a reduction of so many axes, an attribute in older opsets and input 1 since; none where none are given.
+func axesOf(c call, rank int) (axes []int) {
 	list := c.ints("axes")
 	if c.has(1) {
 		list = c.list(1)
 	}
-	if list == nil {
-		return nil, false
-	}
 	for _, a := range list {
-		at := axisOf(c.name(), a, rank(len(list)))
+		at := axisOf(c.name(), a, rank)
 		if slices.Contains(axes, at) {
 			fail(fmt.Errorf("%s: axis %d comes twice in %v", c.name(), at, list))
 		}
 		axes = append(axes, at)
 	}
-	return axes, true
+	return axes
 }

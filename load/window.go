@@ -119,7 +119,7 @@ func poolOf(b *builder, c call) {
 	columns := c.on("storage_order")
 	xs := c.in[0].dims
 	dims := c.dims(0)
-	order := c.order(0)
+	order := c.order()
 	windows := c.op.schema.Windows(c.op.node, xs[2:], nil)
 	places, in := product(dims[2:]), product(xs[2:])
 	from, index := make([]int, product(dims)), make([]int64, product(dims))

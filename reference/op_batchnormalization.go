@@ -45,14 +45,14 @@ var opBatchNormalization = operator{
 				outputs[1+i] = c.running(c.in[3+i], batch, momentum)
 			}
 		}
-		y := c.normalize(x, channels, c.in[1], c.in[2], mean, variance)
+		y := c.normalize(x, c.in[1], c.in[2], mean, variance)
 		outputs[0] = y
 		return outputs
 	},
 }
 
 // normalize is BatchNormalization by given statistics.
-func (c *call) normalize(x *Value, channels int, scale, bias, mean, variance *Value) *Value {
+func (c *call) normalize(x *Value, scale, bias, mean, variance *Value) *Value {
 	out := c.numbers(x.Type, x.Dims...)
 	if mean.Sound == nil && variance.Sound == nil {
 		out.origin = x.origin

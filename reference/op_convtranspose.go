@@ -38,8 +38,8 @@ var opConvTranspose = operator{
 func (c *call) transposedWindow(in, kernel []int) window {
 	rank := len(in)
 	win := window{out: in, kernel: kernel, in: make([]int, rank), begin: make([]int, rank)}
-	win.stride = c.perAxis("strides", rank, 1)
-	win.dilation = c.perAxis("dilations", rank, 1)
+	win.stride = c.perAxis("strides", rank)
+	win.dilation = c.perAxis("dilations", rank)
 	extra := make([]int, rank)
 	if c.has("output_padding") {
 		if extra = c.intList("output_padding"); len(extra) != rank {

@@ -49,7 +49,7 @@ var opMaxUnpool = operator{
 func (c *call) unpooled(dims []int) []int {
 	rank := len(dims) - 2
 	kernel := c.intList("kernel_shape")
-	stride := c.perAxis("strides", rank, 1)
+	stride := c.perAxis("strides", rank)
 	pads := c.intList("pads")
 	if !c.has("pads") {
 		pads = make([]int, 2*rank)

@@ -24,8 +24,8 @@ func (c *call) newWindow(in, kernel []int, ceil bool) window {
 	}
 	taps := must(product(kernel))
 	c.take(int64(taps))
-	w.stride = c.perAxis("strides", rank, 1)
-	w.dilation = c.perAxis("dilations", rank, 1)
+	w.stride = c.perAxis("strides", rank)
+	w.dilation = c.perAxis("dilations", rank)
 	auto := c.text("auto_pad")
 	if c.has("pads") && (auto == "NOTSET" || auto == "") {
 		p := c.intList("pads")
@@ -70,10 +70,10 @@ func (c *call) newWindow(in, kernel []int, ceil bool) window {
 	return w
 }
 
-// perAxis reads an attribute of one positive number for every spatial axis.
-func (c *call) perAxis(name string, rank, otherwise int) []int {
+// perAxis reads an attribute of one positive number for every spatial axis, 1 unless it is given.
+func (c *call) perAxis(name string, rank int) []int {
 	if !c.has(name) {
-		return slices.Repeat([]int{otherwise}, rank)
+		return slices.Repeat([]int{1}, rank)
 	}
 	list := c.intList(name)
 	if len(list) != rank {

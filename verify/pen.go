@@ -238,7 +238,7 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 	case u.kind == index:
 		draw, p.drawn.why = uniform(u.low, u.high), u.why
 	case u.kind == lengths:
-		draw, p.drawn.why = p.shape(u, uniform(u.low, u.high), dims), u.why
+		draw, p.drawn.why = p.shape(u, uniform(u.low, u.high)), u.why
 	case u.kind == ends:
 		draw, p.drawn.why = p.shorter(1, int(u.high)), u.why
 	case p.rowLength(name, dims) > 0:
@@ -266,7 +266,7 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 }
 
 // shape draws what makes a shape, or names axes.
-func (p *pen) shape(u use, otherwise func(int) int64, dims []int) func(int) int64 {
+func (p *pen) shape(u use, otherwise func(int) int64) func(int) int64 {
 	switch {
 	case u.low == -1 && u.high == -1: // one row
 		return func(i int) int64 {

@@ -70,7 +70,7 @@ func newTracer(m *pb.ModelProto, types map[string]onnx.Type) *tracer {
 	}
 	t.graph("", m.GetGraph())
 	done := map[onnx.FunctionKey]bool{}
-	t.calls("", m.GetGraph().GetNode(), done, 0)
+	t.calls(m.GetGraph().GetNode(), done, 0)
 	return t
 }
 
@@ -127,7 +127,7 @@ func (t *tracer) nodes(scope string, list []*pb.NodeProto) {
 }
 
 // calls adds the bodies of functions, each once.
-func (t *tracer) calls(scope string, list []*pb.NodeProto, done map[onnx.FunctionKey]bool, depth int) {
+func (t *tracer) calls(list []*pb.NodeProto, done map[onnx.FunctionKey]bool, depth int) {
 	for n := range onnx.Nodes(list) {
 		key := onnx.CallOf(n)
 		f := t.functions[key]
@@ -136,7 +136,7 @@ func (t *tracer) calls(scope string, list []*pb.NodeProto, done map[onnx.Functio
 		}
 		done[key] = true
 		t.nodes(key.String()+"\x00", f.GetNode())
-		t.calls(key.String()+"\x00", f.GetNode(), done, depth+1)
+		t.calls(f.GetNode(), done, depth+1)
 	}
 }
 

@@ -189,7 +189,7 @@ func (s *im2col) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 		}
 		activateRun(s.act, row)
 	}
-	s.store(p, rows, cols, c, ws)
+	s.store(rows, cols, c, ws)
 }
 
 // aim sets the lanes to the pixels, and ws.to to where they lie in the
@@ -221,7 +221,7 @@ func (s *im2col) aim(p *phase, group, channel, first, cols int, ws *workspace) {
 }
 
 // store writes the columns of c to where ws.to says.
-func (s *im2col) store(p *phase, rows, cols int, c []float32, ws *workspace) {
+func (s *im2col) store(rows, cols int, c []float32, ws *workspace) {
 	pixels := s.dst.pixels()
 	if s.step[1] != 1 {
 		if scatterFast(s.y, pixels, c, s.width, rows, &ws.to, cols) {

@@ -106,17 +106,17 @@ func (w window) out(n *Node, i int, in onnx.Dim, ceil bool) onnx.Dim {
 	return onnx.Fixed(steps + 1)
 }
 
-func ruleConv(n *Node) { n.conv(0, 1, 2) }
+func ruleConv(n *Node) { n.conv(1, 2) }
 
 func ruleConvInteger(n *Node) {
 	n.perChannel(1, 3)
-	n.conv(0, 1, noInput)
+	n.conv(1, noInput)
 }
 
 func ruleQLinearConv(n *Node) {
 	n.perChannel(3, 4)
 	n.perChannel(3, 5)
-	n.conv(0, 3, 8)
+	n.conv(3, 8)
 }
 
 // perChannel sees that input s has one element, or one for each output channel of
@@ -130,7 +130,7 @@ func (n *Node) perChannel(weights, s int) {
 // ruleDeformConv is a convolution whose taps move by offsets.
 func ruleDeformConv(n *Node) {
 	x, weights := n.dims(0), n.dims(1)
-	n.conv(0, 1, 3)
+	n.conv(1, 3)
 	if n.failed || x == nil || weights == nil || len(n.out) == 0 || n.out[0].Dims == nil {
 		return
 	}
@@ -150,13 +150,13 @@ func ruleDeformConv(n *Node) {
 	n.like(4, join([]onnx.Dim{x[0], onnx.Fixed(sat.Mul(groups, taps))}, spatial)...)
 }
 
-// conv is a convolution of input xi with the weights wi and the bias bi.
-func (n *Node) conv(xi, wi, bi int) {
-	x, weights := n.dims(xi), n.dims(wi)
+// conv is a convolution of input 0 with the weights wi and the bias bi.
+func (n *Node) conv(wi, bi int) {
+	x, weights := n.dims(0), n.dims(wi)
 	if x == nil {
 		return
 	}
-	if !n.rank(xi, 3, anyRank) || weights != nil && !n.rank(wi, len(x), len(x)) {
+	if !n.rank(0, 3, anyRank) || weights != nil && !n.rank(wi, len(x), len(x)) {
 		return
 	}
 	spatial := len(x) - 2
@@ -174,7 +174,7 @@ func (n *Node) conv(xi, wi, bi int) {
 	} else if group != 1 {
 		channels = onnx.Unknown()
 	}
-	n.equal(x[1], channels, "the channels of %v and of the weights %v in %d groups differ", n.arg(xi), n.arg(wi), group)
+	n.equal(x[1], channels, "the channels of %v and of the weights %v in %d groups differ", n.arg(0), n.arg(wi), group)
 	if weights[0].Known() && weights[0].Size%group != 0 {
 		n.wrong("shape-mismatch", "%d groups do not divide the %v output channels", group, weights[0])
 	}

@@ -213,20 +213,20 @@ func ruleMatMulInteger16(n *Node) {
 	case a != pb.TensorProto_UNDEFINED && b != pb.TensorProto_UNDEFINED:
 		n.set(0, pb.TensorProto_INT32, nil)
 	}
-	n.matmul(0, 1, 0)
+	n.matmul(1)
 }
 
 func ruleMatMulIntegerToFloat(n *Node) {
 	n.perColumn(1, 3)
 	n.perColumn(1, 5)
-	n.matmul(0, 1, 0)
+	n.matmul(1)
 	n.columnBias(6)
 }
 
 func ruleDynamicMatMul(n *Node) {
 	n.perColumn(1, 2)
 	n.perColumn(1, 3)
-	n.matmul(0, 1, 0)
+	n.matmul(1)
 	n.columnBias(4)
 }
 
@@ -258,7 +258,7 @@ func ruleFusedMatMul(n *Node) {
 		}
 		n.in[i].Dims = d
 	}
-	n.matmul(0, 1, 0)
+	n.matmul(1)
 }
 
 // ruleFusedConv is Conv, to whose result Z is added before the activation.
@@ -273,7 +273,7 @@ func ruleFusedConv(n *Node) {
 			return
 		}
 	}
-	n.conv(0, 1, 2)
+	n.conv(1, 2)
 	if !n.failed && len(n.out) > 0 && n.out[0].Dims != nil {
 		n.like(3, n.out[0].Dims...)
 	}

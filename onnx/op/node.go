@@ -169,9 +169,10 @@ func (n *Node) shape(i int, dims []onnx.Dim) {
 	}
 }
 
-func (n *Node) setValue(i int, v Fact) {
-	if i < len(n.out) {
-		n.out[i] = v
+// setValue says what output 0 is.
+func (n *Node) setValue(v Fact) {
+	if len(n.out) > 0 {
+		n.out[0] = v
 	}
 }
 
@@ -267,11 +268,11 @@ func (n *Node) length(i, want int) {
 	}
 }
 
-// axesOf returns axes from an attribute, or from input i where newer opsets
+// axesOf returns axes from an attribute, or from input 1 where newer opsets
 // have them. ok is false when they cannot be known, given when there are any.
-func (n *Node) axesOf(name string, i int) (axes []int64, given, ok bool) {
-	if n.given(i) {
-		axes, ok = n.knownInts(i)
+func (n *Node) axesOf(name string) (axes []int64, given, ok bool) {
+	if n.given(1) {
+		axes, ok = n.knownInts(1)
 		return axes, true, ok
 	}
 	axes, given = n.ints(name)

@@ -20,12 +20,12 @@ func products() map[string]Rule {
 	}
 }
 
-func ruleMatMul(n *Node) { n.matmul(0, 1, 0) }
+func ruleMatMul(n *Node) { n.matmul(1) }
 
 func ruleMatMulInteger(n *Node) {
 	n.perRow(0, 2)
 	n.perColumn(1, 3)
-	n.matmul(0, 1, 0)
+	n.matmul(1)
 }
 
 func ruleQLinearMatMul(n *Node) {
@@ -33,7 +33,7 @@ func ruleQLinearMatMul(n *Node) {
 	n.perRow(0, 2)
 	n.perColumn(3, 4)
 	n.perColumn(3, 5)
-	n.matmul(0, 3, 0)
+	n.matmul(3)
 }
 
 // perRow sees that input s has one element for input x, or one for each row of
@@ -61,10 +61,10 @@ func (n *Node) perColumn(x, s int) {
 	}
 }
 
-// matmul is NumPy's matmul of inputs a and b.
-func (n *Node) matmul(a, b, out int) {
-	x, y := n.dims(a), n.dims(b)
-	if x == nil || y == nil || !n.rank(a, 1, anyRank) || !n.rank(b, 1, anyRank) {
+// matmul is NumPy's matmul of inputs 0 and b.
+func (n *Node) matmul(b int) {
+	x, y := n.dims(0), n.dims(b)
+	if x == nil || y == nil || !n.rank(0, 1, anyRank) || !n.rank(b, 1, anyRank) {
 		return
 	}
 	rows, cols := []onnx.Dim{}, []onnx.Dim{}
@@ -74,16 +74,16 @@ func (n *Node) matmul(a, b, out int) {
 	if len(y) > 1 {
 		cols = y[len(y)-1:]
 	}
-	k := n.equal(x[len(x)-1], y[max(len(y)-2, 0)], "the inner axes of %v and %v differ", n.arg(a), n.arg(b))
+	k := n.equal(x[len(x)-1], y[max(len(y)-2, 0)], "the inner axes of %v and %v differ", n.arg(0), n.arg(b))
 	batch, ok := Broadcast(x[:max(len(x)-2, 0)], y[:max(len(y)-2, 0)])
 	if !ok {
-		n.wrong("shape-mismatch", "the outer axes of %v and %v do not broadcast", n.arg(a), n.arg(b))
+		n.wrong("shape-mismatch", "the outer axes of %v and %v do not broadcast", n.arg(0), n.arg(b))
 	}
 	if n.failed {
 		return
 	}
 	dims := join(batch, rows, cols)
-	n.shape(out, dims)
+	n.shape(0, dims)
 	n.host.Spend(sat.Mul(LeastElements(dims), LeastElements([]onnx.Dim{k})))
 }
 

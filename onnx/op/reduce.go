@@ -31,7 +31,7 @@ func reductions() map[string]Rule {
 
 func ruleReduce(n *Node) {
 	d := n.dims(0)
-	axes, given, ok := n.axesOf("axes", 1)
+	axes, given, ok := n.axesOf("axes")
 	keep := n.int("keepdims") == 1
 	if d == nil {
 		return

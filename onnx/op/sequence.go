@@ -37,12 +37,12 @@ func ruleSequenceConstruct(n *Node) {
 
 func ruleSequenceEmpty(n *Node) {
 	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_UNDEFINED), nil)
-	n.setValue(0, Fact{Kind: SequenceKind, Inner: &inner})
+	n.setValue(Fact{Kind: SequenceKind, Inner: &inner})
 }
 
 func ruleSequenceAt(n *Node) {
 	if v := n.arg(0); v.Kind == SequenceKind {
-		n.setValue(0, *v.Inner)
+		n.setValue(*v.Inner)
 	}
 }
 
@@ -59,7 +59,7 @@ func ruleSequenceKeep(n *Node) {
 		inner := Common(*v.Inner, n.arg(1))
 		v.Inner = &inner
 	}
-	n.setValue(0, v)
+	n.setValue(v)
 }
 
 func ruleSequenceLength(n *Node) { n.set(0, pb.TensorProto_INT64, []onnx.Dim{}) }
@@ -82,7 +82,7 @@ func ruleSplitToSequence(n *Node) {
 			inner.Dims = reduced(d, []int{axis}, false)
 		}
 	}
-	n.setValue(0, Fact{Kind: SequenceKind, Inner: &inner})
+	n.setValue(Fact{Kind: SequenceKind, Inner: &inner})
 }
 
 func ruleConcatFromSequence(n *Node) {
@@ -116,16 +116,16 @@ func ruleOptional(n *Node) {
 	if a := n.attr("type"); a != nil && a.Tp != nil && !n.given(0) {
 		inner = ValueOf(a.Tp)
 	}
-	n.setValue(0, Fact{Kind: OptionalKind, Inner: &inner})
+	n.setValue(Fact{Kind: OptionalKind, Inner: &inner})
 }
 
 func ruleOptionalGet(n *Node) {
 	switch v := n.arg(0); v.Kind {
 	case OptionalKind:
-		n.setValue(0, *v.Inner)
+		n.setValue(*v.Inner)
 	case UnknownKind:
 	default:
-		n.setValue(0, v)
+		n.setValue(v)
 	}
 }
 

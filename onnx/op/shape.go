@@ -155,7 +155,7 @@ func ruleFlatten(n *Node) {
 
 func ruleSqueeze(n *Node) {
 	d := n.dims(0)
-	axes, given, ok := n.axesOf("axes", 1)
+	axes, given, ok := n.axesOf("axes")
 	if d == nil || !ok {
 		return
 	}
@@ -192,7 +192,7 @@ func ruleSqueeze(n *Node) {
 
 func ruleUnsqueeze(n *Node) {
 	d := n.dims(0)
-	axes, given, ok := n.axesOf("axes", 1)
+	axes, given, ok := n.axesOf("axes")
 	if d == nil || !ok || !given {
 		return
 	}
@@ -312,7 +312,7 @@ func ruleSplit(n *Node) {
 		return
 	}
 	sizes := unknownDims(len(n.out))
-	lengths, given, ok := n.axesOf("split", 1)
+	lengths, given, ok := n.axesOf("split")
 	switch {
 	case given && ok:
 		total := int64(0)

@@ -18,11 +18,7 @@ import (
 // It lists what is right, not what is wrong: whatever has not been tried is refused. The faults that the reasons name were found
 // by running ONNX's own tests and small models on the library, twice each, and by reading it.
 func profile(m *onnx.Model, inputs []*onnx.Tensor) error {
-	types, err := typesOf(m.Proto, inputs)
-	if err != nil {
-		return err
-	}
-	p := &profiler{graph: m.Proto.GetGraph(), opset: m.Opset(), types: types, exact: inputs != nil}
+	p := &profiler{graph: m.Proto.GetGraph(), opset: m.Opset(), types: typesOf(m.Proto, inputs), exact: inputs != nil}
 	p.model(m.Proto)
 	p.ends()
 	for _, n := range p.graph.GetNode() {
@@ -41,7 +37,7 @@ type profiler struct {
 }
 
 // typesOf are the types of all values, with the inputs' own dimensions in place of the declared ones where there are inputs.
-func typesOf(m *pb.ModelProto, inputs []*onnx.Tensor) (map[string]onnx.Type, error) {
+func typesOf(m *pb.ModelProto, inputs []*onnx.Tensor) map[string]onnx.Type {
 	if inputs != nil {
 		m = proto.CloneOf(m)
 		for _, v := range m.GetGraph().GetInput() {
@@ -58,7 +54,7 @@ func typesOf(m *pb.ModelProto, inputs []*onnx.Tensor) (map[string]onnx.Type, err
 		m.Graph.ValueInfo = nil // declared for other sizes, perhaps
 	}
 	types, _ := infer.Types(m) // what it finds wrong is for others to say
-	return types, nil
+	return types
 }
 
 // refuse adds a reason, about a node or, without one, about the model.
