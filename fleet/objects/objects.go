@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path"
@@ -321,7 +322,7 @@ func (s *Store) copy(ctx context.Context, b *blob.Bucket, o object, to string) (
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := md5.New() //nolint:gosec // see above
+	var sum hash.Hash = md5.New() //nolint:gosec // see above
 	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(&awake{r, func() { alarm.Reset(idle) }}, o.size+1))
 	switch {
 	case err != nil:
