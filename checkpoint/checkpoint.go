@@ -120,7 +120,7 @@ func (s *Snapshot) check() error {
 		case t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name):
 			fail("tensor %d: %q cannot be a name", i, t.Name)
 		case seen[t.Name]:
-			fail("%s: stands twice", t.Name)
+			fail("%s: appears twice", t.Name)
 		}
 		seen[t.Name] = true
 		if n, ok := elements(t.Dims); !ok {

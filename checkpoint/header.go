@@ -100,7 +100,7 @@ func (p *parser) object(what string, value func(key string) error) error {
 			return err
 		}
 		if seen[key] {
-			return fmt.Errorf("%s: key %q stands twice", what, key)
+			return fmt.Errorf("%s: key %q appears twice", what, key)
 		}
 		seen[key] = true
 		if err := value(key); err != nil {

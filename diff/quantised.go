@@ -74,9 +74,9 @@ func (q *Quantisation) Lines() []string {
 	}
 	lines := []string{head}
 	for _, e := range q.Effects {
-		verdict := "as the rounding makes it"
+		verdict := "as expected from rounding"
 		if !e.Explained() {
-			verdict = "more than the rounding explains"
+			verdict = "more than rounding explains"
 		}
 		lines = append(lines, fmt.Sprintf("output %s: off by %.3g (%.2g %% of it), predicted %.3g, that is %.2g times the prediction: %s",
 			onnx.Quote(e.Output), float64(e.Measured), 100*float64(e.Measured)/float64(e.Size), float64(e.Predicted), float64(e.Measured)/float64(e.Predicted), verdict))

@@ -134,7 +134,7 @@ func (r *Report) write(w io.Writer, markdown bool) error {
 		}
 	}
 	if b.String() == "" || !titled && len(r.Interface)+len(r.Versions)+len(r.Metadata)+len(r.Graph)+len(r.Weights) == 0 && r.Outputs == nil {
-		line("no difference but in the bytes of the file, if any")
+		line("no difference, except possibly in the bytes of the file")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -42,7 +42,7 @@ func (e *PrecisionError) Error() string {
 	if e.Limit == 0 {
 		return fmt.Sprintf("%s: numbers leave the range of %s", e.Effect.Net, e.Precision)
 	}
-	return fmt.Sprintf("%s: %s changes the output by %.2g of its size (predicted %.2g), and %g is allowed", e.Effect.Net, e.Precision, e.Effect.Measured, e.Effect.Predicted, e.Limit)
+	return fmt.Sprintf("%s: %s changes the output by %.2g of its size (predicted %.2g), but only %g is allowed", e.Effect.Net, e.Precision, e.Effect.Measured, e.Effect.Predicted, e.Limit)
 }
 
 const (

@@ -18,7 +18,7 @@ import (
 // model takes.
 func Draft(root string, names []string) ([]byte, error) {
 	if len(names) == 0 {
-		return nil, errors.New("no .onnx file in the folder or below it, so that there is nothing to write a policy for")
+		return nil, errors.New("no .onnx file in or below the folder, so there is nothing to write a policy for")
 	}
 	var most measured
 	var opset int64

@@ -281,7 +281,7 @@ func examine(ctx context.Context, s Settings, o Options, name, file string) (f r
 	f = report.File{Path: name}
 	defer func() {
 		if x := recover(); x != nil { // so that the other models keep their results
-			f.AddRule("model-not-judged", "", fmt.Sprintf("petrify failed, which is a fault of petrify: panic: %v", x))
+			f.AddRule("model-not-judged", "", fmt.Sprintf("internal error in petrify: panic: %v", x))
 		}
 	}()
 	m, found, err := check.File(file, check.Options{External: true})
@@ -393,7 +393,7 @@ func Join(ctx context.Context, dir string, p *Policy, o Options) (*report.Report
 	for _, name := range o.Files {
 		if seen[inJSON(name)] == "" {
 			f := report.File{Path: name}
-			f.AddRule("model-not-judged", "", "there is no result: its part was not judged, or not to its end")
+			f.AddRule("model-not-judged", "", "there is no result: its shard was not judged, or not completely")
 			r.Files = append(r.Files, f)
 		}
 	}

@@ -268,7 +268,7 @@ func (s *Settings) validate() error {
 	}
 	for _, what := range s.Provenance {
 		if _, ok := provenance(what); !ok {
-			return fmt.Errorf("provenance: %q is nothing that is looked for, want %s%s", what, strings.Join(provenanceNames(), ", "), suggest.DidYouMean(what, provenanceNames()))
+			return fmt.Errorf("provenance: unknown item %q, want one of %s%s", what, strings.Join(provenanceNames(), ", "), suggest.DidYouMean(what, provenanceNames()))
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (d Dropout) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	var uniform func([]float32)
 	if s.Training {
 		if s.Stream == nil {
-			return nil, errors.New("dropout in training takes random numbers, and there is no stream of them")
+			return nil, errors.New("dropout in training takes random numbers, but has no stream of them")
 		}
 		uniform = s.Stream(s.Name).Uniform
 	}

@@ -89,12 +89,12 @@ func (c call) dims(k int) []int {
 	dims := make([]int, len(c.out[k].Dims))
 	for i, d := range c.out[k].Dims {
 		if !d.Known() {
-			fail(c.unsupported("a shape that is computed from the inputs, load wants a constant"))
+			fail(c.unsupported("a shape that is computed from the inputs, load needs a constant"))
 		}
 		dims[i] = int(d.Size)
 	}
 	if c.out[k].Dims == nil {
-		fail(c.unsupported("a shape that is computed from the inputs, load wants a constant"))
+		fail(c.unsupported("a shape that is computed from the inputs, load needs a constant"))
 	}
 	return dims
 }

@@ -239,7 +239,7 @@ func plainValue(a *pb.AttributeProto) any {
 // ints are the elements of a constant list of integers: a shape, or axes.
 func (c call) list(k int) []int64 {
 	if c.in[k].fixed == nil {
-		fail(c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k]))
+		fail(c.unsupported("%q is computed from the inputs, load needs a constant", c.op.in[k]))
 	}
 	v, ok := wide(c.in[k].fixed)
 	if !ok || len(c.in[k].dims) > 1 {
@@ -254,7 +254,7 @@ func (c call) reals(k int, look bool) []float64 {
 		return nil
 	}
 	if c.in[k].fixed == nil {
-		fail(c.unsupported("%q is computed from the inputs, load wants a constant", c.op.in[k]))
+		fail(c.unsupported("%q is computed from the inputs, load needs a constant", c.op.in[k]))
 	}
 	v, ok := reals(c.in[k].fixed)
 	if !ok {

@@ -129,7 +129,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 	}
 	if len(absent) > 0 {
-		return nil, fmt.Errorf("%w in the runtimes that are here: %w", ErrNothing, errors.Join(absent...))
+		return nil, fmt.Errorf("%w in the installed runtimes: %w", ErrNothing, errors.Join(absent...))
 	}
 	return nil, ErrNothing
 }

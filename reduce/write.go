@@ -103,7 +103,7 @@ func (r *Result) Readme(setup Setup) string {
 	p("| reduced from | %s and %s |\n", count.Of(r.Before.Nodes, "node"), count.Of(r.Before.Bytes, "byte"))
 	p("| by | %s |\n\n", cell(setup.Tool))
 	if r.Unfinished {
-		p("The search was ended before nothing could be left out any more: a smaller model may fail as well.\n\n")
+		p("The search ended early: a smaller model may fail as well.\n\n")
 	}
 	var text strings.Builder
 	if onnx.Text(&text, r.Model.Proto) == nil && text.Len() < 8000 {

@@ -47,7 +47,7 @@ func (m *meter) take(n int64) error {
 // spend accounts for n elementary steps, and asks the context now and then.
 func (m *meter) spend(n int64) error {
 	if n < 0 || n > m.work-m.done {
-		return fmt.Errorf("%d steps more than the %d done are beyond the budget of %d", n, m.done, m.work)
+		return fmt.Errorf("%d more steps on top of %d done are beyond the budget of %d", n, m.done, m.work)
 	}
 	m.done += n
 	if m.done-m.asked > 1<<16 {

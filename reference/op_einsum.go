@@ -68,7 +68,7 @@ func parseEinsum(equation string, in []*Value) *einsum {
 	}
 	for i, l := range e.out {
 		if _, ok := e.length[l]; !ok || slices.Contains(e.out[:i], l) {
-			fail(fmt.Errorf("equation %q: label %q of the result is unknown or there twice", equation, l))
+			fail(fmt.Errorf("equation %q: label %q of the result is unknown or appears twice", equation, l))
 		}
 	}
 	for _, l := range slices.Sorted(maps.Keys(e.length)) {

@@ -18,7 +18,7 @@ var opIf = operator{
 		}
 		outputs := must(c.runBlock(name, nil))
 		if !cond.exact() {
-			c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
+			c.note("%s: rounding may flip the condition, so nothing after it has limits", c.step.label)
 			for i, v := range outputs {
 				outputs[i] = unsure(v, true)
 			}

@@ -119,7 +119,7 @@ func (c *call) decodePicture(data []byte) *picture {
 	case len(data) > 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '6':
 		return c.portable(data)
 	default:
-		fail(errors.New("the bytes are no picture of a format that is known; ONNX has an empty matrix for it, and does not say of which shape"))
+		fail(errors.New("the bytes are not a picture in a known format; ONNX returns an empty matrix for it, and does not say of which shape"))
 	}
 	config, err := codec.config()
 	if err != nil {

@@ -37,7 +37,7 @@ var opLoop = operator{
 		states := len(carried)
 		stacked := len(body.outputs) - 1 - states
 		if stacked < 0 || len(body.inputs) != 2+states {
-			fail(fmt.Errorf("body has %d inputs and %d outputs for %d values that go round", len(body.inputs), len(body.outputs), states))
+			fail(fmt.Errorf("body has %d inputs and %d outputs for %d loop-carried values", len(body.inputs), len(body.outputs), states))
 		}
 		stacks := make([][]*Value, stacked)
 		unsureTrips := false
@@ -63,7 +63,7 @@ var opLoop = operator{
 				fail(fmt.Errorf("iteration %d: the condition is %s, want one bool", i, outputs[0]))
 			}
 			if !outputs[0].exact() {
-				c.note("%s: rounding may turn the condition round, so nothing after it has limits", c.step.label)
+				c.note("%s: rounding may flip the condition, so nothing after it has limits", c.step.label)
 				unsureTrips = true
 			}
 			for k := range outputs[1:] {

@@ -24,7 +24,7 @@ var opReshape = operator{
 			switch {
 			case d == 0 && c.int("allowzero") == 0:
 				if i >= len(x.Dims) {
-					fail(fmt.Errorf("shape %v keeps axis %d of %v, which there is not", want, i, x.Dims))
+					fail(fmt.Errorf("shape %v keeps axis %d of %v, which does not exist", want, i, x.Dims))
 				}
 				dims[i] = x.Dims[i]
 			case d == -1 && open < 0:

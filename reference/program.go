@@ -445,7 +445,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		}
 		outputs = outputs[:min(len(outputs), len(st.out))]
 		if st.shadows {
-			m.note("%s: the model's function %s has the name of a standard operator, and the standard leaves it to the runtime which of them it takes; what follows has no limit", st.label, st.op.name)
+			m.note("%s: the model's function %s has the name of a standard operator, and the standard leaves it to the runtime which of the two it uses; what follows has no limit", st.label, st.op.name)
 			for i, v := range outputs {
 				outputs[i] = unsure(v, false)
 			}

@@ -18,7 +18,7 @@ const (
 	baseOfNone      = "whether a target that no leaf votes for has its base value"
 	keyNaN          = "whether NaN is found among the keys"
 	partsOfNothing  = "whether an empty string has one part or none"
-	bitsOfNaN       = "which of its many bits NaN has"
+	bitsOfNaN       = "the bit pattern of NaN"
 	onePixel        = "where the only pixel of an axis is if both corners are aligned"
 	beyondMinifloat = "what becomes of a number that the type of 8 bits or fewer has no place for"
 	quantizedNaN    = "what NaN is quantized to"

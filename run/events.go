@@ -53,7 +53,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	seen := map[string]bool{stepName: true}
 	for _, v := range r.Metrics {
 		if seen[v.Name] {
-			return nil, fmt.Errorf("report of step %d: value %q stands twice", r.Step, v.Name)
+			return nil, fmt.Errorf("report of step %d: value %q appears twice", r.Step, v.Name)
 		}
 		seen[v.Name] = true
 		b.WriteByte(',')
@@ -89,7 +89,7 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 		}
 		key, _ := t.(string) // as the keys of an object are
 		if seen[key] {
-			return fmt.Errorf("key %q stands twice", key)
+			return fmt.Errorf("key %q appears twice", key)
 		}
 		seen[key] = true
 		if t, err = d.Token(); err != nil {

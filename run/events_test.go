@@ -149,7 +149,7 @@ func TestDamagedLineIsNamedAndResumedOver(t *testing.T) {
 		{`{"step":-1}`, "step: -1, want a whole number"},
 		{`{"step":1.5}`, "step: 1.5, want a whole number"},
 		{`{"step":null}`, "step: <nil>"},
-		{`{"step":1,"step":2}`, `key "step" stands twice`},
+		{`{"step":1,"step":2}`, `key "step" appears twice`},
 		{`{"step":1,"loss":"low"}`, "loss: low, want a number"},
 		{`{"step":1,"loss":{}}`, "loss: {, want a number"},
 		{`{"step":1,"loss":1e999}`, "loss"},

@@ -66,7 +66,7 @@ func (f *Folder) rebuild(lost error) error {
 		f.about, f.rebuilt = d, true
 		return d.check()
 	}
-	return fmt.Errorf("%w; and none of %d checkpoints is whole", lost, len(saved))
+	return fmt.Errorf("%w; and there is no intact checkpoint among %d", lost, len(saved))
 }
 
 // Dir is the folder's path.
@@ -216,7 +216,7 @@ func (f *Folder) checkSettings(s *checkpoint.Snapshot) error {
 // checkSeal compares the settings in run.json with the digest there. Those of earlier versions have none.
 func (f *Folder) checkSeal() error {
 	if sum := f.about.SettingsSHA256; sum != "" && sum != f.about.Settings.Digest() {
-		return &checkpoint.FormatError{File: f.path(runFile), Why: fmt.Sprintf("its settings were changed after the run was begun: they have the sha256 %s, want %s", f.about.Settings.Digest(), sum)}
+		return &checkpoint.FormatError{File: f.path(runFile), Why: fmt.Sprintf("its settings were changed after the run was started: they have the sha256 %s, want %s", f.about.Settings.Digest(), sum)}
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ func (f *Folder) recoverCheckpoint() (s *checkpoint.Snapshot, lost []error, err 
 	if f.about.Checkpoint == "" && len(saved) == 0 {
 		return nil, nil, ErrNoCheckpoint
 	}
-	return nil, lost, fmt.Errorf("%s: no whole checkpoint among %d: %w", f.dir, len(saved), errors.Join(lost...))
+	return nil, lost, fmt.Errorf("%s: no intact checkpoint among %d: %w", f.dir, len(saved), errors.Join(lost...))
 }
 
 // list names the checkpoints in the folder, by rising step.

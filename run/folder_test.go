@@ -116,7 +116,7 @@ func TestSettingsStandUnderADigest(t *testing.T) {
 	}
 	begun := created(t, 3)
 	damage(t, begun, runFile, edit)
-	if err := reopened(t, begun).checkSeal(); err == nil || !strings.Contains(err.Error(), "settings were changed after the run was begun") {
+	if err := reopened(t, begun).checkSeal(); err == nil || !strings.Contains(err.Error(), "settings were changed after the run was started") {
 		t.Errorf("settings that were changed before the first checkpoint: error is %v", err)
 	}
 	s.Meta[settingsDigestKey] = strings.Repeat("0", 64)
@@ -344,7 +344,7 @@ func TestRecoverWithNothingWhole(t *testing.T) {
 	if err == nil || len(lost) != 2 {
 		t.Fatalf("error %v, lost %v", err, lost)
 	}
-	for _, want := range []string{checkpointName(1), checkpointName(2), "no whole checkpoint among 1"} {
+	for _, want := range []string{checkpointName(1), checkpointName(2), "no intact checkpoint among 1"} {
 		if !strings.Contains(filepath.ToSlash(err.Error()), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

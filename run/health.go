@@ -99,7 +99,7 @@ func (h *health) iteration(metrics []train.Metric) {
 			continue
 		}
 		if h.still[i]++; h.still[i] == standstill && !strings.HasSuffix(m.Name, "accuracy") {
-			h.once("standstill", "%s has been %.6g for %d iterations: nothing is learnt from it any more (try a smaller --lr)", m.Name, m.Value, standstill)
+			h.once("standstill", "%s has been %.6g for %d iterations: the model no longer learns from it (try a smaller --lr)", m.Name, m.Value, standstill)
 		}
 	}
 }

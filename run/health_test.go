@@ -44,7 +44,7 @@ func TestTrainingThatCannotLearnIsToldSo(t *testing.T) {
 		change func(*Config)
 		say    string
 	}{
-		{"losses stand still", "gan", func(c *Config) { c.LearningRate, c.Steps = 1, 250 }, "nothing is learnt from it any more"},
+		{"losses stand still", "gan", func(c *Config) { c.LearningRate, c.Steps = 1, 250 }, "the model no longer learns from it"},
 		{"one value to normalise", "dcgan", func(c *Config) {
 			c.Images = dataset.Options{Size: 8}
 			c.Batch, c.Sizes.Depth, c.Steps = 1, 3, 1

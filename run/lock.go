@@ -20,9 +20,9 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return fmt.Sprintf("%s is in use by another process: wait until it ends, or stop it", e.Dir)
+		return fmt.Sprintf("%s is in use by another process: wait for it to end, or stop it", e.Dir)
 	}
-	return fmt.Sprintf("%s is in use by process %d on %s: wait until it ends, or stop it", e.Dir, e.PID, e.Host)
+	return fmt.Sprintf("%s is in use by process %d on %s: wait for it to end, or stop it", e.Dir, e.PID, e.Host)
 }
 
 // lockFile exists while a process writes to a run. What counts is the operating system's lock on it, which ends with the

@@ -297,7 +297,7 @@ func (r *Run) joined(list []Session) []Session {
 		return list
 	}
 	if now.Machine != last.Machine {
-		r.tell("%s was trained on the machine %q up to here and goes on on %q: the last bits of the weights can differ from those of a run on either alone", r.dir, last.Machine, now.Machine)
+		r.tell("%s was trained on machine %q up to here and continues on %q: the last bits of the weights may differ from those of a run on either machine alone", r.dir, last.Machine, now.Machine)
 	}
 	now.From = r.begun.Step
 	return append(slices.Clone(list), now)
@@ -470,7 +470,7 @@ func (f *Folder) imagesAgain(ctx context.Context, o ResumeOptions) (images, erro
 			err = found.read(ctx)
 		}
 		if err == nil && found.train.Digest != f.about.Data.Digest {
-			err = fmt.Errorf("%s was begun on other data: %s has sha256 %s, want %s", f.dir, p, found.train.Digest, f.about.Data.Digest)
+			err = fmt.Errorf("%s was started on other data: %s has sha256 %s, want %s", f.dir, p, found.train.Digest, f.about.Data.Digest)
 		}
 		if err == nil {
 			return found, nil

@@ -117,7 +117,7 @@ func parseBundle(b []byte) (*signed, error) {
 	}
 	var f bundle
 	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, malformed("", "no JSON as it should be: %s", quote.Text(err.Error()))
+		return nil, malformed("", "invalid JSON: %s", quote.Text(err.Error()))
 	}
 	v := f.VerificationMaterial
 	switch {
@@ -144,10 +144,10 @@ func parseBundle(b []byte) (*signed, error) {
 	s := &signed{material: v}
 	var err error
 	if s.payload, err = base64.StdEncoding.DecodeString(f.Envelope.Payload); err != nil {
-		return nil, malformed("payload", "no base64: %v", err)
+		return nil, malformed("payload", "invalid base64: %v", err)
 	}
 	if s.sig, err = base64.StdEncoding.DecodeString(f.Envelope.Signatures[0].Sig); err != nil {
-		return nil, malformed("sig", "no base64: %v", err)
+		return nil, malformed("sig", "invalid base64: %v", err)
 	}
 	return s, nil
 }
@@ -203,7 +203,7 @@ type content struct {
 func parseStatement(payload []byte) (*content, error) {
 	var s statement
 	if err := json.Unmarshal(payload, &s); err != nil {
-		return nil, malformed("statement", "no JSON as it should be: %s", quote.Text(err.Error()))
+		return nil, malformed("statement", "invalid JSON: %s", quote.Text(err.Error()))
 	}
 	if s.Type != statementType {
 		return nil, malformed("_type", "%s, want %s", quote.Text(s.Type), statementType)

@@ -71,7 +71,7 @@ func (m *files) list(ctx context.Context, ignore []string, follow bool) ([]strin
 		case slices.Contains(ignore, name), e.IsDir():
 			return nil
 		case !utf8.ValidString(name):
-			return fmt.Errorf("%s: the name is no UTF-8, which a signature cannot tell", quote.Name(name))
+			return fmt.Errorf("%s: the name is not valid UTF-8, which a signature cannot represent", quote.Name(name))
 		case e.Type()&fs.ModeSymlink != 0 && !follow:
 			return fmt.Errorf("%s: a symbolic link, which a signature does not cover: ignore it, or put the file in its place", quote.Name(name))
 		case e.Type()&fs.ModeSymlink != 0:

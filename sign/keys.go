@@ -236,7 +236,7 @@ func (t *Trust) check(s *signed, at time.Time) (signer string, err error) {
 func hinted(p *publicKey, key *ecdsa.PublicKey) error {
 	raw, err := base64.StdEncoding.DecodeString(p.Raw)
 	if err != nil {
-		return malformed("publicKey", "no base64: %v", err)
+		return malformed("publicKey", "invalid base64: %v", err)
 	}
 	if p.Hint != "" && !strings.EqualFold(p.Hint, fingerprint(key)) || p.Raw != "" && !bytes.Equal(bytes.TrimSpace(raw), bytes.TrimSpace(inPEM(key))) {
 		return &Mismatch{[]string{"the signature is by another key than the public key"}}
@@ -255,7 +255,7 @@ func (t *Trust) leaf(c *chain, at time.Time) (*x509.Certificate, error) {
 	for i, raw := range c.Certificates {
 		der, err := base64.StdEncoding.DecodeString(raw.Raw)
 		if err != nil {
-			return nil, malformed("x509CertificateChain", "certificate %d: no base64: %v", i, err)
+			return nil, malformed("x509CertificateChain", "certificate %d: invalid base64: %v", i, err)
 		}
 		x, err := x509.ParseCertificate(der)
 		if err != nil {

@@ -413,10 +413,10 @@ func TestMalformedBundles(t *testing.T) {
 		sig  []byte
 		want string
 	}{
-		"empty":              {nil, "no JSON"},
-		"garbage":            {[]byte("\x00\xffgarbage"), "no JSON"},
-		"cut":                {sig[:len(sig)/2], "no JSON"},
-		"an array":           {[]byte("[]"), "no JSON"},
+		"empty":              {nil, "invalid JSON"},
+		"garbage":            {[]byte("\x00\xffgarbage"), "invalid JSON"},
+		"cut":                {sig[:len(sig)/2], "invalid JSON"},
+		"an array":           {[]byte("[]"), "invalid JSON"},
 		"nothing":            {[]byte("{}"), "mediaType"},
 		"another media type": {edit(func(v map[string]any) { v["mediaType"] = "application/json" }), "mediaType"},
 		"no material":        {edit(func(v map[string]any) { delete(v, "verificationMaterial") }), "verificationMaterial: missing"},
@@ -433,10 +433,10 @@ func TestMalformedBundles(t *testing.T) {
 		"no signature":        {inside(func(v map[string]any) { v["signatures"] = []any{} }), "0 of them"},
 		"two signatures":      {inside(func(v map[string]any) { l := v["signatures"].([]any); v["signatures"] = append(l, l[0]) }), "2 of them"},
 		"another type":        {inside(func(v map[string]any) { v["payloadType"] = "text/plain" }), "payloadType"},
-		"no base64":           {inside(func(v map[string]any) { v["payload"] = "%%%" }), "no base64"},
+		"invalid base64":           {inside(func(v map[string]any) { v["payload"] = "%%%" }), "invalid base64"},
 		"another payload":     {inside(func(v map[string]any) { v["payload"] = base64.StdEncoding.EncodeToString([]byte("{}")) }), "the signature is not by key"},
 		"an empty signature":  {inside(func(v map[string]any) { v["signatures"] = []any{map[string]any{"sig": ""}} }), "the signature is not by key"},
-		"signed text":         {wrap(t, k, []byte("hello")), "no JSON"},
+		"signed text":         {wrap(t, k, []byte("hello")), "invalid JSON"},
 		"signed null":         {wrap(t, k, []byte("null")), "_type"},
 		"another statement":   {forge(t, k, func(s *statement) { s.Type = "https://in-toto.io/Statement/v0.1" }, sig), "_type"},
 		"another predicate":   {forge(t, k, func(s *statement) { s.PredicateType = "https://slsa.dev/provenance/v1" }, sig), "predicateType"},

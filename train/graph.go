@@ -125,7 +125,7 @@ func (g *Graph) Learn(loss *G.Node, also ...*G.Node) (*Update, error) {
 			}
 			node, err := g.param(p.Param)
 			if err != nil {
-				return nil, fmt.Errorf("%s is to learn and was not applied: %w", n.plan.Net.Name, err)
+				return nil, fmt.Errorf("%s is a learner but was not applied: %w", n.plan.Net.Name, err)
 			}
 			u.params, by = append(u.params, p), append(by, node)
 		}

@@ -66,7 +66,7 @@ func (j *job) boundedProof(ctx context.Context, rt witness.Runtime, d dataSet, o
 	}
 	p, err := j.prove(limited, rt, d)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w after %v", errSlow, 4*j.options.Timeout)
+		err = fmt.Errorf("%w within %v", errSlow, 4*j.options.Timeout)
 	}
 	return p, err
 }

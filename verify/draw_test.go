@@ -165,7 +165,7 @@ func TestTheReferenceIsBounded(t *testing.T) {
 		o     Options
 		want  string
 	}{
-		{"time", Options{Timeout: 300 * time.Millisecond}, "the reference was not done after 300ms"},
+		{"time", Options{Timeout: 300 * time.Millisecond}, "the reference did not finish within 300ms"},
 		{"work", Options{Reference: reference.Options{Work: 1 << 30}}, "a run of 4.3e+09 products, beyond the budget of 1.1e+09"},
 		{"memory", Options{Reference: reference.Options{Memory: 1 << 20}}, "beyond the budget"},
 		{"memory for weights", Options{Paths: []string{writeModel(t, t.TempDir(), netModel(t))}, Reference: reference.Options{Memory: 20}}, "beyond the budget"},

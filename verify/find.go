@@ -38,7 +38,7 @@ func findModels(path string) []source {
 	}
 	found := walk(path)
 	if len(found) == 0 {
-		found = []source{{model: path, err: errors.New("no .onnx file in this folder, nor in those below it")}}
+		found = []source{{model: path, err: errors.New("no .onnx file in or below this folder")}}
 	}
 	return found
 }

@@ -63,7 +63,7 @@ func (j *job) tell(rt, set string) {
 func (j *job) run(ctx context.Context) {
 	defer func() {
 		if p := recover(); p != nil { // so that the other models keep their reports
-			j.report.problem(&unjudged{fmt.Errorf("petrify failed, which is a fault of petrify: panic: %v", p)})
+			j.report.problem(&unjudged{fmt.Errorf("internal error in petrify: panic: %v", p)})
 		}
 	}()
 	j.number = j.progress.begin()
@@ -183,7 +183,7 @@ func (j *job) prepare(ctx context.Context) error {
 }
 
 // errSlow says that an evaluation took too long.
-var errSlow = errors.New("the reference was not done")
+var errSlow = errors.New("the reference did not finish")
 
 // evaluate has the reference evaluate a data set.
 func (j *job) evaluate(ctx context.Context, d *dataSet) error {
@@ -207,7 +207,7 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case limited.Err() != nil:
-		return &unjudged{fmt.Errorf("%w after %v, and may be with more time: --timeout", errSlow, j.options.Timeout)}
+		return &unjudged{fmt.Errorf("%w within %v, but may with a larger --timeout", errSlow, j.options.Timeout)}
 	}
 	if much, ok := errors.AsType[*reference.MemoryError](err); ok {
 		return &unjudged{fmt.Errorf("%w: the reference holds more values than --budget allows, which is %.3g GiB", err, float64(much.Memory)*8/(1<<30))}

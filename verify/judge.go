@@ -150,7 +150,7 @@ func mismatch(want, got *reference.Value) error {
 	case got == nil:
 		return fmt.Errorf("no output %q, want %s", want.Name, want)
 	case got.Name != "" && want.Name != "" && got.Name != want.Name:
-		return fmt.Errorf("output %q where %q is due", got.Name, want.Name)
+		return fmt.Errorf("output %q in place of %q", got.Name, want.Name)
 	case got.Kind != want.Kind:
 		return fmt.Errorf("it is %s, want %s", article(got), article(want))
 	case want.Kind != reference.Tensor && len(got.Elems) != len(want.Elems):

@@ -485,15 +485,15 @@ func (p *proof) judge(row *Comparison, want *reference.Value, plain, probed *onn
 		row.Reason = "no limit is known for " + strings.Join(unbounded, ", ")
 	default:
 		row.Verdict = Equal
-		row.Reason = fmt.Sprintf("all %d nodes compute what is asked of them, but for rounding: %v", len(p.nodes), &p.statistics)
+		row.Reason = fmt.Sprintf("all %d nodes compute what they should, except for rounding: %v", len(p.nodes), &p.statistics)
 		if len(p.nodes) == 1 {
-			row.Reason = fmt.Sprintf("the only node computes what is asked of it, but for rounding: %v", &p.statistics)
+			row.Reason = fmt.Sprintf("the only node computes what it should, except for rounding: %v", &p.statistics)
 		}
 		if whole := p.whole(made); len(whole) > 0 {
 			row.Reason = join(row.Reason, "judged as a whole: "+strings.Join(whole, ", "))
 		}
 		if len(p.faults) > 0 {
-			row.Reason = "every node that it is made of computes what is asked of it, but for rounding"
+			row.Reason = "every node inside it computes what it should, except for rounding"
 		}
 		if len(random) > 0 { // two runs draw other numbers
 			row.Reason = join(row.Reason, "what was drawn is taken as it is: "+strings.Join(random, ", "))

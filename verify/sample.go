@@ -33,7 +33,7 @@ func (j *job) draw(ctx context.Context, d dataSet, n int, scale float64, seed ui
 		r, err := j.program.Perturb(ctx, d.values, reference.Perturbation{Seed: seed + i, Scale: scale, Exact: i%2 == 0})
 		switch {
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%w after %v", errSlow, j.options.Timeout)
+			return nil, fmt.Errorf("%w within %v", errSlow, j.options.Timeout)
 		case err != nil:
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (t *Trial) Hung() bool { return errors.Is(t.Err, errHung) }
 func Try(ctx context.Context, rt witness.Runtime, m *onnx.Model, inputs []*reference.Value, o Options) (_ *Trial, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &unjudged{fmt.Errorf("petrify failed, which is a fault of petrify: panic: %v", p)}
+			err = &unjudged{fmt.Errorf("internal error in petrify: panic: %v", p)}
 		}
 	}()
 	j, d, err := alone(ctx, m, inputs, o)

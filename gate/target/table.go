@@ -279,7 +279,7 @@ func (t *table) node(at int, n *pb.NodeProto, s scope) (Class, string) {
 	case doubt != "":
 		return Unknown, fmt.Sprintf("%s%s: %s", shown, version, doubt)
 	case open:
-		return Unknown, fmt.Sprintf("of %s%s with %s the table says nothing", shown, version, typesText(types))
+		return Unknown, fmt.Sprintf("the table does not mention %s%s with %s", shown, version, typesText(types))
 	case t.measured && found.since == 0: // it was seen with other types, and with these not tried
 		return Unknown, fmt.Sprintf("the table has %s, and not with %s", shown, typesText(types))
 	}

@@ -217,7 +217,7 @@ func (j *judge) edges(g *pb.GraphProto) {
 	for _, list := range [][]*pb.ValueInfoProto{g.GetInput(), g.GetOutput()} {
 		for _, v := range list {
 			if t, ok := onnx.TypeOf(v.GetType()); ok && t.Elem >= pb.TensorProto_BFLOAT16 {
-				j.verdicts = append(j.verdicts, Verdict{Class: Partial, Where: "value " + onnx.Quote(v.GetName()), Reason: fmt.Sprintf("%s is given or taken, which ONNX Runtime's interface to JavaScript does not have", onnx.ElemName(t.Elem))})
+				j.verdicts = append(j.verdicts, Verdict{Class: Partial, Where: "value " + onnx.Quote(v.GetName()), Reason: fmt.Sprintf("%s is the type of an input or output, which ONNX Runtime's JavaScript API does not support", onnx.ElemName(t.Elem))})
 			}
 		}
 	}

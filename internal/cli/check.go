@@ -218,7 +218,7 @@ func checkOne(ctx context.Context, o checkOptions, file listedFile, least rule.S
 	}
 	defer func() {
 		if p := recover(); p != nil { // so that the other files keep their reports
-			r.Problem = quote.Text(fmt.Sprintf("%s: petrify failed, which is a fault of petrify: panic: %v", file.path, p))
+			r.Problem = quote.Text(fmt.Sprintf("%s: internal error in petrify: panic: %v", file.path, p))
 		}
 	}()
 	options := check.Options{
@@ -302,7 +302,7 @@ func modelFiles(paths []string) []listedFile {
 			return nil
 		})
 		if len(targets) == before {
-			targets = append(targets, listedFile{path, fmt.Errorf("%s: no .onnx file in the folder or below it", shown(path))})
+			targets = append(targets, listedFile{path, fmt.Errorf("%s: no .onnx file in or below the folder", shown(path))})
 		}
 	}
 	return targets

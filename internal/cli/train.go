@@ -260,7 +260,7 @@ func (o trainOptions) contradicts(d run.Description) error {
 		if has == "" || has == "0" && (f.name == "latent" || f.name == "width" || f.name == "depth") {
 			has = "the model's own"
 		}
-		problems = append(problems, fmt.Errorf("--%s is %v, and %s was begun with %s: leave the flag out, or start another run with --out", f.name, f.wants, o.resume, has))
+		problems = append(problems, fmt.Errorf("--%s is %v, and %s was started with %s: leave the flag out, or start another run with --out", f.name, f.wants, o.resume, has))
 	}
 	return errors.Join(problems...)
 }

@@ -287,7 +287,7 @@ type header struct {
 func parseHeader(text string) (h header, err error) {
 	p := &parser{rest: strings.TrimSpace(text)}
 	if !p.skip("{") {
-		return h, wrong("a header that is not a dictionary: %.40q", text)
+		return h, wrong("the header is not a dictionary: %.40q", text)
 	}
 	seen := map[string]bool{}
 	for !p.skip("}") {

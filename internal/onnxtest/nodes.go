@@ -448,7 +448,7 @@ var NodeCases = []NodeCase{
 	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{onnx.Ints("vectors_per_class", 1, 1, 1), floats("support_vectors", 9), floats("coefficients", 6), floats("rho", 2)}, Names(`attribute-range: "rho" has 2 entries, want 3`, "")},
 	{"ai.onnx.ml.SVMClassifier", 1, Names("float[2,3]"), []onnx.Attr{floats("coefficients", 2), floats("prob_a", 1)}, Names(`attribute-range: "prob_a" has 1 entries, and "prob_b" 0`, "")},
 	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(7, 2, 1, 0), Names("attribute-range: leads to node 7, which it does not have")},
-	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 1, 1, 0), Names("attribute-range: node 1 of tree 0 stands twice")},
+	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 1, 1, 0), Names("attribute-range: node 1 of tree 0 appears twice")},
 	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(0, 2, 1, 0), Names("attribute-range: tree 0 leads from node 0 back to it")},
 	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 9, 0), Names("attribute-range: a weight belongs to node 9")},
 	{"ai.onnx.ml.TreeEnsembleRegressor", 1, Names("float[2,3]"), tree(1, 2, 1, 1), Names(`attribute-range: "target_ids" has 1, want 0 to 0`)},

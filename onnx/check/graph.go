@@ -97,7 +97,7 @@ func (c *checker) initializers(g *pb.GraphProto, at *rule.Place, s *scope) {
 			return
 		case s.here(name): // the input's default
 		case c.ir < 4:
-			c.Report(in, "initializer-not-input", "IR version %d wants each initializer among the inputs", c.ir)
+			c.Report(in, "initializer-not-input", "IR version %d requires each initializer to be an input", c.ir)
 		case s.around(name):
 			c.Report(in, "value-shadowed", "a graph around this one has a value of this name")
 		}

@@ -301,7 +301,7 @@ func (n *Node) trees(what string, outputs int64) {
 	for i := range trees {
 		p := place{trees[i], ids[i]}
 		if _, twice := at[p]; twice {
-			n.wrong("attribute-range", "node %d of tree %d stands twice", p.node, p.tree)
+			n.wrong("attribute-range", "node %d of tree %d appears twice", p.node, p.tree)
 			return
 		}
 		at[p] = i

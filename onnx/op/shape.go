@@ -167,7 +167,7 @@ func ruleSqueeze(n *Node) {
 		}
 		for _, a := range set {
 			if d[a].Known() && d[a].Size != 1 {
-				n.wrong("shape-mismatch", "axis %d of %v is dropped, and has not length 1", a, n.arg(0))
+				n.wrong("shape-mismatch", "axis %d of %v is squeezed, but does not have length 1", a, n.arg(0))
 				return
 			}
 			drop[a] = true

@@ -158,7 +158,7 @@ func (r *Runtime) Open(ctx context.Context, m *onnx.Model) (witness.Session, err
 // lacks something that the model needs. ctx applies only to Start itself.
 func (r *Runtime) Start(ctx context.Context, m *onnx.Model) (*Session, error) {
 	if m.External() {
-		return nil, &onnx.UnsupportedError{Why: r.Label + ": elements are in other files, and a driver is given none: they must be embedded first"}
+		return nil, &onnx.UnsupportedError{Why: r.Label + ": elements are in other files, which drivers do not read: embed them first"}
 	}
 	if r.lacks != nil {
 		if err := r.lacks(witness.SignatureOf(m)); err != nil {

@@ -73,10 +73,10 @@ func (p *profiler) refuse(n *pb.NodeProto, format string, args ...any) {
 
 func (p *profiler) model(m *pb.ModelProto) {
 	if len(m.GetFunctions()) > 0 {
-		p.refuse(nil, "knows no functions of a model's own")
+		p.refuse(nil, "does not support functions in the model")
 	}
 	if len(p.graph.GetSparseInitializer()) > 0 {
-		p.refuse(nil, "knows no sparse initializers")
+		p.refuse(nil, "does not support sparse initializers")
 	}
 	if len(p.graph.GetNode()) == 0 {
 		p.refuse(nil, "takes a graph without nodes for an error")
@@ -353,7 +353,7 @@ func concat(p *profiler, n *pb.NodeProto) {
 
 func dropout(p *profiler, n *pb.NodeProto) {
 	if len(n.GetInput()) != 1 || p.opset < 7 {
-		p.refuse(n, "knows the form of opset 7 to 11 only")
+		p.refuse(n, "supports only the form of opset 7 to 11")
 	}
 }
 
