@@ -32,7 +32,7 @@ type meter struct {
 type MemoryError struct{ More, Alive, Memory int64 } // numbers of 8 bytes
 
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("%d numbers more than the %d alive are beyond the budget of %d", e.More, e.Alive, e.Memory)
+	return fmt.Sprintf("%d more numbers on top of %d alive are beyond the budget of %d", e.More, e.Alive, e.Memory)
 }
 
 // take accounts for n numbers that are about to be allocated.
