@@ -433,7 +433,7 @@ func TestMalformedBundles(t *testing.T) {
 		"no signature":        {inside(func(v map[string]any) { v["signatures"] = []any{} }), "0 of them"},
 		"two signatures":      {inside(func(v map[string]any) { l := v["signatures"].([]any); v["signatures"] = append(l, l[0]) }), "2 of them"},
 		"another type":        {inside(func(v map[string]any) { v["payloadType"] = "text/plain" }), "payloadType"},
-		"invalid base64":           {inside(func(v map[string]any) { v["payload"] = "%%%" }), "invalid base64"},
+		"invalid base64":      {inside(func(v map[string]any) { v["payload"] = "%%%" }), "invalid base64"},
 		"another payload":     {inside(func(v map[string]any) { v["payload"] = base64.StdEncoding.EncodeToString([]byte("{}")) }), "the signature is not by key"},
 		"an empty signature":  {inside(func(v map[string]any) { v["signatures"] = []any{map[string]any{"sig": ""}} }), "the signature is not by key"},
 		"signed text":         {wrap(t, k, []byte("hello")), "invalid JSON"},
