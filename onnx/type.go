@@ -103,6 +103,11 @@ func TypeOf(p *pb.TypeProto) (Type, bool) {
 	return t, true
 }
 
+// IsComplex reports whether elements are complex numbers.
+func IsComplex(t pb.TensorProto_DataType) bool {
+	return t == pb.TensorProto_COMPLEX64 || t == pb.TensorProto_COMPLEX128
+}
+
 // ElemName is the name of an element type in type strings of ONNX's operator
 // documents: tensor(float), tensor(int64).
 func ElemName(t pb.TensorProto_DataType) string {

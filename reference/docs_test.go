@@ -78,6 +78,8 @@ Generated from the code by %[1]sgo test ./reference -update%[1]s, and compared i
 The reference supports %[2]d operators, up to opset %[3]d. A version is a redefinition in ONNX, in force from its opset until the
 next. Subgraphs, model functions, sequences, optionals and maps are supported, and element types of 8, 4 and 2 bits where ONNX
 has them. Sparse weights are made dense. Complex numbers, and sparse tensors as inputs and outputs, are not supported; petrify refuses a model that needs one, and says so.
+Nothing is lost by the former: ONNX Runtime 1.30 loads no model that has complex numbers, and none of ONNX's 1,765 node tests has any
+(DFT and STFT have pairs of real numbers).
 
 Affine, Crop, DynamicSlice, ImageScaler, ParametricSoftplus, Scale and ScaledTanh were experimental operators of opset 1, which ONNX
 dropped; MeanVarianceNormalization and ThresholdedRelu had older, experimental forms. Models of 2017 to 2019 have them, and ONNX Runtime

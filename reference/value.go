@@ -190,7 +190,11 @@ func FromTensor(t *onnx.Tensor) (*Value, error) {
 		v.Data = t.Data.Wide()
 	}
 	if v.Data == nil {
-		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("tensor %q has elements of type %s", t.Name, typeName(t.Type()))}
+		why := fmt.Sprintf("tensor %q has elements of type %s", t.Name, typeName(t.Type()))
+		if onnx.IsComplex(t.Type()) {
+			why += ", which ONNX Runtime does not have, either"
+		}
+		return nil, &onnx.UnsupportedError{Why: why}
 	}
 	return v, nil
 }

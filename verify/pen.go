@@ -93,6 +93,9 @@ func (p *pen) tensor(elem pb.TensorProto_DataType, dims []int) (*reference.Value
 	for _, d := range dims {
 		n *= d
 	}
+	if onnx.IsComplex(elem) {
+		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("elements of type %s, which neither the reference nor ONNX Runtime has", onnx.ElemName(elem))}
+	}
 	none, ok := onnx.MakeData(elem, n)
 	if !ok {
 		return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("nothing can be drawn for elements of type %s: give some with --input %s=FILE", onnx.ElemName(elem), p.input.Name)}
