@@ -49,6 +49,7 @@ var generalRows = []nodeRow{
 		s.give(x)
 	}),
 	microsoft("LinearAttention", (*singleNode).linearAttention),
+	microsoft("MoE", (*singleNode).experts),
 	microsoft("NGramRepeatBlock", func(s *singleNode) {
 		n, words := s.between(1, 3), s.between(3, 6)
 		s.give(elements[int64](s, 0, words-1, n, s.between(1, 12)), s.float(f32, 1, n, words))
@@ -65,6 +66,7 @@ var generalRows = []nodeRow{
 			s.constant(s.float(f32, 1, 1))
 		}
 	}),
+	microsoft("QMoE", (*singleNode).quantizedExperts),
 	microsoft("Range", func(s *singleNode) {
 		if s.IntN(2) == 0 {
 			s.constant(elements[int64](s, -5, 5), elements[int64](s, 6, 20))
@@ -130,4 +132,60 @@ func (s *singleNode) linearAttention() {
 	s.attr(onnx.String("update_rule", rule), onnx.Int("q_num_heads", int64(queries)), onnx.Int("kv_num_heads", int64(heads)))
 	s.sometimes(onnx.Float("scale", 0.3))
 	s.outs = 2
+}
+
+// expertAttributes draws what MoE and QMoE have in common, and says how many rows of the first layer make one of the second.
+func (s *singleNode) expertAttributes(experts int) (fused int) {
+	act := one(s, "relu", "gelu", "silu", "identity", "swiglu", "swiglu")
+	s.attr(onnx.String("activation_type", act), onnx.Int("k", int64(s.between(1, min(3, experts)))))
+	s.sometimes(onnx.Int("normalize_routing_weights", 1))
+	if act != "swiglu" {
+		return 1
+	}
+	s.attr(onnx.Int("swiglu_fusion", 1))
+	if s.IntN(2) == 0 {
+		s.attr(onnx.Float("activation_alpha", 1.702), onnx.Float("activation_beta", 1), onnx.Float("swiglu_limit", 2))
+	}
+	return 2
+}
+
+func (s *singleNode) experts() {
+	experts, tokens, width, inner := s.between(2, 5), s.between(1, 6), s.between(3, 20), s.between(3, 20)
+	fused := s.expertAttributes(experts)
+	s.give(s.float(f32, 1, one(s, []int{tokens, width}, []int{1, tokens, width})...), s.float(f32, 1, tokens, experts))
+	s.constant(s.float(f32, 0.5, experts, fused*inner, width), one(s, nil, s.float(f32, 1, experts, fused*inner)))
+	s.constant(s.float(f32, 0.5, experts, width, inner), one(s, nil, s.float(f32, 1, experts, width)))
+}
+
+func (s *singleNode) quantizedExperts() {
+	t := one(s, f32, f32, f16)
+	experts, tokens, width, inner := s.between(2, 4), s.between(1, 6), one(s, 64, 128), one(s, 64, 128)
+	bits, block := one(s, 4, 4, 8, 2), one(s, 0, 16, 0)
+	fused := s.expertAttributes(experts)
+	s.attr(onnx.Int("expert_weight_bits", int64(bits)))
+	if block > 0 {
+		s.attr(onnx.Int("block_size", int64(block)))
+	}
+	s.give(s.float(t, 1, tokens, width), s.float(t, 1, tokens, experts))
+	shape := func(rows, columns, each int) []int {
+		if block > 0 {
+			return []int{experts, rows, columns / block / each}
+		}
+		return []int{experts, rows / each}
+	}
+	layer := func(rows, columns int) (weights, scales, bias, zeros *onnx.Tensor) {
+		scales = s.of(t, shape(rows, columns, 1), func() float64 { return (0.2 + s.Float64()) / float64(int(2)<<bits) })
+		return elements[uint8](s, 0, 255, experts, rows, columns*bits/8), scales, s.float(t, 1, experts, rows), elements[uint8](s, 0, 255, shape(rows, columns, 8/bits)...)
+	}
+	w1, s1, b1, z1 := layer(fused*inner, width)
+	w2, s2, b2, z2 := layer(width, inner)
+	s.constant(w1, s1, one(s, nil, b1), w2, s2, one(s, nil, b2), nil, nil, nil)
+	if s.IntN(2) == 0 {
+		s.constant(z1, z2)
+	} else {
+		s.constant(nil, nil)
+	}
+	if s.constant(nil); s.IntN(3) == 0 {
+		s.give(s.of(t, []int{tokens, experts}, s.Float64))
+	}
 }

@@ -36,6 +36,8 @@ func microsoft() map[string]Rule {
 		"Attention":                        ruleProjectedAttention,
 		"DecoderMaskedMultiHeadAttention":  ruleDecoderMasked,
 		"GroupQueryAttention":              ruleGroupQuery,
+		"MoE":                              ruleExperts,
+		"QMoE":                             ruleExperts,
 		"MultiHeadAttention":               ruleMultiHead,
 		"RotaryEmbedding":                  ruleRotaryOfPositions,
 		"SkipLayerNormalization":           ruleSkipNorm,
@@ -514,5 +516,30 @@ func ruleGroupNorm(n *Node) {
 	}
 	if len(n.dims(3)) == 2 {
 		n.like(3, x[0], channels)
+	}
+}
+
+// ruleExperts sends each row of its input to some of the experts, whose weights have one entry for each.
+func ruleExperts(n *Node) {
+	x, router := n.dims(0), n.dims(1)
+	n.shape(0, x)
+	if x == nil || !n.rank(0, 2, 3) {
+		return
+	}
+	if k := n.int("k"); len(router) == 2 && router[1].Known() && k > router[1].Size {
+		n.wrong("attribute-range", "attribute \"k\" is %d of %d experts", k, router[1].Size)
+		return
+	}
+	second := map[string]int{"MoE": 4, "QMoE": 5}[n.Name]
+	for _, i := range []int{2, second} {
+		if w := n.dims(i); len(w) == 3 && len(router) == 2 {
+			n.equal(w[0], router[1], "input %d and the router have different numbers of experts", i)
+		}
+	}
+	if w := n.dims(second); len(w) == 3 {
+		n.equal(w[1], x[len(x)-1], "the widths of the input and of what the experts give differ")
+	}
+	if w := n.dims(2); len(w) == 3 {
+		n.host.Spend(sat.Mul(sat.Mul(LeastElements(x), LeastElements(w[1:2])), 2))
 	}
 }
