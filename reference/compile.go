@@ -311,11 +311,8 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 		c.unknown = append(c.unknown, &onnx.UnsupportedError{Op: n.GetOpType(), Domain: domain, Opset: st.opset, Why: why})
 	}
 	switch {
-	case st.op == nil && domain == "com.microsoft.nchwc":
-		refuse("ONNX Runtime's own layout, in blocks of as many channels as the processor has lanes; a model that is optimised at level extended has none of it")
-		return nil, nil
 	case st.op == nil:
-		refuse("")
+		refuse(whyNot(domain, n.GetOpType()))
 		return nil, nil
 	case st.opset == 0:
 		return nil, &onnx.FormatError{Offset: -1, Where: label, What: fmt.Sprintf("the model imports no opset of domain %q", domain)}

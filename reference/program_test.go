@@ -367,3 +367,20 @@ func TestAFunctionWithTheNameOfAStandardOperatorHasNoLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestOperatorsThatAreRefusedSayWhy compiles nodes of com.microsoft that the reference does not have.
+func TestOperatorsThatAreRefusedSayWhy(t *testing.T) {
+	for name, why := range map[string]string{
+		"BeamSearch": "a search", "Rfft": "has no kernel for CPUs", "NoSuchOperator": "unsupported operator com.microsoft.NoSuchOperator",
+	} {
+		m := &onnx.Model{Proto: &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Domain: proto.String(microsoft), Version: proto.Int64(1)}}, Graph: &pb.GraphProto{
+			Name:   proto.String("g"),
+			Node:   []*pb.NodeProto{{OpType: proto.String(name), Domain: proto.String(microsoft), Input: []string{"x"}, Output: []string{"y"}}},
+			Input:  []*pb.ValueInfoProto{{Name: proto.String("x"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(2)}}.Proto()}},
+			Output: []*pb.ValueInfoProto{{Name: proto.String("y")}},
+		}}}
+		if _, err := Compile(m, Options{}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: got %v, want %q in it", name, err, why)
+		}
+	}
+}

@@ -278,6 +278,7 @@ func operators() []operator {
 		opMicrosoftMatMulNBits,
 		opMicrosoftMoE,
 		opMicrosoftMultiHeadAttention,
+		opMicrosoftMurmurHash3,
 		opMicrosoftNGramRepeatBlock,
 		opMicrosoftNhwcFusedConv,
 		opMicrosoftNhwcMaxPool,

@@ -50,6 +50,12 @@ var generalRows = []nodeRow{
 	}),
 	microsoft("LinearAttention", (*singleNode).linearAttention),
 	microsoft("MoE", (*singleNode).experts),
+	microsoft("MurmurHash3", func(s *singleNode) {
+		n := s.between(1, 9)
+		s.give(one(s, s.words(n), s.float(f32, 1, n), s.float(f64, 1, n), elements[int32](s, -99, 99, n), elements[uint32](s, 0, 99, n), elements[int64](s, -99, 99, n)))
+		s.sometimes(onnx.Int("seed", int64(s.between(0, 1000))))
+		s.sometimes(onnx.Int("positive", 0))
+	}),
 	microsoft("NGramRepeatBlock", func(s *singleNode) {
 		n, words := s.between(1, 3), s.between(3, 6)
 		s.give(elements[int64](s, 0, words-1, n, s.between(1, 12)), s.float(f32, 1, n, words))

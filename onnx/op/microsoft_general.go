@@ -19,6 +19,7 @@ func microsoftGeneral() map[string]Rule {
 		"GridSample":          ruleGridSample,
 		"Inverse":             ruleInverse,
 		"LinearAttention":     ruleLinearAttention,
+		"MurmurHash3":         ruleHash,
 		"NGramRepeatBlock":    ruleNGrams,
 		"Pad":                 rulePad,
 		"Range":               ruleRange,
@@ -97,6 +98,15 @@ func ruleInverse(n *Node) {
 	}
 	n.equal(d[len(d)-2], d[len(d)-1], "the sides of the matrices differ")
 	n.shape(0, d)
+}
+
+// ruleHash gives 32 bits for each element, with or without a sign.
+func ruleHash(n *Node) {
+	elem := pb.TensorProto_UINT32
+	if !n.flag("positive") {
+		elem = pb.TensorProto_INT32
+	}
+	n.set(0, elem, n.dims(0))
 }
 
 // ruleNGrams has a score for each token of the vocabulary, in each sequence.
