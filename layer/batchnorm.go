@@ -21,9 +21,9 @@ var batchNormKind = Kind{
 	},
 }
 
-// BatchNorm normalises every channel of x, which is (N, C) or (N, C, H, W), and gives it a scale and an offset of its own.
-// In training mean and variance are those of the batch; the running ones, which inference uses, follow them as
-// running = Momentum running + (1 - Momentum) batch. They are tracked parameters.
+// BatchNorm normalises every channel of x, which is (N, C) or (N, C, H, W), and applies a scale and an offset per channel.
+// In training mean and variance are those of the batch; the running ones, which inference uses, follow them as running =
+// Momentum running + (1 - Momentum) batch. They are tracked parameters.
 type BatchNorm struct {
 	applies
 	Momentum float64 // the share of the running statistics that stays, as in ONNX

@@ -22,7 +22,8 @@ type BuildOptions struct {
 
 // Build adds the plan to the graph of its input and returns the output nodes, each (N, out...).
 //
-// A Fuser takes the layer after it into its own operator where nothing else uses the value between.
+// A Fuser applies the following layer in its own operator if nothing else uses the value in
+// between.
 func (p *Plan) Build(o BuildOptions) ([]*G.Node, error) {
 	outputs := p.Outputs
 	steps := p.Steps

@@ -44,7 +44,7 @@ func (d *drafting) class() {
 	}
 }
 
-// EmitClass writes what makes one-hot, float32 (N, Count), of the numbers of classes, int64 (N). The result is called
+// EmitClass writes nodes that convert class numbers, int64 (N), to one-hot, float32 (N, Count). The result is named
 // NET.CLASS.
 func (p *Plan) EmitClass(e *onnx.Emitter, numbers onnx.Value) onnx.Value {
 	c := p.Net.Class
@@ -58,7 +58,7 @@ func (p *Plan) EmitClass(e *onnx.Emitter, numbers onnx.Value) onnx.Value {
 	return e.Node("Gather", "", []onnx.Value{table, numbers}, onnx.Int("axis", 0))
 }
 
-// ClassValue is the name of what EmitClass gives, "" where the net takes no class.
+// ClassValue returns the name of EmitClass's result, or "" if the net takes no class.
 func (p *Plan) ClassValue() string {
 	if p.Net.Class.Count == 0 {
 		return ""

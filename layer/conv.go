@@ -73,7 +73,7 @@ func (c Conv2D) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	return gop.Conv(s.Name, x[0], w, b, c.window(), s.then(), gop.Need(s.Need))
 }
 
-// Emit writes Conv with every attribute, since runtimes differ in what they take for granted.
+// Emit writes Conv with every attribute, since runtimes differ in their defaults.
 func (c Conv2D) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Conv", "", withWeights(e, x, c.NoBias), windowAttrs(c.window())...)
 }
@@ -87,7 +87,7 @@ type ConvTranspose2D struct {
 	Stride    [2]int // zeros mean 1
 	Dilation  [2]int // zeros mean 1
 	Pads      [4]int // rows and columns cut off: top, left, bottom, right
-	OutputPad [2]int // rows and columns more at the bottom and on the right
+	OutputPad [2]int // additional rows and columns at the bottom and on the right
 	Groups    int    // 0 means 1
 	NoBias    bool   // leave b out, as in front of a BatchNorm
 	Init      Init   // of W; nil means GlorotUniform

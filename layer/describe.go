@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Describe writes a layer with its hyper-parameters, as in "Dense(Out: 128)". What is left at its zero value, and how the
-// parameters begin, is left out.
+// Describe writes a layer with its hyper-parameters, as in "Dense(Out: 128)". Fields with their zero value, and
+// initialisers, are left out.
 func Describe(l Layer) string {
 	v := reflect.ValueOf(l)
 	var set []string

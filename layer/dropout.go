@@ -18,7 +18,7 @@ var dropoutKind = Kind{
 	Try:  []Trial{{Layer: Dropout{Rate: 0.3}, In: Shape{5}}, {Layer: Dropout{Rate: 0.5}, In: Shape{3, 5, 7}}},
 }
 
-// Dropout sets elements to zero at random, in training alone. Which ones is drawn from a stream named like the step.
+// Dropout sets elements to zero at random, only in training. It draws from a stream with the name of the step.
 type Dropout struct {
 	noParams
 	Rate float64 // probability of zero, less than 1
@@ -44,7 +44,7 @@ func (d Dropout) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	return gop.Dropout(s.Name, x[0], d.Rate, uniform, s.Training)
 }
 
-// Emit writes Identity, which is what is left of it in inference.
+// Emit writes Identity, to which dropout reduces in inference.
 func (Dropout) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Identity", "", x)
 }

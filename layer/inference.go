@@ -9,7 +9,8 @@ import (
 	"github.com/petrify-ml/petrify/internal/gop"
 )
 
-// Inference is a Plan bound to weights at one batch size: the training graph in inference, without gradients.
+// An Inference is a Plan bound to weights and a batch size: the training graph in inference mode, without
+// gradients.
 type Inference struct {
 	input   []float32
 	class   []float32
@@ -17,8 +18,8 @@ type Inference struct {
 	machine *gop.Machine
 }
 
-// NewInference builds the graph. weights gives the storage of a parameter, which is not copied: later changes of it
-// show in later runs.
+// NewInference builds the graph. weights returns the storage of a parameter, which is not copied: later changes
+// affect later runs.
 func (p *Plan) NewInference(batch int, weights func(Param) ([]float32, error)) (*Inference, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("%s: batch is %d, want at least 1", p.Net.Name, batch)
@@ -50,11 +51,12 @@ func (p *Plan) NewInference(batch int, weights func(Param) ([]float32, error)) (
 	return &Inference{input: input, class: classes, outputs: outputs, machine: m}, nil
 }
 
-// Input is where the next run reads its batch: (N, in...), row-major. The caller fills it.
+// Input returns the buffer from which the next run reads its batch: (N, in...), row-major. The
+// caller fills it.
 func (r *Inference) Input() []float32 { return r.input }
 
-// Class is where the next run reads the classes of its batch: one-hot (N, Class.Count), see Class.OneHot. It is nil where the
-// net takes none.
+// Class returns the buffer from which the next run reads the classes of its batch: one-hot (N, Class.Count), see
+// Class.OneHot. It is nil if the net takes none.
 func (r *Inference) Class() []float32 { return r.class }
 
 // Run computes the outputs, each (N, out...). They are overwritten by the next run.
@@ -69,7 +71,7 @@ func (r *Inference) Run() ([][]float32, error) {
 	return out, nil
 }
 
-// InputNode makes an input of a graph with storage of its own, which is returned beside it.
+// InputNode makes an input of a graph, and also returns its storage.
 func InputNode[T float32 | float64](g *G.ExprGraph, name string, shape Shape) (*G.Node, []T) {
 	data := make([]T, shape.Len())
 	return valueNode(g, name, shape, data), data

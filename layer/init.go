@@ -6,8 +6,8 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// Init fills a new parameter. It draws from the stream that belongs to that parameter alone, so that adding a layer
-// leaves the others' initial values as they were.
+// An Init fills a new parameter. It draws from a stream that belongs only to that parameter, so that adding a layer
+// does not change the initial values of the others.
 type Init func(r *random.Stream, w []float32)
 
 // or is what stands for an Init that is not given.

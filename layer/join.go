@@ -41,7 +41,7 @@ func (joins) Joins() {}
 // Add is the sum of its inputs, all of one shape.
 type Add struct{ joins }
 
-// OutShape is the shape that all inputs have.
+// OutShape is the common shape of the inputs.
 func (Add) OutShape(in ...Shape) (Shape, error) {
 	for _, s := range in[1:] {
 		if s.String() != in[0].String() {
@@ -67,7 +67,7 @@ func (Add) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	return sum, nil
 }
 
-// Emit writes a chain of Add, which more runtimes have than Sum.
+// Emit writes a chain of Add, which more runtimes support than Sum.
 func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	sum := x[0]
 	for i, term := range x[1:] {
@@ -80,11 +80,11 @@ func (Add) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return sum
 }
 
-// Concat puts its inputs one after the other along the first axis of a sample, the channels.
-// The inputs are (N, Ci, ...), y is (N, C1 + C2 + ..., ...).
+// Concat concatenates its inputs along the first axis of a sample, the channels. The inputs are (N,
+// Ci, ...), y is (N, C1 + C2 + ..., ...).
 type Concat struct{ joins }
 
-// OutShape wants the axes after the first to be alike.
+// OutShape requires equal axes after the first.
 func (Concat) OutShape(in ...Shape) (Shape, error) {
 	out := Shape{0}
 	for _, s := range in {

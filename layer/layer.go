@@ -1,14 +1,14 @@
-// Package layer is the vocabulary of petrify: what a layer is, how layers make a net, and the plan that a net settles to.
+// Package layer is the vocabulary of petrify: what a layer is, how layers form a net, and the plan derived from a net.
 //
-// An architecture is data. A Net reads like the table in a paper, one row per layer; Net.Plan settles every shape and
-// every full name, and everything else ranges over the plan's steps: the training graph (Plan.Build), the ONNX file
-// (Plan.Emit), the checkpoint check (Plan.Params), the tables in the documentation.
+// An architecture is data. A Net reads like the table in a paper, one row per layer; Net.Plan determines every shape
+// and every full name, and everything else iterates over the plan's steps: the training graph (Plan.Build), the ONNX
+// file (Plan.Emit), the checkpoint check (Plan.Params), the tables in the documentation.
 //
 // One name holds everywhere: the step "generator.fc1" is the Gorgonia node of that name, the ONNX value of that name,
 // and the prefix of the parameters "generator.fc1.weight" and "generator.fc1.bias" in the checkpoint and in errors.
 //
-// A new layer is one file with its shape rule, parameters, Gorgonia build and ONNX emission, and one line in Kinds. The
-// conformance suite holds every Kind to one contract.
+// A new layer is one file with its shape rule, parameters, Gorgonia build and ONNX emission, and one line in Kinds. A
+// conformance suite tests every Kind.
 package layer
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// Shape is the shape of one sample: the batch dimension, always the first of a value, is left out.
+// A Shape is the shape of one sample: the batch dimension, always the first, is left out.
 type Shape []int
 
 // Len is the number of elements of one sample.
@@ -64,21 +64,22 @@ type Layer interface {
 	Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value
 }
 
-// Joiner marks a layer of several inputs, such as Add. A plan gives it two or more, and every other layer one.
+// A Joiner is a layer with several inputs, such as Add. A plan gives it two or more inputs, and any other
+// layer one.
 type Joiner interface {
 	Layer
 	Joins()
 }
 
-// Fuser is a layer that may take the layer after it into its own operator, which saves a pass over the values. A plan
-// offers it the next layer where nothing else uses the value between.
+// A Fuser is a layer that can apply the following layer in its own operator, which saves a pass over the values. A
+// plan offers it the next layer if nothing else uses the value in between.
 type Fuser interface {
 	Layer
-	// Fuses says whether Build can apply next to its result. If so, next is Scope.Then.
+	// Fuses reports whether Build can apply next to its result. If so, next is passed as Scope.Then.
 	Fuses(next Layer) bool
 }
 
-// Scope is what a layer sees of the graph while it builds its step.
+// A Scope is what a layer knows about the graph while it builds its step.
 type Scope struct {
 	Name     string                              // of the step, and of the node that Build returns
 	Out      Shape                               // of one output sample
@@ -90,7 +91,7 @@ type Scope struct {
 	Then     Layer                               // what a Fuser applies to its result, nil for nothing
 }
 
-// Need says which gradients will be asked for. Others need not be computed.
+// Need says which gradients will be needed. Others need not be computed.
 type Need struct {
 	Input  bool // with respect to the input
 	Params bool // with respect to the parameters
@@ -121,7 +122,7 @@ type Kind struct {
 type Trial struct {
 	Layer Layer
 	In    Shape
-	With  []Row // what a Joiner joins with the input; each continues the input
+	With  []Row // rows that a Joiner joins with the input; each reads the input
 	Class Class // what a Joiner joins with the input, too; the zero value is none
 }
 

@@ -17,8 +17,8 @@ var layerNormKind = Kind{
 	Try:  []Trial{{Layer: LayerNorm{Epsilon: 1e-5}, In: Shape{6}}, {Layer: LayerNorm{Epsilon: 1e-3}, In: Shape{3, 5, 7}}},
 }
 
-// LayerNorm normalises along the last axis, every stretch by its own mean and variance, and gives each place on it a scale
-// and an offset. x and y are (N, ..., L), gamma and beta are (L).
+// LayerNorm normalises along the last axis, with the mean and variance of each slice, and applies a scale and an offset
+// per position. x and y are (N, ..., L), gamma and beta are (L).
 type LayerNorm struct {
 	Epsilon float64 // added to the variance
 }
@@ -46,7 +46,7 @@ func (l LayerNorm) Build(s Scope, x ...*G.Node) (*G.Node, error) {
 	return gop.LayerNorm(s.Name, x[0], p[0], p[1], l.Epsilon, gop.Need(s.Need))
 }
 
-// Emit writes LayerNormalization where the operator set has it, from 17 on, and the operators that it stands for before.
+// Emit writes LayerNormalization from opset 17 on, and equivalent operators before.
 func (l LayerNorm) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	gamma, beta := e.Param("gamma"), e.Param("beta")
 	if e.Opset() >= 17 {

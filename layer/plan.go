@@ -11,7 +11,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Net is a table of layers between one input and one or more outputs, or a chain of other nets.
+// A Net is a table of layers between one input and one or more outputs, or a chain of other nets.
 type Net struct {
 	Name    string // "generator"
 	Doc     string // one sentence: what goes in, what comes out
@@ -32,8 +32,8 @@ type Input struct {
 
 // Row is one line of the table.
 //
-// A row continues the one before it, unless it says otherwise. Where branches meet it names all of them: a block with a way
-// around it reads
+// A row reads the output of the one before it, unless From says otherwise. Where branches meet, From names all of them: a
+// residual block reads
 //
 //	{Name: "conv1", Layer: Conv2D{...}},
 //	{Name: "act1", Layer: ReLU{}},
@@ -44,10 +44,10 @@ type Row struct {
 	From  []string // earlier rows, or the net's input or class by its name; none means the row before, or the input for the first
 }
 
-// Plan is a Net with everything settled: shapes, full names, what continues what.
+// A Plan is a Net with everything determined: shapes, full names, and which step reads which.
 type Plan struct {
 	Net     Net
-	Steps   []Step // in an order in which every step follows those it continues
+	Steps   []Step // in an order in which every step comes after those that it reads
 	Outputs []int  // indices of Steps
 }
 
@@ -64,7 +64,7 @@ type Step struct {
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// Plan settles the net. The error names every problem found.
+// Plan determines all shapes and names of the net. The error names every problem found.
 func (n Net) Plan() (*Plan, error) {
 	if n.Parts != nil {
 		return n.chain()
@@ -205,7 +205,7 @@ func (n Net) outputNames() []string {
 	return n.Outputs
 }
 
-// Params ranges over every parameter, in the order of the steps.
+// Params iterates over all parameters, in the order of the steps.
 func (p *Plan) Params() iter.Seq[Param] {
 	return func(yield func(Param) bool) {
 		for _, s := range p.Steps {
@@ -218,7 +218,7 @@ func (p *Plan) Params() iter.Seq[Param] {
 	}
 }
 
-// ParamCount is the number of learnt values.
+// ParamCount returns the number of learnt values.
 func (p *Plan) ParamCount() int {
 	n := 0
 	for q := range p.Params() {
@@ -253,9 +253,9 @@ func (p *Plan) Emit(e *onnx.Emitter) {
 	}
 }
 
-// EmitNodes writes the nodes of the steps that the given ones need, after values that stand for the net's input and, where
-// it takes one, its class as EmitClass gives it, and returns the results of the given ones. The result of a step has the
-// name that name says.
+// EmitNodes writes the nodes of the given steps and of all steps that they need, with x as the net's input and, if it
+// takes one, class as the result of EmitClass, and returns the results of the given steps. name returns the name of a
+// step's result.
 func (p *Plan) EmitNodes(e *onnx.Emitter, x, class onnx.Value, steps []int, name func(step int) string) []onnx.Value {
 	needed := make([]bool, len(p.Steps))
 	for _, i := range steps {

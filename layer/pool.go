@@ -66,8 +66,8 @@ func (m MaxPool) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("MaxPool", "", x, poolAttrs(m.window())...)
 }
 
-// AveragePool takes the mean of every window, of what lies in the image.
-// x is (N, C, H, W), y is (N, C, OH, OW).
+// AveragePool takes the mean of every window, not counting padding. x is (N, C, H, W), y is (N, C,
+// OH, OW).
 type AveragePool struct {
 	noParams
 	Kernel [2]int // height, width

@@ -25,7 +25,7 @@ var reshapeKind = Kind{
 	Try:  []Trial{{Layer: Reshape{To: Shape{3, 5, 7}}, In: Shape{105}}, {Layer: Reshape{To: Shape{10, 3}}, In: Shape{2, 3, 5}}},
 }
 
-// Flatten makes one dimension of a sample's dimensions.
+// Flatten merges all dimensions of a sample into one.
 type Flatten struct{ noParams }
 
 // OutShape is (Len).
@@ -39,7 +39,7 @@ func (Flatten) Emit(e *onnx.Emitter, x ...onnx.Value) onnx.Value {
 	return e.Node("Flatten", "", x, onnx.Int("axis", 1))
 }
 
-// Reshape gives a sample the shape To.
+// Reshape changes the shape of a sample to To.
 type Reshape struct {
 	noParams
 	To Shape

@@ -24,13 +24,13 @@ import (
 	"github.com/petrify-ml/petrify/models"
 )
 
-// Settings decide what a run leaves in its folder: with the same ones, on the same kind of machine, it is the same bytes.
-// They stay what they are for the run's life, and every checkpoint carries them.
+// Settings determine the contents of a run folder: the same settings on the same kind of machine give the same bytes.
+// They do not change during a run, and every checkpoint contains them.
 type Settings struct {
 	Model        string         `json:"model"` // one of package models
 	Sizes        models.Options `json:"sizes"`
 	Data         Data           `json:"data"`
-	Seed         uint64         `json:"seed"`          // of all randomness
+	Seed         uint64         `json:"seed"`          // the seed of all randomness
 	Batch        int            `json:"batch"`         // images in a batch
 	LearningRate float64        `json:"learning_rate"` // of Adam
 	SampleEvery  int            `json:"sample_every"`  // iterations from one report to the next
@@ -38,18 +38,18 @@ type Settings struct {
 	Standing     int            `json:"standing"`      // batches for standing statistics at the end; 0 keeps the running ones
 }
 
-// Data names the images that a run learns from.
+// Data identifies the images that a run is trained on.
 type Data struct {
 	Name   string `json:"name"`             // for people
-	Source string `json:"source,omitempty"` // what to open to get it again: may change, and is not in checkpoints
+	Source string `json:"source,omitempty"` // what to open to read it again; may change, and is not in checkpoints
 	Digest string `json:"digest"`           // sha256 of the decoded images
 
 	Classes []string `json:"classes,omitempty"` // their names, for a model that learns them
 }
 
-// Session says what trained from one step on.
+// A Session says which version, on which kind of machine, trained from a given step on.
 type Session struct {
-	From    int    `json:"from"`    // the step after which it begins
+	From    int    `json:"from"`    // the step after which it began
 	Version string `json:"version"` // of petrify
 	Go      string `json:"go"`      // of the language
 	Machine string `json:"machine"` // the kind on which the same seed gives the same bytes, such as "amd64 avx2 fma"
@@ -60,14 +60,15 @@ func thisSession(from int) Session {
 	return Session{From: from, Version: buildinfo.Version(), Go: runtime.Version(), Machine: buildinfo.Machine()}
 }
 
-// Description is what run.json holds: enough to repeat a run or to go on with it, and where its latest checkpoint is.
+// A Description is the content of run.json: enough to repeat or continue a run, and the place of its latest
+// checkpoint.
 type Description struct {
 	Format int `json:"format"`
 	Settings
 	SettingsSHA256 string `json:"settings_sha256,omitempty"` // of the settings, see Settings.Digest; every checkpoint carries it as well
 
 	Steps    int       `json:"steps"`    // iterations in all
-	Sessions []Session `json:"sessions"` // a new one where another version or machine goes on
+	Sessions []Session `json:"sessions"` // a new one begins when another version or machine continues the run
 
 	// The latest checkpoint, empty until there is one.
 	Step       int    `json:"step"`
@@ -249,7 +250,7 @@ func (s Settings) seal() (string, error) {
 	return string(b), err
 }
 
-// Digest is the sha256, in hex, of the settings as a checkpoint carries them.
+// Digest returns the sha256, in hex, of the settings as stored in a checkpoint.
 func (s Settings) Digest() string {
 	text, err := s.seal()
 	if err != nil {

@@ -24,17 +24,17 @@ const (
 	maxLog  = 256 << 20
 )
 
-// Report is one line of events.jsonl, such as
+// A Report is one line of events.jsonl, such as
 //
 //	{"step":1000,"d_loss":0.129656,"d_accuracy":0.9609,"g_loss":3.387729,"images_per_second":41240}
 //
-// JSON has no infinities: a figure that is not finite is written as null and comes back as NaN.
+// JSON has no infinities: a figure that is not finite is written as null and read back as NaN.
 type Report struct {
 	Step    int
 	Metrics []train.Metric // in their order on the line
 }
 
-// Get returns the value of that name, or NaN.
+// Get returns the value with the given name, or NaN.
 func (r Report) Get(name string) float64 {
 	for _, v := range r.Metrics {
 		if v.Name == name {
@@ -124,8 +124,8 @@ func (r *Report) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Reports are those so far, none where there is no file yet. A last line that was cut, by a crash or because it is being
-// written, is left out; any other line that is not a report is a *checkpoint.FormatError.
+// Reports returns the reports so far, none if there is no file yet. An incomplete last line, due to a crash or because
+// it is being written, is left out; any other line that is not a report is a *checkpoint.FormatError.
 func (f *Folder) Reports() ([]Report, error) {
 	b, err := f.readLog()
 	if err != nil {

@@ -23,34 +23,34 @@ const (
 	certificateFile = "certificate.json"
 )
 
-// ExportOptions say how to export. The zero value is what training ends with.
+// ExportOptions say how to export. The zero value gives the export that ends a training run.
 type ExportOptions struct {
 	Out           string // folder to write to; "" means the run's own, see ONNX
 	Opset         int64  // 0 means export.DefaultOpset
 	KeepBatchNorm bool   // write batch normalisations as nodes, not folded into the layers in front
-	Licence       string // of the models, as an SPDX identifier or in words; "" is not stated
+	Licence       string // of the models, as an SPDX identifier or free text; "" means that none is stated
 
 	Forms     []string         // names of export.Forms; none means raw
 	Dense     export.Dense     // how dense layers are written; "" means export.MatMul
 	Precision export.Precision // how weights are stored and what is computed in; "" means export.Float32
-	Data      string           // where the data of the run is now, where it was moved: int8 is calibrated on it
-	MaxError  float64          // unless 0, refuses a precision that changes an output by more
+	Data      string           // where the run's training data is now, if it was moved; int8 is calibrated on it
+	MaxError  float64          // unless 0, refuse a precision that changes an output by more than this
 	Layout    export.Layout    // of images as bytes; "" means export.NHWC
 }
 
-// ONNX is the folder that exports go to: a folder for each net, and the certificate of who verifies them.
+// ONNX returns the folder for exports: one folder per net, and the certificate.
 func (f *Folder) ONNX() string { return f.path(onnxFolder) }
 
-// Certificate is the path of the certificate of the exported models.
+// Certificate returns the path of the certificate of the exported models.
 func (f *Folder) Certificate() string { return filepath.Join(f.ONNX(), certificateFile) }
 
-// Samples is the folder of the pictures.
+// Samples returns the folder of the sample pictures.
 func (f *Folder) Samples() string { return f.path(samplesFolder) }
 
-// Curves is the path of the picture of the losses.
+// Curves returns the path of the plot of the losses.
 func (f *Folder) Curves() string { return f.path(curvesFile) }
 
-// Model is the architecture that the run trains.
+// Model returns the architecture that the run trains.
 func (f *Folder) Model() (model.Model, error) {
 	m, err := models.Build(f.about.Model, f.about.Sizes)
 	if err != nil {
@@ -59,7 +59,8 @@ func (f *Folder) Model() (model.Model, error) {
 	return m, nil
 }
 
-// Sampler is the path that export gives to the net that makes images, as the model's objective says.
+// Sampler returns the path of the exported net that makes images, according to the model's
+// objective.
 func (f *Folder) Sampler() (string, error) {
 	m, err := f.Model()
 	if err != nil {
@@ -69,7 +70,8 @@ func (f *Folder) Sampler() (string, error) {
 	return filepath.Join(f.ONNX(), net, net+".onnx"), nil
 }
 
-// Encoder is the path that export gives to the net that turns images into what Sampler's net takes; "" where a model has none.
+// Encoder returns the path of the exported net that turns images into the inputs of Sampler's net, or "" if the model has
+// none.
 func (f *Folder) Encoder() (string, error) {
 	m, err := f.Model()
 	if err != nil {
@@ -90,9 +92,9 @@ func (f *Folder) trained() (m model.Model, s *checkpoint.Snapshot, err error) {
 	return m, s, err
 }
 
-// Export writes the models of the latest checkpoint, each with its card and its bill of materials, see package card. Those that are there
-// and a certificate beside them are removed first: they speak of the files that stood there until now. While it writes to the run's
-// own folder, it locks it as a Run does.
+// Export writes the models of the latest checkpoint, each with its model card and bill of materials, see package card. Existing ones, and
+// a certificate beside them, are removed first, since they describe the old files. While it writes to the run's own folder, it locks the
+// folder as a Run does.
 func (f *Folder) Export(ctx context.Context, o ExportOptions) (written []export.Exported, err error) {
 	m, s, err := f.trained()
 	if err != nil {
@@ -144,9 +146,9 @@ func (f *Folder) calibrationImages(ctx context.Context, m model.Model, place str
 	return pixels, nil
 }
 
-// Weights reads the latest checkpoint and gives the tensors that an exported model holds, by the name of its graph: those that were
-// trained, or what becomes of them where the options have batch normalisations folded, dense layers written as Gemm, or another
-// precision. A file that is none of the run's may hold those of all its nets.
+// Weights reads the latest checkpoint and returns a function that gives the tensors of an exported model, by the name of its graph:
+// the trained ones, or what becomes of them when the options fold batch normalisations, write dense layers as Gemm, or use another
+// precision. For a graph that is not one of the run's, they are those of all its nets.
 func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, error), error) {
 	m, s, err := f.trained()
 	if err != nil {
@@ -173,9 +175,10 @@ func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, e
 	}, nil
 }
 
-// Sample makes n images with the generator, or decoder, of the latest checkpoint, from standard normal noise that the seed
-// decides: those of `petrify sample` with that seed. Of a model that learns classes they are of the given ones in turn, numbers of
-// Description.Data.Classes, or of all in turn. A model that noise was never put into, such as a plain autoencoder, is an error.
+// Sample makes n images with the generator, or decoder, of the latest checkpoint, from standard normal noise determined by the
+// seed: the same as `petrify sample` with that seed. A model that learns classes goes in turn through the given ones, which are
+// indices into Description.Data.Classes, or through all of them. A model that was not trained on noise, such as a plain
+// autoencoder, is an error.
 func (f *Folder) Sample(n int, seed uint64, classes ...int) (*train.Images, error) {
 	m, err := f.Model()
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 )
 
-// Folder is a run on disk, to be read: see Open. Any number of processes may read it, also while one trains.
+// A Folder is a run on disk, for reading: see Open. Any number of processes may read it, even while one
+// trains.
 type Folder struct {
 	dir      string
 	about    Description
@@ -29,8 +30,8 @@ type Folder struct {
 // ErrNoCheckpoint says that a run was started but never saved.
 var ErrNoCheckpoint = errors.New("no checkpoint was saved yet")
 
-// Open finds the run in a folder. A run.json that is damaged is a *checkpoint.FormatError. Where it is lost, what it said
-// is taken from the newest checkpoint; where there is none either, the error wraps fs.ErrNotExist.
+// Open opens the run in a folder. A damaged run.json is a *checkpoint.FormatError. If run.json is missing, its content is
+// rebuilt from the newest checkpoint; if there is none either, the error wraps fs.ErrNotExist.
 func Open(dir string) (*Folder, error) {
 	f := &Folder{dir: dir, write: atomicfile.Write}
 	return f, f.read()
@@ -69,16 +70,16 @@ func (f *Folder) rebuild(lost error) error {
 	return fmt.Errorf("%w; and there is no intact checkpoint among %d", lost, len(saved))
 }
 
-// Dir is the folder's path.
+// Dir returns the folder's path.
 func (f *Folder) Dir() string { return f.dir }
 
-// Description is what run.json says, as of the latest checkpoint.
+// Description returns the content of run.json, as of the latest checkpoint.
 func (f *Folder) Description() Description { return f.about }
 
-// Rebuilt tells whether run.json was lost.
+// Rebuilt reports whether run.json was missing and had to be rebuilt.
 func (f *Folder) Rebuilt() bool { return f.rebuilt }
 
-// CheckpointFile is the path of the latest checkpoint, "" where there is none.
+// CheckpointFile returns the path of the latest checkpoint, or "" if there is none.
 func (f *Folder) CheckpointFile() string {
 	if f.about.Checkpoint == "" {
 		return ""
@@ -149,7 +150,7 @@ func (f *Folder) save(s *checkpoint.Snapshot, reported bool) error {
 	return nil
 }
 
-// Load reads the checkpoint that run.json names, and checks that it is the one.
+// Load reads the checkpoint that run.json names, and checks its digest.
 func (f *Folder) Load() (*checkpoint.Snapshot, error) {
 	s, err := f.load()
 	if errors.Is(err, fs.ErrNotExist) && f.lock == nil { // a process that trains may have removed it meanwhile
@@ -183,7 +184,8 @@ func (f *Folder) load() (*checkpoint.Snapshot, error) {
 	return s, f.checkSettings(s)
 }
 
-// SettingsError says that run.json no longer holds the settings that a checkpoint was trained with.
+// A SettingsError says that the settings in run.json differ from those that a checkpoint was
+// trained with.
 type SettingsError struct {
 	File        string   // of the checkpoint
 	Differences []string // each as "batch is 64, not 32"

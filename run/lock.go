@@ -11,11 +11,11 @@ import (
 	"runtime"
 )
 
-// LockedError says that another process writes to a run folder.
+// A LockedError says that another process is writing to a run folder.
 type LockedError struct {
 	Dir  string
-	PID  int    // 0 where it is not known
-	Host string // "" where it is not known
+	PID  int    // 0 if unknown
+	Host string // "" if unknown
 }
 
 func (e *LockedError) Error() string {

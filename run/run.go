@@ -1,5 +1,5 @@
-// Package run is a training run on disk: a folder that a run is created in, goes on in, reports to, and is sampled and
-// exported from.
+// Package run manages training runs on disk: a run folder is where a run is created and resumed, where it reports, and
+// from which it is sampled and exported.
 //
 //	run.json                             what the run is, and its latest checkpoint: see Description
 //	checkpoints/step-020000.safetensors  weights, the optimiser's state, the settings and the curves
@@ -9,15 +9,17 @@
 //	onnx/NET/NET.onnx                    what was exported, with recorded data
 //	run.lock                             while a process writes
 //
-// Open reads a folder. Create and Resume give a Run, which alone may write to it until it is closed:
+// Open reads a folder. Create and Resume return a Run, which has exclusive write access until it is
+// closed:
 //
 //	r, err := run.Create(ctx, "runs/gan", run.Config{Settings: run.Settings{Model: "gan", Seed: 1}})
 //	defer r.Close()
 //	for ev, err := range r.Steps(ctx) { ... }
 //	files, err := r.Export(ctx, run.ExportOptions{})
 //
-// A run may be stopped at any moment, even by kill -9 or a full disk. Resume then goes on from the latest checkpoint and
-// does anew what came after it: the folder ends as if nothing had happened, but for the speeds in events.jsonl.
+// A run may be stopped at any moment, even by kill -9 or a full disk. Resume then continues from the latest checkpoint
+// and repeats what came after it: in the end the folder is as if nothing had happened, except for the speeds in
+// events.jsonl.
 package run
 
 import (
@@ -40,28 +42,28 @@ import (
 	"github.com/petrify-ml/petrify/train"
 )
 
-// Config says what to train. Of Settings, zero values mean the model's own, those of Seed, Keep and Standing excepted;
-// Data.Source is a name of package dataset or a folder, and the rest of Data and the size of the images come from there.
+// Config says what to train. Zero values in Settings mean the model's defaults, except for Seed, Keep and Standing.
+// Data.Source is one of dataset.Names or a folder, from which the rest of Data and the size of the images follow.
 type Config struct {
 	Settings
-	Steps  int             // iterations in all; 0 means the model's own number
-	Images dataset.Options // size that images are brought to; the zero value leaves them as they are
+	Steps  int             // total iterations; 0 means the model's default
+	Images dataset.Options // size to scale images to; the zero value leaves them as they are
 	Force  bool            // remove a run that is there already
-	Note   func(string)    // is told what a person should know; may be nil
+	Note   func(string)    // is called with messages for the user; may be nil
 
-	Progress func(done, all int) // is told how many pictures of a split are read; may be nil
+	Progress func(done, all int) // is called with the number of pictures of a split read so far; may be nil
 }
 
-// ResumeOptions say how to go on. The zero value changes nothing.
+// ResumeOptions say how to continue a run. The zero value changes nothing.
 type ResumeOptions struct {
-	Steps int          // iterations in all, where there are to be more
-	Data  string       // where the data is now, where it was moved
+	Steps int          // total iterations, to train longer than planned
+	Data  string       // where the training data is now, if it was moved
 	Note  func(string) // is told what a person should know; may be nil
 
 	Progress func(done, all int) // is told how many pictures of a split are read; may be nil
 }
 
-// Run is a folder that this process trains in. Its methods must not be called from several goroutines at once.
+// A Run is a run folder that this process trains in. Its methods must not be called concurrently.
 type Run struct {
 	*Folder
 	trainer *train.Trainer
@@ -72,16 +74,16 @@ type Run struct {
 	begun   Begun
 }
 
-// Begun says from where a Run went on.
+// Begun says where a Run started.
 type Begun struct {
-	Step int     // iterations done before
-	Lost []error // newer checkpoints that are damaged
+	Step int     // iterations done so far
+	Lost []error // newer checkpoints, which are damaged
 }
 
-// ErrExists says that a folder holds a run already. It wraps fs.ErrExist.
+// ErrExists says that a folder already holds a run. It wraps fs.ErrExist.
 var ErrExists = fmt.Errorf("there is a run in it: %w", fs.ErrExist)
 
-// Create begins a run in a folder, which it makes where it is missing.
+// Create starts a run in a folder, which it creates if necessary.
 func Create(ctx context.Context, dir string, c Config) (_ *Run, err error) {
 	own, err := models.Find(c.Model)
 	if err != nil {
@@ -227,7 +229,7 @@ func (f *Folder) clear() error {
 	return errors.Join(problems...)
 }
 
-// Resume goes on with the run in a folder from its latest checkpoint.
+// Resume continues the run in a folder from its latest checkpoint.
 func Resume(ctx context.Context, dir string, o ResumeOptions) (_ *Run, err error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		_, err := Open(dir) // which says what is wrong
@@ -329,27 +331,28 @@ func (r *Run) restore() error {
 	return nil
 }
 
-// Begun says from where the run went on.
+// Begun says where the run started.
 func (r *Run) Begun() Begun { return r.begun }
 
-// Trainer is what trains, for its figures: the run moves it.
+// Trainer returns the trainer, for inspection: only the run may advance it.
 func (r *Run) Trainer() *train.Trainer { return r.trainer }
 
-// Close ends the writing. It saves nothing: every report has been, and so has an interruption.
+// Close releases the folder. It saves nothing: reports and interruptions were saved when they
+// happened.
 func (r *Run) Close() error {
 	return errors.Join(r.log.file.Close(), r.lock.release())
 }
 
-// Event is one finished iteration.
+// An Event is one finished iteration.
 type Event struct {
 	train.Event
 	Reported bool    // the folder holds a report of it: a line, pictures, curves and a checkpoint
-	Rate     float64 // where it is reported: images per second since the report before
+	Rate     float64 // if it is reported: images per second since the previous report
 }
 
-// Steps trains until the run has all its steps, the context ends, or something fails: the error is the last thing it
-// yields. Reports are saved as they are due. Where the context ends the state is also saved, and what it yields wraps
-// ctx.Err(); where even that fails, it does not.
+// Steps trains until the run has done all its steps, the context ends, or something fails: an error is the last thing
+// it yields. It saves a report whenever one is due. If the context ends, it also saves the state, and yields an error
+// that wraps ctx.Err(); if saving fails, the error does not wrap it.
 func (r *Run) Steps(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r.health = newHealth(r.tell)

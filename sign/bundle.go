@@ -26,7 +26,7 @@ func (e *FormatError) Error() string {
 	return "signature: " + e.Where + ": " + e.What
 }
 
-// An UnsupportedError says that a signature is right as far as is known, and that this package cannot check it.
+// An UnsupportedError says that a signature may be valid, but that this package cannot check it.
 type UnsupportedError struct{ What string }
 
 func (e *UnsupportedError) Error() string { return "unsupported: " + e.What }

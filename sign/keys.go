@@ -25,7 +25,7 @@ type Key struct {
 	chain   []*x509.Certificate // of the key first, then of who issued it; none is a key alone
 }
 
-// A Trust says who may have made a signature: the owner of a key, or whoever has a certificate of an authority.
+// A Trust says which signers are trusted: the owner of a key, or anyone with a certificate of an authority.
 type Trust struct {
 	key         *ecdsa.PublicKey
 	authorities *x509.CertPool
@@ -61,8 +61,8 @@ func ParseKey(b []byte) (*Key, error) {
 	return nil, without("private key", b)
 }
 
-// WithCertificates is the key together with certificates in PEM, its own first, then those of who issued it, without the last, which is
-// trusted already. A signature then names them, and is checked against an authority.
+// WithCertificates returns the key with certificates in PEM: its own first, then the intermediate ones, without the root, which the
+// verifier trusts already. Signatures then contain them, and are checked against an authority.
 func (k *Key) WithCertificates(b []byte) (*Key, error) {
 	chain, err := parseCertificates(b)
 	if err != nil {
@@ -96,7 +96,8 @@ func TrustKey(b []byte) (*Trust, error) {
 	return nil, without("public key", b)
 }
 
-// TrustAuthorities trusts whoever these certificates, in PEM, or authorities below them have certified for signing.
+// TrustAuthorities trusts anyone whom the given authorities, as certificates in PEM, or authorities below them have
+// certified for signing.
 func TrustAuthorities(b []byte) (*Trust, error) {
 	list, err := parseCertificates(b)
 	if err != nil {

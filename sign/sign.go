@@ -9,7 +9,8 @@
 // is not as it was signed gives a *Mismatch; any other error says that the question could not be answered. There is no third way:
 // without an error, everything that the [Manifest] lists is what was signed.
 //
-// The same model and key give the same bytes: the signature draws no random numbers (RFC 6979), and holds no time.
+// The same model and key give the same bytes: signing uses no random numbers (RFC 6979), and the signature
+// contains no time.
 //
 // Sources: the OpenSSF Model Signing specification 1.0 (github.com/ossf/model-signing-spec), DSSE 1.0, in-toto Statement 1, Sigstore's
 // bundle format.
@@ -30,10 +31,11 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// Options say what belongs to a model. The zero value is everything but what git keeps in a model's folder.
+// Options say which files belong to a model. The zero value means everything but git's own files.
 type Options struct {
-	// Ignore are files and folders that are not covered, such as the signature itself: paths from the model's folder on, with
-	// slashes. They are recorded in the signature. Those of .git, .gitignore, .gitattributes and .github are always ignored.
+	// Ignore are files and folders that are not covered, such as the signature itself: paths relative to the model's folder,
+	// with forward slashes. They are recorded in the signature. Those of .git, .gitignore, .gitattributes and .github are
+	// always ignored.
 	Ignore []string
 	// AllowUnsigned lets Verify pass over files that the signature does not name. Those that it names must be there all the same.
 	AllowUnsigned bool
@@ -47,16 +49,16 @@ type File struct {
 	SHA256 string // hexadecimal
 }
 
-// A Manifest is what a signature says of a model.
+// A Manifest is what a signature says about a model.
 type Manifest struct {
-	Name    string   // of the model, as the signer called it
+	Name    string   // of the model, as given by the signer
 	Digest  string   // SHA-256 over the digests of the files, hexadecimal: an identifier of the model
-	Signer  string   // whose signature it is: the digest of a public key, or the subject of a certificate
+	Signer  string   // the signer: the digest of a public key, or the subject of a certificate
 	Files   []File   // by name
-	Ignored []string // the signer's, from the model's folder on
+	Ignored []string // paths that the signer ignored, relative to the model's folder
 }
 
-// A Mismatch says that a signature does not hold: it is not by whom it should be, or the model is not what was signed.
+// A Mismatch says that a signature is not valid: it is not by a trusted signer, or the model is not what was signed.
 type Mismatch struct{ What []string }
 
 func (e *Mismatch) Error() string {

@@ -17,19 +17,19 @@ import (
 // 0; then the generator takes one, with fresh noise, towards label 1 of the frozen discriminator.
 //
 // With Joint the discriminator takes a single step, along the sum of the gradients of both batches, each of which is
-// normalised by itself where the net has batch statistics; the generator's step then takes the same images once more, to
-// the discriminator as it has become (Radford et al. 2016, in the form of PyTorch's tutorial).
+// normalised separately if the net has batch statistics; the generator's step then uses the same images again, with the
+// updated discriminator (Radford et al. 2016, in the form of PyTorch's tutorial).
 //
-// Nets that take a class are conditional (Mirza and Osindero 2014): with a real image both see the class that it has, with a
-// generated one the class that it was asked for, which is drawn for each, as often as the data set has it.
+// Nets that take a class are conditional (Mirza and Osindero 2014): for a real image they get its class, for a generated one
+// the requested class, which is drawn with the frequencies of the data set.
 type Adversarial struct {
 	Generator     string // net: standard normal noise, and perhaps a class, to images
 	Discriminator string // net: images, and perhaps the class, to probabilities
-	Logit         string // row of the discriminator that holds the logits, in front of its sigmoid
+	Logit         string // row of the discriminator that computes the logits, before its sigmoid
 	Joint         bool
 }
 
-// Roles is what the nets are to each other.
+// Roles says what the nets are to each other.
 func (o Adversarial) Roles() model.Roles {
 	return model.Roles{
 		Images:  o.Discriminator,

@@ -20,7 +20,7 @@ type Batches struct {
 	drawn []int // of the latest batch
 }
 
-// Batches draws from the run's stream of that name.
+// Batches returns the run's source of training batches, which draws from the stream of that name.
 func (t *Trainer) Batches() *Batches { return t.batchesOf(t.Stream("batch")) }
 
 func (t *Trainer) batchesOf(s *random.Stream) *Batches {
@@ -36,8 +36,8 @@ func (b *Batches) Next(x []float32) {
 	b.scale.gather(x, b.set, b.picked)
 }
 
-// Classes fills x, one-hot (N, Count), with the classes of the images of the latest batch. Without classes x is nil, and so it
-// stays.
+// Classes fills x, one-hot (N, Count), with the classes of the images of the latest batch. Without classes x is nil and stays
+// nil.
 func (b *Batches) Classes(x []float32) {
 	if x == nil {
 		return
@@ -48,8 +48,8 @@ func (b *Batches) Classes(x []float32) {
 	b.class.OneHot(x, b.drawn)
 }
 
-// Draw fills x, one-hot (N, Count), with classes as often as the training images have them, drawn from a stream. Without classes
-// x is nil, and nothing is drawn.
+// Draw fills x, one-hot (N, Count), with classes drawn from a stream with the frequencies of the training images. Without
+// classes x is nil, and nothing is drawn.
 func (b *Batches) Draw(x []float32, s *random.Stream) {
 	if x == nil {
 		return

@@ -24,8 +24,8 @@ type Graph struct {
 	computed *gop.Machine
 }
 
-// NewGraph makes a graph for a loss that is to move the parameters of the given nets. Every net in it behaves as in training;
-// in a graph without learners as in inference.
+// NewGraph makes a graph for a loss that updates the parameters of the given nets. Every net in it behaves as in training; in
+// a graph without learners, as in inference.
 func (t *Trainer) NewGraph(learners ...*Net) *Graph {
 	return &Graph{ExprGraph: G.NewGraph(), trainer: t, learners: learners, params: map[string]*G.Node{}, computed: new(gop.Machine)}
 }
@@ -45,14 +45,14 @@ func (g *Graph) Class(batch int) (classes []float32) {
 	return classes
 }
 
-// Borrow is an input that shows what another graph has computed.
+// Borrow returns an input that holds a value computed by another graph.
 func (g *Graph) Borrow(n *G.Node) *G.Node {
 	t := n.Value().(*tensor.Dense)
 	return G.NewTensor(g.ExprGraph, t.Dtype(), t.Dims(), G.WithShape(t.Shape()...), G.WithName(n.Name()), G.WithValue(t))
 }
 
-// Apply adds a net after x, (N, in...), and returns its outputs, each (N, out...). With the name of a row in until it stops
-// there and returns what that row gives.
+// Apply adds a net after x, (N, in...), and returns its outputs, each (N, out...). If until names a row, it stops there and
+// returns that row's output.
 func (g *Graph) Apply(n *Net, x *G.Node, until string) (G.Nodes, error) {
 	need := layer.Need{Params: slices.Contains(g.learners, n), Input: g.learns(x)}
 	if !slices.Contains(g.nets, n) {
@@ -103,8 +103,8 @@ func (g *Graph) learns(x *G.Node) bool {
 	return depends(x)
 }
 
-// Compute makes a machine for some nodes, whose values each RunAll fills anew. What later machines of the graph need of them
-// is taken from its latest run.
+// Compute makes a machine that computes some nodes in each RunAll. Later machines of the graph use the values of its latest
+// run.
 func (g *Graph) Compute(nodes ...*G.Node) (G.VM, error) {
 	m, err := g.computed.Continue(nodes...)
 	if err == nil {
@@ -113,8 +113,8 @@ func (g *Graph) Compute(nodes ...*G.Node) (G.VM, error) {
 	return m, err
 }
 
-// Learn differentiates a loss, a scalar, by the parameters of the learners. Each run of the update also computes the
-// further nodes.
+// Learn differentiates a scalar loss with respect to the parameters of the learners. Each run of the update also
+// computes the nodes in also.
 func (g *Graph) Learn(loss *G.Node, also ...*G.Node) (*Update, error) {
 	u := &Update{graph: g, loss: loss, adam: kernel.AdamConfig(g.trainer.config.Adam)}
 	var by G.Nodes
@@ -167,7 +167,7 @@ func (u *Update) Run() (loss float64, err error) {
 	return loss, nil
 }
 
-// Compute gives the loss, which is finite, and leaves the gradients in place for Move.
+// Compute returns the loss, which is finite, and keeps the gradients for Move.
 func (u *Update) Compute() (loss float64, err error) {
 	if err := u.machine.RunAll(); err != nil {
 		return 0, err
@@ -196,7 +196,7 @@ func (u *Update) Add(other *Update) {
 	}
 }
 
-// Scalar is the value of a scalar node, as of the latest run.
+// Scalar returns the value of a scalar node after the latest run.
 func Scalar(n *G.Node) float64 { return float64(*n.Value().(*G.F32)) }
 
 // diverged names the first tensor that is not finite: a parameter, else a gradient, else the loss itself.

@@ -6,8 +6,8 @@ import (
 	"github.com/petrify-ml/petrify/internal/memory"
 )
 
-// Memory estimates how many bytes a run holds when it holds most: while a snapshot is written. It is meant to tell what a
-// machine can do from what it cannot, and is right within about a factor of two.
+// Memory estimates the peak memory of a run in bytes, which occurs while a snapshot is written. It is meant to tell runs
+// that fit a machine from those that do not, and is accurate to about a factor of two.
 func (c Config) Memory() (float64, error) {
 	const element = 4 // bytes
 	// A parameter, its gradient, two moments; the copy of three of them in a snapshot, and that in the file being made.

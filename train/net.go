@@ -40,10 +40,10 @@ func newNet(n layer.Net, seed uint64) (*Net, error) {
 	return s, nil
 }
 
-// Plan is the net with all shapes and names settled.
+// Plan returns the net's plan, with all shapes and names settled.
 func (n *Net) Plan() *layer.Plan { return n.plan }
 
-// Infer computes the outputs, each (N, out...), for a batch that fill writes, (N, in...), and classes, (N), where the net takes
+// Infer computes the outputs, each (N, out...), for a batch written by fill, (N, in...), and classes, (N), if the net takes
 // them. The net behaves as in inference.
 func (n *Net) Infer(batch int, fill func(x []float32), classes ...int) ([][]float32, error) {
 	if c := n.plan.Net.Class; c.Count > 0 && len(classes) != batch {

@@ -4,13 +4,13 @@ import (
 	"github.com/petrify-ml/petrify/model"
 )
 
-// Objectives lists those that petrify comes with, each in a file of its own.
+// Objectives lists the objectives that petrify comes with, one file each.
 func Objectives() []Objective {
 	return []Objective{Adversarial{}, Reconstruction{}, Variational{}}
 }
 
-// Objective is a model.Objective that can be trained. One of your own is a struct that names nets of the model, and is what
-// a model.Model holds.
+// An Objective is a model.Objective that can be trained. Your own objective is a struct that names nets of the model; put
+// it into a model.Model.
 type Objective interface {
 	model.Objective
 	// Start builds the graphs of an iteration over the nets, images and streams of a run: see Trainer.Net, Batches, Stream

@@ -8,8 +8,8 @@ type Images struct {
 	N, C, H, W int
 }
 
-// Images are pictures of the size of the training images whose pixels are in the range of the model. They are brought to
-// [0, 1] in place.
+// Images converts pixels in the range of the model, of pictures with the size of the training images, to [0, 1] in
+// place.
 func (t *Trainer) Images(pixels []float32) *Images {
 	t.config.Model.Recipe.Pixels.ToUnit(pixels)
 	d := t.config.Data
@@ -49,27 +49,27 @@ func (t *Trainer) decodeClasses(n *Net, count int) (images *Images, columns int,
 	return t.Images(out[0]), columns, nil
 }
 
-// Picture is one thing to look at while a model learns: images in rows, or clouds of points.
+// A Picture shows the progress of a model: images in rows, or clouds of points.
 type Picture struct {
 	Name    string // "samples", for a file
 	Title   string // for people
 	Images  *Images
-	Columns int // of the images; 0 is as many as looks well
+	Columns int // of the images; 0 chooses a suitable number
 	Clouds  []Cloud
 }
 
-// Cloud is a set of points on a plane that share a label.
+// A Cloud is a set of points in the plane with a common label.
 type Cloud struct {
 	Label string
 	X, Y  []float64
 }
 
-// Pictures shows what the model can do by now. The first, named "samples", has n images or a few less, and of a model that
-// learns classes some of each; what the others are
-// depends on the objective. Noise and images are the same at every call, so that successive pictures show one development.
+// Pictures shows the model's present state. The first, named "samples", has n images or slightly fewer, of every class if
+// the model learns classes; the others depend on the objective. Noise and images are the same in every call, so that
+// successive pictures show the progress.
 func (t *Trainer) Pictures(n int) ([]Picture, error) { return t.iteration.Pictures(n) }
 
-// Samples are the images of the first of Pictures.
+// Samples returns the images of the first of Pictures.
 func (t *Trainer) Samples(n int) (*Images, error) {
 	list, err := t.iteration.Pictures(n)
 	if err != nil {
@@ -78,9 +78,8 @@ func (t *Trainer) Samples(n int) (*Images, error) {
 	return list[0].Images, nil
 }
 
-// Codes are the points of the latent space that images of Config.Test, or of Config.Data, are encoded to: (N, size) in
-// row-major order, n at most. They are nil for an objective without a latent space,
-// one whose Iteration has no method Codes.
+// Codes returns the latent codes of at most n images of Config.Test, or of Config.Data: (N, size) in row-major order.
+// They are nil for an objective without a latent space, that is one whose Iteration has no method Codes.
 func (t *Trainer) Codes(n int) (points []float32, size int, err error) {
 	c, ok := t.iteration.(interface {
 		Codes(n int) ([]float32, int, error)

@@ -16,7 +16,7 @@ type Reconstruction struct {
 	Decoder string // net: points of the latent space to images
 }
 
-// Roles is what the nets are to each other.
+// Roles says what the nets are to each other.
 func (o Reconstruction) Roles() model.Roles { return coderRoles(o.Encoder, o.Decoder, "mae") }
 
 // Start builds x -> encoder -> decoder -> mean absolute error against x.

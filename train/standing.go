@@ -12,10 +12,11 @@ import (
 	"github.com/petrify-ml/petrify/random"
 )
 
-// StandingStatistics replaces the running statistics of every batch normalisation by the mean of those of so many batches,
-// all through the weights as they are now: running ones lag behind weights that move (Brock, Donahue and Simonyan 2019,
-// section 3.1). Generators see noise, other nets training images, drawn from streams of their own: training goes on as it
-// would have. Models without batch normalisation stay as they are, and so does a net for which it fails, or the context ends.
+// StandingStatistics replaces the running statistics of every batch normalisation by their mean over the given number of
+// batches, all computed with the present weights: running statistics lag behind changing weights (Brock, Donahue and Simonyan
+// 2019, section 3.1). Generators get noise, other nets training images, drawn from separate streams, so that training
+// continues as it would have otherwise. Models without batch normalisation are not changed, nor is a net for which this fails
+// or the context ends.
 func (t *Trainer) StandingStatistics(ctx context.Context, batches int) error {
 	if batches < 1 {
 		return fmt.Errorf("standing statistics of %d batches, want at least 1", batches)

@@ -16,8 +16,8 @@ const (
 	secondMoment = "adam.v/"
 )
 
-// Snapshot copies all that the next iteration depends on: parameters, moments, counters, positions of the random
-// streams. It fails, with a DivergedError, where a parameter is not finite: what is saved is good.
+// Snapshot copies everything that the next iteration depends on: parameters, moments, counters, positions of the
+// random streams. It returns a DivergedError if a parameter is not finite, so that only good states are saved.
 func (t *Trainer) Snapshot() (*checkpoint.Snapshot, error) {
 	s := &checkpoint.Snapshot{Step: t.step, Meta: map[string]string{}}
 	for _, n := range t.nets {
@@ -36,8 +36,8 @@ func (t *Trainer) Snapshot() (*checkpoint.Snapshot, error) {
 	return s, nil
 }
 
-// Restore takes a snapshot of a run with the same model, seed and batch back. The error names every disagreement, and
-// then nothing has changed.
+// Restore restores a snapshot of a run with the same model, seed and batch size. The error names every disagreement,
+// and after an error nothing has changed.
 func (t *Trainer) Restore(s *checkpoint.Snapshot) error {
 	var problems []error
 	have := map[string]checkpoint.Tensor{}

@@ -5,12 +5,12 @@
 //	t, err := train.New(train.Config{Model: model, Data: images, Seed: 1})
 //	for ev, err := range t.Steps(ctx) { ... }
 //
-// What an iteration is, the model's objective says. Those that petrify comes with are Adversarial, Reconstruction and
-// Variational; one of your own implements Objective, over graphs that the Trainer makes.
+// The model's objective defines what an iteration is. petrify comes with Adversarial, Reconstruction and Variational;
+// your own objective implements Objective, using graphs that the Trainer makes.
 //
-// Randomness is an input: every draw comes from a named stream of the seed, and nothing reads the clock. One seed gives
-// one result, bit for bit, whatever the number of threads, and a run that was stopped and restored goes on as if it had
-// not been. The steady step allocates nothing.
+// Randomness is an input: every draw comes from a named stream of the seed, and nothing reads the clock. A seed
+// determines the result, bit for bit, whatever the number of threads, and a run that was stopped and restored continues
+// as if it had not been. In the steady state, a step allocates nothing.
 package train
 
 import (
@@ -31,7 +31,7 @@ type Config struct {
 	Model model.Model
 	Data  *dataset.Set
 	Test  *dataset.Set // held-out images of the same size, for Evaluate and for pictures; may be nil
-	Steps int          // iterations in all, those before a Restore included
+	Steps int          // total iterations, including those before a Restore
 	Batch int
 	Adam  model.Adam
 	Seed  uint64
@@ -62,7 +62,7 @@ func (e Event) String() string {
 
 // Trainer holds the parameters of a model, the state of its optimisers and streams, and the graphs of one iteration.
 //
-// Net, Stream, Batches, NewGraph and Images are what an objective of your own is built from.
+// Net, Stream, Batches, NewGraph and Images are the building blocks of your own objective.
 type Trainer struct {
 	config    Config
 	step      int
@@ -162,14 +162,15 @@ func (c Config) validate() error {
 	return errors.Join(problems...)
 }
 
-// Config is the configuration with the model's recipe filled in.
+// Config returns the configuration with the model's recipe filled in.
 func (t *Trainer) Config() Config { return t.config }
 
-// Step is the number of iterations done.
+// Step returns the number of iterations done.
 func (t *Trainer) Step() int { return t.step }
 
-// Steps trains until the configured number of steps is reached, the context ends, or something fails: the error is the
-// last thing it yields. A cancelled context yields its error between two iterations, where Snapshot is whole.
+// Steps trains until the configured number of steps is reached, the context ends, or something fails: an error is the
+// last thing it yields. When the context is cancelled, its error is yielded between two iterations, where Snapshot is
+// consistent.
 func (t *Trainer) Steps(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for t.step < t.config.Steps {
@@ -234,8 +235,8 @@ type namedStream struct {
 	stream *random.Stream
 }
 
-// Stream is the stream of that name of the run's seed: there is one, however often it is asked for, and its position is part
-// of a snapshot.
+// Stream returns the run's random stream of that name. Repeated calls return the same stream, and its position is part of a
+// snapshot.
 func (t *Trainer) Stream(name string) *random.Stream {
 	for _, s := range t.streams {
 		if s.name == name {

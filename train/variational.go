@@ -22,7 +22,7 @@ type Variational struct {
 	Beta    float64
 }
 
-// Roles is what the nets are to each other.
+// Roles says what the nets are to each other.
 func (o Variational) Roles() model.Roles {
 	return coderRoles(o.Encoder, o.Decoder, "loss", "reconstruction", "kl")
 }

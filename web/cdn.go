@@ -12,19 +12,20 @@ import (
 //go:embed page/cdn.json
 var cdnText []byte
 
-// CDN is where a page of the engine ORT finds its files where none lie beside it.
+// A CDN is where a page with the engine ORT finds its files if they are not beside it.
 type CDN struct {
 	Version string    `json:"version"` // of the npm package onnxruntime-web
 	Files   []CDNFile `json:"files"`   // in the order of ORTFiles
 }
 
-// CDNFile is a file that is fetched by its address, and used if it is the one that was meant.
+// A CDNFile is a file that the page fetches from its address, and uses only if its digest is as
+// expected.
 type CDNFile struct {
 	Address   string `json:"address"`
 	Integrity string `json:"integrity"` // as in HTML (W3C, Subresource Integrity): sha384- and the digest in base64
 }
 
-// PinnedCDN is the one that a page of Options.CDN names.
+// PinnedCDN returns the CDN that a page uses with Options.CDN.
 func PinnedCDN() CDN {
 	var c CDN
 	if err := json.Unmarshal(cdnText, &c); err != nil {
@@ -33,7 +34,7 @@ func PinnedCDN() CDN {
 	return c
 }
 
-// Host is that of the files' addresses.
+// Host returns the scheme and host of the files' addresses.
 func (c CDN) Host() string {
 	u, err := url.Parse(c.Files[0].Address)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package web writes a page that plays a generator: one HTML file with the model, what runs it, and the controls inside.
 //
-// The page asks for nothing: no other file, no network, no framework. It works from a file as well as from a server, and its
-// content security policy forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's
-// layers; noise comes from page/noise.js, with the bits of random.Noise. The tests compare the first with the reference, by
-// package verify, and the second with Go, number by number.
+// The page is self-contained: no other files, no network, no framework. It works from a file as well as from a server, and its content security
+// policy forbids the browser to load anything else. What runs the model is page/runtime.js, which knows the operators of petrify's layers; noise
+// comes from page/noise.js, with the bits of random.Noise. The tests compare the first with the reference, by package verify, and the second with
+// Go, number by number.
 package web
 
 import (
@@ -42,10 +42,10 @@ var (
 	pageScript string
 )
 
-// Fact is a line at the foot of the page.
+// A Fact is a line at the bottom of the page.
 type Fact struct{ Name, Value string }
 
-// Options are what a page shows. All texts are escaped.
+// Options say what a page shows. All texts are escaped.
 type Options struct {
 	Name      string // of the pictures that are saved; what is not a letter, digit or dash in it becomes a dash
 	Title     string
@@ -58,7 +58,7 @@ type Options struct {
 	CDN       bool        // ORT comes from PinnedCDN, and not from beside the page
 }
 
-// Engine is what runs the model of a page.
+// An Engine runs the model of a page.
 type Engine string
 
 // The engines.
@@ -69,10 +69,11 @@ const (
 	ORT Engine = "onnxruntime-web"
 )
 
-// Engines lists them.
+// Engines lists the engines.
 func Engines() []Engine { return []Engine{Own, ORT} }
 
-// ORTFiles are the files of the folder dist of the npm package onnxruntime-web that a page needs. The first is the one that it names.
+// ORTFiles returns the files of the folder dist of the npm package onnxruntime-web that a page needs. The page refers to the first
+// one.
 func ORTFiles() []string {
 	return []string{"ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"}
 }
@@ -401,7 +402,7 @@ func never(*pb.AttributeProto) bool { return false }
 
 var operatorLine = regexp.MustCompile(`(?m)^  ([A-Z][A-Za-z0-9]*): `)
 
-// Operators are those that the page's runtime knows, of ONNX's default domain.
+// Operators returns the operators of ONNX's default domain that the page's runtime supports.
 func Operators() []string {
 	_, table, _ := strings.Cut(runtimeScript, "\nconst operators = {\n")
 	table, _, _ = strings.Cut(table, "\n};\n")
@@ -412,10 +413,10 @@ func Operators() []string {
 	return names
 }
 
-// Scripts are noise.js and runtime.js, which do not need a browser.
+// Scripts returns noise.js and runtime.js, which do not need a browser.
 func Scripts() (noise, runtime string) { return noiseScript, runtimeScript }
 
-// Marked tells whether a file is a page that this package wrote.
+// Marked reports whether a file is a page that this package wrote.
 func Marked(b []byte) bool {
 	return bytes.Contains(b[:min(len(b), 2048)], []byte(`<meta name="generator" content="petrify">`))
 }
