@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated pages instead of comparing them")
 
-// The generated pages say what the code and the modules behind it say. `go test . -update` writes them anew.
+// The generated pages say what the code and the modules behind it say. `go test . -update` writes them again.
 func TestGeneratedPages(t *testing.T) {
 	for path, page := range map[string]func(*strings.Builder) error{
 		"docs/layers.md": layersPage, "docs/models.md": modelsPage, "NOTICE": notice, "THIRD_PARTY_LICENSES": thirdParty,

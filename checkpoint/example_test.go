@@ -9,7 +9,7 @@ import (
 	"github.com/petrify-ml/petrify/checkpoint"
 )
 
-// A checkpoint is read whole or not at all.
+// A checkpoint is read completely or not at all.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

@@ -52,7 +52,7 @@ func (f folder) open(name string) (fs.File, int64, error) {
 	return file, info.Size(), f.blame(err, name)
 }
 
-// A tree is a folder with all that is below it, but for what begins with a dot, what systems leave behind, and runs.
+// A tree is a folder with all that is below it, except for what begins with a dot, what systems leave behind, and runs.
 type tree struct {
 	folder
 	root *node

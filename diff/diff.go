@@ -113,7 +113,7 @@ func Models(old, now *onnx.Model) *Report {
 	return r
 }
 
-// values lists inputs or outputs but for those with a default.
+// values lists inputs or outputs except for those with a default.
 func values(g *pb.GraphProto, list []*pb.ValueInfoProto) []*pb.ValueInfoProto {
 	initial := map[string]bool{}
 	for _, t := range g.GetInitializer() {
@@ -371,7 +371,7 @@ func tensorText(t *pb.TensorProto) string {
 	return onnx.Type{Elem: pb.TensorProto_DataType(t.GetDataType()), Dims: dims}.String()
 }
 
-// ulpBins are the upper ends of the bins of Weight.ULPs, but for the last.
+// ulpBins are the upper ends of the bins of Weight.ULPs, except for the last.
 var ulpBins = []int64{1, 4, 16, 256, 65536}
 
 // compare compares two tensors of the same type and shape.

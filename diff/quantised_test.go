@@ -348,7 +348,7 @@ func plant(t testing.TB, m *pb.ModelProto) {
 	m.Graph.Initializer[0].RawData = append(append([]byte{}, raw[half:2*half]...), raw[:half]...)
 }
 
-// A copy that is the same but for its bytes has nothing to predict.
+// A copy that is the same except for its bytes has nothing to predict.
 func TestNothingQuantised(t *testing.T) {
 	m := nets()[0].model(1)
 	if q := quantisation(t, m, proto.CloneOf(m)); q != nil {

@@ -28,7 +28,7 @@ const (
 	figuresEnd   = "<!-- end -->"
 )
 
-// The table of docs/loading.md has a row for each net in each precision, and says how large the files are. With -update it is written anew
+// The table of docs/loading.md has a row for each net in each precision, and says how large the files are. With -update it is written again
 // from the runs of PETRIFY_RUNS, folders that are named as the models are.
 func TestPrecisionFigures(t *testing.T) {
 	text, err := os.ReadFile(loadingPage)

@@ -83,7 +83,7 @@ func emit(d *draft) error {
 }
 
 // rewrite applies what happens to the graph as it was trained before it ships: batch normalisations are folded, unless they
-// are to be kept, and dense layers are written as the options say.
+// must be kept, and dense layers are written as the options say.
 func rewrite(d *draft) error {
 	if slices.ContainsFunc(d.proto.GetGraph().GetNode(), func(n *pb.NodeProto) bool { return n.GetOpType() == "BatchNormalization" }) {
 		if d.norm = NormKept; !d.options.KeepBatchNorm {

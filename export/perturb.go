@@ -140,7 +140,7 @@ func (p *perturbed) inputs(in given, signs func(point, []float32)) []onnx.Tensor
 	return list
 }
 
-// roundAll rounds to float16 the input of a body, and what its nodes make, but for those that only move numbers.
+// roundAll rounds to float16 the input of a body, and what its nodes make, except for those that only move numbers.
 func (p *perturbed) roundAll(b *body, shape func(string) layer.Shape) {
 	g := p.proto.Graph
 	inside := b.within(g)

@@ -96,7 +96,7 @@ func TestPrecisions(t *testing.T) {
 	}
 }
 
-// foretold tells whether the effect is the predicted one, but for what signs are drawn for.
+// foretold tells whether the effect is the predicted one, except for what signs are drawn for.
 func foretold(e export.Effect) bool {
 	return e.Measured > e.Predicted/mostSurprise && e.Measured < e.Predicted*mostSurprise
 }

@@ -173,7 +173,7 @@ func shardOf(name string, shards int) int {
 // mostFiles is how many models a policy may stand for.
 const mostFiles = 1 << 20
 
-// A tree is a file system without the check that names are UTF-8: a model that it would hide is to be judged, too.
+// A tree is a file system without the check that names are UTF-8: a model that it would hide must be judged, too.
 type tree struct{ root *os.Root }
 
 func (t tree) Open(name string) (fs.File, error)     { return t.root.Open(name) }

@@ -402,7 +402,7 @@ func TestShardsJoin(t *testing.T) {
 	if texts[0] != texts[1] {
 		t.Errorf("joined\n%s\nwant\n%s", texts[1], texts[0])
 	}
-	// Another model under the same name is judged anew; then there are two results, which is said.
+	// Another model under the same name is judged again; then there are two results, which is said.
 	writeModel(t, filepath.Join(root, "a.onnx"), nan)
 	o := options(root)
 	o.Results = results

@@ -110,7 +110,7 @@ const smallFile = 64 << 10
 func (o *Options) digest(file string, model bool) (digest, error) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", file) // which to open may wait for ever
+		err = fmt.Errorf("%s is not a regular file", file) // which to open may wait forever
 	}
 	if err != nil {
 		return digest{}, err
@@ -181,7 +181,7 @@ func externalFiles(m *pb.ModelProto) []string {
 	return files
 }
 
-// versions are asked for once: starting a runtime takes longer than checking a model.
+// versions are queried once: starting a runtime takes longer than checking a model.
 var versions sync.Map
 
 func runtimeVersion(rt witness.Runtime) (string, error) {

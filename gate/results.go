@@ -13,7 +13,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/atomicfile"
 )
 
-// results is where results are kept, under names without folders. What is written appears whole or not at all.
+// results is where results are kept, under names without folders. What is written appears completely or not at all.
 type results interface {
 	read(ctx context.Context, name string) ([]byte, error)
 	write(ctx context.Context, name string, b []byte) error
@@ -69,7 +69,7 @@ func (f folder) open(context.Context) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// objects are results below a URL that ends in a slash: a store takes an object whole or not at all.
+// objects are results below a URL that ends in a slash: a store takes an object completely or not at all.
 type objects struct {
 	store Store
 	below string

@@ -86,7 +86,7 @@ type Scope struct {
 	Param    func(short string) (*G.Node, error) // a parameter of the step
 	Training bool                                // behave as in training, where that differs
 	Latest   bool                                // tracked parameters become those of this batch, whatever they were
-	Need     Need                                // the gradients that will be asked for
+	Need     Need                                // the gradients that will be needed
 	Stream   func(step string) *random.Stream    // the random numbers of a step in training; may be nil
 	Then     Layer                               // what a Fuser applies to its result, nil for nothing
 }

@@ -134,7 +134,7 @@ func (a *attending) weights(r, n, i int, query, keys []float64) []float64 {
 	return line
 }
 
-// keep keeps score j of row r if it is asked for at this stage.
+// keep keeps score j of row r if it is requested at this stage.
 func (a *attending) keep(stage int64, r, j int, x float64) {
 	if stage == a.stage {
 		a.scores[r*a.keys+j] = x

@@ -57,7 +57,7 @@ func shades(images []image.Image) (list []byte) {
 	return list
 }
 
-// Images are of the classes that are asked for, in turn, whoever makes them.
+// Images are of the classes requested, in turn, whoever makes them.
 func TestGeneratorOfClasses(t *testing.T) {
 	g := generatorOf(t, classed(t, false, three))
 	if got := g.Classes(); !slices.Equal(got, []string{"cat", "dog", "eel"}) {

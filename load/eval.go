@@ -163,7 +163,7 @@ func (b *builder) aligned(c call, in ...*onnx.Tensor) ([]*onnx.Tensor, []int) {
 	return out, dims
 }
 
-// every counts through a shape in row-major order; at is to be read only. It ends early where the context does.
+// every counts through a shape in row-major order; at must only be read. It ends early where the context does.
 func (b *builder) every(dims []int, f func(i int, at []int)) {
 	n := product(dims)
 	at := make([]int, len(dims))

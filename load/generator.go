@@ -298,7 +298,7 @@ func (g *Generator) fill(s *scratch, low, high int, p portion, skip int) {
 	}
 }
 
-// classify fills in the classes of images, that of index first in front: those asked for in turn, or all that the model names.
+// classify fills in the classes of images, that of index first in front: those requested in turn, or all that the model names.
 func (g *Generator) classify(numbers []int64, first int, asked []int) {
 	for i := range numbers {
 		switch names := len(g.model.Class.Names); {

@@ -61,7 +61,7 @@ func transpose(b *builder, c call) {
 	b.take(c.name(), c.in[0], m, nil, m.Shape)
 }
 
-// expand repeats axes of length 1 until the value has the shape that is asked for, or more.
+// expand repeats axes of length 1 until the value has the shape requested, or more.
 func expand(b *builder, c call) {
 	dims := c.dims(0)
 	b.account(c.name(), dims, 8)

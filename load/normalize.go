@@ -134,7 +134,7 @@ func layerNormalization(b *builder, c call) {
 	b.moments(c, in[0], axis, eps)
 }
 
-// moments are the mean and the inverse deviation that a layer normalization gives where they are asked for.
+// moments are the mean and the inverse deviation that a layer normalization gives if requested.
 func (b *builder) moments(c call, x *G.Node, axis int, eps float64) {
 	if !slices.ContainsFunc(c.op.out[1:], func(out string) bool { return out != "" }) {
 		return

@@ -11,7 +11,7 @@ import (
 )
 
 // A model whose values are floats is one Gorgonia graph for each set of input shapes, and nothing in this file runs. Every other is
-// cut into steps: operations on floats that lie together are such a graph, planned anew when other shapes come; all others, and those
+// cut into steps: operations on floats that lie together are such a graph, planned again when other shapes come; all others, and those
 // whose shapes depend on values, are carried out one by one on tensors of any type.
 
 // workLimit bounds what one run does: operations, and multiplications of each of them.

@@ -136,7 +136,7 @@ func (s *scaling) measure(b *builder, c call) {
 	s.keepAspect(c, axes)
 }
 
-// keepAspect makes all scales the smallest or the largest of them, where that is asked for.
+// keepAspect makes all scales the smallest or the largest of them, if requested.
 func (s *scaling) keepAspect(c call, axes []int) {
 	policy := c.text("keep_aspect_ratio_policy")
 	if policy == "stretch" || len(axes) == 0 {

@@ -11,7 +11,7 @@ import (
 // many bytes of elements, or more, that they are in a file at location, and the
 // elements in the order in which that file has them, one right after the other: at
 // offsets that are multiples of 64, for which there are zeros between them. The
-// model shares everything else with m, and neither is to be changed afterwards.
+// model shares everything else with m, and neither may be changed afterwards.
 func Detach(m *pb.ModelProto, location string, least int) (*pb.ModelProto, [][]byte) {
 	const aligned = 64
 	var parts [][]byte

@@ -65,8 +65,8 @@ type minifloat struct {
 	values   [256]float32 // by bits; NaN where they mean none
 	ascend   []float64    // the finite values from zero on, whose bits count up
 	sign     uint8        // the bit of the sign, 0 without one
-	over     uint8        // what is beyond the largest value, but for its sign
-	nan      uint8        // but for its sign
+	over     uint8        // what is beyond the largest value, except for its sign
+	nan      uint8        // except for its sign
 	oneZero  bool         // minus zero is NaN
 	tiesUp   bool
 	noneLess bool // no zero: what is not positive is NaN

@@ -12,7 +12,7 @@
 // progress, so the failure has a kind: see [Failure].
 //
 // Every candidate is judged as package verify judges a model. The search draws
-// nothing and reads no clock but for its end, so that the same failure is reduced to
+// nothing and reads no clock except for its end, so that the same failure is reduced to
 // the same bytes.
 package reduce
 
@@ -90,8 +90,8 @@ var (
 	ErrUnsteady = errors.New("the failure does not come again")
 )
 
-// Run finds a runtime that fails on the model, and the smallest model that it fails on in the same way. It gives ErrNothing
-// where none fails and ErrUnsteady where the failure cannot be had again. Where ctx ends in the midst of the search, the
+// Run finds a runtime that fails on the model, and the smallest model that it fails on in the same way. It returns ErrNothing
+// where none fails and ErrUnsteady where the failure cannot be had again. Where ctx ends in the middle of the search, the
 // result is what was found until then.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	subjects, err := verify.Read(ctx, o.Verify)

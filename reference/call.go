@@ -267,7 +267,7 @@ func (c *call) intScalar(i int) int {
 // New values.
 
 // zeros returns a tensor of zeros, false, or empty strings, with room for
-// figures if it is of floating point, or if figures are asked for.
+// figures if it is of floating point, or if figures are requested.
 func (c *call) zeros(t pb.TensorProto_DataType, figures bool, dims ...int) *Value {
 	if t < 0 || t >= 62 {
 		fail(fmt.Errorf("element type %d is none of ONNX's", t))

@@ -160,7 +160,7 @@ func (f format) sumOf(terms []number, more int) number {
 	return s.rounded(f, equalPairs(values), more)
 }
 
-// multiplier makes the bits of a number a place in a table. It is drawn anew in every process, so that no model can be made
+// multiplier makes the bits of a number a place in a table. It is drawn again in every process, so that no model can be made
 // to crowd the table.
 var multiplier = rand.Uint64() | 1
 

@@ -8,7 +8,7 @@ type function struct {
 	f func(x float64) float64
 	// change bounds |f(x')-f(x)| over |x'-x| <= e.
 	change func(x, e float64) float64
-	// steps says that f is constant but for its jumps, which change measures.
+	// steps says that f is constant except for its jumps, which change measures.
 	steps bool
 	// exact says that a float32 runtime has f's value without an error of its
 	// own; otherwise declared says what error it may have.

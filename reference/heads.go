@@ -104,7 +104,7 @@ func (a *headed) softmax(f format, scores, weights *Value, n, h, i int) {
 		scores.set(base+j, x)
 	}
 	if len(near) == 0 {
-		for _, j := range far { // all the same to the runtime, but for those that are hidden otherwise
+		for _, j := range far { // all the same to the runtime, except for those that are hidden otherwise
 			if weights.set(base+j, f.rounded(exact(1/float64(len(far))), 2)); len(far) < keys {
 				a.c.undefined(weights, base+j, "the weights of keys all of which are masked")
 			}
@@ -187,7 +187,7 @@ func (c *call) attentionBias(i int, batch, heads, rows, keys int) func(n, h, i, 
 	}
 }
 
-// keyMask reads which keys are to be left out, from input i. Its forms are: the keys
+// keyMask reads which keys to leave out, from input i. Its forms are: the keys
 // of each batch entry that there are, (N); where they end, and then where they begin,
 // (2 N); ones and zeros, (N, S), (N, L, S), or (N, 1, M, M) of which the rows and
 // columns of the keys count. It is nil where the input is not given.

@@ -14,7 +14,7 @@ import (
 // g_idx, for the block that its column names. Bits are packed from the lowest on.
 // accuracy_level allows a runtime to make A less accurate before it multiplies: see
 // lessAccurate. ONNX Runtime's com.microsoft MatMulNBits; its kernel for CPUs, of 1.30,
-// passes over packed zero points where there is g_idx, and is different.
+// ignores packed zero points where there is g_idx, and is different.
 var opMicrosoftMatMulNBits = operator{
 	name: "MatMulNBits", domain: microsoft,
 	eval: single(func(c *call) *Value {

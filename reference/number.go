@@ -104,7 +104,7 @@ func (f format) gamma(n int) float64 {
 
 // settle makes figures of what a rule computed: a figure that is not a number
 // bounds nothing, and a value beyond the largest of the type is infinite. What is
-// infinite but for a finite error is so for certain.
+// infinite except for a finite error is so for certain.
 func (f format) settle(n number) number {
 	if math.IsNaN(n.v) {
 		return notANumber(n)

@@ -83,7 +83,7 @@ func (c *call) newAttention() *attention {
 func (a *attention) run() []*Value {
 	c, q, k, v := a.c, a.q.Dims, a.k.Dims, a.v.Dims
 	heads, rows, keys, wide := q[1], q[2], k[2], v[3]
-	var all [4]*Value // the result, and for every query and key: the products, the weights, the scores of the stage that is asked for
+	var all [4]*Value // the result, and for every query and key: the products, the weights, the scores of the stage requested
 	for i := range all {
 		dims := []int{q[0], heads, rows, keys}
 		if i == 0 {
@@ -125,7 +125,7 @@ func (a *attention) run() []*Value {
 
 // weigh makes the probabilities of the keys for a query, one row of weights, of the
 // scaled products in raw; they are zero where no key is allowed. It stores the scores
-// of the stage that is asked for.
+// of the stage requested.
 func (a *attention) weigh(f format, raw, weights, scores *Value, row int) {
 	heads, rows, keys := a.q.Dims[1], a.q.Dims[2], a.k.Dims[2]
 	var allowed []int

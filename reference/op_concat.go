@@ -14,7 +14,7 @@ var opConcat = operator{
 	}),
 }
 
-// concat joins tensors of equal shapes but for the axis.
+// concat joins tensors of equal shapes except for the axis.
 func (c *call) concat(in []*Value, axis int) *Value {
 	in = slices.DeleteFunc(slices.Clone(in), func(v *Value) bool { return v == nil })
 	if len(in) == 0 {

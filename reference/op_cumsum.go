@@ -62,7 +62,7 @@ func (c *call) accumulate(what accumulation) *Value {
 	return out
 }
 
-// line begins anew: add takes in an element of x, store writes what they make together.
+// line begins again: add takes in an element of x, store writes what they make together.
 func (a accumulation) line(f format, x, out *Value) (add, store func(i int)) {
 	switch d := out.Data.(type) {
 	case onnx.Slice[int64]:

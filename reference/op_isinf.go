@@ -6,7 +6,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// opIsInf is true for infinities of the signs asked for. ONNX IsInf, opset 10,
+// opIsInf is true for infinities of the signs requested. ONNX IsInf, opset 10,
 // 20.
 var opIsInf = operator{
 	name: "IsInf",

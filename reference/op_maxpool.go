@@ -81,7 +81,7 @@ func (c *call) copyOne(out *Value, i int, x *Value, j int) {
 	}
 }
 
-// columnMajor is index i, with the spatial axes counted in reverse if asked for.
+// columnMajor is index i, with the spatial axes counted in reverse if requested.
 func columnMajor(i int, dims []int, reverse bool) int {
 	if !reverse {
 		return i

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 )
 
-// Spreads of deep networks are held against a float32 computation whose sums are added in random orders: errors may not be
+// Spreads of deep networks are compared with a float32 computation whose sums are added in random orders: errors may not be
 // larger than they say, and in networks that mix them, spreads may not be larger than errors are by much.
 func TestSpreadsOfDeepNetworks(t *testing.T) {
 	const width, rows = 48, 6

@@ -421,7 +421,7 @@ func (p *panel) figures(l, to, term int) {
 // plainElements is how many elements of the right operand plain packs at a time.
 const plainElements = 1 << 16
 
-// plain is compute term by term, with the orders of summation that are to be tried.
+// plain is compute term by term, with the orders of summation to try.
 func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
 	left, right, done := &p.left, &p.right, p.done
 	if right.counted() { // lanes of the left one may lack terms

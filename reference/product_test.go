@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// randomValue has normal elements, one in four of them zero, with figures if asked for; some of those are zero or infinite.
+// randomValue has normal elements, one in four of them zero, with figures if requested; some of those are zero or infinite.
 func randomValue(r *rand.Rand, figures bool, dims ...int) *Value {
 	v := &Value{Type: pb.TensorProto_FLOAT, Dims: dims, Data: make(onnx.Slice[float64], size(dims))}
 	for i := range v.floats() {

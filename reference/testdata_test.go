@@ -139,7 +139,7 @@ func recordedWithin(set string) float64 {
 	return 0
 }
 
-// compare compares a recorded value with the reference's: equal but for the
+// compare compares a recorded value with the reference's: equal except for the
 // sound limit, and for the slack. It returns the largest error in spreads.
 func compare(ref, got *Value, slack float64) (worst float64, err error) {
 	if ref.Kind != got.Kind || len(ref.Elems) != len(got.Elems) {

@@ -242,7 +242,7 @@ func convert[S, T any](s []S, f func(S) T) []T {
 
 // product multiplies dims. A negative length, or more than an int holds, is
 // an error; so is an empty shape whose other axes are so long that walking
-// along them would take for ever.
+// along them would take forever.
 func product(dims []int) (int, error) {
 	const longest = 1 << 24
 	n := 1

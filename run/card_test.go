@@ -76,7 +76,7 @@ func TestExportsHaveCards(t *testing.T) {
 	}
 }
 
-// Before a file is written anew, what speaks of the old one is gone, in every form: an export that ends half-way leaves no card of
+// Before a file is written again, what speaks of the old one is gone, in every form: an export that ends half-way leaves no card of
 // another file. Cards of files that are not written stay.
 func TestExportRemovesOldCardsFirst(t *testing.T) {
 	f := trainedVAE(t)

@@ -16,7 +16,7 @@ import (
 )
 
 // A run of a model that learns classes knows what they are called, and so do the files that it exports; it goes on from a checkpoint
-// alone, and makes images of the class that is asked for.
+// alone, and makes images of the class requested.
 func TestRunOfClasses(t *testing.T) {
 	data := t.TempDir()
 	for i, class := range []string{"eel", "cat", "dog", "eel", "cat"} {

@@ -220,7 +220,7 @@ func (f *Folder) Sample(n int, seed uint64, classes ...int) (*train.Images, erro
 	return &train.Images{Pixels: out[0], N: n, C: shape[0], H: shape[1], W: shape[2]}, nil
 }
 
-// setClasses gives the classes of n images to a net that takes them: those asked for in turn, or all.
+// setClasses gives the classes of n images to a net that takes them: those requested in turn, or all.
 func setClasses(inf *layer.Inference, net layer.Net, n int, asked []int) error {
 	c := net.Class
 	if c.Count == 0 {

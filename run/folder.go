@@ -224,7 +224,7 @@ func (f *Folder) checkSeal() error {
 }
 
 // recoverCheckpoint is Load that falls back to the newest checkpoint that is whole. lost says, newest first, what was wrong
-// with each one passed over; it is empty where Load would have done. Nothing on disk is changed: the save that follows makes
+// with each one ignored; it is empty where Load would have done. Nothing on disk is changed: the save that follows makes
 // the fallback the run's history.
 func (f *Folder) recoverCheckpoint() (s *checkpoint.Snapshot, lost []error, err error) {
 	s, err = f.load()

@@ -21,7 +21,7 @@ type health struct {
 
 const (
 	// standstill is how many iterations a loss may be the same number. Their batches differ, so that one that is computed
-	// from them does not repeat itself, but for functions in saturation.
+	// from them does not repeat itself, except for functions in saturation.
 	standstill = 100
 	// nought is a loss that has no gradient to speak of.
 	nought = 1e-6

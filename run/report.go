@@ -21,7 +21,7 @@ const (
 )
 
 // report leaves in the folder what belongs to an iteration. The checkpoint comes last: a run that is stopped before it
-// goes on from the one before, and does all the rest anew.
+// goes on from the one before, and does all the rest again.
 func (r *Run) report(ev train.Event, rate float64) error {
 	s, err := r.snapshot()
 	if err != nil {

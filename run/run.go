@@ -58,7 +58,7 @@ type Config struct {
 type ResumeOptions struct {
 	Steps int          // total iterations, to train longer than planned
 	Data  string       // where the training data is now, if it was moved
-	Note  func(string) // is told what a person should know; may be nil
+	Note  func(string) // is called with messages for the user; may be nil
 
 	Progress func(done, all int) // is told how many pictures of a split are read; may be nil
 }
@@ -311,7 +311,7 @@ func (r *Run) tell(format string, args ...any) {
 	}
 }
 
-// restore takes the newest checkpoint that is whole; a run that was stopped before its first begins anew.
+// restore takes the newest checkpoint that is whole; a run that was stopped before its first begins again.
 func (r *Run) restore() error {
 	s, lost, err := r.recoverCheckpoint()
 	if errors.Is(err, ErrNoCheckpoint) {
@@ -406,7 +406,7 @@ func (r *Run) stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// stand takes the statistics of batch normalisations anew at the end, where that was asked for.
+// stand takes the statistics of batch normalisations again at the end, if requested.
 func (r *Run) stand(ctx context.Context) error {
 	if r.about.Standing == 0 || r.trainer.Step() < r.about.Steps {
 		return nil

@@ -343,7 +343,7 @@ func TestNothingToSign(t *testing.T) {
 	}
 }
 
-// forge signs a changed statement of a signature anew, as a hostile or faulty owner of the key might.
+// forge signs a changed statement of a signature again, as a hostile or faulty owner of the key might.
 func forge(t testing.TB, k *Key, change func(*statement), sig []byte) []byte {
 	t.Helper()
 	p, err := parseBundle(sig)

@@ -45,7 +45,7 @@ func (c *coder) shown() *dataset.Set {
 	return c.trainer.config.Data
 }
 
-// spread picks n of all images, at even distances: folders of classes are read class by class, and each is to be shown.
+// spread picks n of all images, at even distances: folders of classes are read class by class, and each should be shown.
 func spread(n, all int) []int {
 	picked := make([]int, n)
 	for i := range picked {

@@ -77,7 +77,7 @@ func (g *Graph) param(q layer.Param) (*G.Node, error) {
 	return nil, fmt.Errorf("%s: no such parameter", q.Name)
 }
 
-// learns says whether x depends on a parameter that is to be moved.
+// learns says whether x depends on a parameter that must be updated.
 func (g *Graph) learns(x *G.Node) bool {
 	seen := map[*G.Node]bool{}
 	for _, n := range g.learners {

@@ -155,12 +155,12 @@ func wrong(err error) bool {
 type input struct {
 	reference.Input
 	proto    *pb.TypeProto
-	given    *onnx.Tensor     // that was asked for
+	given    *onnx.Tensor     // requested
 	value    *reference.Value // the same, or a sequence or an optional
 	file     string
 	between  *interval
 	sequence bool  // or an optional: no tensor
-	shape    []int // that was asked for
+	shape    []int // requested
 }
 
 // A drawing draws the inputs of a model.
@@ -180,7 +180,7 @@ type drawing struct {
 	gain             float64 // of normal numbers where nothing says what they are
 }
 
-// newDrawing prepares to draw. Its error says what was asked for in vain, or what
+// newDrawing prepares to draw. Its error says what was requested in vain, or what
 // the model needs that cannot be guessed.
 func newDrawing(inputs []reference.Input, m *pb.ModelProto, o Options) (*drawing, error) {
 	d := &drawing{model: m, all: inputs, seed: o.Seed, gain: 1, lengths: lengthsIn(m.GetGraph())}
@@ -234,7 +234,7 @@ func (d *drawing) batches() []int {
 	return usual
 }
 
-// batch is the size of batches that was asked for, 0 where none was.
+// batch is the size of batches requested, 0 where none was.
 func (d *drawing) batch() int {
 	for _, f := range d.free {
 		if f.role == batch && f.fixed > 0 {

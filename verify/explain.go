@@ -230,7 +230,7 @@ func (j *job) fits(ctx context.Context, rt witness.Runtime, d dataSet) bool {
 	return errors.Is(err, errInside) || err == nil && len(p.faults) == 0
 }
 
-// arithmeticOf is the profile's name, but for the default one on narrower types.
+// arithmeticOf is the profile's name, except for the default one on narrower types.
 func arithmeticOf(p reference.Profile, want *reference.Value) string {
 	if p.Name != "float32" {
 		return p.Name

@@ -254,7 +254,7 @@ func (in *input) shaped(dims []int) error {
 	return nil
 }
 
-// fix gives the free axes the lengths that were asked for.
+// fix gives the free axes the lengths requested.
 func (d *drawing) fix(o Options) error {
 	taken := map[string]bool{}
 	for _, in := range d.inputs {

@@ -73,7 +73,7 @@ func (l *lane) count(err error) {
 // errWrites says that a runtime changed the inputs it was given.
 var errWrites = errors.New("writes into its inputs")
 
-// onlyTensors refuses what a witness.Session cannot be given or asked for.
+// onlyTensors refuses what a witness.Session cannot be given or asked to return.
 func onlyTensors(what string, values []*reference.Value) error {
 	for _, v := range values {
 		if v.Kind != reference.Tensor {

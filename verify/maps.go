@@ -27,7 +27,7 @@ func withoutMaps(m *onnx.Model) (notes []string, err error) {
 	return notes, nil
 }
 
-// without returns the nodes but for some.
+// without returns the nodes except some.
 func without(nodes []*pb.NodeProto, gone map[*pb.NodeProto]bool) []*pb.NodeProto {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n *pb.NodeProto) bool { return gone[n] })
 }

@@ -157,7 +157,7 @@ func (s *singleNode) nBits(level int64) {
 	switch c := s.IntN(4); {
 	case c == 0 && bits < 8: // which ONNX Runtime takes in plain blocks only
 		s.constant(s.of(t, shape(blocks), func() float64 { return 8 * s.Float64() }))
-	case c < 3 && !groups: // ONNX Runtime 1.30 passes over packed zero points beside groups
+	case c < 3 && !groups: // ONNX Runtime 1.30 ignores packed zero points beside groups
 		s.constant(elements[uint8](s, 0, 255, shape((blocks*bits+7)/8)...))
 	default:
 		s.constant(nil)
@@ -263,7 +263,7 @@ func (s *singleNode) multiHead() {
 	if !apart {
 		s.outs = one(s, 1, 3)
 	}
-	if past > 0 { // ONNX Runtime 1.30 passes over the past where the present is not an output
+	if past > 0 { // ONNX Runtime 1.30 ignores the past where the present is not an output
 		if s.outs = 3; s.IntN(2) == 0 {
 			s.outs, s.open = 4, []int{3}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
-// admit checks the model, and mends two faults where nothing else keeps it from being evaluated, since ONNX Runtime passes over
+// admit checks the model, and mends two faults where nothing else keeps it from being evaluated, since ONNX Runtime ignores
 // them and files that have them are deployed. ONNX wants a node after those whose outputs it reads: nodes are put into order. It
 // wants an output of the graph to have a shape: it gets the one that follows from the graph. admit says what it did.
 func admit(m *onnx.Model) (notes []string, err error) {
@@ -95,7 +95,7 @@ func inOrder(g *pb.GraphProto) (sorted *pb.GraphProto, free []string) {
 	sorted.Node = make([]*pb.NodeProto, 0, len(nodes))
 	const (
 		fresh = iota
-		begun // on the path from the node that is to be placed
+		begun // on the path from the node to be placed
 		placed
 	)
 	state := make([]int, len(nodes))

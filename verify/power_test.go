@@ -411,7 +411,7 @@ func subjects(t *testing.T) []subject {
 	return append(list, newSubject(t, "softmax over channels", onnxtest.Model(t, e).Proto))
 }
 
-// exports are those of the models that are asked for, with weights as at the start
+// exports are those of the models requested, with weights as at the start
 // of training and statistics and biases that are not zero.
 func exports(t *testing.T, o models.Options, ask func(name string) bool) []subject {
 	var list []subject

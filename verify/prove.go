@@ -276,7 +276,7 @@ func (j *job) proveAs(ctx context.Context, rt witness.Runtime, d dataSet, m *onn
 	p.given = func(name string) *reference.Value {
 		t := got[probes[name]]
 		if !kept[name] {
-			delete(got, probes[name]) // a node's result is asked for once
+			delete(got, probes[name]) // a node's result is requested once
 		}
 		return valueOf(t)
 	}

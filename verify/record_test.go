@@ -56,7 +56,7 @@ func TestWhatWasRecordedIsVerified(t *testing.T) {
 	if p.Runtime != "fake" || p.SHA256 != got.Models[0].SHA256 || p.Arithmetic != "float32" || len(p.Inputs) != 1 || p.Inputs[0].Drawn == "" || p.Verdict != Equal || p.Set == "" {
 		t.Errorf("%+v", p)
 	}
-	// A later runtime that computes something else is held to it, as is a model that was exported anew.
+	// A later runtime that computes something else is held to it, as is a model that was exported again.
 	if rows := rowsOf(report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{(&fake{flip: "net.a.weight", bit: 31}).runtime("other")}}), "other"); rows[0].Verdict != Different {
 		t.Errorf("another runtime: %+v", rows[0])
 	}

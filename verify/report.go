@@ -14,7 +14,7 @@ import (
 type Report struct {
 	Models  []*ModelReport `json:"models"`
 	Summary Summary        `json:"summary"`
-	named   bool           // a broken runtime was asked for by its name
+	named   bool           // a broken runtime was requested by name
 }
 
 // A Summary counts models.

@@ -120,7 +120,7 @@ func tensorOf[T onnx.Element](t *testing.T, data onnx.Slice[T], dims ...int) *re
 	return v
 }
 
-// TestVerdictsByDrawnErrors holds outputs against evaluations that were drawn.
+// TestVerdictsByDrawnErrors compares outputs with evaluations that were drawn.
 func TestVerdictsByDrawnErrors(t *testing.T) {
 	floats := func(v ...float32) *reference.Value { return tensorOf(t, onnx.Slice[float32](v), len(v)) }
 	labels := func(v ...int64) *reference.Value { return tensorOf(t, onnx.Slice[int64](v), len(v)) }

@@ -19,7 +19,7 @@ type freeAxis struct {
 	name  string // as in the model, or as in x[2]
 	role  axisRole
 	start int // the length to try first
-	fixed int // that was asked for, -1 where none was
+	fixed int // requested, -1 where none was
 	spot  string
 }
 

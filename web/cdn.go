@@ -34,7 +34,7 @@ func PinnedCDN() CDN {
 	return c
 }
 
-// Host returns the scheme and host of the files' addresses.
+// Host returns the host of the files' addresses.
 func (c CDN) Host() string {
 	u, err := url.Parse(c.Files[0].Address)
 	if err != nil {

@@ -148,7 +148,7 @@ func fetch(client *http.Client, url string) error {
 	return nil
 }
 
-// alike wants both servers to make the same pictures, but for one step of grey where rounding decides.
+// alike wants both servers to make the same pictures, except for one step of grey where rounding decides.
 func alike(client *http.Client, a, b *server, n int) error {
 	for seed := range 3 {
 		var pixels [2][]uint8

@@ -566,7 +566,7 @@ func opKey(s *op.Schema) string {
 	return name + " " + strconv.FormatInt(s.Since, 10)
 }
 
-// kernelsText writes combinations of types as few products of sets, a line each.
+// kernelsText writes combinations of types as few products of sets, one line each.
 func kernelsText(vars []string, combos [][]string) string {
 	if len(combos) == 0 {
 		return "none"

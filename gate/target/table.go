@@ -19,10 +19,10 @@ import (
 //	target NAME
 //	source WHERE FROM
 //	date DAY
-//	release NAME ir=N ai.onnx=N ...    a line each, oldest first: the newest versions that it takes
+//	release NAME ir=N ai.onnx=N ...    one line each, oldest first: the newest versions that it takes
 //	else NAME                          the table of what takes the rest
 //	op OPERATOR VERSION                since the opset VERSION; 0 for all
-//		RELEASE KERNEL                 what it takes from that release on, a line each
+//		RELEASE KERNEL                 what it takes from that release on, one line each
 //
 // A kernel is "none", "?" (of other types nothing is known), or the types that it takes, "any" or VARIABLE=TYPE,TYPE ... for the
 // variables of the operator's schema, where "first" is the type of the first input; others=constant wants all other inputs to be

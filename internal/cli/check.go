@@ -209,7 +209,7 @@ func runCheck(ctx context.Context, o checkOptions) error {
 	return nil
 }
 
-// checkOne checks one file, and counts the findings below the severity that is asked for.
+// checkOne checks one file, and counts the findings below the severity requested.
 func checkOne(ctx context.Context, o checkOptions, file listedFile, least rule.Severity) (r checkReport, hidden int) {
 	r = checkReport{File: file.path, Findings: []checkFinding{}}
 	if file.err != nil {

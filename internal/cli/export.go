@@ -103,7 +103,7 @@ Exit codes: 0 written and equal, 1 a file did not pass, or --max-error refuses, 
 	return cmd
 }
 
-// formsText lists the forms, a line each.
+// formsText lists the forms, one line each.
 func formsText() string {
 	var b strings.Builder
 	for _, f := range export.Forms() {

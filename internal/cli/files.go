@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// writeFile writes a file that the user has named: whole or not at all, but straight into what is not a regular file, such as
+// writeFile writes a file that the user has named: completely or not at all, but straight into what is not a regular file, such as
 // /dev/stdout or a named pipe. Of a pipe that nobody reads it waits for who does, or for the context to end.
 func writeFile(ctx context.Context, path string, b []byte) error {
 	if info, err := os.Stat(path); !isDevice(path) && (err != nil || info.Mode().IsRegular()) {

@@ -186,7 +186,7 @@ func describeFile(m *onnx.Model, weights bool) inspectReport {
 	return r
 }
 
-// describeValues lists values but for those that have a default.
+// describeValues lists values except for those that have a default.
 func describeValues(list []*pb.ValueInfoProto, but map[string]bool) []inspectValue {
 	values := []inspectValue{}
 	for _, v := range list {

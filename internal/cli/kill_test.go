@@ -21,7 +21,7 @@ import (
 const killsVariable = "PETRIFY_TEST_KILLS"
 
 // A run that is killed at moments of no choosing, also while it goes on from an earlier kill, ends with the files of one that
-// was not, byte for byte, but for the speeds in events.jsonl.
+// was not, byte for byte, except for the speeds in events.jsonl.
 func TestKilledAtAnyMoment(t *testing.T) {
 	kills := 6
 	if text := os.Getenv(killsVariable); text != "" {

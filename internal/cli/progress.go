@@ -12,7 +12,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// redraw is how often a bar is drawn anew: often enough for the eye, too seldom to cost anything.
+// redraw is how often a bar is drawn again: often enough for the eye, too seldom to cost anything.
 const redraw = 150 * time.Millisecond
 
 // A bar shows on a terminal how far a piece of work has come. A nil bar shows nothing.

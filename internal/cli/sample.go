@@ -190,7 +190,7 @@ func withFlag(err error) error {
 	return err
 }
 
-// note is told what a person should know.
+// note is called with messages for the user.
 func (o *sampleOptions) note(text string) { fmt.Fprintf(o.streams.Err, "note: %s\n", text) }
 
 // check settles what was not given, and finds what encodes the picture: see encoderFor.

@@ -167,7 +167,7 @@ func (o trainOptions) validate() error {
 	return errors.Join(problems...)
 }
 
-// note is told what a person should know.
+// note is called with messages for the user.
 func (o trainOptions) note(text string) {
 	o.watch.clear()
 	fmt.Fprintf(o.streams.Err, "note: %s\n", quote.Text(text))

@@ -216,7 +216,7 @@ func rootArguments(cmd *cobra.Command, args []string) error {
 // helpWidth is how many columns help takes at most.
 const helpWidth = 100
 
-// fitHelp breaks the lines of all help texts anew: paragraphs are filled, indented lines stay.
+// fitHelp breaks the lines of all help texts again: paragraphs are filled, indented lines stay.
 func fitHelp(root *cobra.Command) {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpWidth)))
 	for _, c := range append(root.Commands(), root) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Dropout sets elements to zero with probability rate and divides the others by 1 - rate (Srivastava and others 2014, in the inverted
-// form). It draws them anew in every run by uniform, which fills a slice with numbers from [0, 1). Outside of training it is the
+// form). It draws them again in every run by uniform, which fills a slice with numbers from [0, 1). Outside of training it is the
 // identity, and uniform may be nil.
 func Dropout(name string, x *G.Node, rate float64, uniform func(dst []float32), training bool) (*G.Node, error) {
 	if err := present(name, "dropout", x); err != nil {

@@ -1,7 +1,7 @@
 // Package gop holds Gorgonia operators built on internal/kernel, and the executor that runs them.
 //
 // An operator of this package owns the storage of its output, settled when its graph is built: shapes are fixed, so
-// running it allocates nothing. It is told which gradients will be wanted, and differentiates into operators of the
+// running it allocates nothing. It is told which gradients will be needed, and differentiates into operators of the
 // same kind, so a training step built from them costs its arithmetic and little else. Every instance has a hash of its
 // own: Gorgonia never merges two of them.
 //
@@ -25,7 +25,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
-// Need says which gradients of an operator with parameters will be asked for. Those not needed are never computed.
+// Need says which gradients of an operator with parameters will be needed. Those not needed are never computed.
 type Need struct {
 	Input  bool // the gradient with respect to the operator's input
 	Params bool // the gradients with respect to its parameters
@@ -201,7 +201,7 @@ func bind(o operator, in []G.Value) (G.Value, error) {
 	return b.out, nil
 }
 
-// take gives the storage of the inputs, in order. It passes over those that nil stands for, and leaves those as they are that
+// take gives the storage of the inputs, in order. It ignores those that nil stands for, and leaves those as they are that
 // the operator was made without.
 func take[T kernel.Float](b *binding, into ...*[]T) {
 	for i, x := range into {

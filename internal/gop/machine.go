@@ -13,7 +13,7 @@ import (
 // Machine computes some nodes of a graph and what they depend on, in one straight line. It is a gorgonia.VM.
 //
 // Every input of the graph must have its value when the machine is made; afterwards values change by writing into
-// their storage. The outputs' values are set once and for all, too: each RunAll fills them anew. Machines of several
+// their storage. The outputs' values are set once and for all, too: each RunAll fills them again. Machines of several
 // graphs may share input values, but a Machine must not run at the same time as another that writes what it reads.
 type Machine struct {
 	steps  []step

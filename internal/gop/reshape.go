@@ -9,7 +9,7 @@ import (
 	"github.com/petrify-ml/petrify/internal/kernel"
 )
 
-// Reshape gives x another shape of as many elements. Nothing is copied: the output is x's storage seen anew.
+// Reshape gives x another shape of as many elements. Nothing is copied: the output is x's storage seen again.
 func Reshape(name string, x *G.Node, shape ...int) (*G.Node, error) {
 	if err := present(name, "reshape", x); err != nil {
 		return nil, err

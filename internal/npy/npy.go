@@ -190,7 +190,7 @@ func openArchive(r io.ReaderAt, size int64) (*zip.Reader, error) {
 	return z, nil
 }
 
-// readArchive reads one array, under the name that was asked for, or all.
+// readArchive reads one array, under the name requested, or all.
 func readArchive(r io.ReaderAt, size, limit int64, only string) (map[string]Array, error) {
 	z, err := openArchive(r, size)
 	if err != nil {

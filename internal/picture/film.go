@@ -17,7 +17,7 @@ type FilmOptions struct {
 	Delay int // from picture to picture, in hundredths of a second, at least 2: browsers slow down what is faster
 }
 
-// Film writes images one after the other as one GIF that begins anew at its end. Grey is kept as it is, colour is reduced to 256.
+// Film writes images one after the other as one GIF that begins again at its end. Grey is kept as it is, colour is reduced to 256.
 func Film(w io.Writer, images Images, o FilmOptions) error {
 	film, err := drawFilm(images, o)
 	if err != nil {

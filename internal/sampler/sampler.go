@@ -34,7 +34,7 @@ import (
 // A Sampler makes pictures of points of a latent space, and, where it has an encoder, points of pictures.
 type Sampler struct {
 	Net
-	note    func(string) // is told what a person should know
+	note    func(string) // is called with messages for the user
 	encoder *Net
 	ends    []*onnx.Tensor // pictures that a net of form latent goes between
 	Classes []int64        // those of the pictures to make; nil for a net that takes none
@@ -352,7 +352,7 @@ func (s *Sampler) encode(ctx context.Context, b []byte) ([]float32, error) {
 	return nil, s.encoder.Fail(fmt.Errorf("the outputs are %s, want %d numbers for each picture, which %s takes", strings.Join(seen, ", "), s.Is.Input.Size, quote.Name(s.Path)))
 }
 
-// Reconstruct reads pictures and makes them anew. It returns both, the pictures first.
+// Reconstruct reads pictures and makes them again. It returns both, the pictures first.
 func (s *Sampler) Reconstruct(ctx context.Context, files []string) (both picture.Images, err error) {
 	if s.encoder == nil && s.Is.Kind != raster.Images {
 		return both, s.Fail(ErrNoEncoder)
@@ -377,7 +377,7 @@ func (s *Sampler) Reconstruct(ctx context.Context, files []string) (both picture
 	return joined(both, made), nil
 }
 
-// anew makes n pictures of as many: by way of their points, where there is an encoder.
+// again makes n pictures of as many: by way of their points, where there is an encoder.
 func (s *Sampler) anew(ctx context.Context, b []byte, n int) (none picture.Images, err error) {
 	if s.encoder != nil {
 		points, err := s.encode(ctx, b)

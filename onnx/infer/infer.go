@@ -3,7 +3,7 @@
 // Each operator has a rule that says what comes out of a node from what is known
 // of its inputs. Lengths without a number are followed by their names, and small
 // tensors of integers by their elements, so that shapes which a model computes
-// are known as well. On the way come findings: types and shapes that contradict
+// are known as well. This also yields findings: types and shapes that contradict
 // each other, and what one run would take of a machine, compared with a Budget.
 package infer
 

@@ -35,7 +35,7 @@ func ruleMel(n *Node) {
 	n.set(0, n.elemAttr("output_datatype", pb.TensorProto_UNDEFINED), unknownDims(2))
 }
 
-// inferDFT keeps the shape but for the axis of the signal, and the last axis,
+// inferDFT keeps the shape except for the axis of the signal, and the last axis,
 // which has the real and imaginary parts.
 func ruleDFT(n *Node) {
 	d := n.dims(0)

@@ -100,7 +100,7 @@ type graph struct {
 	fixed     map[string]bool  // names that must stay: outputs, and what graphs inside nodes may read
 	taken     map[string]bool  // every name there is
 
-	types map[string]onnx.Type // of the source, by inference, when it was first asked for
+	types map[string]onnx.Type // of the source, by inference, when it was first needed
 }
 
 func newGraph(m *pb.ModelProto) *graph {
@@ -206,7 +206,7 @@ func (g *graph) fresh(name string) string {
 	return name
 }
 
-// constant is the tensor of a name that stands for one value for ever, of elements of one type.
+// constant is the tensor of a name that stands for one value forever, of elements of one type.
 func constant[T onnx.Element](g *graph, name string) (dims []int, data []T, ok bool) {
 	i, ok := g.constants[name]
 	if !ok {

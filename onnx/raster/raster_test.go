@@ -126,7 +126,7 @@ func TestLevelsAreRoundedToTheNearest(t *testing.T) {
 		{-1, 0}, {1, 255}, {-7, 0}, {7, 255}, {float32(math.Inf(1)), 255}, {float32(math.Inf(-1)), 0},
 		{0, 128},            // 127.5 is a half: the even one
 		{-1 + 1.0/255, 0},   // so is 0.5
-		{-1 + 3.0/255, 2},   // and 1.5, but for what float32 makes of it
+		{-1 + 3.0/255, 2},   // and 1.5, except for what float32 makes of it
 		{-1 + 2.002/255, 1}, // nearer to 1
 		{0.5, 191}, {0.25, 159},
 	} {

@@ -38,7 +38,7 @@ func Errors(list []Finding) bool {
 }
 
 // Hinders reports whether a finding says that a model cannot be evaluated. Errors do,
-// but for one: an operator that no specification has may be one of ONNX Runtime's.
+// except for one: an operator that no specification has may be one of ONNX Runtime's.
 func (f Finding) Hinders() bool { return f.Severity == Error && f.Code != "operator-contributed" }
 
 // A Fault is what is wrong with a part of a model, under the code of a rule.

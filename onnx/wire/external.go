@@ -45,7 +45,7 @@ func CheckExternal(m *onnx.Model) []rule.Finding {
 
 // Embed reads the external data of a model into its tensors, under the rules of
 // CheckExternal, so that nothing outside it is needed any more. Bytes are written
-// anew, or are nil where the elements are more than inlined. It fails with a
+// again, or are nil where the elements are more than inlined. It fails with a
 // *FormatError at the first tensor that breaks a rule, and with an *UnsupportedError
 // when the elements of all tensors together are more than the limit for them; the
 // model is then not changed.

@@ -19,7 +19,7 @@
 // A driver starts in a new empty folder, which is removed when it ends, and in an environment of a few listed variables. Programs and
 // packages come from places that the user named, in PATH, NODE_PATH, PYTHONPATH or [Runtime.Places], never from the working
 // folder, from the folders above it, or from those around this program: relative entries of those lists, and the working
-// folder itself, are passed over. Models with elements in other files are refused, so that a driver opens no file for a model that
+// folder itself, are ignored. Models with elements in other files are refused, so that a driver opens no file for a model that
 // petrify has not written: one that is too large to travel lies in the driver's own folder, with its elements in a file beside
 // it, as they are in memory.
 package child
@@ -77,7 +77,7 @@ type Runtime struct {
 	files     bool                          // whether the driver opens a model in a file of its folder
 	inline    int64                         // the most bytes of elements that travel; zero is mostInline
 	unusable  func(name string) bool        // whether the driver's language cannot have a value of this name
-	lacks     func(witness.Signature) error // what the runtime cannot be given or asked for, if anything
+	lacks     func(witness.Signature) error // what the runtime cannot be given or asked to return, if anything
 	parting   time.Duration                 // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
 }
 

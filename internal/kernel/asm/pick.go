@@ -13,7 +13,7 @@ func picks(g *gen) {
 	g.scatter()
 }
 
-// pickRuns emits the packing of 16 columns that are neighbours in x, but for one
+// pickRuns emits the packing of 16 columns that are neighbours in x, except for one
 // gap: two loads in place of a gather.
 func (g *gen) pickRuns() {
 	g.function("pickRuns", "func(steps int, table *int32, lanes *int32, x *float32, first, other int, second uint32, height int, width int, dst *float32, stride int)",

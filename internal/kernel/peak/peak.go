@@ -6,7 +6,7 @@ package peak
 
 // Lanes is the number of float32 in the widest vectors that the machine
 // multiplies and adds in one instruction: 16 with AVX-512, 8 with AVX2 and FMA,
-// 0 where neither is to be had.
+// 0 where neither is available.
 func Lanes() int { return lanes }
 
 // Burn does n rounds of fused multiply-adds on vectors of so many lanes, 8 or
