@@ -173,6 +173,7 @@ func (c *compiler) graph(g *pb.GraphProto, outer map[string]bool, refs map[strin
 		b.outputs, b.outTypes = append(b.outputs, out.GetName()), append(b.outTypes, declared)
 	}
 	b.settleLast(own)
+	b.markStatistics()
 	return b, nil
 }
 

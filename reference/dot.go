@@ -146,12 +146,18 @@ func (s *dot) rounded(f format, roundings float64, more int) number {
 }
 
 // sumOf is the sum of numbers, with so many roundings of every term more. The
-// spreads are added as if all errors were one.
+// spreads are added as if all errors were one, but for what is each term's own.
 func (f format) sumOf(terms []number, more int) number {
 	f.operand = 0 // there is no product
 	s := f.dot()
+	s.own = f.own
 	values := make([]float64, 0, len(terms))
+	n := float64(len(terms))
+	scatter := Screens*Screens*(f.own/n+1-f.own) < 3 // where that makes the screen smaller
 	for _, t := range terms {
+		if scatter {
+			t = t.scattered()
+		}
 		s.term(t)
 		if t.v != 0 {
 			values = append(values, t.v)

@@ -66,6 +66,14 @@ func (c *call) zipNumbers(a, b *Value, f func(x, y number) number) *Value {
 	out.origin = carried(a, b, out)
 	left, right := newStretch(a.Dims, dims), newStretch(b.Dims, dims)
 	c.each(out.Len(), 1, func(i int) { out.set(i, f(a.at(left.index(i)), b.at(right.index(i)))) })
+	switch {
+	case a.Sound == nil && b.Sound == nil:
+		out.origin = passed(nil, out, c.format(out).u, nil)
+	case b.Sound != nil && b.Len() < a.Len() && a.Len() == out.Len(): // such as the mean of rows
+		out.origin = passed(a, out, c.format(out).u, func(i int) float64 { return f(a.at(i), exact(b.Float(right.index(i)))).spread })
+	case a.Sound != nil && a.Len() < b.Len() && b.Len() == out.Len():
+		out.origin = passed(b, out, c.format(out).u, func(i int) float64 { return f(exact(a.Float(left.index(i))), b.at(i)).spread })
+	}
 	return out
 }
 
@@ -130,7 +138,7 @@ func additive(name string, float func(f format, x, y number) number, s func(x, y
 	eval := o.eval
 	o.eval = func(c *call) []*Value {
 		out := eval(c)
-		if out[0].Sound != nil {
+		if out[0].Sound != nil && (c.in[0].Sound != nil || c.in[1].Sound != nil) {
 			out[0].origin = joined(c.in[0], c.in[1], out[0])
 		}
 		return out

@@ -50,6 +50,9 @@ func (fn function) at(f format, x number) number {
 	if fn.exact {
 		return f.settle(y)
 	}
+	if fn.declared == correctlyRounded {
+		return f.rounded(y, 1)
+	}
 	a := math.Abs(y.v)
 	if math.IsInf(y.v, 0) {
 		a = 0
@@ -86,6 +89,9 @@ func farthest(lo, hi float64) float64 { return max(math.Abs(lo), math.Abs(hi)) }
 // A declaredError is the error that an implementation of a function is
 // allowed: |computed - f(x)| <= (rel |f(x)| + abs) u.
 type declaredError struct{ rel, abs float64 }
+
+// correctlyRounded is the declared error of one rounding, which the spread speaks of.
+var correctlyRounded = declaredError{rel: 1}
 
 func (d declaredError) of(f format, y float64) float64 {
 	return (d.rel*y+d.abs)*f.u + f.tiny

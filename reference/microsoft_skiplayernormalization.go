@@ -58,6 +58,7 @@ func (c *call) skipSum(biasAt int) *Value {
 		}
 		sum.set(i, s)
 	}
+	sum.origin = joined(x, skip, sum)
 	return sum
 }
 
@@ -87,13 +88,16 @@ func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format,
 	y = c.numbers(sum.Type, sum.Dims...)
 	rounded = c.numbers(sum.Type, sum.Dims...)
 	f := c.format(sum)
+	f.own = ownInNormalisation
 	terms := make([]number, n)
+	inverses := make([]float64, sum.Len()/max(n, 1))
 	for r := range sum.Len() / max(n, 1) {
 		for k := range terms {
 			terms[k] = sum.at(r*n + k)
 			rounded.set(r*n+k, terms[k])
 		}
 		mean, inverse := statistics(f, terms)
+		inverses[r] = inverse.v
 		for k, t := range terms {
 			b := exact(0)
 			if beta != nil {
@@ -104,5 +108,7 @@ func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format,
 			y.set(r*n+k, f.affine(t, mean, f.rounded(f.mul(inverse, gamma.at(k)), 1), b))
 		}
 	}
+	y.origin = passed(sum, y, c.format(y).u, func(i int) float64 { return inverses[i/n] * gamma.Float(i%n) * sum.Spread[i] })
+	rounded.origin = sum.origin
 	return y, rounded
 }

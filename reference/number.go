@@ -26,6 +26,12 @@ func (n number) merged() number {
 	return n
 }
 
+// scattered counts a declared error as a part of the spread that may have either sign.
+func (n number) scattered() number {
+	n.spread, n.declared = hypot(n.spread, n.declared*rootOfThird), 0
+	return n
+}
+
 // exact returns v without error.
 func exact(v float64) number { return number{v: v} }
 
@@ -62,6 +68,7 @@ type format struct {
 
 	operand   float64 // relative error of the operands of products, besides their figures
 	unlike    float64 // how little the errors of the operands of a sum have to do with each other: see origin
+	own       float64 // the part of the variance of a sum's terms that is each one's own: see origin
 	reordered bool    // spreads hold for any usual order of summation: see orders
 	adder     *adder  // adds up in the place of exact arithmetic, unless nil: see Imitation
 }

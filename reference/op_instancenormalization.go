@@ -33,8 +33,10 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 	if x.Len() == 0 {
 		return out
 	}
+	f.own = ownInNormalisation
 	epsilon := exact(c.float("epsilon"))
 	n := x.Len() / groups
+	factors := make([]float64, x.Len())
 	c.each(groups, 4*n, func(g int) {
 		terms := make([]number, n)
 		for k := range terms {
@@ -44,6 +46,7 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 		std := sqrtFunction.at(f, f.add(variance, epsilon))
 		for k, t := range terms {
 			scale, bias := params(g, channel(g, k))
+			factors[g*n+k] = scale.v / std.v
 			if last == nil {
 				out.set(g*n+k, f.affine(t, mean, f.ratio(scale, std), bias))
 				continue
@@ -51,5 +54,6 @@ func (c *call) normalizeGroups(f format, last *format, x *Value, groups int, par
 			out.set(g*n+k, last.add(last.mul(last.rounded(f.ratio(f.sub(t, mean), std), 1), scale), bias))
 		}
 	})
+	out.origin = passed(x, out, c.format(out).u, func(i int) float64 { return factors[i] * x.Spread[i] })
 	return out
 }

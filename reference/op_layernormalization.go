@@ -34,6 +34,7 @@ var opLayerNormalization = operator{
 		means := c.numbers(stash, small...)
 		inverse := c.numbers(stash, small...)
 		f, last := c.stash(), c.affineFormat(x)
+		f.own = ownInNormalisation
 		epsilon := exact(c.float("epsilon"))
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
 		ss, sb := newStretch(scale.Dims, x.Dims), stretch{}
@@ -66,6 +67,7 @@ var opLayerNormalization = operator{
 				y.set(r*n+k, last.add(last.mul(last.rounded(f.mul(f.sub(t, mean), std), 1), scale.at(ss.index(r*n+k))), b))
 			}
 		})
+		y.origin = passed(x, y, c.format(y).u, func(i int) float64 { return inverse.Float(i/n) * scale.Float(ss.index(i)) * x.Spread[i] })
 		return []*Value{y, means, inverse}
 	},
 }

@@ -41,6 +41,7 @@ func (c *call) rmsNormalization() (out, inverse *Value) {
 	}
 	inverse = c.floatResult(c.stashType(), small)
 	f, last := c.stash(), c.affineFormat(x)
+	f.own = ownInNormalisation
 	epsilon := exact(c.float("epsilon"))
 	stretch := newStretch(scale.Dims, x.Dims)
 	squares := make([]number, n)
@@ -66,5 +67,6 @@ func (c *call) rmsNormalization() (out, inverse *Value) {
 			}
 		}
 	}
+	out.origin = passed(x, out, c.format(out).u, func(i int) float64 { return inverse.Float(i/n) * scale.Float(stretch.index(i)) * x.Spread[i] })
 	return out, inverse
 }

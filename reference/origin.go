@@ -35,6 +35,9 @@ const leastSimilar = 0.25
 // Of so many lanes each one is looked at; of more, some that are evenly spaced: it is a matter of averages.
 const lanesCompared = 16
 
+// elementsCompared is the same for the elements of a value.
+const elementsCompared = 4096
+
 // originOf is the origin of sums of products where either operand has no errors, as weights have none.
 func originOf(products []matrixProduct) *origin {
 	o := &origin{own: 1}
@@ -132,6 +135,38 @@ func carried(a, b, out *Value) *origin {
 		return a.origin
 	}
 	return nil
+}
+
+// passed is the origin of a value whose elements are rounded each on its own to the unit roundoff u, have the errors of those
+// of x, one each, and errors that many share, as those of a mean. direct, unless nil, is the spread that element i has of x's
+// alone. Of a large value some elements are looked at.
+func passed(x, out *Value, u float64, direct func(i int) float64) *origin {
+	if out.Sound == nil || out.Len() == 0 {
+		return nil
+	}
+	var inherited, rounded, all float64
+	var values []float64
+	for i := 0; i < out.Len(); i += max(1, out.Len()/elementsCompared) {
+		y := out.Float(i)
+		if direct != nil && x.origin != nil {
+			s := direct(i)
+			inherited += s * s
+		}
+		rounded += y * y * u * u / 3
+		all += out.Spread[i] * out.Spread[i]
+		values = append(values, y)
+	}
+	o := &origin{similar: 1}
+	if x != nil && x.origin != nil {
+		*o = *x.origin
+	}
+	// Elements that are equal may be rounded alike.
+	n := float64(len(values))
+	o.own = min(1, (o.own*inherited+(1-equalPairs(values)/(n*n))*rounded)/all)
+	if !(o.own > 0) || math.IsInf(all, 0) {
+		return nil
+	}
+	return o
 }
 
 // similarity is how much the errors of a and b, element by element, may agree: 1 unless a layer lies between them.

@@ -27,6 +27,20 @@ type factor struct {
 	sparse bool
 }
 
+// scattering is from how many terms on declared errors of operands count as parts of their spreads. Added as if the sign of
+// each were the worst for its weight, they grow with the number of terms and not with its root, which multiplies them by ten
+// and more in every layer of a transformer; yet a spread stands for eight times itself, which is more than few terms cost.
+const scattering = 64
+
+// figures are those of element i of the value, as products take them.
+func (q *factor) figures(i int) number {
+	n := q.of.figures(i)
+	if q.terms >= scattering {
+		return n.scattered()
+	}
+	return n
+}
+
 // rowsOf is the factor of lanes that are rows*cols elements from an offset on, row by row.
 func rowsOf(v *Value, offset, rows, cols int) factor {
 	return factor{of: v, lanes: rows, terms: cols, base: offset, laneStep: cols, run: max(1, cols), step: 1}
@@ -386,12 +400,12 @@ func (p *panel) load(f format, l0, l1, k0, k1, lane, term int) bool {
 
 // figures packs the figures of the elements of a lane.
 func (p *panel) figures(l, to, term int) {
-	v := p.of.of
 	which := uint8(0)
 	for _, at := range p.place {
 		var sound, spread, declared float64
 		if at >= 0 {
-			sound, spread, declared = v.Sound[at], v.Spread[at], v.Declared[at]
+			n := p.of.figures(at)
+			sound, spread, declared = n.sound, n.spread, n.declared
 		}
 		// What is infinite makes the whole sum infinite, which products of zero and infinity would hide.
 		if math.IsInf(sound, 1) {
@@ -446,7 +460,7 @@ func (b *bench) plain(p *matrixProduct, i0, i1, j0, j1 int) {
 				if at < 0 {
 					continue
 				}
-				x := left.of.figures(at)
+				x := left.figures(at)
 				if x.v = values.at(at); !left.sparse || x != exact(0) {
 					row.add(x, tile, k)
 				}
@@ -471,14 +485,14 @@ func (q *factor) matrix(first, n int) matrix {
 		}
 	}
 	values, _ := q.of.numbers()
-	v := convert(index, values.at)
-	gather := func(from []float64) []float64 {
-		if from == nil {
-			return nil
-		}
-		into := make([]float64, len(index))
-		move(into, from, index)
-		return into
+	m := matrix{rows: q.terms, cols: n, v: convert(index, values.at)}
+	if q.of.Sound == nil {
+		return m
 	}
-	return matrix{q.terms, n, v, gather(q.of.Sound), gather(q.of.Spread), gather(q.of.Declared)}
+	m.sound, m.spread, m.declared = make([]float64, len(index)), make([]float64, len(index)), make([]float64, len(index))
+	for i, at := range index {
+		f := q.figures(at)
+		m.sound[i], m.spread[i], m.declared[i] = f.sound, f.spread, f.declared
+	}
+	return m
 }

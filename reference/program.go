@@ -287,17 +287,18 @@ type block struct {
 
 // A step is a node, ready to be evaluated.
 type step struct {
-	op      *operator
-	schema  *op.Schema // nil for a function
-	label   string
-	opset   int64
-	attrs   map[string]*pb.AttributeProto
-	blocks  map[string]*block // graph attributes
-	body    *block            // of a function; op has nothing but its name then
-	shadows bool              // the function has the name of a standard operator
-	in      []string
-	out     []string
-	reads   []string // in, and what the blocks read from around them
+	op        *operator
+	schema    *op.Schema // nil for a function
+	label     string
+	opset     int64
+	attrs     map[string]*pb.AttributeProto
+	blocks    map[string]*block // graph attributes
+	body      *block            // of a function; op has nothing but its name then
+	shadows   bool              // the function has the name of a standard operator
+	in        []string
+	out       []string
+	reads     []string // in, and what the blocks read from around them
+	statistic bool     // a mean that normalises what it is taken of: see markStatistics
 }
 
 // run evaluates the block in the scope s, which holds its inputs.

@@ -123,7 +123,11 @@ func (r reduction) fold(c *call, out *Value, i int, x *Value, base int, offsets 
 	switch d := out.Data.(type) {
 	case onnx.Slice[float64]:
 		terms := convert(offsets, func(o int) number { return x.at(base + o) })
-		out.set(i, r.number(c.format(out), terms))
+		f := c.format(out)
+		if f.own = x.own(); c.step.statistic {
+			f.own = ownInNormalisation
+		}
+		out.set(i, r.number(f, terms))
 		if r.orders && hasNaN(terms) {
 			c.undefined(out, i, orderOfNaN)
 		}
