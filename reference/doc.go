@@ -29,7 +29,9 @@
 //     of a function such as Tanh is allowed, from a table with sources (see Functions),
 //     propagated through the graph and added up as if all errors had the same sign. If it
 //     is less than 2^-16 of the spread, as it nearly always is for underflow, the spread
-//     includes it.
+//     includes it. A product of 32 terms and more takes the declared errors of its operands
+//     as rounding errors of that size: with the worst sign for every weight they would
+//     make the screen of a transformer infinite within three layers.
 //
 // Spread and Declared together make the screen, 8*Spread + Declared: see Value.
 //
@@ -47,6 +49,11 @@
 //     similar these weights are: see origin;
 //   - equal terms have equal rounding errors: a sum with groups of n1, n2, ... equal
 //     terms counts n1² + n2² + ... roundings instead of n.
+//
+// A normalisation is an exception: its mean and its variance take the errors of a row as independent,
+// since what they have in common moves the statistics and the elements alike and cancels.
+// That holds for LayerNormalization and its kind, and for the ReduceMean nodes that exporters write
+// instead: see markStatistics.
 //
 // Sums may have larger errors than that if their partial sums grow large and then cancel, or if
 // their additions all round the same way. Program.ReorderNode adds the terms in the orders that

@@ -138,27 +138,27 @@ func carried(a, b, out *Value) *origin {
 }
 
 // passed is the origin of a value whose elements are rounded each on its own to the unit roundoff u, have the errors of those
-// of x, one each, and errors that many share, as those of a mean. direct, unless nil, is the spread that element i has of x's
-// alone. Of a large value some elements are looked at.
+// of x, one each, and errors that many share, as those of a mean. direct is the spread that element i has of x's alone; x may
+// be nil. Of a large value some elements are looked at.
 func passed(x, out *Value, u float64, direct func(i int) float64) *origin {
 	if out.Sound == nil || out.Len() == 0 {
 		return nil
+	}
+	o := &origin{similar: 1}
+	if x != nil && x.Sound != nil && x.origin != nil {
+		*o = origin{own: x.origin.own, similar: x.origin.similar, parts: x.layers()}
 	}
 	var inherited, rounded, all float64
 	var values []float64
 	for i := 0; i < out.Len(); i += max(1, out.Len()/elementsCompared) {
 		y := out.Float(i)
-		if direct != nil && x.origin != nil {
+		if o.own > 0 {
 			s := direct(i)
 			inherited += s * s
 		}
 		rounded += y * y * u * u / 3
 		all += out.Spread[i] * out.Spread[i]
 		values = append(values, y)
-	}
-	o := &origin{similar: 1}
-	if x != nil && x.origin != nil {
-		*o = *x.origin
 	}
 	// Elements that are equal may be rounded alike.
 	n := float64(len(values))

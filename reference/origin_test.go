@@ -27,7 +27,7 @@ func TestSpreadsOfDeepNetworks(t *testing.T) {
 		{"random", 40, func(r *rand.Rand) []float32 { return normal(r, math.Sqrt2) }, "m = MatMul(x, w)\ny = Relu(m)", 60},
 		{"linear", 40, func(r *rand.Rand) []float32 { return normal(r, 1) }, "y = MatMul(x, w)", 60},
 		{"residual", 40, func(r *rand.Rand) []float32 { return normal(r, 0.5) }, "m = MatMul(x, w)\na = Relu(m)\ny = Add(x, a)", 300},
-		{"gated", 6, func(r *rand.Rand) []float32 { return normal(r, 3) }, "m = MatMul(x, w)\ns = Sigmoid(m)\ny = Mul(m, s)", math.Inf(1)},
+		{"gated", 6, func(r *rand.Rand) []float32 { return normal(r, 3) }, "m = MatMul(x, w)\ns = Sigmoid(m)\ny = Mul(m, s)", 20},
 		{"averages", 40, func(r *rand.Rand) []float32 {
 			return fill(width*width, func() float64 { return (0.5 + r.Float64()) / width })
 		}, "y = MatMul(x, w)", math.Inf(1)},
@@ -46,12 +46,21 @@ func TestSpreadsOfDeepNetworks(t *testing.T) {
 			return w
 		}, "y = MatMul(x, w)", math.Inf(1)},
 		{"one sum twice", 40, func(r *rand.Rand) []float32 { return normal(r, 0.7) }, "m = MatMul(x, w)\na = Relu(m)\nb = Sub(a, m)\nc = Add(x, b)\ny = Sub(c, b)", math.Inf(1)},
+		{"normalised after", 24, func(r *rand.Rand) []float32 { return normal(r, 1) }, "m = MatMul(x, w)\na = Relu(m)\ns = Add(x, a)\ny = LayerNormalization(s, gain)", 5e4},
+		{"normalised before", 24, func(r *rand.Rand) []float32 { return normal(r, 1) }, "n = LayerNormalization(x, gain)\nm = MatMul(n, w)\na = Relu(m)\ny = Add(x, a)", 1e5},
+		{"normalised in pieces", 24, func(r *rand.Rand) []float32 { return normal(r, 1) }, "m = MatMul(x, w)\na = Relu(m)\ns = Add(x, a)\nmean = ReduceMean(s)\nd = Sub(s, mean)\nsquare = Mul(d, d)\nvariance = ReduceMean(square)\ndeviation = Sqrt(variance)\ny = Div(d, deviation)", 3e5},
+		{"normalised twice", 24, func(r *rand.Rand) []float32 { return normal(r, 1) }, "m = MatMul(x, w)\nn = LayerNormalization(m, gain)\na = LayerNormalization(n, gain)\nd = Sub(n, a)\ny = Add(d, n)", math.Inf(1)},
+		{"gated after", 24, func(r *rand.Rand) []float32 { return normal(r, 1) }, "m = MatMul(x, w)\na = Sigmoid(m)\ng = Mul(m, a)\ns = Add(x, g)\ny = LayerNormalization(s, gain)", 5e4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 4))
 			var src strings.Builder
 			fmt.Fprintf(&src, "in x0 float %d,%d\n", rows, width)
-			var inits []*onnx.Tensor
+			gain, err := onnx.NewTensor("gain", fill(width, func() float64 { return 0.5 + r.Float64() }), width)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inits := []*onnx.Tensor{gain}
 			for i := range c.layers {
 				w, err := onnx.NewTensor(fmt.Sprint("w", i), c.weights(r), width, width)
 				if err != nil {
@@ -115,6 +124,7 @@ func renamed(line string, i int) string {
 			fields[k] = fmt.Sprint("x", i)
 		case f == "y":
 			fields[k] = fmt.Sprint("x", i+1)
+		case f == "gain": // one for all layers
 		default:
 			fields[k] = fmt.Sprint(f, i)
 		}
@@ -122,18 +132,31 @@ func renamed(line string, i int) string {
 			args = append(args, fields[k])
 		}
 	}
-	return fmt.Sprintf("%s = %s(%s)", fields[0], fields[1], strings.Join(args, ", "))
+	attributes := ""
+	if fields[1] == "ReduceMean" {
+		attributes = " axes=1,"
+	}
+	return fmt.Sprintf("%s = %s(%s)%s", fields[0], fields[1], strings.Join(args, ", "), attributes)
 }
 
 // inFloat32 computes the layers one after the other.
 func inFloat32(t *testing.T, r *rand.Rand, body string, x *onnx.Tensor, weights []*onnx.Tensor, rows, width int) []float32 {
 	t.Helper()
-	values := map[string][]float32{"x": floats32(t, x)}
-	for _, w := range weights {
+	values := map[string][]float32{"x": floats32(t, x), "gain": floats32(t, weights[0])}
+	for _, w := range weights[1:] {
 		values["w"] = floats32(t, w)
 		for line := range strings.Lines(body) {
 			f := strings.FieldsFunc(strings.TrimSpace(line), func(c rune) bool { return strings.ContainsRune(" =(),", c) })
-			a, out := values[f[2]], make([]float32, rows*width)
+			a := values[f[2]]
+			out := make([]float32, len(a))
+			if f[1] == "ReduceMean" {
+				out = out[:rows]
+			}
+			row := func(i int) []float32 { return a[i/width*width : (i/width+1)*width] }
+			second := func(i int) float32 { // of one size, or one for each row
+				b := values[f[3]]
+				return b[i*len(b)/len(a)]
+			}
 			for i := range out {
 				switch f[1] {
 				case "MatMul":
@@ -141,7 +164,26 @@ func inFloat32(t *testing.T, r *rand.Rand, body string, x *onnx.Tensor, weights 
 					for k := range column {
 						column[k] = values[f[3]][k*width+i%width]
 					}
-					out[i] = dot32(r, a[i/width*width:(i/width+1)*width], column)
+					out[i] = dot32(r, row(i), column)
+				case "ReduceMean":
+					out[i] = mean32(r, row(i*width))
+				case "Sqrt":
+					out[i] = float32(math.Sqrt(float64(a[i])))
+				case "Div":
+					out[i] = a[i] / second(i)
+				case "LayerNormalization":
+					if i%width > 0 {
+						continue // the whole row was computed
+					}
+					mean := mean32(r, row(i))
+					squares := make([]float32, width)
+					for k, v := range row(i) {
+						squares[k] = (v - mean) * (v - mean)
+					}
+					factor := 1 / float32(math.Sqrt(float64(mean32(r, squares)+1e-5)))
+					for k, v := range row(i) {
+						out[i+k] = (v - mean) * factor * values["gain"][k]
+					}
 				case "Relu":
 					out[i] = max(0, a[i])
 				case "Neg":
@@ -149,11 +191,11 @@ func inFloat32(t *testing.T, r *rand.Rand, body string, x *onnx.Tensor, weights 
 				case "Sigmoid":
 					out[i] = float32(1 / (1 + math.Exp(-float64(a[i]))))
 				case "Add":
-					out[i] = a[i] + values[f[3]][i]
+					out[i] = a[i] + second(i)
 				case "Sub":
-					out[i] = a[i] - values[f[3]][i]
+					out[i] = a[i] - second(i)
 				case "Mul":
-					out[i] = a[i] * values[f[3]][i]
+					out[i] = a[i] * second(i)
 				default:
 					t.Fatalf("no %s", f[1])
 				}
@@ -163,6 +205,14 @@ func inFloat32(t *testing.T, r *rand.Rand, body string, x *onnx.Tensor, weights 
 		values["x"] = values["y"]
 	}
 	return values["x"]
+}
+
+func mean32(r *rand.Rand, x []float32) float32 {
+	ones := make([]float32, len(x))
+	for i := range ones {
+		ones[i] = 1
+	}
+	return dot32(r, x, ones) / float32(len(x))
 }
 
 func floats32(t *testing.T, x *onnx.Tensor) []float32 {

@@ -30,7 +30,7 @@ type factor struct {
 // scattering is from how many terms on declared errors of operands count as parts of their spreads. Added as if the sign of
 // each were the worst for its weight, they grow with the number of terms and not with its root, which multiplies them by ten
 // and more in every layer of a transformer; yet a spread stands for eight times itself, which is more than few terms cost.
-const scattering = 64
+const scattering = 32
 
 // figures are those of element i of the value, as products take them.
 func (q *factor) figures(i int) number {
