@@ -29,6 +29,11 @@ func (r *Runtime) usable(m *onnx.Model) ([]byte, map[string]string, error) {
 	}
 	whole := proto.CloneOf(m.Proto)
 	g := whole.GetGraph()
+	if r.constants {
+		g.Input = slices.DeleteFunc(g.Input, func(v *pb.ValueInfoProto) bool {
+			return slices.ContainsFunc(g.Initializer, func(t *pb.TensorProto) bool { return t.GetName() == v.GetName() })
+		})
+	}
 	aliases := map[string]string{}
 	free := 0
 	unused := func() string {

@@ -18,9 +18,10 @@ var opencvDriver string
 func OpenCV() *Runtime {
 	r := inPython("opencv", opencvDriver)
 	r.unusable = func(string) bool { return true }
+	r.constants = true // the importer has no Identity of them, and no run is given any
 	r.lacks = func(s witness.Signature) error {
 		for _, p := range append(s.Inputs, s.Outputs...) {
-			if p.Other || p.Type.Elem != pb.TensorProto_FLOAT || len(p.Type.Dims) < 2 {
+			if !p.Optional && (p.Other || p.Type.Elem != pb.TensorProto_FLOAT || len(p.Type.Dims) < 2) {
 				return &onnx.UnsupportedError{Why: fmt.Sprintf("OpenCV's matrices are of float32 and have two axes or more, and here is %s", p)}
 			}
 		}

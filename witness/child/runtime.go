@@ -77,6 +77,7 @@ type Runtime struct {
 	files     bool                          // whether the driver opens a model in a file of its folder
 	inline    int64                         // the most bytes of elements that travel; zero is mostInline
 	unusable  func(name string) bool        // whether the driver's language cannot have a value of this name
+	constants bool                          // whether an initializer is never an input, whatever the model lists
 	lacks     func(witness.Signature) error // what the runtime cannot be given or asked to return, if anything
 	parting   time.Duration                 // for a driver to end by itself, and for standard error to drain after it; zero is five seconds
 }
