@@ -19,6 +19,7 @@ import (
 func BenchmarkAgainstONNXRuntime(b *testing.B) {
 	against(b, "dense", generator(b, false), 4000, 1, 64, 1024)
 	against(b, "convolutional", convolutional(b, false), 64, 1, 64)
+	against(b, "convolutional in float16", halved(b, convolutional(b, false)), 64, 1, 64)
 }
 
 // against compares on one model. images is how many are made for one figure.
@@ -37,7 +38,12 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 				}
 				defer ort.Close()
 				s := open(b, m)
-				in := []*onnx.Tensor{onnxtest.Tensor(b, "z", normals(1, n*100, 1), n, 100)}
+				z, err := cast(onnxtest.Tensor(b, "z", normals(1, n*100, 1), n, 100), s.Inputs()[0].Type.Elem)
+				if err != nil {
+					b.Fatal(err)
+				}
+				z.Name = "z"
+				in := []*onnx.Tensor{z}
 
 				const rounds = 5
 				each := max(2, images/n)

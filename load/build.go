@@ -48,6 +48,7 @@ type builder struct {
 	leaves map[string]value // nodes that constants have become
 	done   map[int]bool     // operations that were fused into an earlier one
 	alone  bool             // the operation at hand has nothing but constants, and is computed at once
+	wide   bool             // floats of 16 bits are held in ones of 32
 	bytes  int64
 	names  map[string]bool
 
@@ -170,7 +171,7 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 	}()
 	b := &builder{
 		segment: s, running: &running{ctx: ctx}, g: G.NewGraph(),
-		values: map[string]value{}, leaves: map[string]value{}, done: map[int]bool{}, names: map[string]bool{},
+		values: map[string]value{}, leaves: map[string]value{}, done: map[int]bool{}, names: map[string]bool{}, wide: true,
 	}
 	p = &program{}
 	for i, t := range inputs {
@@ -182,20 +183,24 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 			continue
 		}
 		own := &onnx.Tensor{Name: name, Dims: slices.Clone(t.Dims)}
-		if own.Data = t.Data.Make(t.Len()); !isFloat(t.Type()) {
+		if own.Data = t.Data.Make(t.Len()); !isFloat(t.Type()) { // see asFloats
 			own.Data = make(onnx.Slice[float32], t.Len())
 		}
 		v, err := b.leaf(own)
 		if err != nil {
 			return nil, -1, err
 		}
-		v.elem = t.Type()
+		if v.elem = t.Type(); isHalf(v.elem) {
+			v.elem = pb.TensorProto_FLOAT
+		}
 		p.inputs = append(p.inputs, own)
 		b.values[name] = v
 	}
 	for name := range s.users {
 		if t := s.constants[name]; t != nil {
-			b.values[name] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
+			if b.values[name], err = b.widenedOnce(name, t); err != nil {
+				return nil, -1, err
+			}
 		}
 	}
 	for i := range s.ops {
@@ -217,6 +222,13 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 		case v.kind != op.UnknownKind:
 			return nil, -1, &onnx.UnsupportedError{Why: fmt.Sprintf("output %q is not a tensor", out)}
 		}
+		if elem := s.elem(out); isHalf(elem) {
+			if v.elem = elem; v.fixed != nil {
+				if v.fixed, err = cast(v.fixed, elem); err != nil {
+					return nil, -1, err
+				}
+			}
+		}
 		p.outputs = append(p.outputs, output{name: out, value: v})
 		if v.node != nil && v.node.Op() != nil {
 			wanted = append(wanted, v.node)
@@ -236,8 +248,49 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 	return p, -1, nil
 }
 
-// apply adds operation i to the graph, or carries it out where all of its inputs are known.
+// widenedOnce is a constant of the model in a graph: floats of 16 bits become ones of 32, once for all graphs.
+func (r *region) widenedOnce(name string, t *onnx.Tensor) (value, error) {
+	if isHalf(t.Type()) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		key := name + "\x00widened"
+		if r.folded[key] == nil {
+			w, err := cast(t, pb.TensorProto_FLOAT)
+			if err != nil {
+				return value{}, err
+			}
+			w.Name = name
+			r.folded[key] = w
+		}
+		t = r.folded[key]
+	}
+	return value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}, nil
+}
+
+// apply adds operation i to the graph, or carries it out where all of its inputs are known. In a graph, floats of 16 bits are ones of 32
+// that are rounded to 16.
 func (b *builder) apply(i int) error {
+	if err := b.applyAsItIs(i); err != nil || !b.wide {
+		return err
+	}
+	for _, out := range b.ops[i].out { // what has been rounded to 16 bits
+		v := b.values[out]
+		if !isHalf(v.elem) {
+			continue
+		}
+		if v.elem = pb.TensorProto_FLOAT; v.fixed != nil {
+			var err error
+			if v.fixed, err = cast(v.fixed, v.elem); err != nil {
+				return err
+			}
+			v.fixed.Name = out
+		}
+		b.values[out] = v
+	}
+	return nil
+}
+
+func (b *builder) applyAsItIs(i int) error {
 	o := &b.ops[i]
 	in := make([]value, len(o.in))
 	for k, name := range o.in {
@@ -404,16 +457,24 @@ func (b *builder) recall(op *operation) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, out := range op.out {
-		if b.folded[out] == nil && out != "" {
+		if b.folded[b.key(out)] == nil && out != "" {
 			return false
 		}
 	}
 	for _, out := range op.out {
-		if t := b.folded[out]; t != nil {
+		if t := b.folded[b.key(out)]; t != nil {
 			b.values[out] = value{dims: t.Dims, elem: t.Type(), fixed: t, constant: true}
 		}
 	}
 	return true
+}
+
+// key is the name under which a constant that is computed is kept: as floats of 32 bits, or as it is.
+func (b *builder) key(name string) string {
+	if b.wide {
+		return name + "\x00wide"
+	}
+	return name
 }
 
 // settle computes what an operation on constants has built, so that it is a constant too.
@@ -434,7 +495,7 @@ func (b *builder) settle(c call) error {
 		b.values[out] = v
 		if c.constant && v.fixed != nil {
 			b.mu.Lock()
-			b.folded[out] = v.fixed
+			b.folded[b.key(out)] = v.fixed
 			b.mu.Unlock()
 		}
 	}
@@ -628,6 +689,9 @@ func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, di
 		fail(fault{fmt.Errorf("%s: built with shape %v, want %v", name, shape, dims)})
 	}
 	b.account(name, dims, int64(n.Dtype().Size()))
+	if half := b.elem(name); b.wide && isHalf(half) {
+		n = must(gop.Slices(name+" rounded", "rounding to 16 bits", n, roundingTo(half)))
+	}
 	b.values[name] = value{dims: dims, elem: elem, node: n}
 }
 
@@ -653,7 +717,11 @@ func (b *builder) next(name string) (int, *operation) {
 	if b.alone {
 		return 0, nil
 	}
-	return b.reader(name)
+	i, op := b.reader(name)
+	if op != nil && op.name != "Relu" && b.wide && isHalf(b.elem(name)) {
+		return 0, nil // it is rounded before it is read, which a ReLU gives no other result for
+	}
+	return i, op
 }
 
 func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -713,12 +781,20 @@ func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return results, nil
 }
 
-// asFloats fills x with flags, or with whole numbers: those that a float32 does not hold are rounded, to what is beyond every axis of rows.
+// asFloats fills x with flags, floats of 16 bits, or whole numbers: those that a float32 does not hold are rounded, to what is beyond every axis of rows.
 func asFloats(x []float32, from onnx.Data) {
 	switch d := from.(type) {
 	case onnx.Slice[bool]:
 		for k, v := range d {
 			x[k] = float32(flag(v))
+		}
+	case onnx.Slice[onnx.Float16]:
+		for k, v := range d {
+			x[k] = v.Float32()
+		}
+	case onnx.Slice[onnx.BFloat16]:
+		for k, v := range d {
+			x[k] = v.Float32()
 		}
 	case onnx.Slice[int32]:
 		for k, v := range d {

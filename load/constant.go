@@ -142,6 +142,27 @@ func whole(elem pb.TensorProto_DataType, v float64) int64 {
 	return int64(v)
 }
 
+// roundingTo rounds float32 to a type of floats of 16 bits.
+func roundingTo(elem pb.TensorProto_DataType) func(y, x []float32) {
+	if elem == pb.TensorProto_BFLOAT16 {
+		return func(y, x []float32) {
+			for i, v := range x {
+				y[i] = onnx.NewBFloat16(v).Float32()
+			}
+		}
+	}
+	return func(y, x []float32) {
+		for i, v := range x {
+			bits := math.Float32bits(v)
+			if abs := bits &^ (1 << 31); abs < 0x38800000 || abs >= 0x477ff000 { // subnormal, or beyond the largest
+				y[i] = onnx.NewFloat16(v).Float32()
+				continue
+			}
+			y[i] = math.Float32frombits((bits + 0xfff + bits>>13&1) &^ 0x1fff)
+		}
+	}
+}
+
 // cast gives a tensor of numbers another type.
 func cast(t *onnx.Tensor, to pb.TensorProto_DataType) (*onnx.Tensor, error) {
 	if w, ok := wide(t); ok && isInt(to) {

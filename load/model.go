@@ -343,12 +343,13 @@ func (s *segment) onlyRead(name string, ok func(o *operation, k int) bool) bool 
 
 // takesRows reports whether input k of an operation is the numbers of rows of floats.
 func (r *region) takesRows(o *operation, k int) bool {
-	return o.name == "Gather" && k == 1 && isFloat(r.elem(o.in[0]))
+	elem := r.elem(o.in[0])
+	return o.name == "Gather" && k == 1 && (isFloat(elem) || isHalf(elem))
 }
 
 // fixed reports whether input i, a tensor, belongs to the graph, so that each of its values has a graph of its own.
 func (s *segment) fixed(i int, t *onnx.Tensor) bool {
-	return !isFloat(t.Type()) && t.Type() != pb.TensorProto_BOOL && !s.rows[s.inputs[i]] || s.sets[s.inputs[i]]
+	return !isFloat(t.Type()) && !isHalf(t.Type()) && t.Type() != pb.TensorProto_BOOL && !s.rows[s.inputs[i]] || s.sets[s.inputs[i]]
 }
 
 // reader is the one operation that reads a value, if there is no other and the value is not an output.

@@ -87,12 +87,16 @@ func (r *region) fuses(o *operation, varies map[string]bool) bool {
 	if o.bodies != nil || entry.random {
 		return false
 	}
+	half := slices.ContainsFunc(o.in, func(name string) bool { return isHalf(r.elem(name)) })
+	if half && slices.ContainsFunc(o.out, func(name string) bool { return name != "" && r.elem(name) == pb.TensorProto_UNDEFINED }) {
+		return false // it has to be told where 16 bits are ones of 32
+	}
 	for k, name := range o.in {
 		if !varies[name] || r.takesRows(o, k) {
 			continue
 		}
 		t := r.types[name]
-		if entry.build == nil || !isFloat(t.Elem) && (t.Elem != pb.TensorProto_BOOL || !entry.takes.has(t.Elem) && k == 0) {
+		if entry.build == nil || !isFloat(t.Elem) && !isHalf(t.Elem) && (t.Elem != pb.TensorProto_BOOL || !entry.takes.has(t.Elem) && k == 0) {
 			return false
 		}
 	}

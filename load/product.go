@@ -35,7 +35,7 @@ func gemm(b *builder, c call) {
 		plain = plain && cfg.Beta == 1 && isRow(c.in[2].dims, n)
 	}
 	strips := plain && cfg.TransB && inStrips(c, m, n)
-	if plain && cfg.TransB && c.in[1].fixed != nil && !strips {
+	if plain && cfg.TransB && c.in[1].fixed != nil && !strips && sizeOf(c.in[1].fixed) <= mostCopied {
 		b.flip(c, 1)
 		cfg.TransB = false
 	}
@@ -88,8 +88,13 @@ func (b *builder) biasAfter(name *string, n int) *G.Node {
 // wideRow is the number of columns from which the weights of a single row of inputs are laid in strips.
 const wideRow = 4096
 
+// mostCopied is how many bytes of weights there may be twice: as they are, and in the order that is fastest.
+const mostCopied = 64 << 20
+
 // inStrips reports whether the weights, input 1, of m rows by n columns are laid in strips.
-func inStrips(c call, m, n int) bool { return m == 1 && n >= wideRow && c.in[1].constant }
+func inStrips(c call, m, n int) bool {
+	return m == 1 && n >= wideRow && c.in[1].constant && sizeOf(c.in[1].fixed) <= mostCopied
+}
 
 // dense sets the value name to x w + bias, and the activation that alone reads it instead of it. w is input 1 of c.
 func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) {
@@ -145,7 +150,7 @@ func (b *builder) arranged(c call, k int, how string, moves []gop.Moves, dims ..
 		b.setFixed(name, t)
 		if c.in[k].constant {
 			b.mu.Lock()
-			b.folded[name] = t
+			b.folded[b.key(name)] = t
 			b.mu.Unlock()
 		}
 	}

@@ -88,5 +88,5 @@ func newSharingPair(t *testing.T, c contender, i int, opset int64) *pair {
 // old and new, each on batches of two sizes: some in every run, and thousands when
 // flags ask for a sweep.
 func TestRandomSharing(t *testing.T) {
-	sweepPairs(t, []int64{13, 7, 8, 9, 10, 11, 12, 15, 17, 18, 20, 21, 22, 23, 24}, newSharingPair, map[string]int{"load": 2 * together, "ort-node": together})
+	sweepPairs(t, []int64{13, 7, 8, 9, 10, 11, 12, 15, 17, 18, 20, 21, 22, 23, 24}, newSharingPair, map[string]int{"load": 2 * together})
 }
