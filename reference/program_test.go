@@ -384,3 +384,15 @@ func TestOperatorsThatAreRefusedSayWhy(t *testing.T) {
 		}
 	}
 }
+
+func TestComplexNumbersAreRefusedWithTheReason(t *testing.T) {
+	m := &onnx.Model{Proto: &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Version: proto.Int64(13)}}, Graph: &pb.GraphProto{
+		Name:        proto.String("g"),
+		Initializer: []*pb.TensorProto{{Name: proto.String("w"), DataType: proto.Int32(int32(pb.TensorProto_COMPLEX64)), Dims: []int64{1}, FloatData: []float32{1, 2}}},
+		Node:        []*pb.NodeProto{{OpType: proto.String("Shape"), Input: []string{"w"}, Output: []string{"y"}}},
+		Output:      []*pb.ValueInfoProto{{Name: proto.String("y")}},
+	}}}
+	if _, err := Compile(m, Options{}); err == nil || !strings.Contains(err.Error(), "complex64, which ONNX Runtime does not have, either") {
+		t.Errorf("got %v, want a reason", err)
+	}
+}
