@@ -74,18 +74,18 @@ func TestRunOfClasses(t *testing.T) {
 			t.Errorf("%s: classes %q, %v", w.Name, is.Class.Names, err)
 		}
 	}
-	turns, err := one.Sample(5, 7)
+	turns, err := one.Sample(7, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	eels, err := one.Sample(5, 7, 2)
+	eels, err := one.Sample(7, 5, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if a, b := turns.Pixels, eels.Pixels; !slices.Equal(a[2*64:3*64], b[2*64:3*64]) || slices.Equal(a[:64], b[:64]) {
 		t.Error("the third image is not an eel, or the first is one")
 	}
-	if _, err := one.Sample(1, 7, 3); err == nil || !strings.Contains(err.Error(), "class 3, want 0 to 2") {
+	if _, err := one.Sample(7, 1, 3); err == nil || !strings.Contains(err.Error(), "class 3, want 0 to 2") {
 		t.Errorf("a class too far: %v", err)
 	}
 }

@@ -55,7 +55,7 @@ func Example() {
 			fmt.Printf("step %d of %d\n", ev.Step, r.Description().Steps)
 		}
 	}
-	images, err := r.Sample(3, 7)
+	images, err := r.Sample(7, 3)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -179,7 +179,7 @@ func (f *Folder) Weights() (func(string, export.Options) ([]checkpoint.Tensor, e
 // seed: the same as `petrify sample` with that seed. A model that learns classes goes in turn through the given ones, which are
 // indices into Description.Data.Classes, or through all of them. A model that was not trained on noise, such as a plain
 // autoencoder, is an error.
-func (f *Folder) Sample(n int, seed uint64, classes ...int) (*train.Images, error) {
+func (f *Folder) Sample(seed uint64, n int, classes ...int) (*train.Images, error) {
 	m, err := f.Model()
 	if err != nil {
 		return nil, err
