@@ -282,7 +282,7 @@ func knownRule(where, code string) error {
 	if slices.Contains(codes, code) {
 		return nil
 	}
-	return fmt.Errorf("%s: no rule has the code %q%s: petrify rules lists them", where, code, suggest.DidYouMean(code, codes))
+	return fmt.Errorf("%s: unknown rule %q%s (petrify rules lists them)", where, code, suggest.DidYouMean(code, codes))
 }
 
 func validPattern(pattern string) error {

@@ -1,4 +1,5 @@
-// Package model is what a model is: some nets, an objective that says how they learn, and a recipe with its settings.
+// Package model defines what a model is: some nets, an objective that says how they learn, and a recipe with its
+// settings.
 //
 // A Model is data. Package models lists those that petrify comes with; one of your own is a value of type Model over layers
 // of package layer and an objective of package train. Package train trains it, package export writes its nets as ONNX files.

@@ -15,8 +15,8 @@ type Element interface {
 		Float8E4M3FN | Float8E4M3FNUZ | Float8E5M2 | Float8E5M2FNUZ | Float8E8M0 | Float4E2M1 | Int4 | UInt4 | Int2 | UInt2
 }
 
-// Data holds the elements of a tensor. It is always a Slice, of one of the
-// types of Element: a type assertion to Slice[float32] gets at the numbers.
+// Data holds the elements of a tensor. It is always a Slice of one of the types of Element: use a
+// type assertion to Slice[float32] to get the numbers.
 type Data interface {
 	// Type returns the element type.
 	Type() pb.TensorProto_DataType
@@ -128,8 +128,8 @@ func MakeData(typ pb.TensorProto_DataType, n int) (Data, bool) {
 	return nil, false
 }
 
-// DataOf returns a slice of elements as Data, which keeps it. It reports
-// false for a value that is none.
+// DataOf wraps a slice of elements, without copying it, as Data. It reports false for any other
+// value.
 func DataOf(plain any) (Data, bool) {
 	for _, e := range storages {
 		if e.none != nil {
@@ -141,10 +141,9 @@ func DataOf(plain any) (Data, bool) {
 	return nil, false
 }
 
-// Narrow is the way back from Data.Wide: it returns a copy of the elements in
-// a type of the same kind, floats rounded as NewFloat16 and its like do, and
-// integers cut to their last bits. It reports false where wide is not what
-// Wide makes of that type.
+// Narrow is the inverse of Data.Wide: it returns a copy of the elements in a type of the same kind,
+// with floats rounded as by NewFloat16 and the like, and integers truncated to their low bits. It
+// reports false if wide does not have the type that Wide returns for typ.
 func Narrow(typ pb.TensorProto_DataType, wide Data) (Data, bool) {
 	if narrow := storages[typ].narrow; narrow != nil {
 		return narrow(wide)
@@ -152,7 +151,8 @@ func Narrow(typ pb.TensorProto_DataType, wide Data) (Data, bool) {
 	return nil, false
 }
 
-// IntegerRange returns the least and the greatest number of a type of integers, false for other types.
+// IntegerRange returns the smallest and largest number of an integer type; ok is false for other
+// types.
 func IntegerRange(typ pb.TensorProto_DataType) (least int64, greatest uint64, ok bool) {
 	s := storages[typ]
 	if s.widen == nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Detach returns a model that says of each initializer of the main graph with so
-// many bytes of elements, or more, that they are in a file at location, and the
-// elements in the order in which that file has them, one right after the other: at
-// offsets that are multiples of 64, for which there are zeros between them. The
-// model shares everything else with m, and neither may be changed afterwards.
+// Detach moves initializers to external data: it returns a model in which each initializer of the
+// main graph with at least the given number of bytes refers to a file at location, and the contents
+// of that file in order, as pieces to be written one after the other. Offsets are multiples of 64,
+// with zeros as padding. The model shares everything else with m, and neither may be changed
+// afterwards.
 func Detach(m *pb.ModelProto, location string, least int) (*pb.ModelProto, [][]byte) {
 	const aligned = 64
 	var parts [][]byte

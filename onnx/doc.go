@@ -1,9 +1,9 @@
-// Package onnx is ONNX as Go: models, tensors and types, writing them, and
-// showing them as text.
+// Package onnx represents ONNX in Go: models, tensors and types, writing them, and printing them as
+// text.
 //
-// An Emitter writes a model, a Tensor holds a value, Text shows what is in a
-// model, each name out of it quoted. The messages themselves are those of
-// package pb. What else can be done with a model has a room of its own:
+// An Emitter writes a model, a Tensor holds a value, and Text prints a model, with names from the
+// file quoted. The messages themselves are those of package pb. Other operations on models have
+// packages of their own:
 //
 //   - wire reads bytes that may be hostile, within limits;
 //   - rule lists what a model must keep to, and says how findings look;

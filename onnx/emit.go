@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Value is a name in the graph that an Emitter writes. The zero Value stands
-// for an optional input that is left out.
+// A Value refers, by name, to a value of the graph that an Emitter writes. The zero Value means an
+// optional input that is left out.
 type Value struct{ Name string }
 
 // EmitterOptions say what an Emitter writes. Graph is needed; Opset 0 is 13,
@@ -23,10 +23,9 @@ type EmitterOptions struct {
 	Param func(full string) (*Tensor, error)
 }
 
-// Emitter writes one graph, node by node. Nodes stand in the order of the
-// calls, initializers in the order of their first use, and each node is named
-// like its output. The first error sticks: calls after it do nothing, and
-// Model returns it.
+// An Emitter writes one graph, node by node. Nodes are in the order of the calls, initializers in
+// the order of their first use, and each node is named after its output. The first error is kept:
+// later calls do nothing, and Model returns it.
 type Emitter struct {
 	opts    EmitterOptions
 	graph   *pb.GraphProto
@@ -57,7 +56,7 @@ func NewEmitter(o EmitterOptions) *Emitter {
 	return e
 }
 
-// Opset returns the version of the default operator set that is written for.
+// Opset returns the version of the default operator set that the emitter writes for.
 func (e *Emitter) Opset() int64 { return e.opts.Opset }
 
 // Fail makes err the emitter's error, unless there is one already.

@@ -7,13 +7,12 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// A FormatError says that a file, or a part of one, is not what ONNX or its
-// wire format asks for.
+// A FormatError says that a file, or a part of one, violates ONNX or its wire format.
 type FormatError struct {
 	File   string // as the caller named it; may be empty
-	Offset int64  // of the byte to blame, negative when there is no single one
-	Where  string // the part to blame, such as `tensor "w"`; may be empty
-	What   string // what was wanted, what came
+	Offset int64  // of the offending byte; negative if there is no single one
+	Where  string // the offending part, such as `tensor "w"`; may be empty
+	What   string // what was expected and what was found
 	Err    error  // the cause; may be nil
 }
 
@@ -37,10 +36,10 @@ func (e *FormatError) Error() string {
 
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// An UnsupportedError says that a file is right as far as is known, and that
-// the program cannot handle it.
+// An UnsupportedError says that a file is valid as far as is known, but that the program cannot
+// handle it.
 type UnsupportedError struct {
-	Op     string // operator, empty when none is to blame
+	Op     string // operator; empty if the reason is another one
 	Domain string // of Op; empty is ai.onnx
 	Opset  int64  // the model's version of Domain, 0 when unknown
 	Why    string

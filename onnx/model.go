@@ -2,9 +2,9 @@ package onnx
 
 import "github.com/petrify-ml/petrify/onnx/pb"
 
-// Model is a file: the message and the bytes it was read from, which nobody
-// may change. Bytes may be nil of a model that was made, not read, or that is
-// larger than a message can be.
+// A Model is a model file: the message and the bytes that it was read from, neither of which may be
+// changed. Bytes may be nil for a model that was not read from a file, or that is larger than a
+// message can be.
 type Model struct {
 	Proto *pb.ModelProto
 	Bytes []byte
@@ -36,8 +36,8 @@ func Opset(imports []*pb.OperatorSetIdProto, domain string) int64 {
 	return 0
 }
 
-// Domain is a domain by its one name: "ai.onnx" is another spelling of the
-// default domain "".
+// Domain returns the canonical name of a domain: "ai.onnx" is another spelling of the default
+// domain "".
 func Domain(d string) string {
 	if d == "ai.onnx" {
 		return ""

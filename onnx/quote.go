@@ -7,12 +7,11 @@ import (
 	"github.com/petrify-ml/petrify/internal/quote"
 )
 
-// Quote returns a name out of a file as it may be shown: quoted, with
-// everything escaped that a terminal or a CI log would not show as it is, and
-// cut when it is long.
+// Quote returns a name from a file in a form that is safe to print: quoted, with everything escaped
+// that a terminal or a CI log would not show literally, and shortened if it is long.
 func Quote(name string) string { return quote.Quote(name) }
 
-// Few shows a list of a file, cut when it is long.
+// Few formats a list from a file, shortened if it is long.
 func Few[T any](list []T) string {
 	const most = 16
 	if len(list) <= most {
@@ -21,8 +20,7 @@ func Few[T any](list []T) string {
 	return strings.TrimSuffix(fmt.Sprint(list[:most]), "]") + fmt.Sprintf(" ... %d in all]", len(list))
 }
 
-// Printable returns an identifier as it is when it is a plain one, quoted
-// otherwise.
+// Printable returns an identifier unchanged if it is plain, and quoted otherwise.
 func Printable(s string) string {
 	plain := s != "" && len(s) <= 64 && !strings.HasPrefix(s, "::") // at the start of a line GitHub would obey it
 	for i := range len(s) {

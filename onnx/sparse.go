@@ -10,8 +10,8 @@ import (
 // mostDense is the most elements of a sparse tensor that is written out: a few values say nothing about how many there are.
 const mostDense = 1 << 26
 
-// Dense returns the tensor that a sparse one stands for: its values at the places that its indices name, (NNZ) of the elements
-// in a row or (NNZ, rank) of the axes, and zero elsewhere. It has the name of the values.
+// Dense converts a sparse tensor to a dense one: its values at the positions given by its indices, which are (NNZ) linear or
+// (NNZ, rank) per axis, and zero elsewhere. It has the name of the values.
 func Dense(p *pb.SparseTensorProto) (*Tensor, error) {
 	values, err := FromProto(p.GetValues())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Summary says what is in a model, in figures.
+// A Summary describes a model in figures.
 type Summary struct {
 	Operators  []OperatorCount
 	Tensors    int   // initializers and constants, those of nested graphs and functions too
@@ -18,16 +18,15 @@ type Summary struct {
 	Bytes      int64 // what these take, whether in the model or in files beside it
 }
 
-// An OperatorCount says how many nodes there are of one operator, in nested
-// graphs and functions too.
+// An OperatorCount is the number of nodes of one operator, including nested graphs and functions.
 type OperatorCount struct {
 	Domain string // "" for ai.onnx
 	Name   string
 	Count  int
 }
 
-// Summarize counts what is in a model. Tensors whose shape makes no sense are
-// counted without elements.
+// Summarize counts the contents of a model. Tensors with an invalid shape are counted without
+// elements.
 func Summarize(m *pb.ModelProto) Summary {
 	var s Summary
 	type operator struct{ domain, name string }
@@ -64,8 +63,8 @@ func Summarize(m *pb.ModelProto) Summary {
 	return s
 }
 
-// Statistics are about the elements of one tensor of floats. Extremes, mean and
-// deviation are of the finite ones, 0 where there are none.
+// Statistics describe the elements of one floating-point tensor. Extremes, mean and deviation are
+// those of the finite elements, or 0 if there are none.
 type Statistics struct {
 	Count, NaN, Infinite, Subnormal, Zero int64
 	Min, Max, Mean, Deviation             float64

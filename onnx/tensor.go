@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Tensor is a value of ONNX's tensor type: elements in row-major order under
-// Dims. No Dims is a scalar of one element.
+// A Tensor is a value of ONNX's tensor type: elements in row-major order with dimensions Dims.
+// Without Dims it is a scalar.
 type Tensor struct {
 	Name string
 	Dims []int
@@ -121,16 +121,16 @@ func (t *Tensor) Proto() *pb.TensorProto {
 	return p
 }
 
-// FromProto reads a tensor out of a message, whichever field its elements are
-// in. It returns a *FormatError when the message contradicts itself, and an
-// *UnsupportedError when the elements are in another file, or of a type that
-// Tensor does not hold. Nothing is allocated beyond what the message holds.
+// FromProto reads a tensor from a message, whichever field its elements are in. It returns a
+// *FormatError if the message contradicts itself, and an *UnsupportedError if the elements are in
+// another file, or of a type that Tensor does not hold. It allocates no more than the message
+// justifies.
 func FromProto(p *pb.TensorProto) (*Tensor, error) {
 	return fromProto(p, func(s storage) (Data, error) { return s.decode(p) })
 }
 
-// View is FromProto without a copy of raw_data, where this machine can read it as it lies. Neither the tensor nor the message
-// may be changed then.
+// View is FromProto without copying raw_data, if the machine's byte order and alignment permit. Neither the tensor nor the
+// message may be changed afterwards.
 func View(p *pb.TensorProto) (*Tensor, error) {
 	return fromProto(p, func(s storage) (Data, error) {
 		whole := s.bits%8 == 0 && p.GetDataType() != int32(pb.TensorProto_BOOL) // bytes other than 0 and 1 are no bool

@@ -13,16 +13,15 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// Text writes a model in a readable form: what it imports and says of itself,
-// then per graph its inputs, outputs and initializers with type and digest, and
-// one line per node:
+// Text writes a model in readable form: its imports and metadata, then for each graph its inputs,
+// outputs and initializers with type and digest, and one line per node:
 //
 //	OUTPUT TYPE, ... @NAME = OPERATOR(INPUT, ...) ATTRIBUTE=VALUE ...
 //
-// TYPE is there when the graph declares it, @NAME when the node has a name
-// and it is not that of its first output. Graphs inside nodes follow, indented. The same model
-// gives the same text; a model that Check finds errors in has one too. Names
-// that are not plain are quoted, long strings and lists are cut.
+// TYPE is there when the graph declares it, @NAME when the node has a name and it is not that of
+// its first output. Graphs inside nodes follow, indented. The same model gives the same text;
+// invalid models can be printed, too. Names that are not plain are quoted, long strings and lists
+// are shortened.
 func Text(w io.Writer, m *pb.ModelProto) error {
 	t := &texter{w: bufio.NewWriter(w)}
 	t.model(m)
@@ -298,7 +297,7 @@ func listText[T any](list []T, show func(T) string) string {
 	return b.String()
 }
 
-// TypeText shows a type; "?" is one that is not declared.
+// TypeText formats a type; "?" stands for one that is not declared.
 func TypeText(p *pb.TypeProto) string {
 	switch v := p.GetValue().(type) {
 	case *pb.TypeProto_TensorType:

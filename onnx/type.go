@@ -8,20 +8,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Dim is the length of one axis: known (Size >= 0), named (Size < 0 and a
-// Symbol, equal wherever the Symbol is), or unknown.
+// A Dim is the length of one axis: known (Size >= 0), symbolic (Size < 0 and a Symbol; equal
+// symbols mean equal lengths), or unknown.
 type Dim struct {
 	Size   int64
 	Symbol string
 }
 
-// Fixed is an axis of n elements.
+// Fixed returns the Dim of an axis with n elements.
 func Fixed(n int64) Dim { return Dim{Size: n} }
 
-// Symbolic is an axis whose length has a name and no number.
+// Symbolic returns the Dim of an axis whose length has a name but no number.
 func Symbolic(name string) Dim { return Dim{Size: -1, Symbol: name} }
 
-// Unknown is an axis of which nothing is known.
+// Unknown returns the Dim of an axis about which nothing is known.
 func Unknown() Dim { return Dim{Size: -1} }
 
 // Known reports whether the length of the axis is a number.
@@ -108,8 +108,8 @@ func IsComplex(t pb.TensorProto_DataType) bool {
 	return t == pb.TensorProto_COMPLEX64 || t == pb.TensorProto_COMPLEX128
 }
 
-// ElemName is the name of an element type in type strings of ONNX's operator
-// documents: tensor(float), tensor(int64).
+// ElemName returns the name of an element type as in the type strings of ONNX's operator
+// documentation: tensor(float), tensor(int64).
 func ElemName(t pb.TensorProto_DataType) string {
 	if name, ok := pb.TensorProto_DataType_name[int32(t)]; ok {
 		return strings.ToLower(name)

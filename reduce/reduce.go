@@ -1,8 +1,7 @@
-// Package reduce makes a small model out of one that a runtime gets wrong: the
-// fewest nodes, with the smallest inputs, on which the runtime still fails in the
-// same way. What comes out is a folder that is ready for a bug report:
-// model.onnx, its inputs, the outputs that the reference computes, and a README that
-// says how to see the failure without petrify.
+// Package reduce finds, within a model that a runtime gets wrong, a small one on which the runtime
+// still fails in the same way, with few nodes and small inputs. The result is a folder that is
+// ready for a bug report: model.onnx, its inputs, the outputs that the reference computes, and a
+// README that says how to reproduce the failure without petrify.
 //
 // The search changes the model, and keeps a change if the runtime still fails. It
 // begins with the cut that usually settles it: the first wrong node alone, on the

@@ -1,4 +1,5 @@
-// Package report is one result in every format: text for people, and what CI systems, code hosts and browsers read.
+// Package report writes one result in every format: text for people, and the formats that CI systems, code hosts
+// and browsers read.
 //
 // What a command finds becomes a [Report]: files, the runtimes that were tried on them, and findings under the codes of rules.
 // [Formats] lists what it can be written as; a format is a file of this package and a line in that list. Names and messages may

@@ -68,7 +68,7 @@ func runRules(_ context.Context, o rulesOptions) error {
 	for _, code := range o.codes {
 		i := slices.IndexFunc(all, func(r report.Rule) bool { return r.Code == code })
 		if i < 0 {
-			return fmt.Errorf("no rule has the code %q%s: petrify rules lists them", code, suggest.DidYouMean(code, ruleCodes()))
+			return fmt.Errorf("unknown rule %q%s (petrify rules lists them)", code, suggest.DidYouMean(code, ruleCodes()))
 		}
 		chosen = append(chosen, all[i])
 	}

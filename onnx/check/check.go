@@ -1,10 +1,9 @@
 // Package check says whether a model is valid ONNX.
 //
-// It goes through a model that package wire has read, and compares everything in it
-// with the rules: names and their definitions, tensors, functions, and each node
-// with the schema of its operator. Where that finds no error, package infer looks
-// at types and shapes. What it reports are findings under the codes of package rule;
-// a model without one of severity Error may be run.
+// It checks everything in a model read by package wire against the rules: names and their
+// definitions, tensors, functions, and each node against the schema of its operator. If that finds
+// no error, package infer checks types and shapes. It reports findings under the codes of package
+// rule; a model without findings of severity Error may be run.
 package check
 
 import (
@@ -29,7 +28,7 @@ const newestIR = int64(pb.Version_IR_VERSION)
 // data.
 func Model(m *pb.ModelProto) []rule.Finding { return Within(m, infer.Budget{}) }
 
-// Within is Model under a budget.
+// Within is Model with a budget.
 func Within(m *pb.ModelProto, budget infer.Budget) []rule.Finding {
 	c := &checker{ir: m.GetIrVersion()}
 	c.model(m)

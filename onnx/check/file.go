@@ -11,8 +11,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/wire"
 )
 
-// Options say how File goes about it. The zero value is for untrusted
-// files.
+// Options say how File checks. The zero value is suitable for untrusted files.
 type Options struct {
 	Limits   wire.Limits
 	Budget   infer.Budget
@@ -30,8 +29,8 @@ func File(path string, o Options) (*onnx.Model, []rule.Finding, error) {
 	return checkRead(m, err, o)
 }
 
-// From is File for what r gives, up to its end. Errors call it name;
-// external data is looked for in the folder of name.
+// From is File for the contents of r. Errors refer to it as name; external data is looked up in the
+// folder of name.
 func From(name string, r io.Reader, o Options) (*onnx.Model, []rule.Finding, error) {
 	m, err := wire.ReadFrom(name, r, o.Limits)
 	return checkRead(m, err, o)

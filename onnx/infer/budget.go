@@ -10,9 +10,8 @@ import (
 	"github.com/petrify-ml/petrify/onnx/rule"
 )
 
-// A Budget bounds what one run of a model may ask of a machine, as far as
-// inference can tell, and the inference itself. Axes without a number count as
-// one. A zero field stands for its default.
+// A Budget limits what one run of a model may demand of a machine, as far as inference can tell,
+// and inference itself. Free axes count as one. A zero field means its default.
 type Budget struct {
 	Elements int64 // of one value; default 2^31
 	Memory   int64 // bytes of the values that are needed at the same time, weights apart; default 2^36 (64 GiB)

@@ -1,10 +1,9 @@
 // Package infer derives the types and shapes of all values of a model.
 //
-// Each operator has a rule that says what comes out of a node from what is known
-// of its inputs. Lengths without a number are followed by their names, and small
-// tensors of integers by their elements, so that shapes which a model computes
-// are known as well. This also yields findings: types and shapes that contradict
-// each other, and what one run would take of a machine, compared with a Budget.
+// Each operator has a rule that derives a node's outputs from what is known about its inputs.
+// Symbolic lengths are tracked by name, and small integer tensors by value, so that shapes computed
+// by the model are known as well. This also yields findings: types and shapes that contradict each
+// other, and what one run would take of a machine, compared with a Budget.
 package infer
 
 import (
@@ -25,7 +24,7 @@ const (
 	mostFollowed = 1 << 20 // elements of all values that are
 )
 
-// A Result is what Model finds out about a model.
+// A Result is what Model derives about a model.
 type Result struct {
 	Types    map[string]onnx.Type
 	Findings []rule.Finding

@@ -191,8 +191,8 @@ func scaled(d onnx.Dim, times, by int64) onnx.Dim {
 	return onnx.Fixed(sat.Mul(d.Size, times) / by)
 }
 
-// Axis brings an axis, which may count from the end, into [0, rank). It is false
-// for one that is out of range.
+// Axis normalises an axis, which may count from the end, to [0, rank). It reports false if the axis
+// is out of range.
 func Axis(v int64, rank int) (int, bool) {
 	if v < -int64(rank) || v >= int64(rank) {
 		return 0, false

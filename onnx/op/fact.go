@@ -19,7 +19,7 @@ const (
 // mostKnown is how many elements of a value are followed.
 const mostKnown = 1024
 
-// A Fact is what is known about one value of a graph.
+// A Fact is what inference knows about one value of a graph.
 type Fact struct {
 	Kind  Kind
 	Elem  pb.TensorProto_DataType // UNDEFINED when it is not known

@@ -10,29 +10,28 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Rule says what the outputs of one operator are, of any of its versions.
-// Element types that follow from the operator's type variables are there before
-// it is asked.
+// A Rule derives the outputs of one operator, in all of its versions. Element types that follow
+// from the operator's type variables are set before it is called.
 type Rule func(n *Node)
 
-// A Host is the inference that a node is part of.
+// A Host is the inference pass in which a rule runs: rules report to it and query it.
 type Host interface {
 	// Report says what contradicts, under the code of a rule.
 	Report(code, format string, args ...any)
 	// Resolve follows an attribute that refers to one of the function around
 	// the node. It is nil where the call has none.
 	Resolve(a *pb.AttributeProto) *pb.AttributeProto
-	// Body infers the graph in an attribute, which runs a number of times, and
-	// returns its outputs.
+	// Body infers the graph in an attribute, which runs the given number of times, and returns the
+	// facts about its outputs.
 	Body(attr string, g *pb.GraphProto, inputs []Fact, times int64) []Fact
-	// Spend adds multiplications and additions to the work of a run.
+	// Spend adds n multiplications and additions to the work of a run.
 	Spend(n int64)
 	// AtLeast says that a value has n elements or more, where its shape does
 	// not say so.
 	AtLeast(n int64)
 }
 
-// A Node is a node with what is known about its inputs, for the rule of its
+// A Node is a node together with what is known about its inputs, as seen by the rule of its
 // operator.
 type Node struct {
 	*Schema

@@ -1,5 +1,5 @@
-// Package op is the schema of ONNX's operators: what a node of each operator,
-// in each of its versions, must look like.
+// Package op is the schema of ONNX's operators: it defines what a node of each version of each
+// operator must look like.
 //
 // A model imports a version of a domain, its opset; that selects, for each
 // operator, the newest version that is not newer. Find looks it up. The facts
@@ -116,8 +116,8 @@ func Newest(domain string) (int64, bool) {
 	return n, ok
 }
 
-// Partly reports whether a domain has operators beyond those that are known: it is
-// not ONNX's, and no specification lists them.
+// Partly reports whether only some operators of a domain are known: it is not one of ONNX's
+// domains, and no specification lists them.
 func Partly(domain string) bool { return onnx.Domain(domain) == "com.microsoft" }
 
 // Default returns the default of an attribute, nil where there is none. Of a
@@ -132,7 +132,7 @@ func (s *Schema) Default(name string) *pb.AttributeProto {
 	return nil
 }
 
-// Arity returns how many inputs or outputs a list of formals allows.
+// Arity returns the smallest and largest number of inputs or outputs that a list of formals allows.
 func Arity(list []Formal) (least, most int) {
 	for i, p := range list {
 		switch {

@@ -5,7 +5,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
-// A Window is how a convolution or a pooling goes over one spatial axis.
+// A Window describes how a convolution or pooling moves along one spatial axis.
 type Window struct {
 	In, Kernel, Stride, Dilation int
 	Before, After                int    // padding at either end
@@ -38,7 +38,7 @@ func (s *Schema) Windows(proto *pb.NodeProto, in, weights []int) []Window {
 	return out
 }
 
-// Reach is how many elements the kernel covers.
+// Reach returns the number of elements that the dilated kernel spans.
 func (w *Window) Reach() int { return (w.Kernel-1)*w.Dilation + 1 }
 
 // Spread is the length of the axis that windows at In places are put down on, as

@@ -1,4 +1,4 @@
-// Package pass rewrites ONNX models into ones that compute the same with fewer nodes.
+// Package pass rewrites ONNX models into equivalent ones with fewer nodes.
 //
 // A pass never changes the model that it is given. The result shares with it whatever stays the same, so the nodes,
 // weights and types of both must only be read. Names stay where they can: those of the inputs and the

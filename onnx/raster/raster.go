@@ -1,4 +1,4 @@
-// Package raster knows models of images by what goes in and comes out: noise or codes, a seed, images as numbers or as bytes.
+// Package raster recognises image models by their inputs and outputs: noise or codes, a seed, images as numbers or as bytes.
 //
 // All of petrify's forms are read here, and models of other programs that look like one of them: see [Of]. Images are bytes
 // outside of a model, 0 for black and 255 for white, whatever it takes and gives; [Levels] has the one way from one to the other.

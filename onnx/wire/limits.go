@@ -1,6 +1,6 @@
 package wire
 
-// Limits bound what a reader accepts. A zero field stands for its default.
+// Limits bound what a reader accepts. A zero field means its default.
 type Limits struct {
 	Size  int64 // bytes of the file; default 2 GiB, the most that protobuf allows
 	Depth int   // messages inside each other; default 100, as in protobuf's C++ readers

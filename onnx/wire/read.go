@@ -1,15 +1,14 @@
 // Package wire reads ONNX from bytes that may be hostile.
 //
-// Nothing is allocated before it is known to be worth it: a scanner walks the
-// wire format of a message first, checks that every tag, length and number is well
-// formed, that nothing is repeated which may come only once, and that the Limits hold. Then
-// protobuf decodes it, without the elements of tensors, which stay where they
-// lie in the file. A *onnx.FormatError says that the bytes are not ONNX, and what
-// else they are where that can be told; an *onnx.UnsupportedError that they are
-// beyond the limits.
+// Nothing is allocated on the word of the file alone: a scanner first walks the wire format of a
+// message and checks that every tag, length and number is well formed, that no singular field is
+// repeated, and that the Limits hold. Then protobuf decodes it, without the elements of tensors,
+// which are not copied out of the file's bytes. A *onnx.FormatError says that the bytes are not
+// ONNX, and what they are instead if that can be recognised; an *onnx.UnsupportedError says that
+// they exceed the limits.
 //
-// Files of external data are reached inside the folder of their model only,
-// through no link of any kind.
+// External data files are opened only inside the folder of their model, and not through links of
+// any kind.
 package wire
 
 import (
