@@ -193,7 +193,7 @@ func (b *bench) fast(p *matrixProduct, i0, i1, j0, j1 int) bool {
 			if !b.left.load(b.f, i, end, k0, k1, k1-k0, 1) {
 				return false
 			}
-			b.add((i-i0)*cols, end-i, cols, k1-k0)
+			b.add(i-i0, end-i, cols, k1-k0)
 		}
 	}
 	// What is infinite may have no counterpart in a lane that lacks terms.
@@ -245,9 +245,9 @@ func (s *dot) overflow(which uint8) {
 	}
 }
 
-// add adds the products of the loaded panels to the sums from an offset on.
-func (b *bench) add(offset, rows, cols, terms int) {
-	l, r := &b.left, &b.right
+// add adds the products of the loaded panels to the sums of some lanes of the left operand, from a first one of the band on.
+func (b *bench) add(first, rows, cols, terms int) {
+	l, r, offset := &b.left, &b.right, first*cols
 	gemm := func(figure int, x, y []float64) {
 		gonum.Implementation{}.Dgemm(blas.NoTrans, blas.NoTrans, rows, cols, terms, 1, x, terms, y, cols, 1, b.sums[figure][offset:], cols)
 	}
@@ -255,7 +255,10 @@ func (b *bench) add(offset, rows, cols, terms int) {
 	if b.whole() {
 		return
 	}
-	gemm(sumAbs, l.abs, r.abs)
+	finite := func(which uint8) bool { return which&endlessSound == 0 }
+	if slices.ContainsFunc(l.endless[first:first+rows], finite) && slices.ContainsFunc(r.endless, finite) {
+		gemm(sumAbs, l.abs, r.abs) // which only the sound limit asks for
+	}
 	gemm(sumSq, l.square, r.square)
 	// Errors of the left operand, and of the right one, meet values; where both have errors, these meet each other, too:
 	// see dot.add.
