@@ -89,9 +89,10 @@ GRUUnit, experimental as well, it does not run; petrify refuses them by name.
 The operators of com.microsoft are those of ONNX Runtime 1.30. They are compared with ONNX Runtime on randomly drawn nodes
 (%[1]sgo test ./verify -run 'OwnOperators|GeneralOperators' -sweep.count 100%[1]s), and, where it has no CPU kernel, with PyTorch
 (%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and MultiHeadAttention with
-queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in three places: MatMulNBits
-ignores packed zero points if g_idx is given; MultiHeadAttention ignores the past if the present is not an output; and with
-unidirectional and more keys than queries, the last query sees all of the keys.
+queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in four places: MatMulNBits
+ignores packed zero points if g_idx is given; MultiHeadAttention ignores the past if the present is not an output; with
+unidirectional and more keys than queries, the last query sees all of the keys; and QMoE always normalizes the weights of the chosen experts,
+as the reference does, too.
 
 The column of limits ([verification.md](verification.md) explains them):
 
