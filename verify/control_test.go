@@ -49,6 +49,7 @@ type controlValue struct {
 	// on it.
 	exact bool
 	fixed bool // a constant
+	loose bool // the number of its axes may be another in another run, or round
 }
 
 func newControlGraph(t testing.TB, seed uint64, opset int64, nodes int, direct bool) *controlGraph {
@@ -267,6 +268,9 @@ func (s *controlScope) add(op string, in []*controlValue, outs int, exact bool, 
 	for name := range seen {
 		for at := s; at != nil; at = at.outer {
 			at.used[name] = true
+		}
+		for _, v := range out {
+			v.loose = v.loose || all[name].loose
 		}
 	}
 	s.graph.Node = append(s.graph.Node, n)
@@ -699,7 +703,7 @@ func growIf(s *controlScope) {
 	yes, no := s.inner(), s.inner()
 	yes.grow(s.IntN(5))
 	no.grow(s.IntN(5))
-	outs, exact := 0, true
+	outs, exact, loose := 0, true, false
 	for range 1 + s.IntN(3) {
 		a := yes.pick(yes.passes)
 		if a == nil {
@@ -712,9 +716,12 @@ func growIf(s *controlScope) {
 		yes.output(a)
 		no.output(b)
 		outs, exact = outs+1, exact && a.exact && b.exact
+		loose = loose || a.loose || b.loose || len(a.Dims) != len(b.Dims)
 	}
 	if outs > 0 {
-		s.add("If", list(cond), outs, exact, graphAttr("then_branch", yes), graphAttr("else_branch", no))
+		for _, v := range s.add("If", list(cond), outs, exact, graphAttr("then_branch", yes), graphAttr("else_branch", no)) {
+			v.loose = v.loose || loose
+		}
 	}
 }
 
@@ -776,6 +783,9 @@ func growLoop(s *controlScope) {
 		in.Type.GetTensorType().Shape = &pb.TensorShapeProto{}
 	}
 	sure, in := s.carry(body, states)
+	for _, v := range in {
+		v.loose = true
+	}
 	body.grow(s.IntN(6))
 	if f := body.pick(flags); f != nil && s.IntN(2) == 0 {
 		going = f
@@ -786,21 +796,24 @@ func growLoop(s *controlScope) {
 		collects = tensors
 	}
 	if collected, ok := body.hand(in, sure, (*controlValue).alike, collects); ok && len(states)+collected > 0 {
-		s.add("Loop", append(list(trips, cond), states...), len(states)+collected, len(states) > 0 && collected == 0 && allOf(sure), graphAttr("body", body))
+		for _, v := range s.add("Loop", append(list(trips, cond), states...), len(states)+collected, len(states) > 0 && collected == 0 && allOf(sure), graphAttr("body", body)) {
+			v.loose = true
+		}
 	}
 }
 
 func growScan(s *controlScope) {
-	x := s.pick(func(v *controlValue) bool { return hasAxes(tensors)(v) && v.Len() > 0 })
+	steady := func(v *controlValue) bool { return tensors(v) && !v.loose } // what ONNX Runtime wants to know the axes of
+	x := s.pick(func(v *controlValue) bool { return hasAxes(steady)(v) && v.Len() > 0 })
 	if x == nil {
 		return
 	}
 	axis, back := axisIn(s, x), int64(s.IntN(2))
 	scanned, axes, ways := list(x), []int64{int64(axis)}, []int64{back}
-	if y := s.pick(func(v *controlValue) bool { return hasAxes(tensors)(v) && v.Dims[0] == x.Dims[axis] }); y != nil && s.IntN(2) == 0 {
+	if y := s.pick(func(v *controlValue) bool { return hasAxes(steady)(v) && v.Dims[0] == x.Dims[axis] }); y != nil && s.IntN(2) == 0 {
 		scanned, axes, ways = append(scanned, y), append(axes, 0), append(ways, int64(s.IntN(2)))
 	}
-	states := slices.DeleteFunc(s.states(2), func(v *controlValue) bool { return !tensors(v) })
+	states := slices.DeleteFunc(s.states(2), func(v *controlValue) bool { return !steady(v) })
 	body := s.inner()
 	sure, in := s.carry(body, states)
 	for k, v := range scanned {
@@ -811,8 +824,8 @@ func growScan(s *controlScope) {
 		body.input(sliceOf(v.Value, int(axes[k]), at), v.exact)
 	}
 	body.grow(s.IntN(6))
-	same := func(v, w *controlValue) bool { return v.alike(w) && slices.Equal(v.Dims, w.Dims) }
-	collected, ok := body.hand(in, sure, same, tensors)
+	same := func(v, w *controlValue) bool { return v.alike(w) && slices.Equal(v.Dims, w.Dims) && steady(w) }
+	collected, ok := body.hand(in, sure, same, steady)
 	if !ok || len(states)+collected == 0 {
 		return
 	}
