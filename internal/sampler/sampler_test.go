@@ -177,7 +177,7 @@ func TestClasses(t *testing.T) {
 		{"all by default", named, nil, []int64{0, 1}, ""},
 		{"all by name", named, []string{"all"}, []int64{0, 1}, ""},
 		{"in the order asked for", named, []string{"day", "night", "day"}, []int64{1, 0, 1}, ""},
-		{"unknown", named, []string{"dusk"}, nil, "named.onnx: no class is called \"dusk\""},
+		{"unknown", named, []string{"dusk"}, nil, "named.onnx: unknown class \"dusk\""},
 		{"all and more", named, []string{"all", "day"}, nil, `class "all" leaves no other to name`},
 		{"by numbers", nameless, []string{"1"}, []int64{1}, ""},
 		{"none named", nameless, nil, nil, sampler.ErrNamelessClasses.Error()},
