@@ -306,7 +306,7 @@ func (c call) position(k, n int, end bool) int {
 }
 
 func sequenceEmpty(b *builder, c call) {
-	elem := pb.TensorProto_DataType(c.int("dtype"))
+	elem := pb.TensorProto_DataType(c.int("dtype", int64(pb.TensorProto_FLOAT))) // by the text of the operator, not its schema
 	b.sequence(c, 0, elem, nil)
 }
 

@@ -308,7 +308,7 @@ func spaceToDepth(_ string, n, ch, h, w, k int) (inner, perm []int) {
 
 func concat(b *builder, c call) {
 	dims := c.dims(0)
-	along := c.axis(len(dims))
+	along := c.axis(len(dims), 1) // the default of opset 1, by its text
 	var parts []*onnx.Tensor
 	for _, v := range c.in {
 		if v.fixed != nil {

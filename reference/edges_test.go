@@ -333,6 +333,7 @@ func TestABatchOfNothing(t *testing.T) {
 		{13, "in x float 0,3\nin s int64 2\ny = Reshape(x, s)", "[0,1]"},
 		{13, "in x float 0,3\ny = Transpose(x)", "[3,0]"},
 		{13, "in x float 0,3\ny = Concat(x, x) axis=0", "[0,3]"},
+		{1, "in x float 0,3\ny = Concat(x, x)", "[0,6]"}, // the axis is 1 there where none is given
 		{13, "in x float 0,4\ny, z = Split(x) axis=1", "[0,2]"},
 		{13, "in x float 0,4\ny, z = Split(x) axis=0", "[0,4]"},
 		{13, "in x float 0,3\nin r int64 2\ny = Tile(x, r)", "[0,3]"},

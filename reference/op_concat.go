@@ -10,7 +10,7 @@ import (
 var opConcat = operator{
 	name: "Concat", in: []port{moves, moves},
 	eval: single(func(c *call) *Value {
-		return c.concat(c.in, c.int("axis"))
+		return c.concat(c.in, c.int("axis", 1)) // the default of opset 1, by its text
 	}),
 }
 

@@ -6,8 +6,11 @@
 Networks of the usual sizes, written anew in PyTorch, with weights from a seed that keep activations near one: what a judge has to do
 depends on the shapes alone. Each is exported with its constants folded, for one picture of 224 by 224. The int8 forms of MobileNetV2
 are made from its graph as quantisers write them: `dynamic` by DynamicQuantizeLinear and ConvInteger, `static` by QLinearConv.
+Transformers have the free axes that they are published with: `minilm` and `bert` batch and sequence, `vit` and `whisper`, the encoder
+for 30 seconds of sound, the batch.
 """
 
+import math
 import os
 import sys
 
@@ -92,6 +95,96 @@ def super_resolution(upscale=3):
         nn.Conv2d(1, 64, 5, padding=2), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
         nn.Conv2d(64, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, upscale**2, 3, padding=1), nn.PixelShuffle(upscale),
     )
+
+
+class Block(nn.Module):
+    """A layer of a transformer: attention and two products, each with a layer normalisation before or after it."""
+
+    def __init__(self, width, heads, after=False):
+        super().__init__()
+        self.heads, self.after = heads, after
+        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+
+    def attention(self, x, mask):
+        batch, length, width = x.shape
+        q, k, v = self.project(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads)
+        if mask is not None:
+            scores = scores + mask
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width))
+
+    def forward(self, x, mask=None):
+        if self.after:
+            x = self.norms[0](x + self.attention(x, mask))
+            return self.norms[1](x + self.feed(x))
+        x = x + self.attention(self.norms[0](x), mask)
+        return x + self.feed(self.norms[1](x))
+
+
+class Text(nn.Module):
+    """BERT's encoder (Devlin et al., 2019)."""
+
+    def __init__(self, width, depth, words=30522):
+        super().__init__()
+        self.words, self.places, self.kinds = nn.Embedding(words, width), nn.Embedding(512, width), nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(width, 12, after=True) for _ in range(depth))
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        places = self.places(torch.arange(input_ids.shape[1])[None])
+        x = self.norm(self.words(input_ids) + places + self.kinds(token_type_ids))
+        mask = (1 - attention_mask[:, None, None, :].float()) * -10000.0
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+
+class Picture(nn.Module):
+    """The vision transformer (Dosovitskiy et al., 2021), in patches of 16 by 16."""
+
+    def __init__(self, width=192, heads=3, depth=12):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 16, 16)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, 197, width))
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1000))
+
+    def forward(self, image):
+        x = self.patches(image).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        return self.head(self.blocks(x)[:, 0])
+
+
+class Sound(nn.Module):
+    """Whisper's encoder (Radford et al., 2022): 1,500 steps."""
+
+    def __init__(self, width=384, heads=6, depth=4):
+        super().__init__()
+        self.start = nn.Sequential(nn.Conv1d(80, width, 3, padding=1), nn.GELU(), nn.Conv1d(width, width, 3, 2, 1), nn.GELU())
+        self.places = nn.Parameter(torch.zeros(1500, width))
+        self.blocks, self.norm = nn.Sequential(*(Block(width, heads) for _ in range(depth))), nn.LayerNorm(width)
+
+    def forward(self, mel):
+        return self.norm(self.blocks(self.start(mel).transpose(1, 2) + self.places))
+
+
+def transformer(make, path, inputs, axes):
+    torch.manual_seed(1)
+    net = make().eval()
+    for p in net.parameters():
+        if p.dim() > 1:
+            nn.init.normal_(p, std=0.02)
+    dynamic = {name: dict(axes) for name in [*inputs, "result"]}
+    with torch.no_grad():
+        torch.onnx.export(net, tuple(inputs.values()), path, opset_version=17, input_names=list(inputs), output_names=["result"], dynamic_axes=dynamic)
+
+
+def text(path, width, depth):
+    ids = torch.ones(1, 8, dtype=torch.int64)
+    inputs = {"input_ids": ids, "attention_mask": ids, "token_type_ids": ids}
+    transformer(lambda: Text(width, depth), path, inputs, {0: "batch", 1: "sequence"})
 
 
 def export(make, path, channels=3):
@@ -189,6 +282,10 @@ MODELS = {
     "mobilenetv2": lambda p: export(mobilenet_v2, p),
     "mobilenetv2-dynamic": lambda p: quantise(p.replace("-dynamic", ""), p, False),
     "mobilenetv2-static": lambda p: quantise(p.replace("-static", ""), p, True),
+    "minilm": lambda p: text(p, 384, 6),
+    "bert": lambda p: text(p, 768, 12),
+    "vit": lambda p: transformer(Picture, p, {"image": torch.randn(1, 3, 224, 224)}, {0: "batch"}),
+    "whisper": lambda p: transformer(Sound, p, {"mel": torch.randn(1, 80, 3000)}, {0: "batch"}),
 }
 
 

@@ -199,7 +199,7 @@ var NodeCases = []NodeCase{
 	{"Flatten", 0, Names("float[2,3,4]"), []onnx.Attr{onnx.Int("axis", -1)}, Names("float[6,4]")},
 	{"Flatten", 0, Names("float[2,3,4]"), []onnx.Attr{onnx.Int("axis", 4)}, Names("attribute-range: axis 4")},
 	{"Squeeze", 0, Names("float[N,1,3]", "{1}"), nil, Names("float[N,3]")},
-	{"Squeeze", 0, Names("float[1,3]", "{1}"), nil, Names("shape-mismatch: has not length 1")},
+	{"Squeeze", 0, Names("float[1,3]", "{1}"), nil, Names("shape-mismatch: does not have length 1")},
 	{"Squeeze", 11, Names("float[1,3]"), []onnx.Attr{onnx.Ints("axes", -2)}, Names("float[3]")},
 	{"Unsqueeze", 0, Names("float[N,3]", "{0,-1}"), nil, Names("float[1,N,3,1]")},
 	{"Unsqueeze", 0, Names("float[N]", "{0,0}"), nil, Names("attribute-range: an axis comes twice")},

@@ -36,7 +36,7 @@ func ruleSequenceConstruct(n *Node) {
 }
 
 func ruleSequenceEmpty(n *Node) {
-	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_UNDEFINED), nil)
+	inner := TensorOf(n.elemAttr("dtype", pb.TensorProto_FLOAT), nil) // the schema gives no default, its text does
 	n.setValue(Fact{Kind: SequenceKind, Inner: &inner})
 }
 
