@@ -74,6 +74,7 @@ func (c *call) groupNorm(x *Value) *Value {
 		return out
 	}
 	f, each := c.format(x), size(x.Dims[1:])
+	f.own = ownInNormalisation
 	of := func(i int) int { return i/each*groups + channel(i)/(channels/groups) }
 	members := make([][]number, x.Dims[0]*groups)
 	for i := range x.Len() {
@@ -92,6 +93,9 @@ func (c *call) groupNorm(x *Value) *Value {
 			y = f.mul(y, sigmoidFunction.at(f, y))
 		}
 		out.set(i, y)
+	}
+	if !silu {
+		out.origin = passed(x, out, c.format(out).u, func(i int) float64 { return inverse[of(i)].v * gamma.Float(channel(i)) * x.Spread[i] })
 	}
 	return out
 }
