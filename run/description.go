@@ -310,11 +310,8 @@ func notARun(dir string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	switch info, statErr := os.Stat(dir); {
-	case errors.Is(statErr, fs.ErrNotExist):
+	if _, statErr := os.Stat(dir); errors.Is(statErr, fs.ErrNotExist) {
 		return fmt.Errorf("run folder %s: %w", dir, fs.ErrNotExist)
-	case statErr == nil && !info.IsDir():
-		return fmt.Errorf("%s: a file, want a run folder", dir)
 	}
 	return fmt.Errorf("%s: not a run folder, it has no %s: %w", filepath.Clean(dir), runFile, fs.ErrNotExist)
 }

@@ -42,6 +42,9 @@ func (f *Folder) read() (err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return f.rebuild(notARun(f.dir, err))
 	}
+	if info, statErr := os.Stat(f.dir); err != nil && statErr == nil && !info.IsDir() {
+		return fmt.Errorf("%s: a file, want a run folder", f.dir)
+	}
 	return err
 }
 

@@ -410,7 +410,7 @@ func TestOpenHelpsWithAWrongPath(t *testing.T) {
 	for path, say := range map[string]string{
 		filepath.Join(dir, "missing"): "run folder " + filepath.Join(dir, "missing"),
 		dir:                           "not a run folder, it has no run.json",
-		file:                          "",
+		file:                          "a file, want a run folder",
 	} {
 		_, err := Open(path)
 		if err == nil || !strings.Contains(err.Error(), say) || !strings.Contains(err.Error(), path) {
