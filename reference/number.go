@@ -28,6 +28,9 @@ func (n number) merged() number {
 
 // scattered counts a declared error as a part of the spread that may have either sign.
 func (n number) scattered() number {
+	if n.declared == 0 {
+		return n
+	}
 	n.spread, n.declared = hypot(n.spread, n.declared*rootOfThird), 0
 	return n
 }
