@@ -51,6 +51,7 @@ type job struct {
 	program  *reference.Program
 	sets     []dataSet
 	again    []dataSet // that tell how much an equal is worth, and are not compared
+	ahead    *ahead    // the first runtime, which opens the model while the reference evaluates it
 	// single says that the model is one of many that are tried, so that what takes
 	// long and changes no verdict is left out.
 	single bool
@@ -68,6 +69,7 @@ func (j *job) run(ctx context.Context) {
 	}()
 	j.number = j.progress.begin()
 	j.tell("", "")
+	defer func() { j.ahead.close(ctx) }()
 	if err := j.prepare(ctx); err != nil {
 		j.report.problem(err)
 		return
@@ -166,6 +168,7 @@ func (j *job) prepare(ctx context.Context) error {
 	if j.program, err = reference.Compile(m, j.options.Reference); err != nil {
 		return blameless(err)
 	}
+	j.openAhead(ctx)
 	for _, dir := range j.source.sets {
 		d, err := readSet(dir, m.Proto.GetGraph(), j.options.Limits)
 		if err != nil {

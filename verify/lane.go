@@ -36,7 +36,7 @@ func (l *lane) call(ctx context.Context, inputs []*onnx.Tensor) ([]*onnx.Tensor,
 	}
 	limit := l.options.Timeout
 	if l.session == nil {
-		s, err := guarded(ctx, limit, func(ctx context.Context) (witness.Session, error) { return l.rt.Open(ctx, l.model) })
+		s, err := l.open(ctx, l.rt)
 		if err != nil {
 			l.hung = errors.Is(err, errHung)
 			l.count(err)
