@@ -162,6 +162,9 @@ func runtimeLines(m *verify.ModelReport) []*line {
 			l.Status, l.rule, l.where, l.message = Finding, "runtime-failed", l.Name+", "+t.row.Set, t.row.Reason
 		case verify.Unchecked:
 			l.Status, l.rule, l.where, l.message = Problem, "outputs-unbounded", l.Name+", "+t.row.Set+", "+t.row.Output, t.row.Reason
+			if t.row.Output == "" { // the runtime gave none: it refused what was drawn
+				l.Word, l.rule, l.where = "REFUSED", "model-not-judged", l.Name+", "+t.row.Set
+			}
 		case verify.Skipped:
 			l.Status, l.Text = Skipped, brief(strings.TrimPrefix(t.row.Reason, l.Name+": "))
 		}

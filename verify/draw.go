@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -17,10 +18,29 @@ import (
 // lengths that inference takes, and the reference, which is the last to say so.
 // What it refuses all the same is left out with a note: the inputs are to blame.
 func (j *job) drawSets(ctx context.Context) error {
+	recorded, notes := len(j.sets), slices.Clone(j.report.Notes)
+	err := j.drawBatches(ctx, false)
+	if len(j.sets) > recorded || !wrong(err) {
+		return err
+	}
+	whole, program := *j.model, j.program
+	if !j.part() {
+		return err
+	}
+	if e := j.drawBatches(ctx, true); e == nil || ctx.Err() != nil {
+		return e
+	}
+	*j.model, j.program, j.report.Notes = whole, program, notes
+	return err
+}
+
+// drawBatches draws sets for batches of usual sizes. If apart, axes that had one name are searched for one by one.
+func (j *job) drawBatches(ctx context.Context, apart bool) error {
 	d, err := newDrawing(j.program.Inputs(), j.model.Proto, j.options)
 	if err != nil {
 		return &unjudged{err}
 	}
+	d.apart = apart
 	batches := []int{1}
 	switch n := d.batch(); {
 	case n > 0:
@@ -46,7 +66,7 @@ func (j *job) drawSets(ctx context.Context) error {
 		}
 	}
 	if len(j.sets) == recorded {
-		j.report.Notes = nil
+		j.report.Notes = slices.DeleteFunc(j.report.Notes, func(s string) bool { return strings.HasPrefix(s, "left out: ") })
 		_, much := errors.AsType[*reference.MemoryError](refusal)
 		if len(d.inputs) == 0 || errors.Is(refusal, errSlow) || much && len(d.free) == 0 {
 			return refusal
@@ -175,6 +195,7 @@ type drawing struct {
 
 	tries, mostTries int
 	steps            bool    // batches go on by one token: ONNX Runtime's GroupQueryAttention takes no more where there is a past
+	apart            bool    // axes of one name may have different lengths
 	tame             bool    // numbers from 0 to 1 where nothing says what they are
 	plain            bool    // there are such numbers
 	gain             float64 // of normal numbers where nothing says what they are

@@ -48,6 +48,7 @@ type job struct {
 	number   int
 	report   *ModelReport
 	model    *onnx.Model
+	file     []byte // as it was read
 	program  *reference.Program
 	sets     []dataSet
 	again    []dataSet // that tell how much an equal is worth, and are not compared
@@ -134,7 +135,7 @@ func (j *job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.model = m
+	j.model, j.file = m, m.Bytes
 	sum := sha256.Sum256(m.Bytes)
 	j.report.SHA256 = hex.EncodeToString(sum[:])
 	j.report.Opset = m.Opset()
@@ -174,15 +175,20 @@ func (j *job) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if clash(j.program.Inputs(), d.values) {
+			j.part()
+		}
 		if err := j.evaluate(ctx, &d); err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
 		j.sets = append(j.sets, d)
 	}
 	if len(j.sets) == 0 || !j.options.Given.empty() {
-		return j.drawSets(ctx)
+		if err := j.drawSets(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return j.shape()
 }
 
 // errSlow says that an evaluation took too long.

@@ -10,11 +10,13 @@ import (
 	"github.com/petrify-ml/petrify/onnx/infer"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/rule"
+	"github.com/petrify-ml/petrify/reference"
 )
 
-// admit checks the model, and mends two faults where nothing else keeps it from being evaluated, since ONNX Runtime ignores
+// admit checks the model, and passes over three faults where nothing else keeps it from being evaluated, since ONNX Runtime ignores
 // them and files that have them are deployed. ONNX wants a node after those whose outputs it reads: nodes are put into order. It
-// wants an output of the graph to have a shape: it gets the one that follows from the graph. admit says what it did.
+// wants an output of the graph to have a shape: it gets the one that follows from the graph. It wants an input to have one: that may
+// be given. admit says what it did.
 func admit(m *onnx.Model) (notes []string, err error) {
 	hindering := hinders(m.Proto)
 	if len(hindering) == 0 {
@@ -31,7 +33,9 @@ func admit(m *onnx.Model) (notes []string, err error) {
 		mended = whole
 		notes = append(notes, fmt.Sprintf("output %s has no shape (required-field-missing), which ONNX does not allow; judged with the one that follows from the graph", strings.Join(names, ", ")))
 	}
-	if len(notes) > 0 && len(hinders(mended)) == 0 {
+	left, more := withoutOpenShapes(mended, hinders(mended))
+	notes = append(notes, more...)
+	if len(notes) > 0 && len(left) == 0 {
 		if m.Bytes, err = onnx.Marshal(mended); err != nil {
 			return nil, err
 		}
@@ -71,6 +75,79 @@ func withShapes(m *pb.ModelProto) (whole *pb.ModelProto, names []string) {
 		names = append(names, onnx.Quote(v.GetName()))
 	}
 	return whole, names
+}
+
+// withoutOpenShapes leaves out of the findings that an input has no shape, which --shape or --input may give, and that an output
+// has none, where it follows from such an input's, or from the elements of a sequence.
+func withoutOpenShapes(m *pb.ModelProto, findings []rule.Finding) (left []rule.Finding, notes []string) {
+	var open []string // ports
+	for _, v := range m.GetGraph().GetInput() {
+		if t := v.GetType().GetTensorType(); t != nil && t.Shape == nil {
+			open = append(open, "input "+onnx.Quote(v.GetName()))
+		}
+	}
+	if len(open) > 0 || slices.ContainsFunc(m.GetGraph().GetInput(), func(v *pb.ValueInfoProto) bool { return v.GetType().GetSequenceType() != nil }) {
+		for _, v := range m.GetGraph().GetOutput() {
+			if t := v.GetType().GetTensorType(); t != nil && t.Shape == nil {
+				open = append(open, "output "+onnx.Quote(v.GetName()))
+			}
+		}
+	}
+	left = slices.DeleteFunc(findings, func(f rule.Finding) bool {
+		return f.Code == "required-field-missing" && f.Message == "the type has no shape" && slices.Contains(open, f.Where)
+	})
+	for _, where := range open {
+		notes = append(notes, where+" has no shape (required-field-missing), which ONNX does not allow; judged as ONNX Runtime runs it")
+	}
+	return left, notes
+}
+
+// shape gives inputs without a shape the number of axes that they have in the data sets, and outputs what follows from that, since not
+// every runtime takes a graph without.
+func (j *job) shape() error {
+	shaped := shallow(j.model.Proto)
+	shaped.Graph = shallow(shaped.GetGraph())
+	shaped.Graph.Input = slices.Clone(shaped.Graph.GetInput())
+	some := false
+	for i, v := range shaped.Graph.Input {
+		t := v.GetType().GetTensorType()
+		rank, ok := j.rank(v.GetName())
+		if t == nil || t.Shape != nil || !ok {
+			continue
+		}
+		some = true
+		shaped.Graph.Input[i] = shallow(v)
+		shaped.Graph.Input[i].Type = onnx.Type{Elem: pb.TensorProto_DataType(t.GetElemType()), Dims: slices.Repeat([]onnx.Dim{onnx.Unknown()}, rank)}.Proto()
+	}
+	if !some {
+		return nil
+	}
+	shaped, _ = withShapes(shaped)
+	b, err := onnx.Marshal(shaped)
+	if err != nil {
+		return err
+	}
+	m := *j.model
+	m.Proto, m.Bytes = shaped, b
+	j.model = &m
+	j.program, err = reference.Compile(j.model, j.options.Reference)
+	return err
+}
+
+// rank is how many axes an input has in the data sets, where it has as many in all.
+func (j *job) rank(input string) (n int, ok bool) {
+	for _, d := range j.sets {
+		for _, v := range d.values {
+			switch {
+			case v.Name != input:
+			case ok && n != len(v.Dims):
+				return 0, false
+			default:
+				n, ok = len(v.Dims), true
+			}
+		}
+	}
+	return n, ok
 }
 
 func hinders(m *pb.ModelProto) []rule.Finding {

@@ -103,7 +103,7 @@ func (p *pen) tensor(elem pb.TensorProto_DataType, dims []int) (*reference.Value
 	wide := none.Wide()
 	switch w := wide.(type) {
 	case onnx.Slice[float64]:
-		p.floats(w)
+		p.floats(w, dims)
 	case onnx.Slice[int64]:
 		least, greatest, _ := onnx.IntegerRange(elem)
 		p.integers(w, least, int64(greatest), dims)
@@ -133,7 +133,7 @@ func (p *pen) tensor(elem pb.TensorProto_DataType, dims []int) (*reference.Value
 }
 
 // floats draws normal numbers, or what the graph makes use of.
-func (p *pen) floats(w []float64) {
+func (p *pen) floats(w []float64, dims []int) {
 	p.drawn = origin{what: "normal numbers"}
 	from := interval{0, 1}
 	switch u := p.use; {
@@ -147,12 +147,20 @@ func (p *pen) floats(w []float64) {
 		return
 	case u.kind == numbers || u.kind == domain || u.kind == index:
 		from, p.drawn = interval{u.low, u.high}, origin{fmt.Sprintf("%.6g to %.6g", u.low, u.high), u.why}
-	case u.kind == switches:
-		p.drawn = origin{"0 and 1", u.why}
+	case u.kind == switches || u.kind == unused && masks(p.input.Name):
+		draw := p.mask(dims)
+		for i := range w {
+			w[i] = draw(i)
+		}
+		return
+	case u.kind == unused && toggles(p.input.Name):
+		p.drawn = origin{"0 and 1", "by its name, a switch"}
 		for i := range w {
 			w[i] = float64(p.random.IntN(2))
 		}
 		return
+	case u.kind == unused && share(p.input.Name):
+		from, p.drawn = interval{0.05, 0.95}, origin{"0.05 to 0.95", "by its name, a share or a threshold"}
 	case u.kind == lengths:
 		from = interval{max(u.low, 1), max(u.high, 1)}
 		p.drawn = origin{fmt.Sprintf("%.6g to %.6g", from.low, from.high), u.why}
@@ -181,6 +189,70 @@ func (p *pen) floats(w []float64) {
 func factor(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"scale", "scales", "speed", "temperature", "strength"}, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// named reports whether an input's name is one of some words, or begins or ends with one and something between.
+func named(name string, first bool, words ...string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(words, func(word string) bool {
+		rest, ok := strings.CutSuffix(name, word)
+		if first {
+			rest, ok = strings.CutPrefix(name, word)
+			return ok && strings.HasPrefix(rest, "_")
+		}
+		return ok && (rest == "" || strings.ContainsAny(rest[len(rest)-1:], "_.-/: "))
+	})
+}
+
+// masks, toggles and share read the names of inputs of floats that nothing else is known of.
+func masks(name string) bool { return named(name, false, "mask", "masks") }
+
+func toggles(name string) bool {
+	return named(name, true, "has", "is", "use", "do", "with", "enable") || named(name, false, "flag", "switch")
+}
+
+func share(name string) bool {
+	return named(name, false, "threshold", "thresh", "thres", "thr", "prob", "probability", "ratio", "top_p", "min_p", "confidence", "conf", "iou")
+}
+
+// mask draws a mask, whose rows are full at first and hide their ends after that.
+func (p *pen) mask(dims []int) func(int) float64 {
+	keep, hide, why := p.use.keep, p.use.hide, p.use.why
+	if keep == hide {
+		keep, hide, why = 1, 0, "a mask"
+		if p.use.kind == unused {
+			why = "by its name, a mask"
+		}
+	}
+	kept, hidden := fmt.Sprintf("%.6g", keep), fmt.Sprintf("%.6g", hide)
+	if p.input.Type.Elem == pb.TensorProto_BOOL {
+		kept, hidden = fmt.Sprint(keep != 0), fmt.Sprint(hide != 0)
+	}
+	p.drawn = origin{fmt.Sprintf("%s, and %s at the ends of rows", kept, hidden), why}
+	if len(dims) < 2 {
+		p.drawn.what = fmt.Sprintf("%s and %s", kept, hidden)
+	}
+	draw := p.rows(dims, 1)
+	return func(i int) float64 {
+		if draw(i) == 1 {
+			return keep
+		}
+		return hide
+	}
+}
+
+// bags are where the bags of a list begin, of which each has as many elements.
+func (p *pen) bags(n int) func(int) int64 {
+	length := n
+	for _, in := range p.inputs {
+		if in.Name != p.input.Name && len(in.Type.Dims) == 1 && whole(in.Type.Elem) {
+			if dims, err := p.dims(in, p.lengths); err == nil {
+				length = dims[0]
+				break
+			}
+		}
+	}
+	return func(i int) int64 { return int64(i * max(length/max(n, 1), 1)) }
 }
 
 // integers draws from low to high, those of the type, or what the graph makes use
@@ -223,8 +295,7 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 			draw = p.shorter(max(p.sum(sequence), 1)-1, n-1)
 		}
 	case u.kind == oneOf && strings.Contains(name, "mask") && len(dims) > 1 && !slices.ContainsFunc(u.values, func(x float64) bool { return x != 0 && x != 1 }):
-		p.drawn = origin{"1, and 0 at the ends of rows", "a mask"}
-		draw = p.rows(dims, 1)
+		draw = wholes(p.mask(dims))
 	case u.kind == oneOf && len(u.values) > 0:
 		p.drawn = origin{some(u.values), u.why}
 		draw = func(int) int64 { return whole64(u.values[p.random.IntN(len(u.values))]) }
@@ -232,8 +303,10 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		p.drawn = origin{"1, and 0 at the ends of rows", u.why}
 		draw = p.rows(dims, p.sum(sequence))
 	case u.kind == switches || strings.Contains(name, "mask") && u.kind < index:
-		p.drawn = origin{"1, and 0 at the ends of rows", "a mask"}
-		draw = p.rows(dims, 1)
+		draw = wholes(p.mask(dims))
+	case named(name, false, "offsets") && len(dims) == 1 && u.kind < index || named(name, false, "offsets") && u.kind == lengths:
+		p.drawn = origin{"ascending", "by its name, where each bag begins"}
+		draw = p.bags(len(w))
 	case u.kind == index && strings.Contains(name, "position") && len(dims) > 0:
 		p.drawn = origin{"places in the sequence", u.why}
 		from, last := p.sum(past), max(dims[len(dims)-1], 1)
@@ -246,7 +319,7 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 		draw, p.drawn.why = p.shorter(1, int(u.high)), u.why
 	case p.rowLength(name, dims) > 0:
 		draw, p.drawn.why = p.shorter(1, p.rowLength(name, dims)), "by its name, the length of a row"
-	case u.kind == numbers || u.kind == domain:
+	case u.kind == numbers || u.kind == domain || u.kind == converted && (low < 0 || high > math.MaxUint8):
 		draw, p.drawn.why = uniform(u.low, u.high), u.why
 	case p.tame:
 		draw, p.drawn.why = uniform(0, 1), "the graph refuses others"
@@ -266,6 +339,10 @@ func (p *pen) integers(w []int64, low, high int64, dims []int) {
 	for i := range w {
 		w[i] = min(max(draw(i), low), high)
 	}
+}
+
+func wholes(draw func(int) float64) func(int) int64 {
+	return func(i int) int64 { return int64(draw(i)) }
 }
 
 // shape draws what makes a shape, or names axes.
@@ -347,12 +424,11 @@ func (p *pen) rowLength(name string, dims []int) int {
 }
 
 func (p *pen) conditions(w []bool, dims []int) {
-	if strings.Contains(strings.ToLower(p.input.Name), "mask") && len(dims) > 1 {
-		draw := p.rows(dims, 1)
+	if p.use.kind == switches || strings.Contains(strings.ToLower(p.input.Name), "mask") && len(dims) > 1 {
+		draw := p.mask(dims)
 		for i := range w {
-			w[i] = draw(i) == 1
+			w[i] = draw(i) != 0
 		}
-		p.drawn = origin{"true, and false at the ends of rows", "by its name, a mask"}
 		return
 	}
 	for i := range w {

@@ -22,7 +22,7 @@ import (
 type Recording struct {
 	Report *Report // of the runtime on these inputs, one model entry per seed
 	Sets   []RecordedSet
-	model  *onnx.Model
+	file   []byte // the model
 }
 
 // A RecordedSet is one data set of a Recording.
@@ -86,7 +86,7 @@ func Record(ctx context.Context, o Options, sets int, tool string) (*Recording, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		r.model = j.model
+		r.file = j.file
 		r.Report.Models = append(r.Report.Models, j.report)
 		if j.report.Problem != "" || len(o.Runtimes) > 0 && j.report.Verdict() == Skipped {
 			break
@@ -250,7 +250,7 @@ func (r *Recording) Write(dir string, force bool) ([]string, error) {
 		if r.Report.Models[0].External {
 			return nil, fmt.Errorf("%s has elements in other files, of which no copy is made: record beside the model, or copy it with them", name)
 		}
-		if err := atomicfile.Write(filepath.Join(dir, name), r.model.Bytes); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, name), r.file); err != nil {
 			return nil, err
 		}
 	}

@@ -218,8 +218,10 @@ func (r *Report) Exit(strict bool) (code int, why string) {
 		return 2, fmt.Sprintf("%d of %d models could not be read or judged", s.Unreadable+s.Unjudged, s.Models)
 	case s.Crashes > 0:
 		return 2, "a runtime crashed"
-	case s.Compared == 0, s.Passed == 0:
+	case s.Compared == 0:
 		return 2, "nothing was compared"
+	case s.Passed == 0:
+		return 2, "outputs were left unchecked"
 	case r.named && s.Broken > 0:
 		return 2, "a runtime that was named is broken"
 	case !strict:

@@ -57,7 +57,7 @@ func (d *drawing) axes() {
 	}
 	first, any := map[string]bool{}, false
 	for _, in := range d.inputs {
-		if dims := in.Type.Dims; len(dims) > 0 && !dims[0].Known() && !serial(dims[0].Symbol) && !parts(dims[0].Symbol) {
+		if dims := in.Type.Dims; len(dims) > 0 && !dims[0].Known() && !serial(spoken(in, 0)) && !parts(dims[0].Symbol) && !d.timed(in) {
 			first[dims[0].Symbol], any = true, true
 		}
 	}
@@ -71,14 +71,17 @@ func (d *drawing) axes() {
 			case dim.Known():
 				list[i] = -1
 				continue
-			case first[dim.Symbol] || dim.Symbol == "" && i == 0 || batched(dim.Symbol):
+			case i == 0 && d.timed(in):
+				list[i] = add(cmp.Or(dim.Symbol, spot), sequence, firstSequence, spot)
+				continue
+			case first[dim.Symbol] || dim.Symbol == "" && i == 0 || batched(dim.Symbol) || i == 1 && d.timed(in):
 				list[i] = add(cmp.Or(dim.Symbol, spot), batch, 1, spot)
 				continue
 			case any && len(dims) == 3 && i == 1 && dim.Symbol == "" && dims[0].Known() && dims[2].Known(): // a state: layers, batch, units
 				list[i] = add(spot, batch, 1, spot)
 				continue
 			}
-			role, start := d.guess(in.Type, i)
+			role, start := d.guess(in, i)
 			list[i] = add(cmp.Or(dim.Symbol, spot), role, start, spot)
 		}
 		d.of[in.Name] = list
@@ -90,7 +93,28 @@ func batched(name string) bool { return strings.Contains(strings.ToLower(name), 
 
 func serial(name string) bool {
 	name = strings.ToLower(name)
-	return strings.Contains(name, "seq") || strings.Contains(name, "length") || strings.Contains(name, "frame") || strings.Contains(name, "token") || strings.Contains(name, "time")
+	return name == "t" || name == "s" || name == "l" || strings.Contains(name, "seq") || strings.Contains(name, "length") || strings.Contains(name, "frame") || strings.Contains(name, "token") || strings.Contains(name, "time")
+}
+
+// spoken is the name of an axis, "" where PyTorch made it of the input's: that of lengths says nothing of its axis.
+func spoken(in input, i int) string {
+	name := in.Type.Dims[i].Symbol
+	if strings.HasPrefix(name, in.Name+"_dynamic_axes_") {
+		return ""
+	}
+	return name
+}
+
+// timed reports whether the first axis of an input are steps, and the second one the batch: as a recurrent operator reads it.
+func (d *drawing) timed(in input) bool {
+	dims := in.Type.Dims
+	if len(dims) != 3 || dims[0].Known() || dims[1].Known() || batched(dims[0].Symbol) {
+		return false
+	}
+	return slices.ContainsFunc(d.model.GetGraph().GetNode(), func(n *pb.NodeProto) bool {
+		recurrent := n.GetOpType() == "LSTM" || n.GetOpType() == "GRU" || n.GetOpType() == "RNN"
+		return recurrent && len(n.GetInput()) > 0 && n.GetInput()[0] == in.Name && intAttr(n, "layout", 0) == 0
+	})
 }
 
 // parts reports whether an axis is of the parts of one thing, by its name: of a graph, a cloud, a mesh.
@@ -100,8 +124,8 @@ func parts(name string) bool {
 }
 
 // guess says what an axis of a type is, by its name and its place.
-func (d *drawing) guess(t onnx.Type, i int) (axisRole, int) {
-	name := strings.ToLower(t.Dims[i].Symbol)
+func (d *drawing) guess(in input, i int) (axisRole, int) {
+	t, name := in.Type, strings.ToLower(spoken(in, i))
 	rank, floating := len(t.Dims), t.Elem != pb.TensorProto_INT64 && t.Elem != pb.TensorProto_INT32
 	nhwc := rank == 4 && t.Dims[3].Known() && t.Dims[3].Size <= 4
 	switch {
@@ -297,11 +321,18 @@ func (d *drawing) inferred(a assignment) fit {
 	}
 	for _, v := range d.model.GetGraph().GetOutput() {
 		empty := func(dim onnx.Dim) bool { return dim.Size == 0 }
-		if f.problem == "" && slices.ContainsFunc(r.Types[v.GetName()].Dims, empty) && !slices.Contains(a, 0) {
+		if f.problem == "" && slices.ContainsFunc(r.Types[v.GetName()].Dims, empty) && !slices.Contains(a, 0) && !d.empty() {
 			f.problem = fmt.Sprintf("output %s would be empty", onnx.Quote(v.GetName()))
 		}
 	}
 	return f
+}
+
+// empty reports whether an input is declared to have no elements.
+func (d *drawing) empty() bool {
+	return slices.ContainsFunc(d.inputs, func(in input) bool {
+		return slices.ContainsFunc(in.Type.Dims, func(dim onnx.Dim) bool { return dim.Known() && dim.Size == 0 })
+	})
 }
 
 // better orders fits: without a contradiction, or with one that comes later.
@@ -355,6 +386,9 @@ func (d *drawing) search(a assignment) (assignment, fit) {
 // axis alone, then all of a kind.
 func (d *drawing) groups() [][]int {
 	var sides, alone, together [][]int
+	if d.apart {
+		sides = d.byInput()
+	}
 	for _, role := range []axisRole{side, sequence, past, other} {
 		var group []int
 		for k, f := range d.free {
@@ -376,6 +410,23 @@ func (d *drawing) groups() [][]int {
 		}
 	}
 	return slices.Concat(sides, alone, together)
+}
+
+// byInput are the free axes of each input together, but for batches.
+func (d *drawing) byInput() [][]int {
+	var groups [][]int
+	for _, in := range d.inputs {
+		var group []int
+		for _, k := range d.of[in.Name] {
+			if k >= 0 && d.free[k].role != batch && d.free[k].fixed < 0 && !d.derived(k) {
+				group = append(group, k)
+			}
+		}
+		if len(group) > 1 {
+			groups = append(groups, group)
+		}
+	}
+	return groups
 }
 
 // with is a with other lengths of some axes.

@@ -18,6 +18,13 @@ type use struct {
 	values    []float64
 	words     []string
 	why       string
+
+	keep, hide float64 // of a mask
+}
+
+// mask is the use of an input that keeps some elements, and hides others.
+func mask(keep, hide float64, why string) use {
+	return use{kind: switches, low: min(keep, hide), high: max(keep, hide), keep: keep, hide: hide, why: why}
 }
 
 // A useKind says how a use is drawn. What is more binding comes later: where an
@@ -25,17 +32,18 @@ type use struct {
 type useKind int
 
 const (
-	unused   useKind = iota
-	numbers          // of an interval, because they are of use: pixels, the range of a quantiser
-	domain           // of an interval, because others are none: the logarithm of what is negative
-	switches         // 0 and 1, of a mask
-	counted          // 0 and 1, of a mask whose sums are the lengths of rows
-	oneOf            // of a list that the graph compares with
-	index            // of an axis
-	lengths          // of axes, small
-	ends             // of rows, the first of which is full
-	seqlens          // of GroupQueryAttention: what is valid in each row, less one
-	total            // of GroupQueryAttention: what is valid at most
+	unused    useKind = iota
+	converted         // integers that become floats: of a size that does not drown others
+	numbers           // of an interval, because they are of use: pixels, the range of a quantiser
+	domain            // of an interval, because others are none: the logarithm of what is negative
+	switches          // of a mask, mostly 0 and 1
+	counted           // 0 and 1, of a mask whose sums are the lengths of rows
+	oneOf             // of a list that the graph compares with
+	index             // of an axis
+	lengths           // of axes, small
+	ends              // of rows, the first of which is full
+	seqlens           // of GroupQueryAttention: what is valid in each row, less one
+	total             // of GroupQueryAttention: what is valid at most
 )
 
 // A tracer follows the inputs of a graph to the nodes that say something about them.
@@ -45,6 +53,7 @@ type tracer struct {
 	readers   map[string][]reader
 	functions map[onnx.FunctionKey]*pb.FunctionProto
 	whole     bool // the input that is followed has integers
+	masks     bool // it may be a mask: it has integers or conditions, or that name
 }
 
 // A reader is a node that reads a value as its input at.
@@ -148,6 +157,8 @@ type trail struct {
 	steps         int  // of arithmetic
 	mixed         bool // something else was added
 	summed        bool // along an axis
+	negated       bool // it is true where the input is 0
+	compared      bool // with a number, so that it is a condition
 }
 
 // passing are operators whose output has the elements of these inputs.
@@ -162,6 +173,7 @@ var passing = map[string][]int{
 // usesOf returns what the graph does with an input.
 func (t *tracer) usesOf(input string) []use {
 	t.whole = whole(t.types[input].Elem)
+	t.masks = t.whole || t.types[input].Elem == pb.TensorProto_BOOL || strings.Contains(strings.ToLower(input), "mask")
 	var found []use
 	seen := map[string]bool{}
 	queue := []trail{{name: input, scale: 1}}
@@ -185,7 +197,9 @@ func (t *tracer) usesOf(input string) []use {
 func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 	n := r.node
 	onward := func(name string) {
-		next = append(next, trail{name, at.scale, at.offset, at.steps, at.mixed, at.summed})
+		to := at
+		to.name = name
+		next = append(next, to)
 	}
 	if f := t.functions[onnx.CallOf(n)]; f != nil {
 		if r.at < len(f.GetInput()) {
@@ -194,6 +208,9 @@ func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 		return nil, next
 	}
 	op := n.GetOpType()
+	if at.compared && !slices.Contains(conditional, op) {
+		return nil, nil
+	}
 	switch domain := onnx.Domain(n.GetDomain()); domain {
 	case "":
 	case "com.microsoft":
@@ -221,13 +238,27 @@ func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 		return nil, next
 	case "Add", "Sub", "Mul", "Div":
 		return t.arithmetic(r, at)
+	case "Not":
+		at.negated = !at.negated
+		onward(r.scope + n.GetOutput()[0])
+		return nil, next
+	case "Equal":
+		if c, ok := t.scalar(r.input(1 - r.at)); ok && (c == 0 || c == 1) && t.whole && at.steps == 0 {
+			to := at
+			to.name, to.compared, to.negated = r.scope+n.GetOutput()[0], true, c == 0
+			next = append(next, to)
+		}
+	case "Where":
+		if u, ok := t.hidden(r, at); ok {
+			return []use{u}, nil
+		}
 	case "ReduceSum":
 		if at.summed = true; t.whole && r.at == 0 {
 			onward(r.scope + n.GetOutput()[0])
 		}
 		return nil, next
 	}
-	if u, ok := t.sink(r, at); ok && !at.summed {
+	if u, ok := t.sink(r, at); ok && !at.summed && !at.compared {
 		uses = append(uses, u)
 	}
 	if list, ok := passing[op]; ok && len(n.GetOutput()) > 0 && (list == nil || slices.Contains(list, r.at)) {
@@ -243,7 +274,8 @@ func (t *tracer) carried(r reader, at trail) []trail {
 	if r.node.GetOpType() == "Loop" && i < 2 || i >= len(g.GetInput()) {
 		return nil
 	}
-	return []trail{{r.scope + g.GetInput()[i].GetName(), at.scale, at.offset, at.steps, at.mixed, at.summed}}
+	at.name = r.scope + g.GetInput()[i].GetName()
+	return []trail{at}
 }
 
 // arithmetic follows a trail through a sum or a product with a constant.
@@ -252,7 +284,8 @@ func (t *tracer) arithmetic(r reader, at trail) (uses []use, next []trail) {
 	if len(n.GetInput()) != 2 || len(n.GetOutput()) != 1 {
 		return nil, nil
 	}
-	to := trail{r.scope + n.GetOutput()[0], at.scale, at.offset, at.steps + 1, at.mixed, at.summed}
+	to := at
+	to.name, to.steps = r.scope+n.GetOutput()[0], at.steps+1
 	c, ok := t.scalar(r.scope + n.GetInput()[1-r.at])
 	op := n.GetOpType()
 	if !ok {
@@ -278,16 +311,49 @@ func (t *tracer) arithmetic(r reader, at trail) (uses []use, next []trail) {
 	case op == "Sub":
 		to.scale, to.offset = -to.scale, c-to.offset
 		if c == 1 && at.steps == 0 && t.whole {
-			uses = append(uses, use{kind: switches, high: 1, why: "1 less it is a mask"})
+			uses = append(uses, mask(1, 0, "1 less it is a mask"))
 		}
 	case op == "Mul":
 		to.scale, to.offset = to.scale*c, to.offset*c
+		if c <= -muchLess && t.masks {
+			hides := to.scale < 0 != at.negated // 1 becomes what vanishes in a softmax
+			uses = append(uses, polarity(hides))
+		}
 	case c != 0 && r.at == 0:
 		to.scale, to.offset = to.scale/c, to.offset/c
 	default:
 		return []use{{kind: domain, low: 1, high: 3, why: "it divides"}}, nil
 	}
 	return uses, append(next, to)
+}
+
+// conditional are the operators that make of a condition what hides elements, or pass it on.
+var conditional = []string{"Not", "Where", "Cast", "Unsqueeze", "Squeeze", "Expand", "Reshape", "Identity"}
+
+// muchLess is how far below the others scores are at least that vanish in a softmax.
+const muchLess = 1000
+
+// polarity is the use of a mask that hides what is 1 in it, or what is 0.
+func polarity(hides bool) use {
+	if hides {
+		return mask(0, 1, "a mask, which hides where it is 1")
+	}
+	return mask(1, 0, "a mask")
+}
+
+// hidden recognises a mask by the scores that its condition replaces: by ones that vanish in a softmax.
+func (t *tracer) hidden(r reader, at trail) (use, bool) {
+	if r.at != 0 || at.steps > 0 {
+		return use{}, false
+	}
+	vanishes := func(i int) bool {
+		v := t.elements(r.input(i))
+		return len(v) == 1 && v[0] <= -muchLess
+	}
+	if then, otherwise := vanishes(1), vanishes(2); then != otherwise {
+		return polarity(then != at.negated), true
+	}
+	return use{}, false
 }
 
 // pixels recognises the first step of a network that takes pictures as they are
@@ -356,6 +422,9 @@ func (t *tracer) length(name string, axis int64) float64 {
 	return float64(dims[axis].Size)
 }
 
+// floating are the types of floats that integers become.
+var floating = []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16, pb.TensorProto_DOUBLE}
+
 func intAttr(n *pb.NodeProto, name string, otherwise int64) int64 {
 	if a := onnx.Attribute(n, name); a != nil {
 		return a.GetI()
@@ -404,7 +473,6 @@ var counts = []struct {
 	{"Range", 1, 5, 5, "where a range ends"},
 	{"Range", 2, 1, 1, "the step of a range"},
 	{"Tile", 1, 1, 3, "repeats"},
-	{"TopK", 1, 1, 1, "how many are taken"},
 	{"OneHot", 1, 8, 8, "a depth"},
 	{"Loop", 0, 3, 3, "how often a loop runs"},
 	{"Pad", 1, 0, 1, "a number of elements to add"},
@@ -471,7 +539,14 @@ func (t *tracer) sink(r reader, at trail) (use, bool) {
 			return u, true
 		}
 	case op == "Cast" && intAttr(n, "to", 0) == int64(pb.TensorProto_BOOL):
-		return use{kind: switches, high: 1, why: "a condition"}, true
+		return mask(1, 0, "a condition"), true
+	case op == "Cast" && t.whole && at.steps == 0 && slices.Contains(floating, pb.TensorProto_DataType(intAttr(n, "to", 0))):
+		return use{kind: converted, high: 100, why: "the graph makes floats of it"}, true
+	case op == "Softmax" && r.at == 0 && at.mixed && at.steps == 1 && t.masks && !t.whole:
+		return mask(0, -10000, "added before a softmax"), true
+	case op == "TopK" && r.at == 1:
+		n := max(min(t.length(input(0), intAttr(n, "axis", -1)), 3), 1)
+		return use{kind: lengths, low: n, high: n, why: "how many are taken"}, true
 	case op == "QuantizeLinear" && r.at == 0:
 		return t.quantiser(r, at)
 	case op == "BatchNormalization" && r.at == 0 && at.steps == 0:
@@ -584,7 +659,7 @@ func (t *tracer) microsoft(r reader, at trail) (use, bool) {
 	case op == "EmbedLayerNormalization" && r.at == 1:
 		return table(4)
 	case op == "EmbedLayerNormalization" && r.at == 7, op == "Attention" && r.at == 3, op == "QAttention" && r.at == 5, op == "MultiHeadAttention" && r.at == 4, op == "DecoderMaskedMultiHeadAttention" && r.at == 3:
-		return use{kind: switches, high: 1, why: "a mask"}, true
+		return mask(1, 0, "a mask"), true
 	case op == "MultiHeadAttention" && r.at == 8, op == "DecoderMaskedMultiHeadAttention" && r.at == 7, op == "Attention" && r.at == 6:
 		return t.valid(r)
 	case op == "DecoderMaskedMultiHeadAttention" && r.at == 8:
@@ -649,6 +724,9 @@ func settle(uses []use) use {
 		case v.kind > u.kind:
 			u = v
 		case v.kind < u.kind || v.kind == unused:
+		case v.kind == switches && u.hide > u.keep: // what says which elements are hidden is more than that they are 0 and 1
+		case v.kind == switches && v.hide != 0:
+			u = v
 		case v.kind == oneOf:
 			u.values, u.words = append(slices.Clone(u.values), v.values...), append(slices.Clone(u.words), v.words...)
 		case max(u.low, v.low) <= min(u.high, v.high):
@@ -656,6 +734,11 @@ func settle(uses []use) use {
 				u.why = v.why
 			}
 			u.low, u.high = max(u.low, v.low), min(u.high, v.high)
+		}
+	}
+	for _, v := range uses {
+		if u.kind == oneOf && v.kind == switches {
+			u.keep, u.hide = v.keep, v.hide
 		}
 	}
 	return u
