@@ -28,7 +28,6 @@ type Convolution[T Float] struct {
 	down, up im2col // small from large, large from small
 	taps     col2im // what up does, where that has few channels
 	gradient weightGradient
-	order    weightOrder
 }
 
 // NewConvolution plans convolutions over n samples. It returns an error where
@@ -69,7 +68,6 @@ func NewConvolution[T Float](n int, small, large Image, win Window) (*Convolutio
 		c.down, c.gradient = newDown(n, small, large, win), newWeightGradient(n, small, large, win)
 		if c.taps = newCol2im(n, small, large, win); !c.taps.pays() {
 			c.up = newUp(n, small, large, win)
-			c.order = newWeightOrder(&c.up, win)
 		}
 	}
 	return c, nil
@@ -88,9 +86,9 @@ func fits(sizes ...int) bool {
 	return true
 }
 
-// Keep allows Up to read the weights at its next call only: for inference, where
-// they never change.
-func (c *Convolution[T]) Keep() { c.order.keep = true }
+// Keep allows Down and Up to read the weights at their next call only: for
+// inference, where they never change.
+func (c *Convolution[T]) Keep() { c.down.order.keep, c.up.order.keep = true, true }
 
 func (c *Convolution[T]) check(fn string, small, large, w []T) {
 	need(fn, "small images", len(small), c.n*c.small.Channels*c.small.pixels())
@@ -136,7 +134,7 @@ func (c *Convolution[T]) Up(large, small, w, bias []T, act Activation) {
 		if c.taps.pays() {
 			c.taps.run(large, small, w, bias, act)
 		} else {
-			c.up.run(large, small, c.order.arrange(w), bias, act)
+			c.up.run(large, small, w, bias, act)
 		}
 		return
 	}

@@ -7,6 +7,12 @@ package kernel
 // columns of a panel are pixels of the destination, its rows are picked from the
 // source when a panel is due: what the field calls an implicit im2col.
 //
+// Where there are channels enough to fill the columns of tiles, and AVX-512, the
+// product is the transposed one: pixels are its rows, in tiles from a panel of
+// picked pixels, and weights lie in panels of channels. No column is wasted on a
+// small image then, and bias and rectifier are the tiles' own. The sums are the
+// same.
+//
 // A transposed convolution of stride s falls into s by s phases of pixels with
 // the same taps, so that nothing is multiplied that is not wanted and nothing is
 // added up between threads.
@@ -18,9 +24,10 @@ type im2col struct {
 	move     [2]int // and in the source
 	phases   []phase
 
+	order         weightOrder
 	y, x, w, bias []float32
 	act           Activation
-	width         int // of a panel
+	transposed    bool
 	rows          int // channels of a unit at most
 	blocks        int // of such channels in a group
 	panels        int // of all phases
@@ -28,12 +35,13 @@ type im2col struct {
 
 // phase is a lattice of pixels of the destination.
 type phase struct {
-	top, left     int // its first pixel
-	height, width int // its pixels down and across
-	steps         []int32
-	k             int // terms of each sum, len(steps) / stepWords
-	weights       int // where its weights begin: a row of k for each channel
-	panels        int
+	top, left  int // its first pixel
+	down, over int // its pixels down and across
+	steps      []int32
+	k          int // terms of each sum, len(steps) / stepWords
+	weights    int // where its weights begin: a row of k for each channel
+	width      int // pixels of a panel
+	panels     int
 }
 
 // stepWords is the size of a step: the offset of a term in the source, then the
@@ -48,7 +56,7 @@ type lanes struct{ offset, row, col [widePanel]int32 }
 const outside = -1 << 30
 
 func newDown(n int, small, large Image, win Window) im2col {
-	p := phase{height: small.Height, width: small.Width}
+	p := phase{down: small.Height, over: small.Width}
 	for c := range large.Channels / win.Groups {
 		for ky := range win.Kernel[0] {
 			for kx := range win.Kernel[1] {
@@ -56,7 +64,9 @@ func newDown(n int, small, large Image, win Window) im2col {
 			}
 		}
 	}
-	return im2col{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
+	s := im2col{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
+	s.order.terms = p.k
+	return s
 }
 
 func newUp(n int, small, large Image, win Window) im2col {
@@ -67,8 +77,8 @@ func newUp(n int, small, large Image, win Window) im2col {
 		for left := range min(win.Stride[1], large.Width) {
 			cols := upTaps(win, 1, left)
 			p := phase{top: top, left: left, weights: weights}
-			p.height = (large.Height - top + win.Stride[0] - 1) / win.Stride[0]
-			p.width = (large.Width - left + win.Stride[1] - 1) / win.Stride[1]
+			p.down = (large.Height - top + win.Stride[0] - 1) / win.Stride[0]
+			p.over = (large.Width - left + win.Stride[1] - 1) / win.Stride[1]
 			for c := range small.Channels / win.Groups {
 				for _, r := range rows {
 					for _, q := range cols {
@@ -78,8 +88,16 @@ func newUp(n int, small, large Image, win Window) im2col {
 			}
 			weights += large.Channels * p.k
 			s.phases = append(s.phases, p)
+			var taps []int
+			for _, r := range rows {
+				for _, q := range cols {
+					taps = append(taps, r.tap*win.Kernel[1]+q.tap)
+				}
+			}
+			s.order.taps = append(s.order.taps, taps)
 		}
 	}
+	s.order.kernel = win.Kernel[0] * win.Kernel[1]
 	return s
 }
 
@@ -106,8 +124,8 @@ func (p *phase) step(src Image, channel, row, col int) {
 
 // run computes act(w x + bias) into y.
 func (s *im2col) run(y, x, w, bias []float32, act Activation) {
-	s.y, s.x, s.w, s.bias, s.act = y, x, w, bias, act
 	units, work := s.divide()
+	s.y, s.x, s.w, s.bias, s.act = y, x, s.arrange(w), bias, act
 	if units > 1 && work >= smallProduct && workers.lock() {
 		workers.im2col = s
 		workers.run(workers.im2col, units)
@@ -124,27 +142,62 @@ const (
 	// unitRows is the number of channels below which a panel is not worth
 	// packing again.
 	unitRows = 28
+	// transposedPixels is the number of pixels that a panel of the transposed
+	// product holds at most: two full tiles.
+	transposedPixels = 2 * wideRows
 )
 
 // divide settles the units, a panel against a block of channels each, and
 // returns their number and that of multiplications.
 func (s *im2col) divide() (units, work int) {
-	s.width, s.panels = panelWidth, 0
+	s.transposed, s.panels = s.transposes(), 0
 	channels := s.dst.Channels / s.groups
 	for i := range s.phases {
 		p := &s.phases[i]
-		pixels := s.n * p.height * p.width
-		p.panels = (pixels + s.width - 1) / s.width
+		pixels := s.n * p.down * p.over
+		if p.width = panelWidth; s.transposed {
+			panels := (pixels + transposedPixels - 1) / transposedPixels
+			p.width = (pixels + panels - 1) / max(panels, 1)
+		}
+		p.panels = (pixels + p.width - 1) / max(p.width, 1)
 		s.panels += p.panels
 		work += pixels * p.k * s.dst.Channels
 	}
 	s.blocks = (channels + blockRows - 1) / blockRows
-	for s.blocks*s.groups*s.panels < unitsPerThread*Threads() && channels/s.blocks >= 2*unitRows {
+	for Threads() > 1 && s.blocks*s.groups*s.panels < unitsPerThread*Threads() && channels/s.blocks >= 2*unitRows {
 		s.blocks++
 	}
 	s.rows = (channels + s.blocks - 1) / s.blocks
+	if s.transposed {
+		s.rows = (s.rows + widePanel - 1) / widePanel * widePanel
+	}
 	s.blocks = (channels + s.rows - 1) / s.rows
 	return s.blocks * s.groups * s.panels, work
+}
+
+// transposes tells whether pixels are better off as rows: where fewer columns of
+// tiles stay empty that way, and where the rows of weights would meet in too few
+// places of the caches.
+func (s *im2col) transposes() bool {
+	if !wide {
+		return false
+	}
+	const awkward = awkwardStride / 4 // they are four times as many at once as those of a transposed A
+	p := &s.phases[0]
+	pixels, channels := s.n*p.down*p.over, s.dst.Channels/s.groups
+	asColumns := (pixels + widePanel - 1) / widePanel * widePanel * channels
+	if p.k%awkward == 0 {
+		asColumns += asColumns / 3
+	}
+	// A tile of half the width takes a little over half the time.
+	asRows := channels / widePanel * widePanel
+	switch rest := channels % widePanel; {
+	case rest > widePanel/2:
+		asRows += widePanel
+	case rest > 0:
+		asRows += widePanel/2 + 2
+	}
+	return pixels*asRows <= asColumns
 }
 
 // do does units in an order that keeps a thread at its block of weights.
@@ -158,18 +211,24 @@ func (s *im2col) do(lo, hi int, ws *workspace) {
 			f++
 		}
 		group, c0 := block/s.blocks, block%s.blocks*s.rows
-		s.panel(&s.phases[f], group, c0, min(c0+s.rows, channels), panel*s.width, ws)
+		p := &s.phases[f]
+		first := panel * p.width
+		pixels := min(p.width, s.n*p.down*p.over-first)
+		c1 := min(c0+s.rows, channels)
+		s.aim(p, group, group*channels+c0, first, pixels, ws)
+		if s.transposed {
+			s.transposedPanel(p, group, c0, c1, pixels, ws)
+		} else {
+			s.panel(p, group*channels+c0, c1-c0, pixels, ws)
+		}
 	}
 }
 
-// panel computes channels [c0, c1) of a group at pixels first, first+1, ... of
-// a phase, as many as a panel has columns.
-func (s *im2col) panel(p *phase, group, c0, c1, first int, ws *workspace) {
-	rows, cols := c1-c0, min(s.width, s.n*p.height*p.width-first)
-	channel := group*(s.dst.Channels/s.groups) + c0
-	s.aim(p, group, channel, first, cols, ws)
-	c := ws.tile(rows * s.width)
-	t := product{m: rows, n: cols, k: p.k, tB: true, c: c, ldc: s.width}
+// panel computes rows channels, from channel on, at the pixels of a phase that
+// the lanes are aimed at.
+func (s *im2col) panel(p *phase, channel, rows, cols int, ws *workspace) {
+	c := ws.tile(rows * panelWidth)
+	t := product{m: rows, n: cols, k: p.k, tB: true, c: c, ldc: panelWidth}
 	if p.k == 0 {
 		clear(c)
 	} else {
@@ -181,7 +240,7 @@ func (s *im2col) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 		t.multiplyPacked(k0, depth, ws)
 	}
 	for i := range rows {
-		row := c[i*s.width:][:cols]
+		row := c[i*panelWidth:][:cols]
 		if s.bias != nil {
 			for j, v := 0, s.bias[channel+i]; j < len(row); j++ {
 				row[j] += v
@@ -192,11 +251,33 @@ func (s *im2col) panel(p *phase, group, c0, c1, first int, ws *workspace) {
 	s.store(rows, cols, c, ws)
 }
 
+// transposedPanel computes channels [c0, c1) of a group, c0 a multiple of the
+// width of a panel, at the pixels of a phase that the lanes are aimed at.
+func (s *im2col) transposedPanel(p *phase, group, c0, c1, pixels int, ws *workspace) {
+	cols := c1 - c0
+	size := (cols + 15) / 16 * 16 * panelWidth
+	c := ws.tile(size + panelWidth*cols + 16) // rows to spare for blocks that are transposed
+	y, c := c[:size], c[size:]
+	t := product{m: pixels, n: cols, k: p.k, c: c, ldc: cols, act: s.act}
+	if s.bias != nil {
+		t.bias = s.bias[group*(s.dst.Channels/s.groups)+c0:]
+	}
+	w := s.w[s.panelled(p, group)+c0*p.k:]
+	for k0 := 0; k0 == 0 || k0 < p.k; k0 += panelDepth {
+		depth := min(panelDepth, p.k-k0)
+		pick(ws.panel, p.steps[k0*stepWords:(k0+depth)*stepWords], &ws.lanes, pixels, s.x, s.src.Height, s.src.Width)
+		t.multiplyPicked(w, k0, depth, ws)
+	}
+	t.activate(0, pixels, 0, cols)
+	transpose(y, c, pixels, cols)
+	s.store(cols, pixels, y, ws)
+}
+
 // aim sets the lanes to the pixels, and ws.to to where they lie in the
 // destination.
 func (s *im2col) aim(p *phase, group, channel, first, cols int, ws *workspace) {
-	n, at := first/(p.height*p.width), first%(p.height*p.width)
-	a, b := at/p.width, at%p.width
+	n, at := first/(p.down*p.over), first%(p.down*p.over)
+	a, b := at/p.over, at%p.over
 	l := &ws.lanes
 	perSample := s.src.Channels * s.src.pixels()
 	source := n*perSample + group*(s.src.Channels/s.groups)*s.src.pixels()
@@ -206,16 +287,16 @@ func (s *im2col) aim(p *phase, group, channel, first, cols int, ws *workspace) {
 		l.row[j], l.col[j] = int32(row), int32(col)
 		l.offset[j] = int32(source + row*s.src.Width + col)
 		ws.to[j] = int32(target + (p.top+a*s.step[0])*s.dst.Width + p.left + b*s.step[1])
-		if b++; b == p.width {
+		if b++; b == p.over {
 			b, a = 0, a+1
-			if a == p.height {
+			if a == p.down {
 				a = 0
 				source += perSample
 				target += s.dst.Channels * s.dst.pixels()
 			}
 		}
 	}
-	for j := cols; j < s.width; j++ {
+	for j := cols; j < panelWidth; j++ {
 		l.row[j] = outside
 	}
 }
@@ -224,12 +305,12 @@ func (s *im2col) aim(p *phase, group, channel, first, cols int, ws *workspace) {
 func (s *im2col) store(rows, cols int, c []float32, ws *workspace) {
 	pixels := s.dst.pixels()
 	if s.step[1] != 1 {
-		if scatterFast(s.y, pixels, c, s.width, rows, &ws.to, cols) {
+		if scatterFast(s.y, pixels, c, panelWidth, rows, &ws.to, cols) {
 			return
 		}
 		to := ws.to[:cols]
 		for i := range rows {
-			row, y := c[i*s.width:][:len(to)], s.y[i*pixels:]
+			row, y := c[i*panelWidth:][:len(to)], s.y[i*pixels:]
 			for j, at := range to {
 				y[at] = row[j]
 			}
@@ -242,7 +323,7 @@ func (s *im2col) store(rows, cols int, c []float32, ws *workspace) {
 			hi++
 		}
 		for i := range rows {
-			copy(s.y[i*pixels+int(ws.to[lo]):][:hi-lo], c[i*s.width+lo:])
+			copy(s.y[i*pixels+int(ws.to[lo]):][:hi-lo], c[i*panelWidth+lo:])
 		}
 		lo = hi
 	}
@@ -274,67 +355,6 @@ func pick(panel []float32, steps []int32, l *lanes, cols int, x []float32, heigh
 			dst[j] = 0
 			if j < cols && uint32(l.row[j]+row) < uint32(height) && uint32(l.col[j]+col) < uint32(width) {
 				dst[j] = x[l.offset[j]+offset]
-			}
-		}
-	}
-}
-
-// weightOrder copies the weights into the order in which up reads them.
-type weightOrder struct {
-	up     *im2col
-	taps   [][]int // of each phase, positions in the kernel
-	kernel int     // positions of the kernel
-	out    []float32
-	w      []float32
-	keep   bool
-	done   bool
-	rows   func(lo, hi int)
-}
-
-func newWeightOrder(up *im2col, win Window) weightOrder {
-	o := weightOrder{up: up, kernel: win.Kernel[0] * win.Kernel[1]}
-	size := 0
-	for _, p := range up.phases {
-		var taps []int
-		for _, r := range upTaps(win, 0, p.top) {
-			for _, q := range upTaps(win, 1, p.left) {
-				taps = append(taps, r.tap*win.Kernel[1]+q.tap)
-			}
-		}
-		o.taps = append(o.taps, taps)
-		size += up.dst.Channels * p.k
-	}
-	o.out = make([]float32, size)
-	return o
-}
-
-// arrange returns the weights in order.
-func (o *weightOrder) arrange(w []float32) []float32 {
-	if o.keep && o.done {
-		return o.out
-	}
-	if o.rows == nil {
-		o.rows = o.channels
-	}
-	o.w = w
-	Parallel(o.up.dst.Channels, max(1, 8192*o.up.dst.Channels/max(1, len(o.out))), o.rows)
-	o.w, o.done = nil, true
-	return o.out
-}
-
-// channels copies what leads to channels [lo, hi) of the large image. It reads
-// the taps of a weight while they are in the cache, for all phases.
-func (o *weightOrder) channels(lo, hi int) {
-	perS, perL := o.up.src.Channels/o.up.groups, o.up.dst.Channels/o.up.groups
-	for ch := lo; ch < hi; ch++ {
-		for s := range perS {
-			w := o.w[((ch/perL*perS+s)*perL+ch%perL)*o.kernel:][:o.kernel]
-			for f, taps := range o.taps {
-				p := &o.up.phases[f]
-				out := o.out[p.weights+ch*p.k+s*len(taps):][:len(taps)]
-				for i, t := range taps {
-					out[i] = w[t]
-				}
 			}
 		}
 	}

@@ -31,3 +31,10 @@ func pickRuns(steps int, table *int32, lanes *int32, x *float32, first int, othe
 //
 //go:noescape
 func scatter16(rows int, c *float32, ldc int, y *float32, ldy int, to *int32, mask uint32)
+
+// transpose16 writes the columns of 16 rows of x, ldx bytes apart, to rows of
+// y, ldy bytes apart: 16 of them at a time, of which the last ones may be more
+// than there are.
+//
+//go:noescape
+func transpose16(cols int, x *float32, ldx int, y *float32, ldy int)

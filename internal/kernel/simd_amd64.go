@@ -34,19 +34,26 @@ func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace) {
 	panel := &ws.panel[0]
 	switch {
 	case t.tB:
-		pack := packColumns16
-		if wide {
-			pack = packColumns32
-		}
-		for j := j0; j < j1; j += 8 {
-			pack(depth, min(8, j1-j), &t.b[j*t.ldb+k0], 4*t.ldb, &ws.panel[j-j0])
-		}
+		t.packColumns(ws.panel, k0, depth, j0, j1)
 	case wide:
 		packWide(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
 	case j1-j0 == panelWidth:
 		packRows(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel)
 	default:
 		packRowsEdge(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
+	}
+}
+
+// packColumns copies rows [j0, j1) of a B that is transposed, and its columns
+// [k0, k0+depth), to the columns of a panel.
+func (t *product) packColumns(panel []float32, k0, depth, j0, j1 int) {
+	pack := packColumns16
+	if wide {
+		pack = packColumns32
+	}
+	_ = panel[(depth-1)*panelWidth+(j1-j0+7)/8*8-1]
+	for j := j0; j < j1; j += 8 {
+		pack(depth, min(8, j1-j), &t.b[j*t.ldb+k0], 4*t.ldb, &panel[j-j0])
 	}
 }
 
@@ -108,6 +115,39 @@ func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
 		s.multiply(h.rows, h.tiles)
 		at += h.tiles * tileRows * depth
 		i += h.tiles * h.rows
+	}
+}
+
+// multiplyPicked adds to all of C the columns of the panel, which are the rows of
+// A, times panels of B, rows [k0, k0+depth) of each.
+func (t *product) multiplyPicked(b []float32, k0, depth int, ws *workspace) {
+	s := strip{depth: depth, a: &ws.panel[0], ars: 4, acs: 4 * panelWidth, brs: 4 * panelWidth, ldc: 4 * t.ldc, bias: &zeros[0]}
+	last := k0+depth == t.k
+	if last {
+		s.act, s.alpha = t.tileCode(), float32(t.act.Alpha)
+	}
+	heights := tileHeights(t.m)
+	for j0 := 0; j0 < t.n; j0 += panelWidth {
+		s.cols = min(panelWidth, t.n-j0)
+		if s.b = &zeros[0]; depth > 0 {
+			s.b = &b[j0*t.k+k0*panelWidth]
+		}
+		if last && t.bias != nil {
+			s.bias = &t.bias[j0]
+		}
+		i := 0
+		for _, h := range heights {
+			if h.tiles == 0 {
+				continue
+			}
+			s.a, s.ats, s.c = &ws.panel[i], h.rows*s.ars, &t.c[i*t.ldc+j0]
+			s.start, s.ldi, s.its = &zeros[0], 0, 0
+			if k0 > 0 {
+				s.start, s.ldi, s.its = s.c, s.ldc, h.rows*s.ldc
+			}
+			s.multiply(h.rows, h.tiles)
+			i += h.tiles * h.rows
+		}
 	}
 }
 
@@ -408,6 +448,15 @@ func pickWide(n int, steps []int32, l *lanes, j int, x []float32, height, width 
 		other = int(offset[second]) - second
 	}
 	pickRuns(n, &steps[0], &l.offset[j], &x[0], first, other, 0xffff<<second&0xffff, height, width, &panel[0], 4*panelWidth)
+}
+
+// transpose writes the columns of x, rows by cols elements, to rows of y as wide
+// as a panel. Both have room for blocks of 16 by 16.
+func transpose(y, x []float32, rows, cols int) {
+	for i := 0; i < rows; i += 16 {
+		_, _ = y[(cols+15)/16*16*panelWidth-1], x[(i+15)*cols+(cols+15)/16*16-1]
+		transpose16(cols, &x[i*cols], 4*cols, &y[i], 4*panelWidth)
+	}
 }
 
 // scatterFast writes columns of c to their places, if there is an instruction

@@ -14,6 +14,8 @@ const (
 func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace)             {}
 func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace)             {}
 func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {}
+func (t *product) packColumns(panel []float32, k0, depth, j0, j1 int)         {}
+func (t *product) multiplyPicked(b []float32, k0, depth int, ws *workspace)   {}
 func (t *product) multiplyRows(lo, hi int, ws *workspace)                     {}
 
 func innerProducts(dst, mat []float32, ld int, x []float32) { innerProductsPlain(dst, mat, ld, x) }
@@ -27,6 +29,10 @@ func (v *vectors) fast(lo, hi int) {}
 func addRowsFast(dst, x []float32, rows, ld int) {}
 
 func pickFast(panel []float32, steps []int32, l *lanes, cols int, x []float32, height, width int) {}
+
+func transpose(y, x []float32, rows, cols int) {}
+
+func transpose16(cols int, x *float32, ldx int, y *float32, ldy int) {}
 
 func gatherFast(dst []float32, src []uint8, scale, offset float32) int { return 0 }
 

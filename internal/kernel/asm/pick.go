@@ -11,6 +11,7 @@ func picks(g *gen) {
 	g.pick(16, "pick16", g.ZMM)
 	g.pickRuns()
 	g.scatter()
+	g.transpose()
 }
 
 // pickRuns emits the packing of 16 columns that are neighbours in x, except for one
@@ -72,6 +73,64 @@ func (g *gen) scatter() {
 	g.ADDQ(ldy, y)
 	g.DECQ(rows)
 	g.JNZ(operand.LabelRef("row"))
+	g.end()
+}
+
+// transpose emits the exchange of rows and columns, in blocks of 16 by 16.
+func (g *gen) transpose() {
+	g.function("transpose16", "func(cols int, x *float32, ldx int, y *float32, ldy int)",
+		wrap("transpose16 writes the columns of 16 rows of x, ldx bytes apart, to rows of y, ldy bytes apart: 16 of them at a time, "+
+			"of which the last ones may be more than there are.")...)
+	cols, x, ldx, y, ldy := g.arg("cols"), g.arg("x"), g.arg("ldx"), g.arg("y"), g.arg("ldy")
+	g.Label("block")
+	from := g.GP64()
+	g.MOVQ(x, from)
+	var v [16]reg.VecVirtual
+	for i := range v {
+		v[i] = g.ZMM()
+		g.VMOVUPS(at(from, 0), v[i])
+		g.ADDQ(ldx, from)
+	}
+	// pair replaces rows i and j by the lower and the upper halves of both.
+	pair := func(i, j int, low, high func(a, b, to reg.VecVirtual)) {
+		l, h := g.ZMM(), g.ZMM()
+		low(v[i], v[j], l)
+		high(v[i], v[j], h)
+		v[i], v[j] = l, h
+	}
+	for i := 0; i < 16; i += 2 {
+		pair(i, i+1,
+			func(a, b, to reg.VecVirtual) { g.VUNPCKLPS(b, a, to) },
+			func(a, b, to reg.VecVirtual) { g.VUNPCKHPS(b, a, to) })
+	}
+	for i := 0; i < 16; i += 4 {
+		for j := i; j < i+2; j++ {
+			pair(j, j+2,
+				func(a, b, to reg.VecVirtual) { g.VUNPCKLPD(b, a, to) },
+				func(a, b, to reg.VecVirtual) { g.VUNPCKHPD(b, a, to) })
+		}
+	}
+	// Row 4 i + r holds, of rows 4 i to 4 i + 3, column order[r] in its first quarter, that column and 4 in its second.
+	order := [4]int{0, 2, 1, 3}
+	even := func(a, b, to reg.VecVirtual) { g.VSHUFF32X4(operand.U8(0x88), b, a, to) }
+	odd := func(a, b, to reg.VecVirtual) { g.VSHUFF32X4(operand.U8(0xdd), b, a, to) }
+	for r := range 4 {
+		pair(r, r+4, even, odd)
+		pair(r+8, r+12, even, odd)
+		pair(r, r+8, even, odd)
+		pair(r+4, r+12, even, odd)
+	}
+	var rows [16]reg.VecVirtual
+	for r, c := range order {
+		rows[c], rows[c+4], rows[c+8], rows[c+12] = v[r], v[r+4], v[r+8], v[r+12]
+	}
+	for _, row := range rows {
+		g.VMOVUPS(row, at(y, 0))
+		g.ADDQ(ldy, y)
+	}
+	g.ADDQ(imm(64), x)
+	g.SUBQ(imm(16), cols)
+	g.JG(operand.LabelRef("block"))
 	g.end()
 }
 
