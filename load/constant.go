@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -145,22 +146,9 @@ func whole(elem pb.TensorProto_DataType, v float64) int64 {
 // roundingTo rounds float32 to a type of floats of 16 bits.
 func roundingTo(elem pb.TensorProto_DataType) func(y, x []float32) {
 	if elem == pb.TensorProto_BFLOAT16 {
-		return func(y, x []float32) {
-			for i, v := range x {
-				y[i] = onnx.NewBFloat16(v).Float32()
-			}
-		}
+		return kernel.RoundBFloat16
 	}
-	return func(y, x []float32) {
-		for i, v := range x {
-			bits := math.Float32bits(v)
-			if abs := bits &^ (1 << 31); abs < 0x38800000 || abs >= 0x477ff000 { // subnormal, or beyond the largest
-				y[i] = onnx.NewFloat16(v).Float32()
-				continue
-			}
-			y[i] = math.Float32frombits((bits + 0xfff + bits>>13&1) &^ 0x1fff)
-		}
-	}
+	return kernel.RoundFloat16
 }
 
 // cast gives a tensor of numbers another type.

@@ -39,6 +39,17 @@ func expEach(rows int, cols int, ld int, y *float32, x *float32)
 //go:noescape
 func eluEach(rows int, cols int, ld int, y *float32, x *float32, alpha float32)
 
+// float16Each rounds to the nearest number that 16 bits hold, with 5 of
+// exponent; ties to even.
+//
+//go:noescape
+func float16Each(rows int, cols int, ld int, y *float32, x *float32)
+
+// bfloat16Each is float16Each with 8 bits of exponent.
+//
+//go:noescape
+func bfloat16Each(rows int, cols int, ld int, y *float32, x *float32)
+
 // reluSlope computes dx = dy where y > 0, 0 where y <= 0, NaN where y is NaN.
 //
 //go:noescape

@@ -889,6 +889,230 @@ DATA expm1Low<>+24(SB)/4, $0xc2ae0000
 DATA expm1Low<>+28(SB)/4, $0xc2ae0000
 GLOBL expm1Low<>(SB), RODATA|NOPTR, $32
 
+// func float16Each(rows int, cols int, ld int, y *float32, x *float32)
+// Requires: AVX, AVX2
+TEXT ·float16Each(SB), NOSPLIT, $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ ld+16(FP), CX
+	SHLQ $0x02, CX
+	MOVQ y+24(FP), DX
+	MOVQ x+32(FP), BX
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS   (BX)(DI*1), Y0
+	VANDPS    sign<>+0(SB), Y0, Y1
+	VXORPS    Y1, Y0, Y2
+	VPSLLD    $0x12, Y2, Y3
+	VPSRLD    $0x1f, Y3, Y3
+	VPADDD    Y2, Y3, Y3
+	VPADDD    half13<>+0(SB), Y3, Y3
+	VPAND     but13<>+0(SB), Y3, Y3
+	VMOVUPS   float16Normal<>+0(SB), Y4
+	VPCMPGTD  Y2, Y4, Y4
+	VADDPS    float16Subnormal<>+0(SB), Y2, Y5
+	VSUBPS    float16Subnormal<>+0(SB), Y5, Y5
+	VBLENDVPS Y4, Y5, Y3, Y3
+	VPCMPGTD  float16Largest<>+0(SB), Y2, Y4
+	VBLENDVPS Y4, infinity<>+0(SB), Y3, Y3
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VPOR      quiet<>+0(SB), Y2, Y2
+	VPAND     but13<>+0(SB), Y2, Y2
+	VBLENDVPS Y0, Y2, Y3, Y3
+	VORPS     Y1, Y3, Y3
+	VMOVUPS   Y3, (DX)(DI*1)
+	ADDQ      $0x00000020, DI
+	SUBQ      $0x00000008, SI
+	JGE       loop
+
+tail:
+	ADDQ       $0x00000008, SI
+	JZ         next
+	LEAQ       lanes<>+32(SB), R8
+	NEGQ       SI
+	VMOVUPS    (R8)(SI*4), Y0
+	VMASKMOVPS (BX)(DI*1), Y0, Y1
+	VANDPS     sign<>+0(SB), Y1, Y2
+	VXORPS     Y2, Y1, Y3
+	VPSLLD     $0x12, Y3, Y4
+	VPSRLD     $0x1f, Y4, Y4
+	VPADDD     Y3, Y4, Y4
+	VPADDD     half13<>+0(SB), Y4, Y4
+	VPAND      but13<>+0(SB), Y4, Y4
+	VMOVUPS    float16Normal<>+0(SB), Y5
+	VPCMPGTD   Y3, Y5, Y5
+	VADDPS     float16Subnormal<>+0(SB), Y3, Y6
+	VSUBPS     float16Subnormal<>+0(SB), Y6, Y6
+	VBLENDVPS  Y5, Y6, Y4, Y4
+	VPCMPGTD   float16Largest<>+0(SB), Y3, Y5
+	VBLENDVPS  Y5, infinity<>+0(SB), Y4, Y4
+	VCMPPS     $0x03, Y1, Y1, Y1
+	VPOR       quiet<>+0(SB), Y3, Y3
+	VPAND      but13<>+0(SB), Y3, Y3
+	VBLENDVPS  Y1, Y3, Y4, Y4
+	VORPS      Y2, Y4, Y4
+	VMASKMOVPS Y4, Y0, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA half13<>+0(SB)/4, $0x00000fff
+DATA half13<>+4(SB)/4, $0x00000fff
+DATA half13<>+8(SB)/4, $0x00000fff
+DATA half13<>+12(SB)/4, $0x00000fff
+DATA half13<>+16(SB)/4, $0x00000fff
+DATA half13<>+20(SB)/4, $0x00000fff
+DATA half13<>+24(SB)/4, $0x00000fff
+DATA half13<>+28(SB)/4, $0x00000fff
+GLOBL half13<>(SB), RODATA|NOPTR, $32
+
+DATA but13<>+0(SB)/4, $0xffffe000
+DATA but13<>+4(SB)/4, $0xffffe000
+DATA but13<>+8(SB)/4, $0xffffe000
+DATA but13<>+12(SB)/4, $0xffffe000
+DATA but13<>+16(SB)/4, $0xffffe000
+DATA but13<>+20(SB)/4, $0xffffe000
+DATA but13<>+24(SB)/4, $0xffffe000
+DATA but13<>+28(SB)/4, $0xffffe000
+GLOBL but13<>(SB), RODATA|NOPTR, $32
+
+DATA float16Normal<>+0(SB)/4, $0x38800000
+DATA float16Normal<>+4(SB)/4, $0x38800000
+DATA float16Normal<>+8(SB)/4, $0x38800000
+DATA float16Normal<>+12(SB)/4, $0x38800000
+DATA float16Normal<>+16(SB)/4, $0x38800000
+DATA float16Normal<>+20(SB)/4, $0x38800000
+DATA float16Normal<>+24(SB)/4, $0x38800000
+DATA float16Normal<>+28(SB)/4, $0x38800000
+GLOBL float16Normal<>(SB), RODATA|NOPTR, $32
+
+DATA float16Subnormal<>+0(SB)/4, $0x3f400000
+DATA float16Subnormal<>+4(SB)/4, $0x3f400000
+DATA float16Subnormal<>+8(SB)/4, $0x3f400000
+DATA float16Subnormal<>+12(SB)/4, $0x3f400000
+DATA float16Subnormal<>+16(SB)/4, $0x3f400000
+DATA float16Subnormal<>+20(SB)/4, $0x3f400000
+DATA float16Subnormal<>+24(SB)/4, $0x3f400000
+DATA float16Subnormal<>+28(SB)/4, $0x3f400000
+GLOBL float16Subnormal<>(SB), RODATA|NOPTR, $32
+
+DATA float16Largest<>+0(SB)/4, $0x477fefff
+DATA float16Largest<>+4(SB)/4, $0x477fefff
+DATA float16Largest<>+8(SB)/4, $0x477fefff
+DATA float16Largest<>+12(SB)/4, $0x477fefff
+DATA float16Largest<>+16(SB)/4, $0x477fefff
+DATA float16Largest<>+20(SB)/4, $0x477fefff
+DATA float16Largest<>+24(SB)/4, $0x477fefff
+DATA float16Largest<>+28(SB)/4, $0x477fefff
+GLOBL float16Largest<>(SB), RODATA|NOPTR, $32
+
+DATA infinity<>+0(SB)/4, $0x7f800000
+DATA infinity<>+4(SB)/4, $0x7f800000
+DATA infinity<>+8(SB)/4, $0x7f800000
+DATA infinity<>+12(SB)/4, $0x7f800000
+DATA infinity<>+16(SB)/4, $0x7f800000
+DATA infinity<>+20(SB)/4, $0x7f800000
+DATA infinity<>+24(SB)/4, $0x7f800000
+DATA infinity<>+28(SB)/4, $0x7f800000
+GLOBL infinity<>(SB), RODATA|NOPTR, $32
+
+DATA quiet<>+0(SB)/4, $0x00400000
+DATA quiet<>+4(SB)/4, $0x00400000
+DATA quiet<>+8(SB)/4, $0x00400000
+DATA quiet<>+12(SB)/4, $0x00400000
+DATA quiet<>+16(SB)/4, $0x00400000
+DATA quiet<>+20(SB)/4, $0x00400000
+DATA quiet<>+24(SB)/4, $0x00400000
+DATA quiet<>+28(SB)/4, $0x00400000
+GLOBL quiet<>(SB), RODATA|NOPTR, $32
+
+// func bfloat16Each(rows int, cols int, ld int, y *float32, x *float32)
+// Requires: AVX, AVX2
+TEXT ·bfloat16Each(SB), NOSPLIT, $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ ld+16(FP), CX
+	SHLQ $0x02, CX
+	MOVQ y+24(FP), DX
+	MOVQ x+32(FP), BX
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS   (BX)(DI*1), Y0
+	VPSLLD    $0x0f, Y0, Y1
+	VPSRLD    $0x1f, Y1, Y1
+	VPADDD    Y0, Y1, Y1
+	VPADDD    half16<>+0(SB), Y1, Y1
+	VPAND     but16<>+0(SB), Y1, Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VPOR      quiet<>+0(SB), Y0, Y0
+	VPAND     but16<>+0(SB), Y0, Y0
+	VBLENDVPS Y2, Y0, Y1, Y1
+	VMOVUPS   Y1, (DX)(DI*1)
+	ADDQ      $0x00000020, DI
+	SUBQ      $0x00000008, SI
+	JGE       loop
+
+tail:
+	ADDQ       $0x00000008, SI
+	JZ         next
+	LEAQ       lanes<>+32(SB), R8
+	NEGQ       SI
+	VMOVUPS    (R8)(SI*4), Y0
+	VMASKMOVPS (BX)(DI*1), Y0, Y1
+	VPSLLD     $0x0f, Y1, Y2
+	VPSRLD     $0x1f, Y2, Y2
+	VPADDD     Y1, Y2, Y2
+	VPADDD     half16<>+0(SB), Y2, Y2
+	VPAND      but16<>+0(SB), Y2, Y2
+	VCMPPS     $0x03, Y1, Y1, Y3
+	VPOR       quiet<>+0(SB), Y1, Y1
+	VPAND      but16<>+0(SB), Y1, Y1
+	VBLENDVPS  Y3, Y1, Y2, Y2
+	VMASKMOVPS Y2, Y0, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA half16<>+0(SB)/4, $0x00007fff
+DATA half16<>+4(SB)/4, $0x00007fff
+DATA half16<>+8(SB)/4, $0x00007fff
+DATA half16<>+12(SB)/4, $0x00007fff
+DATA half16<>+16(SB)/4, $0x00007fff
+DATA half16<>+20(SB)/4, $0x00007fff
+DATA half16<>+24(SB)/4, $0x00007fff
+DATA half16<>+28(SB)/4, $0x00007fff
+GLOBL half16<>(SB), RODATA|NOPTR, $32
+
+DATA but16<>+0(SB)/4, $0xffff0000
+DATA but16<>+4(SB)/4, $0xffff0000
+DATA but16<>+8(SB)/4, $0xffff0000
+DATA but16<>+12(SB)/4, $0xffff0000
+DATA but16<>+16(SB)/4, $0xffff0000
+DATA but16<>+20(SB)/4, $0xffff0000
+DATA but16<>+24(SB)/4, $0xffff0000
+DATA but16<>+28(SB)/4, $0xffff0000
+GLOBL but16<>(SB), RODATA|NOPTR, $32
+
 // func reluSlope(rows int, cols int, ld int, dx *float32, y *float32, dy *float32)
 // Requires: AVX
 TEXT ·reluSlope(SB), NOSPLIT, $0-48

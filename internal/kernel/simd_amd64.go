@@ -345,6 +345,10 @@ func (v *vectors) fast(lo, hi int) {
 		addEach(1, n, n, y, a, b)
 	case opMul:
 		mulEach(1, n, n, y, a, b)
+	case opFloat16:
+		float16Each(1, n, n, y, a)
+	case opBFloat16:
+		bfloat16Each(1, n, n, y, a)
 	case opAdam:
 		adamEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3])
 	}

@@ -19,6 +19,8 @@ const (
 	opExp                       // y = exp(a)
 	opAdd                       // y = a + b
 	opMul                       // y = a b
+	opFloat16                   // y = a in the precision of float16
+	opBFloat16                  // and of bfloat16
 	opAdam                      // w = y, g = a, m = b, v = c
 )
 
@@ -72,6 +74,10 @@ func (v *vectors) plain(lo, hi int) {
 		add(y, a, b)
 	case opMul:
 		mul(y, a, b)
+	case opFloat16:
+		roundFloat16(y, a)
+	case opBFloat16:
+		roundBFloat16(y, a)
 	case opAdam:
 		adam(y, a, b, c, v.s[0], v.s[1], v.s[2], v.s[3])
 	}

@@ -41,6 +41,14 @@ func elementwise(g *gen) {
 		g.VBLENDVPS(g.positive(x), x, u, u)
 		return u
 	}, "alpha")
+	unary("float16Each", "rounds to the nearest number that 16 bits hold, with 5 of exponent; ties to even.", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		return g.float16Of(x)
+	})
+	unary("bfloat16Each", "is float16Each with 8 bits of exponent.", func(x reg.VecVirtual, _ []reg.VecVirtual) reg.VecVirtual {
+		y := g.shortened(x, 16)
+		g.VBLENDVPS(g.unordered(x), g.quieted(x, 16), y, y)
+		return y
+	})
 
 	slope := func(name, doc string, f func(y, dy reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual, scalars ...string) {
 		g.each(loop{name, doc, []string{"y", "dy"}, []string{"dx"}, scalars}, func(v, s []reg.VecVirtual) []reg.VecVirtual {

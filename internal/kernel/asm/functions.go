@@ -168,6 +168,53 @@ func (g *gen) softplusOf(x reg.VecVirtual) reg.VecVirtual {
 	return p
 }
 
+// float16Of is x in the range and the precision of float16.
+func (g *gen) float16Of(x reg.VecVirtual) reg.VecVirtual {
+	sign, abs := g.YMM(), g.YMM()
+	g.VANDPS(g.word8("sign", 1<<31), x, sign)
+	g.VXORPS(sign, x, abs)
+	y := g.shortened(abs, 13)
+	// Below the normal numbers all are multiples of 2^-24, which is the last place of sums from 1/2 to 1.
+	m, small := g.YMM(), g.YMM()
+	g.VMOVUPS(g.word8("float16Normal", 0x38800000), m)
+	g.VPCMPGTD(abs, m, m)
+	g.VADDPS(g.float8("float16Subnormal", 0.75), abs, small)
+	g.VSUBPS(g.float8("float16Subnormal", 0.75), small, small)
+	g.VBLENDVPS(m, small, y, y)
+	g.VPCMPGTD(g.word8("float16Largest", 0x477fefff), abs, m) // what is half a step above the largest, or more
+	g.VBLENDVPS(m, g.word8("infinity", 0x7f800000), y, y)
+	g.VBLENDVPS(g.unordered(x), g.quieted(abs, 13), y, y)
+	g.VORPS(sign, y, y)
+	return y
+}
+
+// shortened rounds a finite number to even without its last bits.
+func (g *gen) shortened(x reg.VecVirtual, bits int) reg.VecVirtual {
+	y := g.YMM()
+	g.VPSLLD(operand.U8(31-bits), x, y)
+	g.VPSRLD(operand.U8(31), y, y)
+	g.VPADDD(x, y, y)
+	g.VPADDD(g.word8(fmt.Sprintf("half%d", bits), 1<<(bits-1)-1), y, y)
+	g.VPAND(g.word8(fmt.Sprintf("but%d", bits), ^uint32(0)<<bits), y, y)
+	return y
+}
+
+// quieted is a NaN without its last bits.
+func (g *gen) quieted(x reg.VecVirtual, bits int) reg.VecVirtual {
+	y := g.YMM()
+	g.VPOR(g.word8("quiet", 1<<22), x, y)
+	g.VPAND(g.word8(fmt.Sprintf("but%d", bits), ^uint32(0)<<bits), y, y)
+	return y
+}
+
+// unordered is the mask of NaN.
+func (g *gen) unordered(x reg.VecVirtual) reg.VecVirtual {
+	m := g.YMM()
+	const unordered = 3
+	g.VCMPPS(operand.U8(unordered), x, x, m)
+	return m
+}
+
 // positive is the mask of x > 0 or NaN.
 func (g *gen) positive(x reg.VecVirtual) reg.VecVirtual {
 	m := g.YMM()
@@ -179,8 +226,5 @@ func (g *gen) positive(x reg.VecVirtual) reg.VecVirtual {
 
 // nanFrom makes those lanes of a NaN where x is.
 func (g *gen) nanFrom(x, a reg.VecVirtual) {
-	m := g.YMM()
-	const unordered = 3
-	g.VCMPPS(operand.U8(unordered), x, x, m)
-	g.VORPS(m, a, a)
+	g.VORPS(g.unordered(x), a, a)
 }
