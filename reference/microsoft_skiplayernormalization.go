@@ -30,8 +30,7 @@ var opMicrosoftSkipSimplifiedLayerNormalization = operator{
 	eval: func(c *call) []*Value {
 		sum := c.skipSum(3)
 		return c.normalized(sum, c.in[2], nil, func(f format, terms []number) (mean, inverse number) {
-			squares := convert(terms, func(t number) number { return f.mul(t, t) })
-			return exact(0), f.div(exact(1), sqrtFunction.at(f, f.add(f.meanOf(squares, len(terms)), exact(c.float("epsilon")))))
+			return exact(0), f.inverseRMS(terms, c.float("epsilon"))
 		})
 	},
 }

@@ -217,6 +217,7 @@ func families() []family {
 		{"experimental", experiments()},
 		{"microsoft", microsoft()},
 		{"microsoft_general", microsoftGeneral()},
+		{"microsoft_gates", microsoftGates()},
 		{"microsoft_quantize", microsoftQuantized()},
 	}
 }
