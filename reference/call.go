@@ -17,6 +17,7 @@ type meter struct {
 	work, done   int64 // elementary steps: the most, and what was done
 	asked        int64 // done when the context was asked last
 	notes        []string
+	drawn        []string   // labels of nodes that drew random numbers
 	saying       sync.Mutex // held by undefined, which may be called from several goroutines
 	trace        *Trace     // of the graph that is evaluated; nil where nobody asks
 	traces       int        // how many more may be kept

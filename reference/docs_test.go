@@ -133,7 +133,7 @@ The program does neither: %[1]spetrify verify --runtime reference /usr/share/lib
 
 - failed: the 12 window functions (recorded with 3.1415 for pi), bicubic GridSample and two tests of RoiAlign (recorded with four
   decimals), and Adam on several tensors (recorded with an epsilon that the file does not mention);
-- not compared: Bernoulli, and Dropout in training, whose results are random;
+- not compared: Bernoulli, Multinomial, and Dropout in training, whose results are random;
 - not judged: CastLike from and to bfloat16, whose recorded input has a different shape from the one that the model declares.
 `, "`")
 	if len(unsupported) > 0 {

@@ -38,6 +38,7 @@ var opDropout = operator{
 		mask := c.pick(one, x.Dims, func(int) int { return 0 })
 		if training && ratio != 0 {
 			c.note("%s: Dropout in training draws random numbers, so nothing after it has limits", c.step.label)
+			c.drew()
 			makeUnknown(&y)
 			makeUnknown(mask)
 		}

@@ -3,6 +3,7 @@ package reference
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -62,5 +63,13 @@ func (c *call) source() *rand.Rand {
 // guess says that v was drawn.
 func (c *call) guess(v *Value) {
 	c.note("%s: %s draws random numbers, so nothing after it has limits", c.step.label, c.step.op.name)
+	c.drew()
 	makeUnknown(v)
+}
+
+// drew remembers that the node drew random numbers.
+func (c *call) drew() {
+	if !slices.Contains(c.drawn, c.step.label) {
+		c.drawn = append(c.drawn, c.step.label)
+	}
 }

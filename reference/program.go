@@ -55,6 +55,7 @@ type Input struct {
 type Result struct {
 	Outputs []*Value // in the order of the graph's outputs
 	Notes   []string // where and why figures became infinite for lack of a rule
+	Drawn   []string // labels of the nodes that drew random numbers
 }
 
 // Run evaluates the model with the default Options.
@@ -108,7 +109,7 @@ func (p *Program) run(m *meter, inputs []*Value) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Outputs: outputs, Notes: m.notes}, nil
+	return &Result{Outputs: outputs, Notes: m.notes, Drawn: m.drawn}, nil
 }
 
 func (p *Program) meter(ctx context.Context) *meter {

@@ -124,6 +124,7 @@ func operators() []operator {
 		opMin,
 		opMish,
 		opMod,
+		opMultinomial,
 		opMomentum,
 		opMul,
 		opNeg,

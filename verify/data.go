@@ -21,6 +21,7 @@ type dataSet struct {
 	flow     flow
 	notes    []string
 	files    []string // where it was read from
+	chance   []string // labels of nodes that drew random numbers
 	drawn    []origin // what its inputs are, where they were drawn or given
 	reached  int      // nodes that the reference evaluated
 }

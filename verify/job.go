@@ -211,7 +211,7 @@ func (j *job) evaluate(ctx context.Context, d *dataSet) error {
 	d.reached = done
 	switch {
 	case err == nil:
-		d.want, d.notes = r.Outputs, r.Notes
+		d.want, d.notes, d.chance = r.Outputs, r.Notes, r.Drawn
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()

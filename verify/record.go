@@ -22,6 +22,9 @@ import (
 type Recording struct {
 	Report *Report // of the runtime on these inputs, one model entry per seed
 	Sets   []RecordedSet
+	// Random names the outputs that depend on random numbers, with the nodes that draw them. No later run repeats
+	// such an output, so that a recording of it holds nobody to anything.
+	Random []string
 	file   []byte // the model
 }
 
@@ -97,6 +100,11 @@ func Record(ctx context.Context, o Options, sets int, tool string) (*Recording, 
 				return nil, err
 			}
 			r.Sets = append(r.Sets, s)
+			for _, w := range d.want {
+				if by := d.byChance(w); by != "" {
+					r.Random = union(r.Random, []string{fmt.Sprintf("output %s depends on the random numbers of %s", onnx.Quote(w.Name), by)})
+				}
+			}
 		}
 	}
 	r.Report.summarize()
@@ -134,7 +142,11 @@ func (j *job) record(ctx context.Context, d dataSet, tool string) (RecordedSet, 
 			return s, fmt.Errorf("output %q: %w", d.want[i].Name, err)
 		}
 		s.outputs = append(s.outputs, m)
-		s.Provenance.Outputs = append(s.Provenance.Outputs, PortReport{Name: d.want[i].Name, Type: v.String()})
+		port := PortReport{Name: d.want[i].Name, Type: v.String()}
+		if by := d.byChance(d.want[i]); by != "" {
+			port.Drawn, port.Why = "at random", by
+		}
+		s.Provenance.Outputs = append(s.Provenance.Outputs, port)
 	}
 	var err error
 	s.inputs, err = j.inputMessages(d)

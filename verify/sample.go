@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -42,12 +43,38 @@ func (j *job) draw(ctx context.Context, d dataSet, n int, scale float64, seed ui
 	return all, nil
 }
 
+// byChance says which nodes' random numbers an output depends on: "" where it has limits, which nothing has that depends on them.
+func (d *dataSet) byChance(output *reference.Value) string {
+	if len(d.chance) == 0 || !unlimited(output) {
+		return ""
+	}
+	return strings.Join(d.chance, ", ")
+}
+
+// unlimited reports whether the reference has no limit for an element of v.
+func unlimited(v *reference.Value) bool {
+	if slices.ContainsFunc(v.Elems, unlimited) {
+		return true
+	}
+	for i := range v.Len() {
+		if math.IsInf(v.Screen(i), 1) {
+			return true
+		}
+	}
+	return false
+}
+
 // settle judges, by drawn errors, the rows that screen and proof have left open.
 func (j *job) settle(ctx context.Context, d dataSet, rows []Comparison, outputs []*onnx.Tensor) {
 	open := func(r Comparison) bool {
 		return r.Measure != nil && r.Stage == Screen && (r.Verdict == Unchecked || r.Verdict == Equal && r.vague)
 	}
-	if j.single || !slices.ContainsFunc(rows, open) {
+	for i := range rows {
+		if by := d.byChance(d.want[i]); by != "" && open(rows[i]) {
+			rows[i].Reason = fmt.Sprintf("it depends on random numbers, which no other run draws (%s), so there is nothing to hold it to", by)
+		}
+	}
+	if j.single || len(d.chance) > 0 || !slices.ContainsFunc(rows, open) {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, j.options.Timeout)

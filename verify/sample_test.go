@@ -177,6 +177,7 @@ func TestWhatIsDrawnIsTakenAsItIs(t *testing.T) {
 		verdict Verdict
 	}{
 		{"noise added", []node{{"noise", "RandomNormalLike", []string{"x"}, nil}, {"loud", "Tanh", []string{"x"}, nil}, {"y", "Add", []string{"loud", "noise"}, nil}}, Equal},
+		{"classes drawn", []node{{"classes", "Multinomial", []string{"x"}, []onnx.Attr{onnx.Int("sample_size", 4), onnx.Int("dtype", 6)}}, {"wide", "Cast", []string{"classes"}, []onnx.Attr{onnx.Int("to", 1)}}, {"loud", "Tanh", []string{"x"}, nil}, {"y", "Add", []string{"loud", "wide"}, nil}}, Equal},
 		{"noise alone", []node{{"y", "RandomNormalLike", []string{"x"}, nil}}, Unchecked},
 	} {
 		m := sketch{inputs: []witness.Port{port("x", float, 3, 4)}, nodes: c.nodes, outputs: []witness.Port{port("y", float, 3, 4)}}.model(t)
@@ -185,5 +186,30 @@ func TestWhatIsDrawnIsTakenAsItIs(t *testing.T) {
 				t.Errorf("%s: %s by %s, want %s by proof: %s", c.name, row.Verdict, row.Stage, c.verdict, row.Reason)
 			}
 		}
+	}
+}
+
+// TestNobodyIsHeldToRandomNumbers records a model of which one output is random, and one is not.
+func TestNobodyIsHeldToRandomNumbers(t *testing.T) {
+	s := sketch{inputs: []witness.Port{port("x", float, 3, 4)}, outputs: []witness.Port{port("y", float, 3, 4), port("z", float, 3, 4)},
+		nodes: []node{{"noise", "RandomNormalLike", []string{"x"}, nil}, {"y", "Add", []string{"x", "noise"}, nil}, {"z", "Neg", []string{"x"}, nil}}}
+	r := recording(t, s.model(t), 1)
+	if want := `output "y" depends on the random numbers of`; len(r.Random) != 1 || !strings.HasPrefix(r.Random[0], want) {
+		t.Errorf("random: %q, want %s", r.Random, want)
+	}
+	if p := r.Sets[0].Provenance.Outputs; p[0].Drawn != "at random" || p[1].Drawn != "" {
+		t.Errorf("provenance of the outputs: %+v", p)
+	}
+	dir := t.TempDir()
+	if _, err := r.Write(dir, false); err != nil {
+		t.Fatal(err)
+	}
+	rows := rowsOf(report(t, Options{Paths: []string{dir}}), Recorded)
+	if len(rows) != 2 || rows[0].Verdict != Unchecked || !strings.Contains(rows[0].Reason, "random numbers") || rows[1].Verdict != Equal {
+		t.Errorf("%+v", rows)
+	}
+	s = sketch{inputs: s.inputs, outputs: s.outputs[1:], nodes: s.nodes[2:]}
+	if r := recording(t, s.model(t), 1); len(r.Random) > 0 {
+		t.Errorf("a model without random numbers: %q", r.Random)
 	}
 }

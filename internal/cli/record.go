@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,8 @@ A provenance.json beside them has the digest of the model, the runtime that comp
 with its version and settings, and what was drawn for each input, and why. It contains no times: the
 same recording gives the same bytes.
 
-Outputs that are not what the model says are not recorded unless --force is given. Either all sets are written or none.
+Outputs that are not what the model says are not recorded unless --force is given, nor are those that depend on random numbers, as in
+RandomNormalLike: no later run repeats them. Either all sets are written or none.
 
 Exit codes: 0 recorded, 1 the runtime does not compute what the model says, 2 something could not be read, run or written.`,
 		Example: `  petrify record model.onnx
@@ -99,6 +101,9 @@ func runRecord(ctx context.Context, o recordOptions) error {
 		if err := report.Text(o.streams.Err, found); err != nil {
 			return err
 		}
+	}
+	if len(recording.Random) > 0 && !o.force {
+		return fmt.Errorf("%s: %s, so that no later run repeats it: nothing was recorded. Make the numbers an input of the model, or say --force for a recording whose inputs are used, and whose outputs are left unchecked", quote.Name(o.model), strings.Join(recording.Random, "; "))
 	}
 	dir := o.out
 	if dir == "" {
