@@ -251,7 +251,11 @@ func embed(m *onnx.Model, lim wire.Limits) error {
 	if len(broken) > 0 {
 		return fmt.Errorf("%w: %s", errInvalid, strings.Join(broken, "; "))
 	}
-	return wire.Embed(m, lim)
+	err := wire.Embed(m, lim)
+	if _, ok := errors.AsType[*onnx.FormatError](err); ok {
+		return fmt.Errorf("the files changed while they were read: %v", err)
+	}
+	return err
 }
 
 func union(a, b []string) []string {

@@ -46,9 +46,10 @@ func CheckExternal(m *onnx.Model) []rule.Finding {
 // Embed reads the external data of a model into its tensors, under the rules of
 // CheckExternal, so that nothing outside it is needed any more. Bytes are written
 // again, or are nil where the elements are more than inlined. It fails with a
-// *FormatError at the first tensor that breaks a rule, and with an *UnsupportedError
-// when the elements of all tensors together are more than the limit for them; the
-// model is then not changed.
+// *FormatError at the first tensor that breaks a rule, with an *UnsupportedError
+// when the elements of all tensors together are more than the limit for them, and
+// with another error where a file cannot be read to its end; the model is then not
+// changed.
 func Embed(m *onnx.Model, lim Limits) error {
 	lim = lim.withDefaults()
 	if !m.External() {
@@ -72,9 +73,8 @@ func Embed(m *onnx.Model, lim Limits) error {
 		if total = sat.Add(total, e.Length); total > lim.Elements {
 			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s: elements of %d bytes in other files, the limit is %d", m.Path, total, lim.Elements)}
 		}
-		t.RawData = make([]byte, e.Length)
-		if _, err := io.ReadFull(io.NewSectionReader(file, e.Offset, e.Length), t.RawData); err != nil {
-			return &onnx.FormatError{File: m.Path, Offset: -1, Where: "tensor " + onnx.Quote(t.GetName()), What: "its external data could not be read", Err: err}
+		if t.RawData, err = file.elements(e); err != nil {
+			return fmt.Errorf("%s: tensor %s: %w", m.Path, onnx.Quote(t.GetName()), err)
 		}
 		t.DataLocation, t.ExternalData = nil, nil
 	}
@@ -96,30 +96,49 @@ const inlined = 256 << 20
 type externalFolder struct {
 	root  *os.Root
 	files map[string]*externalFile
+	sums  map[string]string // SHA-1 of files, computed when a tensor asks for it
 }
 
 type externalFile struct {
 	*os.File
+	name string
 	size int64
-	sha1 string // computed when a tensor asks for it
 }
 
-// mostFiles bounds how many files of one model are open at once.
-const mostFiles = 256
+// elements are the bytes that find found.
+func (f *externalFile) elements(e External) ([]byte, error) {
+	b := make([]byte, e.Length)
+	_, err := io.ReadFull(io.NewSectionReader(f, e.Offset, e.Length), b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("the file became shorter meanwhile")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its external data, %d bytes at %d of %s, cannot be read: %w", e.Length, e.Offset, onnx.Quote(e.Location), err)
+	}
+	return b, nil
+}
+
+// mostOpen bounds how many files of one model are open at once: PyTorch's exporter writes one for each tensor.
+const mostOpen = 256
 
 func openExternal(model string) (*externalFolder, error) {
 	root, err := os.OpenRoot(filepath.Dir(model))
 	if err != nil {
 		return nil, err
 	}
-	return &externalFolder{root: root, files: make(map[string]*externalFile)}, nil
+	return &externalFolder{root: root, files: make(map[string]*externalFile), sums: make(map[string]string)}, nil
 }
 
 func (x *externalFolder) close() {
+	x.closeFiles()
+	x.root.Close()
+}
+
+func (x *externalFolder) closeFiles() {
 	for _, f := range x.files {
 		f.Close()
 	}
-	x.root.Close()
+	clear(x.files)
 }
 
 // find opens the file of a tensor and checks that its elements are there. The
@@ -152,7 +171,7 @@ func (x *externalFolder) find(t *pb.TensorProto) (*externalFile, External, *rule
 		return nil, e, rule.Faultf("external-data-range", "%d bytes at %d of %s, which has %d", e.Length, e.Offset, onnx.Quote(e.Location), file.size)
 	}
 	if e.Checksum != "" {
-		sum, err := file.checksum()
+		sum, err := x.checksum(file)
 		if err != nil {
 			return nil, e, rule.Faultf("external-data-file-missing", "%s cannot be read: %v", onnx.Quote(e.Location), err)
 		}
@@ -171,8 +190,8 @@ func (x *externalFolder) open(location string) (*externalFile, *rule.Fault) {
 	if f := x.files[name]; f != nil {
 		return f, nil
 	}
-	if len(x.files) == mostFiles {
-		return nil, rule.Faultf("external-data-file-missing", "the model is spread over more than %d files", mostFiles)
+	if len(x.files) == mostOpen {
+		x.closeFiles()
 	}
 	missing := func(err error) *rule.Fault {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
@@ -207,7 +226,7 @@ func (x *externalFolder) open(location string) (*externalFile, *rule.Fault) {
 			opened.Close()
 			return nil, f
 		}
-		x.files[name] = &externalFile{File: opened, size: info.Size()}
+		x.files[name] = &externalFile{File: opened, name: name, size: info.Size()}
 		return x.files[name], nil
 	}
 	opened.Close()
@@ -245,13 +264,13 @@ func kindOf(m fs.FileMode) string {
 }
 
 // checksum returns the SHA-1 of the whole file.
-func (f *externalFile) checksum() (string, error) {
-	if f.sha1 == "" {
+func (x *externalFolder) checksum(f *externalFile) (string, error) {
+	if x.sums[f.name] == "" {
 		h := sha1.New()
 		if _, err := io.Copy(h, io.NewSectionReader(f, 0, f.size)); err != nil {
 			return "", err
 		}
-		f.sha1 = hex.EncodeToString(h.Sum(nil))
+		x.sums[f.name] = hex.EncodeToString(h.Sum(nil))
 	}
-	return f.sha1, nil
+	return x.sums[f.name], nil
 }
