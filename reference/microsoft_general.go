@@ -16,6 +16,9 @@ var (
 	opMicrosoftTrilu      = operator{name: "Trilu", domain: microsoft, in: opTrilu.in, eval: opTrilu.eval}
 )
 
+// opMicrosoftSampleOp is what comes in. ONNX Runtime's com.microsoft SampleOp.
+var opMicrosoftSampleOp = operator{name: "SampleOp", domain: microsoft, in: opIdentity.in, eval: opIdentity.eval}
+
 // opMicrosoftRange is Range, whose step may be left out. ONNX Runtime's com.microsoft
 // Range.
 var opMicrosoftRange = operator{

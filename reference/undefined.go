@@ -29,6 +29,7 @@ const (
 	wideShift       = "shifts by as many bits as the type has, or more"
 	spoiledPadding  = "whether padding is multiplied with weights that are not finite"
 	paddingOnly     = "what a window over nothing but padding gives"
+	emptyWord       = "the vector of a word without characters"
 )
 
 // undefined says that element i of v may be anything, and by what rule.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/petrify-ml/petrify/onnx"
@@ -11,6 +12,22 @@ import (
 func TestONNXRuntimesGeneralOperators(t *testing.T) { holdRows(t, generalRows) }
 
 var generalRows = []nodeRow{
+	microsoft("BifurcationDetector", func(s *singleNode) {
+		source := s.between(1, 9)
+		s.give(elements[int64](s, 0, 2, source), elements[int64](s, 0, 2, s.between(0, 6)))
+		from := s.between(0, source)
+		s.give(elements[int64](s, from, from, 1))
+		if s.IntN(4) > 0 {
+			predicted := elements[int64](s, 0, 2, source+1-from)
+			if s.IntN(2) == 0 { // as the source goes on
+				copy(predicted.Data.(onnx.Slice[int64]), s.in[0].Data.(onnx.Slice[int64])[from:])
+			}
+			s.give(predicted)
+		}
+		least := s.between(1, 3)
+		s.attr(onnx.Int("min_ngram_size", int64(least)), onnx.Int("max_ngram_size", int64(least+s.between(0, 3))))
+		s.outs = 2
+	}),
 	microsoft("CDist", func(s *singleNode) {
 		n := s.between(1, 20)
 		t := one(s, f32, f64)
@@ -18,6 +35,47 @@ var generalRows = []nodeRow{
 		s.sometimes(onnx.String("metric", one(s, "euclidean", "sqeuclidean")))
 	}),
 	microsoft("CausalConvWithState", (*singleNode).causalConv),
+	microsoft("ConvTransposeWithDynamicPads", func(s *singleNode) {
+		channels, filters, group := s.between(1, 3), s.between(1, 3), one(s, 1, 1, 2)
+		s.give(s.float(f32, 1, s.between(1, 2), group*channels, s.between(2, 5), s.between(2, 5)))
+		s.constant(s.float(f32, 1, group*channels, filters, 3, s.between(2, 3)))
+		if pads := elements[int64](s, 0, 1, 4); s.IntN(2) == 0 { // without them, ONNX Runtime reads address zero
+			s.constant(pads)
+		} else {
+			s.give(pads)
+		}
+		if s.IntN(2) == 0 {
+			s.constant(s.float(f32, 1, group*filters))
+		}
+		s.attr(onnx.Int("group", int64(group)))
+		s.sometimes(onnx.Ints("strides", 2, int64(s.between(1, 3))))
+		s.sometimes(onnx.Ints("dilations", 1, int64(s.between(1, 2))))
+	}),
+	microsoft("CropAndResize", func(s *singleNode) {
+		batch, regions := s.between(1, 2), s.between(1, 4)
+		s.give(s.float(f32, 1, batch, s.between(1, 3), s.between(1, 7), s.between(1, 7)))
+		rois := s.of(f32, []int{regions, 4}, func() float64 { return s.Float64()*1.4 - 0.2 })
+		if s.IntN(2) == 0 {
+			copy(rois.Data.(onnx.Slice[float32]), []float32{0, 0, 1, 1})
+		}
+		s.give(rois, elements[int32](s, 0, batch-1, regions))
+		size := elements[int32](s, 1, 5, 2)
+		if s.IntN(2) == 0 {
+			s.constant(size)
+		} else {
+			s.give(size)
+		}
+		s.sometimes(onnx.String("mode", one(s, "bilinear", "nearest")))
+		s.sometimes(onnx.Float("extrapolation_value", 0.7))
+	}),
+	microsoft("DynamicTimeWarping", func(s *singleNode) {
+		rows, columns := s.between(1, 9), s.between(1, 9)
+		x := one(s, s.float(f32, 1, rows, columns), s.of(f32, []int{rows, columns}, func() float64 { return float64(s.between(0, 2)) }))
+		if s.IntN(3) == 0 {
+			x.Dims = []int{1, rows, columns}
+		}
+		s.give(x)
+	}),
 	microsoft("ExpandDims", func(s *singleNode) {
 		s.give(s.float(f32, 1, s.between(1, 3), s.between(1, 3)))
 		s.constant(&onnx.Tensor{Dims: one(s, []int{}, []int{1}), Data: onnx.Slice[int32]{int32(s.between(-3, 2))}})
@@ -49,6 +107,21 @@ var generalRows = []nodeRow{
 		s.give(x)
 	}),
 	microsoft("LinearAttention", (*singleNode).linearAttention),
+	microsoft("MaxpoolWithMask", func(s *singleNode) {
+		rank := s.between(1, 3)
+		dims, kernel := []int{s.between(1, 2), s.between(1, 3)}, []int64{}
+		for range rank {
+			dims, kernel = append(dims, s.between(3, 6)), append(kernel, int64(s.between(1, 3)))
+		}
+		mask := slices.Clone(dims)
+		mask[0], mask[1] = 1, 1
+		s.give(s.float(f32, 1, dims...), elements[int32](s, 0, one(s, 1, 3), mask...))
+		s.attr(onnx.Ints("kernel_shape", kernel...))
+		s.sometimes(onnx.Ints("strides", drawn(rank, func() int64 { return int64(s.between(1, 2)) })...))
+		if s.IntN(2) == 0 && slices.Min(kernel) > 1 {
+			s.attr(onnx.Ints("pads", drawn(2*rank, func() int64 { return int64(s.between(0, 1)) })...))
+		}
+	}),
 	microsoft("MoE", (*singleNode).experts),
 	microsoft("MurmurHash3", func(s *singleNode) {
 		n := s.between(1, 9)
@@ -83,6 +156,26 @@ var generalRows = []nodeRow{
 		}
 		s.constant(s.float(f32, 1, 1), s.of(f32, []int{1}, func() float64 { return 5 + 5*s.Float64() }), s.of(f32, []int{1}, func() float64 { return 0.3 + s.Float64() }))
 	}),
+	microsoft("SampleOp", func(s *singleNode) { s.give(s.float(f32, 1, s.between(1, 5), 2)) }),
+	microsoft("Tokenizer", func(s *singleNode) {
+		n := s.between(1, 4)
+		texts := drawn(n, func() string {
+			return one(s, "", "a", "Hello World", "one,two;three  four", "für  élan, ça va", "日本 語", ",,", "aaab aab ab")
+		})
+		s.give(&onnx.Tensor{Dims: one(s, []int{n}, []int{1, n}, []int{n, 1}), Data: onnx.Slice[string](texts)})
+		s.attr(onnx.String("pad_value", one(s, "", "#")), onnx.Int("mark", int64(s.IntN(2))))
+		least := s.between(1, 3)
+		switch s.IntN(4) {
+		case 0:
+			least = 1
+			s.attr(one(s, onnx.Strings("separators", ""), onnx.String("tokenexp", ".")))
+		case 1:
+			s.attr(onnx.String("tokenexp", one(s, "[a-z]+", `\pL+`, "a+b?|[,;]", "ab|a+", "..")))
+		default:
+			s.attr(onnx.Strings("separators", drawn(s.between(1, 3), func() string { return one(s, " ", ",", ";", " +", "[,;] ?", "a", "aa", "é", "b*a") })...))
+		}
+		s.attr(onnx.Int("mincharnum", int64(least)))
+	}),
 	microsoft("Trilu", func(s *singleNode) {
 		x := []int{s.between(1, 2), s.between(1, 5), s.between(1, 5)}
 		s.give(one(s, s.float(f32, 1, x...), elements[int64](s, -9, 9, x...)))
@@ -98,6 +191,18 @@ var generalRows = []nodeRow{
 	microsoft("Unique", func(s *singleNode) {
 		s.give(s.of(f32, []int{s.between(1, 12)}, func() float64 { return float64(s.between(-3, 3)) }))
 		s.outs = 3
+	}),
+	microsoft("WordConvEmbedding", func(s *singleNode) {
+		words, long, filters, width, each, known := s.between(1, 5), s.between(3, 8), s.between(1, 6), s.between(1, 3), s.between(1, 6), s.between(3, 9)
+		x := elements[int32](s, 0, known-1, words, long)
+		for i := range words {
+			x.Data.(onnx.Slice[int32])[i*long] = int32(s.between(1, known-1))
+		}
+		s.give(x)
+		s.constant(s.float(f32, 0.4, filters, 1, width, each), s.float(f32, 1, filters), s.float(f32, 1, known, each))
+		s.sometimes(onnx.Int("embedding_size", int64(filters)))
+		s.sometimes(onnx.Int("conv_window_size", int64(width)))
+		s.sometimes(onnx.Int("char_embedding_size", int64(each)))
 	}),
 }
 

@@ -227,7 +227,11 @@ func (n *Node) kernelOf(w *window, weights []onnx.Dim) bool {
 	return true
 }
 
-func ruleConvTranspose(n *Node) {
+func ruleConvTranspose(n *Node) { n.convTranspose(2, func(*window) bool { return true }) }
+
+// convTranspose is a transposed convolution with its bias in an input. pads says whether those of the window are
+// known, after it filled them in where they are not the attribute.
+func (n *Node) convTranspose(bias int, pads func(*window) bool) {
 	x, weights := n.dims(0), n.dims(1)
 	if x == nil || !n.rank(0, 3, anyRank) || weights != nil && !n.rank(1, len(x), len(x)) {
 		return
@@ -245,11 +249,12 @@ func ruleConvTranspose(n *Node) {
 	if !n.kernelOf(&w, weights[2:]) {
 		return
 	}
+	known := pads(&w)
 	channels := onnx.Unknown()
 	if weights[1].Known() {
 		channels = onnx.Fixed(sat.Mul(weights[1].Size, group))
 	}
-	if b := n.dims(2); b != nil && n.given(2) && n.rank(2, 1, 1) {
+	if b := n.dims(bias); b != nil && n.given(bias) && n.rank(bias, 1, 1) {
 		n.equal(b[0], channels, "the bias and the output channels differ")
 	}
 	extra := slices.Repeat([]int64{0}, spatial)
@@ -273,7 +278,7 @@ func ruleConvTranspose(n *Node) {
 		switch {
 		case hasAsked:
 			dims = append(dims, onnx.Fixed(asked[i]))
-		case !d.Known() || w.kernel == nil:
+		case !d.Known() || w.kernel == nil || !known:
 			dims = append(dims, onnx.Unknown())
 		case w.auto == "SAME_UPPER" || w.auto == "SAME_LOWER":
 			dims = append(dims, onnx.Fixed(sat.Mul(d.Size, w.strides[i])))

@@ -12,21 +12,121 @@ import (
 // it has not, as exporters and ONNX Runtime's own tools wrote and write them.
 func microsoftGeneral() map[string]Rule {
 	return map[string]Rule{
-		"CDist":               ruleDistances,
-		"CausalConvWithState": ruleCausalConvOfMicrosoft,
-		"ExpandDims":          ruleExpandDims,
-		"GatherND":            ruleGatherND,
-		"GridSample":          ruleGridSample,
-		"Inverse":             ruleInverse,
-		"LinearAttention":     ruleLinearAttention,
-		"MurmurHash3":         ruleHash,
-		"NGramRepeatBlock":    ruleNGrams,
-		"Pad":                 rulePad,
-		"Range":               ruleRange,
-		"Trilu":               ruleTrilu,
-		"UnfoldTensor":        ruleUnfold,
-		"Unique":              ruleUniqueOfList,
+		"BifurcationDetector":          ruleBifurcation,
+		"CDist":                        ruleDistances,
+		"CausalConvWithState":          ruleCausalConvOfMicrosoft,
+		"ConvTransposeWithDynamicPads": ruleConvTransposeOfPads,
+		"CropAndResize":                ruleCropAndResize,
+		"DynamicTimeWarping":           ruleWarping,
+		"ExpandDims":                   ruleExpandDims,
+		"GatherND":                     ruleGatherND,
+		"GridSample":                   ruleGridSample,
+		"Inverse":                      ruleInverse,
+		"LinearAttention":              ruleLinearAttention,
+		"MaxpoolWithMask":              ruleMaskedPool,
+		"MurmurHash3":                  ruleHash,
+		"NGramRepeatBlock":             ruleNGrams,
+		"Pad":                          rulePad,
+		"Range":                        ruleRange,
+		"SampleOp":                     ruleSame,
+		"Tokenizer":                    ruleTokenizer,
+		"Trilu":                        ruleTrilu,
+		"UnfoldTensor":                 ruleUnfold,
+		"Unique":                       ruleUniqueOfList,
+		"WordConvEmbedding":            ruleWordConv,
 	}
+}
+
+// ruleBifurcation gives as many tokens as the values decide, and where they go on.
+func ruleBifurcation(n *Node) {
+	n.shape(0, unknownDims(1))
+	n.shape(1, n.dims(2))
+	if least, most := n.int("min_ngram_size"), n.int("max_ngram_size"); least > most {
+		n.wrong("attribute-range", "attribute \"min_ngram_size\" is %d, and \"max_ngram_size\" %d", least, most)
+	}
+}
+
+// ruleConvTransposeOfPads is ConvTranspose, whose pads are an input.
+func ruleConvTransposeOfPads(n *Node) {
+	n.convTranspose(3, func(w *window) bool {
+		if !n.given(2) {
+			return true
+		}
+		n.length(2, len(w.pads))
+		pads, ok := n.constantInts(2)
+		if ok && len(pads) == len(w.pads) && slices.Min(pads) >= 0 {
+			w.pads = pads
+			return true
+		}
+		return false
+	})
+}
+
+// ruleCropAndResize makes an image of one size of each region.
+func ruleCropAndResize(n *Node) {
+	x, rois := n.dims(0), n.dims(1)
+	if len(x) != 4 || len(rois) != 2 {
+		return
+	}
+	n.like(2, rois[0])
+	dims := []onnx.Dim{rois[0], x[1], onnx.Unknown(), onnx.Unknown()}
+	if size, ok := n.constantInts(3); ok && len(size) == 2 {
+		if slices.Min(size) < 1 {
+			n.wrong("attribute-range", "crops of %d by %d", size[0], size[1])
+			return
+		}
+		dims[2], dims[3] = onnx.Fixed(size[0]), onnx.Fixed(size[1])
+	}
+	n.shape(0, dims)
+	n.host.Spend(LeastElements(dims))
+}
+
+// ruleWarping gives the two places of each step of a path.
+func ruleWarping(n *Node) {
+	n.shape(0, []onnx.Dim{onnx.Fixed(2), onnx.Unknown()})
+	n.host.Spend(LeastElements(n.dims(0)))
+}
+
+// ruleMaskedPool is a pool whose mask is as large as the images.
+func ruleMaskedPool(n *Node) {
+	rulePool(n)
+	x, mask := n.dims(0), n.dims(1)
+	if x == nil || mask == nil || !n.rank(1, len(x), len(x)) {
+		return
+	}
+	for a := 2; a < len(x); a++ {
+		n.equal(x[a], mask[a], "the mask and the input differ along axis %d", a)
+	}
+}
+
+// ruleTokenizer gives the tokens of each string along a further axis.
+func ruleTokenizer(n *Node) {
+	if x := n.dims(0); x != nil {
+		n.shape(0, append(slices.Clone(x), onnx.Unknown()))
+	}
+}
+
+// ruleWordConv makes a vector of each word, which is a row of characters.
+func ruleWordConv(n *Node) {
+	words, w, table := n.dims(0), n.dims(1), n.dims(3)
+	if len(words) != 2 || len(w) != 4 {
+		return
+	}
+	n.like(2, w[0])
+	n.equal(w[1], onnx.Fixed(1), "the second axis of the weights")
+	if len(table) == 2 {
+		n.equal(table[1], w[3], "the width of the kernels and that of the characters differ")
+	}
+	for _, a := range []struct {
+		name string
+		of   onnx.Dim
+	}{{"embedding_size", w[0]}, {"conv_window_size", w[2]}, {"char_embedding_size", w[3]}} {
+		if v := n.int(a.name); v != -1 {
+			n.equal(a.of, onnx.Fixed(v), "attribute %q and the weights differ", a.name)
+		}
+	}
+	n.shape(0, []onnx.Dim{words[0], w[0]})
+	n.host.Spend(sat.Mul(LeastElements(words), LeastElements(w)))
 }
 
 // ruleDistances are those between the rows of two matrices.
