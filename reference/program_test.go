@@ -368,14 +368,30 @@ func TestAFunctionWithTheNameOfAStandardOperatorHasNoLimit(t *testing.T) {
 	}
 }
 
-// TestOperatorsThatAreRefusedSayWhy compiles nodes of com.microsoft that the reference does not have.
+// TestOperatorsThatAreRefusedSayWhy compiles nodes of other domains that the reference does not have.
 func TestOperatorsThatAreRefusedSayWhy(t *testing.T) {
 	for name, why := range map[string]string{
-		"BeamSearch": "a search", "Rfft": "has no kernel for CPUs", "NoSuchOperator": "unsupported operator com.microsoft.NoSuchOperator",
+		"com.microsoft:BeamSearch":                "a search",
+		"com.microsoft:Rfft":                      "has no kernel for CPUs",
+		"com.microsoft:GatedDeltaNet":             "has no kernel for CPUs",
+		"com.microsoft:SparseAttention":           "the same memory",
+		"com.microsoft:SparseToDenseMatMul":       "a sparse tensor",
+		"com.microsoft:EPContext":                 "compiled for one processor",
+		"com.microsoft:NoSuchOperator":            "unsupported operator com.microsoft.NoSuchOperator",
+		"com.microsoft.nchwc:Conv":                "level extended",
+		"com.ms.internal.nhwc:Conv":               "other processors",
+		"com.microsoft.extensions:BertTokenizer":  "onnxruntime-extensions",
+		"ai.onnx.contrib:BertTokenizer":           "onnxruntime-extensions",
+		"com.amd.quark:ExtendedQuantizeLinear":    "AMD's quantizer",
+		"trt:TRT_FP8QuantizeLinear":               "TensorRT",
+		"org.pytorch.aten:ATen":                   "PyTorch",
+		"pkg.onnxscript.torch_lib:aten_index_put": "a function of PyTorch's exporter that the file lacks",
+		"org.example:NoSuchOperator":              "unsupported operator org.example.NoSuchOperator",
 	} {
-		m := &onnx.Model{Proto: &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Domain: proto.String(microsoft), Version: proto.Int64(1)}}, Graph: &pb.GraphProto{
+		domain, name, _ := strings.Cut(name, ":")
+		m := &onnx.Model{Proto: &pb.ModelProto{IrVersion: proto.Int64(8), OpsetImport: []*pb.OperatorSetIdProto{{Domain: proto.String(domain), Version: proto.Int64(1)}}, Graph: &pb.GraphProto{
 			Name:   proto.String("g"),
-			Node:   []*pb.NodeProto{{OpType: proto.String(name), Domain: proto.String(microsoft), Input: []string{"x"}, Output: []string{"y"}}},
+			Node:   []*pb.NodeProto{{OpType: proto.String(name), Domain: proto.String(domain), Input: []string{"x"}, Output: []string{"y"}}},
 			Input:  []*pb.ValueInfoProto{{Name: proto.String("x"), Type: onnx.Type{Elem: pb.TensorProto_FLOAT, Dims: []onnx.Dim{onnx.Fixed(2)}}.Proto()}},
 			Output: []*pb.ValueInfoProto{{Name: proto.String("y")}},
 		}}}
