@@ -13,7 +13,6 @@ import (
 // QuantizeLinear, opset 10, 13, 19, 21, 23, 24, 25, 28.
 var opQuantizeLinear = operator{
 	name: "QuantizeLinear",
-	in:   []port{derived, lacking(integers)},
 	eval: single(func(c *call) *Value {
 		x, scale, zero := c.in[0], c.in[1], c.in[2]
 		t := pb.TensorProto_UINT8
@@ -32,10 +31,14 @@ var opQuantizeLinear = operator{
 		f, small := c.quotients(scale), c.minifloat(t)
 		c.each(out.Len(), 1, func(i int) {
 			k := at(i)
-			q := f.div(x.at(i), scale.at(k))
+			a, b := x.at(i), scale.at(k)
 			if x.Type == pb.TensorProto_INT32 {
-				q = f.div(f.rounded(x.at(i), 1), scale.at(k))
+				a = f.rounded(a, 1)
 			}
+			if scale.Type == pb.TensorProto_INT32 {
+				b = f.rounded(b, 1)
+			}
+			q := f.div(a, b)
 			if small == nil {
 				c.quantize(out, i, q, zeroPoint(zero, k))
 				return

@@ -104,7 +104,7 @@ func (n *Node) scaled(x []onnx.Dim, scale, zero int) {
 	}
 	block := n.int("block_size")
 	want := []onnx.Dim{x[axis]}
-	if len(s) > 1 && n.Since >= 21 && block > 0 {
+	if (len(s) > 1 || len(x) == 1) && n.Since >= 21 && block > 0 {
 		want = slices.Clone(x)
 		want[axis] = onnx.Unknown()
 		if x[axis].Known() {
