@@ -36,9 +36,10 @@ var opMicrosoftBiasSplitGelu = operator{
 		dims[last] /= 2
 		half, f := dims[last], c.format(x)
 		biased := func(i int) number { return f.add(x.at(i), bias.at(i%bias.Len())) }
+		gelu := c.gelu()
 		return c.mapIndexed(x, dims, func(i int) number {
 			at := i/half*2*half + i%half
-			return f.mul(biased(at), f.gelu(biased(at+half)))
+			return f.mul(biased(at), gelu(biased(at+half)))
 		})
 	}),
 }

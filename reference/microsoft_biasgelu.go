@@ -6,14 +6,14 @@ import "fmt"
 // Runtime's com.microsoft BiasGelu.
 var opMicrosoftBiasGelu = operator{
 	name: "BiasGelu", domain: microsoft,
-	eval: single(func(c *call) *Value { return c.mapBiased(c.format(c.in[0]).gelu) }),
+	eval: single(func(c *call) *Value { return c.mapBiased(c.gelu()) }),
 }
 
 // opMicrosoftFastGelu is Gelu of X, plus a bias if there is one, by the
 // approximation with tanh. ONNX Runtime's com.microsoft FastGelu.
 var opMicrosoftFastGelu = operator{
 	name: "FastGelu", domain: microsoft,
-	eval: single(func(c *call) *Value { return c.mapBiased(c.format(c.in[0]).geluByTanh) }),
+	eval: single(func(c *call) *Value { return c.mapBiased(c.geluByTanh()) }),
 }
 
 // mapBiased applies a function to input 0 plus, along the last axis, input 1 where

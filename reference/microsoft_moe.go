@@ -299,7 +299,7 @@ func (m *mixture) activated(x *Value, inner int) *Value {
 	case "silu":
 		act = func(n number) number { return f.swish(n, exact(1)) }
 	case "gelu":
-		act = f.geluByTanh
+		act = c.geluByTanh()
 	case "identity":
 		return x
 	default:

@@ -68,6 +68,8 @@ type format struct {
 	u    float64 // unit roundoff: the relative error of one rounding
 	tiny float64 // the absolute error of one that underflows or is flushed to zero
 	max  float64 // the largest finite value
+	// normal is the least number with all digits, where those below are multiples of tiny; 0 where they are flushed or do not matter.
+	normal float64
 
 	operand   float64 // relative error of the operands of products, besides their figures
 	unlike    float64 // how little the errors of the operands of a sum have to do with each other: see origin
@@ -83,19 +85,19 @@ func formatOf(t pb.TensorProto_DataType) format {
 	case pb.TensorProto_DOUBLE:
 		return format{u: 0x1p-52, tiny: 0x1p-1022, max: math.MaxFloat64}
 	case pb.TensorProto_FLOAT16:
-		return format{u: 0x1p-11, tiny: 0x1p-24, max: 65504}
+		return format{u: 0x1p-11, tiny: 0x1p-24, max: 65504, normal: 0x1p-14}
 	case pb.TensorProto_BFLOAT16:
 		return format{u: 0x1p-8, tiny: 0x1p-126, max: 0x1.FEp127}
 	case pb.TensorProto_FLOAT8E4M3FN:
-		return format{u: 0x1p-4, tiny: 0x1p-9, max: 448}
+		return format{u: 0x1p-4, tiny: 0x1p-9, max: 448, normal: 0x1p-6}
 	case pb.TensorProto_FLOAT8E4M3FNUZ:
-		return format{u: 0x1p-4, tiny: 0x1p-10, max: 240}
+		return format{u: 0x1p-4, tiny: 0x1p-10, max: 240, normal: 0x1p-7}
 	case pb.TensorProto_FLOAT8E5M2:
-		return format{u: 0x1p-3, tiny: 0x1p-16, max: 57344}
+		return format{u: 0x1p-3, tiny: 0x1p-16, max: 57344, normal: 0x1p-14}
 	case pb.TensorProto_FLOAT8E5M2FNUZ:
-		return format{u: 0x1p-3, tiny: 0x1p-17, max: 57344}
+		return format{u: 0x1p-3, tiny: 0x1p-17, max: 57344, normal: 0x1p-15}
 	case pb.TensorProto_FLOAT4E2M1:
-		return format{u: 0x1p-2, tiny: 0.5, max: 6}
+		return format{u: 0x1p-2, tiny: 0.5, max: 6, normal: 1}
 	case pb.TensorProto_FLOAT8E8M0:
 		return format{u: 1, tiny: 0x1p-127, max: 0x1p127} // to the next power of two
 	}
@@ -254,7 +256,12 @@ func (f format) div(a, b number) number {
 
 // holds reports whether x is a number of the format, and no subnormal one.
 func (f format) holds(x float64) bool {
-	return f.nearest(x) == x && math.Abs(x) <= f.max && (x == 0 || math.Abs(x) >= f.tiny)
+	return f.nearest(x) == x && math.Abs(x) <= f.max && (x == 0 || math.Abs(x) >= max(f.tiny, f.normal))
+}
+
+// has reports whether x is a number of the format, subnormal ones included.
+func (f format) has(x float64) bool {
+	return f.nearest(x) == x && math.Abs(x) <= f.max && (math.Abs(x) >= f.normal || math.Mod(x, f.tiny) == 0)
 }
 
 // ratio is a quotient inside of an operator, which runtimes compute as a product

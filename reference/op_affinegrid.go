@@ -23,8 +23,12 @@ var opAffineGrid = operator{
 		out := c.numbers(theta.Type, append(dims, axes)...)
 		f, p := c.format(theta), c.products(theta)
 		places := make([][]number, axes) // along each axis of the image
+		in := f
+		if stored := c.profile.stored(theta.Type); stored != nil {
+			in = *stored // as a runtime has them that evaluates ONNX's function
+		}
 		for a, n := range size[2:] {
-			places[a] = c.places(f, n)
+			places[a] = c.places(in, n)
 		}
 		aligned := c.int("align_corners") != 0
 		at := make([]int, len(dims))

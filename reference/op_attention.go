@@ -32,7 +32,8 @@ type attention struct {
 	scale, softcap float64
 	stage          int // of the scores that are output 3
 	causal         bool
-	left, right    int // how far the window of a query goes, -1 for all the way
+	left, right    int     // how far the window of a query goes, -1 for all the way
+	inner, softmax *format // what products and weights, and the steps of the softmax, are rounded to; nil where that is what they are computed in
 }
 
 func (c *call) newAttention() *attention {
@@ -74,8 +75,18 @@ func (c *call) newAttention() *attention {
 		fail(fmt.Errorf("%d lengths of keys for a batch of %d", len(lengths), q[0]))
 	}
 	a.lengths = lengths
-	if p := c.int("softmax_precision"); p != 0 && p != int(pb.TensorProto_FLOAT) && p != int(pb.TensorProto_DOUBLE) && p != int(a.q.Type) {
-		fail(&onnx.UnsupportedError{Op: "Attention", Opset: c.opset, Why: "softmax_precision of " + typeName(pb.TensorProto_DataType(p))})
+	if a.q.Type == pb.TensorProto_FLOAT16 || a.q.Type == pb.TensorProto_BFLOAT16 {
+		a.inner = c.profile.stored(a.q.Type)
+	}
+	a.softmax = a.inner
+	if p := pb.TensorProto_DataType(c.int("softmax_precision")); p != pb.TensorProto_UNDEFINED {
+		if p < 0 || p >= 62 || wideFloats&(1<<p) == 0 {
+			fail(fmt.Errorf("softmax_precision of %s, want a type of floating point", typeName(p)))
+		}
+		a.softmax = nil
+		if p == pb.TensorProto_FLOAT16 || p == pb.TensorProto_BFLOAT16 {
+			a.softmax = c.profile.stored(p)
+		}
 	}
 	return a
 }
@@ -92,9 +103,17 @@ func (a *attention) run() []*Value {
 		all[i] = c.numbers(a.q.Type, dims...)
 	}
 	y, raw, weights, scores := all[0], all[1], all[2], all[3]
-	raw.stored, weights.stored = nil, nil // they stay within the operator
+	// ONNX defines the operator by a function, whose values between are of the type of the graph.
+	raw.stored, weights.stored = a.inner, a.inner
 	c.afford(q[0], heads, rows, keys, q[3]+wide)
 	f := c.products(y)
+	p := f // of queries and keys, which the function multiplies by the root of the scale: that is in their type, but from float32
+	switch {
+	case a.inner != nil:
+		p.operand = max(f.operand, a.inner.u)
+	case a.q.Type == pb.TensorProto_DOUBLE:
+		p.operand = max(f.operand, formatOf(pb.TensorProto_FLOAT).u)
+	}
 	var products, mixtures []matrixProduct
 	for head := range q[0] * heads {
 		n, h := head/heads, head%heads
@@ -103,7 +122,7 @@ func (a *attention) run() []*Value {
 			rowsOf(a.q, head*rows*q[3], rows, q[3]), rowsOf(a.k, kv*keys*q[3], keys, q[3]),
 			// Runtimes scale Q and K by the root of the scale, or the product: up to
 			// four roundings more for each term.
-			func(i, j int, s dot) { raw.set((head*rows+i)*keys+j, scaled(s.sum(f, 4), a.scale)) },
+			func(i, j int, s dot) { raw.set((head*rows+i)*keys+j, scaled(s.sum(p, 4), a.scale)) },
 		})
 		left := rowsOf(weights, head*rows*keys, rows, keys)
 		left.sparse = true // keys that are not allowed are not terms
@@ -134,12 +153,14 @@ func (a *attention) weigh(f format, raw, weights, scores *Value, row int) {
 		x := raw.at(row*keys + j)
 		stages := [3]number{x}
 		if a.softcap > 0 {
-			x = f.mul(tanhFunction.at(f, f.div(x, exact(a.softcap))), exact(a.softcap))
+			x = a.inner.kept(f.div(x, exact(a.softcap)))
+			x = a.inner.kept(tanhFunction.at(f, x))
+			x = a.inner.kept(f.mul(x, exact(a.softcap)))
 		}
 		stages[1] = x
 		bias := a.bias(row/rows/heads, row/rows%heads, row%rows, j)
 		if bias != exact(0) {
-			x = f.add(x, bias)
+			x = a.inner.kept(f.add(x, bias))
 		}
 		if stages[2] = x; a.stage >= 0 && a.stage < 3 {
 			scores.set(row*keys+j, stages[a.stage])
@@ -149,9 +170,9 @@ func (a *attention) weigh(f format, raw, weights, scores *Value, row int) {
 		}
 	}
 	if len(terms) > 0 {
-		e, sum := f.exponentials(terms)
+		e, sum := f.exponentialsIn(a.softmax, terms)
 		for t, j := range allowed {
-			weights.set(row*keys+j, f.ratio(e[t], sum))
+			weights.set(row*keys+j, a.softmax.kept(f.ratio(e[t], sum)))
 		}
 	}
 	if a.stage == 3 {

@@ -3,6 +3,8 @@ package reference
 import (
 	"fmt"
 	"math"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // opGelu is x/2 (1 + erf(x/sqrt 2)), or, with approximate = "tanh", x/2 (1 +
@@ -10,29 +12,50 @@ import (
 var opGelu = operator{
 	name: "Gelu",
 	eval: single(func(c *call) *Value {
-		f := c.format(c.in[0])
 		how := c.text("approximate")
 		switch how {
 		case "none":
-			return c.mapNumbers(c.in[0], f.gelu)
+			return c.mapNumbers(c.in[0], c.gelu())
 		case "tanh":
-			return c.mapNumbers(c.in[0], f.geluByTanh)
+			return c.mapNumbers(c.in[0], c.geluByTanh())
 		}
 		panic(failure{fmt.Errorf("attribute approximate is %q, want none or tanh", how)})
 	}),
 }
 
-// gelu is x/2 (1 + erf(x/sqrt 2)).
-func (f format) gelu(x number) number {
-	inner := erfFunction.at(f, f.mul(x, f.constant(math.Sqrt2/2)))
-	return f.mul(f.mul(exact(0.5), x), f.add(exact(1), inner))
+// gelu is x/2 (1 + erf(x/sqrt 2)), of elements as input 0 has them.
+func (c *call) gelu() func(x number) number {
+	f, root := c.format(c.in[0]), c.held(math.Sqrt2/2)
+	return func(x number) number {
+		inner := erfFunction.at(f, f.mul(x, root))
+		return f.mul(f.mul(exact(0.5), x), f.add(exact(1), inner))
+	}
 }
 
-// geluByTanh is x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))).
-func (f format) geluByTanh(x number) number {
-	cube := f.mul(f.constant(0.044715), f.mul(x, f.mul(x, x)))
-	inner := tanhFunction.at(f, f.mul(f.constant(math.Sqrt(2/math.Pi)), f.add(x, cube)))
-	return f.mul(f.mul(exact(0.5), x), f.add(exact(1), inner))
+// geluByTanh is x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))), of elements as input 0 has them.
+func (c *call) geluByTanh() func(x number) number {
+	f, root, third := c.format(c.in[0]), c.held(math.Sqrt(2/math.Pi)), c.held(0.044715)
+	return func(x number) number {
+		cube := f.mul(third, f.mul(x, f.mul(x, x)))
+		inner := tanhFunction.at(f, f.mul(root, f.add(x, cube)))
+		return f.mul(f.mul(exact(0.5), x), f.add(exact(1), inner))
+	}
+}
+
+// held is a constant of the function that defines an operator. A runtime without a kernel for the type of input 0 evaluates
+// that function: there constants are attributes, which are float32, and are cast to the type.
+func (c *call) held(v float64) number {
+	t := c.in[0].Type
+	f := c.formatOf(t)
+	if stored := c.profile.stored(t); stored != nil {
+		f = *stored
+	} else if t == pb.TensorProto_DOUBLE {
+		f = c.formatOf(pb.TensorProto_FLOAT)
+	}
+	if f.has(v) {
+		return exact(v)
+	}
+	return f.constant(v)
 }
 
 // constant is a real number that the runtime holds rounded.

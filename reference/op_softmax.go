@@ -83,13 +83,17 @@ func maximum(x []number) number {
 
 // exponentials returns exp(x - max x) and their sum. A runtime that does not
 // subtract the maximum has smaller errors, as long as it does not overflow.
-func (f format) exponentials(x []number) ([]number, number) {
-	m := maximum(x)
+func (f format) exponentials(x []number) ([]number, number) { return f.exponentialsIn(nil, x) }
+
+// exponentialsIn is exponentials where a runtime may round x and what it computes from it to
+// another format, each exponential and their sum included.
+func (f format) exponentialsIn(to *format, x []number) ([]number, number) {
+	m := to.kept(maximum(x))
 	e := make([]number, len(x))
 	for i := range x {
-		e[i] = expFunction.at(f, f.sub(x[i], m))
+		e[i] = to.kept(expFunction.at(f, to.kept(f.sub(to.kept(x[i]), m))))
 	}
-	return e, f.sumOf(e, 0)
+	return e, to.kept(f.sumOf(e, 0))
 }
 
 func softmaxLike(name string, rule func(f format, x []number) []number) operator {

@@ -194,10 +194,18 @@ func (p Profile) products(t pb.TensorProto_DataType) format {
 
 // store is n as a result of the format. What is exact and fits costs nothing.
 func (f *format) store(n number) number {
-	if n == exact(n.v) && (f.nearest(n.v) == n.v && math.Abs(n.v) <= f.max) {
+	if n == exact(n.v) && f.has(n.v) {
 		return n
 	}
 	return f.rounded(n, 1)
+}
+
+// kept is store, and n itself where there is no format.
+func (f *format) kept(n number) number {
+	if f == nil {
+		return n
+	}
+	return f.store(n)
 }
 
 // Unrounded returns v as another node of the same runtime may read it: runtimes that compute

@@ -138,18 +138,20 @@ func (s *singleNode) granularity(dims []int, blocks bool) []int {
 func (s *singleNode) dequantize(standard bool) {
 	types := []pb.TensorProto_DataType{pb.TensorProto_INT8, pb.TensorProto_UINT8, pb.TensorProto_INT16, pb.TensorProto_UINT16, pb.TensorProto_INT32, pb.TensorProto_INT4, pb.TensorProto_UINT4}
 	if standard {
-		types = append(types, pb.TensorProto_FLOAT8E4M3FN, pb.TensorProto_FLOAT8E5M2)
+		types = append(types, pb.TensorProto_FLOAT8E4M3FN, pb.TensorProto_FLOAT8E4M3FNUZ, pb.TensorProto_FLOAT8E5M2, pb.TensorProto_FLOAT8E5M2FNUZ)
 	}
 	t := one(s, types...)
-	dims := []int{3, s.between(1, 20)}
-	if x := s.codes(t, dims...); t == pb.TensorProto_INT4 || t == pb.TensorProto_UINT4 || t == pb.TensorProto_FLOAT8E4M3FN || t == pb.TensorProto_FLOAT8E5M2 {
+	dims := one(s, []int{3, s.between(1, 20)}, []int{s.between(5, 20)}, []int{2, 3, 2, s.between(1, 5)})
+	small := t >= pb.TensorProto_FLOAT8E4M3FN && t <= pb.TensorProto_FLOAT8E5M2FNUZ
+	if x := s.codes(t, dims...); t == pb.TensorProto_INT4 || t == pb.TensorProto_UINT4 || small {
 		s.constant(x) // which does not travel to the runtime
 	} else {
 		s.give(x)
 	}
 	scales := s.granularity(dims, standard)
-	s.constant(s.scale(0.1, scales...))
-	if t != pb.TensorProto_INT32 && t != pb.TensorProto_FLOAT8E4M3FN && t != pb.TensorProto_FLOAT8E5M2 && s.IntN(3) > 0 {
+	about := one(s, 0.1, 0.1, 1e-5) // so that halves are subnormal
+	s.constant(s.of(one(s, f32, f16), scales, func() float64 { return about * math.Exp2(2*s.Float64()-1) }))
+	if t != pb.TensorProto_INT32 && !small && s.IntN(3) > 0 {
 		s.constant(s.codes(t, scales...))
 	}
 }
@@ -157,14 +159,15 @@ func (s *singleNode) dequantize(standard bool) {
 // quantize draws a QuantizeLinear.
 func (s *singleNode) quantize(standard bool) {
 	t := one(s, pb.TensorProto_INT8, pb.TensorProto_UINT8, pb.TensorProto_INT16, pb.TensorProto_UINT16)
-	dims := []int{3, s.between(1, 20)}
-	s.give(s.float(f32, 3, dims...))
+	dims := one(s, []int{3, s.between(1, 20)}, []int{s.between(5, 20)}, []int{2, 3, 2, s.between(1, 5)})
+	of := one(s, f32, f16)
+	s.give(s.float(of, 3, dims...))
 	scales := s.granularity(dims, standard)
 	about := 0.05
 	if t == pb.TensorProto_INT16 || t == pb.TensorProto_UINT16 {
 		about = 0.0002
 	}
-	s.constant(s.scale(about, scales...), s.codes(t, scales...))
+	s.constant(s.of(of, scales, func() float64 { return about * math.Exp2(2*s.Float64()-1) }), s.codes(t, scales...))
 }
 
 // convolveBytes draws a QLinearConv.

@@ -59,10 +59,10 @@ var transformerRows = []nodeRow{
 		s.outs = one(s, 2, 3)
 	}),
 	microsoft("FastGelu", func(s *singleNode) {
-		n := s.between(1, 40)
-		s.give(s.float(f32, 3, 2, 3, n))
+		t, n := one(s, f32, f16), s.between(1, 40)
+		s.give(s.float(t, 3, 2, 3, n))
 		if s.IntN(2) == 0 {
-			s.constant(s.float(f32, 1, n))
+			s.constant(s.float(t, 1, n))
 		}
 	}),
 	microsoft("GatherBlockQuantized", func(s *singleNode) {
@@ -78,7 +78,7 @@ var transformerRows = []nodeRow{
 		}
 		s.attr(onnx.Int("bits", int64(bits)), onnx.Int("block_size", int64(block)), onnx.Int("quantize_axis", one[int64](s, 1, -1)))
 	}),
-	microsoft("Gelu", func(s *singleNode) { s.give(s.float(f32, 3, 3, s.between(1, 40))) }),
+	microsoft("Gelu", func(s *singleNode) { s.give(s.float(one(s, f32, f16), 3, 3, s.between(1, 40))) }),
 	microsoft("GroupQueryAttention", (*singleNode).groupQuery),
 	{op: "GroupQueryAttention", form: " of the newest ", domain: "com.microsoft", opset: 21, fill: (*singleNode).slidingQuery},
 	microsoft("MatMulBnb4", func(s *singleNode) {
@@ -94,33 +94,35 @@ var transformerRows = []nodeRow{
 	{op: "MultiHeadAttention", form: " of beams ", domain: "com.microsoft", opset: 21, fill: (*singleNode).beams},
 	microsoft("DecoderMaskedMultiHeadAttention", (*singleNode).decoderMasked),
 	microsoft("QuickGelu", func(s *singleNode) {
-		s.give(s.float(f32, 3, 3, s.between(1, 40)))
+		s.give(s.float(one(s, f32, f16), 3, 3, s.between(1, 40)))
 		s.sometimes(onnx.Float("alpha", one[float32](s, 0.5, 1, 1.6, -1)))
 	}),
 	microsoft("RotaryEmbedding", func(s *singleNode) {
-		b, l, heads, half := s.between(1, 3), s.between(1, 5), s.between(1, 3), one(s, 4, 8)
+		t, b, l, heads, half := one(s, f32, f16), s.between(1, 3), s.between(1, 5), s.between(1, 3), one(s, 3, 4, 8, 16)
 		width := 2 * half
 		if s.IntN(3) == 0 {
-			s.attr(onnx.Int("rotary_embedding_dim", int64(half)), onnx.Int("num_heads", int64(heads)))
 			half /= 2
+			s.attr(onnx.Int("rotary_embedding_dim", int64(2*half)), onnx.Int("num_heads", int64(heads)))
 		}
 		x := one(s, []int{b, l, heads * width}, []int{b, heads, l, width})
-		s.give(s.float(f32, 1, x...))
+		s.give(s.float(t, 1, x...))
 		s.give(one(s, elements[int64](s, 0, 10, 1), elements[int64](s, 0, 15, b, l)))
-		s.constant(s.float(f32, 1, 16, half), s.float(f32, 1, 16, half))
+		s.constant(s.float(t, 1, 16, half), s.float(t, 1, 16, half))
 		s.attr(onnx.Int("interleaved", int64(s.IntN(2))))
+		s.sometimes(onnx.Float("scale", one[float32](s, 0.5, 2)))
+		s.sometimes(onnx.Int("is_packed_batching", 1))
 	}),
 	ofONNX("LayerNormalization", 12, func(s *singleNode) {
-		n := s.between(3, 40)
-		s.give(s.float(f32, 2, 2, 3, n))
-		s.constant(s.float(f32, 1, n), s.float(f32, 1, n))
+		t, n := one(s, f32, f16, f64), s.between(3, 40)
+		s.give(s.float(t, 2, 2, 3, n))
+		s.constant(s.float(t, 1, n), s.float(t, 1, n)) // without a bias ONNX Runtime 1.30 crashes before opset 17
 		s.attr(onnx.Int("axis", -1))
 		s.sometimes(onnx.Float("epsilon", 0.01))
 	}),
 	ofONNX("SimplifiedLayerNormalization", 15, func(s *singleNode) {
-		n := s.between(3, 40)
-		s.give(s.float(f32, 2, 2, 3, n))
-		s.constant(s.float(f32, 1, n))
+		t, n := one(s, f32, f16, f64), s.between(3, 40)
+		s.give(s.float(t, 2, 2, 3, n))
+		s.constant(s.float(t, 1, n))
 		s.attr(onnx.Int("axis", -1), onnx.Int("stash_type", 1))
 		s.sometimes(onnx.Float("epsilon", 0.01))
 	}),

@@ -11,7 +11,7 @@ import (
 // TestStandardOperatorsThatGraphsSeldomHave draws nodes of operators that the random
 // graphs have no recipes for.
 func TestStandardOperatorsThatGraphsSeldomHave(t *testing.T) {
-	holdRows(t, slices.Concat(imageRows, textRows))
+	holdRows(t, slices.Concat(attentionRows, imageRows, textRows))
 }
 
 // standard is a row for an operator of ONNX.
@@ -28,11 +28,86 @@ func ints(list ...int) *onnx.Tensor {
 	return &onnx.Tensor{Dims: []int{len(list)}, Data: data}
 }
 
+// attentionRows are the operators of transformers that ONNX has itself.
+var attentionRows = []nodeRow{
+	standard("Attention", 23, (*singleNode).attention),
+	{op: "Attention", form: " of lengths ", opset: 24, fill: (*singleNode).attention},
+	standard("RotaryEmbedding", 23, func(s *singleNode) {
+		t, b, l, heads, half := one(s, f32, f16), s.between(1, 3), s.between(1, 5), s.between(1, 3), one(s, 3, 4, 8)
+		width := 2 * half
+		if s.IntN(3) == 0 {
+			half /= 2
+			s.attr(onnx.Int("rotary_embedding_dim", int64(2*half)))
+		}
+		if s.IntN(2) == 0 {
+			s.give(s.float(t, 1, b, l, heads*width))
+			s.attr(onnx.Int("num_heads", int64(heads)))
+		} else {
+			s.give(s.float(t, 1, b, heads, l, width))
+		}
+		if s.IntN(2) == 0 {
+			s.give(s.float(t, 1, b, l, half), s.float(t, 1, b, l, half))
+		} else {
+			s.give(s.float(t, 1, 16, half), s.float(t, 1, 16, half), elements[int64](s, 0, 15, b, l))
+		}
+		s.sometimes(onnx.Int("interleaved", 1))
+	}),
+}
+
+// attention draws ONNX's Attention, of opset 24 with lengths of the keys.
+func (s *singleNode) attention() {
+	t, batch, rows, length, fewer, width := one(s, f32, f32, f16), s.between(1, 2), s.between(1, 5), s.between(1, 6), s.between(1, 2), one(s, 2, 4, 7, 8)
+	heads, wide, past := fewer*s.between(1, 3), one(s, width, 5), s.IntN(5)
+	if s.IntN(2) == 0 {
+		s.give(s.float(t, 1, batch, rows, heads*width), s.float(t, 1, batch, length, fewer*width), s.float(t, 1, batch, length, fewer*wide))
+		s.attr(onnx.Int("q_num_heads", int64(heads)), onnx.Int("kv_num_heads", int64(fewer)))
+	} else {
+		s.give(s.float(t, 1, batch, heads, rows, width), s.float(t, 1, batch, fewer, length, width), s.float(t, 1, batch, fewer, length, wide))
+	}
+	s.give(nil, nil, nil)
+	keys, hidden := past+length, false
+	mask := one(s, []int{rows, keys}, []int{1, 1, rows, keys}, []int{batch, 1, rows, keys}, []int{batch, heads, rows, keys}, []int{heads, rows, keys})
+	switch s.IntN(4) {
+	case 0:
+		s.in[3] = s.float(t, 1, mask...)
+	case 1:
+		hidden = true
+		n := -1
+		s.in[3] = &onnx.Tensor{Dims: mask, Data: drawn(lengthOf(mask), func() bool {
+			n++
+			return n%keys == 0 || s.IntN(2) == 0 // every query has a key
+		})}
+	}
+	if s.outs = one(s, 1, 3, 4); past > 0 {
+		s.in[4], s.in[5] = s.float(t, 1, batch, fewer, past, width), s.float(t, 1, batch, fewer, past, wide)
+		s.outs = one(s, 3, 4)
+	} else if s.opset >= 24 && s.in[3] == nil {
+		hidden = true
+		s.give(elements[int64](s, 1, keys, batch))
+	}
+	if s.in[3] == nil && len(s.in) == 6 && rows == length && s.IntN(2) == 0 {
+		hidden = true
+		s.attr(onnx.Int("is_causal", 1))
+	}
+	s.sometimes(onnx.Float("scale", 0.3))
+	s.sometimes(onnx.Float("softcap", 1.5))
+	if s.IntN(3) == 0 {
+		s.attr(onnx.Int("softmax_precision", one[int64](s, 1, 10, 16)))
+	}
+	if s.outs == 4 {
+		stages := []int64{0, 1, 3}
+		if !hidden { // ONNX Runtime hides a key by the lowest number, ONNX by minus infinity
+			stages = append(stages, 2)
+		}
+		s.attr(onnx.Int("qk_matmul_output_mode", one(s, stages...)))
+	}
+}
+
 // imageRows are operators on images, and movers.
 var imageRows = []nodeRow{
 	standard("AffineGrid", 20, func(s *singleNode) {
 		axes := s.between(2, 3)
-		s.give(s.float(f32, 1, 2, axes, axes+1))
+		s.give(s.float(one(s, f32, f16), 1, 2, axes, axes+1))
 		size := []int{2, 3}
 		for range axes {
 			size = append(size, s.between(2, 6))
@@ -84,7 +159,12 @@ var imageRows = []nodeRow{
 	}),
 	standard("TensorScatter", 24, func(s *singleNode) {
 		long, short := s.between(4, 7), s.between(1, 4)
-		s.give(s.float(f32, 1, 3, 2, long, 2), s.float(f32, 1, 3, 2, short, 2))
+		a, b := []int{3, 2, long, 2}, []int{3, 2, short, 2}
+		if s.IntN(3) == 0 {
+			a, b = []int{3, long, 2}, []int{3, short, 2}
+			s.attr(onnx.Int("axis", one[int64](s, 1, -2)))
+		}
+		s.give(s.float(f32, 1, a...), s.float(f32, 1, b...))
 		if s.IntN(2) == 0 {
 			s.attr(onnx.String("mode", "circular"))
 			s.give(elements[int64](s, 0, long-1, 3))
