@@ -27,20 +27,16 @@ const (
 // draws are the outputs of evaluations with drawn errors.
 type draws [][]*reference.Value
 
-// draw evaluates the reference with drawn errors. Every other time what the types hold as it is stays so.
-func (j *job) draw(ctx context.Context, d dataSet, n int, scale float64, seed uint64) (draws, error) {
-	var all draws
-	for i := range uint64(n) {
-		r, err := j.program.Perturb(ctx, d.values, reference.Perturbation{Seed: seed + i, Scale: scale, Exact: i%2 == 0})
-		switch {
-		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%w within %v", errSlow, j.options.Timeout)
-		case err != nil:
-			return nil, err
-		}
-		all = append(all, r.Outputs)
+// draw evaluates the reference once more with drawn errors. Every other time what the types hold as it is stays so.
+func (j *job) draw(ctx context.Context, d dataSet, scale float64, seed uint64) ([]*reference.Value, error) {
+	r, err := j.program.Perturb(ctx, d.values, reference.Perturbation{Seed: seed, Scale: scale, Exact: seed%2 == 0})
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%w within %v", errSlow, j.options.Timeout)
+	case err != nil:
+		return nil, err
 	}
-	return all, nil
+	return r.Outputs, nil
 }
 
 // byChance says which nodes' random numbers an output depends on: "" where it has limits, which nothing has that depends on them.
@@ -65,7 +61,7 @@ func unlimited(v *reference.Value) bool {
 }
 
 // settle judges, by drawn errors, the rows that screen and proof have left open.
-func (j *job) settle(ctx context.Context, d dataSet, rows []Comparison, outputs []*onnx.Tensor) {
+func (j *job) settle(ctx context.Context, d dataSet, rows []Comparison, got []*onnx.Tensor) {
 	open := func(r Comparison) bool {
 		return r.Measure != nil && r.Stage == Screen && (r.Verdict == Unchecked || r.Verdict == Equal && r.vague)
 	}
@@ -79,24 +75,42 @@ func (j *job) settle(ctx context.Context, d dataSet, rows []Comparison, outputs 
 	}
 	limited, cancel := context.WithTimeout(ctx, j.options.Timeout)
 	defer cancel()
-	var loud draws
-	quiet, err := j.draw(limited, d, quietDraws, 1, 0)
-	for i := range rows {
-		if !open(rows[i]) {
-			continue
+	var drawn draws
+	for len(drawn) < quietDraws+loudDraws && slices.ContainsFunc(rows, open) {
+		n, scale := len(drawn), 1.0
+		if n >= quietDraws {
+			scale = loudScale
 		}
-		got := valueOf(outputs[i])
-		if err == nil && quiet.accept(&rows[i], i, d.want[i], got) {
-			continue
-		}
-		if err == nil && loud == nil {
-			loud, err = j.draw(limited, d, loudDraws, loudScale, quietDraws)
-		}
+		outputs, err := j.draw(limited, d, scale, uint64(n))
 		if err != nil {
-			rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("no errors were drawn: %v", err))
-			continue
+			for i := range rows {
+				if open(rows[i]) {
+					rows[i].Reason = join(rows[i].Reason, fmt.Sprintf("no errors were drawn: %v", err))
+				}
+			}
+			return
 		}
-		slices.Concat(quiet, loud).convict(&rows[i], i, d.want[i], got)
+		drawn = append(drawn, outputs)
+		for i := range rows {
+			if open(rows[i]) {
+				drawn.decide(&rows[i], i, d.want[i], valueOf(got[i]))
+			}
+		}
+	}
+}
+
+// decide judges a row as soon as no further evaluation can change the verdict: as equal where it is near enough already, since further ones
+// only widen limits, and as open where some evaluation with errors that are too large has gone as far.
+func (s draws) decide(row *Comparison, k int, want, got *reference.Value) {
+	if len(s) <= quietDraws {
+		s.accept(row, k, want, got)
+		return
+	}
+	verdict := *row
+	s.convict(&verdict, k, want, got)
+	if verdict.Verdict == Unchecked || len(s) == quietDraws+loudDraws {
+		*row = verdict
+		row.Stage = Sampling
 	}
 }
 
@@ -121,12 +135,19 @@ func (s draws) accept(row *Comparison, k int, want, got *reference.Value) bool {
 	if drawn == 0 || len(same) == 1 {
 		return false
 	}
-	limits := reach(same, got, false)
+	early := len(s) < quietDraws
+	if early && len(same) <= len(s) { // rounding decides the shape
+		return false
+	}
+	limits := reach(same, got, quietDraws, false)
+	if !early {
+		limits = reach(same, got, len(same)-1, false)
+	}
 	m := measure(limits, got, limits.Screen)
 	if m.Outside+m.Unbounded > 0 {
 		return false
 	}
-	row.Verdict, row.Stage, row.Measure, row.vague = Equal, Sampling, &m, vague(limits)
+	row.Verdict, row.Stage, row.Measure, row.vague = Equal, Sampling, &m, vague(reach(same, got, len(same)-1, false))
 	row.Reason = fmt.Sprintf("it goes no farther than %d evaluations with errors drawn for every node", len(s))
 	if drawn < len(s) {
 		row.Reason = fmt.Sprintf("it goes no farther than evaluations with errors drawn for every node, of which %d of %d have its shape", drawn, len(s))
@@ -148,7 +169,7 @@ func (s draws) convict(row *Comparison, k int, want, got *reference.Value) {
 		row.Reason = fmt.Sprintf("shape is %v, and %v in each of %d evaluations with errors drawn for every node", got.Dims, want.Dims, len(s))
 		return
 	}
-	limits := reach(slices.Insert(s.like(k, want), 0, want), got, true)
+	limits := reach(slices.Insert(s.like(k, want), 0, want), got, quietDraws, true)
 	m := measure(limits, got, limits.Screen)
 	if m.Outside == 0 {
 		row.Reason = fmt.Sprintf("the reference has no limit: the output is farther off than %d evaluations go with errors drawn for every node, and not beyond those with errors %d times as large",
@@ -163,7 +184,8 @@ func (s draws) convict(row *Comparison, k int, want, got *reference.Value) {
 // reach is the first of some values with limits for got. An amount may be 8 times as far off as drawn errors take it: its own and those
 // that are usual in the output together. Labels, and whatever else is no amount, must be among those that were drawn. To convict, an
 // element must be as far beyond the farthest, which may be a sixteenth of the output's size, and a label be where there was one alone.
-func reach(values []*reference.Value, got *reference.Value, convict bool) *reference.Value {
+// Where there are to be more values than there are, the limits are the least that these may lead to.
+func reach(values []*reference.Value, got *reference.Value, draws int, convict bool) *reference.Value {
 	v := *values[0]
 	n := v.Len()
 	v.AnyShape, v.Terms = false, 0
@@ -179,12 +201,12 @@ func reach(values []*reference.Value, got *reference.Value, convict bool) *refer
 			d := float64(infinite(distance(w, &v, i)))
 			farthest[i] = max(farthest[i], d)
 			if k < quietDraws {
-				v.Spread[i] += d * d / float64(min(quietDraws, len(others)))
+				v.Spread[i] += d * d / float64(min(quietDraws, draws))
 			}
 		}
 		v.Spread[i] = math.Sqrt(v.Spread[i])
 	}
-	usual, size := usualOf(v.Spread), rootMeanSquare(&v)
+	usual, size := usualOf(v.Spread, draws > len(others)), rootMeanSquare(&v)
 	for i := range n {
 		v.Spread[i] = math.Hypot(v.Spread[i], usual)
 		if usual > 0 && (v.Type == pb.TensorProto_INT8 || v.Type == pb.TensorProto_UINT8) {
@@ -222,9 +244,12 @@ func holdLabels(v *reference.Value, others []*reference.Value, got *reference.Va
 	}
 }
 
-// usualOf is the median of those numbers that are not 0, and 0 where there are none.
-func usualOf(numbers []float64) float64 {
-	some := slices.DeleteFunc(slices.Clone(numbers), func(x float64) bool { return x == 0 })
+// usualOf is the median of those numbers that are not 0, and 0 where there are none; or, where each may still grow, the least that it may become.
+func usualOf(numbers []float64, growing bool) float64 {
+	some := slices.Clone(numbers)
+	if !growing {
+		some = slices.DeleteFunc(some, func(x float64) bool { return x == 0 })
+	}
 	if len(some) == 0 {
 		return 0
 	}

@@ -147,19 +147,24 @@ func TestVerdictsByDrawnErrors(t *testing.T) {
 		"a shape where all are drawn": {labels(1, 2), labels(1, 2, 3), []*reference.Value{labels(1, 2), labels(1)}, nil, Unchecked},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var quiet, loud draws
-			for _, v := range c.quiet {
-				quiet = append(quiet, []*reference.Value{v})
+			var all draws
+			for i := range quietDraws {
+				all = append(all, []*reference.Value{c.quiet[i%len(c.quiet)]})
 			}
 			for range loudDraws {
-				loud = append(loud, []*reference.Value{c.want})
+				all = append(all, []*reference.Value{c.want})
 			}
 			if c.loud != nil {
-				loud[3] = []*reference.Value{c.loud}
+				all[quietDraws+3] = []*reference.Value{c.loud}
 			}
 			row := Comparison{Verdict: Unchecked, Stage: Screen, Measure: &Measure{}}
-			if !quiet.accept(&row, 0, c.want, c.got) {
-				slices.Concat(quiet, loud).convict(&row, 0, c.want, c.got)
+			used := 0
+			for used < len(all) && row.Stage == Screen {
+				used++
+				all[:used].decide(&row, 0, c.want, c.got)
+			}
+			if want := map[Verdict]int{Equal: quietDraws, Different: len(all), Unchecked: quietDraws + 4}[c.verdict]; used > want {
+				t.Errorf("%d evaluations for %s, want %d", used, row.Verdict, want)
 			}
 			if row.Verdict != c.verdict || row.Reason == "" {
 				t.Errorf("%s, want %s: %s", row.Verdict, c.verdict, row.Reason)
@@ -211,5 +216,45 @@ func TestNobodyIsHeldToRandomNumbers(t *testing.T) {
 	s = sketch{inputs: s.inputs, outputs: s.outputs[1:], nodes: s.nodes[2:]}
 	if r := recording(t, s.model(t), 1); len(r.Random) > 0 {
 		t.Errorf("a model without random numbers: %q", r.Random)
+	}
+}
+
+// TestAnEarlyVerdictIsThatOfAllEvaluations compares outputs of every distance with draws, and holds what few of them decide to what all do.
+func TestAnEarlyVerdictIsThatOfAllEvaluations(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	const n = 40
+	noisy := func(scale float64) *reference.Value {
+		v := make(onnx.Slice[float32], n)
+		for i := range v {
+			v[i] = float32(i) + float32(scale*float64(i%7)*r.NormFloat64()) // some elements have no errors
+		}
+		return tensorOf(t, v, n)
+	}
+	early, equal := 0, 0
+	for trial := range 400 {
+		want, got := noisy(0), noisy(0.01*math.Exp2(float64(trial%9)-4))
+		var all draws
+		for range quietDraws {
+			all = append(all, []*reference.Value{noisy(0.01)})
+		}
+		row := Comparison{Verdict: Unchecked, Stage: Screen, Measure: &Measure{}}
+		used := 0
+		for used < quietDraws && row.Stage == Screen {
+			used++
+			all[:used].decide(&row, 0, want, got)
+		}
+		whole := Comparison{Verdict: Unchecked, Stage: Screen, Measure: &Measure{}}
+		if all.accept(&whole, 0, want, got); whole.Verdict != row.Verdict {
+			t.Errorf("trial %d: %s after %d evaluations, %s after all", trial, row.Verdict, used, whole.Verdict)
+		}
+		if whole.Verdict == Equal {
+			equal++
+			if used <= 2 {
+				early++
+			}
+		}
+	}
+	if equal < 100 || early < equal/2 || equal == 400 {
+		t.Errorf("%d of %d equal outputs of 400 are told after two evaluations", early, equal)
 	}
 }
