@@ -71,7 +71,7 @@ func TestThreadsNeverChangeABit(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		defer SetThreads(SetThreads(1))
 		want := everyKernel()
-		for _, threads := range []int{2, 3, 16} {
+		for _, threads := range race.Pick([]int{2, 3, 16}, []int{3}) {
 			SetThreads(threads)
 			for name, got := range everyKernel() {
 				mustMatch(t, fmt.Sprintf("%s with %d threads", name, threads), got, want[name])
