@@ -257,7 +257,7 @@ func (b *bench) add(first, rows, cols, terms int) {
 	}
 	finite := func(which uint8) bool { return which&endlessSound == 0 }
 	if slices.ContainsFunc(l.endless[first:first+rows], finite) && slices.ContainsFunc(r.endless, finite) {
-		gemm(sumAbs, l.abs, r.abs) // which only the sound limit asks for
+		gemm(sumAbs, l.magnitudes(), r.magnitudes()) // which only the sound limit asks for
 	}
 	gemm(sumSq, l.square, r.square)
 	// Errors of the left operand, and of the right one, meet values; where both have errors, these meet each other, too:
@@ -265,39 +265,44 @@ func (b *bench) add(first, rows, cols, terms int) {
 	both := l.any && r.any
 	if l.any {
 		if l.anySound {
-			gemm(sumE, l.sound, r.abs)
+			gemm(sumE, l.sound, r.magnitudes())
 		}
 		if l.anySpread {
-			gemm(sumInd, l.variance, r.square)
+			gemm(sumInd, l.variances(), r.square)
 			gemm(sumOne, l.spread, r.v)
 		}
 		if l.anyDeclared {
-			abs := r.abs
 			if both {
-				abs = r.absAndScreens
+				gemm(sumD, l.declared, r.screens(false))
+			} else {
+				gemm(sumD, l.declared, r.magnitudes())
 			}
-			gemm(sumD, l.declared, abs)
 		}
 	}
 	if !r.any {
 		return
 	}
-	x, square, screens := l.abs, l.square, l.abs
-	if both {
-		x, square, screens = l.absAndSound, l.squareAndVariance, l.absAndScreens
-		for i, d := range l.declared {
-			screens[i] += d
+	if r.anySound {
+		if both {
+			gemm(sumE, l.reach(), r.sound)
+		} else {
+			gemm(sumE, l.magnitudes(), r.sound)
 		}
 	}
-	if r.anySound {
-		gemm(sumE, x, r.sound)
-	}
 	if r.anySpread {
-		gemm(sumInd, square, r.variance)
+		if both {
+			gemm(sumInd, l.squaresWithSpread(), r.variances())
+		} else {
+			gemm(sumInd, l.square, r.variances())
+		}
 		gemm(sumOne, l.v, r.spread)
 	}
 	if r.anyDeclared {
-		gemm(sumD, screens, r.declared)
+		if both {
+			gemm(sumD, l.screens(true), r.declared)
+		} else {
+			gemm(sumD, l.magnitudes(), r.declared)
+		}
 	}
 }
 
@@ -310,14 +315,18 @@ type panel struct {
 	terms   []int
 	endless []uint8
 
-	place, taps                       []int
-	v, abs, square                    []float64
-	any                               bool // there are figures
-	anySound, anySpread, anyDeclared  bool // that are not all zero
-	sound, spread, variance, declared []float64
-	absAndSound, squareAndVariance    []float64
-	absAndScreens                     []float64
+	places                           [together][]int
+	taps                             []int
+	v, square                        []float64
+	any                              bool // there are figures
+	anySound, anySpread, anyDeclared bool // that are not all zero
+	sound, spread, declared          []float64
+	abs, variance, limit             []float64 // made where they are asked for
+	hasAbs, hasVariance              bool
 }
+
+// together is how many lanes are packed at a time: where lanes are columns, so many numbers are neighbours.
+const together = 8
 
 // begin prepares for so many lanes of a factor.
 func (p *panel) begin(q *factor, whole bool, from, lanes int) {
@@ -325,7 +334,7 @@ func (p *panel) begin(q *factor, whole bool, from, lanes int) {
 	p.terms, p.endless = resized(p.terms, lanes), resized(p.endless, lanes)
 	clear(p.terms)
 	clear(p.endless)
-	p.place, p.taps = resized(p.place, tileDeep), resized(p.taps, q.run)
+	p.taps = resized(p.taps, q.run)
 	if q.window == nil {
 		p.taps = p.taps[:0]
 	}
@@ -345,94 +354,182 @@ const (
 	smallestSquared = 0x1p-500
 )
 
-// load packs terms k0 to k1 of lanes l0 to l1; lane and term are the distances of neighbours in the panel. It is false where
-// an element is not finite, or its square is none of the numbers that matter.
+// load packs terms k0 to k1 of lanes l0 to l1; lane and term are the distances of neighbours in the panel, one of which is 1. It
+// is false where an element is not finite, or its square is none of the numbers that matter.
 func (p *panel) load(f format, l0, l1, k0, k1, lane, term int) bool {
 	n := (l1 - l0) * (k1 - k0)
+	p.v, p.hasAbs, p.hasVariance = resized(p.v, n), false, false
+	if p.any {
+		p.sound, p.spread, p.declared = resized(p.sound, n), resized(p.spread, n), resized(p.declared, n)
+	}
+	values, _ := p.of.of.numbers()
+	for l := l0; l < l1; l += together {
+		places, to := p.places[:min(together, l1-l)], (l-l0)*lane
+		for i := range places {
+			places[i] = p.of.places(places[i], l+i, k0, k1, p.taps)
+			p.terms[l+i-p.from] += p.count(places[i], values)
+		}
+		values.pack(p.v[to:], places, lane, term)
+		if p.any {
+			of := p.of.of
+			numbersOf{floats: of.Sound}.pack(p.sound[to:], places, lane, term)
+			numbersOf{floats: of.Spread}.pack(p.spread[to:], places, lane, term)
+			numbersOf{floats: of.Declared}.pack(p.declared[to:], places, lane, term)
+		}
+	}
+	if p.whole {
+		return true
+	}
+	if p.any {
+		p.figures(l0-p.from, l1-l0, lane)
+	}
 	smallest := 0.0
 	if f.tiny < smallestSquared {
 		smallest = smallestSquared
 	}
-	planes := []*[]float64{&p.v, &p.abs, &p.square, &p.sound, &p.spread, &p.variance, &p.declared, &p.absAndSound, &p.squareAndVariance, &p.absAndScreens}
-	switch {
-	case p.whole:
-		planes = planes[:1]
-	case !p.any:
-		planes = planes[:3]
-	}
-	for _, s := range planes {
-		*s = resized(*s, n)
-	}
-	p.anySound, p.anySpread, p.anyDeclared = false, false, false
-	values, _ := p.of.of.numbers()
-	for l := l0; l < l1; l++ {
-		p.place = p.of.places(p.place, l, k0, k1, p.taps)
-		to, count := (l-l0)*lane, 0
-		for _, at := range p.place {
-			x := 0.0
-			if at >= 0 {
-				x = values.at(at)
-				count++
-			}
-			p.v[to] = x
-			if p.whole {
-				to += term
-				continue
-			}
-			a := math.Abs(x)
-			if !(a <= largestSquared) || a < smallest && a > 0 {
-				return false
-			}
-			p.abs[to], p.square[to] = a, x*x
-			to += term
+	p.square = resized(p.square, n)
+	for i, x := range p.v {
+		a := math.Abs(x)
+		if !(a <= largestSquared) || a < smallest && a > 0 {
+			return false
 		}
-		if p.any {
-			p.figures(l, (l-l0)*lane, term)
-		}
-		if p.of.sparse {
-			for _, at := range p.place {
-				if at >= 0 && values.at(at) == 0 && p.of.of.figures(at) == exact(0) {
-					count--
-				}
-			}
-		}
-		p.terms[l-p.from] += count
+		p.square[i] = x * x
 	}
 	return true
 }
 
-// figures packs the figures of the elements of a lane.
-func (p *panel) figures(l, to, term int) {
-	which := uint8(0)
-	for _, at := range p.place {
-		var sound, spread, declared float64
-		if at >= 0 {
-			n := p.of.figures(at)
-			sound, spread, declared = n.sound, n.spread, n.declared
+// pack writes the numbers at the places of some lanes, zero where a lane has none.
+func (n numbersOf) pack(to []float64, places [][]int, lane, term int) {
+	if term == 1 {
+		for l, place := range places {
+			row := to[l*lane:][:len(place)]
+			for k, at := range place {
+				row[k] = 0
+				if at >= 0 {
+					row[k] = n.at(at)
+				}
+			}
 		}
-		// What is infinite makes the whole sum infinite, which products of zero and infinity would hide.
-		if math.IsInf(sound, 1) {
-			which |= endlessSound
-			sound = 0
-		}
-		if math.IsInf(spread, 1) {
-			which |= endlessSpread
-			spread = 0
-		}
-		if math.IsInf(declared, 1) {
-			which |= endlessDeclared
-			declared = 0
-		}
-		p.anySound = p.anySound || sound > 0
-		p.anySpread = p.anySpread || spread > 0
-		p.anyDeclared = p.anyDeclared || declared > 0
-		p.sound[to], p.spread[to], p.variance[to], p.declared[to] = sound, spread, spread*spread, declared
-		p.absAndSound[to] = p.abs[to] + sound
-		p.squareAndVariance[to] = p.square[to] + Screens*Screens*spread*spread
-		p.absAndScreens[to] = p.abs[to] + Screens*spread
-		to += term
+		return
 	}
-	p.endless[l-p.from] |= which
+	for k := range places[0] {
+		row := to[k*term:][:len(places)]
+		for l, place := range places {
+			row[l] = 0
+			if at := place[k]; at >= 0 {
+				row[l] = n.at(at)
+			}
+		}
+	}
+}
+
+// count is how many of the places of a lane have a term.
+func (p *panel) count(place []int, values numbersOf) int {
+	n := len(place)
+	if !p.of.counted() {
+		return n
+	}
+	for _, at := range place {
+		if at < 0 || p.of.sparse && values.at(at) == 0 && p.of.of.figures(at) == exact(0) {
+			n--
+		}
+	}
+	return n
+}
+
+// figures goes through the packed figures of some lanes. What is infinite makes the whole sum infinite, which products of
+// zero and infinity would hide: it is noted, and counts as zero.
+func (p *panel) figures(first, lanes, lane int) {
+	endless := p.endless[first : first+lanes]
+	scattered := p.of.terms >= scattering
+	p.anySound, p.anySpread, p.anyDeclared = false, false, false
+	row := lanes // neighbours in the panel
+	if lane != 1 {
+		row = lane
+	}
+	for from := 0; from < len(p.v); from += row {
+		sound, spread, declared := p.sound[from:from+row], p.spread[from:from+row], p.declared[from:from+row]
+		for i := range sound {
+			if sound[i] == 0 && spread[i] == 0 && declared[i] == 0 {
+				continue
+			}
+			if scattered && declared[i] != 0 {
+				n := number{spread: spread[i], declared: declared[i]}.scattered()
+				spread[i], declared[i] = n.spread, n.declared
+			}
+			at := i
+			if lane != 1 {
+				at = from / row
+			}
+			if math.IsInf(sound[i], 1) {
+				endless[at] |= endlessSound
+				sound[i] = 0
+			}
+			if math.IsInf(spread[i], 1) {
+				endless[at] |= endlessSpread
+				spread[i] = 0
+			}
+			if math.IsInf(declared[i], 1) {
+				endless[at] |= endlessDeclared
+				declared[i] = 0
+			}
+			p.anySound = p.anySound || sound[i] > 0
+			p.anySpread = p.anySpread || spread[i] > 0
+			p.anyDeclared = p.anyDeclared || declared[i] > 0
+		}
+	}
+}
+
+// magnitudes are those of the values.
+func (p *panel) magnitudes() []float64 {
+	if !p.hasAbs {
+		p.abs, p.hasAbs = resized(p.abs, len(p.v)), true
+		for i, x := range p.v {
+			p.abs[i] = math.Abs(x)
+		}
+	}
+	return p.abs
+}
+
+// variances are the squares of the spreads.
+func (p *panel) variances() []float64 {
+	if !p.hasVariance {
+		p.variance, p.hasVariance = resized(p.variance, len(p.v)), true
+		for i, s := range p.spread {
+			p.variance[i] = s * s
+		}
+	}
+	return p.variance
+}
+
+// reach is how large values may be, by their sound limits.
+func (p *panel) reach() []float64 {
+	p.limit = resized(p.limit, len(p.v))
+	for i, a := range p.magnitudes() {
+		p.limit[i] = a + p.sound[i]
+	}
+	return p.limit
+}
+
+// screens is how large values may be, by the screen, with the declared errors or without.
+func (p *panel) screens(declared bool) []float64 {
+	p.limit = resized(p.limit, len(p.v))
+	for i, a := range p.magnitudes() {
+		p.limit[i] = a + Screens*p.spread[i]
+		if declared {
+			p.limit[i] += p.declared[i]
+		}
+	}
+	return p.limit
+}
+
+// squaresWithSpread are the squares of the values, with those of what the screen allows them.
+func (p *panel) squaresWithSpread() []float64 {
+	p.limit = resized(p.limit, len(p.v))
+	for i, s := range p.spread {
+		p.limit[i] = p.square[i] + Screens*Screens*s*s
+	}
+	return p.limit
 }
 
 // plainElements is how many elements of the right operand plain packs at a time.
