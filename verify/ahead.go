@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 
+	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/witness"
 )
 
@@ -10,6 +11,7 @@ import (
 // work on more than one core before they run.
 type ahead struct {
 	rt      string
+	model   onnx.Model // as it was then
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the rest is there
 	session witness.Session
@@ -23,23 +25,24 @@ func (j *job) openAhead(ctx context.Context) {
 			continue
 		}
 		opening, cancel := context.WithCancel(ctx)
-		a := &ahead{rt: rt.Name(), cancel: cancel, done: make(chan struct{})}
+		a := &ahead{rt: rt.Name(), model: *j.model, cancel: cancel, done: make(chan struct{})}
 		j.ahead = a
 		go func() {
 			defer close(a.done)
 			if _, a.err = j.probes.ask(ctx, rt, j.options.Timeout); a.err == nil {
-				a.session, a.err = j.openNow(opening, rt)
+				a.session, a.err = j.openNow(opening, rt, &a.model)
 			}
 		}()
 		return
 	}
 }
 
-// open opens the model in a runtime, or takes the session that was opened ahead.
+// open opens the model in a runtime, or takes the session that was opened ahead. What the data sets show of the model may have
+// changed it since.
 func (j *job) open(ctx context.Context, rt witness.Runtime) (witness.Session, error) {
 	a := j.ahead
-	if a == nil || a.rt != rt.Name() {
-		return j.openNow(ctx, rt)
+	if a == nil || a.rt != rt.Name() || a.model.Proto != j.model.Proto {
+		return j.openNow(ctx, rt, j.model)
 	}
 	j.ahead = nil
 	defer a.cancel()
@@ -47,8 +50,8 @@ func (j *job) open(ctx context.Context, rt witness.Runtime) (witness.Session, er
 	return a.session, a.err
 }
 
-func (j *job) openNow(ctx context.Context, rt witness.Runtime) (witness.Session, error) {
-	return guarded(ctx, j.options.Timeout, func(ctx context.Context) (witness.Session, error) { return rt.Open(ctx, j.model) })
+func (j *job) openNow(ctx context.Context, rt witness.Runtime, m *onnx.Model) (witness.Session, error) {
+	return guarded(ctx, j.options.Timeout, func(ctx context.Context) (witness.Session, error) { return rt.Open(ctx, m) })
 }
 
 // close ends what nobody took.
