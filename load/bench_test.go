@@ -2,7 +2,11 @@ package load
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,14 +20,33 @@ import (
 
 // BenchmarkAgainstONNXRuntime runs the generators here and in ONNX Runtime for Node by turns, and reports the medians, their ratio,
 // and that of the best runs. ONNX Runtime is timed inside its process, without the way there; the cost of Node's own call is in its figure.
+// PETRIFY_MODELS names a folder of other models, all of which are compared.
 func BenchmarkAgainstONNXRuntime(b *testing.B) {
-	against(b, "dense", generator(b, false), 4000, 1, 64, 1024)
-	against(b, "convolutional", convolutional(b, false), 64, 1, 64)
-	against(b, "convolutional in float16", halved(b, convolutional(b, false)), 64, 1, 64)
+	folder := os.Getenv("PETRIFY_MODELS")
+	if folder == "" {
+		against(b, "dense", generator(b, false), 1, 64, 1024)
+		against(b, "convolutional", convolutional(b, false), 1, 64)
+		against(b, "convolutional in float16", halved(b, convolutional(b, false)), 1, 64)
+		return
+	}
+	if err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".onnx" {
+			return err
+		}
+		m, err := wire.Read(path, wire.Limits{})
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		against(b, strings.TrimSuffix(name, ".onnx"), m, 1, 64, 1024)
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
 }
 
-// against compares on one model. images is how many are made for one figure.
-func against(b *testing.B, name string, m *onnx.Model, images int, batches ...int) {
+// against compares on one model, whose inputs are batches of floats.
+func against(b *testing.B, name string, m *onnx.Model, batches ...int) {
 	node := child.Node()
 	node.Program = witnesstest.Node(b, "onnxruntime-node")
 	for _, threads := range []int{1, 2} {
@@ -38,15 +61,22 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 				}
 				defer ort.Close()
 				s := open(b, m)
-				z, err := cast(onnxtest.Tensor(b, "z", normals(1, n*100, 1), n, 100), s.Inputs()[0].Type.Elem)
-				if err != nil {
-					b.Fatal(err)
+				var in []*onnx.Tensor
+				for k, input := range s.Inputs() {
+					dims := []int{n}
+					for _, d := range input.Type.Dims[1:] {
+						dims = append(dims, int(d.Size))
+					}
+					x, err := cast(onnxtest.Tensor(b, "", normals(uint64(k+1), product(dims), 1), dims...), input.Type.Elem)
+					if err != nil {
+						b.Fatal(err)
+					}
+					x.Name = input.Name
+					in = append(in, x)
 				}
-				z.Name = "z"
-				in := []*onnx.Tensor{z}
 
 				const rounds = 5
-				each := max(2, images/n)
+				each := 2
 				var here, there []time.Duration
 				ours := func() (took []time.Duration) {
 					for range each {
@@ -65,6 +95,8 @@ func against(b *testing.B, name string, m *onnx.Model, images int, batches ...in
 					}
 					return took
 				}
+				ours()
+				each = max(2, int(20*time.Millisecond/min(ours()[1], 20*time.Millisecond)))
 				for b.Loop() {
 					for range rounds {
 						// Each side is measured at its steady state, not for the garbage or the spinning threads of the other.

@@ -27,6 +27,10 @@ var pairs = []struct {
 	{1, Image{2, 3, 3}, Image{2, 8, 9}, Window{Kernel: [2]int{1, 2}, Stride: [2]int{3, 3}}}, // phases without taps
 	{1, Image{32, 3, 5}, Image{64, 9, 14}, Window{Kernel: [2]int{1, 2}, Stride: [2]int{3, 3}}},
 	{2, Image{62, 5, 4}, Image{86, 5, 4}, Window{Kernel: [2]int{3, 5}, Pads: [4]int{1, 2, 1, 2}, Groups: 2}},
+	{3, Image{34, 7, 6}, Image{20, 13, 11}, Window{Kernel: [2]int{3, 4}, Stride: [2]int{2, 2}, Pads: [4]int{1, 1, 1, 2}}},
+	{2, Image{32, 3, 20}, Image{16, 9, 41}, Window{Kernel: [2]int{3, 2}, Stride: [2]int{4, 2}, Pads: [4]int{1, 0, 1, 0}, Groups: 2}},
+	{2, Image{33, 4, 5}, Image{3, 11, 14}, Window{Kernel: [2]int{2, 3}, Stride: [2]int{3, 3}, Dilation: [2]int{2, 1}, Pads: [4]int{0, 1, 1, 0}}},
+	{3, Image{2, 25, 33}, Image{150, 25, 65}, Window{Stride: [2]int{1, 2}}}, // more than is taken apart at once
 	{1, Image{16, 7, 7}, Image{90, 7, 7}, Window{Kernel: [2]int{3, 3}, Pads: [4]int{1, 1, 1, 1}}},
 }
 

@@ -17,7 +17,8 @@ package kernel
 // the same taps, so that nothing is multiplied that is not wanted and nothing is
 // added up between threads.
 type im2col struct {
-	n        int
+	samples  int
+	n        int // of them at once
 	dst, src Image
 	groups   int
 	step     [2]int // from pixel to pixel of a phase, in the destination
@@ -25,6 +26,7 @@ type im2col struct {
 	phases   []phase
 
 	order         weightOrder
+	split         *split // what takes the source apart first, or nil
 	y, x, w, bias []float32
 	act           Activation
 	transposed    bool
@@ -57,20 +59,31 @@ const outside = -1 << 30
 
 func newDown(n int, small, large Image, win Window) im2col {
 	p := phase{down: small.Height, over: small.Width}
+	s := im2col{samples: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride}
+	s.split = newSplit(n, small, large, win)
 	for c := range large.Channels / win.Groups {
 		for ky := range win.Kernel[0] {
 			for kx := range win.Kernel[1] {
-				p.step(large, c, ky*win.Dilation[0]-win.Pads[0], kx*win.Dilation[1]-win.Pads[1])
+				row, col := ky*win.Dilation[0]-win.Pads[0], kx*win.Dilation[1]-win.Pads[1]
+				if s.split == nil {
+					p.step(large, c, row, col)
+					continue
+				}
+				part, row, col := s.split.place(row, col)
+				p.step(s.split.parted, c*len(s.split.used)+part, row, col)
 			}
 		}
 	}
-	s := im2col{n: n, dst: small, src: large, groups: win.Groups, step: [2]int{1, 1}, move: win.Stride, phases: []phase{p}}
+	if s.split != nil {
+		s.src, s.move = s.split.parted, [2]int{1, 1}
+	}
+	s.phases = []phase{p}
 	s.order.terms = p.k
 	return s
 }
 
 func newUp(n int, small, large Image, win Window) im2col {
-	s := im2col{n: n, dst: large, src: small, groups: win.Groups, step: win.Stride, move: [2]int{1, 1}}
+	s := im2col{samples: n, dst: large, src: small, groups: win.Groups, step: win.Stride, move: [2]int{1, 1}}
 	weights := 0
 	for top := range min(win.Stride[0], large.Height) {
 		rows := upTaps(win, 0, top)
@@ -124,8 +137,24 @@ func (p *phase) step(src Image, channel, row, col int) {
 
 // run computes act(w x + bias) into y.
 func (s *im2col) run(y, x, w, bias []float32, act Activation) {
+	s.transposed = s.transposes()
+	s.w, s.bias, s.act = s.arrange(w), bias, act
+	if s.split == nil {
+		s.n, s.y, s.x = s.samples, y, x
+		s.multiply()
+		return
+	}
+	whole := s.split.src.Channels * s.split.src.pixels()
+	for first, most := 0, s.split.samples(s.samples); first < s.samples; first += s.n {
+		s.n = min(most, s.samples-first)
+		s.y, s.x = y[first*s.dst.Channels*s.dst.pixels():], s.split.run(x[first*whole:], s.n)
+		s.multiply()
+	}
+}
+
+// multiply computes n samples.
+func (s *im2col) multiply() {
 	units, work := s.divide()
-	s.y, s.x, s.w, s.bias, s.act = y, x, s.arrange(w), bias, act
 	if units > 1 && work >= smallProduct && workers.lock() {
 		workers.im2col = s
 		workers.run(workers.im2col, units)
@@ -150,7 +179,7 @@ const (
 // divide settles the units, a panel against a block of channels each, and
 // returns their number and that of multiplications.
 func (s *im2col) divide() (units, work int) {
-	s.transposed, s.panels = s.transposes(), 0
+	s.panels = 0
 	channels := s.dst.Channels / s.groups
 	for i := range s.phases {
 		p := &s.phases[i]
@@ -184,8 +213,9 @@ func (s *im2col) transposes() bool {
 	}
 	const awkward = awkwardStride / 4 // they are four times as many at once as those of a transposed A
 	p := &s.phases[0]
-	pixels, channels := s.n*p.down*p.over, s.dst.Channels/s.groups
+	pixels, channels := s.samples*p.down*p.over, s.dst.Channels/s.groups
 	asColumns := (pixels + widePanel - 1) / widePanel * widePanel * channels
+	asColumns += pixels * channels * 14 / max(p.k, 1) // bias and activation, which take about so many products apart from the tiles
 	if p.k%awkward == 0 {
 		asColumns += asColumns / 3
 	}
@@ -269,7 +299,11 @@ func (s *im2col) transposedPanel(p *phase, group, c0, c1, pixels int, ws *worksp
 		t.multiplyPicked(w, k0, depth, ws)
 	}
 	t.activate(0, pixels, 0, cols)
-	transpose(y, c, pixels, cols)
+	if to := int(ws.to[0]); cols%16 == 0 && int(ws.to[pixels-1]) == to+pixels-1 { // side by side in each channel
+		transpose(s.y[to:], s.dst.pixels(), c, pixels, cols)
+		return
+	}
+	transpose(y, panelWidth, c, pixels, cols)
 	s.store(cols, pixels, y, ws)
 }
 

@@ -33,8 +33,15 @@ func pickRuns(steps int, table *int32, lanes *int32, x *float32, first int, othe
 func scatter16(rows int, c *float32, ldc int, y *float32, ldy int, to *int32, mask uint32)
 
 // transpose16 writes the columns of 16 rows of x, ldx bytes apart, to rows of
-// y, ldy bytes apart: 16 of them at a time, of which the last ones may be more
-// than there are.
+// y, ldy bytes apart, of which it touches the elements in the mask: 16 rows at
+// a time, of which the last ones may be more than there are columns.
 //
 //go:noescape
-func transpose16(cols int, x *float32, ldx int, y *float32, ldy int)
+func transpose16(cols int, x *float32, ldx int, y *float32, ldy int, mask uint32)
+
+// unzip writes the elements 0, 2, ... of rows of cols elements, cols > 0, to
+// even and the elements 1, 3, ... to odd, with a zero at their end where there
+// is none. The rows lie ldx and ldy bytes apart.
+//
+//go:noescape
+func unzip(rows int, cols int, x *float32, ldx int, even *float32, odd *float32, ldy int)

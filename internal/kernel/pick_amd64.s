@@ -140,14 +140,16 @@ row:
 	VZEROUPPER
 	RET
 
-// func transpose16(cols int, x *float32, ldx int, y *float32, ldy int)
+// func transpose16(cols int, x *float32, ldx int, y *float32, ldy int, mask uint32)
 // Requires: AVX, AVX512F
-TEXT ·transpose16(SB), NOSPLIT, $0-40
-	MOVQ cols+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ ldx+16(FP), DX
-	MOVQ y+24(FP), BX
-	MOVQ ldy+32(FP), SI
+TEXT ·transpose16(SB), NOSPLIT, $0-44
+	MOVQ  cols+0(FP), AX
+	MOVQ  x+8(FP), CX
+	MOVQ  ldx+16(FP), DX
+	MOVQ  y+24(FP), BX
+	MOVQ  ldy+32(FP), SI
+	MOVL  mask+40(FP), DI
+	KMOVW DI, K1
 
 block:
 	MOVQ       CX, DI
@@ -247,40 +249,126 @@ block:
 	VSHUFF32X4 $0xdd, Z4, Z7, Z4
 	VSHUFF32X4 $0x88, Z8, Z0, Z7
 	VSHUFF32X4 $0xdd, Z8, Z0, Z0
-	VMOVUPS    Z10, (BX)
+	VMOVUPS    Z10, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z11, (BX)
+	VMOVUPS    Z11, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z13, (BX)
+	VMOVUPS    Z13, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z12, (BX)
+	VMOVUPS    Z12, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z15, (BX)
+	VMOVUPS    Z15, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z9, (BX)
+	VMOVUPS    Z9, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z16, (BX)
+	VMOVUPS    Z16, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z7, (BX)
+	VMOVUPS    Z7, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z14, (BX)
+	VMOVUPS    Z14, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z3, (BX)
+	VMOVUPS    Z3, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z6, (BX)
+	VMOVUPS    Z6, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z4, (BX)
+	VMOVUPS    Z4, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z2, (BX)
+	VMOVUPS    Z2, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z1, (BX)
+	VMOVUPS    Z1, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z5, (BX)
+	VMOVUPS    Z5, K1, (BX)
 	ADDQ       SI, BX
-	VMOVUPS    Z0, (BX)
+	VMOVUPS    Z0, K1, (BX)
 	ADDQ       SI, BX
 	ADDQ       $0x00000040, CX
 	SUBQ       $0x00000010, AX
 	JG         block
 	VZEROUPPER
 	RET
+
+// func unzip(rows int, cols int, x *float32, ldx int, even *float32, odd *float32, ldy int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·unzip(SB), NOSPLIT, $0-56
+	VMOVUPS evens<>+0(SB), Z0
+	VMOVUPS odds<>+0(SB), Z1
+	MOVQ    rows+0(FP), AX
+	MOVQ    x+16(FP), CX
+	MOVQ    ldx+24(FP), DX
+	MOVQ    even+32(FP), BX
+	MOVQ    odd+40(FP), SI
+	MOVQ    ldy+48(FP), DI
+	MOVQ    $-1, R11
+	MOVQ    $0x00000020, R12
+
+row:
+	MOVQ CX, R8
+	XORQ R9, R9
+	MOVQ cols+8(FP), R10
+
+block:
+	MOVQ      R10, R13
+	CMPQ      R13, R12
+	CMOVQGT   R12, R13
+	BZHIQ     R13, R11, R14
+	KMOVW     R14, K1
+	SHRQ      $0x10, R14
+	KMOVW     R14, K2
+	INCQ      R13
+	SHRQ      $0x01, R13
+	BZHIQ     R13, R11, R14
+	KMOVW     R14, K3
+	VMOVUPS.Z (R8), K1, Z2
+	VMOVUPS.Z 64(R8), K2, Z3
+	VMOVAPS   Z2, Z4
+	VPERMT2PS Z3, Z0, Z4
+	VPERMT2PS Z3, Z1, Z2
+	VMOVUPS   Z4, K3, (BX)(R9*1)
+	VMOVUPS   Z2, K3, (SI)(R9*1)
+	ADDQ      $0x00000080, R8
+	ADDQ      $0x00000040, R9
+	SUBQ      $0x00000020, R10
+	JG        block
+	ADDQ      DX, CX
+	ADDQ      DI, BX
+	ADDQ      DI, SI
+	DECQ      AX
+	JNZ       row
+	VZEROUPPER
+	RET
+
+DATA evens<>+0(SB)/4, $0x00000000
+DATA evens<>+4(SB)/4, $0x00000002
+DATA evens<>+8(SB)/4, $0x00000004
+DATA evens<>+12(SB)/4, $0x00000006
+DATA evens<>+16(SB)/4, $0x00000008
+DATA evens<>+20(SB)/4, $0x0000000a
+DATA evens<>+24(SB)/4, $0x0000000c
+DATA evens<>+28(SB)/4, $0x0000000e
+DATA evens<>+32(SB)/4, $0x00000010
+DATA evens<>+36(SB)/4, $0x00000012
+DATA evens<>+40(SB)/4, $0x00000014
+DATA evens<>+44(SB)/4, $0x00000016
+DATA evens<>+48(SB)/4, $0x00000018
+DATA evens<>+52(SB)/4, $0x0000001a
+DATA evens<>+56(SB)/4, $0x0000001c
+DATA evens<>+60(SB)/4, $0x0000001e
+GLOBL evens<>(SB), RODATA|NOPTR, $64
+
+DATA odds<>+0(SB)/4, $0x00000001
+DATA odds<>+4(SB)/4, $0x00000003
+DATA odds<>+8(SB)/4, $0x00000005
+DATA odds<>+12(SB)/4, $0x00000007
+DATA odds<>+16(SB)/4, $0x00000009
+DATA odds<>+20(SB)/4, $0x0000000b
+DATA odds<>+24(SB)/4, $0x0000000d
+DATA odds<>+28(SB)/4, $0x0000000f
+DATA odds<>+32(SB)/4, $0x00000011
+DATA odds<>+36(SB)/4, $0x00000013
+DATA odds<>+40(SB)/4, $0x00000015
+DATA odds<>+44(SB)/4, $0x00000017
+DATA odds<>+48(SB)/4, $0x00000019
+DATA odds<>+52(SB)/4, $0x0000001b
+DATA odds<>+56(SB)/4, $0x0000001d
+DATA odds<>+60(SB)/4, $0x0000001f
+GLOBL odds<>(SB), RODATA|NOPTR, $64

@@ -454,13 +454,22 @@ func pickWide(n int, steps []int32, l *lanes, j int, x []float32, height, width 
 	pickRuns(n, &steps[0], &l.offset[j], &x[0], first, other, 0xffff<<second&0xffff, height, width, &panel[0], 4*panelWidth)
 }
 
-// transpose writes the columns of x, rows by cols elements, to rows of y as wide
-// as a panel. Both have room for blocks of 16 by 16.
-func transpose(y, x []float32, rows, cols int) {
+// transpose writes the columns of x, rows by cols elements, to rows of y, ldy
+// apart. Both have room for cols to be a multiple of 16, and x for the rows, too.
+func transpose(y []float32, ldy int, x []float32, rows, cols int) {
 	for i := 0; i < rows; i += 16 {
-		_, _ = y[(cols+15)/16*16*panelWidth-1], x[(i+15)*cols+(cols+15)/16*16-1]
-		transpose16(cols, &x[i*cols], 4*cols, &y[i], 4*panelWidth)
+		n, padded := min(16, rows-i), (cols+15)/16*16
+		_, _ = y[(padded-1)*ldy+i+n-1], x[(i+15)*cols+padded-1]
+		transpose16(cols, &x[i*cols], 4*cols, &y[i], 4*ldy, 1<<n-1)
 	}
+}
+
+// unzipRows writes the elements of rows of x with even and odd numbers to rows of
+// their own.
+func unzipRows(even, odd, x []float32, rows, cols, ldx, ldy int) {
+	n := (cols + 1) / 2
+	_, _, _ = even[(rows-1)*ldy+n-1], odd[(rows-1)*ldy+n-1], x[(rows-1)*ldx+cols-1]
+	unzip(rows, cols, &x[0], 4*ldx, &even[0], &odd[0], 4*ldy)
 }
 
 // scatterFast writes columns of c to their places, if there is an instruction

@@ -30,9 +30,11 @@ func addRowsFast(dst, x []float32, rows, ld int) {}
 
 func pickFast(panel []float32, steps []int32, l *lanes, cols int, x []float32, height, width int) {}
 
-func transpose(y, x []float32, rows, cols int) {}
+func transpose(y []float32, ldy int, x []float32, rows, cols int) {}
 
-func transpose16(cols int, x *float32, ldx int, y *float32, ldy int) {}
+func transpose16(cols int, x *float32, ldx int, y *float32, ldy int, mask uint32) {}
+
+func unzipRows(even, odd, x []float32, rows, cols, ldx, ldy int) {}
 
 func gatherFast(dst []float32, src []uint8, scale, offset float32) int { return 0 }
 

@@ -125,7 +125,7 @@ func (s *im2col) orderTaps(group, first, from, channels int) {
 		var block [16 * 16]float32
 		fast := o.kernel <= 16 && channels-l >= 16 && len(w)-l*o.kernel >= 15*o.kernel+16
 		if fast {
-			transpose16(o.kernel, &w[l*o.kernel], 4*o.kernel, &block[0], 4*16)
+			transpose16(o.kernel, &w[l*o.kernel], 4*o.kernel, &block[0], 4*16, 1<<16-1)
 		}
 		for f, taps := range o.taps {
 			if len(taps) == 0 {

@@ -12,6 +12,7 @@ func picks(g *gen) {
 	g.pickRuns()
 	g.scatter()
 	g.transpose()
+	g.unzip()
 }
 
 // pickRuns emits the packing of 16 columns that are neighbours in x, except for one
@@ -78,10 +79,13 @@ func (g *gen) scatter() {
 
 // transpose emits the exchange of rows and columns, in blocks of 16 by 16.
 func (g *gen) transpose() {
-	g.function("transpose16", "func(cols int, x *float32, ldx int, y *float32, ldy int)",
-		wrap("transpose16 writes the columns of 16 rows of x, ldx bytes apart, to rows of y, ldy bytes apart: 16 of them at a time, "+
-			"of which the last ones may be more than there are.")...)
+	g.function("transpose16", "func(cols int, x *float32, ldx int, y *float32, ldy int, mask uint32)",
+		wrap("transpose16 writes the columns of 16 rows of x, ldx bytes apart, to rows of y, ldy bytes apart, of which it touches the elements in the mask: "+
+			"16 rows at a time, of which the last ones may be more than there are columns.")...)
 	cols, x, ldx, y, ldy := g.arg("cols"), g.arg("x"), g.arg("ldx"), g.arg("y"), g.arg("ldy")
+	bits, mask := g.GP32(), g.K()
+	g.Load(g.Param("mask"), bits)
+	g.KMOVW(bits, mask)
 	g.Label("block")
 	from := g.GP64()
 	g.MOVQ(x, from)
@@ -125,12 +129,67 @@ func (g *gen) transpose() {
 		rows[c], rows[c+4], rows[c+8], rows[c+12] = v[r], v[r+4], v[r+8], v[r+12]
 	}
 	for _, row := range rows {
-		g.VMOVUPS(row, at(y, 0))
+		g.VMOVUPS(row, mask, at(y, 0))
 		g.ADDQ(ldy, y)
 	}
 	g.ADDQ(imm(64), x)
 	g.SUBQ(imm(16), cols)
 	g.JG(operand.LabelRef("block"))
+	g.end()
+}
+
+// unzip emits the parting of elements with even and with odd numbers.
+func (g *gen) unzip() {
+	g.function("unzip", "func(rows, cols int, x *float32, ldx int, even, odd *float32, ldy int)",
+		wrap("unzip writes the elements 0, 2, ... of rows of cols elements, cols > 0, to even and the elements 1, 3, ... to odd, with a zero at their end where there is "+
+			"none. The rows lie ldx and ldy bytes apart.")...)
+	var even, odd [16]uint32
+	for i := range even {
+		even[i], odd[i] = uint32(2*i), uint32(2*i+1)
+	}
+	evens, odds := g.ZMM(), g.ZMM()
+	g.VMOVUPS(g.words("evens", even[:]...), evens)
+	g.VMOVUPS(g.words("odds", odd[:]...), odds)
+	rows, x, ldx, y0, y1, ldy := g.arg("rows"), g.arg("x"), g.arg("ldx"), g.arg("even"), g.arg("odd"), g.arg("ldy")
+	from, to, left := g.GP64(), g.GP64(), g.GP64()
+	ones, most := g.GP64(), g.GP64()
+	g.MOVQ(operand.I32(-1), ones)
+	g.MOVQ(imm(32), most)
+	g.Label("row")
+	g.MOVQ(x, from)
+	g.XORQ(to, to)
+	g.MOVQ(g.argMem("cols"), left)
+	g.Label("block")
+	n, bits := g.GP64(), g.GP64()
+	g.MOVQ(left, n)
+	g.CMPQ(n, most)
+	g.CMOVQGT(most, n)
+	first, second, out := g.K(), g.K(), g.K()
+	g.BZHIQ(n, ones, bits)
+	g.KMOVW(bits.As32(), first)
+	g.SHRQ(operand.U8(16), bits)
+	g.KMOVW(bits.As32(), second)
+	g.INCQ(n)
+	g.SHRQ(operand.U8(1), n)
+	g.BZHIQ(n, ones, bits)
+	g.KMOVW(bits.As32(), out)
+	a, b, e := g.ZMM(), g.ZMM(), g.ZMM()
+	g.VMOVUPS_Z(at(from, 0), first, a)
+	g.VMOVUPS_Z(at(from, 64), second, b)
+	g.VMOVAPS(a, e)
+	g.VPERMT2PS(b, evens, e)
+	g.VPERMT2PS(b, odds, a)
+	g.VMOVUPS(e, out, atIndex(y0, to, 1))
+	g.VMOVUPS(a, out, atIndex(y1, to, 1))
+	g.ADDQ(imm(128), from)
+	g.ADDQ(imm(64), to)
+	g.SUBQ(imm(32), left)
+	g.JG(operand.LabelRef("block"))
+	g.ADDQ(ldx, x)
+	g.ADDQ(ldy, y0)
+	g.ADDQ(ldy, y1)
+	g.DECQ(rows)
+	g.JNZ(operand.LabelRef("row"))
 	g.end()
 }
 
