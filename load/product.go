@@ -103,7 +103,11 @@ func (b *builder) dense(c call, name string, x, w, bias *G.Node, m, n int) {
 		return
 	}
 	act := b.activationAfter(&name)
-	b.set(name, must(gop.Dense(name, x, w, bias, act, gop.Need{})), m, n)
+	y := must(gop.Dense(name, x, w, bias, act, gop.Need{}))
+	if c.in[1].fixed != nil {
+		gop.KeepWeights(y)
+	}
+	b.set(name, y, m, n)
 }
 
 // denseRow is dense for a single row, and weights that are laid in strips. Transposed ones are (n, k).

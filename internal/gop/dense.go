@@ -33,6 +33,7 @@ type dense[T kernel.Float] struct {
 	m, k, n    int
 	act        kernel.Activation
 	need       Need
+	kept       *kernel.Panels // of weights that never change
 	y, x, w, b []T
 }
 
@@ -41,7 +42,16 @@ func (o *dense[T]) bind(b *binding) {
 	o.y = output[T](b)
 }
 
-func (o *dense[T]) run() { kernel.Dense(o.y, o.x, o.w, o.b, o.m, o.n, o.k, o.act) }
+func (o *dense[T]) run() { kernel.DenseKept(o.kept, o.y, o.x, o.w, o.b, o.m, o.n, o.k, o.act) }
+
+// mostKept is the number of weights up to which they are kept twice.
+const mostKept = 1 << 20
+
+func (o *dense[T]) keepWeights() {
+	if o.k*o.n <= mostKept {
+		o.kept = new(kernel.Panels)
+	}
+}
 
 func (o *dense[T]) DiffWRT(inputs int) []bool {
 	return []bool{o.need.Input, o.need.Params, o.need.Params}[:inputs]

@@ -30,6 +30,19 @@ func Gemm[T Float](tA, tB bool, m, n, k int, a []T, lda int, b []T, ldb int, c [
 //
 // The error before the activation is at most that of Gemm with one term more.
 func Dense[T Float](y, x, w, bias []T, m, n, k int, act Activation) {
+	DenseKept(nil, y, x, w, bias, m, n, k, act)
+}
+
+// Panels are the weights of a dense layer in the order in which products of many
+// rows read them.
+type Panels struct {
+	packed []float32
+	width  int
+}
+
+// DenseKept is Dense for inference, where weights never change: it may read them
+// at its first call with kept only, which holds a copy of them from then on.
+func DenseKept[T Float](kept *Panels, y, x, w, bias []T, m, n, k int, act Activation) {
 	act.check("dense")
 	checkProduct("dense", false, false, m, n, k, len(x), k, len(w), n, len(y), n)
 	if bias != nil {
@@ -37,14 +50,30 @@ func Dense[T Float](y, x, w, bias []T, m, n, k int, act Activation) {
 		bias = bias[:n]
 	}
 	if y32, ok := any(y).([]float32); ok {
-		multiply(product{
+		t := product{
 			m: m, n: n, k: k,
 			a: any(x).([]float32), lda: k, b: any(w).([]float32), ldb: n, c: y32, ldc: n,
 			bias: any(bias).([]float32), act: act,
-		})
+		}
+		if simd && kept != nil && m > directRows && k > 0 && n > 1 {
+			t.packed = kept.of(&t)
+		}
+		multiply(t)
 		return
 	}
 	dense(y, x, w, bias, m, n, k, act)
+}
+
+// of returns the panels of B, one after the other, each with all k rows.
+func (p *Panels) of(t *product) []float32 {
+	if p.width == panelWidth {
+		return p.packed
+	}
+	p.packed, p.width = aligned((t.n+panelWidth-1)/panelWidth*panelWidth*t.k), panelWidth
+	for j := 0; j < t.n; j += panelWidth {
+		t.packPanel(0, t.k, j, min(j+panelWidth, t.n), p.packed[j*t.k:])
+	}
+	return p.packed
 }
 
 func checkProduct(fn string, tA, tB bool, m, n, k, lenA, lda, lenB, ldb, lenC, ldc int) {

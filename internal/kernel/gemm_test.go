@@ -317,3 +317,24 @@ func FuzzGemm(f *testing.F) {
 		}
 	})
 }
+
+// Weights that are kept give the same bits, and are read at the first call only.
+func TestKeptDenseWeights(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		for _, s := range [][3]int{{1, 40, 30}, {2, 33, 500}, {25, 33, 500}, {64, 100, 401}, {60, 1, 9}, {400, 17, 3}, {30, 5, 0}} {
+			m, n, k := s[0], s[1], s[2]
+			x, w, bias := numbers(1, m*k), numbers(2, k*n), numbers(3, n)
+			act := Activation{Func: LeakyReLU, Alpha: 0.2}
+			want, got := make([]float32, m*n), make([]float32, m*n)
+			Dense(want, x, w, bias, m, n, k, act)
+			var kept Panels
+			DenseKept(&kept, got, x, w, bias, m, n, k, act)
+			mustMatch(t, fmt.Sprint("first of ", s), got, want)
+			if kept.packed != nil {
+				clear(w)
+			}
+			DenseKept(&kept, got, x, w, bias, m, n, k, act)
+			mustMatch(t, fmt.Sprint("second of ", s), got, want)
+		}
+	})
+}

@@ -42,6 +42,7 @@ type product struct {
 	lda        int
 	b          []float32
 	ldb        int
+	packed     []float32 // all panels of B, or nil
 	c          []float32
 	ldc        int
 	accumulate bool
@@ -149,8 +150,8 @@ func (t *product) block(i0, i1, p0, p1 int, ws *workspace) {
 		for p := p0; p < p1; p++ {
 			j0, j1 := p*panelWidth, min((p+1)*panelWidth, t.n)
 			if simd {
-				if !t.direct(i1-i0, j1-j0) {
-					t.packPanel(k0, depth, j0, j1, ws)
+				if t.packed == nil && !t.direct(i1-i0, j1-j0) {
+					t.packPanel(k0, depth, j0, j1, ws.panel)
 				}
 				t.multiplyPanel(i0, i1, k0, depth, j0, j1, ws)
 			} else {

@@ -29,18 +29,21 @@ func use(withSimd, withWide bool) {
 
 var zeros [widePanel]float32
 
-// packPanel is packPanelPlain in assembly.
-func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace) {
-	panel := &ws.panel[0]
+// packPanel is packPanelPlain in assembly, into any panel.
+func (t *product) packPanel(k0, depth, j0, j1 int, panel []float32) {
+	if t.tB {
+		t.packColumns(panel, k0, depth, j0, j1)
+		return
+	}
+	_, _ = panel[depth*panelWidth-1], t.b[(k0+depth-1)*t.ldb+j1-1]
+	b, to := &t.b[k0*t.ldb+j0], &panel[0]
 	switch {
-	case t.tB:
-		t.packColumns(ws.panel, k0, depth, j0, j1)
 	case wide:
-		packWide(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
+		packWide(depth, b, 4*t.ldb, to, j1-j0)
 	case j1-j0 == panelWidth:
-		packRows(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel)
+		packRows(depth, b, 4*t.ldb, to)
 	default:
-		packRowsEdge(depth, &t.b[k0*t.ldb+j0], 4*t.ldb, panel, j1-j0)
+		packRowsEdge(depth, b, 4*t.ldb, to, j1-j0)
 	}
 }
 
@@ -85,7 +88,10 @@ func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace) {
 func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {
 	ars, acs := t.strides()
 	s := strip{depth: depth, cols: j1 - j0, b: &ws.panel[0], brs: 4 * panelWidth, ldc: 4 * t.ldc, ars: 4 * ars, acs: 4 * acs}
-	if t.direct(i1-i0, j1-j0) {
+	switch {
+	case t.packed != nil:
+		s.b = &t.packed[j0*t.k+k0*panelWidth]
+	case t.direct(i1-i0, j1-j0):
 		s.b, s.brs = &t.b[k0*t.ldb+j0], 4*t.ldb
 	}
 	if t.tiled {

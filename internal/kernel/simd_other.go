@@ -11,7 +11,7 @@ const (
 	tileRows   = narrowRows
 )
 
-func (t *product) packPanel(k0, depth, j0, j1 int, ws *workspace)             {}
+func (t *product) packPanel(k0, depth, j0, j1 int, panel []float32)           {}
 func (t *product) packTiles(i0, i1, k0, depth int, ws *workspace)             {}
 func (t *product) multiplyPanel(i0, i1, k0, depth, j0, j1 int, ws *workspace) {}
 func (t *product) packColumns(panel []float32, k0, depth, j0, j1 int)         {}
