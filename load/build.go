@@ -60,6 +60,7 @@ type builder struct {
 type program struct {
 	machine *gop.Machine // nil where no output needs arithmetic
 	inputs  []*onnx.Tensor
+	lend    []func([]float32) // of each input, nil where it is copied
 	outputs []output
 }
 
@@ -238,6 +239,14 @@ func (s *segment) build(ctx context.Context, inputs []*onnx.Tensor) (p *program,
 	if len(wanted) > 0 {
 		if p.machine, err = gop.NewMachine(wanted...); err != nil {
 			return nil, -1, err
+		}
+	}
+	p.lend = make([]func([]float32), len(inputs))
+	for i, t := range inputs {
+		n := b.values[s.inputs[i]].node
+		handedOn := slices.ContainsFunc(p.outputs, func(o output) bool { return o.node != nil && gop.Owner(o.node) == n })
+		if n != nil && t.Type() == pb.TensorProto_FLOAT && !handedOn {
+			p.lend[i] = gop.Lend[float32](n)
 		}
 	}
 	for i := range p.outputs {
@@ -733,11 +742,15 @@ func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 	}
 	for i, t := range inputs {
-		switch own := p.inputs[i]; {
+		own := p.inputs[i]
+		lent, floats := t.Data.(onnx.Slice[float32])
+		switch {
 		case own == nil: // it is part of the graph
 		case own.Type() != t.Type():
 			asFloats(own.Data.(onnx.Slice[float32]), t.Data)
-		default:
+		case floats && into == nil && p.lend[i] != nil:
+			p.lend[i](lent)
+		default: // also where what is written might be the input
 			own.Data.Copy(0, t.Data, 0, t.Len())
 		}
 	}
@@ -761,6 +774,11 @@ func (p *program) run(inputs, into []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if p.machine != nil {
 		if err := p.machine.RunAll(); err != nil {
 			return nil, err
+		}
+	}
+	for i, lend := range p.lend { // nobody keeps what was lent
+		if lend != nil {
+			lend(p.inputs[i].Data.(onnx.Slice[float32]))
 		}
 	}
 	for i := range p.outputs {

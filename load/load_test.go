@@ -927,3 +927,34 @@ func TestNormalizationOfTheBatchIsUnsupported(t *testing.T) {
 		}
 	}
 }
+
+// TestInputsAreNotKept runs on inputs that are read where they lie, one after the other, and with the input among the outputs.
+func TestInputsAreNotKept(t *testing.T) {
+	m := modelOf(t, `
+		in x float 2 3
+		const w float 3 2 = 1 2 3 4 5 6
+		y = MatMul(x, w)
+		out y float 2 2`, nil)
+	handedOn := modelOf(t, `
+		in x float 2 3
+		const w float 3 2 = 1 2 3 4 5 6
+		y = MatMul(x, w)
+		z = Identity(x)
+		out y float 2 2
+		out z float 2 3`, nil)
+	for _, m := range []*onnx.Model{m, handedOn} {
+		s := open(t, m)
+		for round := range 3 {
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "x", normals(uint64(round), 6, 1), 2, 3)}
+			got, err := s.Run(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hold(t, m, in, got)
+			clear(in[0].Data.(onnx.Slice[float32]))
+			if len(got) > 1 && slices.Equal(got[1].Data.(onnx.Slice[float32]), in[0].Data.(onnx.Slice[float32])) {
+				t.Error("an output is the caller's own input")
+			}
+		}
+	}
+}

@@ -392,3 +392,59 @@ func TestInferenceOperatorsDoNotDependOnThreads(t *testing.T) {
 		t.Error("one thread and three disagree")
 	}
 }
+
+// TestLentInputs reads an input elsewhere, also through a view of it, unless somebody else reads it, too.
+func TestLentInputs(t *testing.T) {
+	g := G.NewGraph()
+	x, _ := input[float32](g, "x", 2, 1, 2, 3)
+	w, _ := input[float32](g, "w", 6, 4)
+	filter, _ := input[float32](g, "filter", 5, 1, 2, 2)
+	flat, err := Reshape("flat", x, 2, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense, err := Dense("dense", flat, w, nil, kernel.Activation{}, Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conv, err := Conv("conv", x, filter, nil, kernel.Window{}, kernel.Activation{}, Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMachine(dense, conv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := x.Value().Data().([]float32)
+	other := []float32{1, -2, 3, 0.5, 7, -1, 2, 4, 0.25, -3, 1, 6}
+	results := func() []float64 {
+		if err := m.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Concat(valuesOf(dense), valuesOf(conv))
+	}
+	before := results()
+	lend := Lend[float32](x)
+	if lend == nil {
+		t.Fatal("the input cannot be lent")
+	}
+	lend(other)
+	lent := results()
+	lend(own)
+	if again := results(); !slices.Equal(again, before) {
+		t.Errorf("after the end of the loan: %v, want %v", again, before)
+	}
+	copy(own, other)
+	if want := results(); !slices.Equal(lent, want) {
+		t.Errorf("lent: %v, copied: %v", lent, want)
+	}
+	if Lend[float32](w) != nil {
+		t.Error("weights can be lent")
+	}
+	if _, err := Activate("activation", flat, kernel.Activation{Func: kernel.ReLU}); err != nil {
+		t.Fatal(err)
+	}
+	if Lend[float32](x) != nil {
+		t.Error("an input that an activation reads can be lent")
+	}
+}
