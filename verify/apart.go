@@ -30,7 +30,7 @@ func (j *job) part() bool {
 	if err != nil {
 		return false
 	}
-	*j.model, j.program = m, program
+	j.model, j.program = &m, program
 	j.report.Notes = append(j.report.Notes, fmt.Sprintf("axes called %s have different lengths in different inputs, which ONNX does not allow and ONNX Runtime does; judged with names of their own, as in %s", strings.Join(names, ", "), ownAxis("INPUT", names[0])))
 	return true
 }

@@ -23,14 +23,14 @@ func (j *job) drawSets(ctx context.Context) error {
 	if len(j.sets) > recorded || !wrong(err) {
 		return err
 	}
-	whole, program := *j.model, j.program
+	model, program := j.model, j.program
 	if !j.part() {
 		return err
 	}
 	if e := j.drawBatches(ctx, true); e == nil || ctx.Err() != nil {
 		return e
 	}
-	*j.model, j.program, j.report.Notes = whole, program, notes
+	j.model, j.program, j.report.Notes = model, program, notes
 	return err
 }
 

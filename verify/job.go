@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/onnx/wire"
 	"github.com/petrify-ml/petrify/reference"
 	"github.com/petrify-ml/petrify/witness"
@@ -48,7 +49,8 @@ type job struct {
 	number   int
 	report   *ModelReport
 	model    *onnx.Model
-	file     []byte // as it was read
+	file     []byte         // as it was read
+	mapped   *pb.GraphProto // with the maps that it takes and gives
 	program  *reference.Program
 	sets     []dataSet
 	again    []dataSet // that tell how much an equal is worth, and are not compared
@@ -150,7 +152,17 @@ func (j *job) prepare(ctx context.Context) error {
 	if err := embed(m, j.options.Limits); err != nil {
 		return err
 	}
-	if len(j.source.sets) == 0 {
+	var sets []dataSet
+	var unread error
+	for _, dir := range j.source.sets {
+		d, err := readSet(dir, m.Proto.GetGraph(), j.options.Limits)
+		if unread = err; err != nil {
+			break
+		}
+		sets = append(sets, d)
+	}
+	j.mapped = m.Proto.GetGraph()
+	if len(j.source.sets) == 0 || unread == nil && scored(m.Proto.GetGraph(), sets) {
 		more, err := withoutMaps(m)
 		if err != nil {
 			return err
@@ -170,11 +182,10 @@ func (j *job) prepare(ctx context.Context) error {
 		return blameless(err)
 	}
 	j.openAhead(ctx)
-	for _, dir := range j.source.sets {
-		d, err := readSet(dir, m.Proto.GetGraph(), j.options.Limits)
-		if err != nil {
-			return err
-		}
+	if unread != nil {
+		return unread
+	}
+	for _, d := range sets {
 		if clash(j.program.Inputs(), d.values) {
 			j.part()
 		}

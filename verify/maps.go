@@ -6,6 +6,7 @@ import (
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
+	"github.com/petrify-ml/petrify/reference"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -36,12 +37,7 @@ func without(nodes []*pb.NodeProto, gone map[*pb.NodeProto]bool) []*pb.NodeProto
 // gives: ZipMap does nothing but to write the label of each column beside its score, which
 // check compares with the number of columns.
 func unzip(g *pb.GraphProto) (notes []string) {
-	zips := map[string]*pb.NodeProto{} // by output
-	for _, n := range g.GetNode() {
-		if isClassical(n, "ZipMap") && len(n.Input) == 1 && len(n.Output) == 1 {
-			zips[n.Output[0]] = n
-		}
-	}
+	zips := zipsOf(g)
 	outputs := g.GetOutput()
 	given := func(name string) bool {
 		same := func(v *pb.ValueInfoProto) bool { return v.GetName() == name }
@@ -64,6 +60,131 @@ func unzip(g *pb.GraphProto) (notes []string) {
 	}
 	g.Node = without(g.GetNode(), gone)
 	return notes
+}
+
+// zipsOf are the nodes that make maps of scores, by their outputs.
+func zipsOf(g *pb.GraphProto) map[string]*pb.NodeProto {
+	zips := map[string]*pb.NodeProto{}
+	for _, n := range g.GetNode() {
+		if isClassical(n, "ZipMap") && len(n.Input) == 1 && len(n.Output) == 1 {
+			zips[n.Output[0]] = n
+		}
+	}
+	return zips
+}
+
+// scored puts the scores in recorded maps in the place of the maps, as unzip does in the graph, in all data sets or in none: where a
+// graph takes maps, or recorded maps have not the classes of the graph, they are judged as they are. It reports whether it did so.
+func scored(g *pb.GraphProto, sets []dataSet) bool {
+	zips := zipsOf(g)
+	if slices.ContainsFunc(g.GetInput(), func(v *pb.ValueInfoProto) bool { return v.GetType().GetMapType() != nil }) ||
+		!slices.ContainsFunc(g.GetOutput(), func(v *pb.ValueInfoProto) bool { return zips[v.GetName()] != nil }) {
+		return false
+	}
+	given := map[string]bool{}
+	for _, v := range g.GetOutput() {
+		given[v.GetName()] = true
+	}
+	recorded := make([][]*reference.Value, len(sets))
+	for i, d := range sets {
+		for _, v := range d.recorded {
+			n := zips[v.Name]
+			if n == nil {
+				recorded[i] = append(recorded[i], v)
+				continue
+			}
+			scores, ok := scoresOf(v, n)
+			if !ok {
+				return false
+			}
+			if !given[n.Input[0]] {
+				recorded[i] = append(recorded[i], scores)
+			}
+		}
+	}
+	for i := range sets {
+		if sets[i].recorded != nil {
+			sets[i].recorded = recorded[i]
+		}
+	}
+	return true
+}
+
+// scoresOf are the scores in the maps that a ZipMap gave: a row for each map, in the order of the node's classes.
+func scoresOf(maps *reference.Value, n *pb.NodeProto) (*reference.Value, bool) {
+	classes := classesOf(n)
+	var data onnx.Slice[float32]
+	for _, m := range maps.Elems {
+		if m.Kind != reference.Map || len(m.Elems) != 2 || m.Elems[0].Len() != len(classes) || m.Elems[1].Type != pb.TensorProto_FLOAT {
+			return nil, false
+		}
+		place := map[string]int{}
+		for i := range classes {
+			place[keyText(m.Elems[0], i)] = i
+		}
+		for _, class := range classes {
+			i, ok := place[class]
+			if !ok {
+				return nil, false
+			}
+			data = append(data, float32(m.Elems[1].Float(i)))
+		}
+	}
+	t, err := onnx.TensorOf(n.Input[0], data, len(maps.Elems), len(classes))
+	if err != nil {
+		return nil, false
+	}
+	v, err := reference.FromTensor(t)
+	if err != nil {
+		return nil, false
+	}
+	v.Name = n.Input[0]
+	return v, true
+}
+
+// classesOf are the labels of a ZipMap as text.
+func classesOf(n *pb.NodeProto) []string {
+	var classes []string
+	for _, s := range onnx.Attribute(n, "classlabels_strings").GetStrings() {
+		classes = append(classes, string(s))
+	}
+	for _, i := range onnx.Attribute(n, "classlabels_int64s").GetInts() {
+		classes = append(classes, fmt.Sprint(i))
+	}
+	return classes
+}
+
+func keyText(keys *reference.Value, i int) string {
+	switch d := keys.Data.(type) {
+	case onnx.Slice[string]:
+		return d[i]
+	case onnx.Slice[int64]:
+		return fmt.Sprint(d[i])
+	}
+	return ""
+}
+
+// zipped is the message of the maps that a ZipMap makes of scores.
+func zipped(name string, n *pb.NodeProto, scores *reference.Value) (*pb.SequenceProto, error) {
+	words := onnx.Attribute(n, "classlabels_strings").GetStrings()
+	numbers := onnx.Attribute(n, "classlabels_int64s").GetInts()
+	classes := len(words) + len(numbers)
+	if len(scores.Dims) == 0 || scores.Dims[len(scores.Dims)-1] != classes || classes == 0 {
+		return nil, fmt.Errorf("scores are %s for %d classes", scores, classes)
+	}
+	all := &pb.SequenceProto{Name: &name, ElemType: new(int32(pb.SequenceProto_MAP))}
+	for row := range scores.Len() / classes {
+		m := &pb.MapProto{KeyType: new(int32(pb.TensorProto_STRING)), StringKeys: words, Keys: numbers, Values: &pb.SequenceProto{ElemType: new(int32(pb.SequenceProto_TENSOR))}}
+		if len(words) == 0 {
+			m.KeyType = new(int32(pb.TensorProto_INT64))
+		}
+		for i := range classes {
+			t := &onnx.Tensor{Dims: []int{}, Data: onnx.Slice[float32]{float32(scores.Float(row*classes + i))}}
+			m.Values.TensorValues = append(m.Values.TensorValues, t.Proto())
+		}
+		all.MapValues = append(all.MapValues, m)
+	}
+	return all, nil
 }
 
 // unmap makes inputs of the rows that DictVectorizer and CastMap make of maps, in the place of the maps, where nothing else

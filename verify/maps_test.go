@@ -126,3 +126,56 @@ func TestMapsAreReplacedByTheirRows(t *testing.T) {
 		t.Errorf("problem %q, rows %v, notes %q", m.Problem, m.Rows, m.Notes)
 	}
 }
+
+// TestRecordedMapsHoldRuntimes records a pipeline that ends in maps: what is written are maps, as the graph says, and runtimes are held to
+// the scores in them.
+func TestRecordedMapsHoldRuntimes(t *testing.T) {
+	rt := ortNode(t)
+	r, err := Record(t.Context(), Options{Paths: []string{pipeline(t)}, Runtimes: []witness.Runtime{rt}, Seed: 1}, 2, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	paths, err := r.Write(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := func() map[string]Verdict {
+		worst := map[string]Verdict{}
+		for _, row := range report(t, Options{Paths: []string{dir}, Runtimes: []witness.Runtime{rt}}).Models[0].Rows {
+			worst[row.Runtime] = worse(worst[row.Runtime], row.Verdict)
+		}
+		return worst
+	}
+	if got := judge(); got[Recorded] != Equal || got[rt.Name()] != Equal {
+		t.Errorf("as it was recorded: %v", got)
+	}
+	file := filepath.Join(paths[1], "output_1.pb")
+	for name, change := range map[string]func(m *pb.MapProto){
+		"another score": func(m *pb.MapProto) { m.Values.TensorValues[1].RawData[3] ^= 0x80 },
+		"another class": func(m *pb.MapProto) { m.StringKeys[1] = []byte("tulip") },
+	} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &pb.SequenceProto{}
+		if err := proto.Unmarshal(b, s); err != nil || len(s.MapValues) == 0 {
+			t.Fatalf("%d maps: %v", len(s.MapValues), err)
+		}
+		change(s.MapValues[0])
+		other, err := proto.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, other, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := judge(); got[Recorded] != Different {
+			t.Errorf("%s: %v", name, got)
+		}
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -136,26 +136,55 @@ func (j *job) record(ctx context.Context, d dataSet, tool string) (RecordedSet, 
 		}
 	}
 	s := RecordedSet{Provenance: p}
-	for i, v := range outputs {
-		m, err := messageOf(v)
-		if err != nil {
-			return s, fmt.Errorf("output %q: %w", d.want[i].Name, err)
-		}
-		s.outputs = append(s.outputs, m)
-		port := PortReport{Name: d.want[i].Name, Type: v.String()}
-		if by := d.byChance(d.want[i]); by != "" {
-			port.Drawn, port.Why = "at random", by
-		}
-		s.Provenance.Outputs = append(s.Provenance.Outputs, port)
+	if err := j.outputMessages(&s, d, outputs); err != nil {
+		return s, err
 	}
 	var err error
 	s.inputs, err = j.inputMessages(d)
 	return s, err
 }
 
+// outputMessages adds the outputs in the order of the graph, and of what it gives as maps, those maps.
+func (j *job) outputMessages(s *RecordedSet, d dataSet, outputs []*reference.Value) error {
+	zips := zipsOf(j.mapped)
+	for _, port := range j.mapped.GetOutput() {
+		name := port.GetName()
+		n := zips[name]
+		if n != nil {
+			name = n.Input[0]
+		}
+		i := slices.IndexFunc(d.want, func(w *reference.Value) bool { return w.Name == name })
+		if i < 0 {
+			return fmt.Errorf("output %q: nothing was computed for it", port.GetName())
+		}
+		v := outputs[i]
+		m, err := messageOf(v)
+		what := v.String()
+		if n != nil {
+			m, err = zipped(port.GetName(), n, v)
+			what = "maps of " + what
+		}
+		if err != nil {
+			return fmt.Errorf("output %q: %w", port.GetName(), err)
+		}
+		s.outputs = append(s.outputs, m)
+		p := PortReport{Name: port.GetName(), Type: what}
+		if by := d.byChance(d.want[i]); by != "" {
+			p.Drawn, p.Why = "at random", by
+		}
+		s.Provenance.Outputs = append(s.Provenance.Outputs, p)
+	}
+	return nil
+}
+
 // inputMessages are the inputs in the order of the graph. Between them stand the
 // initializers of those that are not given, so that none is missing.
 func (j *job) inputMessages(d dataSet) ([]proto.Message, error) {
+	for _, in := range j.mapped.GetInput() {
+		if in.GetType().GetMapType() != nil {
+			return nil, &onnx.UnsupportedError{Why: fmt.Sprintf("input %q is a map, which is not recorded", in.GetName())}
+		}
+	}
 	var list []proto.Message
 	given := 0
 	for _, in := range j.program.Inputs() {
