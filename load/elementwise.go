@@ -351,8 +351,13 @@ func castTo(b *builder, c call) {
 		identity(b, c)
 		return
 	}
+	b.setConverted(c, c.name(), to, x.node, x.dims...)
+}
+
+// setConverted gives a value the elements of a node as those of another type.
+func (b *builder) setConverted(c call, name string, to pb.TensorProto_DataType, x *G.Node, dims ...int) {
 	var f func(float64) float64
-	dt := x.node.Dtype()
+	dt := x.Dtype()
 	switch {
 	case isFloat(to):
 		dt = dtypeOf(to)
@@ -369,7 +374,7 @@ func castTo(b *builder, c call) {
 	default:
 		fail(c.unsupported("to %v", to))
 	}
-	b.setAs(c.name(), to, must(gop.Convert(c.name(), x.node, dt, f)), x.dims...)
+	b.setAs(name, to, must(gop.Convert(name, x, dt, f)), dims...)
 }
 
 func castType(op *operation) pb.TensorProto_DataType {

@@ -8,6 +8,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // batchNormalization in inference is one linear function for each channel, with the activation after it where that is alone.
@@ -134,7 +135,7 @@ func layerNormalization(b *builder, c call) {
 	b.moments(c, in[0], axis, eps)
 }
 
-// moments are the mean and the inverse deviation that a layer normalization gives if requested.
+// moments are the mean and the inverse deviation that a layer normalization gives if requested, in the type that it asks for.
 func (b *builder) moments(c call, x *G.Node, axis int, eps float64) {
 	if !slices.ContainsFunc(c.op.out[1:], func(out string) bool { return out != "" }) {
 		return
@@ -145,9 +146,10 @@ func (b *builder) moments(c call, x *G.Node, axis int, eps float64) {
 		dims[i] = 1
 		axes = append(axes, i)
 	}
+	stash := pb.TensorProto_DataType(c.int("stash_type"))
 	mean := must(gop.Reduce(c.name()+".mean", gop.ReduceMean, x, axes, true))
 	if out := c.op.out[1]; out != "" {
-		b.set(out, mean, dims...)
+		b.setConverted(c, out, stash, mean, dims...)
 	}
 	if len(c.op.out) < 3 || c.op.out[2] == "" {
 		return
@@ -155,8 +157,8 @@ func (b *builder) moments(c call, x *G.Node, axis int, eps float64) {
 	y := must(gop.Broadcast(c.name()+".centred", gop.Minus, x, mean))
 	y = must(gop.Reduce(c.name()+".variance", gop.ReduceSumSquare, y, axes, true))
 	n := float64(product(c.in[0].dims[axis:]))
-	y = must(gop.Elementwise(c.op.out[2], "inverse deviation", y, func(v float64) float64 { return 1 / math.Sqrt(v/n+eps) }))
-	b.set(c.op.out[2], y, dims...)
+	y = must(gop.Elementwise(c.name()+".inverse", "inverse deviation", y, func(v float64) float64 { return 1 / math.Sqrt(v/n+eps) }))
+	b.setConverted(c, c.op.out[2], stash, y, dims...)
 }
 
 // meanVarianceNormalization standardizes over given axes, which are moved to the end and back.

@@ -1,6 +1,10 @@
 package reference
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/petrify-ml/petrify/onnx/pb"
+)
 
 // opMicrosoftBiasGelu is Gelu of A + B, B a bias along the last axis of A. ONNX
 // Runtime's com.microsoft BiasGelu.
@@ -13,7 +17,12 @@ var opMicrosoftBiasGelu = operator{
 // approximation with tanh. ONNX Runtime's com.microsoft FastGelu.
 var opMicrosoftFastGelu = operator{
 	name: "FastGelu", domain: microsoft,
-	eval: single(func(c *call) *Value { return c.mapBiased(c.geluByTanh()) }),
+	eval: single(func(c *call) *Value {
+		if c.in[0].Type == pb.TensorProto_DOUBLE { // which ONNX Runtime computes as it documents it, with six digits
+			return c.mapBiased(c.geluBy(0.797885, 0.035677/0.797885))
+		}
+		return c.mapBiased(c.geluByTanh())
+	}),
 }
 
 // mapBiased applies a function to input 0 plus, along the last axis, input 1 where

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/petrify-ml/petrify/onnx"
+	"github.com/petrify-ml/petrify/onnx/pb"
 )
 
 // opMicrosoftSkipLayerNormalization is layer normalization, over the last axis, of
@@ -61,22 +61,27 @@ func (c *call) skipSum(biasAt int) *Value {
 	return sum
 }
 
-// normalized gives the outputs of a normalization over the last axis of a sum: what
-// statistics returns for a row is subtracted and multiplied, then come gamma and
-// beta. Between are two outputs that ONNX Runtime leaves unset. Everything is in the
-// format that the type is computed in, results are rounded once.
+// normalized gives the outputs of a normalization over the last axis of a sum: the result, what statistics returns for each
+// row, in float32 and with a last axis of 1, and the sum.
 func (c *call) normalized(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) []*Value {
-	for i := 1; i < min(3, len(c.step.out)); i++ {
-		if c.step.out[i] != "" {
-			fail(&onnx.UnsupportedError{Op: c.step.op.name, Domain: c.step.op.domain, Opset: c.opset, Why: fmt.Sprintf("output %d, which ONNX Runtime leaves unset", i)})
-		}
-	}
-	y, rounded := c.normalizedRows(sum, gamma, beta, statistics)
-	return []*Value{y, nil, nil, rounded}
+	dims := slices.Clone(sum.Dims)
+	dims[len(dims)-1] = 1
+	saved := []*Value{c.numbers(pb.TensorProto_FLOAT, dims...), c.numbers(pb.TensorProto_FLOAT, dims...)}
+	row := 0
+	y, rounded := c.normalizedRows(sum, gamma, beta, func(f format, terms []number) (mean, inverse number) {
+		mean, inverse = statistics(f, terms)
+		saved[0].set(row, mean)
+		saved[1].set(row, inverse)
+		row++
+		return mean, inverse
+	})
+	return []*Value{y, saved[0], saved[1], rounded}
 }
 
-// normalizedRows is normalized without the outputs that are unset: the result, and the
-// sum as an output.
+// normalizedRows is the result of a normalization over the last axis of a sum, and the sum
+// as an output: what statistics returns for a row is subtracted and multiplied, then come
+// gamma and beta. Everything is in the format that the type is computed in, results are
+// rounded once.
 func (c *call) normalizedRows(sum, gamma, beta *Value, statistics func(f format, terms []number) (mean, inverse number)) (y, rounded *Value) {
 	n := sum.Dims[len(sum.Dims)-1]
 	for _, v := range []*Value{gamma, beta} {

@@ -33,8 +33,11 @@ func (c *call) gelu() func(x number) number {
 }
 
 // geluByTanh is x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))), of elements as input 0 has them.
-func (c *call) geluByTanh() func(x number) number {
-	f, root, third := c.format(c.in[0]), c.held(math.Sqrt(2/math.Pi)), c.held(0.044715)
+func (c *call) geluByTanh() func(x number) number { return c.geluBy(math.Sqrt(2/math.Pi), 0.044715) }
+
+// geluBy is geluByTanh with constants in the place of sqrt(2/pi) and of that of the cube.
+func (c *call) geluBy(slope, bend float64) func(x number) number {
+	f, root, third := c.format(c.in[0]), c.held(slope), c.held(bend)
 	return func(x number) number {
 		cube := f.mul(third, f.mul(x, f.mul(x, x)))
 		inner := tanhFunction.at(f, f.mul(root, f.add(x, cube)))

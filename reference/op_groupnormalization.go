@@ -32,7 +32,7 @@ var opGroupNormalization = operator{
 			}
 			return c.in[1].at(ch), c.in[2].at(ch)
 		}
-		return c.normalizeGroups(c.stash(), c.affineFormat(x), x, x.Dims[0]*groups, params, func(group, k int) int {
+		return c.normalizeGroups(c.stash(), c.affineFormat(x, x), x, x.Dims[0]*groups, params, func(group, k int) int {
 			return group%groups*(channels/groups) + k/area
 		})
 	}),

@@ -33,7 +33,7 @@ var opLayerNormalization = operator{
 		stash := c.stashType()
 		means := c.numbers(stash, small...)
 		inverse := c.numbers(stash, small...)
-		f, last := c.stash(), c.affineFormat(x)
+		f, last := c.stash(), c.affineFormat(x, scale)
 		f.own = ownInNormalisation
 		epsilon := exact(c.float("epsilon"))
 		// Scale and B broadcast to all of X, not only to the axes of the mean.
@@ -89,8 +89,11 @@ func (c *call) stash() format {
 // affineFormat is the format of scale and bias where it is not that of the
 // statistics, nil otherwise: the normalised value is then rounded to the type of x
 // before it is scaled, or is not; the three roundings cover both.
-func (c *call) affineFormat(x *Value) *format {
+func (c *call) affineFormat(x, scale *Value) *format {
 	f := formatOf(x.Type)
+	if g := formatOf(scale.Type); c.profile.stored(scale.Type) == nil && g.u > f.u { // the result's type, which set does not round to
+		f = g
+	}
 	if f.u <= c.stash().u {
 		return nil
 	}

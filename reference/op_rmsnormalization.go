@@ -40,7 +40,7 @@ func (c *call) rmsNormalization() (out, inverse *Value) {
 		small[a] = 1
 	}
 	inverse = c.floatResult(c.stashType(), small)
-	f, last := c.stash(), c.affineFormat(x)
+	f, last := c.stash(), c.affineFormat(x, scale)
 	f.own = ownInNormalisation
 	epsilon := exact(c.float("epsilon"))
 	stretch := newStretch(scale.Dims, x.Dims)

@@ -59,7 +59,7 @@ var transformerRows = []nodeRow{
 		s.outs = one(s, 2, 3)
 	}),
 	microsoft("FastGelu", func(s *singleNode) {
-		t, n := one(s, f32, f16), s.between(1, 40)
+		t, n := one(s, f32, f16, f64), s.between(1, 40)
 		s.give(s.float(t, 3, 2, 3, n))
 		if s.IntN(2) == 0 {
 			s.constant(s.float(t, 1, n))
@@ -142,7 +142,9 @@ func (s *singleNode) skipNorm(beta bool) {
 	}
 	s.constant(one(s, nil, s.float(t, 1, n)))
 	s.sometimes(onnx.Float("epsilon", 0.1))
-	s.outs, s.without = one(s, 1, 4), []int{1, 2}
+	if s.outs = s.between(1, 4); s.outs == 4 {
+		s.without = one(s, nil, []int{1, 2}, []int{1}, []int{2})
+	}
 }
 
 // nBits draws a product with a matrix of numbers of few bits.

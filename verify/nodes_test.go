@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -325,8 +326,26 @@ func blame(t *testing.T, rt witness.Runtime, nodes []*singleNode) {
 	}
 }
 
+// holdLoad has package load run the node, unless it lacks the operator, and compares it with the reference.
+func (s *singleNode) holdLoad(t *testing.T) {
+	outputs, err := runNodes(t, loadRuntime, s)
+	var lacking *onnx.UnsupportedError
+	switch {
+	case errors.As(err, &lacking):
+		return
+	case err != nil:
+		t.Errorf("%v: load: %v", s, err)
+		return
+	}
+	got := map[string]*onnx.Tensor{}
+	for _, x := range outputs {
+		got[x.Name] = x
+	}
+	s.hold(t, reference.Profile{}, got, 0)
+}
+
 // holdRows draws nodes of every row, has ONNX Runtime run them, and compares it
-// with the reference.
+// with the reference; and package load, where it has the operator.
 func holdRows(t *testing.T, rows []nodeRow) {
 	rt := ortNode(t)
 	rounds := graphsToDraw(t, 6)
@@ -359,6 +378,7 @@ func holdRows(t *testing.T, rows []nodeRow) {
 			}
 			for k, s := range drawn[i] {
 				told = s.hold(t, reference.Profile{}, got, blur) || told
+				s.holdLoad(t)
 				for _, p := range reference.Profiles()[1:] {
 					if k == 0 {
 						s.hold(t, p, got, 0) // wider limits hold all the more

@@ -32,6 +32,24 @@ func ints(list ...int) *onnx.Tensor {
 var attentionRows = []nodeRow{
 	standard("Attention", 23, (*singleNode).attention),
 	{op: "Attention", form: " of lengths ", opset: 24, fill: (*singleNode).attention},
+	standard("LayerNormalization", 17, func(s *singleNode) {
+		t, x, axis := one(s, f32, f16, f64), []int{s.between(1, 3), s.between(1, 4), s.between(2, 40)}, s.between(-2, 2)
+		s.give(s.float(t, 2, x...))
+		s.constant(s.float(t, 1, x[(axis+3)%3:]...))
+		if s.IntN(2) == 0 { // an empty name in its place crashes ONNX Runtime 1.30
+			s.constant(s.float(t, 1, x[(axis+3)%3:]...))
+		}
+		s.attr(onnx.Int("axis", int64(axis)))
+		s.sometimes(onnx.Float("epsilon", 0.01))
+		s.outs = s.between(1, 3)
+	}),
+	standard("RMSNormalization", 23, func(s *singleNode) {
+		t, x, axis := one(s, f32, f16, f64), []int{s.between(1, 3), s.between(1, 4), s.between(2, 40)}, s.between(-2, 2)
+		s.give(s.float(t, 2, x...))
+		s.constant(s.float(t, 1, x[(axis+3)%3:]...))
+		s.attr(onnx.Int("axis", int64(axis)))
+		s.sometimes(onnx.Float("epsilon", 0.01))
+	}),
 	standard("RotaryEmbedding", 23, func(s *singleNode) {
 		t, b, l, heads, half := one(s, f32, f16), s.between(1, 3), s.between(1, 5), s.between(1, 3), one(s, 3, 4, 8)
 		width := 2 * half

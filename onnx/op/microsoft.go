@@ -63,6 +63,10 @@ func ruleSkipNorm(n *Node) {
 	if x == nil || !n.rank(0, 2, 3) {
 		return
 	}
+	saved := slices.Clone(x)
+	saved[len(saved)-1] = onnx.Fixed(1)
+	n.shape(1, saved)
+	n.shape(2, saved)
 	if skip := n.dims(1); skip != nil && n.rank(1, 2, 3) {
 		n.fits(1, x)
 		rows := len(skip) - 2
