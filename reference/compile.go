@@ -327,6 +327,11 @@ func (c *compiler) node(n *pb.NodeProto, label string, known map[string]bool, re
 	if err := st.checkArity(); err != nil {
 		return nil, err
 	}
+	for _, name := range slices.Sorted(maps.Keys(st.schema.Attrs)) {
+		if st.schema.Attrs[name].Required && st.attrs[name] == nil {
+			return nil, &onnx.FormatError{Offset: -1, Where: label, What: "attribute " + name + " is missing"}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(st.attrs)) {
 		a := st.attrs[name]
 		want, ok := st.schema.Attrs[name]

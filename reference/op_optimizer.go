@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -77,6 +78,9 @@ func optimizer(name string, states int, move func(c *call, f format, r number, t
 			lists := 2 + states
 			values := c.in[2:len(c.step.in)]
 			n := len(values) / lists
+			if slices.Contains(values, nil) {
+				fail(errors.New("a tensor is left out"))
+			}
 			if c.in[0].Len() != 1 || c.in[1].Len() != 1 || n*lists != len(values) {
 				fail(fmt.Errorf("rate %s, step %s and %d tensors, want two scalars and %d lists of equal length", c.in[0], c.in[1], len(values), lists))
 			}

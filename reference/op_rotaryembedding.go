@@ -1,6 +1,9 @@
 package reference
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // opRotaryEmbedding rotates pairs of elements of every head by the angles of their
 // position: (x1, x2) becomes (x1 cos - x2 sin, x1 sin + x2 cos). Pairs are
@@ -32,12 +35,20 @@ var opRotaryEmbedding = operator{
 		}
 		// position returns where the angles of a step begin.
 		position := func(n, t int) int { return (n*steps + t) * half }
-		if ids, ok := c.intInput(3); ok {
+		ids, ok := c.intInput(3)
+		axes := 3 // sequences, steps, angles
+		if ok {
+			axes = 2
+		}
+		if len(cos.Dims) != axes || !slices.Equal(cos.Dims, sin.Dims) || ok && len(c.in[3].Dims) != 2 {
+			fail(fmt.Errorf("cosines of shape %v and sines of shape %v, want %d axes, and two for positions", cos.Dims, sin.Dims, axes))
+		}
+		if ok {
 			if len(ids) != batch*steps {
 				fail(fmt.Errorf("%d positions for %d sequences of %d", len(ids), batch, steps))
 			}
 			for _, id := range ids {
-				if id < 0 || (id+1)*half > cos.Len() {
+				if id < 0 || id >= cos.Dims[0] {
 					fail(fmt.Errorf("position %d of %v", id, cos.Dims))
 				}
 			}

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 )
 
 // opScatterND copies its input and replaces the slices that GatherND would
@@ -11,8 +12,9 @@ var opScatterND = operator{
 	eval: single(func(c *call) *Value {
 		x, updates := c.in[0], c.in[2]
 		at, slice := c.slicesAt(x, 1, 0)
-		if updates.Len() != len(at)*slice {
-			fail(fmt.Errorf("updates of shape %v, want %d slices of %d elements", updates.Dims, len(at), slice))
+		rank := len(c.in[1].Dims) - 1
+		if want := slices.Concat(c.in[1].Dims[:rank], x.Dims[c.in[1].Dims[rank]:]); !slices.Equal(updates.Dims, want) {
+			fail(fmt.Errorf("updates of shape %v, want %v", updates.Dims, want))
 		}
 		elements := make([]int, 0, updates.Len())
 		for _, first := range at {

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -25,6 +26,9 @@ func cosineWindow(name string, a, b, c float64) operator {
 		in:   []port{sizing},
 		eval: single(func(call *call) *Value {
 			n := call.intScalar(0)
+			if n < 1 {
+				fail(fmt.Errorf("a window of length %d", n))
+			}
 			out := call.floatResult(pb.TensorProto_DataType(call.int("output_datatype")), []int{n})
 			f := call.format(out)
 			turn := float64(n)

@@ -454,7 +454,7 @@ func (st *step) evaluate(m *meter, s *scope, in []*Value) ([]*Value, error) {
 		}
 		return outputs, nil
 	}
-	if err := st.checkTypes(in); err != nil {
+	if err := st.conform(in); err != nil {
 		return nil, err
 	}
 	in = m.profile.operands(in)
@@ -513,8 +513,8 @@ func (st *step) blind(c *call, in, outputs []*Value) {
 	}
 }
 
-// checkTypes compares the types of the inputs with the schema.
-func (st *step) checkTypes(in []*Value) error {
+// conform compares the types and shapes of the inputs with the schema.
+func (st *step) conform(in []*Value) error {
 	same := map[string]int{} // by type variable, the first input of the type
 	for i, v := range in {
 		f, ok := op.FormalOf(st.schema.In, i)
@@ -526,6 +526,9 @@ func (st *step) checkTypes(in []*Value) error {
 		}
 		if typesOf(f.Set)&setOf(v) == 0 {
 			return fmt.Errorf("input %d (%s) is %s, which %s does not take", i, st.in[i], v, st.op.name)
+		}
+		if v.Kind == Tensor && len(f.Shapes) > 0 && !f.Allows(convert(v.Dims, func(d int) onnx.Dim { return onnx.Fixed(int64(d)) })) {
+			return fmt.Errorf("input %d (%s) is %s, want the shape %s", i, st.in[i], v, f.ShapesText())
 		}
 		if !f.Variable || f.Mixed {
 			continue

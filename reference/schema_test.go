@@ -89,6 +89,57 @@ func TestAttributesThatAreNoNumbers(t *testing.T) {
 	}
 }
 
+// What the graph does not say of its inputs, ONNX says nevertheless, and ONNX Runtime refuses.
+func TestInputsOfOtherShapesAreRefused(t *testing.T) {
+	numbers := func(name string, dims ...int) *onnx.Tensor {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		return tensor(t, name, make([]float32, n), dims...)
+	}
+	for _, c := range []struct {
+		graph, want string
+		inputs      []*onnx.Tensor
+	}{
+		{"in x float ?\nin s int64 ?\nin e int64 ?\ny = Slice(x, s, e)\nout y", "want the shape [*]",
+			[]*onnx.Tensor{numbers("x", 4), tensor(t, "s", []int64{0}, 1, 1), tensor(t, "e", []int64{2}, 1)}},
+		{"in x float ?\nin a int64 ?\ny = ReduceSum(x, a)\nout y", "want the shape [*]", []*onnx.Tensor{numbers("x", 2, 2), tensor(t, "a", []int64{0})}},
+		{"in x float ?\nin k int64 ?\ny, i = TopK(x, k)\nout y", "want the shape [1]", []*onnx.Tensor{numbers("x", 3), tensor(t, "k", []int64{1}, 1, 1)}},
+		{"in x float ?\nin s float ?\nin b float ?\ny = InstanceNormalization(x, s, b)\nout y", "want the shape [*]",
+			[]*onnx.Tensor{numbers("x", 1, 2, 3), numbers("s", 2, 1), numbers("b", 2)}},
+		{"in x float ?\nin i int64 ?\nin u float ?\ny = ScatterND(x, i, u)\nout y", "updates of shape [2 2], want [2 1 2]",
+			[]*onnx.Tensor{numbers("x", 3, 2), tensor(t, "i", []int64{0, 1}, 2, 1, 1), numbers("u", 2, 2)}},
+		{"in x float ?\nin c float ?\nin s float ?\nin p int64 ?\ny = RotaryEmbedding(x, c, s, p)\nout y", "position 9223372036854775807 of [3 2]",
+			[]*onnx.Tensor{numbers("x", 1, 1, 2, 4), numbers("c", 3, 2), numbers("s", 3, 2), tensor(t, "p", []int64{0, math.MaxInt64}, 1, 2)}},
+		{"in x float ?\nin c float ?\nin s float ?\ny = RotaryEmbedding(x, c, s)\nout y", "want 3 axes",
+			[]*onnx.Tensor{numbers("x", 1, 1, 2, 4), numbers("c", 2, 2), numbers("s", 2, 2)}},
+		{"in n int64 ?\ny = HannWindow(n)\nout y", "a window of length 0", []*onnx.Tensor{tensor(t, "n", []int64{0})}},
+	} {
+		p, err := Compile(graph(t, 23, c.graph), Options{})
+		if err == nil {
+			_, err = p.RunTensors(t.Context(), c.inputs)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.graph, err, c.want)
+		}
+	}
+}
+
+// What the schema requires is asked for before anything is evaluated.
+func TestWhatIsLeftOutIsRefused(t *testing.T) {
+	without := graph(t, 11, "in c bool -\nin x float 2\ny = If(c)\nout y")
+	if _, err := Compile(without, Options{}); err == nil || !strings.Contains(err.Error(), "attribute else_branch is missing") {
+		t.Errorf("If without branches: %v", err)
+	}
+	adam := graph(t, 11, "in r float -\nin k int64 -\nin x float 1\ny, v, h = Adam(r, k, x, , x, x)\nout y")
+	adam.Proto.Graph.Node[0].Domain = proto.String(trainingDomain)
+	adam.Proto.OpsetImport = append(adam.Proto.OpsetImport, &pb.OperatorSetIdProto{Domain: proto.String(trainingDomain), Version: proto.Int64(1)})
+	if _, err := Run(adam, []*onnx.Tensor{tensor(t, "r", []float32{1}), tensor(t, "k", []int64{1}), tensor(t, "x", []float32{1}, 1)}); err == nil || !strings.Contains(err.Error(), "a tensor is left out") {
+		t.Errorf("Adam without gradients: %v", err)
+	}
+}
+
 // ofEveryType returns models of one node each, whose inputs have the shape: for every
 // type of every input one, in which the others have the first type they may have.
 func ofEveryType(s *op.Schema, shape []int) []*onnx.Model {

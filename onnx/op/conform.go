@@ -109,17 +109,26 @@ func oneOf(list []string) string {
 // conformShape compares the shape of input i with those that are allowed.
 func (n *Node) conformShape(i int, p Formal) {
 	d := n.dims(i)
-	if d == nil || len(p.Shapes) == 0 {
-		return
+	if d != nil && !p.Allows(d) {
+		n.wrong("shape-mismatch", "input %d, %s, is %v, want the shape %s for %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), p.ShapesText(), p.Name)
 	}
+}
+
+// Allows reports whether a value of the shape may be given, as far as the lengths are known.
+func (p Formal) Allows(dims []onnx.Dim) bool {
+	return len(p.Shapes) == 0 || slices.ContainsFunc(p.Shapes, func(shape []onnx.Dim) bool {
+		_, ok := MergeDims(dims, shape)
+		return ok
+	})
+}
+
+// ShapesText lists the shapes that are allowed, as in "[] or [1]".
+func (p Formal) ShapesText() string {
 	var forms []string
 	for _, shape := range p.Shapes {
-		if _, ok := MergeDims(d, shape); ok {
-			return
-		}
 		forms = append(forms, strings.ReplaceAll(shapeText(shape), "?", "*"))
 	}
-	n.wrong("shape-mismatch", "input %d, %s, is %v, want the shape %s for %s", i, onnx.Quote(n.proto.Input[i]), n.arg(i), oneOf(forms), p.Name)
+	return oneOf(forms)
 }
 
 // shapeText writes a shape as in [N,3].

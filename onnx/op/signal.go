@@ -22,7 +22,7 @@ func signals() map[string]Rule {
 func ruleWindow(n *Node) {
 	size := onnx.Unknown()
 	if v, ok := n.knownInts(0); ok && len(v) == 1 {
-		if v[0] < 0 {
+		if v[0] < 1 {
 			n.wrong("attribute-range", "a window of length %d", v[0])
 			return
 		}
