@@ -70,12 +70,17 @@ func TestAnInputWithoutAShapeIsAskedFor(t *testing.T) {
 	}
 }
 
-// What an exporter wrote for a batch of none is judged as it stands.
-func TestAnInputWithoutElementsIsDrawn(t *testing.T) {
-	s := sketch{inputs: []witness.Port{port("x", float, 0, 3)}, nodes: []node{{"y", "Relu", []string{"x"}, nil}}, outputs: []witness.Port{port("y", float, 0, 3)}}
-	r := report(t, Options{Paths: []string{writeModel(t, t.TempDir(), s.model(t))}, Runtimes: []witness.Runtime{load.Runtime{}}})
-	if m := r.Models[0]; m.Problem != "" || r.ExitCode(true) != 0 || len(m.Caveats) != 1 || m.Caveats[0].Rule != "outputs-empty" {
-		t.Errorf("exit code %d: %+v", r.ExitCode(true), m)
+// What an exporter wrote for a batch of none, and what is empty whatever goes in, is judged as it stands.
+func TestEmptyOutputsAreNoReasonNotToJudge(t *testing.T) {
+	for name, s := range map[string]sketch{
+		"an input without elements": {inputs: []witness.Port{port("x", float, 0, 3)}, nodes: []node{{"y", "Relu", []string{"x"}, nil}}, outputs: []witness.Port{port("y", float, 0, 3)}},
+		"a range of none": {inputs: []witness.Port{port("x", float, 2)}, weights: []*onnx.Tensor{weight("five", []int64{5}), weight("down", []int64{-1})},
+			nodes: []node{{"y", "Range", []string{"five", "five", "down"}, nil}}, outputs: []witness.Port{port("y", int64s, "?")}},
+	} {
+		r := report(t, Options{Paths: []string{writeModel(t, t.TempDir(), s.model(t))}, Runtimes: []witness.Runtime{load.Runtime{}}})
+		if m := r.Models[0]; m.Problem != "" || r.ExitCode(true) != 0 || len(m.Caveats) != 1 || m.Caveats[0].Rule != "outputs-empty" {
+			t.Errorf("%s: exit code %d: %+v", name, r.ExitCode(true), m)
+		}
 	}
 }
 

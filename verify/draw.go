@@ -89,7 +89,7 @@ func (j *job) drawSet(ctx context.Context, d *drawing, n int) (dataSet, error) {
 	if err != nil {
 		return set, &unjudged{err}
 	}
-	if f.problem != "" {
+	if f.problem != "" && !f.hollow {
 		return set, &unjudged{errors.New(f.problem)}
 	}
 	try := func(a assignment, f fit) (dataSet, error) {
@@ -114,7 +114,7 @@ func (j *job) drawSet(ctx context.Context, d *drawing, n int) (dataSet, error) {
 				continue
 			}
 			g := d.inferred(b)
-			if g.problem != "" {
+			if g.problem != "" && !g.hollow {
 				continue
 			}
 			climbs++

@@ -293,6 +293,7 @@ func whole(t pb.TensorProto_DataType) bool {
 // A fit says how well inference takes an assignment.
 type fit struct {
 	problem string // the first contradiction
+	hollow  bool   // which is that an output would be empty: better lengths may exist, or none
 	aside   bool   // there is one, within a graph that may not be taken
 	known   int    // axes whose lengths follow
 	types   map[string]onnx.Type
@@ -321,18 +322,11 @@ func (d *drawing) inferred(a assignment) fit {
 	}
 	for _, v := range d.model.GetGraph().GetOutput() {
 		empty := func(dim onnx.Dim) bool { return dim.Size == 0 }
-		if f.problem == "" && slices.ContainsFunc(r.Types[v.GetName()].Dims, empty) && !slices.Contains(a, 0) && !d.empty() {
-			f.problem = fmt.Sprintf("output %s would be empty", onnx.Quote(v.GetName()))
+		if f.problem == "" && slices.ContainsFunc(r.Types[v.GetName()].Dims, empty) && !slices.Contains(a, 0) {
+			f.problem, f.hollow = fmt.Sprintf("output %s would be empty", onnx.Quote(v.GetName())), true
 		}
 	}
 	return f
-}
-
-// empty reports whether an input is declared to have no elements.
-func (d *drawing) empty() bool {
-	return slices.ContainsFunc(d.inputs, func(in input) bool {
-		return slices.ContainsFunc(in.Type.Dims, func(dim onnx.Dim) bool { return dim.Known() && dim.Size == 0 })
-	})
 }
 
 // better orders fits: without a contradiction, or with one that comes later.
