@@ -161,6 +161,9 @@ func (p *pen) floats(w []float64, dims []int) {
 		return
 	case u.kind == unused && share(p.input.Name):
 		from, p.drawn = interval{0.05, 0.95}, origin{"0.05 to 0.95", "by its name, a share or a threshold"}
+	case u.kind == branches:
+		p.besides(w, u.features)
+		return
 	case u.kind == lengths:
 		from = interval{max(u.low, 1), max(u.high, 1)}
 		p.drawn = origin{fmt.Sprintf("%.6g to %.6g", from.low, from.high), u.why}

@@ -20,6 +20,7 @@ type use struct {
 	why       string
 
 	keep, hide float64 // of a mask
+	features   []feature
 }
 
 // mask is the use of an input that keeps some elements, and hides others.
@@ -34,6 +35,7 @@ type useKind int
 const (
 	unused    useKind = iota
 	converted         // integers that become floats: of a size that does not drown others
+	branches          // beside the thresholds of trees
 	numbers           // of an interval, because they are of use: pixels, the range of a quantiser
 	domain            // of an interval, because others are none: the logarithm of what is negative
 	switches          // of a mask, mostly 0 and 1
@@ -52,8 +54,9 @@ type tracer struct {
 	constants map[string]*onnx.Tensor
 	readers   map[string][]reader
 	functions map[onnx.FunctionKey]*pb.FunctionProto
-	whole     bool // the input that is followed has integers
-	masks     bool // it may be a mask: it has integers or conditions, or that name
+	input     string // that is followed
+	whole     bool   // it has integers
+	masks     bool   // it may be a mask: it has integers or conditions, or that name
 }
 
 // A reader is a node that reads a value as its input at.
@@ -172,7 +175,7 @@ var passing = map[string][]int{
 
 // usesOf returns what the graph does with an input.
 func (t *tracer) usesOf(input string) []use {
-	t.whole = whole(t.types[input].Elem)
+	t.input, t.whole = input, whole(t.types[input].Elem)
 	t.masks = t.whole || t.types[input].Elem == pb.TensorProto_BOOL || strings.Contains(strings.ToLower(input), "mask")
 	var found []use
 	seen := map[string]bool{}
@@ -221,7 +224,7 @@ func (t *tracer) read(r reader, at trail) (uses []use, next []trail) {
 			return nil, nil
 		}
 	case "ai.onnx.ml":
-		return t.classical(r), nil
+		return t.classical(r, at), nil
 	default:
 		return nil, nil
 	}
@@ -692,8 +695,14 @@ func (t *tracer) valid(r reader) (use, bool) {
 }
 
 // classical says what operators of ai.onnx.ml take of a value: what they have a
-// category for.
-func (t *tracer) classical(r reader) []use {
+// category for, and thresholds.
+func (t *tracer) classical(r reader, at trail) []use {
+	if f := t.featuresOf(r); f != nil && at.steps == 0 && slices.Equal(t.types[at.name].Dims, t.types[t.input].Dims) {
+		return []use{{kind: branches, features: f, why: "what trees compare it with"}}
+	}
+	if imputed(r) && at.steps == 0 {
+		return []use{{kind: branches, features: []feature{{missing: true}}, why: "what is missing is replaced"}}
+	}
 	u, ok := vocabularyOf(r.node, "keys_strings", "cats_strings", "classes_strings", "string_vocabulary", "keys_int64s", "cats_int64s", "int64_vocabulary")
 	if !ok {
 		return nil
