@@ -23,6 +23,7 @@ type meter struct {
 	traces       int        // how many more may be kept
 	reordered    bool       // spreads hold for any usual order of summation
 	profile      Profile
+	sound        bool         // Options.Sound
 	imitation    *Imitation   // computes in place of the profile, unless nil
 	chance       *chance      // draws errors of results, unless nil
 	op           string       // operator of the node that is evaluated, for the imitation

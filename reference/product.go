@@ -86,6 +86,33 @@ type matrixProduct struct {
 	done func(i, j int, s dot)
 }
 
+// withoutSound leaves the sound limits of the sums away.
+func (p *matrixProduct) withoutSound() {
+	done := p.done
+	p.done = func(i, j int, s dot) {
+		if s.y-s.y == 0 { // else the limit says whether it is so for certain
+			s.e = math.Inf(1)
+		}
+		done(i, j, s)
+	}
+}
+
+// tooWide is how many times as wide as the screen a sound limit proves nothing that the screen does not show.
+const tooWide = 1 << 10
+
+// boundless reports whether there are sound limits, and all are too wide.
+func (v *Value) boundless() bool {
+	any := false
+	for i, s := range v.Sound {
+		if s > 0 {
+			if any = true; !(s > tooWide*(Screens*v.Spread[i]+v.Declared[i])) {
+				return false
+			}
+		}
+	}
+	return any
+}
+
 // own is the part of the operands' variance that is each element's own, where only one operand has errors.
 func (p *matrixProduct) own() float64 {
 	if p.left.of.Sound != nil && p.right.of.Sound != nil {
@@ -107,8 +134,19 @@ const (
 // tried.
 func (c *call) multiply(f format, all []matrixProduct, strides ...int) {
 	first := make([]int, len(all)+1) // task that each of them begins with
+	sound := make([]bool, len(all))
+	boundless := map[*Value]bool{}
+	wide := func(v *Value) bool {
+		if _, known := boundless[v]; !known {
+			boundless[v] = v.boundless()
+		}
+		return boundless[v]
+	}
 	for i := range all {
 		p := &all[i]
+		if sound[i] = c.sound || !wide(p.left.of) && !wide(p.right.of); !sound[i] {
+			p.withoutSound()
+		}
 		c.spend(int64(p.left.lanes) * int64(p.right.lanes) * int64(p.left.terms))
 		// Rows of the right tile are what the innermost loops run along: the longer the better.
 		if p.right.lanes < tileWide/4 && p.right.lanes < p.left.lanes {
@@ -128,7 +166,7 @@ func (c *call) multiply(f format, all []matrixProduct, strides ...int) {
 		p := &all[b.at]
 		across := tiles(p.right.lanes, tileWide)
 		band, tile := (task-first[b.at])/across*bandLanes, (task-first[b.at])%across*tileWide
-		b.compute(p, band, min(band+bandLanes, p.left.lanes), tile, min(tile+tileWide, p.right.lanes))
+		b.compute(p, sound[b.at], band, min(band+bandLanes, p.left.lanes), tile, min(tile+tileWide, p.right.lanes))
 	}))
 }
 
@@ -162,14 +200,14 @@ const (
 )
 
 // compute computes the sums of lanes i0 to i1 with lanes j0 to j1.
-func (b *bench) compute(p *matrixProduct, i0, i1, j0, j1 int) {
-	if b.f.reordered || b.f.adder != nil || !b.fast(p, i0, i1, j0, j1) {
+func (b *bench) compute(p *matrixProduct, sound bool, i0, i1, j0, j1 int) {
+	if b.f.reordered || b.f.adder != nil || !b.fast(p, sound, i0, i1, j0, j1) {
 		b.plain(p, i0, i1, j0, j1)
 	}
 }
 
 // fast is false where an operand has an element that tiles are not for.
-func (b *bench) fast(p *matrixProduct, i0, i1, j0, j1 int) bool {
+func (b *bench) fast(p *matrixProduct, sound bool, i0, i1, j0, j1 int) bool {
 	rows, cols := i1-i0, j1-j0
 	planes := figuresOfSum
 	if b.whole() {
@@ -193,7 +231,7 @@ func (b *bench) fast(p *matrixProduct, i0, i1, j0, j1 int) bool {
 			if !b.left.load(b.f, i, end, k0, k1, k1-k0, 1) {
 				return false
 			}
-			b.add(i-i0, end-i, cols, k1-k0)
+			b.add(sound, i-i0, end-i, cols, k1-k0)
 		}
 	}
 	// What is infinite may have no counterpart in a lane that lacks terms.
@@ -246,7 +284,7 @@ func (s *dot) overflow(which uint8) {
 }
 
 // add adds the products of the loaded panels to the sums of some lanes of the left operand, from a first one of the band on.
-func (b *bench) add(first, rows, cols, terms int) {
+func (b *bench) add(sound bool, first, rows, cols, terms int) {
 	l, r, offset := &b.left, &b.right, first*cols
 	gemm := func(figure int, x, y []float64) {
 		gonum.Implementation{}.Dgemm(blas.NoTrans, blas.NoTrans, rows, cols, terms, 1, x, terms, y, cols, 1, b.sums[figure][offset:], cols)
@@ -256,7 +294,7 @@ func (b *bench) add(first, rows, cols, terms int) {
 		return
 	}
 	finite := func(which uint8) bool { return which&endlessSound == 0 }
-	if slices.ContainsFunc(l.endless[first:first+rows], finite) && slices.ContainsFunc(r.endless, finite) {
+	if sound && slices.ContainsFunc(l.endless[first:first+rows], finite) && slices.ContainsFunc(r.endless, finite) {
 		gemm(sumAbs, l.magnitudes(), r.magnitudes()) // which only the sound limit asks for
 	}
 	gemm(sumSq, l.square, r.square)
@@ -264,7 +302,7 @@ func (b *bench) add(first, rows, cols, terms int) {
 	// see dot.add.
 	both := l.any && r.any
 	if l.any {
-		if l.anySound {
+		if sound && l.anySound {
 			gemm(sumE, l.sound, r.magnitudes())
 		}
 		if l.anySpread {
@@ -282,7 +320,7 @@ func (b *bench) add(first, rows, cols, terms int) {
 	if !r.any {
 		return
 	}
-	if r.anySound {
+	if sound && r.anySound {
 		if both {
 			gemm(sumE, l.reach(), r.sound)
 		} else {

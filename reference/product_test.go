@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,5 +193,59 @@ func TestProductsOnAnyNumberOfThreads(t *testing.T) {
 		if fmt.Sprint(all) != fmt.Sprint(first) {
 			t.Errorf("%d threads give other sums than one", threads)
 		}
+	}
+}
+
+// A chain of products without normalisations: sound limits grow faster than screens.
+func TestSoundLimitsThatProveNothingAreLeftOut(t *testing.T) {
+	const depth = 6
+	r := rand.New(rand.NewPCG(5, 6))
+	source, inits := "in x float 4,64\n", []*onnx.Tensor{}
+	for i := range depth {
+		w := make([]float32, 64*64)
+		for k := range w {
+			w[k] = float32(r.NormFloat64() / 8)
+		}
+		inits = append(inits, tensor(t, fmt.Sprint("w", i), w, 64, 64))
+		source += fmt.Sprintf("x%d = MatMul(x%s, w%d)\n", i, map[bool]string{false: fmt.Sprint(i - 1)}[i == 0], i)
+	}
+	x := make([]float32, 4*64)
+	for k := range x {
+		x[k] = float32(r.NormFloat64())
+	}
+	values := func(o Options) (all []*Value) {
+		p, err := Compile(graph(t, 13, source+fmt.Sprintf("out x%d", depth-1), inits...), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := FromTensor(tensor(t, "x", x, 4, 64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Watch(t.Context(), []*Value{in}, func(v *Value) { all = append(all, v) }); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	asked, usual := values(Options{Sound: true}), values(Options{})
+	left := 0
+	for i, v := range usual {
+		w := asked[i]
+		if !slices.Equal(v.Data.(onnx.Slice[float64]), w.Data.(onnx.Slice[float64])) || !slices.Equal(v.Spread, w.Spread) || !slices.Equal(v.Declared, w.Declared) {
+			t.Errorf("layer %d: other numbers, spreads or declared errors", i)
+		}
+		for k, s := range v.Sound {
+			if ratio := w.Sound[k] / (Screens*w.Spread[k] + w.Declared[k]); s != w.Sound[k] && (i == 0 || !math.IsInf(s, 1) || !(ratio > 64)) {
+				t.Fatalf("layer %d, element %d: a sound limit of %g in place of %g, %g screens", i, k, s, w.Sound[k], ratio)
+			} else if s != w.Sound[k] {
+				left++
+			}
+		}
+	}
+	if math.IsInf(slices.Max(asked[depth-1].Sound), 1) || !math.IsInf(slices.Min(usual[depth-1].Sound), 1) {
+		t.Errorf("sound limits of the last layer from %g, if asked for up to %g", slices.Min(usual[depth-1].Sound), slices.Max(asked[depth-1].Sound))
+	}
+	if left == 0 {
+		t.Error("no sound limit was left out")
 	}
 }

@@ -21,6 +21,10 @@ type Options struct {
 	Work int64
 	// Profile is the arithmetic of the runtimes to be judged.
 	Profile Profile
+	// Sound asks for sound limits however wide they are. Without it, products of a value whose sound limits are all a thousand
+	// times as wide as its screens have none (an infinite one): they would prove nothing that the screens do not show, and
+	// take a third of the time.
+	Sound bool
 }
 
 func (o Options) withDefaults() Options {
@@ -113,7 +117,7 @@ func (p *Program) run(m *meter, inputs []*Value) (*Result, error) {
 }
 
 func (p *Program) meter(ctx context.Context) *meter {
-	return &meter{ctx: ctx, memory: p.options.Memory, work: p.options.Work, profile: p.options.Profile}
+	return &meter{ctx: ctx, memory: p.options.Memory, work: p.options.Work, profile: p.options.Profile, sound: p.options.Sound}
 }
 
 // bind checks the inputs and puts them into the scope.

@@ -145,7 +145,7 @@ func newDrawnGraph(t *testing.T, g sweptGraph, inputs []*onnx.Tensor) (drawnGrap
 	prefix, _, _ := g.label()
 	d := drawnGraph{sweptGraph: g, job: &job{options: Options{Timeout: patience}.withDefaults(), model: m}}
 	var err error
-	if d.job.program, err = reference.Compile(m, reference.Options{}); err != nil {
+	if d.job.program, err = reference.Compile(m, reference.Options{Sound: true}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := d.job.program.RunTensors(t.Context(), inputs)

@@ -16,6 +16,7 @@ import (
 type judgingOptions struct {
 	seed     uint64
 	profile  string
+	sound    bool
 	timeout  time.Duration
 	budget   byteSize
 	settings runtimeOptions
@@ -26,6 +27,7 @@ func (o *judgingOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Uint64Var(&o.seed, "seed", 1, "seed for the inputs of models without recorded ones")
 	f.StringVar(&o.profile, "arithmetic", "float32", "arithmetic that the runtimes are expected to compute in: "+strings.Join(profileNames(), ", ")+"; "+reference.Flush+" after a name flushes subnormals to zero")
+	f.BoolVar(&o.sound, "sound", false, "follow sound limits through the whole model, also where they are a thousand times as wide as the screen: slower, and says of more errors that they are certain")
 	patienceVar(f, &o.timeout, "timeout", 2*time.Minute, "time limit of each call of a runtime, and of each evaluation by the reference")
 	o.budget = 2 << 30
 	f.Var(&o.budget, "budget", "memory limit for the values that the reference holds at the same time")
@@ -37,7 +39,7 @@ func (o *judgingOptions) flags(cmd *cobra.Command) {
 
 // options are those of a verification, without the runtimes.
 func (o *judgingOptions) options(paths ...string) (verify.Options, error) {
-	v := verify.Options{Paths: paths, Seed: o.seed, Timeout: o.timeout, Reference: reference.Options{Memory: int64(o.budget) / 8}}
+	v := verify.Options{Paths: paths, Seed: o.seed, Timeout: o.timeout, Reference: reference.Options{Memory: int64(o.budget) / 8, Sound: o.sound}}
 	if err := o.settings.validate(); err != nil {
 		return v, err
 	}
