@@ -18,8 +18,12 @@ type ahead struct {
 	err     error
 }
 
-// openAhead begins to open the model in the first runtime that will be asked, unless that is missing.
+// openAhead begins to open the model in the first runtime that will be asked, unless that is missing. Jobs that only prepare have
+// no probes.
 func (j *job) openAhead(ctx context.Context) {
+	if j.probes == nil {
+		return
+	}
 	for _, rt := range j.options.Runtimes {
 		if j.options.Omit != nil && j.options.Omit(rt, j.model) {
 			continue
