@@ -358,6 +358,14 @@ func castTo(b *builder, c call) {
 func (b *builder) setConverted(c call, name string, to pb.TensorProto_DataType, x *G.Node, dims ...int) {
 	var f func(float64) float64
 	dt := x.Dtype()
+	if isHalf(to) && dt == tensor.Float32 {
+		n := x
+		if !b.wide || !isHalf(b.elem(name)) { // or else all that is set is rounded
+			n = must(gop.Slices(name, "rounding to 16 bits", n, roundingTo(to)))
+		}
+		b.setAs(name, to, n, dims...)
+		return
+	}
 	switch {
 	case isFloat(to):
 		dt = dtypeOf(to)

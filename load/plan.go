@@ -25,13 +25,13 @@ type step struct {
 
 // plan cuts the operations into steps: as long as there are operations for the segment at hand it grows.
 func (r *region) plan() {
-	ops, varies := r.all.ops, r.variable()
+	ops, varies, rounded := r.all.ops, r.variable(), r.thereAndBack()
 	together := make([]bool, len(ops))
 	waits := make([]int, len(ops)) // for how many values
 	makers := map[string]int{}
 	readers := make([][]int, len(ops))
 	for i := range ops {
-		together[i] = r.fuses(&ops[i], varies)
+		together[i] = r.fuses(&ops[i], varies, rounded)
 		for _, name := range ops[i].reads {
 			if j, ok := makers[name]; ok {
 				waits[i]++
@@ -81,8 +81,9 @@ func (r *region) plan() {
 	}
 }
 
-// fuses reports whether an operation can be part of a segment: what comes from the inputs' elements must be floats, flags, or numbers of rows.
-func (r *region) fuses(o *operation, varies map[string]bool) bool {
+// fuses reports whether an operation can be part of a segment: what comes from the inputs' elements must be floats, flags, numbers of rows, or
+// floats that are rounded as integers.
+func (r *region) fuses(o *operation, varies, rounded map[string]bool) bool {
 	entry := operators[o.name]
 	if o.bodies != nil || entry.random {
 		return false
@@ -91,8 +92,11 @@ func (r *region) fuses(o *operation, varies map[string]bool) bool {
 	if half && slices.ContainsFunc(o.out, func(name string) bool { return name != "" && r.elem(name) == pb.TensorProto_UNDEFINED }) {
 		return false // it has to be told where 16 bits are ones of 32
 	}
+	if o.name == "QuantizeLinear" && !rounded[o.out[0]] {
+		return false
+	}
 	for k, name := range o.in {
-		if !varies[name] || r.takesRows(o, k) {
+		if !varies[name] || r.takesRows(o, k) || rounded[name] {
 			continue
 		}
 		t := r.types[name]

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/petrify-ml/petrify/internal/gop"
+	"github.com/petrify-ml/petrify/internal/kernel"
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 )
@@ -57,6 +59,80 @@ func steps(c call) (scale, zero []float64, at func(i int) int) {
 		fail(fmt.Errorf("%s: %d zero points for %d scales", c.name(), len(zero), len(scale)))
 	}
 	return scale, zero, at
+}
+
+// quantizeNode is quantize in a graph, which holds the integers as floats, where oneStep allows it.
+func quantizeNode(b *builder, c call) {
+	scale, zero, ok := b.oneStep(c.op)
+	if c.in[0].fixed != nil || !ok || c.in[0].elem != pb.TensorProto_FLOAT {
+		quantize(b, c)
+		return
+	}
+	lo, hi, _ := limits(c.elem(0))
+	b.setAs(c.name(), c.elem(0), must(gop.Slices(c.name(), "quantizing", c.in[0].node, func(y, x []float32) {
+		kernel.Quantize(y, x, scale, zero, float32(lo), float32(hi))
+	})), c.in[0].dims...)
+}
+
+// dequantizeNode is dequantize of what quantizeNode gives.
+func dequantizeNode(b *builder, c call) {
+	scale, zero, ok := b.oneStep(c.op)
+	if c.in[0].fixed != nil || !ok {
+		dequantize(b, c)
+		return
+	}
+	b.set(c.name(), must(gop.Slices(c.name(), "dequantizing", c.in[0].node, func(y, x []float32) {
+		kernel.Dequantize(y, x, scale, zero)
+	})), c.in[0].dims...)
+}
+
+// oneStep is the scale and the zero point of a Quantize- or DequantizeLinear between float32 and integers of 8 bits, if each is one
+// constant for all elements.
+func (r *region) oneStep(o *operation) (scale, zero float32, ok bool) {
+	if attribute[int64](o, "block_size") != 0 {
+		return 0, 0, false
+	}
+	s := r.constants[o.in[1]]
+	if s == nil || s.Type() != pb.TensorProto_FLOAT || s.Len() != 1 {
+		return 0, 0, false
+	}
+	scale = s.Data.(onnx.Slice[float32])[0]
+	if len(o.in) < 3 || o.in[2] == "" {
+		return scale, 0, true
+	}
+	z := r.constants[o.in[2]]
+	if z == nil || z.Len() != 1 {
+		return 0, 0, false
+	}
+	switch d := z.Data.(type) {
+	case onnx.Slice[uint8]:
+		return scale, float32(d[0]), true
+	case onnx.Slice[int8]:
+		return scale, float32(d[0]), true
+	}
+	return 0, 0, false
+}
+
+// thereAndBack are the values that a QuantizeLinear gives to one DequantizeLinear only, both with oneStep: float32 that a graph can round.
+func (r *region) thereAndBack() map[string]bool {
+	found := map[string]bool{}
+	for i := range r.all.ops {
+		o := &r.all.ops[i]
+		if o.name != "QuantizeLinear" || r.elem(o.in[0]) != pb.TensorProto_FLOAT {
+			continue
+		}
+		_, next := r.all.reader(o.out[0])
+		if next == nil || next.name != "DequantizeLinear" || next.in[0] != o.out[0] || r.elem(next.out[0]) != pb.TensorProto_FLOAT {
+			continue
+		}
+		switch r.elem(o.out[0]) {
+		case pb.TensorProto_INT8, pb.TensorProto_UINT8:
+			_, _, there := r.oneStep(o)
+			_, _, back := r.oneStep(next)
+			found[o.out[0]] = there && back
+		}
+	}
+	return found
 }
 
 func quantize(b *builder, c call) {

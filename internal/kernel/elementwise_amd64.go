@@ -50,6 +50,17 @@ func float16Each(rows int, cols int, ld int, y *float32, x *float32)
 //go:noescape
 func bfloat16Each(rows int, cols int, ld int, y *float32, x *float32)
 
+// quantizeEach computes y = x / scale + zero, rounded to an integer before the
+// sum, within lo and hi; lo where x is NaN.
+//
+//go:noescape
+func quantizeEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, zero float32, lo float32, hi float32)
+
+// dequantizeEach computes y = (x - zero) scale.
+//
+//go:noescape
+func dequantizeEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, zero float32)
+
 // reluSlope computes dx = dy where y > 0, 0 where y <= 0, NaN where y is NaN.
 //
 //go:noescape

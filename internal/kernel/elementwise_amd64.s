@@ -1113,6 +1113,104 @@ DATA but16<>+24(SB)/4, $0xffff0000
 DATA but16<>+28(SB)/4, $0xffff0000
 GLOBL but16<>(SB), RODATA|NOPTR, $32
 
+// func quantizeEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, zero float32, lo float32, hi float32)
+// Requires: AVX
+TEXT ·quantizeEach(SB), NOSPLIT, $0-56
+	MOVQ         rows+0(FP), AX
+	MOVQ         ld+16(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         y+24(FP), DX
+	MOVQ         x+32(FP), BX
+	VBROADCASTSS scale+40(FP), Y0
+	VBROADCASTSS zero+44(FP), Y1
+	VBROADCASTSS lo+48(FP), Y2
+	VBROADCASTSS hi+52(FP), Y3
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS  (BX)(DI*1), Y4
+	VDIVPS   Y0, Y4, Y4
+	VROUNDPS $0x08, Y4, Y4
+	VADDPS   Y1, Y4, Y4
+	VMAXPS   Y2, Y4, Y4
+	VMINPS   Y3, Y4, Y4
+	VMOVUPS  Y4, (DX)(DI*1)
+	ADDQ     $0x00000020, DI
+	SUBQ     $0x00000008, SI
+	JGE      loop
+
+tail:
+	ADDQ       $0x00000008, SI
+	JZ         next
+	LEAQ       lanes<>+32(SB), R8
+	NEGQ       SI
+	VMOVUPS    (R8)(SI*4), Y4
+	VMASKMOVPS (BX)(DI*1), Y4, Y5
+	VDIVPS     Y0, Y5, Y5
+	VROUNDPS   $0x08, Y5, Y5
+	VADDPS     Y1, Y5, Y5
+	VMAXPS     Y2, Y5, Y5
+	VMINPS     Y3, Y5, Y5
+	VMASKMOVPS Y5, Y4, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func dequantizeEach(rows int, cols int, ld int, y *float32, x *float32, scale float32, zero float32)
+// Requires: AVX
+TEXT ·dequantizeEach(SB), NOSPLIT, $0-48
+	MOVQ         rows+0(FP), AX
+	MOVQ         ld+16(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         y+24(FP), DX
+	MOVQ         x+32(FP), BX
+	VBROADCASTSS scale+40(FP), Y0
+	VBROADCASTSS zero+44(FP), Y1
+
+row:
+	MOVQ cols+8(FP), SI
+	XORQ DI, DI
+	SUBQ $0x00000008, SI
+	JLT  tail
+
+loop:
+	VMOVUPS (BX)(DI*1), Y2
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (DX)(DI*1)
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x00000008, SI
+	JGE     loop
+
+tail:
+	ADDQ       $0x00000008, SI
+	JZ         next
+	LEAQ       lanes<>+32(SB), R8
+	NEGQ       SI
+	VMOVUPS    (R8)(SI*4), Y2
+	VMASKMOVPS (BX)(DI*1), Y2, Y3
+	VSUBPS     Y1, Y3, Y3
+	VMULPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y2, (DX)(DI*1)
+
+next:
+	ADDQ CX, DX
+	ADDQ CX, BX
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func reluSlope(rows int, cols int, ld int, dx *float32, y *float32, dy *float32)
 // Requires: AVX
 TEXT ·reluSlope(SB), NOSPLIT, $0-48

@@ -355,6 +355,10 @@ func (v *vectors) fast(lo, hi int) {
 		float16Each(1, n, n, y, a)
 	case opBFloat16:
 		bfloat16Each(1, n, n, y, a)
+	case opQuantize:
+		quantizeEach(1, n, n, y, a, s[0], s[1], s[2], s[3])
+	case opDequantize:
+		dequantizeEach(1, n, n, y, a, s[0], s[1])
 	case opAdam:
 		adamEach(1, n, n, y, b, c, a, s[0], s[1], s[2], s[3])
 	}

@@ -14,14 +14,16 @@ type vectors struct {
 type operation uint8
 
 const (
-	opActivate operation = iota // y = act(a)
-	opGrad                      // y = b act'(.), the output being a
-	opExp                       // y = exp(a)
-	opAdd                       // y = a + b
-	opMul                       // y = a b
-	opFloat16                   // y = a in the precision of float16
-	opBFloat16                  // and of bfloat16
-	opAdam                      // w = y, g = a, m = b, v = c
+	opActivate   operation = iota // y = act(a)
+	opGrad                        // y = b act'(.), the output being a
+	opExp                         // y = exp(a)
+	opAdd                         // y = a + b
+	opMul                         // y = a b
+	opFloat16                     // y = a in the precision of float16
+	opBFloat16                    // and of bfloat16
+	opQuantize                    // y = a / scale + zero within lo and hi
+	opDequantize                  // y = (a - zero) scale
+	opAdam                        // w = y, g = a, m = b, v = c
 )
 
 const (
@@ -78,6 +80,10 @@ func (v *vectors) plain(lo, hi int) {
 		roundFloat16(y, a)
 	case opBFloat16:
 		roundBFloat16(y, a)
+	case opQuantize:
+		quantize(y, a, v.s[0], v.s[1], v.s[2], v.s[3])
+	case opDequantize:
+		dequantize(y, a, v.s[0], v.s[1])
 	case opAdam:
 		adam(y, a, b, c, v.s[0], v.s[1], v.s[2], v.s[3])
 	}

@@ -49,6 +49,20 @@ func elementwise(g *gen) {
 		g.VBLENDVPS(g.unordered(x), g.quieted(x, 16), y, y)
 		return y
 	})
+	unary("quantizeEach", "computes y = x / scale + zero, rounded to an integer before the sum, within lo and hi; lo where x is NaN.", func(x reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		const toEven = 8 // without an exception
+		g.VDIVPS(s[0], x, x)
+		g.VROUNDPS(operand.U8(toEven), x, x)
+		g.VADDPS(s[1], x, x)
+		g.VMAXPS(s[2], x, x) // the operand written first wins where the other is NaN
+		g.VMINPS(s[3], x, x)
+		return x
+	}, "scale", "zero", "lo", "hi")
+	unary("dequantizeEach", "computes y = (x - zero) scale.", func(x reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual {
+		g.VSUBPS(s[1], x, x)
+		g.VMULPS(s[0], x, x)
+		return x
+	}, "scale", "zero")
 
 	slope := func(name, doc string, f func(y, dy reg.VecVirtual, s []reg.VecVirtual) reg.VecVirtual, scalars ...string) {
 		g.each(loop{name, doc, []string{"y", "dy"}, []string{"dx"}, scalars}, func(v, s []reg.VecVirtual) []reg.VecVirtual {
