@@ -699,7 +699,8 @@ func (b *builder) setAs(name string, elem pb.TensorProto_DataType, n *G.Node, di
 	}
 	b.account(name, dims, int64(n.Dtype().Size()))
 	if half := b.elem(name); b.wide && isHalf(half) {
-		n = must(gop.Slices(name+" rounded", "rounding to 16 bits", n, roundingTo(half)))
+		// It is a node of its own, or shows what is rounded already.
+		n = must(gop.Overwrite(name+" rounded", "rounding to 16 bits", n, roundingTo(half)))
 	}
 	b.values[name] = value{dims: dims, elem: elem, node: n}
 }

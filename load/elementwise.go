@@ -359,11 +359,9 @@ func (b *builder) setConverted(c call, name string, to pb.TensorProto_DataType, 
 	var f func(float64) float64
 	dt := x.Dtype()
 	if isHalf(to) && dt == tensor.Float32 {
-		n := x
-		if !b.wide || !isHalf(b.elem(name)) { // or else all that is set is rounded
-			n = must(gop.Slices(name, "rounding to 16 bits", n, roundingTo(to)))
-		}
-		b.setAs(name, to, n, dims...)
+		n := must(gop.Slices(name, "rounding to 16 bits", x, roundingTo(to)))
+		b.account(name, dims, 4)
+		b.values[name] = value{dims: dims, elem: to, node: n}
 		return
 	}
 	switch {

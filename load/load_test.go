@@ -958,3 +958,70 @@ func TestInputsAreNotKept(t *testing.T) {
 		}
 	}
 }
+
+// TestRoundTripsThrough8BitsAreOneGraph has values that are quantised and dequantised, with integers of both kinds, beside those whose integers
+// somebody else wants, or that have scales for each channel.
+func TestRoundTripsThrough8BitsAreOneGraph(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		one   bool
+		model string
+	}{
+		{"uint8", true, `
+			in x float 2 3
+			const s float = 0.25
+			const z uint8 = 100
+			q = QuantizeLinear(x, s, z)
+			y = DequantizeLinear(q, s, z)
+			out y float 2 3`},
+		{"int8, without a zero point on the way back", true, `
+			in x float 2 3
+			const s float = 0.125
+			const z int8 = 0
+			q = QuantizeLinear(x, s, z)
+			w = DequantizeLinear(q, s)
+			y = Relu(w)
+			out y float 2 3`},
+		{"integers that are wanted", false, `
+			in x float 2 3
+			const s float = 0.25
+			const z uint8 = 100
+			q = QuantizeLinear(x, s, z)
+			y = DequantizeLinear(q, s, z)
+			out y float 2 3
+			out q uint8 2 3`},
+		{"scales of an axis", false, `
+			in x float 2 3
+			const s float 3 = 0.25 0.5 1
+			const z int8 3 = 1 2 3
+			q = QuantizeLinear(x, s, z) axis=1
+			y = DequantizeLinear(q, s, z) axis=1
+			out y float 2 3`},
+		{"scales that are computed", false, `
+			in x float 2 3
+			in s float
+			const z int8 = 3
+			q = QuantizeLinear(x, s, z)
+			y = DequantizeLinear(q, s, z)
+			out y float 2 3`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := modelOf(t, test.model, nil)
+			s := open(t, m)
+			if s.main.Load().whole() != test.one {
+				t.Errorf("one graph: %v, want %v", !test.one, test.one)
+			}
+			in := []*onnx.Tensor{onnxtest.Tensor(t, "x", []float32{0.12, -3.3, 1000, -1000, 0.125, 0.375}, 2, 3)}
+			if len(s.Inputs()) > 1 {
+				in = append(in, onnxtest.Tensor(t, "s", []float32{0.25}))
+			}
+			for range 2 {
+				got, err := s.Run(t.Context(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hold(t, m, in, got)
+			}
+		})
+	}
+}

@@ -321,17 +321,13 @@ func arithmetic[T kernel.Float](f Arithmetic, y, a, b []T, stepA, stepB int) {
 		a, b = a[:len(y)], b[:len(y)]
 		switch f {
 		case Plus:
-			for i := range y {
-				y[i] = a[i] + b[i]
-			}
+			kernel.Add(y, a, b)
 		case Minus:
 			for i := range y {
 				y[i] = a[i] - b[i]
 			}
 		case Times:
-			for i := range y {
-				y[i] = a[i] * b[i]
-			}
+			kernel.Mul(y, a, b)
 		case Over:
 			for i := range y {
 				y[i] = a[i] / b[i]

@@ -448,3 +448,41 @@ func TestLentInputs(t *testing.T) {
 		t.Error("an input that an activation reads can be lent")
 	}
 }
+
+// TestOverwriteSharesStorage has the elements changed where they lie, unless they are wanted elsewhere.
+func TestOverwriteSharesStorage(t *testing.T) {
+	g := G.NewGraph()
+	x, _ := input[float32](g, "x", 3, 5)
+	y, err := Activate("y", x, kernel.Activation{Func: kernel.ReLU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := Overwrite("z", "doubling", y, func(y, x []float32) {
+		for i, v := range x {
+			y[i] = 2 * v
+		}
+	})
+	got := compute(t, z, err)
+	for i, v := range valuesOf(x) {
+		if want := 2 * max(v, 0); got[i] != want {
+			t.Fatalf("element %d is %v, want %v", i, got[i], want)
+		}
+	}
+	if !slices.Equal(valuesOf(y), got) {
+		t.Error("the storage is another")
+	}
+	elsewhere := make([]float32, 15)
+	m, err := NewMachine(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Redirect[float32](z)(elsewhere)
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range elsewhere {
+		if float64(v) != got[i] {
+			t.Fatalf("redirected element %d is %v, want %v", i, v, got[i])
+		}
+	}
+}

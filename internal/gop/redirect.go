@@ -96,3 +96,4 @@ func (o *dense[T]) redirect(y []T)       { o.y = y }
 func (o *activate[T]) redirect(y []T)    { o.y = y }
 func (o *broadcast[T]) redirect(y []T)   { o.y = y }
 func (o *convolution[T]) redirect(y []T) { o.y = y }
+func (o *sliced) redirect(y []float32)   { o.y = y }

@@ -19,15 +19,29 @@ func Slices(name, kind string, x *G.Node, f func(y, x []float32)) (*G.Node, erro
 	return apply(&sliced{f: f}, name, kind, x.Shape(), x)
 }
 
+// Overwrite is Slices with y over x, which nobody else must read, unless f leaves it as it is.
+func Overwrite(name, kind string, x *G.Node, f func(y, x []float32)) (*G.Node, error) {
+	n, err := Slices(name, kind, x, f)
+	if err == nil {
+		n.Op().(*sliced).over = true
+	}
+	return n, err
+}
+
 type sliced struct {
 	op
 	loop
 	f    func(y, x []float32)
+	over bool // y is x
 	y, x []float32
 }
 
 func (o *sliced) bind(b *binding) {
 	take(b, &o.x)
-	o.y = output[float32](b)
+	if o.y = o.x; o.over {
+		show(b, o.y)
+	} else {
+		o.y = output[float32](b)
+	}
 	o.loop = parts(len(o.y), 1, 8192, func(lo, hi int) { o.f(o.y[lo:hi], o.x[lo:hi]) })
 }

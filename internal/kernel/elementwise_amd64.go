@@ -131,3 +131,8 @@ func columnSums(rows int, cols int, x *float32, ld int, dst *float32)
 //
 //go:noescape
 func pixelsEach(n8 int, dst *float32, src *uint8, scale float32, offset float32)
+
+// float16Wide is float16Each of n elements, n > 0, with AVX-512.
+//
+//go:noescape
+func float16Wide(n int, y *float32, x *float32)

@@ -1955,3 +1955,37 @@ loop:
 	JNZ       loop
 	VZEROUPPER
 	RET
+
+// func float16Wide(n int, y *float32, x *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·float16Wide(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), AX
+	MOVQ y+8(FP), CX
+	MOVQ x+16(FP), DX
+	SUBQ $0x00000010, AX
+	JLT  rest
+
+loop:
+	VMOVUPS   (DX), Z0
+	VCVTPS2PH $0x00, Z0, Y0
+	VCVTPH2PS Y0, Z0
+	VMOVUPS   Z0, (CX)
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x00000010, AX
+	JGE       loop
+
+rest:
+	ADDQ      $0x00000010, AX
+	JZ        done
+	MOVQ      $-1, BX
+	BZHIQ     AX, BX, AX
+	KMOVW     AX, K1
+	VMOVUPS.Z (DX), K1, Z0
+	VCVTPS2PH $0x00, Z0, Y0
+	VCVTPH2PS Y0, Z0
+	VMOVUPS   Z0, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET

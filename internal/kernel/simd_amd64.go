@@ -352,7 +352,11 @@ func (v *vectors) fast(lo, hi int) {
 	case opMul:
 		mulEach(1, n, n, y, a, b)
 	case opFloat16:
-		float16Each(1, n, n, y, a)
+		if wide {
+			float16Wide(n, y, a)
+		} else {
+			float16Each(1, n, n, y, a)
+		}
 	case opBFloat16:
 		bfloat16Each(1, n, n, y, a)
 	case opQuantize:

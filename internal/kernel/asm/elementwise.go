@@ -145,6 +145,41 @@ func elementwise(g *gen) {
 	g.adam()
 	g.columnSums()
 	g.pixels()
+	g.float16Wide()
+}
+
+// float16Wide emits the conversion to float16 and back.
+func (g *gen) float16Wide() {
+	g.function("float16Wide", "func(n int, y, x *float32)", "float16Wide is float16Each of n elements, n > 0, with AVX-512.")
+	n, y, x := g.arg("n"), g.arg("y"), g.arg("x")
+	v, half := g.ZMM(), g.YMM()
+	const toEven = 0
+	convert := func() {
+		g.VCVTPS2PH(operand.U8(toEven), v, half)
+		g.VCVTPH2PS(half, v)
+	}
+	g.SUBQ(imm(16), n)
+	g.JLT(operand.LabelRef("rest"))
+	g.Label("loop")
+	g.VMOVUPS(at(x, 0), v)
+	convert()
+	g.VMOVUPS(v, at(y, 0))
+	g.ADDQ(imm(64), x)
+	g.ADDQ(imm(64), y)
+	g.SUBQ(imm(16), n)
+	g.JGE(operand.LabelRef("loop"))
+	g.Label("rest")
+	g.ADDQ(imm(16), n)
+	g.JZ(operand.LabelRef("done"))
+	ones, bits, mask := g.GP64(), g.GP64(), g.K()
+	g.MOVQ(operand.I32(-1), ones)
+	g.BZHIQ(n, ones, bits)
+	g.KMOVW(bits.As32(), mask)
+	g.VMOVUPS_Z(at(x, 0), mask, v)
+	convert()
+	g.VMOVUPS(v, mask, at(y, 0))
+	g.Label("done")
+	g.end()
 }
 
 // adam emits the update of the parameters. Every product and sum is rounded
