@@ -58,6 +58,8 @@ type job struct {
 	// single says that the model is one of many that are tried, so that what takes
 	// long and changes no verdict is left out.
 	single bool
+	// recorded says that data sets of the model as it is in its file come of it, with sequences and optionals.
+	recorded bool
 }
 
 func (j *job) tell(rt, set string) {
@@ -164,6 +166,13 @@ func (j *job) prepare(ctx context.Context) error {
 	j.mapped = m.Proto.GetGraph()
 	if len(j.source.sets) == 0 || unread == nil && scored(m.Proto.GetGraph(), sets) {
 		more, err := withoutMaps(m)
+		if err != nil {
+			return err
+		}
+		notes = append(notes, more...)
+	}
+	if len(j.source.sets) == 0 && !j.recorded {
+		more, err := withoutSequences(m)
 		if err != nil {
 			return err
 		}

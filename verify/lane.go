@@ -77,7 +77,7 @@ var errWrites = errors.New("writes into its inputs")
 func onlyTensors(what string, values []*reference.Value) error {
 	for _, v := range values {
 		if v.Kind != reference.Tensor {
-			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s %q is a %s; runtimes are asked for tensors only", what, v.Name, v)}
+			return &onnx.UnsupportedError{Why: fmt.Sprintf("%s %q is no tensor, but %s; runtimes are asked for tensors only", what, v.Name, v)}
 		}
 	}
 	return nil

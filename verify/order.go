@@ -78,21 +78,17 @@ func withShapes(m *pb.ModelProto) (whole *pb.ModelProto, names []string) {
 }
 
 // withoutOpenShapes leaves out of the findings that an input has no shape, which --shape or --input may give, and that an output
-// has none, where it follows from such an input's, or from the elements of a sequence.
+// has none that follows from the graph: only a run may tell it.
 func withoutOpenShapes(m *pb.ModelProto, findings []rule.Finding) (left []rule.Finding, notes []string) {
 	var open []string // ports
-	for _, v := range m.GetGraph().GetInput() {
-		if t := v.GetType().GetTensorType(); t != nil && t.Shape == nil {
-			open = append(open, "input "+onnx.Quote(v.GetName()))
-		}
-	}
-	if len(open) > 0 || slices.ContainsFunc(m.GetGraph().GetInput(), func(v *pb.ValueInfoProto) bool { return v.GetType().GetSequenceType() != nil }) {
-		for _, v := range m.GetGraph().GetOutput() {
+	for kind, ports := range map[string][]*pb.ValueInfoProto{"input ": m.GetGraph().GetInput(), "output ": m.GetGraph().GetOutput()} {
+		for _, v := range ports {
 			if t := v.GetType().GetTensorType(); t != nil && t.Shape == nil {
-				open = append(open, "output "+onnx.Quote(v.GetName()))
+				open = append(open, kind+onnx.Quote(v.GetName()))
 			}
 		}
 	}
+	slices.Sort(open)
 	left = slices.DeleteFunc(findings, func(f rule.Finding) bool {
 		return f.Code == "required-field-missing" && f.Message == "the type has no shape" && slices.Contains(open, f.Where)
 	})
@@ -102,27 +98,33 @@ func withoutOpenShapes(m *pb.ModelProto, findings []rule.Finding) (left []rule.F
 	return left, notes
 }
 
-// shape gives inputs without a shape the number of axes that they have in the data sets, and outputs what follows from that, since not
-// every runtime takes a graph without.
+// shape gives inputs without a shape the number of axes that they have in the data sets, and outputs what follows from that, or what
+// the reference gives, since not every runtime takes a graph without.
 func (j *job) shape() error {
 	shaped := shallow(j.model.Proto)
 	shaped.Graph = shallow(shaped.GetGraph())
-	shaped.Graph.Input = slices.Clone(shaped.Graph.GetInput())
-	some := false
-	for i, v := range shaped.Graph.Input {
-		t := v.GetType().GetTensorType()
-		rank, ok := j.rank(v.GetName())
-		if t == nil || t.Shape != nil || !ok {
-			continue
-		}
-		some = true
-		shaped.Graph.Input[i] = shallow(v)
-		shaped.Graph.Input[i].Type = onnx.Type{Elem: pb.TensorProto_DataType(t.GetElemType()), Dims: slices.Repeat([]onnx.Dim{onnx.Unknown()}, rank)}.Proto()
+	inputs := withRanks(shaped.Graph.GetInput(), func(_ int, name string) (int, bool) {
+		return j.rank(func(d dataSet) *reference.Value {
+			if i := slices.IndexFunc(d.values, func(v *reference.Value) bool { return v.Name == name }); i >= 0 {
+				return d.values[i]
+			}
+			return nil
+		})
+	})
+	if shaped.Graph.Input = inputs; !slices.Equal(inputs, j.model.Proto.GetGraph().GetInput()) {
+		shaped, _ = withShapes(shaped)
 	}
-	if !some {
+	shaped.Graph.Output = withRanks(shaped.Graph.GetOutput(), func(i int, _ string) (int, bool) {
+		return j.rank(func(d dataSet) *reference.Value {
+			if i < len(d.want) {
+				return d.want[i]
+			}
+			return nil
+		})
+	})
+	if slices.Equal(inputs, j.model.Proto.GetGraph().GetInput()) && slices.Equal(shaped.Graph.Output, j.model.Proto.GetGraph().GetOutput()) {
 		return nil
 	}
-	shaped, _ = withShapes(shaped)
 	b, err := onnx.Marshal(shaped)
 	if err != nil {
 		return err
@@ -134,17 +136,32 @@ func (j *job) shape() error {
 	return err
 }
 
-// rank is how many axes an input has in the data sets, where it has as many in all.
-func (j *job) rank(input string) (n int, ok bool) {
+// withRanks gives the tensors among the inputs or outputs that have no shape one of as many axes as rank knows of.
+func withRanks(ports []*pb.ValueInfoProto, rank func(i int, name string) (int, bool)) []*pb.ValueInfoProto {
+	ports = slices.Clone(ports)
+	for i, v := range ports {
+		t := v.GetType().GetTensorType()
+		if t == nil || t.Shape != nil {
+			continue
+		}
+		if n, ok := rank(i, v.GetName()); ok {
+			ports[i] = shallow(v)
+			ports[i].Type = onnx.Type{Elem: pb.TensorProto_DataType(t.GetElemType()), Dims: slices.Repeat([]onnx.Dim{onnx.Unknown()}, n)}.Proto()
+		}
+	}
+	return ports
+}
+
+// rank is how many axes a value of the data sets has, where it is a tensor of as many in all.
+func (j *job) rank(of func(d dataSet) *reference.Value) (n int, ok bool) {
 	for _, d := range j.sets {
-		for _, v := range d.values {
-			switch {
-			case v.Name != input:
-			case ok && n != len(v.Dims):
-				return 0, false
-			default:
-				n, ok = len(v.Dims), true
-			}
+		v := of(d)
+		switch {
+		case v == nil || v.Kind != reference.Tensor:
+		case ok && n != len(v.Dims):
+			return 0, false
+		default:
+			n, ok = len(v.Dims), true
 		}
 	}
 	return n, ok

@@ -84,7 +84,7 @@ func Record(ctx context.Context, o Options, sets int, tool string) (*Recording, 
 	r := &Recording{Report: &Report{named: true}}
 	for seed := o.Seed; len(r.Sets) < sets; seed++ {
 		o.Seed = seed
-		j := &job{options: o, source: source{model: o.Paths[0]}, probes: &probes{done: map[string]probed{}}, progress: newProgress(o.Progress, 1), report: &ModelReport{Path: o.Paths[0]}}
+		j := &job{options: o, source: source{model: o.Paths[0]}, probes: &probes{done: map[string]probed{}}, progress: newProgress(o.Progress, 1), report: &ModelReport{Path: o.Paths[0]}, recorded: true}
 		j.run(ctx)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
