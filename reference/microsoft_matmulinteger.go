@@ -64,12 +64,12 @@ func (c *call) quantizedByRange(x *Value) (q *Value, scale number, zero *Value) 
 	}
 	c.quantize(zero, 0, f.div(neg(lo), scale), 0)
 	firm := zero.figures(0) == number{}
-	for i := range q.Len() {
+	c.each(q.Len(), 1, func(i int) {
 		n := f.div(x.at(i), scale)
 		if c.quantize(q, i, n, zero.Float(0)); !firm { // the range may be another's
 			q.setFigures(i, roundFunction.at(whole, n))
 		}
-	}
+	})
 	zero.Sound, zero.Spread, zero.Declared = nil, nil, nil
 	q.trim()
 	return q, scale, zero

@@ -30,13 +30,13 @@ var opDynamicQuantizeLinear = operator{
 			c.undefined(scale, 0, quantizedNaN)
 		}
 		c.quantize(zero, 0, f.div(neg(lo), step), 0)
-		for i := range y.Len() {
+		c.each(y.Len(), 1, func(i int) {
 			c.quantize(y, i, f.div(x.at(i), step), zero.Float(0))
 			n := y.figures(i) // and the zero point may be off
 			n.sound += zero.Sound[0]
 			n.declared += zero.Declared[0]
 			y.setFigures(i, n)
-		}
+		})
 		return []*Value{y, scale, zero}
 	},
 }
