@@ -283,6 +283,7 @@ func operators() []operator {
 		opMicrosoftLinearAttentionGate,
 		opMicrosoftMRotaryEmbedding,
 		opMicrosoftMatMulBnb4,
+		opMicrosoftMatMulFpQ4,
 		opMicrosoftMatMulInteger16,
 		opMicrosoftMatMulIntegerToFloat,
 		opMicrosoftMatMulNBits,

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
 	"github.com/petrify-ml/petrify/reference"
+	"golang.org/x/sys/cpu"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -699,4 +701,29 @@ func TestOperatorsWithoutAKernelOnCPUs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestMatMulFpQ4 needs AVX-512, without which ONNX Runtime refuses the operator.
+func TestMatMulFpQ4(t *testing.T) {
+	if !cpu.X86.HasAVX512F {
+		t.Skip("ONNX Runtime runs MatMulFpQ4 on processors with AVX-512 only")
+	}
+	holdRows(t, []nodeRow{microsoft("MatMulFpQ4", func(s *singleNode) {
+		n, k, kind := s.between(1, 20), one(s, 16, 32, 64, 100), s.IntN(2)
+		var packed []byte
+		for range n * ((k + 31) / 32) {
+			packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(s.Float64())))
+			for range 16 + kind {
+				packed = append(packed, byte(s.IntN(256)))
+			}
+			if kind == 1 {
+				packed[len(packed)-17] &= 15
+			}
+		}
+		s.give(s.float(f32, 1, 2, s.between(1, 4), k))
+		s.constant(&onnx.Tensor{Dims: []int{len(packed)}, Data: onnx.Slice[uint8](packed)}, &onnx.Tensor{Dims: []int{2}, Data: onnx.Slice[int64]{int64(k), int64(n)}})
+		if kind == 0 || s.IntN(2) == 0 {
+			s.attr(onnx.Int("blk_quant_type", int64(kind)))
+		}
+	})})
 }

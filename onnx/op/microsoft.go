@@ -32,6 +32,7 @@ func microsoft() map[string]Rule {
 
 		"GatherBlockQuantized":             ruleGatherBlocks,
 		"MatMulBnb4":                       ruleBnb4,
+		"MatMulFpQ4":                       ruleFpQ4,
 		"MatMulNBits":                      ruleNBits,
 		"Attention":                        ruleProjectedAttention,
 		"DecoderMaskedMultiHeadAttention":  ruleDecoderMasked,
@@ -139,6 +140,13 @@ func ruleBnb4(n *Node) {
 		n.rowsTimes(k, rows)
 	} else {
 		n.rowsTimes(rows, k)
+	}
+}
+
+// ruleFpQ4 multiplies rows by a packed matrix, whose shape is an input.
+func ruleFpQ4(n *Node) {
+	if shape, ok := n.constantInts(2); ok && len(shape) == 2 && slices.Min(shape) >= 0 {
+		n.rowsTimes(shape[0], shape[1])
 	}
 }
 
