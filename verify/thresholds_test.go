@@ -16,7 +16,7 @@ func TestTreesSeeBothSidesOfTheirThresholds(t *testing.T) {
 			onnx.Ints("nodes_treeids", 0, 0, 0, 0, 0), onnx.Ints("nodes_nodeids", 0, 1, 2, 3, 4), onnx.Ints("nodes_featureids", 0, 2, 0, 0, 0),
 			onnx.Strings("nodes_modes", "BRANCH_LEQ", "BRANCH_LEQ", "LEAF", "LEAF", "LEAF"), onnx.Floats("nodes_values", 52000, 0.25, 0, 0, 0),
 			onnx.Ints("nodes_truenodeids", 1, 3, 0, 0, 0), onnx.Ints("nodes_falsenodeids", 2, 4, 0, 0, 0), onnx.Ints("nodes_missing_value_tracks_true", 0, 1, 0, 0, 0),
-			onnx.Ints("target_treeids", 0, 0, 0), onnx.Ints("target_nodeids", 2, 3, 4), onnx.Ints("target_ids", 0, 0, 0), onnx.Floats("target_weights", 1, 2, 3)}}}}
+			onnx.Int("n_targets", 1), onnx.Ints("target_treeids", 0, 0, 0), onnx.Ints("target_nodeids", 2, 3, 4), onnx.Ints("target_ids", 0, 0, 0), onnx.Floats("target_weights", 1, 2, 3)}}}}
 	set, err := drawnFor(t, s.model(t), Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
