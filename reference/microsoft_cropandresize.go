@@ -30,6 +30,7 @@ var opMicrosoftCropAndResize = operator{
 			if n < 0 || n >= x.Dims[0] {
 				fail(fmt.Errorf("region %d is of batch entry %d of %d", r, n, x.Dims[0]))
 			}
+			c.take(16 * int64(size[0]+size[1])) // images may have no channels
 			var axes [2][]cropPlace
 			for a := range axes { // height, width
 				for k := range size[a] {
