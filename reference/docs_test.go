@@ -89,10 +89,14 @@ GRUUnit, experimental as well, it does not run; petrify refuses them by name.
 The operators of com.microsoft are those of ONNX Runtime 1.30. They are compared with ONNX Runtime on randomly drawn nodes
 (%[1]sgo test ./verify -run 'OwnOperators|GeneralOperators' -sweep.count 100%[1]s), and, where it has no CPU kernel, with PyTorch
 (%[1]sgo test ./verify -run NoKernel%[1]s): BiasAdd, BiasSoftmax, BiasSplitGelu, GroupNorm, SkipGroupNorm, and MultiHeadAttention with
-queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in four places: MatMulNBits
-ignores packed zero points if g_idx is given; MultiHeadAttention ignores the past if the present is not an output; with
-unidirectional and more keys than queries, the last query sees all of the keys; and QMoE always normalizes the weights of the chosen experts,
-as the reference does, too.
+queries, keys and values packed into one tensor. ONNX Runtime's CPU kernels deviate from its own definitions in five places: MatMulNBits
+ignores packed zero points if g_idx is given, and gets 2 bits with g_idx wrong; MultiHeadAttention ignores the past if the present is not an
+output; with unidirectional and more keys than queries, the last query sees all of the keys; MatMulBnb4 with transB = 0 reads its weights in
+the wrong order; and QMoE always normalizes the weights of the chosen experts, as the reference does, too.
+
+From ONNX's definitions they deviate here, among others: TreeEnsemble takes post_transform 1 for LOGISTIC and 2 for SOFTMAX; TreeEnsembleClassifier
+has the labels 0 and 1 where leaves vote for two classes; STFT of complex signals with a window is not PyTorch's; Attention with
+qk_matmul_output_mode 2 shows the lowest number for a key that is hidden, not minus infinity; LabelEncoder of version 2 finds no NaN.
 
 The column of limits ([verification.md](verification.md) explains them):
 

@@ -408,6 +408,9 @@ func (c *call) regress(e *ensemble, t pb.TensorProto_DataType, how, transform st
 			done = f.transform(transform, scores)
 		}
 		for k, s := range done {
+			if t == pb.TensorProto_FLOAT && s == exact(s.v) && !f.has(s.v) { // the one vote of a tree of float64
+				s = f.rounded(s, 1)
+			}
 			switch out.set(r*e.targets+k, s); {
 			case e.targets == 1 && transform != "PROBIT" && transform != "NONE":
 				c.undefined(out, r, transformOfOne)
@@ -462,6 +465,7 @@ func (c *call) classifyByTrees(e *ensemble, labels *Value) []*Value {
 		}
 		if !one {
 			c.chooseGreatest(out, r, labels, scores)
+			c.alsoOfVotes(out, r, labels, scores, terms)
 			c.storeScores(z, r, f.transform(transform, scores))
 			if e.targets == 2 {
 				c.alsoBySecond(out, r, labels, scores[1])
@@ -495,14 +499,28 @@ func (c *call) classifyByTrees(e *ensemble, labels *Value) []*Value {
 	return []*Value{out, z}
 }
 
-// oneAsTwo writes the score of the second of two classes as two: as a probability and
-// what is missing to one, or as a number and its negative.
+// alsoOfVotes allows for the label of the greatest score among classes that leaves voted for: runtimes take that, or count
+// none as 0, as ONNX's text leaves open.
+func (c *call) alsoOfVotes(out *Value, row int, labels *Value, scores []number, terms [][]number) {
+	best := -1
+	for k, votes := range terms {
+		if len(votes) > 0 && (best < 0 || scores[k].v > scores[best].v) {
+			best = k
+		}
+	}
+	if best >= 0 {
+		c.mayBe(out, row, labels, best, number{sound: 1, declared: 1})
+	}
+}
+
+// oneAsTwo writes the score of the second of two classes as two: by LOGISTIC, or as a
+// probability and what is missing to one, or as a number and its negative.
 func (f format) oneAsTwo(transform string, s number, probability bool) []number {
 	switch {
-	case probability:
-		return []number{f.sub(exact(1), s), s}
 	case transform == "LOGISTIC":
 		return []number{sigmoidFunction.at(f, neg(s)), sigmoidFunction.at(f, s)}
+	case probability:
+		return []number{f.sub(exact(1), s), s}
 	}
 	return []number{neg(s), s}
 }

@@ -121,6 +121,13 @@ var encoderRows = []nodeRow{
 
 // linearRows are linear models.
 var linearRows = []nodeRow{
+	{op: "LinearClassifier", domain: "ai.onnx.ml", form: " of defaults ", opset: 13, fill: func(s *singleNode) {
+		features, classes := s.between(1, 9), s.between(3, 4)
+		s.outs = 2
+		s.give(s.numeric(3, features))
+		s.attr(onnx.Floats("coefficients", s.reals(features*classes, 1)...), onnx.Floats("intercepts", s.reals(classes, 1)...), onnx.Ints("classlabels_ints", []int64{7, 3, 5, 11}[:classes]...))
+		s.sometimes(onnx.Int("multi_class", 1))
+	}},
 	classical("LinearRegressor", 13, func(s *singleNode) {
 		features, targets := s.between(1, 20), s.between(1, 3)
 		s.give(s.float(f32, 2, 3, features))
@@ -145,6 +152,19 @@ var linearRows = []nodeRow{
 			s.attr(onnx.Strings("classlabels_strings", []string{"x", "y", "z", "u"}[:classes]...))
 		}
 	}),
+}
+
+// asDoubles gives attributes that are lists of floats as tensors of float64 instead.
+func (s *singleNode) asDoubles(names ...string) {
+	for i, a := range s.attrs {
+		if p := a.Proto(); slices.Contains(names, p.GetName()) {
+			data := make(onnx.Slice[float64], len(p.Floats))
+			for k, v := range p.Floats {
+				data[k] = float64(v) + 1e-9*s.NormFloat64() // which float32 would lose
+			}
+			s.attrs[i] = onnx.TensorAttr(p.GetName()+"_as_tensor", &onnx.Tensor{Dims: []int{len(data)}, Data: data})
+		}
+	}
 }
 
 // A grove draws trees as the older versions write them.
@@ -232,6 +252,23 @@ var treeRows = []nodeRow{
 			s.sometimes(onnx.String("post_transform", one(s, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")))
 		}
 	}),
+	{op: "TreeEnsembleRegressor", domain: "ai.onnx.ml", form: " of float64 ", opset: 19, fill: func(s *singleNode) {
+		features := s.between(1, 4)
+		s.give(s.of(f64, []int{6, features}, func() float64 { return 2 * s.NormFloat64() }))
+		s.grove(s.between(1, 5), features, s.between(1, 4)).give(s, "target", []int64{0}, 1)
+		s.attr(onnx.Int("n_targets", 1))
+		s.sometimes(onnx.Floats("base_values", s.reals(1, 1)...))
+		s.sometimes(onnx.String("aggregate_function", one(s, "AVERAGE", "MIN", "MAX")))
+		s.asDoubles("nodes_values", "target_weights", "base_values")
+	}},
+	{op: "TreeEnsemble", domain: "ai.onnx.ml", opset: 22, fill: (*singleNode).ensemble},
+	{op: "TreeEnsembleClassifier", domain: "ai.onnx.ml", form: " boosted ", opset: 13, fill: func(s *singleNode) {
+		s.outs = 2
+		features := s.between(1, 4)
+		s.give(s.rows(features))
+		s.grove(s.between(1, 5), features, s.between(1, 4)).give(s, "class", []int64{0}, 1)
+		s.attr(onnx.Floats("base_values", s.reals(1, 1)...), onnx.String("post_transform", one(s, "NONE", "LOGISTIC")), onnx.Ints("classlabels_int64s", 0, 1))
+	}},
 	classical("TreeEnsembleClassifier", 13, func(s *singleNode) {
 		s.outs = 2
 		features, classes := s.between(1, 4), s.between(2, 4)
@@ -254,6 +291,69 @@ var treeRows = []nodeRow{
 			s.sometimes(onnx.Floats("base_values", s.reals(classes, 1)...))
 		}
 	}),
+}
+
+// ensemble draws a TreeEnsemble, whose nodes and leaves are two lists.
+func (s *singleNode) ensemble() {
+	t, features, targets := one(s, f32, f64), s.between(1, 4), s.between(1, 3)
+	s.give(s.of(t, []int{6, features}, func() float64 {
+		if s.IntN(9) == 0 {
+			return math.NaN()
+		}
+		return float64(s.between(-7, 7))
+	}))
+	var splits, members, weights []float64
+	var modes []uint8
+	var of, missing, votes []int64
+	var next, leaf [2][]int64 // where the branches lead, and whether that is a leaf
+	var grow func(depth int) (at, isLeaf int64)
+	grow = func(depth int) (int64, int64) {
+		if depth == 0 || depth < 3 && s.IntN(3) == 0 {
+			votes = append(votes, int64(len(votes)%targets))
+			weights = append(weights, s.NormFloat64())
+			return int64(len(weights) - 1), 1
+		}
+		at, mode := len(of), s.IntN(7)
+		of, missing, modes = append(of, int64(s.IntN(features))), append(missing, int64(s.IntN(2))), append(modes, uint8(mode))
+		splits = append(splits, float64(s.between(-5, 5)))
+		if mode == 6 { // is it one of these? ONNX Runtime has whole ones from 1 on only
+			for range s.between(1, 3) {
+				members = append(members, float64(s.between(1, 7)))
+			}
+			members = append(members, math.NaN())
+		}
+		for k := range next {
+			next[k], leaf[k] = append(next[k], 0), append(leaf[k], 0)
+		}
+		for k := range next {
+			next[k][at], leaf[k][at] = grow(depth - 1)
+		}
+		return int64(at), 0
+	}
+	var roots []int64
+	for range s.between(1, 4) {
+		root, _ := grow(s.between(3, 4))
+		roots = append(roots, root)
+	}
+	tensor := func(name string, list []float64) {
+		k := -1
+		s.attr(onnx.TensorAttr(name, s.of(t, []int{len(list)}, func() float64 { k++; return list[k] })))
+	}
+	tensor("nodes_splits", splits)
+	tensor("leaf_weights", weights)
+	if len(members) > 0 {
+		tensor("membership_values", members)
+	}
+	s.attr(
+		onnx.Ints("tree_roots", roots...), onnx.Ints("nodes_featureids", of...), onnx.Ints("leaf_targetids", votes...), onnx.Int("n_targets", int64(targets)),
+		onnx.Ints("nodes_truenodeids", next[0]...), onnx.Ints("nodes_falsenodeids", next[1]...), onnx.Ints("nodes_trueleafs", leaf[0]...), onnx.Ints("nodes_falseleafs", leaf[1]...),
+		onnx.TensorAttr("nodes_modes", &onnx.Tensor{Dims: []int{len(modes)}, Data: onnx.Slice[uint8](modes)}),
+	)
+	s.sometimes(onnx.Ints("nodes_missing_value_tracks_true", missing...))
+	s.sometimes(onnx.Int("aggregate_function", int64(s.IntN(4))))
+	if targets > 1 && t == f32 { // ONNX Runtime 1.30 has it in float32, and takes LOGISTIC for SOFTMAX, and the other way round
+		s.sometimes(onnx.Int("post_transform", 3))
+	}
 }
 
 // kernel draws a kernel with parameters that keep its values moderate.
