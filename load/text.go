@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/petrify-ml/petrify/onnx"
 	"github.com/petrify-ml/petrify/onnx/pb"
@@ -86,16 +87,29 @@ func normalizeStrings(b *builder, c call) {
 	if len(dims) < 1 || len(dims) > 2 || len(dims) == 2 && dims[0] != 1 {
 		fail(c.unsupported("words of dims %v", dims))
 	}
+	// The locales C and POSIX have no letters but those of ASCII.
+	letter := func(rune) bool { return true }
+	if locale := c.text("locale"); locale == "C" || locale == "POSIX" {
+		letter = func(r rune) bool { return r <= unicode.MaxASCII }
+	}
+	in := func(s string, change func(rune) rune) string {
+		return strings.Map(func(r rune) rune {
+			if letter(r) {
+				return change(r)
+			}
+			return r
+		}, s)
+	}
 	y := onnx.Slice[string]{}
 	for _, s := range x {
-		if slices.ContainsFunc(stop, func(w string) bool { return w == s || !exact && strings.EqualFold(w, s) }) {
+		if slices.ContainsFunc(stop, func(w string) bool { return w == s || !exact && in(w, unicode.ToLower) == in(s, unicode.ToLower) }) {
 			continue
 		}
 		switch how {
 		case "LOWER":
-			s = strings.ToLower(s)
+			s = in(s, unicode.ToLower)
 		case "UPPER":
-			s = strings.ToUpper(s)
+			s = in(s, unicode.ToUpper)
 		}
 		y = append(y, s)
 	}

@@ -229,7 +229,7 @@ var textRows = []nodeRow{
 	standard("StringNormalizer", 10, func(s *singleNode) {
 		s.give(s.words(5))
 		s.sometimes(onnx.String("case_change_action", one(s, "LOWER", "UPPER", "NONE")))
-		s.attr(onnx.String("locale", "C.UTF-8"), onnx.Int("is_case_sensitive", int64(s.IntN(2))))
+		s.attr(onnx.String("locale", one(s, "C.UTF-8", "C")), onnx.Int("is_case_sensitive", int64(s.IntN(2))))
 		s.sometimes(onnx.Strings("stopwords", "a", "b", "", "ab"))
 	}),
 }
