@@ -67,6 +67,9 @@ func (c *call) transposedWindow(in, kernel []int) window {
 		if v := max(extra[i], pads[i], pads[rank+i]); v > math.MaxInt32 {
 			fail(fmt.Errorf("output_padding or pads have %d along axis %d, want less than 2^31", v, i))
 		}
+		if most := max(win.stride[i], win.dilation[i]); extra[i] > 0 && extra[i] >= most {
+			fail(fmt.Errorf("output_padding is %d along axis %d, want less than %d, the stride or dilation", extra[i], i, most))
+		}
 		full := win.stride[i]*(in[i]-1) + extra[i] + (kernel[i]-1)*win.dilation[i] + 1
 		switch {
 		case len(shape) > 0, auto == "SAME_UPPER", auto == "SAME_LOWER":

@@ -42,6 +42,9 @@ func parseEinsum(equation string, in []*Value) *einsum {
 		wide = max(wide, ellipsis)
 		for a, l := range labels {
 			d := in[i].Dims[a]
+			if k := slices.Index(labels[:a], l); k >= 0 && in[i].Dims[k] != d {
+				fail(fmt.Errorf("equation %q: the diagonal along %q of shape %v, want axes of one length", equation, l, in[i].Dims))
+			}
 			if old, ok := e.length[l]; ok && old != d && old != 1 && d != 1 {
 				fail(fmt.Errorf("equation %q: label %q has lengths %d and %d", equation, l, old, d))
 			}

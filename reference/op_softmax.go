@@ -126,15 +126,9 @@ func softmaxLike(name string, rule func(f format, x []number) []number) operator
 }
 
 func (c *call) softmaxAxis(dims []int) (outer, n, inner int) {
-	if c.opset >= 13 {
-		axis := c.axis("axis", len(dims))
-		outer, n, inner = split(dims, axis)
-		return outer, n, inner
+	axis := c.axis("axis", len(dims))
+	if c.opset < 13 {
+		return size(dims[:axis]), size(dims[axis:]), 1
 	}
-	rank := len(dims)
-	if c.int("axis") >= 0 {
-		rank++ // after the last
-	}
-	axis := c.axis("axis", rank)
-	return size(dims[:axis]), size(dims[axis:]), 1
+	return split(dims, axis)
 }

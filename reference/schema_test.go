@@ -114,6 +114,9 @@ func TestInputsOfOtherShapesAreRefused(t *testing.T) {
 			[]*onnx.Tensor{numbers("x", 1, 1, 2, 4), numbers("c", 3, 2), numbers("s", 3, 2), tensor(t, "p", []int64{0, math.MaxInt64}, 1, 2)}},
 		{"in x float ?\nin c float ?\nin s float ?\ny = RotaryEmbedding(x, c, s)\nout y", "want 3 axes",
 			[]*onnx.Tensor{numbers("x", 1, 1, 2, 4), numbers("c", 2, 2), numbers("s", 2, 2)}},
+		{"in x float ?\ny = Einsum(x) equation=\"ii->i\"\nout y", "the diagonal along 'i' of shape [3 1]", []*onnx.Tensor{numbers("x", 3, 1)}},
+		{"in x float ?\nin w float ?\ny = ConvTranspose(x, w) output_padding=2,\nout y", "output_padding is 2 along axis 0, want less than 1",
+			[]*onnx.Tensor{numbers("x", 1, 1, 3), numbers("w", 1, 1, 2)}},
 		{"in n int64 ?\ny = HannWindow(n)\nout y", "a window of length 0", []*onnx.Tensor{tensor(t, "n", []int64{0})}},
 	} {
 		p, err := Compile(graph(t, 23, c.graph), Options{})
@@ -122,6 +125,17 @@ func TestInputsOfOtherShapesAreRefused(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.graph, err, c.want)
+		}
+	}
+}
+
+func TestAxesBehindTheLastAreRefused(t *testing.T) {
+	for _, opset := range []int64{10, 12, 13} {
+		for _, op := range []string{"Softmax", "LogSoftmax", "Hardmax"} {
+			_, err := Run(graph(t, opset, "in x float ?\ny = "+op+"(x) axis=2\nout y"), []*onnx.Tensor{tensor(t, "x", []float32{1, 2}, 1, 2)})
+			if err == nil || !strings.Contains(err.Error(), "axis 2, want one of rank 2") {
+				t.Errorf("%s of opset %d: %v", op, opset, err)
+			}
 		}
 	}
 }

@@ -263,6 +263,12 @@ func (n *Node) convTranspose(bias int, pads func(*window) bool) {
 			n.wrong("attribute-range", "attribute \"output_padding\" is %s for %d spatial axes", onnx.Few(v), spatial)
 			return
 		}
+		for i := range v {
+			if most := max(w.strides[i], w.dilations[i]); v[i] >= most {
+				n.wrong("attribute-range", "attribute \"output_padding\" is %s, want less than %d, the stride or dilation, on spatial axis %d", onnx.Few(v), most, i)
+				return
+			}
+		}
 		extra = v
 	}
 	asked, hasAsked := n.ints("output_shape")

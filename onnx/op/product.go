@@ -170,6 +170,16 @@ func ruleEinsum(n *Node) {
 			if j >= len(before) {
 				axis = cut + j - len(before)
 			}
+			if k := strings.IndexByte((before + after)[:j], letter); k >= 0 {
+				// a diagonal, of axes that do not broadcast
+				if k >= len(before) {
+					k += cut - len(before)
+				}
+				if _, ok := MergeDim(d[k], d[axis]); !ok {
+					n.wrong("shape-mismatch", "axis %q of equation %s has lengths %v and %v in %v", letter, onnx.Quote(equation), d[k], d[axis], n.arg(i))
+					return
+				}
+			}
 			uses[letter]++
 			if have, ok := size[letter]; ok {
 				joined, ok := broadcastDim(have, d[axis])

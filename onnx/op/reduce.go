@@ -86,14 +86,7 @@ func ruleAxisSame(n *Node) {
 	if d == nil {
 		return
 	}
-	flattens := n.Since < 13 && n.Name != "LpNormalization"
-	axis := n.int("axis")
-	if flattens {
-		if axis = n.int("axis"); axis == int64(len(d)) || n.attr("axis") == nil { // where flattening begins
-			return
-		}
-	}
-	n.axis(axis, len(d))
+	n.axis(n.int("axis"), len(d))
 }
 
 func ruleLoss(n *Node) {
