@@ -14,7 +14,7 @@ var opMicrosoftGatedAdd = operator{
 		x, y, gate := c.in[0], c.in[1], c.in[2]
 		rank := len(x.Dims)
 		if rank < 1 || !slices.Equal(x.Dims, y.Dims) || !slices.Equal(gate.Dims, append(slices.Clone(x.Dims[:max(rank-1, 0)]), 1)) {
-			fail(fmt.Errorf("X of shape %v, Y of shape %v and a gate of shape %v", x.Dims, y.Dims, gate.Dims))
+			fail(fmt.Errorf("shapes do not fit: X of shape %v, Y of shape %v and a gate of shape %v", x.Dims, y.Dims, gate.Dims))
 		}
 		f, between := c.format(x), formatOf(x.Type)
 		width := x.Dims[rank-1]
@@ -36,7 +36,7 @@ var opMicrosoftGatedRMSNorm = operator{
 		x, scale, gate := c.in[0], c.in[1], c.in[2]
 		n := scale.Len()
 		if len(x.Dims) < 1 || n < 1 || x.Dims[len(x.Dims)-1]%n != 0 || !slices.Equal(gate.Dims, x.Dims) {
-			fail(fmt.Errorf("X of shape %v, a gate of shape %v and a scale of %d", x.Dims, gate.Dims, n))
+			fail(fmt.Errorf("shapes do not fit: X of shape %v, a gate of shape %v and a scale of %d", x.Dims, gate.Dims, n))
 		}
 		f := c.format(x)
 		f.own = ownInNormalisation

@@ -256,7 +256,8 @@ func (f format) div(a, b number) number {
 
 // holds reports whether x is a number of the format, and no subnormal one.
 func (f format) holds(x float64) bool {
-	return f.nearest(x) == x && math.Abs(x) <= f.max && (x == 0 || math.Abs(x) >= max(f.tiny, f.normal))
+	a := math.Abs(x)
+	return x == 0 || a >= f.tiny && a >= f.normal && a <= f.max && f.nearest(x) == x
 }
 
 // has reports whether x is a number of the format, subnormal ones included.
