@@ -13,22 +13,7 @@ var opMicrosoftMRotaryEmbedding = operator{
 	name: "MRotaryEmbedding", domain: microsoft, in: []port{derived, blind},
 	eval: single(func(c *call) *Value {
 		x, cos, sin := c.in[0], c.in[2], c.in[3]
-		var batch, heads, steps, length int
-		switch len(x.Dims) {
-		case 4:
-			batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
-		case 3:
-			if heads = c.int("num_heads"); heads < 1 || x.Dims[2]%heads != 0 {
-				fail(fmt.Errorf("input of shape %v for %d heads", x.Dims, heads))
-			}
-			batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads
-		default:
-			fail(fmt.Errorf("input of shape %v, want three or four axes", x.Dims))
-		}
-		turned := c.int("rotary_embedding_dim")
-		if turned == 0 {
-			turned = length
-		}
+		batch, heads, steps, length, turned := c.headsToRotate(x)
 		if turned < 2 || turned > length || turned%2 != 0 || len(cos.Dims) != 2 || cos.Dims[1] != turned/2 || !slices.Equal(cos.Dims, sin.Dims) {
 			fail(fmt.Errorf("%d of %d elements are rotated by cosines of shape %v and sines of shape %v", turned, length, cos.Dims, sin.Dims))
 		}

@@ -13,22 +13,7 @@ var opRotaryEmbedding = operator{
 	name: "RotaryEmbedding",
 	eval: single(func(c *call) *Value {
 		x, cos, sin := c.in[0], c.in[1], c.in[2]
-		var batch, heads, steps, length int
-		switch len(x.Dims) {
-		case 4:
-			batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
-		case 3:
-			if heads = c.int("num_heads"); heads < 1 || x.Dims[2]%heads != 0 {
-				fail(fmt.Errorf("input of shape %v for %d heads", x.Dims, heads))
-			}
-			batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads
-		default:
-			fail(fmt.Errorf("input of shape %v, want three or four axes", x.Dims))
-		}
-		turned := c.int("rotary_embedding_dim")
-		if turned == 0 {
-			turned = length
-		}
+		batch, heads, steps, length, turned := c.headsToRotate(x)
 		half := turned / 2
 		if turned < 0 || turned > length || turned%2 != 0 || len(cos.Dims) < 2 || cos.Dims[len(cos.Dims)-1] != half || cos.Len() != sin.Len() {
 			fail(fmt.Errorf("%d of %d elements are rotated by cosines of shape %v and sines of shape %v", turned, length, cos.Dims, sin.Dims))
@@ -98,4 +83,24 @@ func (c *call) rotated(x *Value, length, turned int, interleaved bool, cos, sin 
 		out.set(i, s.sum(f, 0))
 	}
 	return out
+}
+
+// headsToRotate is how many sequences, heads and steps x has, the elements of a head, and how many of these are rotated. x is (N, heads, L, E) or
+// (N, L, heads E).
+func (c *call) headsToRotate(x *Value) (batch, heads, steps, length, turned int) {
+	switch len(x.Dims) {
+	case 4:
+		batch, heads, steps, length = x.Dims[0], x.Dims[1], x.Dims[2], x.Dims[3]
+	case 3:
+		if heads = c.int("num_heads"); heads < 1 || x.Dims[2]%heads != 0 {
+			fail(fmt.Errorf("input of shape %v for %d heads", x.Dims, heads))
+		}
+		batch, steps, length = x.Dims[0], x.Dims[1], x.Dims[2]/heads
+	default:
+		fail(fmt.Errorf("input of shape %v, want three or four axes", x.Dims))
+	}
+	if turned = c.int("rotary_embedding_dim"); turned == 0 {
+		turned = length
+	}
+	return batch, heads, steps, length, turned
 }
